@@ -1,0 +1,4 @@
+#![no_std]
+#![forbid(unsafe_code)]
+//! The decisions of OpenCtrl.
+extern crate alloc;

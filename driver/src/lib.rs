@@ -1,0 +1,1 @@
+//! The OpenCtrl daemon.
