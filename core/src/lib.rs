@@ -2,3 +2,7 @@
 #![forbid(unsafe_code)]
 //! The decisions of OpenCtrl.
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod line;
