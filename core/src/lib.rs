@@ -6,4 +6,5 @@ extern crate alloc;
 extern crate std;
 
 pub mod checkpoint;
+pub mod counters;
 pub mod line;
