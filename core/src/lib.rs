@@ -8,4 +8,5 @@ extern crate std;
 pub mod backoff;
 pub mod checkpoint;
 pub mod counters;
+pub mod events;
 pub mod line;
