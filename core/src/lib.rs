@@ -10,3 +10,4 @@ pub mod checkpoint;
 pub mod counters;
 pub mod events;
 pub mod line;
+pub mod url;

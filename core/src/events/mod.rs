@@ -1,5 +1,5 @@
 //! The event stream.
 
-mod window;
+pub mod window;
 
 pub use window::{Cursor, EventId, Read, Window, WindowLimits};

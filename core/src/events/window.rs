@@ -224,7 +224,8 @@ mod tests {
                 match op {
                     Op::Push { bytes } => {
                         sizes.push(bytes);
-                        prop_assert_eq!(window.push(sizes.len() as u64, bytes).0, sizes.len() as u64);
+                        let id = sizes.len() as u64;
+                        prop_assert_eq!(window.push(id, bytes), EventId(id));
                     }
                     Op::Read { reader, max_bytes } => {
                         let (cursor, seen) = &mut readers[reader];
@@ -249,7 +250,9 @@ mod tests {
                             *seen += count;
                         }
                     }
-                    Op::Restart { reader } => readers[reader] = (window.cursor_at_head(), sizes.len()),
+                    Op::Restart { reader } => {
+                        readers[reader] = (window.cursor_at_head(), sizes.len());
+                    }
                     Op::Resume { reader, id } => match window.cursor_after(EventId(id)) {
                         Some(cursor) => {
                             prop_assert!(id as usize <= sizes.len());
