@@ -1,1 +1,2 @@
 //! The OpenCtrl daemon.
+pub mod runtime;
