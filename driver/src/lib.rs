@@ -1,2 +1,3 @@
 //! The OpenCtrl daemon.
 pub mod runtime;
+pub mod tls;
