@@ -1,1 +1,4 @@
 //! The OpenCtrl daemon.
+pub mod runtime;
+pub mod sysinfo;
+pub mod tls;

@@ -1,2 +1,8 @@
 //! Entry point.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let url = std::env::args().nth(1).unwrap_or_default();
+    openctrl::runtime::run(&url)
+}
