@@ -12,7 +12,7 @@ use crate::events::{EventId, EventKind};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, render_key_instance};
 use crate::master::{ApiKey, MasterIdentity};
-use crate::output::OutputBatch;
+use crate::output::{LogLine, OutputBatch, OutputItem};
 use crate::store::{Record, SavedTotals};
 use crate::time::Wall;
 
@@ -142,6 +142,17 @@ pub struct LogRun {
     pub batch: Arc<OutputBatch>,
     /// Which items of the batch; all of them are log lines.
     pub items: Range<usize>,
+}
+
+impl LogRun {
+    /// The lines with the ids of their events, in order.
+    pub fn lines(&self) -> impl Iterator<Item = (EventId, &LogLine)> {
+        let logs = self.batch.items[self.items.clone()].iter().filter_map(|item| match item {
+            OutputItem::Log(line) => Some(line),
+            OutputItem::Checkpoint(_) => None,
+        });
+        (0..).zip(logs).map(|(offset, line)| (self.first.plus(offset), line))
+    }
 }
 
 /// A signal for a process group.

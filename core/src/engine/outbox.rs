@@ -74,7 +74,7 @@ impl Outbox {
 
     fn take_ids(&mut self, count: u64) -> EventId {
         let first = self.next_event;
-        self.next_event = EventId(first.0 + count);
+        self.next_event = first.plus(count);
         first
     }
 }
