@@ -1,8 +1,7 @@
-//! Entry point.
+//! The `openctrl` program.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let url = std::env::args().nth(1).unwrap_or_default();
-    openctrl::runtime::run(&url)
+    openctrl::run(std::env::args_os().skip(1))
 }

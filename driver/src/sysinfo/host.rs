@@ -4,17 +4,17 @@
 use std::env::consts::{ARCH, OS};
 
 /// The operating system as Go names it: `linux`, `darwin`, `windows` …
-pub fn go_os() -> &'static str {
+pub(crate) fn go_os() -> &'static str {
     go_os_of(OS)
 }
 
 /// The architecture as Go names it: `amd64`, `arm64`, `386` …
-pub fn go_arch() -> &'static str {
+pub(crate) fn go_arch() -> &'static str {
     go_arch_of(ARCH, cfg!(target_endian = "little"))
 }
 
 /// The CPUs this process may use, at least 1. A container's CPU quota counts; in Go it does not.
-pub fn cpu_count() -> usize {
+pub(crate) fn cpu_count() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-pub use host::{cpu_count, go_arch, go_os};
+pub(crate) use host::{cpu_count, go_arch, go_os};
 #[cfg(target_os = "linux")]
 use linux::Probe;
+use openctrl_core::api::SystemSample as Sample;
 #[cfg(not(target_os = "linux"))]
 use other::Probe;
 
@@ -29,34 +30,9 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// kernel's ticks of 10 ms, and a client that connects at once wants a figure.
 const WARM_UP: Duration = Duration::from_millis(150);
 
-/// What the host reported at one moment. What cannot be read is 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sample {
-    /// Busy share of all CPUs since the sample before, in percent, 0 to 100; −1 off Linux.
-    pub cpu: i32,
-    /// Memory, bytes.
-    pub mem_total: u64,
-    /// Memory that is not available to new programs, bytes.
-    pub mem_used: u64,
-    /// Swap space, bytes.
-    pub swap_total: u64,
-    /// Swap space in use, bytes.
-    pub swap_used: u64,
-    /// Bytes received since boot, over interfaces that are neither loopback nor a container's.
-    pub netrx: u64,
-    /// Bytes sent over the same.
-    pub nettx: u64,
-    /// Bytes read since boot from whole physical disks.
-    pub diskr: u64,
-    /// Bytes written to the same.
-    pub diskw: u64,
-    /// Time since boot, seconds.
-    pub sysup: u64,
-}
-
 /// Takes samples in the background until it is dropped.
 #[derive(Debug)]
-pub struct Sampler {
+pub(crate) struct Sampler {
     latest: Arc<Mutex<Sample>>,
     /// Its end tells the thread to end; there is none where nothing is ever sampled.
     _running: Option<Sender<()>>,
@@ -65,7 +41,7 @@ pub struct Sampler {
 impl Sampler {
     /// Takes a first sample, without a CPU figure yet, and goes on in the background; the CPU figure
     /// follows within 200 ms.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let Some(mut probe) = Probe::open() else {
             let nothing = Sample { cpu: -1, ..Sample::default() };
             return Self { latest: Arc::new(Mutex::new(nothing)), _running: None };
@@ -83,7 +59,7 @@ impl Sampler {
     }
 
     /// The sample last taken. Never waits for one: the lock is held for a copy only.
-    pub fn latest(&self) -> Sample {
+    pub(crate) fn latest(&self) -> Sample {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

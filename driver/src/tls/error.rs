@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// What is wrong with a certificate, a key, or the pair (Contract §1: a reason on stderr).
 #[derive(Debug)]
-pub enum TlsError {
+pub(crate) enum TlsError {
     /// A file cannot be read.
     Unreadable {
         /// The file.

@@ -19,13 +19,13 @@ use rustls::server::ResolvesServerCert;
 use rustls::sign::SingleCertAndKey;
 use tokio_rustls::TlsAcceptor;
 
-pub use error::TlsError;
+pub(crate) use error::TlsError;
 use files::PemFiles;
 use reload::Reloading;
 
 /// Where the certificate comes from: `tls=1` or `tls=2` of the master URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TlsSource {
+pub(crate) enum TlsSource {
     /// Made in memory at every start.
     SelfSigned,
     /// PEM files, read again when they have changed, at most once an hour.
@@ -42,7 +42,7 @@ pub enum TlsSource {
 /// `name` is the host of the master URL, a name or an address, with or without the brackets of an
 /// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
 /// returns, blocking, so that what is wrong with them stops the start.
-pub fn acceptor(tls: &TlsSource, name: &str) -> Result<TlsAcceptor, TlsError> {
+pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<TlsAcceptor, TlsError> {
     let resolver: Arc<dyn ResolvesServerCert> = match tls {
         TlsSource::SelfSigned => Arc::new(SingleCertAndKey::from(self_signed::generate(name)?)),
         TlsSource::Files { crt, key } => {
