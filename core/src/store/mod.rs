@@ -1,11 +1,21 @@
-//! What is durable: the records that the engine hands to the store, and the state they add up to.
+//! What is durable: the changes that the engine hands to the store, the state they add up to, and
+//! both as bytes.
 //!
-//! The bytes on the disk are `codec`'s business; when to write and to sync is the driver's.
+//! Files are named, written and synced by the driver; `recover` says what they mean after whatever
+//! happened to them.
 
-mod codec;
+mod dto;
 mod image;
+mod journal;
 mod record;
+mod recover;
+mod snapshot;
 
-pub use codec::{DecodeError, FORMAT_VERSION, decode, encode};
+pub use dto::BodyError;
 pub use image::{Image, StoredInstance};
-pub use record::{Record, SavedTotals};
+pub use journal::{
+    JournalEnd, JournalError, ReadJournal, encode_entry, journal_header, read_journal,
+};
+pub use record::{Entry, Record, SavedTotals};
+pub use recover::{FIRST_GENERATION, Files, Finding, Recovered, RecoveryError, recover};
+pub use snapshot::{DecodeError, FORMAT_VERSION, decode, encode};

@@ -1,6 +1,7 @@
 //! One durable change.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::counters::Totals;
 use crate::ids::InstanceId;
@@ -21,6 +22,15 @@ pub enum Record {
     RemoveInstance(InstanceId),
     /// The alias or the key of the master changed.
     PutMaster(MasterIdentity),
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A change that somebody waits for.
+    Change(Record),
+    /// Totals that changed since they were last kept; nobody waits for them.
+    Totals(Vec<(InstanceId, SavedTotals)>),
 }
 
 /// What is kept of an instance's numbers while it does not run.

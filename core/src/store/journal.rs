@@ -1,0 +1,286 @@
+//! The journal file as bytes: the changes since a snapshot, in order.
+//!
+//! A header (`magic | version | generation | records of the journal before | CRC-32`), then records, each `length | number | body
+//! CRC-32 | CRC-32 of these | body`. Head and body are checked apart, so that an end that was cut
+//! off can be told from one that was damaged: a crash does the first, and what it cut off was
+//! never acknowledged; only damage does the second.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::dto;
+use super::record::Entry;
+use super::snapshot::split;
+
+const MAGIC: [u8; 8] = *b"OPENCTRJ";
+const VERSION: u16 = 1;
+/// How long the header is: a shorter file was cut off while it was being begun.
+pub(super) const JOURNAL_HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
+const RECORD_HEADER_BYTES: usize = 4 + 8 + 4 + 4;
+
+/// What was read of a journal.
+#[derive(Debug)]
+pub struct ReadJournal {
+    /// The generation of the snapshot that it follows.
+    pub generation: u64,
+    /// How many records the journal of the generation before had when this one was begun.
+    pub previous_records: u64,
+    /// Its entries.
+    pub entries: Vec<Entry>,
+    /// How it ends.
+    pub end: JournalEnd,
+}
+
+/// How a journal ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalEnd {
+    /// After a whole record.
+    Clean,
+    /// In the middle of a record that was being written: cut here.
+    Torn {
+        /// Where that record begins, in bytes from the start of the file.
+        at: usize,
+    },
+}
+
+/// Why a journal cannot be read.
+#[derive(Debug)]
+pub enum JournalError {
+    /// It does not start like one.
+    NotAJournal,
+    /// It is of a version that this program does not know.
+    Version(u16),
+    /// A whole record is damaged, or out of order.
+    Damaged {
+        /// Where that record begins, in bytes from the start of the file.
+        at: usize,
+    },
+    /// A record whose checksum is right cannot be read.
+    Body {
+        /// Where that record begins, in bytes from the start of the file.
+        at: usize,
+        /// What is wrong with it.
+        error: dto::BodyError,
+    },
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAJournal => f.write_str("it is not a journal of OpenCtrl"),
+            Self::Version(version) => write!(
+                f,
+                "it has format version {version}; this program knows {VERSION}: use a newer one"
+            ),
+            Self::Damaged { at } => write!(f, "it is damaged at byte {at}"),
+            Self::Body { at, error } => write!(f, "at byte {at}: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for JournalError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Body { error, .. } => Some(error),
+            Self::NotAJournal | Self::Version(_) | Self::Damaged { .. } => None,
+        }
+    }
+}
+
+/// The start of a journal that follows the snapshot of `generation`; the journal before it has
+/// `previous_records`.
+pub fn journal_header(generation: u64, previous_records: u64) -> Vec<u8> {
+    let mut header = Vec::with_capacity(JOURNAL_HEADER_BYTES);
+    header.extend_from_slice(&MAGIC);
+    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&generation.to_le_bytes());
+    header.extend_from_slice(&previous_records.to_le_bytes());
+    header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
+    header
+}
+
+/// Appends the record of `entry`, the `number`th of its journal, counted from 1.
+pub fn encode_entry(journal: &mut Vec<u8>, number: u64, entry: &Entry) {
+    let body = dto::encode_entry(entry);
+    let length = u32::try_from(body.len()).expect("a record is far below 4 GiB");
+    let start = journal.len();
+    journal.extend_from_slice(&length.to_le_bytes());
+    journal.extend_from_slice(&number.to_le_bytes());
+    journal.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+    let head = crc32fast::hash(&journal[start..]);
+    journal.extend_from_slice(&head.to_le_bytes());
+    journal.extend_from_slice(&body);
+}
+
+/// Reads a journal up to its end, or to where it was cut off.
+///
+/// # Errors
+/// A file that is no journal, and any record that is whole but not as it was written.
+pub fn read_journal(file: &[u8]) -> Result<ReadJournal, JournalError> {
+    let (generation, previous_records) = read_header(file)?;
+    let mut entries = Vec::new();
+    let mut at = JOURNAL_HEADER_BYTES;
+    while at < file.len() {
+        let number = entries.len() as u64 + 1;
+        match read_record(&file[at..], at, number)? {
+            Some((entry, length)) => {
+                entries.push(entry);
+                at += length;
+            }
+            None => {
+                let end = JournalEnd::Torn { at };
+                return Ok(ReadJournal { generation, previous_records, entries, end });
+            }
+        }
+    }
+    Ok(ReadJournal { generation, previous_records, entries, end: JournalEnd::Clean })
+}
+
+fn read_header(file: &[u8]) -> Result<(u64, u64), JournalError> {
+    let (magic, rest) = split::<8>(file).ok_or(JournalError::NotAJournal)?;
+    if magic != MAGIC {
+        return Err(JournalError::NotAJournal);
+    }
+    let damaged = JournalError::Damaged { at: 0 };
+    let Some((version, rest)) = split::<2>(rest) else { return Err(damaged) };
+    let version = u16::from_le_bytes(version);
+    if version != VERSION {
+        return Err(JournalError::Version(version));
+    }
+    let Some((generation, rest)) = split::<8>(rest) else { return Err(damaged) };
+    let Some((previous, rest)) = split::<8>(rest) else { return Err(damaged) };
+    let Some((checksum, _)) = split::<4>(rest) else { return Err(damaged) };
+    if crc32fast::hash(&file[..JOURNAL_HEADER_BYTES - 4]) != u32::from_le_bytes(checksum) {
+        return Err(damaged);
+    }
+    Ok((u64::from_le_bytes(generation), u64::from_le_bytes(previous)))
+}
+
+/// The record at the start of `bytes` and its length; `None` if it was cut off.
+fn read_record(
+    bytes: &[u8],
+    at: usize,
+    expected_number: u64,
+) -> Result<Option<(Entry, usize)>, JournalError> {
+    let Some((head, rest)) = split::<RECORD_HEADER_BYTES>(bytes) else { return Ok(None) };
+    let field = |from: usize, to: usize| &head[from..to];
+    let u32_at = |from| {
+        u32::from_le_bytes(field(from, from + 4).try_into().expect("four bytes were asked for"))
+    };
+    let number = u64::from_le_bytes(field(4, 12).try_into().expect("eight bytes were asked for"));
+    let (length, body_checksum) = (u32_at(0) as usize, u32_at(12));
+    if crc32fast::hash(field(0, 16)) != u32_at(16) || number != expected_number {
+        return torn_or_damaged(bytes, at);
+    }
+    let Some(body) = rest.get(..length) else { return Ok(None) };
+    if crc32fast::hash(body) != body_checksum {
+        return torn_or_damaged(bytes, at);
+    }
+    let entry = dto::decode_entry(body).map_err(|error| JournalError::Body { at, error })?;
+    Ok(Some((entry, RECORD_HEADER_BYTES + length)))
+}
+
+/// A file system may have made the file longer before it wrote what was appended: the last
+/// record then ends in zeros up to the end of the file. Anything else is damage.
+fn torn_or_damaged<T>(bytes: &[u8], at: usize) -> Result<Option<T>, JournalError> {
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    if zeros >= SECTOR_BYTES.min(bytes.len()) {
+        Ok(None)
+    } else {
+        Err(JournalError::Damaged { at })
+    }
+}
+
+/// What a disk writes at once: what was not written is missing in such units.
+const SECTOR_BYTES: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::Totals;
+    use crate::ids::InstanceId;
+    use crate::store::{Record, SavedTotals};
+    use alloc::format;
+    use alloc::vec;
+
+    fn entries() -> Vec<Entry> {
+        let totals = Totals { tcprx: 1, ..Totals::default() };
+        vec![
+            Entry::Change(Record::RemoveInstance(InstanceId(1))),
+            Entry::Totals(vec![(InstanceId(2), SavedTotals { mode: 3, totals })]),
+            Entry::Change(Record::RemoveInstance(InstanceId(0xffff_ffff))),
+        ]
+    }
+
+    fn journal() -> (Vec<u8>, Vec<usize>) {
+        let mut file = journal_header(5, 9);
+        let mut ends = vec![file.len()];
+        for (number, entry) in (1..).zip(&entries()) {
+            encode_entry(&mut file, number, entry);
+            ends.push(file.len());
+        }
+        (file, ends)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let read = read_journal(&journal().0).expect("a good journal");
+        assert_eq!((read.generation, read.previous_records), (5, 9));
+        assert_eq!(format!("{:?}", read.entries), format!("{:?}", entries()));
+        assert_eq!(read.end, JournalEnd::Clean);
+    }
+
+    #[test]
+    fn an_end_that_was_cut_off_costs_the_last_record_only() {
+        let (file, ends) = journal();
+        for length in ends[0]..file.len() {
+            let read = read_journal(&file[..length]).expect("a prefix is a torn journal");
+            let whole = ends.iter().filter(|end| **end <= length).count() - 1;
+            assert_eq!(read.entries.len(), whole, "{length} bytes");
+            let clean = ends.contains(&length);
+            let torn = JournalEnd::Torn { at: ends[whole] };
+            assert_eq!(read.end, if clean { JournalEnd::Clean } else { torn });
+        }
+        for length in 0..ends[0] {
+            assert!(read_journal(&file[..length]).is_err(), "{length} bytes of a header were read");
+        }
+    }
+
+    #[test]
+    fn an_end_that_was_never_written_is_cut_off_too() {
+        let (mut file, ends) = journal();
+        let at = ends[3];
+        file.extend_from_slice(&[0; 4096]);
+        let read = read_journal(&file).expect("zeros are a torn end");
+        assert_eq!((read.entries.len(), read.end), (3, JournalEnd::Torn { at }));
+        file.truncate(at + 7);
+        assert_eq!(read_journal(&file).expect("as are few").end, JournalEnd::Torn { at });
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let (file, ends) = journal();
+        for bit in 0..file.len() * 8 {
+            let mut damaged = file.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let record = ends.iter().filter(|end| **end <= bit / 8).count();
+            match read_journal(&damaged) {
+                Err(JournalError::Damaged { at }) if record > 0 => assert_eq!(at, ends[record - 1]),
+                Err(_) => assert_eq!(record, 0, "bit {bit}"),
+                Ok(read) => panic!("flipped bit {bit} was not noticed: {read:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn records_out_of_order_are_damage() {
+        let mut file = journal_header(5, 0);
+        let start = file.len();
+        for number in [1, 2, 4] {
+            encode_entry(&mut file, number, &entries()[0]);
+        }
+        let length = (file.len() - start) / 3;
+        let error = read_journal(&file).expect_err("the third record is missing");
+        assert!(matches!(error, JournalError::Damaged { at } if at == start + 2 * length));
+    }
+}

@@ -1,0 +1,224 @@
+//! What state files mean after whatever happened to them: bytes in, state and findings out.
+//!
+//! A journal is begun before the snapshot that it follows becomes visible, and the files of the
+//! generation before are kept, so that every acknowledged change is in a snapshot with its
+//! journal, and again in the one before with its journals. Where neither can be read whole, the
+//! state is refused: less than what was acknowledged is never taken for all of it.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::image::Image;
+use super::journal::{JOURNAL_HEADER_BYTES, JournalEnd, JournalError, ReadJournal, read_journal};
+use super::record::Entry;
+use super::snapshot::{DecodeError, decode};
+
+/// The generation of the first snapshot.
+pub const FIRST_GENERATION: u64 = 1;
+
+/// The files of a state directory, as far as they exist.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files<'a> {
+    /// The snapshot.
+    pub snapshot: Option<&'a [u8]>,
+    /// The snapshot before it.
+    pub backup: Option<&'a [u8]>,
+    /// Every journal with the generation in its name.
+    pub journals: &'a [(u64, &'a [u8])],
+}
+
+/// A state that is complete.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The state.
+    pub image: Image,
+    /// The generation of the snapshot that it rests on: journals before it are not needed.
+    pub snapshot: u64,
+    /// The generation of the last journal; the next one is to be one higher.
+    pub generation: u64,
+    /// How many records that journal has.
+    pub records: u64,
+    /// What was not as it should be, and did no harm.
+    pub findings: Vec<Finding>,
+}
+
+/// Something an operator should know.
+#[derive(Debug)]
+pub enum Finding {
+    /// The snapshot cannot be read, or is missing; the one before it is used.
+    BackupUsed(Option<DecodeError>),
+    /// A journal ended within a record, which was never acknowledged.
+    Cut {
+        /// Which journal.
+        generation: u64,
+        /// Where, in bytes from its start.
+        at: usize,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BackupUsed(Some(error)) => {
+                write!(
+                    f,
+                    "the snapshot cannot be read: {error}; the backup and the journals are used"
+                )
+            }
+            Self::BackupUsed(None) => {
+                f.write_str("the snapshot is missing; the backup and the journals are used")
+            }
+            Self::Cut { generation, at } => write!(
+                f,
+                "journal {generation} ends within a record at byte {at}, which was never acknowledged"
+            ),
+        }
+    }
+}
+
+/// Why a state is refused.
+#[derive(Debug)]
+pub enum RecoveryError {
+    /// Neither snapshot can be read; an error is missing where the file is.
+    NoSnapshot {
+        /// What is wrong with the snapshot.
+        snapshot: Option<DecodeError>,
+        /// What is wrong with the backup.
+        backup: Option<DecodeError>,
+    },
+    /// A journal is missing, or names another generation than its file.
+    NoJournal(u64),
+    /// A journal cannot be read.
+    Journal(u64, JournalError),
+    /// A journal is shorter than it was when the next one was begun.
+    Incomplete(u64),
+}
+
+impl fmt::Display for RecoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let say = |f: &mut fmt::Formatter<'_>, name, error: &Option<DecodeError>| match error {
+            Some(error) => write!(f, "the {name} cannot be read: {error}"),
+            None => write!(f, "the {name} is missing"),
+        };
+        match self {
+            Self::NoSnapshot { snapshot, backup } => {
+                say(f, "snapshot", snapshot)?;
+                f.write_str("; ")?;
+                say(f, "backup", backup)
+            }
+            Self::NoJournal(generation) => write!(f, "journal {generation} is missing"),
+            Self::Journal(generation, error) => {
+                write!(f, "journal {generation} cannot be read: {error}")
+            }
+            Self::Incomplete(generation) => {
+                write!(f, "records are missing at the end of journal {generation}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for RecoveryError {}
+
+/// Puts the state together; `None` where there never was one.
+///
+/// # Errors
+/// Whatever leaves it unsure that every acknowledged change is there.
+pub fn recover(files: Files<'_>) -> Result<Option<Recovered>, RecoveryError> {
+    let snapshot = files.snapshot.map(decode).transpose();
+    let Ok(Some((image, generation))) = snapshot else {
+        return recover_from_backup(files, snapshot.err());
+    };
+    follow(files, image, generation, Vec::new()).map(Some)
+}
+
+fn recover_from_backup(
+    files: Files<'_>,
+    snapshot: Option<DecodeError>,
+) -> Result<Option<Recovered>, RecoveryError> {
+    match files.backup.map(decode).transpose() {
+        Ok(Some((image, generation))) => {
+            let findings = alloc::vec![Finding::BackupUsed(snapshot)];
+            follow(files, image, generation, findings).map(Some)
+        }
+        // A journal is begun before the first snapshot: alone it says nothing yet, while it is
+        // empty and no snapshot was ever there.
+        Ok(None) if snapshot.is_none() && files.journals.iter().all(is_first_and_empty) => Ok(None),
+        backup => Err(RecoveryError::NoSnapshot { snapshot, backup: backup.err() }),
+    }
+}
+
+fn is_first_and_empty((generation, file): &(u64, &[u8])) -> bool {
+    // Cut off while its header was being written, it has not even that.
+    *generation == FIRST_GENERATION
+        && read_journal(file)
+            .map_or(file.len() < JOURNAL_HEADER_BYTES, |journal| journal.entries.is_empty())
+}
+
+/// Applies every journal from that of the snapshot of `generation` on.
+fn follow(
+    files: Files<'_>,
+    mut image: Image,
+    generation: u64,
+    mut findings: Vec<Finding>,
+) -> Result<Recovered, RecoveryError> {
+    let journals: BTreeMap<u64, &[u8]> = files.journals.iter().copied().collect();
+    let last = journals.keys().last().copied().unwrap_or(generation).max(generation);
+    let (mut reached, mut records) = (generation, 0);
+    for current in generation..=last {
+        let file = journals.get(&current).ok_or(RecoveryError::NoJournal(current))?;
+        let journal = match read_journal(file) {
+            Ok(journal) => journal,
+            // The snapshot it was to follow never became visible.
+            Err(_)
+                if current == last && current > generation && file.len() < JOURNAL_HEADER_BYTES =>
+            {
+                continue;
+            }
+            Err(error) => return Err(RecoveryError::Journal(current, error)),
+        };
+        check(&journal, current, generation, records)?;
+        (reached, records) = (current, journal.entries.len() as u64);
+        if let JournalEnd::Torn { at } = journal.end {
+            findings.push(Finding::Cut { generation: current, at });
+        }
+        for entry in journal.entries {
+            apply(&mut image, &entry);
+        }
+    }
+    Ok(Recovered { image, snapshot: generation, generation: reached, records, findings })
+}
+
+/// Whether a journal is the one that is looked for, and the one before it was read whole.
+fn check(
+    journal: &ReadJournal,
+    expected: u64,
+    first: u64,
+    records_before: u64,
+) -> Result<(), RecoveryError> {
+    if journal.generation != expected {
+        return Err(RecoveryError::NoJournal(expected));
+    }
+    if expected > first && journal.previous_records != records_before {
+        return Err(RecoveryError::Incomplete(expected - 1));
+    }
+    Ok(())
+}
+
+/// Takes an entry of a journal into the state.
+fn apply(image: &mut Image, entry: &Entry) {
+    match entry {
+        Entry::Change(record) => {
+            image.apply(record);
+        }
+        Entry::Totals(totals) => {
+            for (id, totals) in totals {
+                image.set_totals(*id, *totals);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "recover_tests.rs"]
+mod tests;

@@ -1,0 +1,244 @@
+//! Recovery from a disk that the driver's steps leave behind, whole and damaged.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::counters::Totals;
+use crate::ids::InstanceId;
+use crate::instance::Definition;
+use crate::master::MasterIdentity;
+use crate::store::{Record, SavedTotals, encode, encode_entry, journal_header};
+use crate::url::InstanceUrl;
+
+/// The files as the driver leaves them, step by step.
+#[derive(Clone, Default)]
+struct Disk {
+    snapshot: Option<Vec<u8>>,
+    backup: Option<Vec<u8>>,
+    journals: BTreeMap<u64, Vec<u8>>,
+    generation: u64,
+    backup_generation: u64,
+    records: u64,
+}
+
+impl Disk {
+    fn new(image: &Image) -> Self {
+        // Twice, as the driver does: before anybody hears of the key there is a backup of it.
+        let mut disk = Self::default();
+        for _ in 0..2 {
+            disk.begin_journal();
+            disk.replace_snapshot(image);
+        }
+        disk
+    }
+
+    fn begin_journal(&mut self) {
+        let header = journal_header(self.generation + 1, self.records);
+        self.journals.insert(self.generation + 1, header);
+    }
+
+    fn replace_snapshot(&mut self, image: &Image) {
+        self.backup = self.snapshot.replace(encode(image, self.generation + 1));
+        self.journals.retain(|generation, _| *generation >= self.generation);
+        self.backup_generation = self.generation;
+        self.generation += 1;
+        self.records = 0;
+    }
+
+    fn append(&mut self, entry: &Entry) {
+        self.records += 1;
+        let journal = self.journals.get_mut(&self.generation).expect("it was begun");
+        encode_entry(journal, self.records, entry);
+    }
+
+    fn recover(&self) -> Result<Option<Recovered>, RecoveryError> {
+        let journals: Vec<(u64, &[u8])> =
+            self.journals.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
+        let (snapshot, backup) = (self.snapshot.as_deref(), self.backup.as_deref());
+        recover(Files { snapshot, backup, journals: &journals })
+    }
+
+    /// Every file that a recovery may look at.
+    fn files(&mut self) -> Vec<&mut Vec<u8>> {
+        let snapshots = [&mut self.snapshot, &mut self.backup].into_iter().flatten();
+        snapshots.chain(self.journals.values_mut()).collect()
+    }
+}
+
+fn first_image() -> Image {
+    Image::new(MasterIdentity::from_random([1; 8], [2; 16]))
+}
+
+fn shown(image: &Image) -> Vec<u8> {
+    encode(image, 0)
+}
+
+fn put(id: u32, alias: u32) -> Entry {
+    let url = InstanceUrl::parse("a://b").expect("a good URL");
+    let definition = Arc::new(Definition::new(InstanceId(id), url, alias.to_string()));
+    Entry::Change(Record::PutInstance { definition, totals: SavedTotals::default() })
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    prop_oneof![
+        (0u32..6, any::<u32>()).prop_map(|(id, alias)| put(id, alias)),
+        (0u32..6).prop_map(|id| Entry::Change(Record::RemoveInstance(InstanceId(id)))),
+        any::<[u8; 16]>().prop_map(|key| {
+            Entry::Change(Record::PutMaster(MasterIdentity::from_random([1; 8], key)))
+        }),
+        (0u32..6, any::<u64>()).prop_map(|(id, tcprx)| {
+            let totals = Totals { tcprx, ..Totals::default() };
+            Entry::Totals(alloc::vec![(InstanceId(id), SavedTotals { mode: 0, totals })])
+        }),
+    ]
+}
+
+/// A disk after some generations of changes, the image on it, and the image of its last change
+/// but one with the length that the journal had then.
+fn history(generations: &[Vec<Entry>]) -> (Disk, Image) {
+    let mut image = first_image();
+    let mut disk = Disk::new(&image);
+    for (index, entries) in generations.iter().enumerate() {
+        if index > 0 {
+            disk.begin_journal();
+            disk.replace_snapshot(&image);
+        }
+        for entry in entries {
+            apply(&mut image, entry);
+            disk.append(entry);
+        }
+    }
+    (disk, image)
+}
+
+fn generations() -> impl Strategy<Value = Vec<Vec<Entry>>> {
+    prop::collection::vec(prop::collection::vec(entry(), 0..5), 1..4)
+}
+
+#[test]
+fn a_directory_that_never_had_a_state_is_new() {
+    assert!(Disk::default().recover().expect("nothing is wrong").is_none());
+    let mut begun = Disk::default();
+    begun.begin_journal();
+    assert!(begun.recover().expect("nothing is wrong").is_none());
+    begun.journals.insert(1, alloc::vec![b'O']);
+    assert!(begun.recover().expect("nothing is wrong").is_none());
+}
+
+#[test]
+fn journals_without_a_snapshot_are_no_new_master() {
+    let (mut disk, _) = history(&[alloc::vec![put(1, 1)], alloc::vec![]]);
+    (disk.snapshot, disk.backup) = (None, None);
+    let error = disk.recover().expect_err("the key is lost").to_string();
+    assert_eq!(error, "the snapshot is missing; the backup is missing");
+}
+
+#[test]
+fn a_lost_end_of_an_older_journal_is_noticed() {
+    let (mut disk, _) = history(&[alloc::vec![put(1, 1), put(2, 2)], alloc::vec![put(3, 3)]]);
+    disk.snapshot = None;
+    assert!(disk.recover().is_ok());
+    let mut shorter = journal_header(2, 0);
+    encode_entry(&mut shorter, 1, &put(1, 1));
+    disk.journals.insert(2, shorter);
+    assert!(matches!(disk.recover(), Err(RecoveryError::Incomplete(2))));
+}
+
+proptest! {
+    #[test]
+    fn a_whole_disk_gives_the_whole_state(generations in generations()) {
+        let (disk, image) = history(&generations);
+        let recovered = disk.recover().expect("whole").expect("a state");
+        prop_assert_eq!(shown(&recovered.image), shown(&image));
+        prop_assert_eq!(recovered.generation, disk.generation);
+        prop_assert_eq!(recovered.records, disk.records);
+        prop_assert!(recovered.findings.is_empty());
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_a_new_generation_costs_nothing(
+        generations in generations(),
+        begun in 0usize..40,
+    ) {
+        let (mut disk, image) = history(&generations);
+        disk.begin_journal();
+        let journal = disk.journals.get_mut(&(disk.generation + 1)).expect("it was begun");
+        journal.truncate(begun);
+        let recovered = disk.recover().expect("whole").expect("a state");
+        prop_assert_eq!(shown(&recovered.image), shown(&image));
+    }
+
+    #[test]
+    fn an_unsynced_end_gives_what_was_synced_or_more(
+        generations in generations(),
+        last in prop::collection::vec(entry(), 1..4),
+        cut in any::<prop::sample::Index>(),
+        zeros in 0usize..2000,
+    ) {
+        let (mut disk, mut image) = history(&generations);
+        let mut states = alloc::vec![shown(&image)];
+        let synced = disk.journals[&disk.generation].len();
+        for entry in &last {
+            apply(&mut image, entry);
+            disk.append(entry);
+            states.push(shown(&image));
+        }
+        let generation = disk.generation;
+        let journal = disk.journals.get_mut(&generation).expect("it was begun");
+        let kept = synced + cut.index(journal.len() - synced);
+        journal.truncate(kept);
+        // A file system may have made the file longer first.
+        if zeros >= 512 {
+            journal.extend(core::iter::repeat_n(0, zeros));
+        }
+        let recovered = disk.recover().expect("a torn end is normal").expect("a state");
+        prop_assert!(states.contains(&shown(&recovered.image)));
+    }
+
+    #[test]
+    fn damage_is_refused_or_costs_nothing(
+        generations in generations(),
+        file in any::<prop::sample::Index>(),
+        bit in any::<prop::sample::Index>(),
+    ) {
+        let (mut disk, image) = history(&generations);
+        let mut files = disk.files();
+        let count = files.len();
+        let bytes = &mut files[file.index(count)];
+        let bit = bit.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(recovered) = disk.recover() {
+            let recovered = recovered.expect("never a new master over a damaged state");
+            prop_assert_eq!(shown(&recovered.image), shown(&image));
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_refused_or_costs_nothing(
+        generations in generations(),
+        missing in any::<prop::sample::Index>(),
+    ) {
+        let (mut disk, image) = history(&generations);
+        let count = 2 + disk.journals.len();
+        match missing.index(count) {
+            0 => disk.snapshot = None,
+            1 => disk.backup = None,
+            index => {
+                let generation = disk.journals.keys().copied().nth(index - 2).expect("it exists");
+                disk.journals.remove(&generation);
+            }
+        }
+        let result = disk.recover();
+        let described = format!("{result:?}");
+        if let Ok(recovered) = result {
+            let recovered = recovered.expect("never a new master where a file is missing");
+            prop_assert_eq!(shown(&recovered.image), shown(&image), "{}", described);
+        }
+    }
+}
