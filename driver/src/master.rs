@@ -10,7 +10,7 @@ use std::time::Duration;
 use openctrl_core::engine::{Engine, Input, MasterFace};
 use openctrl_core::ids::{BootId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Image, encode};
+use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -95,20 +95,18 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     warn_of_oddities(&url, &runtime);
 
     let stops = stop_signals().map_err(system("listen for signals"))?;
-    let directory = StateDirectory::open(&state_path(&url, &executable)?)?;
+    let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
     let loaded = directory.load()?;
     let tls = acceptor(&url)?;
     let (listener, url) = listen(url).await?;
-    let image = adopt(&directory, loaded)?;
-
     let (mailbox, inbox) = inbox();
+    let (image, store) = adopt(directory, loaded, mailbox.clone())?;
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
     let hub = Hub::new(BootId(u32::from_le_bytes(random()?)), face);
     let hands = Hands {
         hub: Arc::clone(&hub),
         spawner: Spawner::start(runtime, mailbox.clone()).map_err(system("start a thread"))?,
-        store: StoreWriter::start(directory, image.clone(), mailbox.clone())
-            .map_err(system("start a thread"))?,
+        store,
         stdout: stdout.clone(),
         mailbox: mailbox.clone(),
     };
@@ -180,25 +178,28 @@ async fn listen(mut url: MasterUrl) -> Result<(TcpListener, MasterUrl), StartErr
     Ok((listener, url))
 }
 
-/// The state to start from, made durable where it is new or came from the backup.
-fn adopt(directory: &StateDirectory, loaded: Loaded) -> Result<Image, StartError> {
-    let (image, word, is_saved) = match loaded {
-        Loaded::Current(image) => (image, "loaded", true),
-        Loaded::Backup(image, note) => {
-            tracing::warn!("Master.loadState: {note}");
-            (image, "loaded", false)
+/// The state to start from, durable before its key is told.
+fn adopt(
+    directory: StateDirectory,
+    loaded: Loaded,
+    mailbox: Mailbox,
+) -> Result<(Image, StoreWriter), StartError> {
+    let (image, word) = match loaded {
+        Loaded::State(image, notes) => {
+            for note in notes {
+                tracing::warn!("Master.loadState: {note}");
+            }
+            (image, "loaded")
         }
         Loaded::Nothing => {
             let identity = MasterIdentity::from_random(random()?, random()?);
-            (Image::new(identity), "created", false)
+            (Image::new(identity), "created")
         }
     };
-    if !is_saved {
-        let failed = |error| StartError::System("save the state", error);
-        directory.save(&encode(&image), false).map_err(failed)?;
-    }
+    let store = StoreWriter::start(directory, image.clone(), mailbox)
+        .map_err(|error| StartError::System("save the state", error))?;
     tracing::info!("Master.run: API key {word}: {}", image.master.key.reveal());
-    Ok(image)
+    Ok((image, store))
 }
 
 fn about(url: MasterUrl) -> About {

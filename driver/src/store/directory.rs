@@ -1,25 +1,30 @@
-//! The state directory (Contract §11): private, held by one master, its files replaced whole.
+//! The state directory (Contract §11): private, held by one master, always recoverable.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use openctrl_core::store::{DecodeError, Image, decode};
+use openctrl_core::store::{FIRST_GENERATION, Files, Finding, Image, Recovered, encode, recover};
 
-use super::error::{StoreError, Unreadable};
-
-const STATE: &str = "openctrl.state";
-const BACKUP: &str = "openctrl.state.backup";
-const LOCK: &str = "openctrl.lock";
-/// What the Go master keeps its state in.
-const FOREIGN: [&str; 2] = ["openctrl.gob", "openctrl.gob.backup"];
+use super::error::StoreError;
+use super::files::{
+    BACKUP, FOREIGN, LOCK, SNAPSHOT, create_private, journals, read, replace_snapshot,
+    sync_directory,
+};
+use super::journal::Journal;
 
 /// A state directory, held as long as this lives.
 #[derive(Debug)]
 pub(crate) struct StateDirectory {
     path: PathBuf,
+    /// The generation to begin next.
+    next_generation: u64,
+    /// The generation of the snapshot that is there now.
+    snapshot_generation: u64,
+    /// How many records the last journal has.
+    records: u64,
     /// The lock ends with the file, also when the master is killed.
     _lock: File,
 }
@@ -29,102 +34,96 @@ pub(crate) struct StateDirectory {
 pub(crate) enum Loaded {
     /// Nothing: a new master.
     Nothing,
-    /// The state as it was last written.
-    Current(Image),
-    /// The state file was not to be read; the backup was. What became of the file is told.
-    Backup(Image, String),
+    /// A complete state, and what an operator should know of how it was found.
+    State(Image, Vec<String>),
 }
 
 impl StateDirectory {
     /// Makes the directory if need be, and takes hold of it.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let io = |attempt, error| StoreError::Io(attempt, path.to_owned(), error);
-        let is_new = !path.exists();
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|error| io("make the state directory", error))?;
-        // The Go master left it open to others. Where it is not ours to change, the files are
-        // private all the same.
-        let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
-        if is_new
-            && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
-        {
-            sync_directory(parent).map_err(|error| io("make the state directory", error))?;
-        }
-        let lock = private_file(&path.join(LOCK))
+        make_private(path).map_err(|error| io("make the state directory", error))?;
+        let lock = create_private(&path.join(LOCK))
             .map_err(|error| io("make a lock file in the state directory", error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                next_generation: FIRST_GENERATION,
+                snapshot_generation: FIRST_GENERATION,
+                records: 0,
+                _lock: lock,
+            }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(io("lock the state directory", error)),
         }
     }
 
-    /// Reads the state, or its backup. A bad state file is kept aside; a key is never made over
-    /// a state that cannot be read.
-    pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
-        let (state, backup) = (self.path.join(STATE), self.path.join(BACKUP));
-        let reason = match self.read(STATE)? {
-            Some(Ok(image)) => return Ok(Loaded::Current(image)),
-            Some(Err(reason)) => Some(reason),
-            None => None,
+    /// The directory itself, for what is kept beside the state.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the state together from its files. A bad snapshot is kept aside; nothing new is ever
+    /// made over a state that cannot be read.
+    pub(crate) fn load(&mut self) -> Result<Loaded, StoreError> {
+        let Some(recovered) = read_state(&self.path)? else {
+            return self.refuse_foreign().map(|()| Loaded::Nothing);
         };
-        match (reason, self.read(BACKUP)?) {
-            (None, None) => self.refuse_foreign().map(|()| Loaded::Nothing),
-            (None, Some(Ok(image))) => {
-                let note = format!("{} is missing; its backup is used", state.display());
-                Ok(Loaded::Backup(image, note))
+        let Recovered { image, snapshot, generation, records, findings } = recovered;
+        self.snapshot_generation = snapshot;
+        self.next_generation = generation + 1;
+        self.records = records;
+        let mut notes = Vec::new();
+        for finding in findings {
+            let mut note = finding.to_string();
+            if matches!(finding, Finding::BackupUsed(Some(_))) {
+                let aside = self.keep_aside(&self.path.join(SNAPSHOT))?;
+                note = format!("{note}; the bad file is kept as {}", aside.display());
             }
-            (None, Some(Err(reason))) => Err(unreadable(backup, reason, None)),
-            (Some(reason), Some(Ok(image))) => {
-                let aside = self.keep_aside(&state)?;
-                let note = format!(
-                    "cannot read the state in {}: {reason}; it is kept as {} and its backup is used",
-                    state.display(),
-                    aside.display()
-                );
-                Ok(Loaded::Backup(image, note))
-            }
-            (Some(reason), backup) => {
-                let backup = backup.and_then(Result::err);
-                Err(unreadable(state, reason, backup))
-            }
+            notes.push(note);
         }
+        Ok(Loaded::State(image, notes))
     }
 
-    /// Replaces the state file: a reader finds the old one or the new one, whole, whatever
-    /// happens meanwhile. With `keep_backup` the old one becomes the backup.
-    pub(crate) fn save(&self, state: &[u8], keep_backup: bool) -> io::Result<()> {
-        let (temporary, target) = (self.path.join("openctrl.state.tmp"), self.path.join(STATE));
-        let mut file = private_file(&temporary)?;
-        file.write_all(state)?;
-        file.sync_all()?;
-        drop(file);
-        if keep_backup && target.exists() {
-            let link = self.path.join("openctrl.state.backup.tmp");
-            let _ = fs::remove_file(&link);
-            // A copy where the file system has no links.
-            fs::hard_link(&target, &link).or_else(|_| fs::copy(&target, &link).map(drop))?;
-            fs::rename(&link, self.path.join(BACKUP))?;
-        }
-        fs::rename(&temporary, &target)?;
-        sync_directory(&self.path)
+    /// Writes a snapshot and begins the journal after it. The journal comes first, so that a
+    /// snapshot without its journal is always one that lost it.
+    pub(super) fn begin(&mut self, image: &Image) -> io::Result<(Journal, usize)> {
+        let generation = self.next_generation;
+        let journal = Journal::create(&self.path, generation, self.records)?;
+        // From here on the journal may be found, and whatever comes next has to follow it.
+        self.next_generation += 1;
+        self.records = 0;
+        sync_directory(&self.path)?;
+        let snapshot = encode(image, generation);
+        replace_snapshot(&self.path, &snapshot)?;
+        // What was the snapshot is the backup now, and needs its journals.
+        let backup_generation = std::mem::replace(&mut self.snapshot_generation, generation);
+        self.forget_journals_before(backup_generation);
+        Ok((journal, snapshot.len()))
     }
 
-    fn read(&self, name: &str) -> Result<Option<Result<Image, DecodeError>>, StoreError> {
-        let path = self.path.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(decode(&bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::Io("read", path, error)),
+    /// Whether nothing was ever stored here.
+    pub(super) const fn is_new(&self) -> bool {
+        self.next_generation == FIRST_GENERATION
+    }
+
+    /// Notes how many records the journal has that is about to be followed by another.
+    pub(super) const fn set_records(&mut self, records: u64) {
+        self.records = records;
+    }
+
+    fn forget_journals_before(&self, generation: u64) {
+        // One that stays costs some room and is passed over at the next start.
+        for (found, path) in journals(&self.path).unwrap_or_default() {
+            if found < generation {
+                let _ = fs::remove_file(path);
+            }
         }
     }
 
     fn keep_aside(&self, file: &Path) -> Result<PathBuf, StoreError> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let aside = self.path.join(format!("{STATE}.corrupt-{}", since_epoch.as_millis()));
+        let aside = self.path.join(format!("{SNAPSHOT}.corrupt-{}", since_epoch.as_millis()));
         match fs::rename(file, &aside) {
             Ok(()) => Ok(aside),
             Err(error) => Err(StoreError::Io("keep aside", file.to_owned(), error)),
@@ -139,16 +138,33 @@ impl StateDirectory {
     }
 }
 
-fn unreadable(file: PathBuf, reason: DecodeError, backup: Option<DecodeError>) -> StoreError {
-    StoreError::Unreadable(Box::new(Unreadable { file, reason, backup }))
+/// Reads the files of a state directory and puts them together; changes nothing.
+pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
+    let io = |path: &Path, error| StoreError::Io("read", path.to_owned(), error);
+    let read_named = |name: &str| {
+        let path = path.join(name);
+        read(&path).map_err(|error| io(&path, error))
+    };
+    let (snapshot, backup) = (read_named(SNAPSHOT)?, read_named(BACKUP)?);
+    let mut contents = Vec::new();
+    for (generation, path) in journals(path).map_err(|error| io(path, error))? {
+        let bytes = read(&path).map_err(|error| io(&path, error))?;
+        contents.extend(bytes.map(|bytes| (generation, bytes)));
+    }
+    let journals: Vec<(u64, &[u8])> =
+        contents.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
+    recover(Files { snapshot: snapshot.as_deref(), backup: backup.as_deref(), journals: &journals })
+        .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
 }
 
-/// An empty file that only its owner can read.
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
-/// Makes what was created or renamed in a directory durable.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+fn make_private(path: &Path) -> io::Result<()> {
+    let is_new = !path.exists();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // The Go master left it open to others. Where it is not ours to change, the files are private
+    // all the same.
+    let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
+    match path.parent().filter(|parent| is_new && !parent.as_os_str().is_empty()) {
+        Some(parent) => sync_directory(parent),
+        None => Ok(()),
+    }
 }

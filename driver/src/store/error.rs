@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use openctrl_core::store::DecodeError;
+use openctrl_core::store::RecoveryError;
 
 /// What was attempted, on what, and what to do about it.
 #[derive(Debug)]
@@ -13,18 +13,10 @@ pub(crate) enum StoreError {
     Io(&'static str, PathBuf, io::Error),
     /// Another master holds the directory.
     Locked(PathBuf),
-    /// Neither the state file nor its backup can be read.
-    Unreadable(Box<Unreadable>),
+    /// The files do not hold every change that was acknowledged.
+    Unreadable(PathBuf, Box<RecoveryError>),
     /// There is the state of the Go master, and none of ours.
     Foreign(PathBuf),
-}
-
-/// A state file that cannot be read, and why its backup is no help.
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) file: PathBuf,
-    pub(crate) reason: DecodeError,
-    pub(crate) backup: Option<DecodeError>,
 }
 
 impl fmt::Display for StoreError {
@@ -39,7 +31,13 @@ impl fmt::Display for StoreError {
                  with state=<dir>",
                 path.display()
             ),
-            Self::Unreadable(unreadable) => unreadable.fmt(f),
+            Self::Unreadable(path, reason) => write!(
+                f,
+                "the state in {} is not complete: {reason}. Nothing was changed. Put the missing \
+                 files back from a copy; or see with 'openctrl state check {0}' what can be read, \
+                 or start anew, with a new key and no instances, by moving the openctrl.* files away",
+                path.display()
+            ),
             Self::Foreign(path) => write!(
                 f,
                 "{} was written by the Go master and cannot be taken over by this version. \
@@ -51,25 +49,11 @@ impl fmt::Display for StoreError {
     }
 }
 
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot read the state in {}: {}; ", self.file.display(), self.reason)?;
-        match &self.backup {
-            Some(reason) => write!(f, "its backup cannot be read either: {reason}")?,
-            None => f.write_str("there is no backup")?,
-        }
-        f.write_str(
-            ". Nothing was changed. Put a good copy in its place, or move both away to start with \
-             a new key and no instances",
-        )
-    }
-}
-
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(_, _, error) => Some(error),
-            Self::Unreadable(unreadable) => Some(&unreadable.reason),
+            Self::Unreadable(_, reason) => Some(reason),
             Self::Locked(_) | Self::Foreign(_) => None,
         }
     }

@@ -9,7 +9,7 @@ use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::instance::Definition;
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Image, Record, SavedTotals, encode};
+use openctrl_core::store::{Image, Record, SavedTotals};
 use openctrl_core::url::InstanceUrl;
 
 use super::{Loaded, StateDirectory, StoreError, StoreWriter};
@@ -29,67 +29,104 @@ fn open(path: &Path) -> StateDirectory {
     StateDirectory::open(path).expect("the directory can be used")
 }
 
-fn key_of(loaded: &Loaded) -> &str {
-    match loaded {
-        Loaded::Current(image) | Loaded::Backup(image, _) => &image.master.key.reveal()[..2],
-        Loaded::Nothing => "none",
+fn load(directory: &mut StateDirectory) -> (Image, Vec<String>) {
+    match directory.load().expect("loaded") {
+        Loaded::State(image, notes) => (image, notes),
+        Loaded::Nothing => panic!("there is no state"),
     }
+}
+
+fn key_of(image: &Image) -> &str {
+    &image.master.key.reveal()[..2]
 }
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it exists").permissions().mode() & 0o777
 }
 
+/// What a master does to a directory that starts and ends with this state.
+fn run_once(path: &Path, image: Image) {
+    let mut directory = open(path);
+    directory.load().expect("loaded");
+    let (mailbox, _inbox) = inbox();
+    StoreWriter::start(directory, image, mailbox).expect("saved").finish();
+}
+
+fn names(path: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| {
+        entry.expect("an entry").file_name().to_string_lossy().into_owned()
+    };
+    let mut names: Vec<String> = fs::read_dir(path).expect("listed").map(name).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn the_directory_is_private_and_held_by_one() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let path = home.path().join("deep/gob");
-    let directory = open(&path);
-    directory.save(&encode(&image(0xaa)), true).expect("saved");
+    run_once(&path, image(0xaa));
     assert_eq!(mode(&path), 0o700);
-    for name in ["openctrl.state", "openctrl.lock"] {
+    let files = [
+        "openctrl.journal.1",
+        "openctrl.journal.2",
+        "openctrl.lock",
+        "openctrl.state",
+        "openctrl.state.backup",
+    ];
+    assert_eq!(names(&path), files);
+    for name in files {
         assert_eq!(mode(&path.join(name)), 0o600, "{name}");
     }
+    let mut directory = open(&path);
     assert!(matches!(StateDirectory::open(&path), Err(StoreError::Locked(_))));
-    drop(directory);
-    assert_eq!(key_of(&open(&path).load().expect("loaded")), "aa");
+    assert_eq!(key_of(&load(&mut directory).0), "aa");
 }
 
 #[test]
-fn a_damaged_state_is_kept_aside_and_the_backup_used() {
+fn old_journals_go_and_the_backup_keeps_its_own() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let directory = open(home.path());
-    assert_eq!(key_of(&directory.load().expect("loaded")), "none");
-    directory.save(&encode(&image(0xaa)), true).expect("saved");
-    directory.save(&encode(&image(0xbb)), true).expect("saved");
-    assert_eq!(key_of(&directory.load().expect("loaded")), "bb");
+    for _ in 0..4 {
+        run_once(home.path(), image(0xaa));
+    }
+    let journals: Vec<String> =
+        names(home.path()).into_iter().filter(|name| name.contains("journal")).collect();
+    assert_eq!(journals, ["openctrl.journal.4", "openctrl.journal.5"]);
+    fs::remove_file(home.path().join("openctrl.state")).expect("removed");
+    let (_, notes) = load(&mut open(home.path()));
+    assert!(notes[0].contains("the snapshot is missing"), "{notes:?}");
+}
 
+#[test]
+fn a_damaged_snapshot_is_kept_aside_and_costs_nothing() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    run_once(home.path(), image(0xaa));
     let state = home.path().join("openctrl.state");
     fs::write(&state, "damaged").expect("written");
-    let loaded = directory.load().expect("loaded");
-    assert!(matches!(&loaded, Loaded::Backup(_, note) if note.contains("kept as")), "{loaded:?}");
-    assert_eq!(key_of(&loaded), "aa");
-    let names: Vec<String> = fs::read_dir(home.path())
-        .expect("listed")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .collect();
-    assert!(names.iter().any(|name| name.starts_with("openctrl.state.corrupt-")), "{names:?}");
-    assert!(matches!(directory.load(), Ok(Loaded::Backup(..))), "the backup goes on to be used");
+    let (found, notes) = load(&mut open(home.path()));
+    assert_eq!(key_of(&found), "aa");
+    assert!(notes[0].contains("kept as"), "{notes:?}");
+    let aside = |name: &String| name.starts_with("openctrl.state.corrupt-");
+    assert!(names(home.path()).iter().any(aside), "{:?}", names(home.path()));
+    run_once(home.path(), found);
+    let (found, notes) = load(&mut open(home.path()));
+    assert_eq!((key_of(&found), notes.len()), ("aa", 0));
 }
 
 #[test]
 fn nothing_is_made_new_over_a_state_that_cannot_be_read() {
     for (name, text) in [
-        ("openctrl.state", "it is not a state file"),
-        ("openctrl.state.backup", "it is not a state file"),
+        ("openctrl.state", "not a state file"),
+        ("openctrl.state.backup", "not a state file"),
+        ("openctrl.journal.7", "the snapshot is missing"),
         ("openctrl.gob", "written by the Go master"),
         ("openctrl.gob.backup", "written by the Go master"),
     ] {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let directory = open(home.path());
+        let mut directory = open(home.path());
         fs::write(home.path().join(name), "damaged").expect("written");
         let error = directory.load().expect_err("it cannot be read").to_string();
-        assert!(error.contains(name) && error.contains(text), "{error}");
+        assert!(error.contains(text), "{name}: {error}");
         assert_eq!(fs::read(home.path().join(name)).expect("still there"), b"damaged");
     }
 }
@@ -117,6 +154,27 @@ fn persist(writer: &StoreWriter, inbox: &mut Inbox, epoch: u32, seq: u64) -> Vec
     facts(inbox)
 }
 
+fn ids(path: &Path) -> Vec<u32> {
+    load(&mut open(path)).0.instances.keys().map(|id| id.0).collect()
+}
+
+#[test]
+fn what_is_said_to_be_durable_is_there_after_a_crash() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (mailbox, mut inbox) = inbox();
+    let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
+    for seq in 1..=3 {
+        assert_eq!(persist(&writer, &mut inbox, 0, seq), [format!("persisted {seq}")]);
+    }
+    // The directory as a crash would leave it: nothing more is written to the copy.
+    let copy = tempfile::tempdir().expect("a temporary directory");
+    for name in names(home.path()) {
+        fs::copy(home.path().join(&name), copy.path().join(&name)).expect("copied");
+    }
+    assert_eq!(ids(copy.path()), [1, 2, 3]);
+    writer.finish();
+}
+
 #[test]
 fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
     let home = tempfile::tempdir().expect("a temporary directory");
@@ -124,18 +182,18 @@ fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
     let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
     assert_eq!(persist(&writer, &mut inbox, 0, 1), ["persisted 1"]);
 
-    // A directory in the place of the temporary file: it cannot be opened for writing.
+    // The journal is full, as it were, and the snapshot that is to follow it cannot be written: a
+    // directory stands in the place of its temporary file.
+    writer.break_journal();
     let obstacle = home.path().join("openctrl.state.tmp");
     fs::create_dir(&obstacle).expect("made");
     assert_eq!(persist(&writer, &mut inbox, 0, 2), ["epoch 0 failed"]);
+    assert_eq!(persist(&writer, &mut inbox, 1, 3), ["epoch 1 failed"]);
     fs::remove_dir(&obstacle).expect("removed");
 
     // Built on what was refused, so it is dropped without a word.
-    writer.persist(StoreEpoch(0), RecordSeq(3), put(3));
-    assert_eq!(persist(&writer, &mut inbox, 1, 4), ["persisted 4"]);
+    writer.persist(StoreEpoch(1), RecordSeq(4), put(4));
+    assert_eq!(persist(&writer, &mut inbox, 2, 5), ["persisted 5"]);
     writer.finish();
-    let loaded = open(home.path()).load().expect("loaded");
-    let Loaded::Current(image) = loaded else { panic!("{loaded:?}") };
-    let ids: Vec<u32> = image.instances.keys().map(|id| id.0).collect();
-    assert_eq!(ids, [1, 4]);
+    assert_eq!(ids(home.path()), [1, 5]);
 }

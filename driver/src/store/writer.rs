@@ -1,29 +1,39 @@
-//! The thread that makes records durable: all that are waiting share one write and one sync.
+//! The thread that makes changes durable: all that are waiting share one write and one sync.
 //!
-//! The state is small and is written whole. A write that fails takes its records back and ends
-//! their epoch; the next one starts from a new file, never from one whose sync failed.
+//! A write that fails takes its changes back and ends their epoch. What is on the disk is not
+//! known then, so the journal is not appended to again: the next change begins with a snapshot.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
-use openctrl_core::store::{Image, Record, SavedTotals, encode};
+use openctrl_core::store::{Entry, Image, Record, SavedTotals};
 
 use super::directory::StateDirectory;
+use super::journal::Journal;
 use crate::inbox::{Mailbox, Notice};
 
-/// How old the backup may be: as long as a tick of the Go master.
-const BACKUP_INTERVAL: Duration = Duration::from_secs(5);
+/// A journal is followed by a snapshot when it is longer than this and twice as long as the last
+/// snapshot: reading it back stays quick, and writing snapshots stays a small part of the work.
+const JOURNAL_MIN_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Changes that share a write at most: as many as can be waiting for an answer.
+const GROUP_MAX: usize = 4096;
 
 enum Job {
-    Persist { epoch: StoreEpoch, seq: RecordSeq, record: Record },
+    Persist {
+        epoch: StoreEpoch,
+        seq: RecordSeq,
+        record: Record,
+    },
     Totals(Vec<(InstanceId, SavedTotals)>),
+    #[cfg(test)]
+    BreakJournal,
 }
 
-/// Takes records in for the thread.
+/// Takes changes in for the thread.
 #[derive(Debug)]
 pub(crate) struct StoreWriter {
     jobs: Sender<Job>,
@@ -31,22 +41,23 @@ pub(crate) struct StoreWriter {
 }
 
 impl StoreWriter {
-    /// Starts the thread; `image` is what is on the disk.
+    /// Writes a snapshot of `image`, and starts the thread. A new state is written twice: from the
+    /// moment that anybody hears of its key there is a backup of it, and a missing snapshot can
+    /// be told from a master that never came to write one.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be made durable.
     pub(crate) fn start(
-        directory: StateDirectory,
+        mut directory: StateDirectory,
         image: Image,
         mailbox: Mailbox,
     ) -> io::Result<Self> {
+        if directory.is_new() {
+            directory.begin(&image)?;
+        }
+        let journal = Some(directory.begin(&image)?);
         let (jobs, queue) = mpsc::channel();
-        let worker = Worker {
-            directory,
-            image,
-            mailbox,
-            failed: None,
-            is_failing: false,
-            unsaved: false,
-            last_backup: None,
-        };
+        let worker = Worker { directory, image, mailbox, journal, failed: None, is_failing: false };
         let thread =
             thread::Builder::new().name("store".to_owned()).spawn(move || worker.run(&queue))?;
         Ok(Self { jobs, thread })
@@ -60,6 +71,12 @@ impl StoreWriter {
     /// Asks for totals to be kept.
     pub(crate) fn save_totals(&self, totals: Vec<(InstanceId, SavedTotals)>) {
         self.send(Job::Totals(totals));
+    }
+
+    /// Makes the next append fail.
+    #[cfg(test)]
+    pub(super) fn break_journal(&self) {
+        self.send(Job::BreakJournal);
     }
 
     /// Waits until all that was asked for is done.
@@ -77,22 +94,23 @@ impl StoreWriter {
 
 struct Worker {
     directory: StateDirectory,
+    /// What is on the disk, with the group at hand.
     image: Image,
     mailbox: Mailbox,
+    /// The journal and the size of the snapshot before it; none after a failure.
+    journal: Option<(Journal, usize)>,
     /// The last epoch that failed: its records are dropped.
     failed: Option<StoreEpoch>,
     /// Whether the last write failed; said once, when it changes.
     is_failing: bool,
-    /// Whether the image has something that is not on the disk.
-    unsaved: bool,
-    last_backup: Option<Instant>,
 }
 
-/// Records that share a write.
+/// Changes that share a write.
 #[derive(Default)]
 struct Group {
+    entries: Vec<Entry>,
     last: Option<(StoreEpoch, RecordSeq)>,
-    /// What takes them back, newest last.
+    /// What takes the changes back, newest last.
     undo: Vec<Record>,
 }
 
@@ -101,48 +119,80 @@ impl Worker {
         while let Ok(first) = queue.recv() {
             let mut group = Group::default();
             self.take(first, &mut group);
-            for job in queue.try_iter() {
+            for job in queue.try_iter().take(GROUP_MAX) {
                 self.take(job, &mut group);
             }
-            if self.unsaved {
-                self.write(group);
+            match self.write(&group.entries) {
+                Ok(()) => self.written(&group),
+                Err(error) => self.refused(&group, &error),
             }
+            self.follow_long_journal();
         }
     }
 
     fn take(&mut self, job: Job, group: &mut Group) {
         match job {
+            Job::Persist { epoch, .. } if self.failed.is_some_and(|failed| epoch <= failed) => {}
             Job::Persist { epoch, seq, record } => {
-                if self.failed.is_some_and(|failed| epoch <= failed) {
-                    return;
-                }
                 group.undo.push(self.image.apply(&record));
                 group.last = Some((epoch, seq));
+                group.entries.push(Entry::Change(record));
             }
             Job::Totals(totals) => {
-                for (id, totals) in totals {
-                    self.image.set_totals(id, totals);
+                for (id, saved) in &totals {
+                    self.image.set_totals(*id, *saved);
                 }
+                group.entries.push(Entry::Totals(totals));
             }
+            #[cfg(test)]
+            Job::BreakJournal => self.journal = None,
         }
-        self.unsaved = true;
     }
 
-    fn write(&mut self, group: Group) {
-        let is_due = |last: Instant| last.elapsed() >= BACKUP_INTERVAL;
-        let keep_backup = self.last_backup.is_none_or(is_due);
-        let result = self.directory.save(&encode(&self.image), keep_backup);
-        if keep_backup && result.is_ok() {
-            self.last_backup = Some(Instant::now());
+    /// Makes entries that are in the image durable.
+    fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let Some((mut journal, snapshot_bytes)) = self.journal.take() else {
+            return self.begin();
+        };
+        if !entries.is_empty() {
+            let appended = journal.append(entries);
+            self.directory.set_records(journal.records());
+            appended?;
         }
-        match result {
-            Ok(()) => self.written(&group),
-            Err(error) => self.refused(group, &error),
+        self.journal = Some((journal, snapshot_bytes));
+        Ok(())
+    }
+
+    /// Writes a snapshot when the journal has grown long. What is in the journal is durable
+    /// already; if the snapshot fails, the next change has to begin with one.
+    fn follow_long_journal(&mut self) {
+        let is_long = |(journal, snapshot_bytes): &(Journal, usize)| {
+            journal.length() > JOURNAL_MIN_BYTES.max(2 * *snapshot_bytes as u64)
+        };
+        if self.journal.as_ref().is_some_and(is_long) {
+            self.journal = None;
+            if let Err(error) = self.begin() {
+                self.fail(&error);
+            }
+        }
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        self.journal = Some(self.directory.begin(&self.image)?);
+        Ok(())
+    }
+
+    /// Says that the state cannot be saved, once.
+    fn fail(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            tracing::error!(
+                "Master.saveState: cannot save the state: {error}; changes are refused until it \
+                 can be, instances go on"
+            );
         }
     }
 
     fn written(&mut self, group: &Group) {
-        self.unsaved = false;
         if std::mem::take(&mut self.is_failing) {
             tracing::info!("Master.saveState: the state can be saved again");
         }
@@ -151,13 +201,8 @@ impl Worker {
         }
     }
 
-    fn refused(&mut self, group: Group, error: &io::Error) {
-        if !std::mem::replace(&mut self.is_failing, true) {
-            tracing::error!(
-                "Master.saveState: cannot save the state: {error}; changes are refused until it \
-                 can be, instances go on"
-            );
-        }
+    fn refused(&mut self, group: &Group, error: &io::Error) {
+        self.fail(error);
         for undo in group.undo.iter().rev() {
             self.image.apply(undo);
         }
