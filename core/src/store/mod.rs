@@ -1,8 +1,9 @@
 //! What is durable: the records that the engine hands to the store, and the state they add up to.
 //!
-//! The bytes on the disk are `codec`'s business; when to write and to sync is the driver's.
+//! The bytes on the disk are `codec`'s business, those of the Go master `gob`'s; when to write and to sync is the driver's.
 
 mod codec;
+pub mod gob;
 mod image;
 mod record;
 
