@@ -2,9 +2,10 @@
 //! both as bytes.
 //!
 //! Files are named, written and synced by the driver; `recover` says what they mean after whatever
-//! happened to them.
+//! happened to them. `gob` reads the state of the Go master, once.
 
 mod dto;
+mod gob;
 mod image;
 mod journal;
 mod record;
@@ -12,6 +13,7 @@ mod recover;
 mod snapshot;
 
 pub use dto::BodyError;
+pub use gob::{GobError, decode_gob};
 pub use image::{Image, StoredInstance};
 pub use journal::{
     JournalEnd, JournalError, ReadJournal, encode_entry, journal_header, read_journal,
