@@ -191,6 +191,14 @@ fn adopt(
             }
             (image, "loaded")
         }
+        Loaded::Imported(mut image, path) => {
+            let (path, count) = (path.display(), image.instances.len());
+            tracing::info!("Master.loadState: {count} instances taken over from {path}");
+            if image.master.mid.is_empty() {
+                image.master.mid = MasterIdentity::from_random(random()?, [0; 16]).mid;
+            }
+            (image, "loaded")
+        }
         Loaded::Nothing => {
             let identity = MasterIdentity::from_random(random()?, random()?);
             (Image::new(identity), "created")

@@ -6,7 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use openctrl_core::store::{FIRST_GENERATION, Files, Finding, Image, Recovered, encode, recover};
+use openctrl_core::store::{
+    FIRST_GENERATION, Files, Finding, Image, Recovered, decode_gob, encode, recover,
+};
 
 use super::error::StoreError;
 use super::files::{
@@ -36,6 +38,8 @@ pub(crate) enum Loaded {
     Nothing,
     /// A complete state, and what an operator should know of how it was found.
     State(Image, Vec<String>),
+    /// The state of the Go master, from this file; ours from now on, once it is saved.
+    Imported(Image, PathBuf),
 }
 
 impl StateDirectory {
@@ -67,7 +71,7 @@ impl StateDirectory {
     /// made over a state that cannot be read.
     pub(crate) fn load(&mut self) -> Result<Loaded, StoreError> {
         let Some(recovered) = read_state(&self.path)? else {
-            return self.refuse_foreign().map(|()| Loaded::Nothing);
+            return self.import();
         };
         let Recovered { image, snapshot, generation, records, findings } = recovered;
         self.snapshot_generation = snapshot;
@@ -130,11 +134,19 @@ impl StateDirectory {
         }
     }
 
-    fn refuse_foreign(&self) -> Result<(), StoreError> {
-        match FOREIGN.iter().map(|name| self.path.join(name)).find(|path| path.exists()) {
-            Some(path) => Err(StoreError::Foreign(path)),
-            None => Ok(()),
+    /// Reads the state of the Go master, or its backup; both stay as they are.
+    fn import(&self) -> Result<Loaded, StoreError> {
+        let mut refused = Vec::new();
+        for name in FOREIGN {
+            let path = self.path.join(name);
+            let file = read(&path).map_err(|error| StoreError::Io("read", path.clone(), error))?;
+            match file.as_deref().map(decode_gob) {
+                None => {}
+                Some(Ok(image)) => return Ok(Loaded::Imported(image, path)),
+                Some(Err(reason)) => refused.push((path, reason)),
+            }
         }
+        if refused.is_empty() { Ok(Loaded::Nothing) } else { Err(StoreError::Foreign(refused)) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use openctrl_core::store::RecoveryError;
+use openctrl_core::store::{GobError, RecoveryError};
 
 /// What was attempted, on what, and what to do about it.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(crate) enum StoreError {
     Locked(PathBuf),
     /// The files do not hold every change that was acknowledged.
     Unreadable(PathBuf, Box<RecoveryError>),
-    /// There is the state of the Go master, and none of ours.
-    Foreign(PathBuf),
+    /// There is a state of the Go master that cannot be taken over, and none of ours.
+    Foreign(Vec<(PathBuf, GobError)>),
 }
 
 impl fmt::Display for StoreError {
@@ -38,13 +38,16 @@ impl fmt::Display for StoreError {
                  or start anew, with a new key and no instances, by moving the openctrl.* files away",
                 path.display()
             ),
-            Self::Foreign(path) => write!(
-                f,
-                "{} was written by the Go master and cannot be taken over by this version. \
-                 Nothing was changed. Use another directory with state=<dir>, or move the file \
-                 away to start with a new key and no instances",
-                path.display()
-            ),
+            Self::Foreign(files) => {
+                f.write_str("cannot take over the state of the Go master: ")?;
+                for (path, reason) in files {
+                    write!(f, "{}: {reason}; ", path.display())?;
+                }
+                f.write_str(
+                    "nothing was changed. Put a good copy in its place, use another directory with \
+                     state=<dir>, or move the file away to start with a new key and no instances",
+                )
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ fn open(path: &Path) -> StateDirectory {
 fn load(directory: &mut StateDirectory) -> (Image, Vec<String>) {
     match directory.load().expect("loaded") {
         Loaded::State(image, notes) => (image, notes),
-        Loaded::Nothing => panic!("there is no state"),
+        other @ (Loaded::Nothing | Loaded::Imported(..)) => panic!("no state of ours: {other:?}"),
     }
 }
 
@@ -119,8 +119,8 @@ fn nothing_is_made_new_over_a_state_that_cannot_be_read() {
         ("openctrl.state", "not a state file"),
         ("openctrl.state.backup", "not a state file"),
         ("openctrl.journal.7", "the snapshot is missing"),
-        ("openctrl.gob", "written by the Go master"),
-        ("openctrl.gob.backup", "written by the Go master"),
+        ("openctrl.gob", "openctrl.gob: "),
+        ("openctrl.gob.backup", "openctrl.gob.backup: "),
     ] {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut directory = open(home.path());
@@ -129,6 +129,29 @@ fn nothing_is_made_new_over_a_state_that_cannot_be_read() {
         assert!(error.contains(text), "{name}: {error}");
         assert_eq!(fs::read(home.path().join(name)).expect("still there"), b"damaged");
     }
+}
+
+#[test]
+fn the_state_of_the_go_master_is_taken_over_once() {
+    let fixtures = Path::new("../core/src/store/gob/testdata");
+    let gob = fs::read(fixtures.join("full.gob")).expect("the fixture is there");
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let path = home.path().join("openctrl.gob");
+    // A damaged file, as a crash of the Go master leaves it, and its backup.
+    for (name, bytes) in [("openctrl.gob", &gob[..gob.len() / 2]), ("openctrl.gob.backup", &gob)] {
+        fs::write(home.path().join(name), bytes).expect("written");
+    }
+    let mut directory = open(home.path());
+    let Ok(Loaded::Imported(image, from)) = directory.load() else { panic!("not imported") };
+    assert_eq!(from, home.path().join("openctrl.gob.backup"));
+    assert!(!image.instances.is_empty());
+    drop(directory);
+
+    run_once(home.path(), image);
+    fs::write(&path, "not looked at any more").expect("written");
+    let (_, notes) = load(&mut open(home.path()));
+    assert!(notes.is_empty());
+    assert_eq!(fs::read(&path).expect("still there"), b"not looked at any more");
 }
 
 fn facts(inbox: &mut Inbox) -> Vec<String> {
