@@ -33,16 +33,31 @@ impl Engine {
     }
 
     pub(super) fn on_persist_failed(&mut self, now: Now, epoch: StoreEpoch, reason: &str) {
-        for Commit { request, change, .. } in self.commits.fail(epoch) {
+        let refused = self.commits.fail(epoch);
+        // All of them first: an operation that goes on below must not build on a refused change.
+        for Commit { change, .. } in &refused {
+            match change {
+                Change::Create(_)
+                | Change::SetAlias(_)
+                | Change::RotateKey(_)
+                | Change::Delete(_) => {}
+                Change::Patch { slot, .. } | Change::Replace { slot, .. } => {
+                    if let Some(instance) = self.table.get_mut(*slot) {
+                        instance.record_settled();
+                    }
+                }
+            }
+        }
+        for Commit { request, change, .. } in refused {
             self.out.refuse(request, Refusal::NotDurable(reason.to_string()));
             match change {
-                Change::Create(_) | Change::SetAlias(_) | Change::RotateKey(_) => {}
-                Change::Patch { slot, .. } => self.record_settled(slot),
-                Change::Replace { slot, .. } => {
-                    self.record_settled(slot);
+                Change::Create(_)
+                | Change::SetAlias(_)
+                | Change::RotateKey(_)
+                | Change::Patch { .. } => {}
+                Change::Replace { slot, .. } | Change::Delete(slot) => {
                     self.operation_refused(now, slot);
                 }
-                Change::Delete(slot) => self.operation_refused(now, slot),
             }
         }
     }
@@ -138,12 +153,6 @@ impl Engine {
         let json = crate::instance::render_key_instance(&self.master);
         self.out.publish(now.wall, EventKind::Update, Subject::Key, json.clone());
         json
-    }
-
-    fn record_settled(&mut self, slot: SlotId) {
-        if let Some(instance) = self.table.get_mut(slot) {
-            instance.record_settled();
-        }
     }
 
     /// Takes the oldest operation out; what it had stopped is started again.
