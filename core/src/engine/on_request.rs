@@ -74,7 +74,9 @@ impl Engine {
         }
         let is_reset = patch.action == Some(InstanceAction::Reset);
         let changed = patch.apply(instance.newest_definition());
-        if changed.is_none() && !is_reset {
+        // What is on its way already is waited for: the answer must not come before it is durable.
+        let rests_on_staged = patch.apply(&instance.definition).is_some();
+        if changed.is_none() && !rests_on_staged && !is_reset {
             self.act(now, slot, patch.action);
             self.reply_instance(request, slot);
             return Ok(());
@@ -101,7 +103,8 @@ impl Engine {
 
     fn set_alias(&mut self, request: RequestId, alias: Option<String>) -> Result<(), Refusal> {
         let newest = self.newest_master();
-        match alias.filter(|alias| *alias != newest.alias) {
+        // An alias that is on its way already is waited for.
+        match alias.filter(|alias| *alias != newest.alias || *alias != self.master.alias) {
             None => {
                 self.out.respond(request, Reply::AliasSet);
                 Ok(())
