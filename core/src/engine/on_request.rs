@@ -88,12 +88,8 @@ impl Engine {
             }
             None => Arc::clone(instance.newest_definition()),
         };
-        let saved = instance.saved_totals();
-        let totals = if is_reset {
-            SavedTotals { mode: saved.mode, ..SavedTotals::default() }
-        } else {
-            saved
-        };
+        instance.unsaved_resets += u32::from(is_reset);
+        let totals = instance.saved_totals();
         instance.stage(Arc::clone(&definition));
         let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
         let change = Change::Patch { slot, definition, action: patch.action };
@@ -130,7 +126,8 @@ impl Engine {
     pub(super) fn act(&mut self, now: Now, slot: SlotId, action: Option<InstanceAction>) {
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
         match action {
-            None => return,
+            // A reset is done once its record is durable.
+            None | Some(InstanceAction::Reset) => return,
             Some(InstanceAction::Start) => {
                 supervisor.instance.backoff.reset();
                 if supervisor.instance.operations.is_empty() {
@@ -141,10 +138,6 @@ impl Engine {
             Some(InstanceAction::Restart) => {
                 supervisor.instance.backoff.reset();
                 supervisor.restart();
-            }
-            Some(InstanceAction::Reset) => {
-                supervisor.instance.reset_counters();
-                supervisor.instance.touch();
             }
         }
         self.settle(now, slot);

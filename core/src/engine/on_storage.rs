@@ -89,7 +89,6 @@ impl Engine {
             supervisor.instance.reset_counters();
         }
         supervisor.publish();
-        let action = action.filter(|action| *action != InstanceAction::Reset);
         if self.life.is_serving() {
             self.act(now, slot, action);
         }

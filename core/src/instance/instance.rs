@@ -27,6 +27,8 @@ pub struct Instance {
     pub staged: Option<Arc<Definition>>,
     /// How many records of this instance are on their way.
     pub unsaved_records: u32,
+    /// How many of those set the totals to zero.
+    pub unsaved_resets: u32,
     /// Where it is in its life.
     pub state: State,
     /// Its current process, or the last one.
@@ -99,6 +101,7 @@ impl Instance {
             definition,
             staged: None,
             unsaved_records: 0,
+            unsaved_resets: 0,
             state: State::Stopped,
             generation: Generation::default(),
             metrics: Metrics { mode, ..Metrics::default() },
@@ -138,6 +141,7 @@ impl Instance {
         self.unsaved_records = self.unsaved_records.saturating_sub(1);
         if self.unsaved_records == 0 {
             self.staged = None;
+            self.unsaved_resets = 0;
         }
     }
 
@@ -148,9 +152,12 @@ impl Instance {
         })
     }
 
-    /// What is kept of its numbers while it does not run.
+    /// What is kept of its numbers while it does not run. A reset on its way is in it already,
+    /// as a record that follows must not bring the old totals back.
     pub fn saved_totals(&self) -> SavedTotals {
-        SavedTotals { mode: self.metrics.mode, totals: self.counters.totals() }
+        let counted = self.counters.totals();
+        let totals = if self.unsaved_resets == 0 { counted } else { Totals::default() };
+        SavedTotals { mode: self.metrics.mode, totals }
     }
 
     /// Takes a checkpoint into gauges and counters; fields that overflowed keep their old value.
@@ -178,9 +185,10 @@ impl Instance {
         self.metrics = Metrics { mode: self.metrics.mode, ..Metrics::default() };
     }
 
-    /// Sets all totals to zero (Contract §7, `reset`).
+    /// Sets all totals to zero (Contract §7, `reset`), its record being durable.
     pub fn reset_counters(&mut self) {
         self.counters.reset();
+        self.unsaved_resets = self.unsaved_resets.saturating_sub(1);
     }
 
     /// Marks the rendered JSON as stale.
