@@ -10,7 +10,7 @@ use super::Engine;
 use super::commits::Change;
 use crate::api::{Call, InstanceAction, Patch, Refusal, Reply};
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Definition, Instance, OBJECT_MAX_BYTES, StateEvent};
+use crate::instance::{Definition, Instance, OBJECT_MAX_BYTES, StateEvent, Status};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
 use crate::store::{Record, SavedTotals};
@@ -132,6 +132,8 @@ impl Engine {
                 supervisor.instance.backoff.reset();
                 if supervisor.instance.operations.is_empty() {
                     supervisor.fire(StateEvent::StartWanted);
+                } else if supervisor.instance.state.status() == Status::Stopped {
+                    supervisor.instance.start_after_stop = true;
                 }
             }
             Some(InstanceAction::Stop) => supervisor.stop(),

@@ -102,15 +102,17 @@ impl Engine {
         slot: SlotId,
         definition: Arc<Definition>,
     ) {
-        let serving = self.life.is_serving();
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
         supervisor.instance.adopt(definition);
-        supervisor.instance.operations.pop_front();
+        if let Some(operation) = supervisor.instance.operations.pop_front() {
+            supervisor.instance.start_after_stop |= operation.starts;
+        }
         supervisor.instance.backoff.reset();
         supervisor.publish();
-        supervisor.instance.awaiting_start.push_back(request);
-        if serving && supervisor.instance.operations.is_empty() {
-            supervisor.fire(StateEvent::StartWanted);
+        self.settle(now, slot);
+        // Answered now if nothing was started, else once it is known whether that came to life.
+        if let Some(instance) = self.table.get_mut(slot) {
+            instance.awaiting_start.push_back(request);
         }
         self.settle(now, slot);
     }
@@ -157,9 +159,7 @@ impl Engine {
     /// Takes the oldest operation out; what it had stopped is started again.
     fn operation_refused(&mut self, now: Now, slot: SlotId) {
         let Some(instance) = self.table.get_mut(slot) else { return };
-        if let Some(operation) = instance.operations.pop_front() {
-            instance.start_after_stop |= operation.was_active;
-        }
+        instance.operations.pop_front();
         self.settle(now, slot);
     }
 }

@@ -73,9 +73,12 @@ impl Supervisor<'_> {
         self.fire(StateEvent::StopWanted);
     }
 
-    /// Wants the process stopped, for good.
+    /// Wants the process stopped, for good: also after the operations that wait.
     pub(super) fn stop(&mut self) {
         self.instance.start_after_stop = false;
+        for operation in &mut self.instance.operations {
+            operation.starts = false;
+        }
         self.fire(StateEvent::StopWanted);
     }
 

@@ -45,7 +45,7 @@ pub struct Instance {
     pub healthy_since: Option<Time>,
     /// How long to wait before the next restart.
     pub backoff: Backoff,
-    /// Whether a start follows once the stop under way is over.
+    /// Whether a start follows once the stop under way and all operations are over.
     pub start_after_stop: bool,
     /// A process of the group of `generation` may be left, though its leader is gone.
     pub group_left: bool,
@@ -81,8 +81,8 @@ pub struct Operation {
     pub kind: OperationKind,
     /// Whether its record is on its way to the disk.
     pub committing: bool,
-    /// Whether the instance was active when the operation began to stop it.
-    pub was_active: bool,
+    /// Whether a start follows once it is done; a `stop` takes that back.
+    pub starts: bool,
 }
 
 /// The operations that need a stopped instance.
@@ -143,6 +143,12 @@ impl Instance {
             self.staged = None;
             self.unsaved_resets = 0;
         }
+    }
+
+    /// Whether it runs, or will by itself, and nobody has asked it to stop.
+    pub fn wants_to_run(&self) -> bool {
+        let retries = self.state == State::Failed && self.definition.restart;
+        retries || (self.state.has_process() && !self.state.is_stopping())
     }
 
     /// Whether the record of its deletion is on its way: nothing may be changed any more.
