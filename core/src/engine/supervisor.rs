@@ -128,7 +128,9 @@ impl Supervisor<'_> {
                 self.instance.touch();
             }
             Action::ScheduleRestart => self.schedule_restart(),
-            Action::CancelRestart => self.timers.cancel(TimerReason::Restart(self.slot)),
+            Action::CancelRestart => {
+                self.timers.cancel(TimerReason::Restart(self.slot));
+            }
             Action::StartLater => self.instance.start_after_stop = true,
             Action::Publish => self.publish(),
         }
@@ -149,12 +151,13 @@ impl Supervisor<'_> {
 
     fn release(&mut self, before: State) {
         self.processes.alive -= 1;
-        self.timers.cancel(TimerReason::Grace(self.slot));
+        // The group has had TERM if a stop was under way: it is killed when that is 5 s ago.
+        let deadline = self.timers.cancel(TimerReason::Grace(self.slot));
         if self.instance.group_left {
             if !before.is_stopping() {
                 self.signal(Signal::Terminate);
             }
-            let deadline = self.now.mono.after_ms(GRACE_MS);
+            let deadline = deadline.unwrap_or(self.now.mono.after_ms(GRACE_MS));
             self.timers.arm(TimerReason::Leftover(self.slot), deadline);
         }
     }
