@@ -83,12 +83,17 @@ impl Engine {
         action: Option<InstanceAction>,
     ) {
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
+        let is_reset = action == Some(InstanceAction::Reset);
+        // One that asked for what another had on its way finds it in force already.
+        let changes = is_reset || !Arc::ptr_eq(&definition, &supervisor.instance.definition);
         supervisor.instance.adopt(definition);
         supervisor.apply_restart_policy();
-        if action == Some(InstanceAction::Reset) {
+        if is_reset {
             supervisor.instance.reset_counters();
         }
-        supervisor.publish();
+        if changes {
+            supervisor.publish();
+        }
         if self.life.is_serving() {
             self.act(now, slot, action);
         }
@@ -132,9 +137,12 @@ impl Engine {
     }
 
     fn alias_set(&mut self, now: Now, request: RequestId, alias: String) {
-        self.master.alias = alias;
-        self.show_master();
-        self.publish_key_instance(now);
+        // One that asked for what another had on its way finds it in force already.
+        if self.master.alias != alias {
+            self.master.alias = alias;
+            self.show_master();
+            self.publish_key_instance(now);
+        }
         self.out.respond(request, Reply::AliasSet);
     }
 
