@@ -13,7 +13,7 @@ use super::timers::{TimerReason, Timers};
 use crate::checkpoint::Checkpoint;
 use crate::events::EventKind;
 use crate::ids::{Generation, ProcessRef, SlotId};
-use crate::instance::{Action, Instance, State, StateEvent};
+use crate::instance::{Action, Instance, State, StateEvent, Status};
 use crate::limits::{GRACE_MS, HEALTHY_MS};
 use crate::output::OutputBatch;
 use crate::time::Now;
@@ -63,6 +63,10 @@ impl Supervisor<'_> {
     /// Takes a checkpoint of the current process.
     pub(super) fn observe(&mut self, checkpoint: &Checkpoint) {
         self.instance.observe(checkpoint, self.now.mono);
+        // One that is being stopped and shows as `stopped` or `error` counts, but has no gauges.
+        if self.instance.state.on(StateEvent::CheckpointSeen).next.status() != Status::Running {
+            self.instance.clear_live();
+        }
         self.instance.touch();
         self.fire(StateEvent::CheckpointSeen);
     }

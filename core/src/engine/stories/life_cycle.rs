@@ -302,3 +302,23 @@ fn leftover_group_after_a_stop() {
                event 6 update A demo:a running
     "#);
 }
+
+/// What is being stopped and shows as `stopped` or `error` may still count, but shows no gauges
+/// (Contract §6).
+#[test]
+fn checkpoint_of_a_failed_process_that_is_being_stopped() {
+    let mut t = Teller::with_running("demo:a");
+    t.log("ERROR").act("A", "stop").checkpoint(100).exited(0);
+    insta::assert_snapshot!(t, @r#"
+    0.000    > p1 prints "ERROR"
+               event 3 update A demo:a error
+               event 4 log A: "ERROR"
+             > request 2: patch A {"action":"stop"}
+               TERM to p1
+               answer 2: 200 A demo:a error
+             > p1 prints a checkpoint at 100
+               event 5 update A demo:a error mode=1 tcprx=100
+             > p1 exits with 0
+               event 6 update A demo:a stopped mode=1 tcprx=100
+    "#);
+}
