@@ -204,9 +204,15 @@ impl Instance {
 
     /// The JSON that clients are shown, rendered once per change.
     pub fn json(&mut self) -> Bytes {
-        let rendered =
-            || view::render(&self.definition, self.state.status(), &self.metrics, &self.counters);
-        self.json.get_or_insert_with(rendered).clone()
+        match &self.json {
+            Some(json) => json.clone(),
+            None => self.json.insert(self.rendered()).clone(),
+        }
+    }
+
+    /// The same, rendered afresh, for simulations to find a stale one.
+    pub fn rendered(&self) -> Bytes {
+        view::render(&self.definition, self.state.status(), &self.metrics, &self.counters)
     }
 
     /// How large the JSON would be with `definition` in force.
