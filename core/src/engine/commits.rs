@@ -87,6 +87,11 @@ impl Commits {
             return VecDeque::new();
         }
         self.epoch = StoreEpoch(self.epoch.0 + 1);
+        self.abandon()
+    }
+
+    /// Forgets all changes on their way and returns them.
+    pub(super) fn abandon(&mut self) -> VecDeque<Commit> {
         self.reserved.clear();
         self.staged_master = None;
         core::mem::take(&mut self.queue)

@@ -41,8 +41,18 @@ impl Dials {
     pub(super) fn give_up(&mut self, request: RequestId, out: &mut Outbox) {
         let position = self.waiting.iter().position(|(waiting, _)| *waiting == request);
         if let Some((request, target)) = position.and_then(|index| self.waiting.remove(index)) {
-            let outcome = PingOutcome::Failed("too many requests".to_string());
-            out.respond(request, Reply::Pinged(PingReport { target, outcome }));
+            fail(request, target, "too many requests", out);
+        }
+    }
+
+    /// Answers all pings; how their dials end does not matter any more.
+    pub(super) fn abandon(&mut self, timers: &mut Timers, out: &mut Outbox) {
+        for (request, target) in core::mem::take(&mut self.under_way) {
+            fail(request, target, "the master is shutting down", out);
+        }
+        for (request, target) in core::mem::take(&mut self.waiting) {
+            timers.cancel(TimerReason::DialWait(request));
+            fail(request, target, "the master is shutting down", out);
         }
     }
 
@@ -50,6 +60,11 @@ impl Dials {
         out.push(Effect::Dial { request, target: target.clone() });
         self.under_way.insert(request, target);
     }
+}
+
+fn fail(request: RequestId, target: String, error: &str, out: &mut Outbox) {
+    let outcome = PingOutcome::Failed(error.to_string());
+    out.respond(request, Reply::Pinged(PingReport { target, outcome }));
 }
 
 impl Engine {

@@ -91,8 +91,12 @@ impl Engine {
         engine
     }
 
-    /// Takes a fact in. Never fails: what makes no sense any more changes nothing.
+    /// Takes a fact in. Never fails: what makes no sense any more changes nothing. After
+    /// [`Effect::Finish`] requests are turned down and nothing else happens.
     pub fn handle(&mut self, now: Now, input: Input) {
+        if self.life == Life::Finished && !matches!(input, Input::RequestArrived { .. }) {
+            return;
+        }
         match input {
             Input::RequestArrived { request, call } => self.on_request(now, request, call),
             Input::ProcessStarted { process } => self.on_started(now, process),

@@ -10,7 +10,7 @@ use super::Engine;
 use super::commits::Change;
 use crate::api::{Call, InstanceAction, Patch, Refusal, Reply};
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Definition, Instance, OBJECT_MAX_BYTES, StateEvent};
+use crate::instance::{Definition, Instance, OBJECT_MAX_BYTES, StateEvent, Status};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
 use crate::store::{Record, SavedTotals};
@@ -74,7 +74,9 @@ impl Engine {
         }
         let is_reset = patch.action == Some(InstanceAction::Reset);
         let changed = patch.apply(instance.newest_definition());
-        if changed.is_none() && !is_reset {
+        // What is on its way already is waited for: the answer must not come before it is durable.
+        let rests_on_staged = patch.apply(&instance.definition).is_some();
+        if changed.is_none() && !rests_on_staged && !is_reset {
             self.act(now, slot, patch.action);
             self.reply_instance(request, slot);
             return Ok(());
@@ -86,12 +88,8 @@ impl Engine {
             }
             None => Arc::clone(instance.newest_definition()),
         };
-        let saved = instance.saved_totals();
-        let totals = if is_reset {
-            SavedTotals { mode: saved.mode, ..SavedTotals::default() }
-        } else {
-            saved
-        };
+        instance.unsaved_resets += u32::from(is_reset);
+        let totals = instance.saved_totals();
         instance.stage(Arc::clone(&definition));
         let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
         let change = Change::Patch { slot, definition, action: patch.action };
@@ -101,7 +99,8 @@ impl Engine {
 
     fn set_alias(&mut self, request: RequestId, alias: Option<String>) -> Result<(), Refusal> {
         let newest = self.newest_master();
-        match alias.filter(|alias| *alias != newest.alias) {
+        // An alias that is on its way already is waited for.
+        match alias.filter(|alias| *alias != newest.alias || *alias != self.master.alias) {
             None => {
                 self.out.respond(request, Reply::AliasSet);
                 Ok(())
@@ -127,21 +126,20 @@ impl Engine {
     pub(super) fn act(&mut self, now: Now, slot: SlotId, action: Option<InstanceAction>) {
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
         match action {
-            None => return,
+            // A reset is done once its record is durable.
+            None | Some(InstanceAction::Reset) => return,
             Some(InstanceAction::Start) => {
                 supervisor.instance.backoff.reset();
                 if supervisor.instance.operations.is_empty() {
                     supervisor.fire(StateEvent::StartWanted);
+                } else if supervisor.instance.state.status() == Status::Stopped {
+                    supervisor.instance.start_after_stop = true;
                 }
             }
             Some(InstanceAction::Stop) => supervisor.stop(),
             Some(InstanceAction::Restart) => {
                 supervisor.instance.backoff.reset();
                 supervisor.restart();
-            }
-            Some(InstanceAction::Reset) => {
-                supervisor.instance.reset_counters();
-                supervisor.instance.touch();
             }
         }
         self.settle(now, slot);

@@ -33,16 +33,31 @@ impl Engine {
     }
 
     pub(super) fn on_persist_failed(&mut self, now: Now, epoch: StoreEpoch, reason: &str) {
-        for Commit { request, change, .. } in self.commits.fail(epoch) {
+        let refused = self.commits.fail(epoch);
+        // All of them first: an operation that goes on below must not build on a refused change.
+        for Commit { change, .. } in &refused {
+            match change {
+                Change::Create(_)
+                | Change::SetAlias(_)
+                | Change::RotateKey(_)
+                | Change::Delete(_) => {}
+                Change::Patch { slot, .. } | Change::Replace { slot, .. } => {
+                    if let Some(instance) = self.table.get_mut(*slot) {
+                        instance.record_settled();
+                    }
+                }
+            }
+        }
+        for Commit { request, change, .. } in refused {
             self.out.refuse(request, Refusal::NotDurable(reason.to_string()));
             match change {
-                Change::Create(_) | Change::SetAlias(_) | Change::RotateKey(_) => {}
-                Change::Patch { slot, .. } => self.record_settled(slot),
-                Change::Replace { slot, .. } => {
-                    self.record_settled(slot);
+                Change::Create(_)
+                | Change::SetAlias(_)
+                | Change::RotateKey(_)
+                | Change::Patch { .. } => {}
+                Change::Replace { slot, .. } | Change::Delete(slot) => {
                     self.operation_refused(now, slot);
                 }
-                Change::Delete(slot) => self.operation_refused(now, slot),
             }
         }
     }
@@ -68,13 +83,17 @@ impl Engine {
         action: Option<InstanceAction>,
     ) {
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
+        let is_reset = action == Some(InstanceAction::Reset);
+        // One that asked for what another had on its way finds it in force already.
+        let changes = is_reset || !Arc::ptr_eq(&definition, &supervisor.instance.definition);
         supervisor.instance.adopt(definition);
         supervisor.apply_restart_policy();
-        if action == Some(InstanceAction::Reset) {
+        if is_reset {
             supervisor.instance.reset_counters();
         }
-        supervisor.publish();
-        let action = action.filter(|action| *action != InstanceAction::Reset);
+        if changes {
+            supervisor.publish();
+        }
         if self.life.is_serving() {
             self.act(now, slot, action);
         }
@@ -88,15 +107,17 @@ impl Engine {
         slot: SlotId,
         definition: Arc<Definition>,
     ) {
-        let serving = self.life.is_serving();
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
         supervisor.instance.adopt(definition);
-        supervisor.instance.operations.pop_front();
+        if let Some(operation) = supervisor.instance.operations.pop_front() {
+            supervisor.instance.start_after_stop |= operation.starts;
+        }
         supervisor.instance.backoff.reset();
         supervisor.publish();
-        supervisor.instance.awaiting_start.push_back(request);
-        if serving && supervisor.instance.operations.is_empty() {
-            supervisor.fire(StateEvent::StartWanted);
+        self.settle(now, slot);
+        // Answered now if nothing was started, else once it is known whether that came to life.
+        if let Some(instance) = self.table.get_mut(slot) {
+            instance.awaiting_start.push_back(request);
         }
         self.settle(now, slot);
     }
@@ -116,9 +137,12 @@ impl Engine {
     }
 
     fn alias_set(&mut self, now: Now, request: RequestId, alias: String) {
-        self.master.alias = alias;
-        self.show_master();
-        self.publish_key_instance(now);
+        // One that asked for what another had on its way finds it in force already.
+        if self.master.alias != alias {
+            self.master.alias = alias;
+            self.show_master();
+            self.publish_key_instance(now);
+        }
         self.out.respond(request, Reply::AliasSet);
     }
 
@@ -140,18 +164,10 @@ impl Engine {
         json
     }
 
-    fn record_settled(&mut self, slot: SlotId) {
-        if let Some(instance) = self.table.get_mut(slot) {
-            instance.record_settled();
-        }
-    }
-
     /// Takes the oldest operation out; what it had stopped is started again.
     fn operation_refused(&mut self, now: Now, slot: SlotId) {
         let Some(instance) = self.table.get_mut(slot) else { return };
-        if let Some(operation) = instance.operations.pop_front() {
-            instance.start_after_stop |= operation.was_active;
-        }
+        instance.operations.pop_front();
         self.settle(now, slot);
     }
 }

@@ -46,13 +46,17 @@ impl Engine {
         self.save_totals();
     }
 
-    /// Hands totals that changed since the last time to the store.
+    /// Hands totals that changed since the last time to the store. Those with a reset on its way
+    /// wait: it may be refused, and what it set to zero would be lost.
     pub(super) fn save_totals(&mut self) {
         let slots: Vec<SlotId> = self.table.slots().collect();
         let unsaved: Vec<_> = slots
             .into_iter()
             .filter_map(|slot| {
                 let instance = self.table.get_mut(slot)?;
+                if instance.unsaved_resets > 0 {
+                    return None;
+                }
                 core::mem::take(&mut instance.totals_unsaved)
                     .then(|| (instance.definition.id, instance.saved_totals()))
             })

@@ -25,6 +25,7 @@ impl Engine {
     ) -> Result<(), Refusal> {
         let slot = self.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get(slot).ok_or(Refusal::NoInstance)?;
+        // With others before it, it is looked at when its turn comes.
         if instance.newest_definition().url == url && instance.operations.is_empty() {
             return Err(Refusal::SameUrl);
         }
@@ -56,8 +57,10 @@ impl Engine {
             let reason = "too many requests wait for this instance to stop; try again later";
             return Err(Refusal::Bad(reason.into()));
         }
-        let was_active = instance.state.has_process() && !instance.state.is_stopping();
-        instance.operations.push_back(Operation { request, kind, committing: false, was_active });
+        // What the operation stops is started again if the operation is refused.
+        instance.start_after_stop |= instance.wants_to_run();
+        let starts = matches!(kind, OperationKind::Replace(_));
+        instance.operations.push_back(Operation { request, kind, committing: false, starts });
         self.settle(now, slot);
         Ok(())
     }
@@ -74,7 +77,11 @@ impl Engine {
             let has_operation = !instance.operations.is_empty();
             let wants_start = instance.start_after_stop && self.life.is_serving();
             match instance.state {
-                State::Stopped if has_operation => return self.run_operation(slot),
+                State::Stopped if has_operation => {
+                    if !self.refuse_same_url(slot) {
+                        return self.run_operation(slot);
+                    }
+                }
                 State::Stopped if wants_start => self.fire_only(now, slot, StateEvent::StartWanted),
                 State::Failed
                 | State::Starting
@@ -97,6 +104,22 @@ impl Engine {
                 | State::Failed => return,
             }
         }
+    }
+
+    /// Turns the oldest operation down if it would replace the URL by itself. What it stopped is
+    /// started again.
+    fn refuse_same_url(&mut self, slot: SlotId) -> bool {
+        let Some(instance) = self.table.get_mut(slot) else { return false };
+        let is_same = instance.operations.front().is_some_and(|operation| match &operation.kind {
+            OperationKind::Replace(url) => {
+                !operation.committing && instance.newest_definition().url == *url
+            }
+            OperationKind::Delete => false,
+        });
+        if let Some(operation) = instance.operations.pop_front_if(|_| is_same) {
+            self.out.refuse(operation.request, Refusal::SameUrl);
+        }
+        is_same
     }
 
     /// Sends the record of the oldest operation off, its instance having no process.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::Engine;
 use super::effect::Effect;
 use super::timers::TimerReason;
+use crate::api::{Refusal, Reply};
 use crate::ids::SlotId;
 use crate::instance::StateEvent;
 use crate::limits::SHUTDOWN_LIMIT_MS;
@@ -74,7 +75,29 @@ impl Engine {
         }
         self.timers.cancel(TimerReason::Tick);
         self.timers.cancel(TimerReason::ShutdownLimit);
+        self.answer_everybody();
         self.save_totals();
         self.out.push(Effect::Finish);
+    }
+
+    /// Nobody is left waiting for what will not come any more.
+    fn answer_everybody(&mut self) {
+        let slots: Vec<SlotId> = self.table.slots().collect();
+        for slot in slots {
+            let Some(instance) = self.table.get_mut(slot) else { continue };
+            for operation in core::mem::take(&mut instance.operations) {
+                // One whose record is on its way is among the changes.
+                if !operation.committing {
+                    self.out.refuse(operation.request, Refusal::ShuttingDown);
+                }
+            }
+            for request in core::mem::take(&mut instance.awaiting_start) {
+                self.out.respond(request, Reply::Instance(instance.json()));
+            }
+        }
+        for commit in self.commits.abandon() {
+            self.out.refuse(commit.request, Refusal::ShuttingDown);
+        }
+        self.dials.abandon(&mut self.timers, &mut self.out);
     }
 }

@@ -13,7 +13,7 @@ use super::timers::{TimerReason, Timers};
 use crate::checkpoint::Checkpoint;
 use crate::events::EventKind;
 use crate::ids::{Generation, ProcessRef, SlotId};
-use crate::instance::{Action, Instance, State, StateEvent};
+use crate::instance::{Action, Instance, State, StateEvent, Status};
 use crate::limits::{GRACE_MS, HEALTHY_MS};
 use crate::output::OutputBatch;
 use crate::time::Now;
@@ -63,6 +63,10 @@ impl Supervisor<'_> {
     /// Takes a checkpoint of the current process.
     pub(super) fn observe(&mut self, checkpoint: &Checkpoint) {
         self.instance.observe(checkpoint, self.now.mono);
+        // One that is being stopped and shows as `stopped` or `error` counts, but has no gauges.
+        if self.instance.state.on(StateEvent::CheckpointSeen).next.status() != Status::Running {
+            self.instance.clear_live();
+        }
         self.instance.touch();
         self.fire(StateEvent::CheckpointSeen);
     }
@@ -73,9 +77,12 @@ impl Supervisor<'_> {
         self.fire(StateEvent::StopWanted);
     }
 
-    /// Wants the process stopped, for good.
+    /// Wants the process stopped, for good: also after the operations that wait.
     pub(super) fn stop(&mut self) {
         self.instance.start_after_stop = false;
+        for operation in &mut self.instance.operations {
+            operation.starts = false;
+        }
         self.fire(StateEvent::StopWanted);
     }
 
@@ -125,7 +132,9 @@ impl Supervisor<'_> {
                 self.instance.touch();
             }
             Action::ScheduleRestart => self.schedule_restart(),
-            Action::CancelRestart => self.timers.cancel(TimerReason::Restart(self.slot)),
+            Action::CancelRestart => {
+                self.timers.cancel(TimerReason::Restart(self.slot));
+            }
             Action::StartLater => self.instance.start_after_stop = true,
             Action::Publish => self.publish(),
         }
@@ -146,12 +155,13 @@ impl Supervisor<'_> {
 
     fn release(&mut self, before: State) {
         self.processes.alive -= 1;
-        self.timers.cancel(TimerReason::Grace(self.slot));
+        // The group has had TERM if a stop was under way: it is killed when that is 5 s ago.
+        let deadline = self.timers.cancel(TimerReason::Grace(self.slot));
         if self.instance.group_left {
             if !before.is_stopping() {
                 self.signal(Signal::Terminate);
             }
-            let deadline = self.now.mono.after_ms(GRACE_MS);
+            let deadline = deadline.unwrap_or(self.now.mono.after_ms(GRACE_MS));
             self.timers.arm(TimerReason::Leftover(self.slot), deadline);
         }
     }

@@ -37,11 +37,11 @@ impl Timers {
         self.by_reason.insert(reason, at);
     }
 
-    /// Disarms a timer, if it is armed.
-    pub(super) fn cancel(&mut self, reason: TimerReason) {
-        if let Some(at) = self.by_reason.remove(&reason) {
-            self.by_time.remove(&(at, reason));
-        }
+    /// Disarms a timer, if it is armed, and returns when it was due.
+    pub(super) fn cancel(&mut self, reason: TimerReason) -> Option<Time> {
+        let at = self.by_reason.remove(&reason)?;
+        self.by_time.remove(&(at, reason));
+        Some(at)
     }
 
     /// Whether a timer is armed.

@@ -27,6 +27,8 @@ pub struct Instance {
     pub staged: Option<Arc<Definition>>,
     /// How many records of this instance are on their way.
     pub unsaved_records: u32,
+    /// How many of those set the totals to zero.
+    pub unsaved_resets: u32,
     /// Where it is in its life.
     pub state: State,
     /// Its current process, or the last one.
@@ -43,7 +45,7 @@ pub struct Instance {
     pub healthy_since: Option<Time>,
     /// How long to wait before the next restart.
     pub backoff: Backoff,
-    /// Whether a start follows once the stop under way is over.
+    /// Whether a start follows once the stop under way and all operations are over.
     pub start_after_stop: bool,
     /// A process of the group of `generation` may be left, though its leader is gone.
     pub group_left: bool,
@@ -79,8 +81,8 @@ pub struct Operation {
     pub kind: OperationKind,
     /// Whether its record is on its way to the disk.
     pub committing: bool,
-    /// Whether the instance was active when the operation began to stop it.
-    pub was_active: bool,
+    /// Whether a start follows once it is done; a `stop` takes that back.
+    pub starts: bool,
 }
 
 /// The operations that need a stopped instance.
@@ -99,6 +101,7 @@ impl Instance {
             definition,
             staged: None,
             unsaved_records: 0,
+            unsaved_resets: 0,
             state: State::Stopped,
             generation: Generation::default(),
             metrics: Metrics { mode, ..Metrics::default() },
@@ -138,7 +141,14 @@ impl Instance {
         self.unsaved_records = self.unsaved_records.saturating_sub(1);
         if self.unsaved_records == 0 {
             self.staged = None;
+            self.unsaved_resets = 0;
         }
+    }
+
+    /// Whether it runs, or will by itself, and nobody has asked it to stop.
+    pub fn wants_to_run(&self) -> bool {
+        let retries = self.state == State::Failed && self.definition.restart;
+        retries || (self.state.has_process() && !self.state.is_stopping())
     }
 
     /// Whether the record of its deletion is on its way: nothing may be changed any more.
@@ -148,9 +158,12 @@ impl Instance {
         })
     }
 
-    /// What is kept of its numbers while it does not run.
+    /// What is kept of its numbers while it does not run. A reset on its way is in it already,
+    /// as a record that follows must not bring the old totals back.
     pub fn saved_totals(&self) -> SavedTotals {
-        SavedTotals { mode: self.metrics.mode, totals: self.counters.totals() }
+        let counted = self.counters.totals();
+        let totals = if self.unsaved_resets == 0 { counted } else { Totals::default() };
+        SavedTotals { mode: self.metrics.mode, totals }
     }
 
     /// Takes a checkpoint into gauges and counters; fields that overflowed keep their old value.
@@ -178,9 +191,10 @@ impl Instance {
         self.metrics = Metrics { mode: self.metrics.mode, ..Metrics::default() };
     }
 
-    /// Sets all totals to zero (Contract §7, `reset`).
+    /// Sets all totals to zero (Contract §7, `reset`), its record being durable.
     pub fn reset_counters(&mut self) {
         self.counters.reset();
+        self.unsaved_resets = self.unsaved_resets.saturating_sub(1);
     }
 
     /// Marks the rendered JSON as stale.
@@ -190,9 +204,15 @@ impl Instance {
 
     /// The JSON that clients are shown, rendered once per change.
     pub fn json(&mut self) -> Bytes {
-        let rendered =
-            || view::render(&self.definition, self.state.status(), &self.metrics, &self.counters);
-        self.json.get_or_insert_with(rendered).clone()
+        match &self.json {
+            Some(json) => json.clone(),
+            None => self.json.insert(self.rendered()).clone(),
+        }
+    }
+
+    /// The same, rendered afresh, for simulations to find a stale one.
+    pub fn rendered(&self) -> Bytes {
+        view::render(&self.definition, self.state.status(), &self.metrics, &self.counters)
     }
 
     /// How large the JSON would be with `definition` in force.

@@ -1,0 +1,366 @@
+//! Stories: what the engine does, told as transcripts of inputs (`>`) and the effects they cause.
+//!
+//! The transcripts are the specification of the engine's behaviour in the terms of the contract;
+//! each story says which rule it tells. [`Teller`] drives one engine through virtual time and
+//! writes the transcript; how an effect reads is `lines`'. Instances are called A, B, … in the
+//! order they appear, processes by their generation, keys by their number: no key is ever shown.
+
+mod changes;
+mod life_cycle;
+mod lines;
+mod pings;
+mod restarts;
+mod rotation;
+mod shutdown;
+mod storage;
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use self::lines::Names;
+use super::{Effect, Engine, Exit, Input, TimerReason};
+use crate::api::{Call, PingOutcome, decode_create, decode_patch};
+use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
+use crate::master::{ApiKey, MasterIdentity};
+use crate::output::OutputParser;
+use crate::store::Image;
+use crate::time::{Now, Time, Wall};
+use crate::url::InstanceUrl;
+
+/// The wall clock at the start of every story: 2026-06-09T10:00:00Z.
+const DAWN_MICROS: u64 = 1_780_999_200_000_000;
+
+/// A world of one engine, its clocks, and the transcript of what happens in it.
+struct Teller {
+    engine: Engine,
+    now: Now,
+    names: Names,
+    instances: BTreeMap<&'static str, InstanceId>,
+    requests: u64,
+    last_persist: (StoreEpoch, RecordSeq),
+    /// The process that `started`, `log`, `exited` … are about: the one started last.
+    process: Option<ProcessRef>,
+    told: String,
+    told_at: Option<Time>,
+}
+
+impl Teller {
+    /// A master without instances.
+    fn new() -> Self {
+        Self::with(Image::new(MasterIdentity::from_random([1; 8], [1; 16])))
+    }
+
+    /// A master that starts with `image`.
+    fn with(image: Image) -> Self {
+        let now = Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS) };
+        let mut teller = Self {
+            engine: Engine::new(image, [7; 32], now),
+            now,
+            names: Names::default(),
+            instances: BTreeMap::new(),
+            requests: 0,
+            last_persist: (StoreEpoch(0), RecordSeq(0)),
+            process: None,
+            told: String::new(),
+            told_at: None,
+        };
+        teller.line("> the master starts");
+        teller.drain();
+        teller
+    }
+
+    /// A master with instance A running as p1; how it came to that is not told.
+    fn with_running(url: &str) -> Self {
+        let mut teller = Self::new();
+        teller.create(url).persisted().started();
+        teller.untold()
+    }
+
+    /// Leaves out of the transcript what was told so far.
+    fn untold(mut self) -> Self {
+        self.told.clear();
+        self.told_at = None;
+        self
+    }
+
+    // Requests.
+
+    fn create(&mut self, url: &str) -> &mut Self {
+        let body = format!("{{\"url\":\"{url}\"}}");
+        let (url, alias) = decode_create(body.as_bytes()).expect("stories create what is valid");
+        self.request(&format!("create {}", url.as_str()), Call::Create { url, alias })
+    }
+
+    /// A PATCH as it comes over the wire: one that is refused never reaches the engine.
+    fn patch(&mut self, instance: &'static str, body: &str) -> &mut Self {
+        match decode_patch(body.as_bytes()) {
+            Ok(patch) => {
+                let call = Call::Patch(self.id(instance), patch);
+                let shown = &body[..body.floor_char_boundary(60)];
+                let cut = if shown.len() < body.len() { "…" } else { "" };
+                self.request(&format!("patch {instance} {shown}{cut}"), call)
+            }
+            Err(refusal) => {
+                let status = refusal.status();
+                self.line(&format!("> patch {instance} is refused: {status} {refusal}"));
+                self
+            }
+        }
+    }
+
+    fn act(&mut self, instance: &'static str, action: &str) -> &mut Self {
+        self.patch(instance, &format!("{{\"action\":\"{action}\"}}"))
+    }
+
+    fn put(&mut self, instance: &'static str, url: &str) -> &mut Self {
+        let call = Call::Replace(self.id(instance), InstanceUrl::parse(url).expect("a valid URL"));
+        self.request(&format!("put {instance} {url}"), call)
+    }
+
+    fn delete(&mut self, instance: &'static str) -> &mut Self {
+        let call = Call::Delete(self.id(instance));
+        self.request(&format!("delete {instance}"), call)
+    }
+
+    fn set_alias(&mut self, alias: &str) -> &mut Self {
+        self.request(&format!("alias {alias:?}"), Call::SetAlias(Some(alias.to_string())))
+    }
+
+    fn rotate_key(&mut self, fill: u8) -> &mut Self {
+        self.request("rotate the key", Call::RotateKey(ApiKey::from_random([fill; 16])))
+    }
+
+    fn ping(&mut self, target: &str) -> &mut Self {
+        self.request(&format!("ping {target}"), Call::Ping(target.to_string()))
+    }
+
+    fn request(&mut self, text: &str, call: Call) -> &mut Self {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        let text = format!("request {}: {text}", request.0);
+        self.feed(&text, Input::RequestArrived { request, call })
+    }
+
+    // The disk.
+
+    /// Everything on its way is durable.
+    fn persisted(&mut self) -> &mut Self {
+        let upto = self.last_persist.1;
+        self.feed(&format!("durable up to {}", upto.0), Input::RecordsPersisted { upto })
+    }
+
+    /// Nothing on its way will be.
+    fn disk_fails(&mut self) -> &mut Self {
+        let epoch = self.last_persist.0;
+        let input = Input::PersistFailed { epoch, reason: "no space left".to_string() };
+        self.feed("the disk refuses", input)
+    }
+
+    // The process started last, or another after `about`.
+
+    fn about(&mut self, process: ProcessRef) -> &mut Self {
+        self.process = Some(process);
+        self
+    }
+
+    fn current(&self) -> ProcessRef {
+        self.process.expect("a process was started")
+    }
+
+    fn started(&mut self) -> &mut Self {
+        let process = self.current();
+        self.process_feed("started", Input::ProcessStarted { process })
+    }
+
+    fn start_failed(&mut self, reason: &str) -> &mut Self {
+        let (process, reason) = (self.current(), reason.to_string());
+        self.process_feed("cannot be started", Input::StartFailed { process, reason })
+    }
+
+    fn log(&mut self, line: &str) -> &mut Self {
+        let mut parser = OutputParser::default();
+        let batch = Arc::new(parser.push(format!("{line}\n").as_bytes()));
+        let input = Input::OutputRead { process: self.current(), batch };
+        self.process_feed(&format!("prints {line:?}"), input)
+    }
+
+    /// A checkpoint whose gauges are 1 to 5, and whose counters all stand at `count`.
+    fn checkpoint(&mut self, count: u64) -> &mut Self {
+        let line = format!(
+            "CHECK_POINT|MODE=1|PING=2ms|POOL=3|TCPS=4|UDPS=5\
+             |TCPRX={count}|TCPTX={count}|UDPRX={count}|UDPTX={count}\n"
+        );
+        let batch = Arc::new(OutputParser::default().push(line.as_bytes()));
+        let input = Input::OutputRead { process: self.current(), batch };
+        self.process_feed(&format!("prints a checkpoint at {count}"), input)
+    }
+
+    fn exited(&mut self, code: i32) -> &mut Self {
+        let input = Input::ProcessExited {
+            process: self.current(),
+            exit: Exit::Code(code),
+            group_left: false,
+        };
+        self.process_feed(&format!("exits with {code}"), input)
+    }
+
+    fn killed(&mut self) -> &mut Self {
+        let input = Input::ProcessExited {
+            process: self.current(),
+            exit: Exit::Signal(9),
+            group_left: false,
+        };
+        self.process_feed("is gone by signal 9", input)
+    }
+
+    fn exited_leaving_a_group(&mut self, code: i32) -> &mut Self {
+        let input = Input::ProcessExited {
+            process: self.current(),
+            exit: Exit::Code(code),
+            group_left: true,
+        };
+        self.process_feed(&format!("exits with {code} and leaves a group"), input)
+    }
+
+    fn process_feed(&mut self, text: &str, input: Input) -> &mut Self {
+        let text = format!("p{} {text}", self.current().generation.0);
+        self.feed(&text, input)
+    }
+
+    // Dials, time and the operator.
+
+    fn dialled(&mut self, request: u64, latency_ms: u64) -> &mut Self {
+        let outcome = PingOutcome::Connected { latency_ms };
+        let input = Input::Dialled { request: RequestId(request), outcome };
+        self.feed(&format!("dial for {request} connects"), input)
+    }
+
+    /// Lets time pass without a timer coming due.
+    fn advance(&mut self, ms: u64) -> &mut Self {
+        let then = self.now.mono.after_ms(ms);
+        let due = self.engine.poll_timeout();
+        assert!(due.is_none_or(|(due, _)| due > then), "a timer is due before: {due:?}");
+        self.move_to(then);
+        self
+    }
+
+    /// Goes on to the next timer and says so to the engine.
+    fn next_timer(&mut self) -> &mut Self {
+        let (due, reasons) = self.next_due().expect("a timer is armed");
+        self.move_to(due);
+        let names: Vec<String> =
+            reasons.into_iter().map(|reason| self.names.timer(reason, &self.engine)).collect();
+        let text = if names.is_empty() { "Tick".to_string() } else { names.join(", ") };
+        self.feed(&format!("due: {text}"), Input::TimeAdvanced)
+    }
+
+    /// Goes on from tick to tick, which are not told unless they do something, to the first timer
+    /// of another kind.
+    fn past_ticks(&mut self) -> &mut Self {
+        for _ in 0..100 {
+            match self.next_due() {
+                Some((due, reasons)) if reasons.is_empty() => self.quiet_tick(due),
+                Some(_) | None => return self.next_timer(),
+            }
+        }
+        panic!("nothing but ticks is due; so far:\n{}", self.told);
+    }
+
+    /// Lets so much time pass with nothing but ticks.
+    fn wait(&mut self, ms: u64) -> &mut Self {
+        let then = self.now.mono.after_ms(ms);
+        while let Some((due, reasons)) = self.next_due().filter(|(due, _)| *due <= then) {
+            assert!(reasons.is_empty(), "{reasons:?} are due while the story waits");
+            self.quiet_tick(due);
+        }
+        self.advance(then.ms_since(self.now.mono))
+    }
+
+    /// When something is due next, and what but the tick.
+    fn next_due(&self) -> Option<(Time, Vec<TimerReason>)> {
+        let (due, _) = self.engine.poll_timeout()?;
+        let at_once = self.engine.timers().filter(|(at, _)| *at == due);
+        let reasons = at_once.map(|(_, reason)| reason);
+        Some((due, reasons.filter(|reason| *reason != TimerReason::Tick).collect()))
+    }
+
+    fn quiet_tick(&mut self, due: Time) {
+        self.move_to(due);
+        let before = (self.told.len(), self.told_at);
+        self.line("> due: Tick");
+        self.engine.handle(self.now, Input::TimeAdvanced);
+        if self.drain() == 0 {
+            self.told.truncate(before.0);
+            self.told_at = before.1;
+        }
+    }
+
+    /// Lets the wall clock step back; time goes on as it was.
+    fn wall_steps_back(&mut self, ms: u64) -> &mut Self {
+        let micros = self.now.wall.as_micros() - ms * 1_000;
+        self.now.wall = Wall::from_micros(micros);
+        self.line(&format!("> the wall clock steps back by {ms} ms"));
+        self
+    }
+
+    fn shutdown(&mut self) -> &mut Self {
+        self.feed("shutdown is requested", Input::ShutdownRequested)
+    }
+
+    // Telling.
+
+    fn id(&self, instance: &str) -> InstanceId {
+        *self.instances.get(instance).expect("the story created it")
+    }
+
+    fn move_to(&mut self, then: Time) {
+        let passed = then.as_micros() - self.now.mono.as_micros();
+        let wall = Wall::from_micros(self.now.wall.as_micros() + passed);
+        self.now = Now { mono: then, wall };
+    }
+
+    fn feed(&mut self, text: &str, input: Input) -> &mut Self {
+        self.line(&format!("> {text}"));
+        self.engine.handle(self.now, input);
+        self.drain();
+        self
+    }
+
+    /// Tells every effect; returns how many there were.
+    fn drain(&mut self) -> usize {
+        let mut count = 0;
+        while let Some(effect) = self.engine.poll_effect() {
+            if let Effect::Spawn { process, .. } = &effect {
+                self.process = Some(*process);
+            } else if let Effect::Persist { epoch, seq, .. } = &effect {
+                self.last_persist = (*epoch, *seq);
+            }
+            let text = self.names.effect(&effect);
+            self.line(&format!("  {text}"));
+            count += 1;
+        }
+        self.instances = self.names.instances();
+        count
+    }
+
+    fn line(&mut self, text: &str) {
+        let changed = self.told_at.replace(self.now.mono) != Some(self.now.mono);
+        let seconds = if changed {
+            let ms = self.now.mono.as_micros() / 1_000;
+            format!("{}.{:03}", ms / 1_000, ms % 1_000)
+        } else {
+            String::new()
+        };
+        writeln!(self.told, "{seconds:<9}{text}").expect("a String takes everything");
+    }
+}
+
+impl fmt::Display for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told)
+    }
+}

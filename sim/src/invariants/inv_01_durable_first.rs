@@ -1,0 +1,176 @@
+//! INV-1: nothing visible precedes the durability of the record it rests on.
+//!
+//! Includes that the streams of an old key end before anything shows the new one.
+
+use std::collections::BTreeMap;
+
+use openctrl_core::api::{Call, Patch, Reply};
+use openctrl_core::engine::{Effect, Event, Subject};
+use openctrl_core::events::EventKind;
+use openctrl_core::ids::{InstanceId, KeyEpoch};
+use openctrl_core::instance::Definition;
+
+use super::{Invariant, Scene, Verdict, ensure};
+use crate::object::Shown;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct DurableFirst {
+    /// Which version of each instance was shown last: an older one may not be shown again.
+    shown: BTreeMap<InstanceId, usize>,
+    /// Streams of earlier keys than this are closed.
+    open_from: KeyEpoch,
+}
+
+impl Invariant for DurableFirst {
+    fn id(&self) -> &'static str {
+        "INV-1"
+    }
+
+    fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
+        match effect {
+            Effect::ShowInstance { id, json } => self.shows(scene, *id, json),
+            Effect::Publish(event) => self.on_event(scene, event),
+            Effect::PublishLogs(run) => self.shows(scene, run.instance, &run.json),
+            Effect::Respond { request, reply } => {
+                let asked = scene.oracle.ledger.asked.get(request);
+                asked.map_or(Ok(()), |asked| self.on_reply(scene, &asked.call, reply))
+            }
+            Effect::Spawn { definition, .. } => {
+                let text = Shown::definition_of(definition);
+                self.version(scene, definition.id, &text)?;
+                let shown = scene.oracle.shown.get(&Subject::Instance(definition.id));
+                ensure(shown.is_some_and(|shown| shown.definition == text), || {
+                    format!("{text} is started, and {shown:?} is shown")
+                })
+            }
+            Effect::ShowMaster(face) => {
+                ensure(face.key_epoch <= self.open_from, || {
+                    "a new key is shown, and streams of the old one are open".to_string()
+                })?;
+                self.master(scene, &face.json())
+            }
+            Effect::CloseStreams { keep_from, .. } => {
+                self.open_from = keep_from.unwrap_or(self.open_from);
+                Ok(())
+            }
+            Effect::AnnounceKey(key) => {
+                let face = scene.oracle.face.as_ref();
+                let is_shown =
+                    face.is_some_and(|face| face.identity.key.admits(key.reveal().as_bytes()));
+                ensure(is_shown, || "a key is announced that is not in force".to_string())
+            }
+            Effect::Persist { .. }
+            | Effect::SaveTotals(_)
+            | Effect::Signal { .. }
+            | Effect::Dial { .. }
+            | Effect::Finish => Ok(()),
+        }
+    }
+}
+
+impl DurableFirst {
+    fn on_event(&mut self, scene: Scene<'_>, event: &Event) -> Verdict {
+        match (event.subject, event.kind) {
+            (Subject::Instance(id), EventKind::Delete) => self.removed(scene, id),
+            (
+                Subject::Instance(id),
+                EventKind::Create
+                | EventKind::Update
+                | EventKind::Initial
+                | EventKind::Log
+                | EventKind::Shutdown,
+            ) => self.shows(scene, id, &event.json),
+            (Subject::Key, _) => self.master(scene, &event.json),
+        }
+    }
+
+    fn on_reply(&mut self, scene: Scene<'_>, call: &Call, reply: &Reply) -> Verdict {
+        match (call, reply) {
+            (_, Reply::Refused(_)) | (Call::Ping(_), Reply::Pinged(_)) => Ok(()),
+            (Call::Create { url, .. }, Reply::Created(json)) => {
+                let definition = self.answered(scene, json)?;
+                ensure(definition.url == *url, || format!("{definition:?} was not asked for"))
+            }
+            (Call::Patch(id, patch), Reply::Instance(json)) => {
+                let definition = self.answered(scene, json)?;
+                ensure(definition.id == *id && is_in(patch, definition), || {
+                    format!("{patch:?} is answered with {definition:?}")
+                })
+            }
+            (Call::Replace(id, url), Reply::Instance(json)) => {
+                let definition = self.answered(scene, json)?;
+                ensure(definition.id == *id && definition.url == *url, || {
+                    format!("PUT of {url:?} is answered with {definition:?}")
+                })
+            }
+            (Call::Delete(id), Reply::Deleted) => self.removed(scene, *id),
+            (Call::SetAlias(alias), Reply::AliasSet) => {
+                let face = scene.oracle.face.as_ref();
+                let shown = face.map(|face| &face.identity.alias);
+                ensure(alias.is_none() || shown == alias.as_ref(), || {
+                    format!("alias {alias:?} is answered, and {shown:?} is shown")
+                })
+            }
+            (Call::RotateKey(key), Reply::Instance(json)) => {
+                self.master(scene, json)?;
+                let shown = Shown::parse(json)?;
+                ensure(key.admits(shown.url.as_bytes()), || "the answer is another key".to_string())
+            }
+            (
+                Call::SetAlias(_)
+                | Call::Create { .. }
+                | Call::Patch(..)
+                | Call::Replace(..)
+                | Call::Delete(_)
+                | Call::RotateKey(_)
+                | Call::Ping(_),
+                _,
+            ) => Err(format!("{call:?} is answered with {reply:?}")),
+        }
+    }
+
+    /// The definition in an answer, which has to be durable.
+    fn answered<'a>(&mut self, scene: Scene<'a>, json: &[u8]) -> Result<&'a Definition, String> {
+        let shown = Shown::parse(json)?;
+        let id = shown.json.get(7..15).and_then(InstanceId::parse);
+        let id = id.ok_or_else(|| format!("no id in {}", shown.json))?;
+        let index = self.version(scene, id, &shown.definition)?;
+        Ok(&scene.oracle.ledger.versions[&id][index].definition)
+    }
+
+    fn shows(&mut self, scene: Scene<'_>, id: InstanceId, json: &[u8]) -> Verdict {
+        let shown = Shown::parse(json)?;
+        self.version(scene, id, &shown.definition).map(drop)
+    }
+
+    /// The first durable version that reads so and is not older than the one shown last.
+    fn version(&mut self, scene: Scene<'_>, id: InstanceId, text: &str) -> Result<usize, String> {
+        let versions = scene.oracle.ledger.versions.get(&id).map_or(&[][..], Vec::as_slice);
+        let last = self.shown.entry(id).or_default();
+        let newer = versions.iter().skip(*last).position(|version| version.text == text);
+        let index = newer.ok_or_else(|| format!("{text} is shown and is not durable"))? + *last;
+        *last = index;
+        Ok(index)
+    }
+
+    fn removed(&self, scene: Scene<'_>, id: InstanceId) -> Verdict {
+        ensure(scene.oracle.ledger.removed.contains(&id), || {
+            format!("{id} is told to be deleted, and its removal is not durable")
+        })
+    }
+
+    fn master(&self, scene: Scene<'_>, json: &[u8]) -> Verdict {
+        let is_durable = scene.oracle.ledger.masters.iter().any(|master| master.as_bytes() == json);
+        ensure(is_durable, || "a master is shown that is not durable".to_string())
+    }
+}
+
+/// Whether a definition is what a PATCH asked for.
+fn is_in(patch: &Patch, definition: &Definition) -> bool {
+    let bare = Patch { meta: None, ..patch.clone() };
+    let meta = patch.meta.clone().unwrap_or_default();
+    bare.apply(definition).is_none()
+        && meta.peer.is_none_or(|peer| peer == definition.meta.peer)
+        && meta.tags.is_none_or(|tags| tags == definition.meta.tags)
+}

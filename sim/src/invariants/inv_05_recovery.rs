@@ -1,0 +1,69 @@
+//! INV-5, in part: a master that started from the disk as it is now would have every acknowledged
+//! change, and no totals from before an acknowledged reset.
+//!
+//! Nothing is restarted here, and the disk loses nothing that it reported durable: what the store
+//! makes of torn and damaged files is told by the core's and the driver's own tests.
+
+use std::collections::BTreeMap;
+
+use openctrl_core::engine::Input;
+use openctrl_core::ids::InstanceId;
+use openctrl_core::instance::Instance;
+
+use super::{Invariant, Scene, Verdict, ensure};
+use crate::object::Shown;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    /// The highest totals of each instance since its last reset.
+    highest: BTreeMap<InstanceId, [u64; 4]>,
+}
+
+impl Invariant for Recovery {
+    fn id(&self) -> &'static str {
+        "INV-5"
+    }
+
+    fn after_input(&mut self, scene: Scene<'_>, _input: Option<&Input>) -> Verdict {
+        for (id, counters) in &scene.oracle.counters {
+            let now = counters.map(|counter| counter.stored());
+            let highest = self.highest.entry(*id).or_default();
+            if scene.oracle.resets.contains(id) {
+                *highest = now;
+            }
+            *highest = std::array::from_fn(|index| now[index].max(highest[index]));
+        }
+        for (id, stored) in &scene.world.disk.image.instances {
+            let Some(highest) = self.highest.get(id) else { continue };
+            let totals = stored.totals.totals;
+            let stored = [totals.tcprx, totals.tcptx, totals.udprx, totals.udptx];
+            let fits = stored.iter().zip(highest).all(|(stored, highest)| stored <= highest);
+            ensure(fits, || format!("{id} would come back with {stored:?}, above {highest:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn at_rest(&mut self, scene: Scene<'_>) -> Verdict {
+        if scene.oracle.gave_up {
+            return Ok(()); // the disk may have changes that nobody was told of
+        }
+        let stored: Vec<InstanceId> = scene.world.disk.image.instances.keys().copied().collect();
+        let mut live: Vec<InstanceId> = scene.instances().map(|row| row.definition.id).collect();
+        live.sort_unstable();
+        ensure(stored == live, || format!("{live:?} live, and {stored:?} would come back"))?;
+        scene.instances().try_for_each(|instance| comes_back(scene, instance))
+    }
+}
+
+fn comes_back(scene: Scene<'_>, instance: &Instance) -> Verdict {
+    let id = instance.definition.id;
+    let stored = &scene.world.disk.image.instances[&id];
+    let (live, back) =
+        (Shown::definition_of(&instance.definition), Shown::definition_of(&stored.definition));
+    ensure(live == back, || format!("{live} would come back as {back}"))?;
+    // The last tick has saved them.
+    ensure(instance.saved_totals() == stored.totals, || {
+        format!("{id}: {:?} would come back as {:?}", instance.saved_totals(), stored.totals)
+    })
+}

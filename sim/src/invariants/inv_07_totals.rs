@@ -1,0 +1,36 @@
+//! INV-7: totals never decrease except by `reset` or because the runtime counts anew, and equal a
+//! model in integers that cannot overflow.
+
+use std::collections::BTreeMap;
+
+use openctrl_core::engine::{Input, Subject};
+use openctrl_core::ids::InstanceId;
+
+use super::{Invariant, Scene, Verdict, ensure};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    last: BTreeMap<InstanceId, [u64; 4]>,
+}
+
+impl Invariant for Totals {
+    fn id(&self) -> &'static str {
+        "INV-7"
+    }
+
+    fn after_input(&mut self, scene: Scene<'_>, _input: Option<&Input>) -> Verdict {
+        for (id, model) in &scene.oracle.counters {
+            let Some(shown) = scene.oracle.shown.get(&Subject::Instance(*id)) else { continue };
+            let expected = model.map(|counter| counter.on_wire());
+            ensure(shown.totals == expected, || {
+                format!("{id} shows {:?}, the model {expected:?}", shown.totals)
+            })?;
+            let last = self.last.insert(*id, shown.totals).unwrap_or_default();
+            let grew = last.iter().zip(&shown.totals).all(|(last, now)| last <= now);
+            let may_drop = scene.oracle.resets.contains(id) || scene.oracle.recounts.contains(id);
+            ensure(grew || may_drop, || format!("{id} went from {last:?} to {:?}", shown.totals))?;
+        }
+        Ok(())
+    }
+}

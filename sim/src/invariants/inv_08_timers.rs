@@ -1,0 +1,51 @@
+//! INV-8: every armed timer belongs to something that waits for it, so that their number is
+//! bounded by the instances and requests there are.
+
+use openctrl_core::engine::{Input, TimerReason};
+use openctrl_core::ids::SlotId;
+use openctrl_core::instance::{Instance, State};
+
+use super::{Invariant, Scene, Verdict, ensure};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Timers;
+
+impl Invariant for Timers {
+    fn id(&self) -> &'static str {
+        "INV-8"
+    }
+
+    fn after_input(&mut self, scene: Scene<'_>, _input: Option<&Input>) -> Verdict {
+        let mut ticks = 0;
+        for (at, reason) in scene.engine.timers() {
+            ticks += u32::from(reason == TimerReason::Tick);
+            ensure(is_waited_for(scene, reason), || {
+                format!("nobody waits for {reason:?} at {at:?}")
+            })?;
+        }
+        let expected = u32::from(!scene.oracle.finished);
+        ensure(ticks == expected, || format!("{ticks} ticks are armed, not {expected}"))
+    }
+}
+
+fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
+    let of = |slot: SlotId, waits: fn(&Instance) -> bool| {
+        scene.engine.table().get(slot).is_some_and(waits)
+    };
+    match reason {
+        TimerReason::Tick => true,
+        TimerReason::Grace(slot) => of(slot, |row| {
+            matches!(row.state, State::Stopping | State::StoppingFailing | State::Discarding)
+        }),
+        TimerReason::Leftover(slot) => of(slot, |row| row.group_left && !row.state.has_process()),
+        TimerReason::Restart(slot) => of(slot, |row| {
+            row.definition.restart && matches!(row.state, State::Failed | State::Failing)
+        }),
+        TimerReason::DialWait(request) => {
+            let asked = scene.oracle.ledger.asked.get(&request);
+            asked.is_some_and(|asked| asked.answers == 0)
+        }
+        TimerReason::ShutdownLimit => scene.oracle.shutdowns > 0,
+    }
+}

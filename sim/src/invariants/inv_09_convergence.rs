@@ -1,0 +1,53 @@
+//! INV-9: within a bounded time after faults have stopped, every instance does what is wanted of
+//! it; a shutdown ends, and nothing happens after its end.
+
+use openctrl_core::api::Reply;
+use openctrl_core::engine::Effect;
+use openctrl_core::instance::{Instance, State};
+
+use super::{Invariant, Scene, Verdict, ensure};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Convergence;
+
+impl Invariant for Convergence {
+    fn id(&self) -> &'static str {
+        "INV-9"
+    }
+
+    fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
+        let is_refusal = matches!(effect, Effect::Respond { reply: Reply::Refused(_), .. });
+        ensure(!scene.oracle.finished || is_refusal, || format!("{effect:?} after the end"))
+    }
+
+    fn at_rest(&mut self, scene: Scene<'_>) -> Verdict {
+        if scene.oracle.shutdowns > 0 {
+            return ensure(scene.oracle.finished, || "the shutdown does not end".to_string());
+        }
+        scene.instances().try_for_each(|instance| is_as_wanted(scene, instance))
+    }
+}
+
+fn is_as_wanted(scene: Scene<'_>, instance: &Instance) -> Verdict {
+    let id = instance.definition.id;
+    let wish = scene.oracle.wishes.get(&id);
+    let is_wanted = wish.is_some_and(|wish| wish.running);
+    let is_as_wanted = match instance.state {
+        State::Running => is_wanted,
+        State::Stopped => !is_wanted,
+        // Without `restart`, what failed stays as it is.
+        State::Failed | State::Failing => is_wanted && !instance.definition.restart,
+        State::Starting
+        | State::Retrying
+        | State::Cancelling
+        | State::Stopping
+        | State::StoppingFailing
+        | State::Discarding => false,
+    };
+    ensure(is_as_wanted, || format!("{id} is {:?}, and this is wanted: {wish:?}", instance.state))?;
+    let is_idle = instance.operations.is_empty()
+        && instance.awaiting_start.is_empty()
+        && instance.unsaved_records == 0;
+    ensure(is_idle, || format!("{id} is not done: {instance:?}"))
+}

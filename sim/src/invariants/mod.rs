@@ -1,0 +1,118 @@
+//! What holds of every run: one file for each invariant of `docs/INVARIANTS.md`.
+//!
+//! An invariant looks at each input before and after the engine takes it, at each effect before
+//! the oracle and the world do, and at the world at rest. INV-10 is about two runs and stands
+//! beside the others.
+
+mod inv_01_durable_first;
+mod inv_02_one_process;
+mod inv_03_late_input;
+mod inv_04_one_answer;
+mod inv_05_recovery;
+mod inv_06_events;
+mod inv_07_totals;
+mod inv_08_timers;
+mod inv_09_convergence;
+mod inv_10_determinism;
+
+use core::fmt;
+
+use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::ids::InstanceId;
+use openctrl_core::instance::Instance;
+
+pub use inv_10_determinism::{Digest, compare};
+
+use crate::oracle::Oracle;
+use crate::world::World;
+
+/// What an invariant may look at.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The world.
+    pub world: &'a World,
+    /// What ought to be.
+    pub oracle: &'a Oracle,
+    /// Whether the input is about a process that is gone, or never was.
+    pub is_late: bool,
+}
+
+impl<'a> Scene<'a> {
+    /// Every instance of the engine, by its slot.
+    pub fn instances(&self) -> impl Iterator<Item = &'a Instance> + use<'a> {
+        let table = self.engine.table();
+        table.slots().filter_map(move |slot| table.get(slot))
+    }
+
+    /// An instance of the engine.
+    pub fn instance(&self, id: InstanceId) -> Option<&'a Instance> {
+        let table = self.engine.table();
+        table.find(id).and_then(|slot| table.get(slot))
+    }
+}
+
+/// What is wrong, if something is.
+pub type Verdict = Result<(), String>;
+
+/// One invariant.
+pub trait Invariant {
+    /// Its number in `docs/INVARIANTS.md`.
+    fn id(&self) -> &'static str;
+
+    /// Before the engine takes an input.
+    fn before_input(&mut self, _scene: Scene<'_>, _input: &Input) -> Verdict {
+        Ok(())
+    }
+
+    /// An effect that nobody has taken in yet.
+    fn on_effect(&mut self, _scene: Scene<'_>, _effect: &Effect) -> Verdict {
+        Ok(())
+    }
+
+    /// After all effects of an input.
+    fn after_input(&mut self, _scene: Scene<'_>, _input: Option<&Input>) -> Verdict {
+        Ok(())
+    }
+
+    /// At the end, when faults have stopped and time enough has passed.
+    fn at_rest(&mut self, _scene: Scene<'_>) -> Verdict {
+        Ok(())
+    }
+}
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub invariant: &'static str,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} does not hold: {}", self.invariant, self.what)
+    }
+}
+
+/// All invariants of one run.
+pub fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(inv_01_durable_first::DurableFirst::default()),
+        Box::new(inv_02_one_process::OneProcess::default()),
+        Box::new(inv_03_late_input::LateInput::default()),
+        Box::new(inv_04_one_answer::OneAnswer),
+        Box::new(inv_05_recovery::Recovery::default()),
+        Box::new(inv_06_events::Events::default()),
+        Box::new(inv_07_totals::Totals::default()),
+        Box::new(inv_08_timers::Timers),
+        Box::new(inv_09_convergence::Convergence),
+    ]
+}
+
+/// An error if `holds` is false.
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(what()) }
+}

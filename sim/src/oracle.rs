@@ -1,0 +1,265 @@
+//! What ought to be, told from the inputs and effects alone: what clients were shown, what is
+//! durable, what was asked for, what every counter stands at.
+//!
+//! The oracle only keeps books; whether what happens is right is judged by [`crate::invariants`],
+//! each before the oracle takes the same input or effect in.
+
+mod counter;
+mod ledger;
+mod wish;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openctrl_core::api::{Call, InstanceAction, Reply};
+use openctrl_core::checkpoint::Checkpoint;
+use openctrl_core::engine::{Effect, Event, Input, MasterFace, Subject};
+use openctrl_core::events::EventKind;
+use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
+use openctrl_core::instance::Status;
+use openctrl_core::output::OutputItem;
+use openctrl_core::store::Image;
+
+pub use self::counter::CounterModel;
+pub use self::ledger::{Asked, Ledger, Version};
+pub use self::wish::Wish;
+use crate::object::Shown;
+use crate::world::{Phase, World};
+
+/// The books.
+#[derive(Debug)]
+pub struct Oracle {
+    /// Requests and records.
+    pub ledger: Ledger,
+    /// The last object that subscribers saw of each subject.
+    pub shown: BTreeMap<Subject, Shown>,
+    /// The master as it was shown last.
+    pub face: Option<MasterFace>,
+    /// What the operators want of each instance.
+    pub wishes: BTreeMap<InstanceId, Wish>,
+    /// What each instance's byte counters ought to show.
+    pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
+    /// Instances whose totals were reset with the input under way.
+    pub resets: BTreeSet<InstanceId>,
+    /// Instances whose runtime began to count anew with the input under way.
+    pub recounts: BTreeSet<InstanceId>,
+    /// The process whose end is the input under way.
+    ending: Option<ProcessRef>,
+    /// How often the end was asked for.
+    pub shutdowns: u32,
+    /// Whether the engine said that it is done.
+    pub finished: bool,
+    /// Whether it did not wait for the disk then.
+    pub gave_up: bool,
+}
+
+impl Oracle {
+    /// The books of a master that starts with `image`.
+    pub fn new(image: &Image) -> Self {
+        let counters = image.instances.iter().map(|(id, stored)| {
+            let totals = stored.totals.totals;
+            let each = [totals.tcprx, totals.tcptx, totals.udprx, totals.udptx];
+            (*id, each.map(CounterModel::from_total))
+        });
+        let wishes = image.instances.iter();
+        Self {
+            ledger: Ledger::new(image),
+            shown: BTreeMap::new(),
+            face: None,
+            wishes: wishes
+                .map(|(id, stored)| (*id, Wish::new(stored.definition.restart)))
+                .collect(),
+            counters: counters.collect(),
+            resets: BTreeSet::new(),
+            recounts: BTreeSet::new(),
+            ending: None,
+            shutdowns: 0,
+            finished: false,
+            gave_up: false,
+        }
+    }
+
+    /// The instances that clients know of.
+    pub fn known(&self) -> Vec<InstanceId> {
+        self.shown.keys().filter_map(|subject| instance(*subject)).collect()
+    }
+
+    /// Takes an input in, before the engine does.
+    pub fn on_input(&mut self, world: &World, input: &Input, is_late: bool) {
+        self.resets.clear();
+        self.recounts.clear();
+        self.ending = None;
+        self.ledger.on_input(input);
+        match input {
+            Input::RequestArrived { request, call: Call::Replace(id, _) } => {
+                if let Some(wish) = self.wishes.get_mut(id) {
+                    wish.put_arrived(*request);
+                }
+            }
+            Input::ProcessExited { process, exit, .. } if !is_late => {
+                self.ending = Some(*process);
+                let process = world.processes.get(*process);
+                if let Some(process) = process.filter(|p| exit.is_clean() && !p.terminated) {
+                    self.wish(process.definition.id).running = false;
+                }
+            }
+            Input::OutputRead { process, batch } if !is_late => {
+                let id = world.processes.get(*process).map(|process| process.definition.id);
+                for item in &batch.items {
+                    if let (OutputItem::Checkpoint(checkpoint), Some(id)) = (item, id) {
+                        self.count(id, checkpoint);
+                    }
+                }
+            }
+            Input::ShutdownRequested => self.shutdowns += 1,
+            Input::RequestArrived { .. }
+            | Input::ProcessStarted { .. }
+            | Input::StartFailed { .. }
+            | Input::OutputRead { .. }
+            | Input::ProcessExited { .. }
+            | Input::RecordsPersisted { .. }
+            | Input::PersistFailed { .. }
+            | Input::Dialled { .. }
+            | Input::TimeAdvanced => {}
+        }
+    }
+
+    /// Takes an effect in, before the world carries it out.
+    pub fn on_effect(&mut self, world: &World, effect: &Effect) {
+        self.ledger.on_effect(effect);
+        match effect {
+            Effect::ShowMaster(face) => {
+                self.face = Some(face.clone());
+                self.show(Subject::Key, &face.json());
+            }
+            Effect::ShowInstance { id, json } => self.show(Subject::Instance(*id), json),
+            Effect::Publish(event) => self.on_event(world, event),
+            Effect::Respond { request, reply } => self.on_reply(*request, reply),
+            Effect::Spawn { definition, .. } => {
+                for counter in self.counters.entry(definition.id).or_default() {
+                    counter.rebase();
+                }
+            }
+            Effect::Finish => {
+                self.finished = true;
+                self.gave_up = world.disk.waiting() > 0;
+            }
+            Effect::PublishLogs(_)
+            | Effect::CloseStreams { .. }
+            | Effect::Persist { .. }
+            | Effect::SaveTotals(_)
+            | Effect::Signal { .. }
+            | Effect::Dial { .. }
+            | Effect::AnnounceKey(_) => {}
+        }
+    }
+
+    fn on_event(&mut self, world: &World, event: &Event) {
+        if let Some(id) = instance(event.subject) {
+            match event.kind {
+                EventKind::Create => {
+                    self.wishes.insert(id, Wish::new(true));
+                    self.counters.insert(id, Default::default());
+                }
+                EventKind::Delete => {
+                    self.wishes.remove(&id);
+                    self.counters.remove(&id);
+                }
+                EventKind::Update => self.on_update(world, id, &event.json),
+                EventKind::Initial | EventKind::Log | EventKind::Shutdown => {}
+            }
+        }
+        if event.kind == EventKind::Delete {
+            self.shown.remove(&event.subject);
+        } else {
+            self.show(event.subject, &event.json);
+        }
+    }
+
+    fn on_update(&mut self, world: &World, id: InstanceId, json: &[u8]) {
+        let before = self.shown.get(&Subject::Instance(id)).cloned();
+        let (Some(before), Ok(after)) = (before, Shown::parse(json)) else { return };
+        if before.url != after.url {
+            self.wish(id).put_applied();
+        }
+        // A PUT or DELETE that may yet be refused took away a failure that nobody will retry.
+        let settles = (before.status, after.status) == (Some(Status::Error), Some(Status::Stopped));
+        let has_process = world.processes.iter().any(|process| {
+            let is_there = process.phase != Phase::Gone || Some(process.reference) == self.ending;
+            process.definition.id == id && is_there
+        });
+        if settles && !before.restart && !has_process {
+            self.wish(id).running = false;
+        }
+    }
+
+    fn on_reply(&mut self, request: RequestId, reply: &Reply) {
+        let Some(asked) = self.ledger.asked.get(&request) else { return };
+        match (&asked.call, reply) {
+            (Call::Replace(id, _), Reply::Refused(_)) => {
+                let id = *id;
+                if let Some(wish) = self.wishes.get_mut(&id) {
+                    wish.put_refused(request);
+                }
+            }
+            (Call::Patch(id, patch), Reply::Instance(_)) => {
+                let (id, action) = (*id, patch.action);
+                self.on_action(id, action);
+            }
+            (
+                Call::SetAlias(_)
+                | Call::Create { .. }
+                | Call::Patch(..)
+                | Call::Replace(..)
+                | Call::Delete(_)
+                | Call::RotateKey(_)
+                | Call::Ping(_),
+                _,
+            ) => {}
+        }
+    }
+
+    fn on_action(&mut self, id: InstanceId, action: Option<InstanceAction>) {
+        let shown = self.shown.get(&Subject::Instance(id));
+        let is_stopped = shown.is_some_and(|shown| shown.status == Some(Status::Stopped));
+        match action {
+            None => {}
+            Some(InstanceAction::Start) => self.wish(id).running |= is_stopped,
+            Some(InstanceAction::Stop) => self.wish(id).stop(),
+            Some(InstanceAction::Restart) => self.wish(id).running = true,
+            Some(InstanceAction::Reset) => {
+                self.resets.insert(id);
+                self.counters.entry(id).or_default().iter_mut().for_each(CounterModel::reset);
+            }
+        }
+    }
+
+    fn count(&mut self, id: InstanceId, checkpoint: &Checkpoint) {
+        let Checkpoint { tcprx, tcptx, udprx, udptx, .. } = *checkpoint;
+        let counters = self.counters.entry(id).or_default();
+        for (counter, value) in counters.iter_mut().zip([tcprx, tcptx, udprx, udptx]) {
+            if let Some(value) = value
+                && counter.observe(value)
+            {
+                self.recounts.insert(id);
+            }
+        }
+    }
+
+    fn wish(&mut self, id: InstanceId) -> &mut Wish {
+        self.wishes.entry(id).or_default()
+    }
+
+    fn show(&mut self, subject: Subject, json: &[u8]) {
+        // What cannot be read is INV-6's finding.
+        if let Ok(shown) = Shown::parse(json) {
+            self.shown.insert(subject, shown);
+        }
+    }
+}
+
+fn instance(subject: Subject) -> Option<InstanceId> {
+    match subject {
+        Subject::Instance(id) => Some(id),
+        Subject::Key => None,
+    }
+}

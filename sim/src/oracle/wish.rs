@@ -1,0 +1,60 @@
+//! What the operators want of one instance, after the order in which their requests took effect.
+
+use openctrl_core::ids::RequestId;
+
+/// Whether an instance is wanted to run, and the PUTs that wait to make it so.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Whether it is wanted to run.
+    pub running: bool,
+    /// PUTs under way, oldest first, each with whether it starts the instance.
+    puts: Vec<(RequestId, bool)>,
+}
+
+impl Wish {
+    /// What is wanted of an instance at its beginning.
+    pub fn new(running: bool) -> Self {
+        Self { running, puts: Vec::new() }
+    }
+
+    /// A stop: also for all that is under way.
+    pub fn stop(&mut self) {
+        self.running = false;
+        self.puts.iter_mut().for_each(|(_, starts)| *starts = false);
+    }
+
+    /// A PUT came in.
+    pub fn put_arrived(&mut self, request: RequestId) {
+        self.puts.push((request, true));
+    }
+
+    /// A PUT was turned down.
+    pub fn put_refused(&mut self, request: RequestId) {
+        self.puts.retain(|(put, _)| *put != request);
+    }
+
+    /// The oldest PUT took effect.
+    pub fn put_applied(&mut self) {
+        if !self.puts.is_empty() {
+            let (_, starts) = self.puts.remove(0);
+            self.running |= starts;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_takes_back_what_a_put_was_to_start() {
+        let mut wish = Wish::new(true);
+        wish.put_arrived(RequestId(1));
+        wish.stop();
+        wish.put_arrived(RequestId(2));
+        wish.put_applied();
+        assert!(!wish.running);
+        wish.put_applied();
+        assert!(wish.running);
+    }
+}

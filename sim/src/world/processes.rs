@@ -1,0 +1,140 @@
+//! The process table of the machine: what is being started, what lives, what was.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use openctrl_core::engine::Signal;
+use openctrl_core::ids::{Generation, ProcessRef};
+use openctrl_core::instance::Definition;
+
+/// How many processes that are gone are remembered, to say something late.
+const GONE_MAX: usize = 24;
+
+/// Where a process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Asked for; the engine does not know yet what became of it.
+    Spawning,
+    /// Alive, as far as the engine was told.
+    Alive,
+    /// Gone, and the engine was told.
+    Gone,
+}
+
+/// A process and its group.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// What the engine calls it.
+    pub reference: ProcessRef,
+    /// What it runs for.
+    pub definition: Arc<Definition>,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Whether it got TERM.
+    pub terminated: bool,
+    /// Whether it got KILL.
+    pub killed: bool,
+    /// Whether others of its group live on after it.
+    pub group_left: bool,
+    /// The raw byte counters it has printed last.
+    pub counters: [u64; 4],
+}
+
+/// All processes.
+#[derive(Debug, Default)]
+pub struct Processes {
+    table: BTreeMap<Generation, Process>,
+    /// Those that are gone, in the order they went.
+    gone: VecDeque<Generation>,
+}
+
+impl Processes {
+    /// Starts a process, whatever the rules say: those are for the invariants to check.
+    pub fn spawn(&mut self, reference: ProcessRef, definition: &Arc<Definition>) {
+        let process = Process {
+            reference,
+            definition: Arc::clone(definition),
+            phase: Phase::Spawning,
+            terminated: false,
+            killed: false,
+            group_left: false,
+            counters: [0; 4],
+        };
+        self.table.insert(reference.generation, process);
+    }
+
+    /// Signals a process and its group. KILL ends what is left of the group of one that is gone.
+    pub fn signal(&mut self, reference: ProcessRef, signal: Signal) {
+        let Some(process) = self.table.get_mut(&reference.generation) else { return };
+        match signal {
+            Signal::Terminate => process.terminated = true,
+            Signal::Kill => {
+                process.killed = true;
+                process.group_left &= process.phase != Phase::Gone;
+            }
+        }
+    }
+
+    /// The process that the engine calls so, if it is remembered.
+    pub fn get(&self, reference: ProcessRef) -> Option<&Process> {
+        self.table.get(&reference.generation).filter(|process| process.reference == reference)
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, reference: ProcessRef) -> Option<&mut Process> {
+        self.table.get_mut(&reference.generation).filter(|process| process.reference == reference)
+    }
+
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Process> {
+        self.table.values()
+    }
+
+    /// The processes in a phase, oldest first.
+    pub fn in_phase(&self, phase: Phase) -> Vec<ProcessRef> {
+        let in_phase = self.table.values().filter(|process| process.phase == phase);
+        in_phase.map(|process| process.reference).collect()
+    }
+
+    /// The processes that were asked to end and live.
+    pub fn ending(&self) -> Vec<ProcessRef> {
+        let asked = |process: &&Process| process.terminated || process.killed;
+        let ending = self.table.values().filter(|process| process.phase == Phase::Alive);
+        ending.filter(asked).map(|process| process.reference).collect()
+    }
+
+    /// The process came to life.
+    pub fn started(&mut self, reference: ProcessRef) {
+        if let Some(process) = self.get_mut(reference) {
+            process.phase = Phase::Alive;
+        }
+    }
+
+    /// The process is gone, or never came to life.
+    pub fn gone(&mut self, reference: ProcessRef, group_left: bool) {
+        let Some(process) = self.get_mut(reference) else { return };
+        process.phase = Phase::Gone;
+        process.group_left = group_left;
+        self.gone.push_back(reference.generation);
+        self.forget_one();
+    }
+
+    /// What is left of the group of a process that is gone ends.
+    pub fn leftover_gone(&mut self, reference: ProcessRef) {
+        if let Some(process) = self.get_mut(reference) {
+            process.group_left = false;
+        }
+    }
+
+    fn forget_one(&mut self) {
+        if self.gone.len() <= GONE_MAX {
+            return;
+        }
+        let Some(oldest) = self.gone.pop_front() else { return };
+        if self.table.get(&oldest).is_some_and(|process| process.group_left) {
+            self.gone.push_back(oldest);
+        } else {
+            self.table.remove(&oldest);
+        }
+    }
+}
