@@ -66,6 +66,13 @@ pub enum Effect {
         /// What it runs for.
         definition: Arc<Definition>,
     },
+    /// Watch the process of this instance that an earlier run of the master left behind.
+    Adopt {
+        /// What to call it.
+        process: ProcessRef,
+        /// Whose it was.
+        instance: InstanceId,
+    },
     /// Signal the whole group of a process.
     Signal {
         /// Whose group.

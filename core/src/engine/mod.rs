@@ -26,6 +26,7 @@ mod supervisor;
 mod timers;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -66,6 +67,17 @@ impl Engine {
     /// A master with the state it had. Instances whose policy is `restart` are started
     /// (Contract §11). The same seed and inputs give the same effects.
     pub fn new(image: Image, seed: [u8; 32], now: Now) -> Self {
+        Self::with_leftovers(image, &[], seed, now)
+    }
+
+    /// A master with the state it had, after a crash: the processes of `leftovers` are still
+    /// there. They are ended before their instances are started again (Contract §11).
+    pub fn with_leftovers(
+        image: Image,
+        leftovers: &[InstanceId],
+        seed: [u8; 32],
+        now: Now,
+    ) -> Self {
         let mut engine = Self {
             master: image.master,
             key_epoch: KeyEpoch::default(),
@@ -86,6 +98,9 @@ impl Engine {
             let json = instance.json();
             engine.out.push(Effect::ShowInstance { id: definition.id, json });
             engine.table.insert(instance);
+        }
+        for slot in leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
+            engine.fire(now, slot, StateEvent::LeftBehind);
         }
         engine.start_all(now);
         engine
@@ -138,7 +153,7 @@ impl Engine {
         let wanted = |slot: &SlotId| {
             self.table.get(*slot).is_some_and(|instance| instance.definition.restart)
         };
-        let slots: alloc::vec::Vec<SlotId> = self.table.slots().filter(wanted).collect();
+        let slots: Vec<SlotId> = self.table.slots().filter(wanted).collect();
         for slot in slots {
             self.fire(now, slot, StateEvent::StartWanted);
         }

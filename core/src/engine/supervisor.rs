@@ -121,6 +121,7 @@ impl Supervisor<'_> {
         let grace = TimerReason::Grace(self.slot);
         match action {
             Action::Spawn => self.spawn(),
+            Action::Adopt => self.adopt(),
             Action::Terminate => {
                 self.signal(Signal::Terminate);
                 self.timers.arm(grace, self.now.mono.after_ms(GRACE_MS));
@@ -140,12 +141,22 @@ impl Supervisor<'_> {
         }
     }
 
-    fn spawn(&mut self) {
-        self.kill_leftover();
+    fn adopt(&mut self) {
+        self.begin_generation();
+        let instance = self.instance.definition.id;
+        self.out.push(Effect::Adopt { process: self.process(), instance });
+    }
+
+    fn begin_generation(&mut self) {
         self.processes.alive += 1;
         self.processes.last_generation = Generation(self.processes.last_generation.0 + 1);
+        self.instance.generation = self.processes.last_generation;
+    }
+
+    fn spawn(&mut self) {
+        self.kill_leftover();
+        self.begin_generation();
         let instance = &mut *self.instance;
-        instance.generation = self.processes.last_generation;
         instance.counters.rebase();
         instance.last_checkpoint = None;
         instance.start_after_stop = false;

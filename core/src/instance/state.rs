@@ -25,7 +25,7 @@ pub enum State {
     Stopping,
     /// A failing process was asked to end.
     StoppingFailing,
-    /// A process that came to life after its stop was asked to end.
+    /// A process that came to life after its stop, or was left behind, was asked to end.
     Discarding,
     /// No process: the last one failed, or did not start.
     Failed,
@@ -78,6 +78,8 @@ pub enum StateEvent {
     FellSilent,
     /// The grace period of a stop is over.
     GraceElapsed,
+    /// A process that an earlier run of the master left behind was found.
+    LeftBehind,
 }
 
 /// What a step asks of the supervisor, in this order.
@@ -85,6 +87,8 @@ pub enum StateEvent {
 pub enum Action {
     /// Take a new generation, put counters on their new base, start a process.
     Spawn,
+    /// Take a new generation for a process that was found, and watch it.
+    Adopt,
     /// Send TERM to the group and arm the grace timer.
     Terminate,
     /// Send KILL to the group.
@@ -230,6 +234,14 @@ impl State {
                 Stopped | Starting | Retrying | Cancelling | Running | Failing | Failed,
                 GraceElapsed,
             ) => (self, &[]),
+
+            // Ended first: what it was started with may have changed since.
+            (Stopped, LeftBehind) => (Discarding, &[Adopt, Terminate]),
+            (
+                Starting | Retrying | Cancelling | Running | Failing | Stopping | StoppingFailing
+                | Discarding | Failed,
+                LeftBehind,
+            ) => (self, &[]),
         };
         Step { next, actions }
     }
@@ -237,7 +249,7 @@ impl State {
 
 impl StateEvent {
     /// Every event, in the order of the table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::StartWanted,
         Self::StopWanted,
         Self::RestartDue,
@@ -249,6 +261,7 @@ impl StateEvent {
         Self::CheckpointSeen,
         Self::FellSilent,
         Self::GraceElapsed,
+        Self::LeftBehind,
     ];
 }
 
@@ -330,7 +343,8 @@ mod tests {
                 let actions = state.on(event).actions;
                 if actions.contains(&Terminate) || actions.contains(&Kill) {
                     let lives = state.has_process() && !state.is_spawning();
-                    assert!(lives || event == StateEvent::Started, "{state:?} {event:?}");
+                    let found = matches!(event, StateEvent::Started | StateEvent::LeftBehind);
+                    assert!(lives || found, "{state:?} {event:?}");
                 }
             }
         }

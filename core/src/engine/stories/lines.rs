@@ -80,6 +80,9 @@ impl Names {
                 let (id, url) = (self.instance(definition.id), definition.url.as_str());
                 format!("spawn {} for {id}: {url}", process_name(*process))
             }
+            Effect::Adopt { process, instance } => {
+                format!("adopt {} of {}", process_name(*process), self.instance(*instance))
+            }
             Effect::Signal { process, signal: Signal::Terminate } => {
                 format!("TERM to {}", process_name(*process))
             }

@@ -56,9 +56,14 @@ impl Teller {
 
     /// A master that starts with `image`.
     fn with(image: Image) -> Self {
+        Self::after_a_crash(image, &[])
+    }
+
+    /// A master that starts with `image` and finds processes of these instances.
+    fn after_a_crash(image: Image, leftovers: &[InstanceId]) -> Self {
         let now = Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS) };
         let mut teller = Self {
-            engine: Engine::new(image, [7; 32], now),
+            engine: Engine::with_leftovers(image, leftovers, [7; 32], now),
             now,
             names: Names::default(),
             instances: BTreeMap::new(),
@@ -334,7 +339,7 @@ impl Teller {
     fn drain(&mut self) -> usize {
         let mut count = 0;
         while let Some(effect) = self.engine.poll_effect() {
-            if let Effect::Spawn { process, .. } = &effect {
+            if let Effect::Spawn { process, .. } | Effect::Adopt { process, .. } = &effect {
                 self.process = Some(*process);
             } else if let Effect::Persist { epoch, seq, .. } = &effect {
                 self.last_persist = (*epoch, *seq);

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use super::Teller;
 use crate::counters::Totals;
-use crate::ids::InstanceId;
+use crate::ids::{Generation, InstanceId, ProcessRef, SlotId};
 use crate::instance::Definition;
 use crate::master::MasterIdentity;
 use crate::store::{Image, Record, SavedTotals};
@@ -157,6 +157,39 @@ fn wall_clock_stepping_back() {
     62.273   > p2 exits with 0
                event 5 at 2026-06-09T10:00:02.273000Z update A demo:a stopped
     ");
+}
+
+/// What an earlier run of the master left behind is ended, its whole group, before its instance is
+/// started again; one that is not to be restarted is ended too (Contract §11).
+#[test]
+fn processes_left_behind() {
+    let mut t = Teller::after_a_crash(stored(), &[InstanceId(1), InstanceId(2)]);
+    let left =
+        |slot, generation| ProcessRef { slot: SlotId(slot), generation: Generation(generation) };
+    t.about(left(0, 1)).exited_leaving_a_group(-1).started();
+    t.about(left(1, 2)).wait(4_999).past_ticks().killed();
+    insta::assert_snapshot!(t, @r#"
+    0.000    > the master starts
+               show the master, key 1, alias ""
+               show A demo:a stopped mode=3 tcprx=100
+               show B demo:b stopped restart=false mode=3 tcprx=100
+               show C demo:c stopped mode=3 tcprx=100
+               adopt p1 of A
+               TERM to p1
+               adopt p2 of B
+               TERM to p2
+               spawn p3 for C: demo:c
+             > p1 exits with -1 and leaves a group
+               event 1 update A demo:a stopped mode=3 tcprx=100
+               KILL to p1
+               spawn p4 for A: demo:a
+             > p4 started
+               event 2 update A demo:a running mode=3 tcprx=100
+    5.000    > due: Grace of B
+               KILL to p2
+             > p2 is gone by signal 9
+               event 3 update B demo:b stopped restart=false mode=3 tcprx=100
+    "#);
 }
 
 fn stored() -> Image {

@@ -141,8 +141,8 @@ fn numbers_are_read_by_the_signedness_they_were_sent_with() {
 #[test]
 fn what_is_imported_can_be_stored() {
     for file in ACCEPTED {
-        let stored = encode(&image(file));
-        assert_eq!(encode(&decode(&stored).expect("a state file")), stored);
+        let stored = encode(&image(file), 1);
+        assert_eq!(encode(&decode(&stored).expect("a state file").0, 1), stored);
     }
 }
 
