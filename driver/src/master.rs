@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openctrl_core::engine::{Engine, Input, MasterFace};
-use openctrl_core::ids::{BootId, KeyEpoch};
+use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls};
@@ -24,7 +24,7 @@ use crate::hub::Hub;
 use crate::inbox::{Mailbox, Notice, inbox};
 use crate::limits::raise_descriptor_limit;
 use crate::log;
-use crate::process::Spawner;
+use crate::process::{Ledger, Spawner, find_leftovers};
 use crate::reactor::{Hands, Reactor};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
@@ -100,17 +100,26 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let tls = acceptor(&url)?;
     let (listener, url) = listen(url).await?;
     let (mailbox, inbox) = inbox();
+    let mut ledger = Ledger::open(directory.path());
     let (image, store) = adopt(directory, loaded, mailbox.clone())?;
+    let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
+    let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
+    if !left_behind.is_empty() {
+        let count = left_behind.len();
+        tracing::warn!("Master.run: ending {count} processes that the last run left behind");
+    }
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
     let hub = Hub::new(BootId(u32::from_le_bytes(random()?)), face);
     let hands = Hands {
         hub: Arc::clone(&hub),
-        spawner: Spawner::start(runtime, mailbox.clone()).map_err(system("start a thread"))?,
+        spawner: Spawner::start(runtime, ledger, mailbox.clone())
+            .map_err(system("start a thread"))?,
         store,
         stdout: stdout.clone(),
         mailbox: mailbox.clone(),
+        leftovers,
     };
-    let engine = Engine::new(image, random()?, clock.sample());
+    let engine = Engine::with_leftovers(image, &left_behind, random()?, clock.sample());
     let reactor = Reactor::new(engine, hands, clock);
     let address = url.display_address();
     let sampler = Sampler::start();

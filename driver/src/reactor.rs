@@ -2,12 +2,12 @@
 //!
 //! Nothing here decides anything about an instance. The clock is read once a batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use openctrl_core::api::Reply;
 use openctrl_core::engine::{Effect, Engine, Input, Signal};
-use openctrl_core::ids::{ProcessRef, RequestId};
+use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -16,7 +16,7 @@ use crate::console::Console;
 use crate::dial::dial;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Mailbox, Notice};
-use crate::process::{Group, Spawner};
+use crate::process::{Group, Leftover, Spawner};
 use crate::store::StoreWriter;
 
 /// What effects are carried out with.
@@ -27,6 +27,8 @@ pub(crate) struct Hands {
     pub(crate) store: StoreWriter,
     pub(crate) stdout: Console,
     pub(crate) mailbox: Mailbox,
+    /// What the last master left behind, until the engine asks for it.
+    pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
 }
 
 /// The engine, its hands, and what is under way between them.
@@ -120,9 +122,14 @@ impl Reactor {
         child.is_reaped = true;
         let group_left = child.group.is_left();
         if !group_left {
-            self.groups.remove(&process);
+            self.forget(process);
         }
         Input::ProcessExited { process, exit, group_left }
+    }
+
+    fn forget(&mut self, process: ProcessRef) {
+        self.groups.remove(&process);
+        self.hands.spawner.gone(process);
     }
 
     fn drain(&mut self) {
@@ -132,7 +139,7 @@ impl Reactor {
     }
 
     fn carry_out(&mut self, effect: Effect) {
-        let Hands { hub, spawner, store, stdout, mailbox } = &self.hands;
+        let Hands { hub, spawner, store, stdout, mailbox, .. } = &self.hands;
         match effect {
             Effect::ShowMaster(face) => hub.show_master(face),
             Effect::ShowInstance { id, json } => hub.show_instance(id, json),
@@ -156,6 +163,7 @@ impl Reactor {
             Effect::Persist { epoch, seq, record } => store.persist(epoch, seq, record),
             Effect::SaveTotals(totals) => store.save_totals(totals),
             Effect::Spawn { process, definition } => spawner.spawn(process, definition),
+            Effect::Adopt { process, instance } => self.adopt(process, instance),
             Effect::Signal { process, signal } => self.signal(process, signal),
             Effect::Dial { request, target } => {
                 let mailbox = mailbox.clone();
@@ -172,6 +180,13 @@ impl Reactor {
         }
     }
 
+    fn adopt(&mut self, process: ProcessRef, instance: InstanceId) {
+        let leftover = self.hands.leftovers.remove(&instance);
+        let leftover = leftover.expect("the engine was told of just these");
+        self.groups.insert(process, Child { group: leftover.group, is_reaped: false });
+        self.hands.spawner.adopt(process, leftover);
+    }
+
     fn signal(&mut self, process: ProcessRef, signal: Signal) {
         let Some(child) = self.groups.get(&process).copied() else { return };
         // Of a group without its leader the number is only sure while somebody is left in it.
@@ -179,7 +194,7 @@ impl Reactor {
             child.group.signal(signal);
         }
         if child.is_reaped && signal == Signal::Kill {
-            self.groups.remove(&process);
+            self.forget(process);
         }
     }
 }

@@ -37,6 +37,18 @@ pub(super) struct Watch {
     parser: OutputParser,
 }
 
+/// Waits for the end of a process whose output goes to an earlier master's pipe.
+pub(super) async fn wait_for_leftover(
+    process: ProcessRef,
+    leader: Option<Ended>,
+    mailbox: Mailbox,
+) {
+    if let Some(mut leader) = leader {
+        leader.wait().await;
+    }
+    mailbox.output(Notice::Exited(process)).await;
+}
+
 enum Chunk {
     Bytes(usize, OutputBatch),
     NothingNow,

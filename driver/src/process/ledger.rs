@@ -1,0 +1,257 @@
+//! The ledger of children: what a master writes down of every process that it starts, so that
+//! after its crash the next one knows them (Contract §11).
+//!
+//! A text file beside the state, one line a fact, never synced: it has to outlive the master, not
+//! the machine. A start is written down before it happens, with the number of the pipe that the
+//! process will print to, so that one whose id never came to be written is found all the same.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use openctrl_core::ids::{InstanceId, ProcessRef};
+
+const FILE: &str = "openctrl.children";
+const HEADER: &str = "openctrl-children 1";
+
+/// Lines that may have become meaningless before the file is written anew; at some 40 bytes a
+/// line this bounds it beside what lives.
+const STALE_MAX: usize = 10_000;
+
+/// What is known of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Child {
+    /// What it runs for.
+    pub(crate) instance: InstanceId,
+    /// The inode of the pipe that it prints to.
+    pub(crate) pipe: u64,
+    /// Its process id and start time, in clock ticks since the machine started.
+    pub(crate) born: Option<(i32, u64)>,
+}
+
+/// An open ledger. Failing to write is told once and costs no more than that a crash may leave
+/// something behind: supervision goes on.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    path: PathBuf,
+    boot: String,
+    file: Option<File>,
+    children: BTreeMap<u64, Child>,
+    numbers: HashMap<ProcessRef, u64>,
+    next: u64,
+    lines: usize,
+}
+
+impl Ledger {
+    /// Reads what the last master wrote, if the machine was not restarted since, and begins a new
+    /// ledger with the same children: they are in it until they are told to be gone.
+    pub(crate) fn open(directory: &Path) -> Self {
+        let (path, boot) = (directory.join(FILE), boot_id());
+        let children = fs::read(&path)
+            .map(|text| parse(&String::from_utf8_lossy(&text), &boot))
+            .unwrap_or_default();
+        let next = children.keys().last().map_or(1, |last| last + 1);
+        let mut ledger =
+            Self { path, boot, file: None, children, numbers: HashMap::new(), next, lines: 0 };
+        ledger.rewrite();
+        ledger
+    }
+
+    /// The children that are not known to be gone, oldest first.
+    pub(crate) fn children(&self) -> impl Iterator<Item = (u64, Child)> + '_ {
+        self.children.iter().map(|(number, child)| (*number, *child))
+    }
+
+    /// A process is about to be started.
+    pub(crate) fn intend(&mut self, process: ProcessRef, instance: InstanceId, pipe: u64) {
+        let number = self.next;
+        self.next += 1;
+        self.children.insert(number, Child { instance, pipe, born: None });
+        self.numbers.insert(process, number);
+        self.append(&format!("+ {number} {instance} {pipe}\n"));
+    }
+
+    /// It was.
+    pub(crate) fn born(&mut self, process: ProcessRef, pid: i32, start_ticks: u64) {
+        let Some(number) = self.numbers.get(&process).copied() else { return };
+        if let Some(child) = self.children.get_mut(&number) {
+            child.born = Some((pid, start_ticks));
+            self.append(&format!("= {number} {pid} {start_ticks}\n"));
+        }
+    }
+
+    /// A child of the last master goes by this name from now on.
+    pub(crate) fn name(&mut self, process: ProcessRef, number: u64) {
+        self.numbers.insert(process, number);
+    }
+
+    /// A process and its group are gone, or it never came to be.
+    pub(crate) fn gone(&mut self, process: ProcessRef) {
+        if let Some(number) = self.numbers.remove(&process) {
+            self.forget(number);
+        }
+    }
+
+    /// The same of a child of the last master.
+    pub(crate) fn forget(&mut self, number: u64) {
+        if self.children.remove(&number).is_some() {
+            self.append(&format!("- {number}\n"));
+        }
+    }
+
+    fn append(&mut self, line: &str) {
+        self.lines += 1;
+        if self.lines > STALE_MAX + 3 * self.children.len() {
+            return self.rewrite();
+        }
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.write_all(line.as_bytes())
+        {
+            self.give_up(&error);
+        }
+    }
+
+    /// Begins the file anew with what is known; a crash leaves the old one or the new one.
+    fn rewrite(&mut self) {
+        let temporary = self.path.with_extension("children.tmp");
+        let written = self.write_to(&temporary).and_then(|file| {
+            fs::rename(&temporary, &self.path)?;
+            Ok(file)
+        });
+        match written {
+            Ok(file) => self.file = Some(file),
+            Err(error) => self.give_up(&error),
+        }
+    }
+
+    fn write_to(&mut self, path: &Path) -> io::Result<File> {
+        let mut text = format!("{HEADER} {}\n", self.boot);
+        for (number, child) in &self.children {
+            text.push_str(&format!("+ {number} {} {}\n", child.instance, child.pipe));
+            if let Some((pid, start_ticks)) = child.born {
+                text.push_str(&format!("= {number} {pid} {start_ticks}\n"));
+            }
+        }
+        self.lines = 2 * self.children.len();
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(text.as_bytes())?;
+        Ok(file)
+    }
+
+    fn give_up(&mut self, error: &io::Error) {
+        self.file = None;
+        let path = self.path.display();
+        tracing::warn!(
+            "Master.run: cannot write {path}: {error}; a crash of the master may leave processes \
+             behind until the next start"
+        );
+    }
+}
+
+/// What a ledger says of children that may be alive. A line that cannot be read, as the last one
+/// may be after a crash, says nothing.
+fn parse(text: &str, boot: &str) -> BTreeMap<u64, Child> {
+    let mut children = BTreeMap::new();
+    let mut lines = text.lines();
+    if lines.next() != Some(&format!("{HEADER} {boot}")) {
+        return children;
+    }
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |index: usize| words.get(index).and_then(|word| word.parse::<u64>().ok());
+        match (words.first().copied(), number(1)) {
+            (Some("+"), Some(key)) => {
+                let instance = words.get(2).and_then(|word| InstanceId::parse(word));
+                if let (Some(instance), Some(pipe)) = (instance, number(3)) {
+                    children.insert(key, Child { instance, pipe, born: None });
+                }
+            }
+            (Some("="), Some(key)) => {
+                let pid = number(2).and_then(|pid| i32::try_from(pid).ok());
+                if let (Some(child), Some(pid), Some(ticks)) =
+                    (children.get_mut(&key), pid, number(3))
+                {
+                    child.born = Some((pid, ticks));
+                }
+            }
+            (Some("-"), Some(key)) => {
+                children.remove(&key);
+            }
+            _ => {}
+        }
+    }
+    children
+}
+
+/// Tells one run of the machine from another; process ids mean nothing across them.
+fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openctrl_core::ids::{Generation, SlotId};
+
+    fn process(generation: u64) -> ProcessRef {
+        ProcessRef { slot: SlotId(0), generation: Generation(generation) }
+    }
+
+    fn child(instance: u32, pipe: u64, born: Option<(i32, u64)>) -> Child {
+        Child { instance: InstanceId(instance), pipe, born }
+    }
+
+    #[test]
+    fn what_is_not_gone_is_known_to_the_next_master() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut ledger = Ledger::open(home.path());
+        ledger.intend(process(1), InstanceId(1), 11);
+        ledger.born(process(1), 100, 1000);
+        ledger.intend(process(2), InstanceId(2), 12);
+        ledger.born(process(2), 101, 1001);
+        ledger.intend(process(3), InstanceId(3), 13);
+        ledger.gone(process(2));
+        drop(ledger);
+
+        let known = [(1, child(1, 11, Some((100, 1000)))), (3, child(3, 13, None))];
+        let again = Ledger::open(home.path());
+        assert_eq!(again.children().collect::<Vec<_>>(), known);
+        drop(again);
+        // Not told to be gone, they are known to the one after that as well.
+        let mut third = Ledger::open(home.path());
+        assert_eq!(third.children().collect::<Vec<_>>(), known);
+        third.name(process(1), 1);
+        third.gone(process(1));
+        third.forget(3);
+        drop(third);
+        assert_eq!(Ledger::open(home.path()).children().count(), 0);
+    }
+
+    #[test]
+    fn a_torn_line_and_another_boot_say_nothing() {
+        let text = format!("{HEADER} b\n+ 1 0000000a 11\n= 1 100 1000\n+ 2 0000000b 12\n= 2 10");
+        let children = parse(&text, "b");
+        assert_eq!(children[&1], child(10, 11, Some((100, 1000))));
+        assert_eq!(children[&2].born, None);
+        assert!(parse(&text, "c").is_empty());
+        assert!(parse("", "b").is_empty());
+        assert!(parse("garbage\n+ 1 0000000a 11", "b").is_empty());
+    }
+
+    #[test]
+    fn the_file_does_not_grow_with_restarts() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut ledger = Ledger::open(home.path());
+        for generation in 0..20_000 {
+            ledger.intend(process(generation), InstanceId(1), generation);
+            ledger.born(process(generation), 1, 2);
+            ledger.gone(process(generation));
+        }
+        let size = fs::metadata(home.path().join(FILE)).expect("it exists").len();
+        assert!(size < 1_000_000, "{size} bytes");
+    }
+}
