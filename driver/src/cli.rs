@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::inspect::Inspection;
 use crate::sysinfo::{go_arch, go_os};
 use crate::{master, runtime};
 
@@ -19,6 +20,8 @@ OpenCtrl keeps instances, each a URL, runs one process for each, and serves a RE
 Usage:
   openctrl master://<host>:<port>[/prefix][?<query>]   run the master
   openctrl exec:... | demo://...                       run one instance in the foreground
+  openctrl state check DIR                             whether the state in DIR is complete
+  openctrl state export DIR [--secrets]                the state in DIR as JSON
   openctrl help                                        this text
   openctrl version                                     the version
 
@@ -37,23 +40,30 @@ Examples:
 
 /// Does what the arguments, without the program's name, ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut arguments = arguments.into_iter();
-    let (first, surplus) = (arguments.next(), arguments.next());
-    if surplus.is_some() {
-        return fail("more than one argument; quote the URL if it has an & in it");
-    }
-    let Some(first) = first else {
-        return fail("no master URL; try 'openctrl help'");
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
+    let Some(words) = words else {
+        return fail("an argument is not UTF-8");
     };
-    let Some(first) = first.to_str() else {
-        return fail("the argument is not UTF-8");
-    };
-    match first {
-        "help" | "--help" | "-h" => print(USAGE),
-        "version" | "--version" | "-v" => {
+    match words[..] {
+        [] => fail("no master URL; try 'openctrl help'"),
+        ["help" | "--help" | "-h"] => print(USAGE),
+        ["version" | "--version" | "-v"] => {
             print(&format!("openctrl-{VERSION} {}/{}\n", go_os(), go_arch()))
         }
-        url => dispatch(url),
+        ["state", ref question @ ..] => inspect(question),
+        [url] => dispatch(url),
+        [..] => fail("more than one argument; quote the URL if it has an & in it"),
+    }
+}
+
+fn inspect(question: &[&str]) -> ExitCode {
+    let Some(inspection) = Inspection::parse(question) else {
+        return fail("usage: openctrl state check DIR | openctrl state export DIR [--secrets]");
+    };
+    match inspection.answer() {
+        Ok(text) => print(&text),
+        Err(reason) => fail(&reason.to_string()),
     }
 }
 

@@ -10,6 +10,7 @@ mod dial;
 mod http;
 mod hub;
 mod inbox;
+mod inspect;
 mod limits;
 mod log;
 mod master;

@@ -169,6 +169,12 @@ pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
         .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
 }
 
+/// Whether a master holds the directory.
+pub(crate) fn is_held(path: &Path) -> bool {
+    let lock = File::open(path.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 fn make_private(path: &Path) -> io::Result<()> {
     let is_new = !path.exists();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;

@@ -10,6 +10,6 @@ mod journal;
 mod tests;
 mod writer;
 
-pub(crate) use directory::{Loaded, StateDirectory, read_state};
+pub(crate) use directory::{Loaded, StateDirectory, is_held, read_state};
 pub(crate) use error::StoreError;
 pub(crate) use writer::StoreWriter;
