@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use openctrl_sim::coverage::Coverage;
 use openctrl_sim::invariants::Digest;
-use openctrl_sim::run::{Failure, Report, run_seed};
+use openctrl_sim::run::{Failure, Report, reproduce, run_seed};
 
 const USAGE: &str = "usage: openctrl-sim run --seed N | sweep --seeds A..B";
 
@@ -60,7 +60,7 @@ fn sweep(first: u64, end: u64, out: &mut impl Write) -> io::Result<bool> {
 
 fn fail(seed: u64, failure: &Failure, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{failure}")?;
-    writeln!(out, "REPRODUCE: cargo run --release -p openctrl-sim -- run --seed {seed}")
+    writeln!(out, "{}", reproduce(seed))
 }
 
 fn add(sum: &mut Report, report: &Report) {

@@ -86,6 +86,11 @@ pub fn run_seed(seed: u64) -> Result<Report, Box<Failure>> {
     }
 }
 
+/// The line that tells how to see the run of a seed again.
+pub fn reproduce(seed: u64) -> String {
+    format!("REPRODUCE: cargo run --release -p openctrl-sim -- run --seed {seed}")
+}
+
 /// A run whose effects are altered before anybody sees them: for tests of the invariants.
 ///
 /// # Errors

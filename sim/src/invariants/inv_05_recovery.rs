@@ -1,14 +1,17 @@
 //! INV-5, in part: a master that started from the disk as it is now would have every acknowledged
-//! change, and no totals from before an acknowledged reset.
+//! change, nothing of a refused one, and no totals from before an acknowledged reset.
 //!
 //! Nothing is restarted here, and the disk loses nothing that it reported durable: what the store
 //! makes of torn and damaged files is told by the core's and the driver's own tests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use openctrl_core::api::Call;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::InstanceId;
-use openctrl_core::instance::Instance;
+use openctrl_core::instance::{Definition, Instance};
+use openctrl_core::store::Record;
 
 use super::{Invariant, Scene, Verdict, ensure};
 use crate::object::Shown;
@@ -23,6 +26,28 @@ pub(super) struct Recovery {
 impl Invariant for Recovery {
     fn id(&self) -> &'static str {
         "INV-5"
+    }
+
+    fn before_input(&mut self, scene: Scene<'_>, input: &Input) -> Verdict {
+        let Input::RecordsPersisted { upto } = input else { return Ok(()) };
+        if scene.oracle.gave_up {
+            return Ok(()); // a shutdown that did not wait could only say that it did not
+        }
+        let ledger = &scene.oracle.ledger;
+        let mut newest: BTreeMap<InstanceId, Arc<Definition>> = BTreeMap::new();
+        for record in ledger.due(*upto) {
+            let Record::PutInstance { definition, .. } = record else { continue };
+            let before = newest.insert(definition.id, Arc::clone(definition)).or_else(|| {
+                let last = ledger.versions.get(&definition.id)?.last()?;
+                Some(Arc::clone(&last.definition))
+            });
+            let text = Shown::definition_of(definition);
+            let mut asked = ledger.unanswered();
+            ensure(asked.any(|(_, asked)| explains(&asked.call, before.as_ref(), &text)), || {
+                format!("{definition:?} becomes durable after {before:?}, and nobody asked for it")
+            })?;
+        }
+        Ok(())
     }
 
     fn after_input(&mut self, scene: Scene<'_>, _input: Option<&Input>) -> Verdict {
@@ -46,7 +71,7 @@ impl Invariant for Recovery {
 
     fn at_rest(&mut self, scene: Scene<'_>) -> Verdict {
         if scene.oracle.gave_up {
-            return Ok(()); // the disk may have changes that nobody was told of
+            return Ok(());
         }
         let stored: Vec<InstanceId> = scene.world.disk.image.instances.keys().copied().collect();
         let mut live: Vec<InstanceId> = scene.instances().map(|row| row.definition.id).collect();
@@ -54,6 +79,30 @@ impl Invariant for Recovery {
         ensure(stored == live, || format!("{live:?} live, and {stored:?} would come back"))?;
         scene.instances().try_for_each(|instance| comes_back(scene, instance))
     }
+}
+
+/// Whether a call that is not answered yet makes of `before` what reads as `after`.
+fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &str) -> bool {
+    let made = match (call, before) {
+        (Call::Create { .. }, None) => return true,
+        (Call::Patch(id, patch), Some(before)) if *id == before.id => {
+            patch.apply(before).map_or_else(|| Arc::clone(before), Arc::new)
+        }
+        (Call::Replace(id, url), Some(before)) if *id == before.id => {
+            Arc::new(Definition { url: url.clone(), ..before.as_ref().clone() })
+        }
+        (
+            Call::SetAlias(_)
+            | Call::Create { .. }
+            | Call::Patch(..)
+            | Call::Replace(..)
+            | Call::Delete(_)
+            | Call::RotateKey(_)
+            | Call::Ping(_),
+            _,
+        ) => return false,
+    };
+    Shown::definition_of(&made) == after
 }
 
 fn comes_back(scene: Scene<'_>, instance: &Instance) -> Verdict {

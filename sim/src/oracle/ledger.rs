@@ -102,6 +102,11 @@ impl Ledger {
         self.asked.iter().filter(|(_, asked)| asked.answers == 0)
     }
 
+    /// The records that become durable with `upto`, in order.
+    pub fn due(&self, upto: RecordSeq) -> impl Iterator<Item = &Record> {
+        self.on_their_way.range(..=upto).map(|(_, (_, record))| record)
+    }
+
     fn durable(&mut self, record: &Record) {
         match record {
             Record::PutInstance { definition, .. } => self.keep(definition),

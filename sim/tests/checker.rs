@@ -1,0 +1,147 @@
+#![expect(clippy::wildcard_enum_match_arm, reason = "each test alters one kind of effect only")]
+//! The invariants can fail: each finds a stream of effects that was altered on purpose.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use openctrl_core::api::Reply;
+use openctrl_core::engine::{Effect, Engine};
+use openctrl_core::events::EventKind;
+use openctrl_core::ids::Generation;
+use openctrl_core::instance::Definition;
+use openctrl_core::master::MasterIdentity;
+use openctrl_core::store::{Image, Record};
+use openctrl_core::time::Wall;
+use openctrl_sim::choice::Choices;
+use openctrl_sim::invariants::{Scene, all, compare};
+use openctrl_sim::oracle::Oracle;
+use openctrl_sim::run::{run, run_tampered};
+use openctrl_sim::world::World;
+
+/// The invariants that do not hold of the first seeds when all effects go through `tamper`.
+fn found(tamper: impl Fn(Effect) -> Vec<Effect>) -> BTreeSet<&'static str> {
+    let runs = (0..40).map(|seed| run_tampered(&mut Choices::from_seed(seed), &tamper));
+    runs.filter_map(|done| done.err()).map(|failure| failure.violation.invariant).collect()
+}
+
+#[test]
+fn inv_1_finds_what_is_told_and_not_durable() {
+    let found = found(|effect| match effect {
+        Effect::Publish(mut event) if event.kind == EventKind::Create => {
+            let json = String::from_utf8_lossy(&event.json).replace("\"n0\"", "\"n7\"");
+            event.json = json.into_bytes().into();
+            vec![Effect::Publish(event)]
+        }
+        other => vec![other],
+    });
+    assert_eq!(found, ["INV-1"].into());
+}
+
+#[test]
+fn inv_2_finds_a_second_process() {
+    let found = found(|effect| match &effect {
+        Effect::Spawn { process, definition } => {
+            let mut second = *process;
+            second.generation = Generation(process.generation.0 + 1);
+            let definition = Arc::clone(definition);
+            vec![effect, Effect::Spawn { process: second, definition }]
+        }
+        _ => vec![effect],
+    });
+    assert_eq!(found, ["INV-2"].into());
+}
+
+#[test]
+fn inv_3_finds_an_effect_of_late_input() {
+    let image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
+    let (world, oracle) = (World::new(image.clone()), Oracle::new(&image));
+    let engine = Engine::new(image, [0; 32], world.clock.now());
+    let mut invariant =
+        all().into_iter().find(|invariant| invariant.id() == "INV-3").expect("it is there");
+    let mut judge = |is_late| {
+        let scene = Scene { engine: &engine, world: &world, oracle: &oracle, is_late };
+        invariant.on_effect(scene, &Effect::Finish)
+    };
+    assert!(judge(false).is_ok());
+    assert!(judge(true).is_err());
+}
+
+#[test]
+fn inv_4_finds_too_many_and_too_few_answers() {
+    let twice = found(|effect| match &effect {
+        Effect::Respond { .. } => vec![effect.clone(), effect],
+        _ => vec![effect],
+    });
+    assert_eq!(twice, ["INV-4"].into());
+    let never = found(|effect| match effect {
+        Effect::Respond { reply: Reply::Deleted, .. } => vec![],
+        other => vec![other],
+    });
+    assert_eq!(never, ["INV-4"].into());
+}
+
+#[test]
+fn inv_5_finds_what_nobody_asked_for() {
+    let found = found(|effect| match effect {
+        Effect::Persist { epoch, seq, record: Record::PutInstance { definition, totals } } => {
+            let definition = Definition { alias: "odd".to_string(), ..(*definition).clone() };
+            let record = Record::PutInstance { definition: Arc::new(definition), totals };
+            vec![Effect::Persist { epoch, seq, record }]
+        }
+        other => vec![other],
+    });
+    // Of a new instance it is INV-1 that finds it, at the answer.
+    assert!(found.contains("INV-5"), "{found:?}");
+}
+
+#[test]
+fn inv_6_finds_a_lost_event_and_a_time_that_goes_back() {
+    let lost = found(|effect| match effect {
+        Effect::Publish(event) if event.id.0 == 3 => vec![],
+        other => vec![other],
+    });
+    assert!(lost.contains("INV-6"), "{lost:?}");
+    let back = found(|effect| match effect {
+        Effect::Publish(mut event) if event.id.0 == 3 => {
+            event.time = Wall::from_micros(1);
+            vec![Effect::Publish(event)]
+        }
+        other => vec![other],
+    });
+    assert_eq!(back, ["INV-6"].into());
+}
+
+#[test]
+fn inv_7_finds_totals_that_go_down_unasked() {
+    // Without its answer, the reset never was as far as the model knows.
+    let found = found(|effect| match effect {
+        Effect::Respond { reply: Reply::Instance(_), .. } => vec![],
+        other => vec![other],
+    });
+    assert!(found.contains("INV-7"), "{found:?}");
+}
+
+#[test]
+fn inv_8_finds_a_timer_after_the_end() {
+    let found = found(|effect| match effect {
+        Effect::SaveTotals(_) => vec![Effect::Finish],
+        other => vec![other],
+    });
+    assert!(found.contains("INV-8"), "{found:?}");
+}
+
+#[test]
+fn inv_9_finds_an_instance_that_does_not_start() {
+    let found = found(|effect| match effect {
+        Effect::Spawn { process, .. } if process.generation.0 == 5 => vec![],
+        other => vec![other],
+    });
+    assert!(found.contains("INV-9"), "{found:?}");
+}
+
+#[test]
+fn inv_10_finds_another_run() {
+    let digest = |seed| run(&mut Choices::from_seed(seed)).expect("it holds").digest;
+    assert!(compare(digest(1), digest(1)).is_ok());
+    assert!(compare(digest(1), digest(2)).is_err());
+}
