@@ -32,7 +32,7 @@ pub use master::Master;
 pub use script::Script;
 pub use signpost::{Cue, Mark};
 pub use sse::{Event, Sse};
-pub use wait::eventually;
+pub use wait::{eventually, until};
 
 /// How long a wait may take before a test fails. Far above anything a healthy master needs:
 /// it only bounds how long a failure takes to show.

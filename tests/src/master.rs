@@ -24,6 +24,7 @@ pub struct Builder {
     authority: String,
     path: String,
     query: Vec<(String, String)>,
+    raw_query: Vec<String>,
     variables: Vec<(String, String)>,
     read_stdout: bool,
 }
@@ -59,6 +60,7 @@ impl Master {
             authority: "127.0.0.1:0".into(),
             path: String::new(),
             query: vec![("bin".into(), stub)],
+            raw_query: Vec::new(),
             variables: Vec::new(),
             read_stdout: true,
         }
@@ -233,6 +235,12 @@ impl Builder {
         self
     }
 
+    /// Adds `name=value` exactly as it is written here.
+    pub fn raw_query(mut self, parameter: &str) -> Self {
+        self.raw_query.push(parameter.into());
+        self
+    }
+
     /// Leaves the runtime binary out, so that the master runs itself.
     pub fn without_bin(mut self) -> Self {
         self.query.retain(|(name, _)| name != "bin");
@@ -253,8 +261,8 @@ impl Builder {
 
     /// The master URL.
     pub fn url(&self) -> String {
-        let query: Vec<String> =
-            self.query.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        let escaped = self.query.iter().map(|(name, value)| format!("{name}={}", escape(value)));
+        let query: Vec<String> = escaped.chain(self.raw_query.iter().cloned()).collect();
         let mark = if query.is_empty() { "" } else { "?" };
         format!("master://{}{}{mark}{}", self.authority, self.path, query.join("&"))
     }
