@@ -27,3 +27,13 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     eventually(what, || condition().then_some(()));
 }
+
+/// Watches `condition` hold for as long as `duration`: the only way to see that a thing does
+/// **not** happen by itself. Belongs into a group that runs side by side (`slow.rs`).
+pub fn holds_for(what: &str, duration: Duration, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while start.elapsed() < duration {
+        assert!(condition(), "after {:?} no longer: {what}", start.elapsed());
+        thread::sleep(POLL * 5);
+    }
+}

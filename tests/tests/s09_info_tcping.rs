@@ -1,5 +1,7 @@
 //! Contract §9: what the master says about itself and its host, and TCP ping.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::fs;
 use std::net::{Ipv6Addr, TcpListener};
 use std::path::Path;

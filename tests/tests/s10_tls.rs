@@ -1,5 +1,7 @@
 //! Contract §10: TLS.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,6 +1,8 @@
 //! Contract §11: state that survives. Damaged files, the import of a reference master's state and
 //! children left over after a crash are not covered here.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
