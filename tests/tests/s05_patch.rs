@@ -180,8 +180,11 @@ fn start_acts_only_on_stopped() {
 
     let failed = master.mark("failed");
     let broken = api.run_once(&Script::new().mark(&failed).exit(3));
-    events.wait_status(&broken, "error");
-    events.wait_for("the policy", |event| event.instance["restart"] == false);
+    events.wait_for("the error without a policy", |event| {
+        event.is_change_of(&broken)
+            && event.instance["status"] == "error"
+            && event.instance["restart"] == false
+    });
     api.act(&broken, "start");
     assert_silent(&api, &mut events, &broken);
     assert_eq!(api.status(&broken), "error");

@@ -144,7 +144,7 @@ fn a_stop_terms_the_whole_group_and_ignores_the_exit_status() {
     assert_idle_with_totals(&events.wait_status(&id, "stopped"));
     down.wait(2);
     pids.iter().for_each(|entry| wait_gone(entry.pid));
-    assert!(events.logs(&id).contains(&"bye".to_owned()), "last words are heard");
+    until("the last words", || events.logs(&id).contains(&"bye".to_owned()));
     let statuses = events.events();
     let failed =
         statuses.iter().any(|e| e.instance["id"] == *id && e.instance["status"] == "error");
@@ -214,6 +214,7 @@ fn output_of_an_earlier_process_does_not_touch_the_current_one() {
     let (late, said, talk, up) =
         (master.cue("late"), master.mark("said"), master.cue("talk"), master.mark("up"));
     let ghost = Script::new()
+        .mark(&up)
         .cue(&late)
         .checkpoint([9, 9, 9, 9, 9, 9_000_000, 9, 9, 9])
         .print("a late ERROR")
@@ -221,12 +222,15 @@ fn output_of_an_earlier_process_does_not_touch_the_current_one() {
         .wait();
     let first = Script::new().step(Step::Orphan(ghost)).mark(&up).wait();
     let id = master.run(&mut events, &first);
-    up.wait(1);
+    let pids = up.wait(2);
     let second = Script::new().checkpoint(BUSY).cue(&talk).print("well").wait();
     master.api().put(&id, &second.url()).expect(200);
     events.wait_value(&id, "tcprx", 1000);
     late.give();
-    said.wait(1);
+    // The master may have closed the pipe, on which the ghost dies instead.
+    until("the ghost to have spoken", || {
+        said.count() == 1 || pids.iter().all(|entry| !is_alive(entry.pid))
+    });
     talk.give();
     events.wait_log(&id, "well");
     let now = master.api().instance(&id);

@@ -3,7 +3,7 @@
 use openctrl_tests::output::Source;
 use openctrl_tests::script::Step;
 use openctrl_tests::sse::FRAME_LIMIT;
-use openctrl_tests::{Cue, Master, Script, Sse};
+use openctrl_tests::{Master, Script, Sse};
 
 /// Runs `script`, which must end in the line `end`, and returns every line before that.
 fn lines(master: &Master, events: &mut Sse, script: Script) -> Vec<String> {
@@ -154,8 +154,8 @@ fn a_flood_loses_nothing_and_keeps_its_order() {
 }
 
 /// What a long line becomes: the start of it, as one event in a frame that fits.
-fn assert_cut(master: &Master, events: &mut Sse, go: &Cue, line: Script, unit: &str, count: usize) {
-    let id = master.api().run(&line.raw("\n").print("next").cue(go).print("end").wait());
+fn assert_cut(master: &Master, events: &mut Sse, line: Script, unit: &str, count: usize) {
+    let id = master.api().run(&line.raw("\n").print("next").wait());
     events.wait_log(&id, "next");
     let logs = events.logs(&id);
     assert_eq!(logs.len(), 2, "one event a line");
@@ -169,16 +169,15 @@ fn assert_cut(master: &Master, events: &mut Sse, go: &Cue, line: Script, unit: &
 fn a_long_line_is_cut_so_that_its_frame_fits() {
     let master = Master::start();
     let mut events = master.events();
-    let go = master.cue("go");
     for byte in [b'x', 0x1b, b'"', 0xff, 0x00] {
         let script = Script::new().step(Step::Fill(byte, 100_000));
         let unit = String::from_utf8_lossy(&[byte]).into_owned();
-        assert_cut(&master, &mut events, &go, script, &unit, 100_000);
+        assert_cut(&master, &mut events, script, &unit, 100_000);
     }
     let script = Script::new().step(Step::Repeat(1_000, Script::new().raw("😀".repeat(64))));
-    assert_cut(&master, &mut events, &go, script, "😀", 64_000);
+    assert_cut(&master, &mut events, script, "😀", 64_000);
     let huge = Script::new().step(Step::Fill(b'h', 5 << 20));
-    assert_cut(&master, &mut events, &go, huge, "h", 5 << 20);
+    assert_cut(&master, &mut events, huge, "h", 5 << 20);
     // `Sse` fails the test on a longer frame by itself; this shows that there were long ones.
     let longest = events.frames().iter().map(|frame| frame.text.len() + 2).max().unwrap();
     assert!(longest > FRAME_LIMIT / 4 && longest < FRAME_LIMIT, "{longest} bytes");

@@ -100,18 +100,19 @@ fn a_stubborn_group_is_killed_after_five_seconds() {
     api.act(&stopped, "stop");
     api.act(&restarted, "restart");
     assert!(start.elapsed() < GRACE, "the answer does not wait for the stop");
+    let (api, url, deleted, replaced) = (&api, &url, &deleted, &replaced);
     thread::scope(|scope| {
-        let timed = |what: &'static str, act: &dyn Fn() -> u16, status: u16| {
+        let timed = &|what: &'static str, act: &dyn Fn() -> u16, status: u16| {
             assert_eq!(act(), status, "{what}");
             assert_within(what, start.elapsed(), GRACE, GRACE);
         };
-        scope.spawn(|| timed("DELETE", &|| api.delete(&deleted).status, 204));
-        scope.spawn(|| timed("PUT", &|| api.put(&replaced, &url).status, 200));
+        scope.spawn(move || timed("DELETE", &|| api.delete(deleted).status, 204));
+        scope.spawn(move || timed("PUT", &|| api.put(replaced, url).status, 200));
     });
     let ended = events.wait_status(&stopped, "stopped");
     assert_within("the stop", ended.at - start, GRACE, GRACE);
     until("the restarted one to run", || api.status(&restarted) == "running");
-    assert_eq!(api.status(&replaced), "running");
+    assert_eq!(api.status(replaced), "running");
     pids.iter().for_each(|entry| wait_gone(entry.pid));
     up.wait(10);
 }
