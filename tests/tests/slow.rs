@@ -101,11 +101,12 @@ fn a_stubborn_group_is_killed_after_five_seconds() {
     api.act(&restarted, "restart");
     assert!(start.elapsed() < GRACE, "the answer does not wait for the stop");
     let (api, url, deleted, replaced) = (&api, &url, &deleted, &replaced);
+    let timed = |what: &'static str, act: &dyn Fn() -> u16, status: u16| {
+        assert_eq!(act(), status, "{what}");
+        assert_within(what, start.elapsed(), GRACE, GRACE);
+    };
+    let timed = &timed;
     thread::scope(|scope| {
-        let timed = &|what: &'static str, act: &dyn Fn() -> u16, status: u16| {
-            assert_eq!(act(), status, "{what}");
-            assert_within(what, start.elapsed(), GRACE, GRACE);
-        };
         scope.spawn(move || timed("DELETE", &|| api.delete(deleted).status, 204));
         scope.spawn(move || timed("PUT", &|| api.put(replaced, url).status, 200));
     });
