@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::KEY_ID;
+
 /// The 17 fields of an instance object (contract §4).
 pub const INSTANCE_FIELDS: [&str; 17] = [
     "id", "alias", "type", "status", "url", "config", "restart", "meta", "mode", "ping", "pool",
@@ -64,6 +66,8 @@ pub fn instance_fault(value: &Value) -> Option<String> {
             "meta" => is_meta(value),
             "mode" | "ping" | "pool" | "tcps" | "udps" => value.as_i64().is_some(),
             "tcprx" | "tcptx" | "udprx" | "udptx" => value.as_i64().is_some_and(|n| n >= 0),
+            "status" if object.get("id").is_some_and(|id| id == KEY_ID) => value == "",
+            "status" => ["stopped", "running", "error"].iter().any(|status| value == *status),
             _ => value.is_string(),
         };
         if !fits {
@@ -102,7 +106,7 @@ mod tests {
     #[test]
     fn a_fault_names_its_field() {
         let mut value = json!({
-            "id": "", "alias": "", "type": "", "status": "", "url": "", "config": "",
+            "id": "0123abcd", "alias": "", "type": "x", "status": "error", "url": "", "config": "",
             "restart": true, "meta": {"peer": {"sid": "", "type": "", "alias": ""}, "tags": {}},
             "mode": 0, "ping": 0, "pool": 0, "tcps": 0, "udps": 0,
             "tcprx": 0, "tcptx": 0, "udprx": 0, "udptx": 9_223_372_036_854_775_807_u64,
@@ -113,6 +117,9 @@ mod tests {
         value["udptx"] = json!(1.0);
         assert!(instance_fault(&value).is_some());
         value["udptx"] = json!(1);
+        value["status"] = json!("unwell");
+        assert!(instance_fault(&value).is_some_and(|fault| fault.starts_with("status")));
+        value["status"] = json!("running");
         value["meta"]["tags"] = json!(null);
         assert!(instance_fault(&value).is_some_and(|fault| fault.starts_with("meta")));
     }

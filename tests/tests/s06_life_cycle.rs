@@ -126,6 +126,20 @@ fn error_on_stderr_counts_too() {
 }
 
 #[test]
+fn an_error_with_a_live_process_can_be_stopped() {
+    let master = Master::start();
+    let mut events = master.events();
+    let pid = master.mark("pid");
+    let id = master.api().run_once(&Script::new().mark(&pid).print("ERROR").wait());
+    events.wait_status(&id, "error");
+    master.api().act(&id, "stop");
+    events.wait_status(&id, "stopped");
+    wait_gone(pid.wait(1)[0].pid);
+    master.api().act(&id, "start");
+    events.wait_status(&id, "running");
+}
+
+#[test]
 fn a_stop_terms_the_whole_group_and_ignores_the_exit_status() {
     let master = Master::start();
     let mut events = master.events();
