@@ -1,4 +1,28 @@
 #![no_std]
 #![forbid(unsafe_code)]
-//! The decisions of OpenCtrl.
+//! The decisions of OpenCtrl, a process-supervision master: a sans-IO state machine and the pure
+//! parsers around it.
+//!
+//! [`engine::Engine`] is told facts ([`engine::Input`]) and gives orders ([`engine::Effect`]);
+//! its module page states the contract between it and whoever drives it. This crate has no clock,
+//! no threads, no I/O and no randomness but that of a seed: the compiler sees to it (`no_std`).
+
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod api;
+pub mod backoff;
+pub mod checkpoint;
+pub mod counters;
+pub mod engine;
+pub mod events;
+pub mod ids;
+pub mod instance;
+pub mod limits;
+pub mod line;
+pub mod master;
+pub mod output;
+pub mod store;
+pub mod time;
+pub mod url;

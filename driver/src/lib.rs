@@ -1,1 +1,23 @@
-//! The OpenCtrl daemon.
+//! The OpenCtrl daemon: carries out what `openctrl-core` decides.
+//!
+//! `cli` reads the command line; `master` puts the parts of a master together; `reactor` is its
+//! loop. Each of the other modules is one kind of I/O.
+
+mod cli;
+mod clock;
+mod console;
+mod dial;
+mod http;
+mod hub;
+mod inbox;
+mod limits;
+mod log;
+mod master;
+mod process;
+mod reactor;
+pub mod runtime;
+mod store;
+mod sysinfo;
+mod tls;
+
+pub use cli::run;

@@ -1,0 +1,23 @@
+//! The REST API as pure functions: a request's parts in, a call or a refusal out (Contract §3-5, §9).
+//!
+//! The order is that of a request: [`route`] the path, [`admit`] key and method, decode the body
+//! into a [`Call`] for the engine, and turn the engine's [`Reply`] into an [`Answer`].
+//! Sockets, limits in time and reading bodies are the driver's.
+
+mod answer;
+mod body;
+mod call;
+mod info;
+mod patch;
+mod ping;
+mod refusal;
+mod route;
+
+pub use answer::{Answer, CORS_HEADERS, Reply};
+pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_key_patch, decode_replace};
+pub use call::Call;
+pub use info::{Info, SystemSample};
+pub use patch::{InstanceAction, Patch, decode_patch};
+pub use ping::{PingOutcome, PingReport, ping_target};
+pub use refusal::Refusal;
+pub use route::{Endpoint, Method, Route, Target, admit, route};

@@ -1,0 +1,125 @@
+//! Changes on their way to the disk, in order, each with what is to follow once it is there.
+//!
+//! This queue is how invariant 1 is kept: a change is applied, answered and told of only when its
+//! record comes out of here as durable.
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use super::effect::Effect;
+use super::outbox::Outbox;
+use crate::api::InstanceAction;
+use crate::ids::{InstanceId, RecordSeq, RequestId, SlotId, StoreEpoch};
+use crate::instance::Definition;
+use crate::master::{ApiKey, MasterIdentity};
+use crate::store::Record;
+
+/// What to do once a record is durable.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Put a new instance in the table and start it.
+    Create(Arc<Definition>),
+    /// Put a patched definition in force and do what the patch asks.
+    Patch { slot: SlotId, definition: Arc<Definition>, action: Option<InstanceAction> },
+    /// Put a definition with a new URL in force and start it.
+    Replace { slot: SlotId, definition: Arc<Definition> },
+    /// Take an instance out of the table.
+    Delete(SlotId),
+    /// Give the master another alias.
+    SetAlias(String),
+    /// Put another key in force.
+    RotateKey(ApiKey),
+}
+
+/// A change, who asked for it, and its record's place in the order.
+#[derive(Debug)]
+pub(super) struct Commit {
+    seq: RecordSeq,
+    pub(super) request: RequestId,
+    pub(super) change: Change,
+}
+
+/// All changes on their way.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    epoch: StoreEpoch,
+    last_seq: RecordSeq,
+    queue: VecDeque<Commit>,
+    /// Ids of instances that are being created.
+    reserved: BTreeSet<InstanceId>,
+    /// The newest identity on its way, for later changes to build on.
+    staged_master: Option<MasterIdentity>,
+}
+
+impl Commits {
+    /// Sends a record off; `change` follows when it is durable.
+    pub(super) fn submit(
+        &mut self,
+        out: &mut Outbox,
+        request: RequestId,
+        record: Record,
+        change: Change,
+    ) {
+        match (&record, &change) {
+            (_, Change::Create(definition)) => {
+                self.reserved.insert(definition.id);
+            }
+            (Record::PutMaster(identity), _) => self.staged_master = Some(identity.clone()),
+            (Record::PutInstance { .. } | Record::RemoveInstance(_), _) => {}
+        }
+        self.last_seq = RecordSeq(self.last_seq.0 + 1);
+        let (epoch, seq) = (self.epoch, self.last_seq);
+        self.queue.push_back(Commit { seq, request, change });
+        out.push(Effect::Persist { epoch, seq, record });
+    }
+
+    /// The next change whose record is durable, given that all up to `upto` are.
+    pub(super) fn pop_durable(&mut self, upto: RecordSeq) -> Option<Commit> {
+        let commit = self.queue.pop_front_if(|commit| commit.seq <= upto)?;
+        self.forget(&commit);
+        Some(commit)
+    }
+
+    /// Ends the epoch: all changes on their way are refused.
+    pub(super) fn fail(&mut self, epoch: StoreEpoch) -> VecDeque<Commit> {
+        if epoch != self.epoch {
+            return VecDeque::new();
+        }
+        self.epoch = StoreEpoch(self.epoch.0 + 1);
+        self.reserved.clear();
+        self.staged_master = None;
+        core::mem::take(&mut self.queue)
+    }
+
+    /// The identity that a further change of the master builds on.
+    pub(super) fn newest_master<'a>(&'a self, current: &'a MasterIdentity) -> &'a MasterIdentity {
+        self.staged_master.as_ref().unwrap_or(current)
+    }
+
+    /// Whether `id` is taken by an instance that is being created.
+    pub(super) fn reserves(&self, id: InstanceId) -> bool {
+        self.reserved.contains(&id)
+    }
+
+    /// How many instances are being created.
+    pub(super) fn reserved(&self) -> usize {
+        self.reserved.len()
+    }
+
+    /// Whether nothing is on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    fn forget(&mut self, commit: &Commit) {
+        if let Change::Create(definition) = &commit.change {
+            self.reserved.remove(&definition.id);
+        }
+        let changes_master =
+            |commit: &Commit| matches!(commit.change, Change::SetAlias(_) | Change::RotateKey(_));
+        if changes_master(commit) && !self.queue.iter().any(changes_master) {
+            self.staged_master = None;
+        }
+    }
+}

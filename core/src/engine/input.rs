@@ -1,0 +1,88 @@
+//! What happened: the facts that the engine is told.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use crate::api::{Call, PingOutcome};
+use crate::ids::{ProcessRef, RecordSeq, RequestId, StoreEpoch};
+use crate::output::OutputBatch;
+
+/// A fact from outside. Every one about a process names its generation.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A request that only the engine can answer passed routing and decoding.
+    RequestArrived {
+        /// Under which name to answer.
+        request: RequestId,
+        /// What it asks for.
+        call: Call,
+    },
+    /// A process came to life.
+    ProcessStarted {
+        /// Which.
+        process: ProcessRef,
+    },
+    /// A process could not be started.
+    StartFailed {
+        /// Which.
+        process: ProcessRef,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A process printed something. Comes after `ProcessStarted`, and before `ProcessExited`.
+    OutputRead {
+        /// Which.
+        process: ProcessRef,
+        /// The lines.
+        batch: Arc<OutputBatch>,
+    },
+    /// A process is gone, and everything it had printed was told before.
+    ProcessExited {
+        /// Which.
+        process: ProcessRef,
+        /// How it ended.
+        exit: Exit,
+        /// Whether processes of its group are still there.
+        group_left: bool,
+    },
+    /// Every record up to this one is durable.
+    RecordsPersisted {
+        /// The last of them.
+        upto: RecordSeq,
+    },
+    /// Records of this epoch could not be made durable; none of it that was not reported durable
+    /// before will be.
+    PersistFailed {
+        /// The epoch that ends with this.
+        epoch: StoreEpoch,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A dial ended.
+    Dialled {
+        /// Who asked for it.
+        request: RequestId,
+        /// How it ended.
+        outcome: PingOutcome,
+    },
+    /// The clock reached the time that `poll_timeout` named, or passed it.
+    TimeAdvanced,
+    /// The operator wants the master to end; a second time: at once.
+    ShutdownRequested,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Whether it ended as a process does that has nothing left to do.
+    pub const fn is_clean(self) -> bool {
+        matches!(self, Self::Code(0))
+    }
+}

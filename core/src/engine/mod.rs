@@ -1,0 +1,175 @@
+//! The state machine of the whole master.
+//!
+//! # The contract
+//! The driver tells the engine facts with [`Engine::handle`] and then takes effects from
+//! [`Engine::poll_effect`] until there are none, before the next fact. Effects are carried out in
+//! order. When the clock reaches [`Engine::poll_timeout`], the driver says so with
+//! [`Input::TimeAdvanced`].
+//!
+//! # What is not here
+//! No clock, no randomness but what the seed gives, no I/O. Nothing waits: a change that has to
+//! be durable first leaves as [`Effect::Persist`] and goes on at [`Input::RecordsPersisted`], so
+//! that no effect ever has to be held back outside. Wall time may step; event times do not.
+
+mod commits;
+mod dials;
+mod effect;
+mod input;
+mod on_process;
+mod on_request;
+mod on_storage;
+mod on_timer;
+mod operations;
+mod outbox;
+mod shutdown;
+mod supervisor;
+mod timers;
+
+use alloc::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+pub use effect::{Effect, Event, LogRun, MasterFace, Signal, Subject};
+pub use input::{Exit, Input};
+pub use timers::TimerReason;
+
+use self::commits::Commits;
+use self::dials::Dials;
+use self::outbox::Outbox;
+use self::shutdown::Life;
+use self::supervisor::{Processes, Supervisor};
+use self::timers::Timers;
+use crate::ids::{InstanceId, KeyEpoch, SlotId};
+use crate::instance::{Instance, StateEvent, Table};
+use crate::limits::TICK_MS;
+use crate::master::MasterIdentity;
+use crate::store::Image;
+use crate::time::{Now, Time};
+
+/// The master, but for its hands.
+#[derive(Debug)]
+pub struct Engine {
+    master: MasterIdentity,
+    key_epoch: KeyEpoch,
+    table: Table,
+    processes: Processes,
+    commits: Commits,
+    dials: Dials,
+    timers: Timers,
+    life: Life,
+    rng: ChaCha8Rng,
+    out: Outbox,
+}
+
+impl Engine {
+    /// A master with the state it had. Instances whose policy is `restart` are started
+    /// (Contract §11). The same seed and inputs give the same effects.
+    pub fn new(image: Image, seed: [u8; 32], now: Now) -> Self {
+        let mut engine = Self {
+            master: image.master,
+            key_epoch: KeyEpoch::default(),
+            table: Table::default(),
+            processes: Processes::default(),
+            commits: Commits::default(),
+            dials: Dials::default(),
+            timers: Timers::default(),
+            life: Life::Serving,
+            rng: ChaCha8Rng::from_seed(seed),
+            out: Outbox::new(),
+        };
+        engine.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
+        engine.show_master();
+        for stored in image.instances.into_values() {
+            let (definition, saved) = (stored.definition, stored.totals);
+            let mut instance = Instance::new(Arc::clone(&definition), saved.mode, saved.totals);
+            let json = instance.json();
+            engine.out.push(Effect::ShowInstance { id: definition.id, json });
+            engine.table.insert(instance);
+        }
+        engine.start_all(now);
+        engine
+    }
+
+    /// Takes a fact in. Never fails: what makes no sense any more changes nothing.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::RequestArrived { request, call } => self.on_request(now, request, call),
+            Input::ProcessStarted { process } => self.on_started(now, process),
+            Input::StartFailed { process, reason } => self.on_start_failed(now, process, &reason),
+            Input::OutputRead { process, batch } => self.on_output(now, process, &batch),
+            Input::ProcessExited { process, exit, group_left } => {
+                self.on_exited(now, process, exit, group_left);
+            }
+            Input::RecordsPersisted { upto } => self.on_persisted(now, upto),
+            Input::PersistFailed { epoch, reason } => self.on_persist_failed(now, epoch, &reason),
+            Input::Dialled { request, outcome } => self.on_dialled(request, outcome),
+            Input::TimeAdvanced => self.on_time(now),
+            Input::ShutdownRequested => self.on_shutdown(now),
+        }
+        self.finish_if_done();
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.out.pop()
+    }
+
+    /// When to say [`Input::TimeAdvanced`] next, and what for.
+    pub fn poll_timeout(&self) -> Option<(Time, TimerReason)> {
+        self.timers.next()
+    }
+
+    /// The instances, for tests and simulations to look at.
+    pub const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Every armed timer, for tests and simulations to look at.
+    pub fn timers(&self) -> impl Iterator<Item = (Time, TimerReason)> + '_ {
+        self.timers.armed()
+    }
+
+    fn start_all(&mut self, now: Now) {
+        let wanted = |slot: &SlotId| {
+            self.table.get(*slot).is_some_and(|instance| instance.definition.restart)
+        };
+        let slots: alloc::vec::Vec<SlotId> = self.table.slots().filter(wanted).collect();
+        for slot in slots {
+            self.fire(now, slot, StateEvent::StartWanted);
+        }
+    }
+
+    fn show_master(&mut self) {
+        let face = MasterFace { identity: self.master.clone(), key_epoch: self.key_epoch };
+        self.out.push(Effect::ShowMaster(face));
+    }
+
+    /// Takes an event of one instance through the status machine, and whatever follows from the
+    /// state it comes to rest in.
+    fn fire(&mut self, now: Now, slot: SlotId, event: StateEvent) {
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.fire(event);
+            self.settle(now, slot);
+        }
+    }
+
+    fn supervise(&mut self, now: Now, slot: SlotId) -> Option<Supervisor<'_>> {
+        Some(Supervisor {
+            now,
+            slot,
+            instance: self.table.get_mut(slot)?,
+            processes: &mut self.processes,
+            timers: &mut self.timers,
+            rng: &mut self.rng,
+            out: &mut self.out,
+        })
+    }
+
+    fn find(&self, id: InstanceId) -> Option<SlotId> {
+        self.table.find(id)
+    }
+}
+
+#[cfg(test)]
+mod stories;

@@ -1,0 +1,73 @@
+//! Deadlines that were reached.
+
+use alloc::vec::Vec;
+
+use super::Engine;
+use super::effect::Effect;
+use super::timers::TimerReason;
+use crate::ids::SlotId;
+use crate::instance::{State, StateEvent};
+use crate::limits::{SILENCE_MS, TICK_MS};
+use crate::time::Now;
+
+impl Engine {
+    pub(super) fn on_time(&mut self, now: Now) {
+        while let Some(reason) = self.timers.pop_due(now.mono) {
+            match reason {
+                TimerReason::Tick => self.tick(now),
+                TimerReason::Grace(slot) => self.fire(now, slot, StateEvent::GraceElapsed),
+                TimerReason::Restart(slot) => self.fire(now, slot, StateEvent::RestartDue),
+                TimerReason::Leftover(slot) => {
+                    if let Some(mut supervisor) = self.supervise(now, slot) {
+                        supervisor.kill_leftover();
+                    }
+                }
+                TimerReason::DialWait(request) => self.dials.give_up(request, &mut self.out),
+                TimerReason::ShutdownLimit => self.abandon(),
+            }
+        }
+    }
+
+    /// Looks for instances that fell silent, and saves totals that changed.
+    fn tick(&mut self, now: Now) {
+        self.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
+        let is_silent = |slot: &SlotId| {
+            let Some(instance) = self.table.get(*slot) else { return false };
+            let last = instance.last_checkpoint.filter(|_| instance.state == State::Running);
+            last.is_some_and(|last| now.mono.ms_since(last) > SILENCE_MS)
+        };
+        let silent: Vec<SlotId> = self.table.slots().filter(is_silent).collect();
+        for slot in silent {
+            if let Some(mut supervisor) = self.supervise(now, slot) {
+                supervisor.note("no checkpoint for more than 15 s");
+            }
+            self.fire(now, slot, StateEvent::FellSilent);
+        }
+        self.save_totals();
+    }
+
+    /// Hands totals that changed since the last time to the store.
+    pub(super) fn save_totals(&mut self) {
+        let slots: Vec<SlotId> = self.table.slots().collect();
+        let unsaved: Vec<_> = slots
+            .into_iter()
+            .filter_map(|slot| {
+                let instance = self.table.get_mut(slot)?;
+                core::mem::take(&mut instance.totals_unsaved)
+                    .then(|| (instance.definition.id, instance.saved_totals()))
+            })
+            .collect();
+        if !unsaved.is_empty() {
+            self.out.push(Effect::SaveTotals(unsaved));
+        }
+    }
+
+    /// Disarms every timer of a slot.
+    pub(super) fn disarm_all(&mut self, slot: SlotId) {
+        for reason in
+            [TimerReason::Grace(slot), TimerReason::Leftover(slot), TimerReason::Restart(slot)]
+        {
+            self.timers.cancel(reason);
+        }
+    }
+}

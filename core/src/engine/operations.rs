@@ -1,0 +1,130 @@
+//! What needs an instance without a process: PUT and DELETE, and the start after a stop.
+//!
+//! `settle` runs after every step of an instance and does what its new state allows.
+
+use alloc::sync::Arc;
+
+use super::Engine;
+use super::commits::Change;
+use super::on_request::check_size;
+use crate::api::{Refusal, Reply};
+use crate::ids::{InstanceId, RequestId, SlotId};
+use crate::instance::{Definition, Operation, OperationKind, State, StateEvent};
+use crate::limits::OPERATIONS_MAX;
+use crate::store::Record;
+use crate::time::Now;
+use crate::url::InstanceUrl;
+
+impl Engine {
+    pub(super) fn replace(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        id: InstanceId,
+        url: InstanceUrl,
+    ) -> Result<(), Refusal> {
+        let slot = self.find(id).ok_or(Refusal::NoInstance)?;
+        let instance = self.table.get(slot).ok_or(Refusal::NoInstance)?;
+        if instance.newest_definition().url == url && instance.operations.is_empty() {
+            return Err(Refusal::SameUrl);
+        }
+        let changed =
+            Definition { url: url.clone(), ..instance.newest_definition().as_ref().clone() };
+        check_size(instance, &changed)?;
+        self.enqueue(now, slot, request, OperationKind::Replace(url))
+    }
+
+    pub(super) fn delete(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        id: InstanceId,
+    ) -> Result<(), Refusal> {
+        let slot = self.find(id).ok_or(Refusal::NoInstance)?;
+        self.enqueue(now, slot, request, OperationKind::Delete)
+    }
+
+    fn enqueue(
+        &mut self,
+        now: Now,
+        slot: SlotId,
+        request: RequestId,
+        kind: OperationKind,
+    ) -> Result<(), Refusal> {
+        let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
+        if instance.operations.len() >= OPERATIONS_MAX {
+            let reason = "too many requests wait for this instance to stop; try again later";
+            return Err(Refusal::Bad(reason.into()));
+        }
+        let was_active = instance.state.has_process() && !instance.state.is_stopping();
+        instance.operations.push_back(Operation { request, kind, committing: false, was_active });
+        self.settle(now, slot);
+        Ok(())
+    }
+
+    /// Does what the state of an instance allows, until it allows nothing more.
+    pub(super) fn settle(&mut self, now: Now, slot: SlotId) {
+        loop {
+            let Some(instance) = self.table.get_mut(slot) else { return };
+            if !instance.state.is_spawning() {
+                while let Some(request) = instance.awaiting_start.pop_front() {
+                    self.out.respond(request, Reply::Instance(instance.json()));
+                }
+            }
+            let has_operation = !instance.operations.is_empty();
+            let wants_start = instance.start_after_stop && self.life.is_serving();
+            match instance.state {
+                State::Stopped if has_operation => return self.run_operation(slot),
+                State::Stopped if wants_start => self.fire_only(now, slot, StateEvent::StartWanted),
+                State::Failed
+                | State::Starting
+                | State::Retrying
+                | State::Running
+                | State::Failing
+                    if has_operation =>
+                {
+                    self.fire_only(now, slot, StateEvent::StopWanted);
+                }
+                State::Stopped
+                | State::Starting
+                | State::Retrying
+                | State::Cancelling
+                | State::Running
+                | State::Failing
+                | State::Stopping
+                | State::StoppingFailing
+                | State::Discarding
+                | State::Failed => return,
+            }
+        }
+    }
+
+    /// Sends the record of the oldest operation off, its instance having no process.
+    fn run_operation(&mut self, slot: SlotId) {
+        let Some(instance) = self.table.get_mut(slot) else { return };
+        let newest = Arc::clone(instance.newest_definition());
+        let totals = instance.saved_totals();
+        let Some(operation) = instance.operations.front_mut() else { return };
+        if core::mem::replace(&mut operation.committing, true) {
+            return;
+        }
+        let request = operation.request;
+        let (record, change) = match &operation.kind {
+            OperationKind::Replace(url) => {
+                let changed = Definition { url: url.clone(), ..newest.as_ref().clone() };
+                let definition = Arc::new(changed);
+                instance.stage(Arc::clone(&definition));
+                let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
+                (record, Change::Replace { slot, definition })
+            }
+            OperationKind::Delete => (Record::RemoveInstance(newest.id), Change::Delete(slot)),
+        };
+        self.commits.submit(&mut self.out, request, record, change);
+    }
+
+    fn fire_only(&mut self, now: Now, slot: SlotId, event: StateEvent) {
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.fire(event);
+        }
+    }
+}

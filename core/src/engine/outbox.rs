@@ -1,0 +1,80 @@
+//! Effects on their way out, and the one order of events.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::ops::Range;
+
+use bytes::Bytes;
+
+use super::effect::{Effect, Event, LogRun, Subject};
+use crate::api::{Refusal, Reply};
+use crate::events::{EventId, EventKind};
+use crate::ids::{InstanceId, RequestId};
+use crate::output::OutputBatch;
+use crate::time::Wall;
+
+/// What the engine wants done, oldest first.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    effects: VecDeque<Effect>,
+    next_event: EventId,
+    last_event_time: Wall,
+}
+
+impl Outbox {
+    pub(super) const fn new() -> Self {
+        Self {
+            effects: VecDeque::new(),
+            next_event: EventId(1),
+            last_event_time: Wall::from_micros(0),
+        }
+    }
+
+    pub(super) fn push(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    pub(super) fn respond(&mut self, request: RequestId, reply: Reply) {
+        self.push(Effect::Respond { request, reply });
+    }
+
+    pub(super) fn refuse(&mut self, request: RequestId, refusal: Refusal) {
+        self.respond(request, Reply::Refused(refusal));
+    }
+
+    /// Gives an event its id and its time.
+    pub(super) fn publish(&mut self, wall: Wall, kind: EventKind, subject: Subject, json: Bytes) {
+        let (id, time) = (self.take_ids(1), self.event_time(wall));
+        self.push(Effect::Publish(Event { id, time, kind, subject, json }));
+    }
+
+    /// Gives the lines `items` of `batch` their ids and their time.
+    pub(super) fn publish_logs(
+        &mut self,
+        wall: Wall,
+        instance: InstanceId,
+        json: Bytes,
+        batch: &Arc<OutputBatch>,
+        items: Range<usize>,
+    ) {
+        let (first, time) = (self.take_ids(items.len() as u64), self.event_time(wall));
+        let batch = Arc::clone(batch);
+        self.push(Effect::PublishLogs(LogRun { first, time, instance, json, batch, items }));
+    }
+
+    /// The time of an event that happens now: the wall clock, held where it stepped back.
+    pub(super) fn event_time(&mut self, wall: Wall) -> Wall {
+        self.last_event_time = self.last_event_time.max(wall);
+        self.last_event_time
+    }
+
+    fn take_ids(&mut self, count: u64) -> EventId {
+        let first = self.next_event;
+        self.next_event = first.plus(count);
+        first
+    }
+}

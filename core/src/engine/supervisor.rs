@@ -1,0 +1,179 @@
+//! Moves one instance through its status machine and carries the actions of each step out.
+//!
+//! Borrows just the parts of the engine that one instance may touch. What follows once an
+//! instance has come to rest (a waiting deletion, a start that was asked for) is `operations`'.
+
+use alloc::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+
+use super::effect::{Effect, Signal, Subject};
+use super::outbox::Outbox;
+use super::timers::{TimerReason, Timers};
+use crate::checkpoint::Checkpoint;
+use crate::events::EventKind;
+use crate::ids::{Generation, ProcessRef, SlotId};
+use crate::instance::{Action, Instance, State, StateEvent};
+use crate::limits::{GRACE_MS, HEALTHY_MS};
+use crate::output::OutputBatch;
+use crate::time::Now;
+
+/// What the processes of all instances share.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    last_generation: Generation,
+    /// How many processes are alive or being started.
+    pub(super) alive: usize,
+}
+
+/// One instance, with the hands to move it.
+pub(super) struct Supervisor<'a> {
+    pub(super) now: Now,
+    pub(super) slot: SlotId,
+    pub(super) instance: &'a mut Instance,
+    pub(super) processes: &'a mut Processes,
+    pub(super) timers: &'a mut Timers,
+    pub(super) rng: &'a mut ChaCha8Rng,
+    pub(super) out: &'a mut Outbox,
+}
+
+impl Supervisor<'_> {
+    /// Takes an event through the table.
+    pub(super) fn fire(&mut self, event: StateEvent) {
+        let step = self.instance.state.on(event);
+        let before = core::mem::replace(&mut self.instance.state, step.next);
+        if before.status() != step.next.status() {
+            self.instance.touch();
+        }
+        if step.next == State::Running && before != State::Running {
+            self.instance.healthy_since = Some(self.now.mono);
+        }
+        let was_spawning = before.is_spawning() && !step.next.is_spawning();
+        if was_spawning && !step.next.has_process() {
+            self.processes.alive -= 1;
+        }
+        for action in step.actions {
+            self.act(*action, before);
+        }
+        if step.next != State::Running {
+            self.instance.healthy_since = None;
+        }
+    }
+
+    /// Takes a checkpoint of the current process.
+    pub(super) fn observe(&mut self, checkpoint: &Checkpoint) {
+        self.instance.observe(checkpoint, self.now.mono);
+        self.instance.touch();
+        self.fire(StateEvent::CheckpointSeen);
+    }
+
+    /// Wants the process stopped, and started again once it is.
+    pub(super) fn restart(&mut self) {
+        self.instance.start_after_stop = true;
+        self.fire(StateEvent::StopWanted);
+    }
+
+    /// Wants the process stopped, for good.
+    pub(super) fn stop(&mut self) {
+        self.instance.start_after_stop = false;
+        self.fire(StateEvent::StopWanted);
+    }
+
+    /// The policy may have changed: arms or disarms the restart timer.
+    pub(super) fn apply_restart_policy(&mut self) {
+        if !self.instance.definition.restart {
+            self.timers.cancel(TimerReason::Restart(self.slot));
+        } else if matches!(self.instance.state, State::Failed | State::Failing) {
+            self.schedule_restart();
+        }
+    }
+
+    /// Tells the subscribers what the instance is now.
+    pub(super) fn publish(&mut self) {
+        let subject = Subject::Instance(self.instance.definition.id);
+        let json = self.instance.json();
+        self.out.publish(self.now.wall, EventKind::Update, subject, json);
+    }
+
+    /// Lets a line of the master's own stand among those of the instance.
+    pub(super) fn note(&mut self, text: &str) {
+        let batch = Arc::new(OutputBatch::note(text));
+        let (id, json) = (self.instance.definition.id, self.instance.json());
+        self.out.publish_logs(self.now.wall, id, json, &batch, 0..1);
+    }
+
+    /// Ends what is left of the group of the last process, if anything is.
+    pub(super) fn kill_leftover(&mut self) {
+        if core::mem::take(&mut self.instance.group_left) {
+            self.timers.cancel(TimerReason::Leftover(self.slot));
+            self.signal(Signal::Kill);
+        }
+    }
+
+    fn act(&mut self, action: Action, before: State) {
+        let grace = TimerReason::Grace(self.slot);
+        match action {
+            Action::Spawn => self.spawn(),
+            Action::Terminate => {
+                self.signal(Signal::Terminate);
+                self.timers.arm(grace, self.now.mono.after_ms(GRACE_MS));
+            }
+            Action::Kill => self.signal(Signal::Kill),
+            Action::Release => self.release(before),
+            Action::ClearLive => {
+                self.instance.clear_live();
+                self.instance.touch();
+            }
+            Action::ScheduleRestart => self.schedule_restart(),
+            Action::CancelRestart => self.timers.cancel(TimerReason::Restart(self.slot)),
+            Action::StartLater => self.instance.start_after_stop = true,
+            Action::Publish => self.publish(),
+        }
+    }
+
+    fn spawn(&mut self) {
+        self.kill_leftover();
+        self.processes.alive += 1;
+        self.processes.last_generation = Generation(self.processes.last_generation.0 + 1);
+        let instance = &mut *self.instance;
+        instance.generation = self.processes.last_generation;
+        instance.counters.rebase();
+        instance.last_checkpoint = None;
+        instance.start_after_stop = false;
+        let definition = Arc::clone(&instance.definition);
+        self.out.push(Effect::Spawn { process: self.process(), definition });
+    }
+
+    fn release(&mut self, before: State) {
+        self.processes.alive -= 1;
+        self.timers.cancel(TimerReason::Grace(self.slot));
+        if self.instance.group_left {
+            if !before.is_stopping() {
+                self.signal(Signal::Terminate);
+            }
+            let deadline = self.now.mono.after_ms(GRACE_MS);
+            self.timers.arm(TimerReason::Leftover(self.slot), deadline);
+        }
+    }
+
+    fn schedule_restart(&mut self) {
+        let reason = TimerReason::Restart(self.slot);
+        if !self.instance.definition.restart || self.timers.is_armed(reason) {
+            return;
+        }
+        let healthy_since = self.instance.healthy_since.take();
+        if healthy_since.is_some_and(|since| self.now.mono.ms_since(since) >= HEALTHY_MS) {
+            self.instance.backoff.reset();
+        }
+        let delay_ms = self.instance.backoff.next_delay_ms(self.rng);
+        self.timers.arm(reason, self.now.mono.after_ms(delay_ms));
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.out.push(Effect::Signal { process: self.process(), signal });
+    }
+
+    fn process(&self) -> ProcessRef {
+        ProcessRef { slot: self.slot, generation: self.instance.generation }
+    }
+}

@@ -1,0 +1,71 @@
+//! Deadlines, each with the reason it was set for. One per reason.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{RequestId, SlotId};
+use crate::time::Time;
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimerReason {
+    /// The periodic look at silent instances and unsaved totals.
+    Tick,
+    /// A stopping process has had its grace.
+    Grace(SlotId),
+    /// What is left of the group of a process that is gone has had its grace.
+    Leftover(SlotId),
+    /// A failed instance is due for a restart.
+    Restart(SlotId),
+    /// A TCP ping has waited long enough for its turn.
+    DialWait(RequestId),
+    /// The shutdown has taken long enough.
+    ShutdownLimit,
+}
+
+/// All armed timers.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    by_time: BTreeSet<(Time, TimerReason)>,
+    by_reason: BTreeMap<TimerReason, Time>,
+}
+
+impl Timers {
+    /// Arms a timer, instead of one for the same reason.
+    pub(super) fn arm(&mut self, reason: TimerReason, at: Time) {
+        self.cancel(reason);
+        self.by_time.insert((at, reason));
+        self.by_reason.insert(reason, at);
+    }
+
+    /// Disarms a timer, if it is armed.
+    pub(super) fn cancel(&mut self, reason: TimerReason) {
+        if let Some(at) = self.by_reason.remove(&reason) {
+            self.by_time.remove(&(at, reason));
+        }
+    }
+
+    /// Whether a timer is armed.
+    pub(super) fn is_armed(&self, reason: TimerReason) -> bool {
+        self.by_reason.contains_key(&reason)
+    }
+
+    /// The next deadline.
+    pub(super) fn next(&self) -> Option<(Time, TimerReason)> {
+        self.by_time.first().copied()
+    }
+
+    /// Disarms and returns a timer that is due.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<TimerReason> {
+        let (at, reason) = self.next()?;
+        if at > now {
+            return None;
+        }
+        self.cancel(reason);
+        Some(reason)
+    }
+
+    /// Every armed timer, earliest first.
+    pub(super) fn armed(&self) -> impl Iterator<Item = (Time, TimerReason)> + '_ {
+        self.by_time.iter().copied()
+    }
+}

@@ -1,0 +1,102 @@
+//! The names things go by: one newtype each, so that no two can be mixed up.
+//!
+//! Parsing and showing only; who hands out an id is said at each type.
+
+use core::fmt;
+
+/// The id of the key instance (Contract §4): it holds the API key and is no process.
+pub const KEY_INSTANCE_ID: &str = "********";
+
+/// An instance, shown as 8 lower-case hex digits. Drawn by the engine at creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u32);
+
+impl InstanceId {
+    /// Reads exactly 8 lower-case hex digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != 8 || !text.bytes().all(hex) {
+            return None;
+        }
+        u32::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl fmt::Debug for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A place in the instance table; used again once its instance is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(pub u32);
+
+/// One attempt to run a process. Never used twice by an engine, whatever the instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u64);
+
+/// What every input about a process carries: what an earlier process of the slot says late is
+/// told from the current one by its generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessRef {
+    /// Where its instance stands in the table.
+    pub slot: SlotId,
+    /// Which of the slot's processes it is.
+    pub generation: Generation,
+}
+
+/// A request in flight. Handed out by the driver, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// A record on its way to the disk. Handed out by the engine in rising order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordSeq(pub u64);
+
+/// Counts the failures of the store: a record of an earlier epoch than the current one was built
+/// on a change that was refused and must not be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreEpoch(pub u32);
+
+/// Counts the API keys of this run: a stream of an earlier epoch was opened with an earlier key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyEpoch(pub u32);
+
+/// One run of the master, shown as 8 hex digits; tells event ids of this run from older ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootId(pub u32);
+
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_eight_lower_case_hex_digits_are_an_instance_id() {
+        for bad in ["", "d34db33", "d34db33f0", "D34DB33F", "d34db33g", "********", "+34db33f"] {
+            assert_eq!(InstanceId::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_instance_id_reads_back_as_shown(raw: u32) {
+            let id = InstanceId(raw);
+            prop_assert_eq!(InstanceId::parse(&id.to_string()), Some(id));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What an operator says about an instance: its URL, name, policy and meta data.
+//!
+//! Definitions are values: a change makes a new one, which becomes current once it is durable.
+//! What an instance is doing is not here.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use serde::Serialize;
+
+use crate::ids::InstanceId;
+use crate::url::InstanceUrl;
+
+/// The longest alias, peer field, tag key or tag value that a PATCH may set, in bytes
+/// (Contract §4).
+pub const TEXT_MAX_BYTES: usize = 256;
+
+/// The largest instance object as JSON, in bytes: half of the 64 KiB that an event frame may
+/// have, so that every frame has room for the object and a log line (Contract §4, §8).
+pub const OBJECT_MAX_BYTES: usize = 32 * 1024;
+
+/// One instance as its operator defined it (Contract §4).
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Its id, for good.
+    pub id: InstanceId,
+    /// What the runtime is given as its argument.
+    pub url: InstanceUrl,
+    /// The operator's name for it; may be empty.
+    pub alias: String,
+    /// Whether it is started again after a failure, and at the start of the master.
+    pub restart: bool,
+    /// Free-form data of the operator.
+    pub meta: Meta,
+}
+
+impl Definition {
+    /// A new definition: to be restarted, without meta data.
+    pub fn new(id: InstanceId, url: InstanceUrl, alias: String) -> Self {
+        Self { id, url, alias, restart: true, meta: Meta::default() }
+    }
+}
+
+/// The `meta` object of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Meta {
+    /// The other end of whatever the instance does.
+    pub peer: Peer,
+    /// Labels; never null on the wire.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The `meta.peer` object of an instance. Its fields are replaced together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Peer {
+    /// The peer's id.
+    pub sid: String,
+    /// The peer's kind; `type` on the wire.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The peer's name.
+    pub alias: String,
+}

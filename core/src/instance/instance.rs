@@ -1,0 +1,202 @@
+//! One instance at work: its definition, its state, its numbers, and what waits for it.
+//!
+//! Data and small questions about it; the supervisor moves it from state to state.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::definition::Definition;
+use super::state::State;
+use super::view;
+use crate::backoff::Backoff;
+use crate::checkpoint::Checkpoint;
+use crate::counters::{Counters, Totals};
+use crate::ids::{Generation, RequestId};
+use crate::store::SavedTotals;
+use crate::time::Time;
+use crate::url::InstanceUrl;
+
+/// One row of the instance table.
+#[derive(Debug)]
+pub struct Instance {
+    /// The definition in force: durable, and shown to clients.
+    pub definition: Arc<Definition>,
+    /// The newest definition on its way to the disk, if any: later changes build on it.
+    pub staged: Option<Arc<Definition>>,
+    /// How many records of this instance are on their way.
+    pub unsaved_records: u32,
+    /// Where it is in its life.
+    pub state: State,
+    /// Its current process, or the last one.
+    pub generation: Generation,
+    /// The gauges of the last checkpoint.
+    pub metrics: Metrics,
+    /// The byte counters.
+    pub counters: Counters,
+    /// Whether the totals changed since they were last handed to the store.
+    pub totals_unsaved: bool,
+    /// When the current process last printed a checkpoint; `None` before its first.
+    pub last_checkpoint: Option<Time>,
+    /// Since when the current process is running without an error.
+    pub healthy_since: Option<Time>,
+    /// How long to wait before the next restart.
+    pub backoff: Backoff,
+    /// Whether a start follows once the stop under way is over.
+    pub start_after_stop: bool,
+    /// A process of the group of `generation` may be left, though its leader is gone.
+    pub group_left: bool,
+    /// Replacements and deletions waiting for the process to be gone, oldest first.
+    pub operations: VecDeque<Operation>,
+    /// Requests to answer once it is known whether the process came to life.
+    pub awaiting_start: VecDeque<RequestId>,
+    /// The JSON last rendered; `None` once something in it changed.
+    json: Option<Bytes>,
+}
+
+/// The gauges of a checkpoint (Contract §7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// A mode number that only the runtime understands.
+    pub mode: i32,
+    /// Latency in milliseconds.
+    pub ping: i32,
+    /// Pool size.
+    pub pool: i32,
+    /// TCP connections.
+    pub tcps: i32,
+    /// UDP sessions.
+    pub udps: i32,
+}
+
+/// What has to wait until an instance has no process.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Who asked, and is answered at the end.
+    pub request: RequestId,
+    /// What is to be done.
+    pub kind: OperationKind,
+    /// Whether its record is on its way to the disk.
+    pub committing: bool,
+    /// Whether the instance was active when the operation began to stop it.
+    pub was_active: bool,
+}
+
+/// The operations that need a stopped instance.
+#[derive(Clone, Debug)]
+pub enum OperationKind {
+    /// PUT: run something else from now on.
+    Replace(InstanceUrl),
+    /// DELETE.
+    Delete,
+}
+
+impl Instance {
+    /// An instance that does not run yet, with the totals it had.
+    pub fn new(definition: Arc<Definition>, mode: i32, totals: Totals) -> Self {
+        Self {
+            definition,
+            staged: None,
+            unsaved_records: 0,
+            state: State::Stopped,
+            generation: Generation::default(),
+            metrics: Metrics { mode, ..Metrics::default() },
+            counters: Counters::from_totals(totals),
+            totals_unsaved: false,
+            last_checkpoint: None,
+            healthy_since: None,
+            backoff: Backoff::default(),
+            start_after_stop: false,
+            group_left: false,
+            operations: VecDeque::new(),
+            awaiting_start: VecDeque::new(),
+            json: None,
+        }
+    }
+
+    /// The definition that a further change builds on: the staged one, else the one in force.
+    pub fn newest_definition(&self) -> &Arc<Definition> {
+        self.staged.as_ref().unwrap_or(&self.definition)
+    }
+
+    /// Lets later changes build on `definition`, whose record is on its way.
+    pub fn stage(&mut self, definition: Arc<Definition>) {
+        self.staged = Some(definition);
+        self.unsaved_records += 1;
+    }
+
+    /// Puts a durable definition in force.
+    pub fn adopt(&mut self, definition: Arc<Definition>) {
+        self.definition = definition;
+        self.record_settled();
+        self.json = None;
+    }
+
+    /// One record of this instance reached the disk, or was refused by it.
+    pub fn record_settled(&mut self) {
+        self.unsaved_records = self.unsaved_records.saturating_sub(1);
+        if self.unsaved_records == 0 {
+            self.staged = None;
+        }
+    }
+
+    /// Whether the record of its deletion is on its way: nothing may be changed any more.
+    pub fn is_being_deleted(&self) -> bool {
+        self.operations.front().is_some_and(|operation| {
+            operation.committing && matches!(operation.kind, OperationKind::Delete)
+        })
+    }
+
+    /// What is kept of its numbers while it does not run.
+    pub fn saved_totals(&self) -> SavedTotals {
+        SavedTotals { mode: self.metrics.mode, totals: self.counters.totals() }
+    }
+
+    /// Takes a checkpoint into gauges and counters; fields that overflowed keep their old value.
+    pub fn observe(&mut self, checkpoint: &Checkpoint, now: Time) {
+        let metrics = &mut self.metrics;
+        let gauges = [
+            (&mut metrics.mode, checkpoint.mode),
+            (&mut metrics.ping, checkpoint.ping),
+            (&mut metrics.pool, checkpoint.pool),
+            (&mut metrics.tcps, checkpoint.tcps),
+            (&mut metrics.udps, checkpoint.udps),
+        ];
+        for (gauge, value) in gauges {
+            if let Some(value) = value {
+                *gauge = value;
+            }
+        }
+        self.counters.observe(checkpoint);
+        self.totals_unsaved = true;
+        self.last_checkpoint = Some(now);
+    }
+
+    /// Zeroes the gauges of a live process; `mode` and the totals are kept (Contract §6).
+    pub fn clear_live(&mut self) {
+        self.metrics = Metrics { mode: self.metrics.mode, ..Metrics::default() };
+    }
+
+    /// Sets all totals to zero (Contract §7, `reset`).
+    pub fn reset_counters(&mut self) {
+        self.counters.reset();
+    }
+
+    /// Marks the rendered JSON as stale.
+    pub fn touch(&mut self) {
+        self.json = None;
+    }
+
+    /// The JSON that clients are shown, rendered once per change.
+    pub fn json(&mut self) -> Bytes {
+        let rendered =
+            || view::render(&self.definition, self.state.status(), &self.metrics, &self.counters);
+        self.json.get_or_insert_with(rendered).clone()
+    }
+
+    /// How large the JSON would be with `definition` in force.
+    pub fn json_bytes_with(&self, definition: &Definition) -> usize {
+        view::render(definition, self.state.status(), &self.metrics, &self.counters).len()
+    }
+}

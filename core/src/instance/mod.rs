@@ -1,0 +1,14 @@
+//! Instances: what they are defined as, what they do, and how they are shown.
+
+mod definition;
+#[expect(clippy::module_inception, reason = "the file is named after its main type")]
+mod instance;
+mod state;
+mod table;
+mod view;
+
+pub use definition::{Definition, Meta, OBJECT_MAX_BYTES, Peer, TEXT_MAX_BYTES};
+pub use instance::{Instance, Metrics, Operation, OperationKind};
+pub use state::{Action, State, StateEvent, Status, StatusPage, Step};
+pub use table::Table;
+pub use view::render_key_instance;

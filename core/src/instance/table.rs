@@ -1,0 +1,78 @@
+//! The instance table: slots that are used again, and the ids that lead to them.
+//!
+//! Everything that is about one instance is found in constant or logarithmic time.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::instance::Instance;
+use crate::ids::{InstanceId, ProcessRef, SlotId};
+
+/// All instances of the master.
+#[derive(Debug, Default)]
+pub struct Table {
+    slots: Vec<Option<Instance>>,
+    free: Vec<SlotId>,
+    by_id: BTreeMap<InstanceId, SlotId>,
+}
+
+impl Table {
+    /// Adds an instance. Its id must not be in the table.
+    pub fn insert(&mut self, instance: Instance) -> SlotId {
+        let id = instance.definition.id;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            SlotId(u32::try_from(self.slots.len() - 1).expect("fewer instances than 2^32"))
+        });
+        self.slots[slot.0 as usize] = Some(instance);
+        let earlier = self.by_id.insert(id, slot);
+        assert!(earlier.is_none(), "instance {id} is in the table already");
+        slot
+    }
+
+    /// Takes an instance out; its slot is free for another one.
+    pub fn remove(&mut self, slot: SlotId) -> Option<Instance> {
+        let instance = self.slots.get_mut(slot.0 as usize)?.take()?;
+        self.by_id.remove(&instance.definition.id);
+        self.free.push(slot);
+        Some(instance)
+    }
+
+    /// Where the instance `id` stands.
+    pub fn find(&self, id: InstanceId) -> Option<SlotId> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The instance in `slot`, if there is one.
+    pub fn get(&self, slot: SlotId) -> Option<&Instance> {
+        self.slots.get(slot.0 as usize)?.as_ref()
+    }
+
+    /// The instance in `slot`, to change it.
+    pub fn get_mut(&mut self, slot: SlotId) -> Option<&mut Instance> {
+        self.slots.get_mut(slot.0 as usize)?.as_mut()
+    }
+
+    /// The slot of `process`, if that is still the process of an instance: the one place where
+    /// what an earlier process says late is dropped.
+    pub fn current(&self, process: ProcessRef) -> Option<SlotId> {
+        let instance = self.get(process.slot)?;
+        let current = instance.generation == process.generation && instance.state.has_process();
+        current.then_some(process.slot)
+    }
+
+    /// Every taken slot, in order.
+    pub fn slots(&self) -> impl Iterator<Item = SlotId> + '_ {
+        (0u32..).zip(&self.slots).filter(|(_, row)| row.is_some()).map(|(slot, _)| SlotId(slot))
+    }
+
+    /// How many instances there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}

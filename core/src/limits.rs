@@ -1,0 +1,34 @@
+//! The numbers of the contract, each with its reason.
+
+/// How long a process may take to end after TERM before it is killed (Contract §6).
+pub const GRACE_MS: u64 = 5_000;
+
+/// How often silence is looked for and totals are saved (Contract §6, §11).
+pub const TICK_MS: u64 = 5_000;
+
+/// An instance that printed a checkpoint and then none for longer than this has failed
+/// (Contract §6).
+pub const SILENCE_MS: u64 = 15_000;
+
+/// A process that was well for this long has its restarts counted afresh (Contract §6).
+pub const HEALTHY_MS: u64 = 600_000;
+
+/// A shutdown that takes longer ends without waiting on: service managers allow 15 s
+/// (Contract §12), and what does not die of KILL within seconds will not die at all.
+pub const SHUTDOWN_LIMIT_MS: u64 = 10_000;
+
+/// TCP pings under way at a time (Contract §9).
+pub const DIALS_MAX: usize = 10;
+
+/// How long a TCP ping waits for its turn (Contract §9).
+pub const DIAL_WAIT_MS: u64 = 1_000;
+
+/// How long a dial may take (Contract §9).
+pub const DIAL_TIMEOUT_MS: u64 = 5_000;
+
+/// Instances a master keeps. At 32 KiB an object this bounds the state to a few GiB at the very
+/// worst; process limits of the machine are met long before.
+pub const INSTANCES_MAX: usize = 100_000;
+
+/// PUTs and DELETEs that may wait for one instance to stop; more are turned down.
+pub const OPERATIONS_MAX: usize = 64;

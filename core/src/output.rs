@@ -1,0 +1,151 @@
+//! What a process prints, parsed where it is read: lines, checkpoints, and which lines say `ERROR`.
+//!
+//! The engine sees the parsed items only; the text of log lines travels beside them untouched.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::checkpoint::Checkpoint;
+use crate::line::{Line, LineSplitter};
+
+/// A log line with this in it makes the instance `error` (Contract §6).
+const ERROR_MARK: &[u8] = b"ERROR";
+
+/// A line of output as the engine sees it (Contract §7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutputItem {
+    /// A line with a checkpoint in it.
+    Checkpoint(Checkpoint),
+    /// Any other line.
+    Log(LogLine),
+}
+
+/// Where a log line stands in the text of its batch, and what the engine has to know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    start: u32,
+    end: u32,
+    /// How many bytes of the line were cut off.
+    pub cut_bytes: u64,
+    /// Whether the line contains `ERROR`.
+    pub is_error: bool,
+}
+
+/// The lines that one read of a process's output completed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct OutputBatch {
+    text: Bytes,
+    /// The lines, in the order they were printed.
+    pub items: Vec<OutputItem>,
+}
+
+impl OutputBatch {
+    /// One log line of the master's own, which is never an error of the process.
+    pub fn note(text: &str) -> Self {
+        let mut building = Building::default();
+        building.push_log(Line { bytes: text.as_bytes(), cut_bytes: 0 }, false);
+        building.done()
+    }
+
+    /// The text of a log line of this batch, as the process printed it.
+    pub fn text_of(&self, line: &LogLine) -> &[u8] {
+        &self.text[line.start as usize..line.end as usize]
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+impl core::fmt::Debug for OutputBatch {
+    /// Leaves the text out: it may hold secrets of the runtime.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(&self.items).finish()
+    }
+}
+
+/// Parses the output of one process, whatever the chunks it comes in.
+#[derive(Debug, Default)]
+pub struct OutputParser {
+    splitter: LineSplitter,
+}
+
+impl OutputParser {
+    /// The lines that `chunk` completes. `chunk` is at most a few hundred KiB: positions in a
+    /// batch are 32 bits wide.
+    pub fn push(&mut self, chunk: &[u8]) -> OutputBatch {
+        let mut building = Building::default();
+        self.splitter.push(chunk, &mut |line| building.add(line));
+        building.done()
+    }
+
+    /// The unterminated last line, if there is one, at the end of the output.
+    pub fn finish(&mut self) -> OutputBatch {
+        let mut building = Building::default();
+        self.splitter.finish(&mut |line| building.add(line));
+        building.done()
+    }
+}
+
+#[derive(Default)]
+struct Building {
+    text: Vec<u8>,
+    items: Vec<OutputItem>,
+}
+
+impl Building {
+    fn add(&mut self, line: Line<'_>) {
+        if let Some(checkpoint) = Checkpoint::find(line.bytes) {
+            self.items.push(OutputItem::Checkpoint(checkpoint));
+            return;
+        }
+        let is_error = memchr::memmem::find(line.bytes, ERROR_MARK).is_some();
+        self.push_log(line, is_error);
+    }
+
+    fn push_log(&mut self, line: Line<'_>, is_error: bool) {
+        let start = self.offset();
+        self.text.extend_from_slice(line.bytes);
+        let (end, cut_bytes) = (self.offset(), line.cut_bytes);
+        self.items.push(OutputItem::Log(LogLine { start, end, cut_bytes, is_error }));
+    }
+
+    fn offset(&self) -> u32 {
+        u32::try_from(self.text.len()).expect("a batch is far below 4 GiB")
+    }
+
+    fn done(self) -> OutputBatch {
+        OutputBatch { text: Bytes::from(self.text), items: self.items }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_apart() {
+        let mut parser = OutputParser::default();
+        let mut output =
+            b"hello\r\n\x1b[31mCHECK_POINT|MODE=1|PING=2ms|POOL=3|TCPS=4|UDPS=5".to_vec();
+        output.extend_from_slice(b"|TCPRX=6|TCPTX=7|UDPRX=8|UDPTX=9\nan ERROR\nERR");
+        let batch = parser.push(&output);
+        let [OutputItem::Log(hello), OutputItem::Checkpoint(point), OutputItem::Log(error)] =
+            &batch.items[..]
+        else {
+            panic!("{batch:?}");
+        };
+        assert_eq!((batch.text_of(hello), hello.is_error), (&b"hello"[..], false));
+        assert_eq!((point.mode, point.udptx), (Some(1), Some(9)));
+        assert_eq!((batch.text_of(error), error.is_error), (&b"an ERROR"[..], true));
+
+        let last = parser.push(b"OR");
+        assert!(last.is_empty());
+        let last = parser.finish();
+        let [OutputItem::Log(line)] = &last.items[..] else { panic!("{last:?}") };
+        assert_eq!((last.text_of(line), line.is_error), (&b"ERROR"[..], true));
+        assert!(parser.finish().is_empty());
+    }
+}

@@ -1,0 +1,229 @@
+//! The URL that a master is started with.
+//!
+//! Owns: what its parts configure. Does not own: resolving the host, reading certificates, or
+//! warning about parameters that nobody knows.
+
+use super::parts::{Parts, UrlFault, outline};
+use alloc::borrow::{Cow, ToOwned};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use percent_encoding::percent_decode_str;
+
+/// The configuration in `master://<host>:<port>[/prefix][?<query>]` (Contract §1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterUrl {
+    /// A name, an IPv4 address or an IPv6 address without brackets; empty means all addresses.
+    pub host: String,
+    /// The port to listen on; 0 lets the system choose.
+    pub port: u16,
+    /// The path before the API version: a leading slash and no trailing one.
+    pub prefix: String,
+    /// How the API is served.
+    pub tls: Tls,
+    /// The `crt` parameter, whatever `tls` is; empty if there is none.
+    pub crt: String,
+    /// The `key` parameter, whatever `tls` is; empty if there is none.
+    pub key: String,
+    /// The runtime binary.
+    pub bin: Option<String>,
+    /// The state directory.
+    pub state: Option<String>,
+    /// The names of the parameters that mean nothing to us, each once, in order.
+    pub ignored: Vec<String>,
+}
+
+/// How the API is served (Contract §10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// `tls=0`: HTTP.
+    Off,
+    /// `tls=1`: HTTPS with a certificate made at start-up.
+    SelfSigned,
+    /// `tls=2`: HTTPS with a certificate and a key from PEM files.
+    Files {
+        /// Path of the certificate chain.
+        crt: String,
+        /// Path of the private key.
+        key: String,
+    },
+}
+
+/// Why a master cannot be started with a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterUrlError {
+    /// It is not a URL.
+    Malformed(UrlFault),
+    /// Its scheme is this one, not `master`.
+    UnknownScheme(String),
+    /// There is no port.
+    NoPort,
+    /// The port is this, which is not a number up to 65535.
+    BadPort(String),
+    /// An IPv6 address without brackets.
+    BareIpv6,
+    /// The part named does not decode to UTF-8.
+    NotUtf8(&'static str),
+    /// `tls` is this, not 0, 1 or 2.
+    BadTls(String),
+    /// `tls=2` without this parameter.
+    MissingFile(&'static str),
+}
+
+impl MasterUrl {
+    /// Reads the whole configuration. User-info is ignored.
+    pub fn parse(text: &str) -> Result<MasterUrl, MasterUrlError> {
+        let parts = Parts::parse(text).map_err(MasterUrlError::Malformed)?;
+        if !parts.scheme.eq_ignore_ascii_case("master") {
+            return Err(MasterUrlError::UnknownScheme(outline(parts.scheme)));
+        }
+        let (host, port) = split_port(parts.host)?;
+        let Parameters { tls, crt, key, bin, state, ignored } = Parameters::parse(parts.query);
+        let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
+        Ok(MasterUrl {
+            host: decode("host", host)?.into_owned(),
+            port,
+            prefix: prefix(&decode("path", parts.path)?),
+            tls: Tls::parse(&tls.unwrap_or_default(), &crt, &key)?,
+            crt,
+            key,
+            bin: bin.filter(|bin| !bin.is_empty()),
+            state: state.filter(|state| !state.is_empty()),
+            ignored,
+        })
+    }
+
+    /// The path that every resource lies under, such as `/api/v2`.
+    pub fn api_base(&self) -> String {
+        format!("{}/v2", self.prefix)
+    }
+
+    /// The address in the line that says the master is up (Contract §2), such as
+    /// `http://127.0.0.1:8080/api/v2`.
+    pub fn display_address(&self) -> String {
+        let scheme = match self.tls {
+            Tls::Off => "http",
+            Tls::SelfSigned | Tls::Files { .. } => "https",
+        };
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        let MasterUrl { host, port, .. } = self;
+        format!("{scheme}://{open}{host}{close}:{port}{}", self.api_base())
+    }
+}
+
+impl Tls {
+    fn parse(mode: &str, crt: &str, key: &str) -> Result<Tls, MasterUrlError> {
+        match mode {
+            "" | "0" => Ok(Tls::Off),
+            "1" => Ok(Tls::SelfSigned),
+            "2" if crt.is_empty() => Err(MasterUrlError::MissingFile("crt")),
+            "2" if key.is_empty() => Err(MasterUrlError::MissingFile("key")),
+            "2" => Ok(Tls::Files { crt: crt.to_owned(), key: key.to_owned() }),
+            other => Err(MasterUrlError::BadTls(outline(other))),
+        }
+    }
+}
+
+/// The query, decoded.
+#[derive(Default)]
+struct Parameters {
+    tls: Option<String>,
+    crt: Option<String>,
+    key: Option<String>,
+    bin: Option<String>,
+    state: Option<String>,
+    ignored: Vec<String>,
+}
+
+impl Parameters {
+    /// The first value of a name wins, also an empty one.
+    fn parse(query: &str) -> Parameters {
+        let mut parameters = Parameters::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let parameter = match &*name {
+                "tls" => &mut parameters.tls,
+                "crt" => &mut parameters.crt,
+                "key" => &mut parameters.key,
+                "bin" => &mut parameters.bin,
+                "state" => &mut parameters.state,
+                _ => {
+                    if !parameters.ignored.iter().any(|known| *known == name) {
+                        parameters.ignored.push(name.into_owned());
+                    }
+                    continue;
+                }
+            };
+            parameter.get_or_insert_with(|| value.into_owned());
+        }
+        parameters
+    }
+}
+
+/// The host without brackets, and the port.
+fn split_port(authority: &str) -> Result<(&str, u16), MasterUrlError> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or(MasterUrlError::NoPort)?;
+            (host, port.strip_prefix(':').ok_or(MasterUrlError::NoPort)?)
+        }
+        None => authority.rsplit_once(':').ok_or(MasterUrlError::NoPort)?,
+    };
+    if host.contains(':') && !authority.starts_with('[') {
+        return Err(MasterUrlError::BareIpv6);
+    }
+    if port.is_empty() {
+        return Err(MasterUrlError::NoPort);
+    }
+    // The standard parser would take a plus sign too.
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit()).then_some(port);
+    let number = digits.and_then(|digits| digits.parse().ok());
+    number.map(|number| (host, number)).ok_or_else(|| MasterUrlError::BadPort(outline(port)))
+}
+
+fn prefix(path: &str) -> String {
+    match path.trim_end_matches('/') {
+        "" => "/api".to_owned(),
+        prefix => prefix.to_owned(),
+    }
+}
+
+fn decode<'a>(part: &'static str, text: &'a str) -> Result<Cow<'a, str>, MasterUrlError> {
+    percent_decode_str(text).decode_utf8().map_err(|_| MasterUrlError::NotUtf8(part))
+}
+
+impl fmt::Display for MasterUrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MasterUrlError::Malformed(fault) => write!(f, "the master URL is not valid: {fault}"),
+            MasterUrlError::UnknownScheme(scheme) => {
+                write!(f, "unknown URL scheme \"{scheme}\"; use master://host:port")
+            }
+            MasterUrlError::NoPort => {
+                f.write_str("the master URL has no port; use master://host:port")
+            }
+            MasterUrlError::BadPort(port) => {
+                write!(f, "bad port \"{port}\" in the master URL; use a number from 1 to 65535")
+            }
+            MasterUrlError::BareIpv6 => f.write_str(
+                "the host of the master URL has colons; write an IPv6 address as [::1]:8080",
+            ),
+            MasterUrlError::NotUtf8(part) => {
+                write!(f, "the {part} of the master URL is not UTF-8; correct its escapes")
+            }
+            MasterUrlError::BadTls(mode) => write!(
+                f,
+                "bad tls \"{mode}\" in the master URL; use 0 (off), 1 (self-signed) or 2 (files)"
+            ),
+            MasterUrlError::MissingFile(name) => {
+                write!(f, "tls=2 needs {name}; add {name}=<file> to the master URL")
+            }
+        }
+    }
+}
+
+impl core::error::Error for MasterUrlError {}
+
+#[cfg(test)]
+#[path = "master_tests.rs"]
+mod tests;

@@ -1,0 +1,82 @@
+//! The command line (Contract §1): one master URL, or a question about the program.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::sysinfo::{go_arch, go_os};
+use crate::{master, runtime};
+
+/// The version: what the release was tagged with, or that of the package.
+pub(crate) const VERSION: &str = match option_env!("OPENCTRL_VERSION") {
+    Some(tagged) => tagged,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
+const USAGE: &str = "\
+OpenCtrl keeps instances, each a URL, runs one process for each, and serves a REST API.
+
+Usage:
+  openctrl master://<host>:<port>[/prefix][?<query>]   run the master
+  openctrl exec:... | demo://...                       run one instance in the foreground
+  openctrl help                                        this text
+  openctrl version                                     the version
+
+Query parameters of the master URL:
+  bin=<path>     runtime that instances are run with (default: this program)
+  tls=0|1|2      HTTP, HTTPS with a certificate made at start, HTTPS with crt and key
+  crt=<path>     certificate chain in PEM, for tls=2
+  key=<path>     private key in PEM, for tls=2
+  state=<dir>    where the state is kept (default: gob/ beside this program)
+
+Examples:
+  openctrl 'master://127.0.0.1:8080'
+  openctrl 'master://0.0.0.0:8443/admin?tls=1&bin=/opt/runtime'
+  openctrl 'exec:///bin/sleep?arg=60'
+";
+
+/// Does what the arguments, without the program's name, ask for.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter();
+    let (first, surplus) = (arguments.next(), arguments.next());
+    if surplus.is_some() {
+        return fail("more than one argument; quote the URL if it has an & in it");
+    }
+    let Some(first) = first else {
+        return fail("no master URL; try 'openctrl help'");
+    };
+    let Some(first) = first.to_str() else {
+        return fail("the argument is not UTF-8");
+    };
+    match first {
+        "help" | "--help" | "-h" => print(USAGE),
+        "version" | "--version" | "-v" => {
+            print(&format!("openctrl-{VERSION} {}/{}\n", go_os(), go_arch()))
+        }
+        url => dispatch(url),
+    }
+}
+
+fn dispatch(url: &str) -> ExitCode {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    if scheme.eq_ignore_ascii_case("master") {
+        return match master::run(url) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => fail(&reason.to_string()),
+        };
+    }
+    runtime::run(url)
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(reason: &str) -> ExitCode {
+    // Without standard error there is nobody to tell; the exit status still does.
+    let _ = writeln!(io::stderr(), "openctrl: {reason}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,82 @@
+//! Bodies of answers: nothing, one buffer, or the event stream.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use openctrl_core::events::RETRY_FRAME;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::hub::Subscriber;
+
+/// An idle stream repeats the reconnect hint this often: readers take minutes of silence for a
+/// dead connection (Contract §8, at least every 30 s).
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    /// At most one buffer.
+    Whole(Option<Bytes>),
+    /// Events until the stream is ended.
+    Events(EventBody),
+}
+
+/// A subscriber and its keep-alive.
+#[derive(Debug)]
+pub(crate) struct EventBody {
+    subscriber: Subscriber,
+    keep_alive: Pin<Box<Sleep>>,
+}
+
+impl EventBody {
+    pub(crate) fn new(subscriber: Subscriber) -> Self {
+        let keep_alive = Box::pin(sleep_until(Instant::now() + KEEP_ALIVE));
+        Self { subscriber, keep_alive }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let next = match self.subscriber.poll_next(context) {
+            Poll::Ready(next) => next,
+            Poll::Pending => {
+                std::task::ready!(self.keep_alive.as_mut().poll(context));
+                Some(Bytes::from_static(RETRY_FRAME))
+            }
+        };
+        self.keep_alive.as_mut().reset(Instant::now() + KEEP_ALIVE);
+        Poll::Ready(next)
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take()),
+            Self::Events(events) => events.poll_next(context),
+        };
+        next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Events(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The HTTP front door: connections, limits, and the way of a request through `core::api`.
+//!
+//! What a request means is core's; nothing here looks at an instance.
+
+mod body;
+mod connection;
+mod server;
+mod service;
+
+pub(crate) use server::{Server, ServerConfig, bind};
+pub(crate) use service::{About, Service};

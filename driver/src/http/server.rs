@@ -1,0 +1,96 @@
+//! The listener: binds, accepts, and bounds how many connections there are.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, lookup_host};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::connection;
+use super::service::Service;
+
+/// Connections at a time; more wait to be accepted. Two thousand subscribers and as many requests
+/// fit in what the usual limit on open files leaves beside the instances.
+const CONNECTIONS_MAX: u32 = 4096;
+
+/// How long to wait before accepting again when the system refuses.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a server needs.
+pub(crate) struct ServerConfig {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) service: Arc<Service>,
+}
+
+/// The open connections of a server that is running.
+#[derive(Debug)]
+pub(crate) struct Server {
+    connections: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
+}
+
+/// Binds the listener. An empty host is every address, of IPv6 where the system has it.
+///
+/// # Errors
+/// What the system says of the last address that was tried.
+pub(crate) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
+    if host.is_empty() {
+        return match TcpListener::bind(("::", port)).await {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                TcpListener::bind(("0.0.0.0", port)).await
+            }
+            result => result,
+        };
+    }
+    let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    TcpListener::bind(&addresses[..]).await
+}
+
+impl Server {
+    /// Begins to accept.
+    pub(crate) fn start(config: ServerConfig) -> Self {
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+        let (closing, closes) = watch::channel(false);
+        tokio::spawn(accept(config, Arc::clone(&connections), closes));
+        Self { connections, closing }
+    }
+
+    /// Lets every connection finish the answer it is writing, and no longer than `limit`.
+    pub(crate) async fn finish(self, limit: Duration) {
+        let _ = self.closing.send(true);
+        let _ = timeout(limit, self.connections.acquire_many(CONNECTIONS_MAX)).await;
+    }
+}
+
+async fn accept(
+    config: ServerConfig,
+    connections: Arc<Semaphore>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let ServerConfig { listener, tls, service } = config;
+    loop {
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = closing.wait_for(|closing| *closing) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let serving =
+                    connection::serve(stream, tls.clone(), Arc::clone(&service), closing.clone());
+                tokio::spawn(async move {
+                    serving.await;
+                    drop(permit);
+                });
+            }
+            // Out of descriptors, or a client that left before it was accepted.
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The loop's inbox: three bounded lanes, emptied in order of urgency.
+//!
+//! Facts (results of effects) come first: there is one for each effect under way, which is what
+//! bounds them. Requests come second; a client that finds the lane full waits. Output comes last;
+//! a process that finds the lane full waits on its pipe.
+
+use openctrl_core::api::{Call, Reply};
+use openctrl_core::engine::Input;
+use openctrl_core::ids::ProcessRef;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::process::Group;
+
+/// Requests that may wait: one for every connection that is served at a time, and more wait
+/// outside.
+const REQUESTS_MAX: usize = 1024;
+
+/// Batches of output that may wait; at 64 KiB a batch this is at most 16 MiB.
+const OUTPUT_MAX: usize = 256;
+
+/// How much is taken from each lane at a time, so that none starves another for long.
+const FACTS_PER_BATCH: usize = 1024;
+const REQUESTS_PER_BATCH: usize = 256;
+const OUTPUT_PER_BATCH: usize = 64;
+
+/// Something for the loop.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// A fact for the engine as it is.
+    Fact(Input),
+    /// A request, and where its answer goes.
+    Request(Call, oneshot::Sender<Reply>),
+    /// A process came to life.
+    Spawned(ProcessRef, Group),
+    /// A process printed its last and is waiting to be reaped.
+    Exited(ProcessRef),
+}
+
+/// Where notices are left for the loop. Sending fails only once the loop has ended, when nobody
+/// needs to be told any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    facts: mpsc::UnboundedSender<Notice>,
+    requests: mpsc::Sender<Notice>,
+    output: mpsc::Sender<Notice>,
+}
+
+impl Mailbox {
+    /// Leaves the result of an effect.
+    pub(crate) fn fact(&self, notice: Notice) {
+        let _ = self.facts.send(notice);
+    }
+
+    /// Leaves a request and waits for its answer; `None` when the loop has ended.
+    pub(crate) async fn call(&self, call: Call) -> Option<Reply> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Notice::Request(call, answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Leaves something a process printed, or that it ended, when there is room.
+    pub(crate) async fn output(&self, notice: Notice) {
+        let _ = self.output.send(notice).await;
+    }
+}
+
+/// The loop's end of the lanes.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    facts: mpsc::UnboundedReceiver<Notice>,
+    requests: mpsc::Receiver<Notice>,
+    output: mpsc::Receiver<Notice>,
+}
+
+/// A mailbox and the inbox behind it.
+pub(crate) fn inbox() -> (Mailbox, Inbox) {
+    let (facts, facts_in) = mpsc::unbounded_channel();
+    let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
+    let (output, output_in) = mpsc::channel(OUTPUT_MAX);
+    let mailbox = Mailbox { facts, requests, output };
+    (mailbox, Inbox { facts: facts_in, requests: requests_in, output: output_in })
+}
+
+impl Inbox {
+    /// Waits for a notice, then takes what else is there, most urgent first.
+    pub(crate) async fn fill(&mut self, batch: &mut Vec<Notice>) {
+        let first = tokio::select! {
+            biased;
+            notice = self.facts.recv() => notice,
+            notice = self.requests.recv() => notice,
+            notice = self.output.recv() => notice,
+        };
+        batch.extend(first);
+        let facts = std::iter::from_fn(|| self.facts.try_recv().ok());
+        batch.extend(facts.take(FACTS_PER_BATCH));
+        let requests = std::iter::from_fn(|| self.requests.try_recv().ok());
+        batch.extend(requests.take(REQUESTS_PER_BATCH));
+        let output = std::iter::from_fn(|| self.output.try_recv().ok());
+        batch.extend(output.take(OUTPUT_PER_BATCH));
+    }
+}

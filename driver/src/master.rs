@@ -1,0 +1,242 @@
+//! The master from its URL to its last save: puts the parts together, in the order in which a
+//! failure leaves the least behind.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openctrl_core::engine::{Engine, Input, MasterFace};
+use openctrl_core::ids::{BootId, KeyEpoch};
+use openctrl_core::master::MasterIdentity;
+use openctrl_core::store::{Image, encode};
+use openctrl_core::url::{MasterUrl, MasterUrlError, Tls};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+
+use crate::cli::VERSION;
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::http::{About, Server, ServerConfig, Service, bind};
+use crate::hub::Hub;
+use crate::inbox::{Mailbox, Notice, inbox};
+use crate::limits::raise_descriptor_limit;
+use crate::log;
+use crate::process::Spawner;
+use crate::reactor::{Hands, Reactor};
+use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
+use crate::sysinfo::Sampler;
+use crate::tls::{self, TlsError, TlsSource};
+
+/// How long answers may take to be written at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How long the last lines of output may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Why a master does not start.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    Url(MasterUrlError),
+    Store(StoreError),
+    Tls(TlsError),
+    Bind(String, io::Error),
+    System(&'static str, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Url(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::Bind(_, error) | Self::System(_, error) => Some(error),
+        }
+    }
+}
+
+/// Runs a master until it is told to end.
+pub(crate) fn run(url: &str) -> Result<(), StartError> {
+    let url = MasterUrl::parse(url).map_err(StartError::Url)?;
+    let system = |attempt| move |error| StartError::System(attempt, error);
+    let stdout = Console::start("stdout", io::stdout()).map_err(system("start a thread"))?;
+    let stderr = Console::start("stderr", io::stderr()).map_err(system("start a thread"))?;
+    log::start(&stderr);
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the async runtime"))
+        .and_then(|runtime| runtime.block_on(serve(url, &stdout)));
+    stdout.flush(LAST_LINES);
+    stderr.flush(LAST_LINES);
+    result
+}
+
+async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
+    let system = |attempt| move |error| StartError::System(attempt, error);
+    let clock = Clock::start();
+    raise_descriptor_limit();
+    let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
+    let runtime = url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from);
+    warn_of_oddities(&url, &runtime);
+
+    let stops = stop_signals().map_err(system("listen for signals"))?;
+    let directory = StateDirectory::open(&state_path(&url, &executable)?)?;
+    let loaded = directory.load()?;
+    let tls = acceptor(&url)?;
+    let (listener, url) = listen(url).await?;
+    let image = adopt(&directory, loaded)?;
+
+    let (mailbox, inbox) = inbox();
+    let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
+    let hub = Hub::new(BootId(u32::from_le_bytes(random()?)), face);
+    let hands = Hands {
+        hub: Arc::clone(&hub),
+        spawner: Spawner::start(runtime, mailbox.clone()).map_err(system("start a thread"))?,
+        store: StoreWriter::start(directory, image.clone(), mailbox.clone())
+            .map_err(system("start a thread"))?,
+        stdout: stdout.clone(),
+        mailbox: mailbox.clone(),
+    };
+    let engine = Engine::new(image, random()?, clock.sample());
+    let reactor = Reactor::new(engine, hands, clock);
+    let address = url.display_address();
+    let sampler = Sampler::start();
+    let service = Service {
+        api_base: url.api_base(),
+        about: about(url),
+        hub,
+        mailbox: mailbox.clone(),
+        sampler,
+        clock,
+    };
+    let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
+    tracing::info!("Master.run: started: {address}");
+    tokio::spawn(pass_on(stops, mailbox));
+
+    let hands = reactor.run(inbox).await;
+    hands.store.finish();
+    server.finish(LAST_ANSWERS).await;
+    Ok(())
+}
+
+/// What an operator should know and what is no reason not to start.
+fn warn_of_oddities(url: &MasterUrl, runtime: &Path) {
+    if !url.ignored.is_empty() {
+        let names = url.ignored.join(", ");
+        tracing::warn!("Master.run: unknown parameters of the master URL are ignored: {names}");
+    }
+    // A bare name is looked up in PATH at every start.
+    if runtime.components().count() > 1 && !runtime.exists() {
+        let runtime = runtime.display();
+        tracing::warn!("Master.run: the runtime {runtime} does not exist; no instance will start");
+    }
+}
+
+fn state_path(url: &MasterUrl, executable: &Path) -> Result<PathBuf, StartError> {
+    if let Some(state) = &url.state {
+        return Ok(PathBuf::from(state));
+    }
+    let beside = executable.parent().ok_or_else(|| {
+        let reason = io::Error::other("it lies in no directory; use state=<dir>");
+        StartError::System("place the state directory beside this program", reason)
+    })?;
+    Ok(beside.join("gob"))
+}
+
+fn acceptor(url: &MasterUrl) -> Result<Option<TlsAcceptor>, StartError> {
+    let source = match &url.tls {
+        Tls::Off => return Ok(None),
+        Tls::SelfSigned => TlsSource::SelfSigned,
+        Tls::Files { crt, key } => {
+            TlsSource::Files { crt: PathBuf::from(crt), key: PathBuf::from(key) }
+        }
+    };
+    tls::acceptor(&source, &url.host).map(Some).map_err(StartError::Tls)
+}
+
+/// Binds, and puts the port that the system chose in the place of 0.
+async fn listen(mut url: MasterUrl) -> Result<(TcpListener, MasterUrl), StartError> {
+    let address = format!("{}:{}", url.host, url.port);
+    let failed = |error| StartError::Bind(address, error);
+    let listener = bind(&url.host, url.port).await.map_err(failed)?;
+    if let Ok(bound) = listener.local_addr() {
+        url.port = bound.port();
+    }
+    Ok((listener, url))
+}
+
+/// The state to start from, made durable where it is new or came from the backup.
+fn adopt(directory: &StateDirectory, loaded: Loaded) -> Result<Image, StartError> {
+    let (image, word, is_saved) = match loaded {
+        Loaded::Current(image) => (image, "loaded", true),
+        Loaded::Backup(image, note) => {
+            tracing::warn!("Master.loadState: {note}");
+            (image, "loaded", false)
+        }
+        Loaded::Nothing => {
+            let identity = MasterIdentity::from_random(random()?, random()?);
+            (Image::new(identity), "created", false)
+        }
+    };
+    if !is_saved {
+        let failed = |error| StartError::System("save the state", error);
+        directory.save(&encode(&image), false).map_err(failed)?;
+    }
+    tracing::info!("Master.run: API key {word}: {}", image.master.key.reveal());
+    Ok(image)
+}
+
+fn about(url: MasterUrl) -> About {
+    let tls = match url.tls {
+        Tls::Off => "0",
+        Tls::SelfSigned => "1",
+        Tls::Files { .. } => "2",
+    };
+    About { version: VERSION, name: url.host, tls, crt: url.crt, key: url.key }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    let mut bytes = [0; N];
+    let failed =
+        |error| StartError::System("get randomness from the system", io::Error::other(error));
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn stop_signals() -> io::Result<[Signal; 2]> {
+    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
+}
+
+/// Tells the engine of every TERM and INT.
+async fn pass_on(stops: [Signal; 2], mailbox: Mailbox) {
+    let [mut terminate, mut interrupt] = stops;
+    loop {
+        let name = tokio::select! {
+            _ = terminate.recv() => "TERM",
+            _ = interrupt.recv() => "INT",
+        };
+        tracing::info!("Master.run: {name} received, shutting down");
+        mailbox.fact(Notice::Fact(Input::ShutdownRequested));
+    }
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

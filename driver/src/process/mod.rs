@@ -1,0 +1,14 @@
+//! Child processes: starting them, reading what they print, signalling their groups, reaping them.
+//!
+//! When any of this is to happen is the engine's decision. Every process is the leader of a group
+//! of its own; signals go to the group. On Linux a process is waited for through a pidfd and
+//! started without `fork`; other Unixes wait in a thread.
+
+#[cfg_attr(not(target_os = "linux"), path = "ended_thread.rs")]
+mod ended;
+mod group;
+mod spawner;
+mod watch;
+
+pub(crate) use group::Group;
+pub(crate) use spawner::Spawner;

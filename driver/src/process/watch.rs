@@ -1,0 +1,106 @@
+//! One task a process: reads what it prints until it ends, then what it had printed before that.
+//!
+//! A process that floods waits on its pipe while the loop's lane is full. What holds the pipe open
+//! beyond the end of the process is not waited for.
+
+use std::cell::RefCell;
+use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use openctrl_core::engine::Input;
+use openctrl_core::ids::ProcessRef;
+use openctrl_core::output::{OutputBatch, OutputParser};
+use rustix::process::Pid;
+use tokio::net::unix::pipe;
+
+use super::ended::Ended;
+use crate::inbox::{Mailbox, Notice};
+
+/// What is read at a time, which is also what a pipe holds unless somebody enlarged it.
+const READ_BYTES: usize = 64 * 1024;
+
+/// What is read at most once the process has ended: everything that it can have left in a pipe of
+/// the largest size an unprivileged process may set. Beyond that it is somebody else who writes.
+const DRAIN_MAX_BYTES: usize = 1024 * 1024;
+
+thread_local! {
+    /// Shared by all tasks of a worker: a read and the parsing of it do not wait in between.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// A process that was just started.
+#[derive(Debug)]
+pub(super) struct Watch {
+    ended: Ended,
+    output: pipe::Receiver,
+    parser: OutputParser,
+}
+
+enum Chunk {
+    Bytes(usize, OutputBatch),
+    NothingNow,
+    EndOfFile,
+}
+
+impl Watch {
+    pub(super) fn new(leader: Pid, output: PipeReader) -> io::Result<Self> {
+        Ok(Self {
+            ended: Ended::of(leader)?,
+            output: pipe::Receiver::from_owned_fd(OwnedFd::from(output))?,
+            parser: OutputParser::default(),
+        })
+    }
+
+    /// Runs until the process has ended and everything it printed was handed on.
+    pub(super) async fn run(mut self, process: ProcessRef, mailbox: Mailbox) {
+        let mut is_open = true;
+        while is_open {
+            tokio::select! {
+                () = self.ended.wait() => break,
+                ready = self.output.readable() => {
+                    is_open = ready.is_ok() && self.forward(process, &mailbox).await.is_some();
+                }
+            }
+        }
+        self.ended.wait().await;
+        let mut drained = 0;
+        while is_open && drained < DRAIN_MAX_BYTES {
+            match self.forward(process, &mailbox).await {
+                Some(bytes) if bytes > 0 => drained += bytes,
+                Some(_) | None => is_open = false,
+            }
+        }
+        post(process, self.parser.finish(), &mailbox).await;
+        mailbox.output(Notice::Exited(process)).await;
+    }
+
+    /// Hands on what is in the pipe: how many bytes, or `None` at its end.
+    async fn forward(&mut self, process: ProcessRef, mailbox: &Mailbox) -> Option<usize> {
+        match self.read() {
+            Chunk::Bytes(bytes, batch) => {
+                post(process, batch, mailbox).await;
+                Some(bytes)
+            }
+            Chunk::NothingNow => Some(0),
+            Chunk::EndOfFile => None,
+        }
+    }
+
+    fn read(&mut self) -> Chunk {
+        SCRATCH.with_borrow_mut(|scratch| match self.output.try_read(scratch) {
+            Ok(0) => Chunk::EndOfFile,
+            Ok(bytes) => Chunk::Bytes(bytes, self.parser.push(&scratch[..bytes])),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Chunk::NothingNow,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Chunk::NothingNow,
+            Err(_) => Chunk::EndOfFile,
+        })
+    }
+}
+
+async fn post(process: ProcessRef, batch: OutputBatch, mailbox: &Mailbox) {
+    if !batch.is_empty() {
+        let input = Input::OutputRead { process, batch: Arc::new(batch) };
+        mailbox.output(Notice::Fact(input)).await;
+    }
+}

@@ -1,0 +1,185 @@
+//! The loop: notices in, effects out, one at a time.
+//!
+//! Nothing here decides anything about an instance. The clock is read once a batch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use openctrl_core::api::Reply;
+use openctrl_core::engine::{Effect, Engine, Input, Signal};
+use openctrl_core::ids::{ProcessRef, RequestId};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::dial::dial;
+use crate::hub::Hub;
+use crate::inbox::{Inbox, Mailbox, Notice};
+use crate::process::{Group, Spawner};
+use crate::store::StoreWriter;
+
+/// What effects are carried out with.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) spawner: Spawner,
+    pub(crate) store: StoreWriter,
+    pub(crate) stdout: Console,
+    pub(crate) mailbox: Mailbox,
+}
+
+/// The engine, its hands, and what is under way between them.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    engine: Engine,
+    hands: Hands,
+    clock: Clock,
+    waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
+    next_request: u64,
+    groups: HashMap<ProcessRef, Child>,
+    is_finished: bool,
+}
+
+/// A child that was started, or what is left of its group.
+#[derive(Clone, Copy, Debug)]
+struct Child {
+    group: Group,
+    is_reaped: bool,
+}
+
+impl Reactor {
+    /// A loop around an engine; carries out what the engine wants at its start.
+    pub(crate) fn new(engine: Engine, hands: Hands, clock: Clock) -> Self {
+        let mut reactor = Self {
+            engine,
+            hands,
+            clock,
+            waiting: HashMap::new(),
+            next_request: 0,
+            groups: HashMap::new(),
+            is_finished: false,
+        };
+        reactor.drain();
+        reactor
+    }
+
+    /// Runs until the engine is done; returns what still has to be finished.
+    pub(crate) async fn run(mut self, mut inbox: Inbox) -> Hands {
+        let mut batch = Vec::new();
+        while !self.is_finished {
+            match self.engine.poll_timeout() {
+                None => inbox.fill(&mut batch).await,
+                Some((deadline, _)) => {
+                    let deadline = self.clock.instant(deadline).into();
+                    // A timeout is no news: the clock is looked at in any case.
+                    let _ = timeout_at(deadline, inbox.fill(&mut batch)).await;
+                }
+            }
+            self.step(&mut batch);
+        }
+        self.hands
+    }
+
+    fn step(&mut self, batch: &mut Vec<Notice>) {
+        let now = self.hands.hub.advance(self.clock.sample());
+        if self.engine.poll_timeout().is_some_and(|(deadline, _)| deadline <= now.mono) {
+            self.engine.handle(now, Input::TimeAdvanced);
+            self.drain();
+        }
+        for notice in batch.drain(..) {
+            let input = self.input(notice);
+            self.engine.handle(now, input);
+            self.drain();
+        }
+        self.hands.hub.wake();
+    }
+
+    /// What a notice is to the engine.
+    fn input(&mut self, notice: Notice) -> Input {
+        match notice {
+            Notice::Fact(input) => input,
+            Notice::Request(call, answer) => {
+                self.next_request += 1;
+                let request = RequestId(self.next_request);
+                self.waiting.insert(request, answer);
+                Input::RequestArrived { request, call }
+            }
+            Notice::Spawned(process, group) => {
+                self.groups.insert(process, Child { group, is_reaped: false });
+                Input::ProcessStarted { process }
+            }
+            Notice::Exited(process) => self.reap(process),
+        }
+    }
+
+    /// Reaps a child only here, between signals: its group's number cannot come to mean another.
+    fn reap(&mut self, process: ProcessRef) -> Input {
+        let child = self.groups.get_mut(&process).expect("a child ends after it was started");
+        let exit = child.group.reap();
+        child.is_reaped = true;
+        let group_left = child.group.is_left();
+        if !group_left {
+            self.groups.remove(&process);
+        }
+        Input::ProcessExited { process, exit, group_left }
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let Hands { hub, spawner, store, stdout, mailbox } = &self.hands;
+        match effect {
+            Effect::ShowMaster(face) => hub.show_master(face),
+            Effect::ShowInstance { id, json } => hub.show_instance(id, json),
+            Effect::Publish(event) => hub.publish(&event),
+            Effect::PublishLogs(run) => {
+                for (_, line) in run.lines() {
+                    stdout.write_line(|out| {
+                        out.extend_from_slice(run.batch.text_of(line));
+                        out.extend_from_slice(format!(" [{}]\n", run.instance).as_bytes());
+                    });
+                }
+                hub.publish_logs(&run);
+            }
+            Effect::CloseStreams { keep_from, time } => hub.close_streams(keep_from, time),
+            Effect::Respond { request, reply } => {
+                if let Some(answer) = self.waiting.remove(&request) {
+                    // A client that did not wait is told nothing.
+                    let _ = answer.send(reply);
+                }
+            }
+            Effect::Persist { epoch, seq, record } => store.persist(epoch, seq, record),
+            Effect::SaveTotals(totals) => store.save_totals(totals),
+            Effect::Spawn { process, definition } => spawner.spawn(process, definition),
+            Effect::Signal { process, signal } => self.signal(process, signal),
+            Effect::Dial { request, target } => {
+                let mailbox = mailbox.clone();
+                tokio::spawn(async move {
+                    let outcome = dial(&target).await;
+                    mailbox.fact(Notice::Fact(Input::Dialled { request, outcome }));
+                });
+            }
+            Effect::AnnounceKey(key) => {
+                let key = key.reveal();
+                tracing::info!("Master.handlePatchInstance: API key regenerated: {key}");
+            }
+            Effect::Finish => self.is_finished = true,
+        }
+    }
+
+    fn signal(&mut self, process: ProcessRef, signal: Signal) {
+        let Some(child) = self.groups.get(&process).copied() else { return };
+        // Of a group without its leader the number is only sure while somebody is left in it.
+        if !child.is_reaped || child.group.is_left() {
+            child.group.signal(signal);
+        }
+        if child.is_reaped && signal == Signal::Kill {
+            self.groups.remove(&process);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! `exec:` URLs: any command as an instance. Owns the URL form and the hand-over; after it nothing of
+//! this process is left, so signals and exit status are the command's own.
+//!
+//! - `exec:///usr/bin/python3?…` or `exec:/usr/bin/python3?…`: an absolute path, percent-decoded;
+//!   `.` and `..` segments are resolved as URLs resolve them.
+//! - `exec:python3?…` or `exec://python3?…`: a name without `/`, looked up in `PATH`.
+//! - `exec://usr/bin/python3` is refused: its first segment is a host, surely not what was meant.
+//!
+//! `arg=` (repeatable, in order) are the arguments, `env=NAME=VALUE` (repeatable) is added to the
+//! environment (and a `PATH` given so is the one searched), `cwd=` is an absolute directory. Anything
+//! else is refused before any work is done. Names and values are UTF-8.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::failure::{Failure, UrlError};
+use super::params::Params;
+
+const NO_COMMAND: UrlError =
+    UrlError::Target("no command: write exec:///path/of/command or exec:name");
+
+/// A command line, as an `exec:` URL describes it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Spec {
+    command: PathBuf,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    cwd: Option<PathBuf>,
+}
+
+impl Spec {
+    /// Reads a parsed `exec:` URL.
+    pub(super) fn parse(url: &Url) -> Result<Self, UrlError> {
+        let command = command(url)?;
+        let params = Params::parse(url, &["cwd"], &["arg", "env"])?;
+        let mut env: Vec<(String, String)> = Vec::new();
+        for entry in params.all("env") {
+            let (name, value) = entry.split_once('=').unwrap_or_default();
+            if name.is_empty() {
+                return Err(UrlError::BadValue { name: "env", want: "NAME=VALUE, the = as %3D" });
+            }
+            if env.iter().any(|(earlier, _)| earlier == name) {
+                return Err(UrlError::Repeated(format!("env {name}")));
+            }
+            env.push((name.to_owned(), value.to_owned()));
+        }
+        let cwd = params.one("cwd").map(PathBuf::from);
+        if cwd.as_deref().is_some_and(Path::is_relative) {
+            return Err(UrlError::BadValue { name: "cwd", want: "an absolute path" });
+        }
+        Ok(Self { command, args: params.all("arg").map(str::to_owned).collect(), env, cwd })
+    }
+}
+
+/// Enters the directory and becomes the command; returns only if that failed, or, where a process
+/// cannot be replaced (Windows), when the command has ended.
+pub(super) fn run(spec: Spec) -> Result<ExitCode, Failure> {
+    if let Some(path) = spec.cwd {
+        // Here rather than in the command, whose error would not tell the two apart.
+        std::env::set_current_dir(&path).map_err(|why| Failure::Cwd { path, why })?;
+    }
+    let mut process = Command::new(&spec.command);
+    process.args(spec.args).envs(spec.env);
+    hand_over(&mut process).map_err(|why| match why.kind() == io::ErrorKind::NotFound {
+        true => Failure::NotFound { command: spec.command, why },
+        false => Failure::CannotExecute { command: spec.command, why },
+    })
+}
+
+/// The standard library restores the default SIGPIPE and an empty signal mask on the way.
+#[cfg(unix)]
+fn hand_over(process: &mut Command) -> io::Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+    Err(process.exec())
+}
+
+#[cfg(not(unix))]
+fn hand_over(process: &mut Command) -> io::Result<ExitCode> {
+    let code = process.status()?.code().unwrap_or(1);
+    // Exit codes are wider here; one that does not fit must not turn into success.
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+fn command(url: &Url) -> Result<PathBuf, UrlError> {
+    let host = url.host_str().unwrap_or_default();
+    let name = match (host.is_empty(), url.path()) {
+        (true, path) if url.cannot_be_a_base() => path,
+        (true, _) => return absolute(url),
+        (false, "") => host,
+        (false, _) => {
+            return Err(UrlError::Target(
+                "a name and a path: write exec:///path/of/command (three slashes) or exec:name",
+            ));
+        }
+    };
+    let Ok(name) = percent_decode_str(name).decode_utf8() else {
+        return Err(UrlError::BadValue { name: "the command", want: "UTF-8" });
+    };
+    if name.is_empty() {
+        return Err(NO_COMMAND);
+    }
+    if name.contains(std::path::is_separator) {
+        return Err(UrlError::Target(
+            "a relative path: write exec:///path/of/command, or exec:name for one in PATH",
+        ));
+    }
+    Ok(PathBuf::from(OsString::from(name.into_owned())))
+}
+
+fn absolute(url: &Url) -> Result<PathBuf, UrlError> {
+    let path = url.to_file_path().map_err(|()| NO_COMMAND)?;
+    // `/` and the empty path alike.
+    if path.file_name().is_none() { Err(NO_COMMAND) } else { Ok(path) }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn spec(text: &str) -> Result<Spec, UrlError> {
+        Spec::parse(&super::super::parse(text)?)
+    }
+
+    fn command_of(text: &str) -> PathBuf {
+        spec(text).expect("a valid URL").command
+    }
+
+    #[test]
+    fn a_path_or_a_name_is_the_command() {
+        assert_eq!(command_of("exec:///usr/bin/My%20Tool?arg=x"), Path::new("/usr/bin/My Tool"));
+        assert_eq!(command_of("exec:/usr/bin/env"), Path::new("/usr/bin/env"));
+        assert_eq!(command_of("exec:python3"), Path::new("python3"));
+        assert_eq!(command_of("EXEC://Python3?arg=x"), Path::new("Python3"));
+        assert_eq!(command_of("exec:g%2B%2B"), Path::new("g++"));
+        assert_eq!(command_of("exec:g++"), Path::new("g++"), "a plus is a space in queries only");
+    }
+
+    #[test]
+    fn arguments_environment_and_directory_are_taken_in_order() {
+        let got = spec("exec:sh?arg=-c&arg=a+b&env=K%3DV%3DW&arg=&env=E%3D&cwd=/srv").expect("ok");
+        assert_eq!(got.args, ["-c", "a b", ""]);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(got.env, [pair("K", "V=W"), pair("E", "")]);
+        assert_eq!(got.cwd.as_deref(), Some(Path::new("/srv")));
+    }
+
+    #[test]
+    fn a_missing_or_ambiguous_command_is_refused() {
+        for none in ["exec:", "exec:?arg=x", "exec://", "exec:///", "exec:/"] {
+            assert_eq!(spec(none), Err(NO_COMMAND), "{none}");
+        }
+        for odd in ["exec://usr/bin/env", "exec:bin/env", "exec:./env", "exec:%2Fbin%2Fsh"] {
+            assert!(matches!(spec(odd), Err(UrlError::Target(_))), "{odd}");
+        }
+        assert!(matches!(spec("exec:%ff"), Err(UrlError::BadValue { .. })));
+    }
+
+    #[test]
+    fn a_bad_parameter_is_refused() {
+        for bad in ["env=K", "env=", "env=%3DV", "cwd=srv", "cwd="] {
+            let got = spec(&format!("exec:sh?{bad}"));
+            assert!(matches!(got, Err(UrlError::BadValue { .. })), "{bad}: {got:?}");
+        }
+        for twice in ["cwd=/a&cwd=/b", "env=K%3D1&env=K%3D2"] {
+            assert!(matches!(spec(&format!("exec:sh?{twice}")), Err(UrlError::Repeated(_))));
+        }
+        assert!(matches!(spec("exec:sh?args=x"), Err(UrlError::UnknownParameter { .. })));
+    }
+}

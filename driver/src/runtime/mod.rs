@@ -1,0 +1,103 @@
+//! A runtime in the box: what `<self> <instance-url>` does when the master was given no `bin`.
+//!
+//! Owns the schemes this executable serves as a runtime, and the exit codes of a refused start. It
+//! knows nothing of the master; the two meet only at the process contract (Contract §6, §7): one
+//! argument in, lines and an exit status out. What goes wrong is one line on stderr, which the
+//! master hands on as a log line; no line repeats a parameter's value, as values may be secrets.
+
+mod demo;
+mod exec;
+mod failure;
+mod params;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use url::Url;
+
+use failure::{Failure, UrlError};
+
+/// The schemes served, as told to whoever asks for another.
+const SCHEMES: [&str; 2] = ["demo", "exec"];
+
+/// Whether [`run`] has a runtime for `scheme`, in any letter case.
+pub fn serves(scheme: &str) -> bool {
+    SCHEMES.iter().any(|served| served.eq_ignore_ascii_case(scheme))
+}
+
+/// Runs the instance at `url` to its end; the result is this process's exit status.
+///
+/// For `exec:` this does not return once the command has been started, so call it from the main
+/// thread before any other thread or async runtime exists. A start that is refused gives a reason on
+/// stderr and 2 (bad URL), 126 (the command cannot be executed) or 127 (it was not found).
+pub fn run(url: &str) -> ExitCode {
+    match dispatch(url) {
+        Ok(code) => code,
+        Err(failure) => {
+            // With stderr gone as well there is nobody left to tell; the exit status still does.
+            let _ = writeln!(io::stderr(), "openctrl: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(text: &str) -> Result<ExitCode, Failure> {
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    // Asked before the URL is parsed: a foreign scheme may have a form of its own.
+    if !serves(scheme) {
+        return Err(UrlError::UnknownScheme(scheme.to_owned()).into());
+    }
+    let url = parse(text)?;
+    match url.scheme() {
+        "demo" => demo::run(&demo::Spec::parse(&url)?),
+        "exec" => exec::run(exec::Spec::parse(&url)?),
+        other => Err(UrlError::UnknownScheme(other.to_owned()).into()),
+    }
+}
+
+/// Parses a URL strictly. The parser alone would drop control characters, trim spaces, and leave a
+/// bad escape as it stands: a command must not differ from what was written.
+fn parse(text: &str) -> Result<Url, UrlError> {
+    if text.contains(|c: char| c.is_control() || c == ' ') {
+        return Err(UrlError::RawBlank);
+    }
+    let escapes = text.split('%').skip(1);
+    for escape in escapes {
+        let hex = escape.as_bytes().get(..2).unwrap_or_default();
+        if hex.len() < 2 || !hex.iter().all(u8::is_ascii_hexdigit) || hex == b"00" {
+            return Err(UrlError::BadEscape);
+        }
+    }
+    let url = Url::parse(text).map_err(UrlError::NotAUrl)?;
+    if url.fragment().is_some() {
+        return Err(UrlError::Fragment);
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.port().is_some() {
+        return Err(UrlError::Authority);
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serves_its_schemes_in_any_case() {
+        assert!(serves("exec") && serves("demo") && serves("EXEC"));
+        assert!(!serves("master") && !serves("managed") && !serves(""));
+    }
+
+    #[test]
+    fn a_url_that_would_be_changed_by_parsing_is_refused() {
+        assert_eq!(parse("exec:a?arg=x y"), Err(UrlError::RawBlank));
+        assert_eq!(parse("exec:a?arg=x\n"), Err(UrlError::RawBlank));
+        for bad in ["exec:a%", "exec:a%z", "exec:a%2", "exec:a?arg=%zz", "exec:a?arg=%00"] {
+            assert_eq!(parse(bad), Err(UrlError::BadEscape), "{bad}");
+        }
+        assert_eq!(parse("exec:a?arg=b#c"), Err(UrlError::Fragment));
+        assert_eq!(parse("demo://me@a"), Err(UrlError::Authority));
+        assert_eq!(parse("demo://a:80"), Err(UrlError::Authority));
+        assert!(matches!(parse("demo://[::"), Err(UrlError::NotAUrl(_))));
+    }
+}

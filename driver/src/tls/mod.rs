@@ -1,0 +1,69 @@
+//! TLS for the API: TLS 1.3 only, ring, ALPN `http/1.1` (Contract §10).
+//!
+//! Owns where the certificate comes from and when it is read again. It does not accept connections,
+//! and it does not know which requests come over them.
+
+mod error;
+mod files;
+mod reload;
+mod self_signed;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::ResolvesServerCert;
+use rustls::sign::SingleCertAndKey;
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) use error::TlsError;
+use files::PemFiles;
+use reload::Reloading;
+
+/// Where the certificate comes from: `tls=1` or `tls=2` of the master URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TlsSource {
+    /// Made in memory at every start.
+    SelfSigned,
+    /// PEM files, read again when they have changed, at most once an hour.
+    Files {
+        /// The certificate chain, the server's own first.
+        crt: PathBuf,
+        /// Its private key: PKCS#8, SEC1 or PKCS#1 (RSA).
+        key: PathBuf,
+    },
+}
+
+/// Makes the acceptor for the API's listener.
+///
+/// `name` is the host of the master URL, a name or an address, with or without the brackets of an
+/// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
+/// returns, blocking, so that what is wrong with them stops the start.
+pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<TlsAcceptor, TlsError> {
+    let resolver: Arc<dyn ResolvesServerCert> = match tls {
+        TlsSource::SelfSigned => Arc::new(SingleCertAndKey::from(self_signed::generate(name)?)),
+        TlsSource::Files { crt, key } => {
+            Arc::new(Reloading::load(PemFiles { crt: crt.clone(), key: key.clone() })?)
+        }
+    };
+    Ok(accept_with(resolver))
+}
+
+fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("ring has cipher suites for TLS 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Named here rather than installed for the process: a second provider linked in by some dependency
+/// then changes nothing.
+fn provider() -> CryptoProvider {
+    ring::default_provider()
+}

@@ -1,0 +1,141 @@
+//! The certificate of `tls=2`, renewed while the master runs (Contract §10). Owns when the files are
+//! looked at again and which certificate is served meanwhile.
+//!
+//! The look happens inside a handshake, on its async worker: two files of a few kilobytes, once an
+//! hour, are not worth a thread. Other handshakes never wait for it; they get the certificate in use.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::time::{Duration, Instant};
+
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::error::TlsError;
+use super::files::{Content, PemFiles};
+
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Serves the certificate last found good.
+pub(super) struct Reloading {
+    pub(super) files: PemFiles,
+    /// Least time between two looks at the files.
+    pub(super) interval: Duration,
+    pub(super) clock: Box<dyn Fn() -> Instant + Send + Sync>,
+    current: RwLock<Arc<CertifiedKey>>,
+    last: Mutex<Look>,
+}
+
+/// What came of one [`Reloading::refresh`].
+#[derive(Debug)]
+pub(super) enum Refresh {
+    /// Too early, or another handshake is at it.
+    NotDue,
+    /// The files are as at the last look, be they good or bad.
+    Unchanged,
+    /// They have changed and are served from now on.
+    Replaced,
+    /// They have changed and are no good; the old certificate stays.
+    Kept(TlsError),
+}
+
+struct Look {
+    at: Instant,
+    seen: Seen,
+}
+
+/// The files as a look found them. The content is what tells a change: times stay behind with copies
+/// that preserve them, with coarse clocks and with a mere change of permissions.
+#[derive(PartialEq, Eq)]
+enum Seen {
+    Content(u64),
+    Unreadable(String),
+}
+
+impl Seen {
+    fn of(read: &Result<Content, TlsError>) -> Self {
+        match read {
+            Ok(content) => {
+                let mut hasher = DefaultHasher::new();
+                content.hash(&mut hasher);
+                Self::Content(hasher.finish())
+            }
+            Err(why) => Self::Unreadable(why.to_string()),
+        }
+    }
+}
+
+impl Reloading {
+    /// Reads the files for the first time; the next look is an hour away.
+    pub(super) fn load(files: PemFiles) -> Result<Self, TlsError> {
+        let read = files.read();
+        let seen = Seen::of(&read);
+        let certified = files.certified(&read?)?;
+        Ok(Self {
+            files,
+            interval: INTERVAL,
+            clock: Box::new(Instant::now),
+            current: RwLock::new(Arc::new(certified)),
+            last: Mutex::new(Look { at: Instant::now(), seen }),
+        })
+    }
+
+    /// The certificate in use.
+    pub(super) fn current(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks at the files if it is time to.
+    pub(super) fn refresh(&self) -> Refresh {
+        let mut last = match self.last.try_lock() {
+            Ok(last) => last,
+            Err(TryLockError::Poisoned(last)) => last.into_inner(),
+            Err(TryLockError::WouldBlock) => return Refresh::NotDue,
+        };
+        let now = (self.clock)();
+        if now.saturating_duration_since(last.at) < self.interval {
+            return Refresh::NotDue;
+        }
+        let read = self.files.read();
+        let seen = Seen::of(&read);
+        last.at = now;
+        if seen == last.seen {
+            return Refresh::Unchanged;
+        }
+        last.seen = seen;
+        match read.and_then(|content| self.files.certified(&content)) {
+            Ok(certified) => {
+                let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+                *current = Arc::new(certified);
+                Refresh::Replaced
+            }
+            Err(why) => Refresh::Kept(why),
+        }
+    }
+}
+
+impl ResolvesServerCert for Reloading {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        match self.refresh() {
+            Refresh::NotDue | Refresh::Unchanged => {}
+            Refresh::Replaced => {
+                tracing::info!(crt = %self.files.crt.display(), "new certificate in use");
+            }
+            Refresh::Kept(why) => {
+                tracing::warn!("new certificate refused, the old one stays in use: {why}");
+            }
+        }
+        Some(self.current())
+    }
+}
+
+impl fmt::Debug for Reloading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, interval, clock: _, current: _, last: _ } = self;
+        f.debug_struct("Reloading")
+            .field("files", files)
+            .field("interval", interval)
+            .finish_non_exhaustive()
+    }
+}
