@@ -58,7 +58,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(url: &str) -> ExitCode {
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let Some((scheme, _)) = url.split_once(':') else {
+        return fail("the argument is not a URL; a master is started with master://host:port");
+    };
     if scheme.eq_ignore_ascii_case("master") {
         return match master::run(url) {
             Ok(()) => ExitCode::SUCCESS,

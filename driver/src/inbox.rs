@@ -18,8 +18,7 @@ const REQUESTS_MAX: usize = 1024;
 /// Batches of output that may wait; at 64 KiB a batch this is at most 16 MiB.
 const OUTPUT_MAX: usize = 256;
 
-/// How much is taken from each lane at a time, so that none starves another for long.
-const FACTS_PER_BATCH: usize = 1024;
+/// How much is taken from a lane at a time, so that none starves another for long.
 const REQUESTS_PER_BATCH: usize = 256;
 const OUTPUT_PER_BATCH: usize = 64;
 
@@ -83,19 +82,51 @@ pub(crate) fn inbox() -> (Mailbox, Inbox) {
 
 impl Inbox {
     /// Waits for a notice, then takes what else is there, most urgent first.
+    ///
+    /// The lanes are emptied from the back, for a fact may be what output rests on: that a process
+    /// started is left before anything it prints, so whoever has the output finds the fact.
     pub(crate) async fn fill(&mut self, batch: &mut Vec<Notice>) {
-        let first = tokio::select! {
+        let mut output = Vec::new();
+        let mut requests = Vec::new();
+        tokio::select! {
             biased;
-            notice = self.facts.recv() => notice,
-            notice = self.requests.recv() => notice,
-            notice = self.output.recv() => notice,
-        };
-        batch.extend(first);
-        let facts = std::iter::from_fn(|| self.facts.try_recv().ok());
-        batch.extend(facts.take(FACTS_PER_BATCH));
-        let requests = std::iter::from_fn(|| self.requests.try_recv().ok());
-        batch.extend(requests.take(REQUESTS_PER_BATCH));
-        let output = std::iter::from_fn(|| self.output.try_recv().ok());
-        batch.extend(output.take(OUTPUT_PER_BATCH));
+            notice = self.facts.recv() => batch.extend(notice),
+            notice = self.requests.recv() => requests.extend(notice),
+            notice = self.output.recv() => output.extend(notice),
+        }
+        drain(&mut self.output, &mut output, OUTPUT_PER_BATCH);
+        drain(&mut self.requests, &mut requests, REQUESTS_PER_BATCH);
+        batch.extend(std::iter::from_fn(|| self.facts.try_recv().ok()));
+        batch.append(&mut requests);
+        batch.append(&mut output);
+    }
+}
+
+fn drain(lane: &mut mpsc::Receiver<Notice>, into: &mut Vec<Notice>, limit: usize) {
+    into.extend(std::iter::from_fn(|| lane.try_recv().ok()).take(limit));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openctrl_core::ids::{Generation, SlotId};
+
+    #[tokio::test]
+    async fn facts_come_before_requests_and_output_whatever_came_first() {
+        let process = ProcessRef { slot: SlotId(0), generation: Generation(1) };
+        let (mailbox, mut inbox) = inbox();
+        mailbox.output(Notice::Exited(process)).await;
+        let caller = mailbox.clone();
+        let asking = tokio::spawn(async move { caller.call(Call::SetAlias(None)).await });
+        while mailbox.requests.capacity() == REQUESTS_MAX {
+            tokio::task::yield_now().await;
+        }
+        mailbox.fact(Notice::Fact(Input::ProcessStarted { process }));
+
+        let mut batch = Vec::new();
+        inbox.fill(&mut batch).await;
+        assert!(matches!(&batch[..], [Notice::Fact(_), Notice::Request(..), Notice::Exited(_)]));
+        drop(batch);
+        assert!(asking.await.expect("no panic").is_none(), "a dropped request is no answer");
     }
 }

@@ -5,6 +5,8 @@
 
 mod state;
 mod subscriber;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -15,7 +15,7 @@ use openctrl_core::time::Wall;
 const WINDOW: WindowLimits = WindowLimits { max_events: 100_000, max_bytes: 64 * 1024 * 1024 };
 
 /// What a stream takes at a time: enough to share one write among hundreds of events.
-const READ_MAX_BYTES: usize = 128 * 1024;
+const READ_MAX_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct State {

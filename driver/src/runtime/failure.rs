@@ -35,8 +35,8 @@ impl fmt::Display for UrlError {
             Self::NotAUrl(why) => write!(f, "the instance URL is not a URL: {why}"),
             Self::UnknownScheme(scheme) => write!(
                 f,
-                "no runtime here serves the scheme \"{scheme}\": this executable serves {}; for any \
-                 other, start the master with bin=<path of a runtime>",
+                "unknown scheme \"{scheme}\": this program runs instances of {}; for any other, start \
+                 the master (master://host:port) with bin=<path of a runtime>",
                 super::SCHEMES.join(", ")
             ),
             Self::RawBlank => f.write_str(

@@ -4,6 +4,8 @@
 
 mod directory;
 mod error;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use directory::{Loaded, StateDirectory};
