@@ -133,9 +133,14 @@ impl Sse {
         })
     }
 
-    /// Waits until `predicate` holds for the frames so far.
-    pub fn wait_frames(&self, what: &str, predicate: impl Fn(&[Frame]) -> bool) {
-        self.wait_state(what, |state| predicate(&state.frames).then_some(()));
+    /// Waits for a frame that satisfies `predicate`, looking at all but the first `skip`.
+    pub fn wait_frame(&self, skip: usize, what: &str, predicate: impl Fn(&Frame) -> bool) -> Frame {
+        let mut at = skip;
+        self.wait_state(what, |state| {
+            let fresh = state.frames.get(at..).unwrap_or_default();
+            at = at.max(state.frames.len());
+            fresh.iter().find(|frame| predicate(frame)).cloned()
+        })
     }
 
     /// Waits for the end of the stream.

@@ -255,9 +255,11 @@ fn a_stdout_that_nobody_reads_does_not_stop_the_api() {
     for _ in 0..3_000 {
         events.wait_for("a line", |event| event.is_log_of(&id));
     }
-    let quiet = master.run(&mut events, &Script::new().wait());
+    // This reader may lag behind the flood by now, so the list is asked.
+    let quiet = api.run(&Script::new().wait());
+    openctrl_tests::until("another to run", || api.status(&quiet) == "running");
     api.patch(&quiet, &json!({"alias": "answers"})).expect(200);
-    events.wait_for("the alias", |event| event.instance["alias"] == "answers");
+    assert_eq!(api.instance(&quiet)["alias"], "answers");
     api.act(&id, "stop");
     openctrl_tests::until("the flood to be stopped", || api.status(&id) == "stopped");
     api.delete(&quiet).expect(204);

@@ -1,7 +1,8 @@
-//! Contract §2, §6, §8, §9, §11, §12: rules that are measured in seconds, watched side by side.
+//! Contract §2, §3, §6, §8, §9, §11, §12: rules that are measured in seconds, watched side by side.
 //!
 //! Lower bounds are exact, for a loaded machine is never early; upper bounds add [`SLACK`].
 
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ together!(
     totals_survive_a_kill_to_within_a_tick,
     stubborn_children_are_stopped_in_parallel_at_the_end,
     pings_are_ten_at_a_time_and_give_up_after_five_seconds,
+    slow_and_idle_clients_are_dropped,
 );
 
 /// What a loaded machine may add.
@@ -215,9 +217,7 @@ fn an_idle_stream_repeats_retry() {
     let master = Master::start();
     let events = master.events();
     let start = Instant::now();
-    events.wait_frames("a second retry", |frames| {
-        frames[1..].iter().any(|frame| frame.text == "retry: 3000")
-    });
+    events.wait_frame(1, "a second retry", |frame| frame.text == "retry: 3000");
     assert_within("the repeat", start.elapsed(), Duration::ZERO, seconds(30));
     let silent = |text: &str| text == "retry: 3000" || text.contains("\"type\":\"initial\"");
     let frames = events.frames();
@@ -302,4 +302,47 @@ fn pings_are_ten_at_a_time_and_give_up_after_five_seconds() {
         assert_within("a dial", took, seconds(5), seconds(5));
         assert!(!error.is_empty());
     }
+}
+
+/// How long a connection lives on which `start` was sent and `more` follows every second.
+fn lifetime(address: SocketAddr, start: &[u8], more: &[u8]) -> Duration {
+    let began = Instant::now();
+    let mut socket = TcpStream::connect(address).expect("the master listens");
+    socket.write_all(start).expect("a fresh connection takes a few bytes");
+    socket.set_read_timeout(Some(seconds(1))).expect("the time-out can be set");
+    let mut block = [0; 4096];
+    loop {
+        match socket.read(&mut block) {
+            Ok(0) => return began.elapsed(),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if socket.write_all(more).is_err() {
+                    return began.elapsed();
+                }
+            }
+            Err(_) => return began.elapsed(),
+        }
+        assert!(began.elapsed() < seconds(60), "header, body and idle time are bounded");
+    }
+}
+
+fn slow_and_idle_clients_are_dropped() {
+    let master = Master::start();
+    let (address, key) = (master.endpoint().address, master.key());
+    let whole = format!("GET /api/v2/info HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n");
+    let half = format!("POST /api/v2/info HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n");
+    let body = format!("{half}Content-Length: 5000\r\n\r\n{{");
+    thread::scope(|scope| {
+        for (start, more) in [
+            ("", ""),
+            (half.as_str(), ""),
+            (half.as_str(), "X"),
+            (whole.as_str(), ""),
+            (body.as_str(), ""),
+            (body.as_str(), " "),
+        ] {
+            scope.spawn(move || lifetime(address, start.as_bytes(), more.as_bytes()));
+        }
+    });
+    master.api().get("/info").expect(200);
 }
