@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 static AT_START: OnceLock<Rlimit> = OnceLock::new();
 
@@ -21,9 +21,14 @@ pub(crate) fn raise_descriptor_limit() {
 
 /// Gives a child the limit that the master had: programs that size tables by it, or still use
 /// `select`, would suffer from a larger one.
+#[cfg(target_os = "linux")]
 pub(crate) fn restore_descriptor_limit(child: Pid) {
     if let Some(limit) = AT_START.get() {
         // It may have ended already.
-        let _ = prlimit(Some(child), Resource::Nofile, *limit);
+        let _ = rustix::process::prlimit(Some(child), Resource::Nofile, *limit);
     }
 }
+
+/// Nothing but Linux can change the limits of another process.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn restore_descriptor_limit(_child: Pid) {}

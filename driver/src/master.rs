@@ -119,7 +119,8 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         mailbox: mailbox.clone(),
         leftovers,
     };
-    let engine = Engine::with_leftovers(image, &left_behind, random()?, clock.sample());
+    let now = hub.advance(clock.sample());
+    let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
     let reactor = Reactor::new(engine, hands, clock);
     let address = url.display_address();
     let sampler = Sampler::start();

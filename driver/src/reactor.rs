@@ -148,6 +148,10 @@ impl Reactor {
                 for (_, line) in run.lines() {
                     stdout.write_line(|out| {
                         out.extend_from_slice(run.batch.text_of(line));
+                        if line.cut_bytes > 0 {
+                            let cut = line.cut_bytes;
+                            out.extend_from_slice(format!(" … ({cut} bytes cut)").as_bytes());
+                        }
                         out.extend_from_slice(format!(" [{}]\n", run.instance).as_bytes());
                     });
                 }

@@ -147,6 +147,7 @@ impl Oracle {
             | Effect::CloseStreams { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
+            | Effect::Adopt { .. }
             | Effect::Signal { .. }
             | Effect::Dial { .. }
             | Effect::AnnounceKey(_) => {}

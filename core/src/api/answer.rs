@@ -86,6 +86,7 @@ impl From<Refusal> for Answer {
             | Refusal::TooLarge(_)
             | Refusal::TooSlow
             | Refusal::NotDurable(_)
+            | Refusal::Busy
             | Refusal::Full(_)
             | Refusal::ShuttingDown => None,
         };

@@ -26,6 +26,8 @@ pub enum Refusal {
     TooSlow,
     /// 503: the change could not be made durable, and why.
     NotDurable(String),
+    /// 503: too many requests wait for one instance to stop.
+    Busy,
     /// 503: the limit on instances is reached.
     Full(usize),
     /// 503: the master is on its way out.
@@ -44,7 +46,7 @@ impl Refusal {
             Self::TooSlow => 408,
             Self::SameUrl => 409,
             Self::TooLarge(_) => 413,
-            Self::NotDurable(_) | Self::Full(_) | Self::ShuttingDown => 503,
+            Self::NotDurable(_) | Self::Busy | Self::Full(_) | Self::ShuttingDown => 503,
         }
     }
 }
@@ -64,6 +66,9 @@ impl fmt::Display for Refusal {
             Self::SameUrl => f.write_str("the instance has this url already"),
             Self::TooLarge(limit) => write!(f, "the body is larger than {limit} bytes"),
             Self::NotDurable(reason) => write!(f, "not changed: cannot save the state: {reason}"),
+            Self::Busy => {
+                f.write_str("too many requests wait for this instance to stop; try again later")
+            }
             Self::Full(limit) => write!(f, "the limit of {limit} instances is reached"),
             Self::ShuttingDown => f.write_str("the master is shutting down"),
         }

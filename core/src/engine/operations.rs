@@ -54,8 +54,7 @@ impl Engine {
     ) -> Result<(), Refusal> {
         let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
         if instance.operations.len() >= OPERATIONS_MAX {
-            let reason = "too many requests wait for this instance to stop; try again later";
-            return Err(Refusal::Bad(reason.into()));
+            return Err(Refusal::Busy);
         }
         // What the operation stops is started again if the operation is refused.
         instance.start_after_stop |= instance.wants_to_run();

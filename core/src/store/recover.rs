@@ -102,6 +102,9 @@ impl fmt::Display for RecoveryError {
             None => write!(f, "the {name} is missing"),
         };
         match self {
+            Self::NoSnapshot { snapshot: Some(error @ DecodeError::Version(_)), .. } => {
+                write!(f, "the snapshot cannot be read: {error}")
+            }
             Self::NoSnapshot { snapshot, backup } => {
                 say(f, "snapshot", snapshot)?;
                 f.write_str("; ")?;
@@ -126,6 +129,10 @@ impl core::error::Error for RecoveryError {}
 /// Whatever leaves it unsure that every acknowledged change is there.
 pub fn recover(files: Files<'_>) -> Result<Option<Recovered>, RecoveryError> {
     let snapshot = files.snapshot.map(decode).transpose();
+    // Not damage: a newer program wrote it, and knows what this one does not.
+    if let Err(error @ DecodeError::Version(_)) = snapshot {
+        return Err(RecoveryError::NoSnapshot { snapshot: Some(error), backup: None });
+    }
     let Ok(Some((image, generation))) = snapshot else {
         return recover_from_backup(files, snapshot.err());
     };

@@ -140,6 +140,14 @@ fn journals_without_a_snapshot_are_no_new_master() {
 }
 
 #[test]
+fn a_snapshot_of_a_newer_program_is_refused() {
+    let (mut disk, _) = history(&[alloc::vec![put(1, 1)]]);
+    disk.snapshot.as_mut().expect("it is there")[8] = 99;
+    let error = disk.recover().expect_err("it cannot be understood").to_string();
+    assert!(error.contains("format version 99") && error.contains("newer"), "{error}");
+}
+
+#[test]
 fn a_lost_end_of_an_older_journal_is_noticed() {
     let (mut disk, _) = history(&[alloc::vec![put(1, 1), put(2, 2)], alloc::vec![put(3, 3)]]);
     disk.snapshot = None;

@@ -123,7 +123,9 @@ impl ResolvesServerCert for Reloading {
                 tracing::info!(crt = %self.files.crt.display(), "new certificate in use");
             }
             Refresh::Kept(why) => {
-                tracing::warn!("new certificate refused, the old one stays in use: {why}");
+                tracing::warn!(
+                    "Master.reloadCertificate: the new certificate is refused, the old one stays in use: {why}"
+                );
             }
         }
         Some(self.current())

@@ -60,7 +60,8 @@ impl Invariant for DurableFirst {
                     face.is_some_and(|face| face.identity.key.admits(key.reveal().as_bytes()));
                 ensure(is_shown, || "a key is announced that is not in force".to_string())
             }
-            Effect::Persist { .. }
+            Effect::Adopt { .. }
+            | Effect::Persist { .. }
             | Effect::SaveTotals(_)
             | Effect::Signal { .. }
             | Effect::Dial { .. }

@@ -51,6 +51,7 @@ impl World {
             | Effect::PublishLogs(_)
             | Effect::CloseStreams { .. }
             | Effect::Respond { .. }
+            | Effect::Adopt { .. }
             | Effect::AnnounceKey(_)
             | Effect::Finish => {}
         }
