@@ -1,6 +1,6 @@
 //! The REST API as pure functions: a request's parts in, a call or a refusal out (Contract §3-5, §9).
 //!
-//! The order is that of a request: [`route`] the path, [`admit`] key and method, decode the body
+//! The order is that of a request: [`route()`] the path, [`admit`] key and method, decode the body
 //! into a [`Call`] for the engine, and turn the engine's [`Reply`] into an [`Answer`].
 //! Sockets, limits in time and reading bodies are the driver's.
 

@@ -1,0 +1,149 @@
+//! The documents name files that exist, and the code map names every source file.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// The packages whose sources the code map has to name.
+const PACKAGES: [&str; 5] = ["core", "driver", "sim", "tests", "fuzz"];
+
+/// The folders of a package that hold sources.
+const SOURCES: [&str; 4] = ["src", "tests", "benches", "fuzz_targets"];
+
+#[test]
+fn the_code_map_names_what_exists() {
+    let exists =
+        |entry: &String| root().join(entry).exists() || root().join(format!("{entry}.rs")).exists();
+    let missing: Vec<String> = code_map().into_iter().filter(|entry| !exists(entry)).collect();
+    assert!(missing.is_empty(), "docs/ARCHITECTURE.md names what is not there: {missing:?}");
+}
+
+#[test]
+fn the_code_map_names_every_source_file() {
+    let entries = code_map();
+    let is_named = |file: &String| entries.iter().any(|entry| covers(entry, file));
+    let unnamed: Vec<String> = sources().into_iter().filter(|file| !is_named(file)).collect();
+    assert!(unnamed.is_empty(), "docs/ARCHITECTURE.md does not name {unnamed:?}: add a line each");
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page that was just listed");
+        let folder = page.parent().expect("a page lies in a folder");
+        for target in links(&text) {
+            if !normal(&folder.join(&target)).exists() {
+                broken.push(format!("{}: {target}", shown(&page)));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links to files that are not there: {broken:?}");
+}
+
+#[test]
+fn links_are_found_where_they_are() {
+    let text = "[a](x.md) and [b](../y/z.md#part), [c](#here), [d](https://e.org/f)\n\
+                ```\nlist[0](not.md)\n```\n`[e](code.md)` [f](g.md)";
+    assert_eq!(links(text), ["x.md", "../y/z.md", "g.md"]);
+}
+
+/// Whether an entry stands for a file: `a/b/` for all below it, `a/b.rs` for itself, and `a/b`, a
+/// module, for its file and its folder.
+fn covers(entry: &str, file: &str) -> bool {
+    match file.strip_prefix(entry) {
+        Some(rest) => {
+            entry.ends_with('/') || rest.is_empty() || rest == ".rs" || rest.starts_with('/')
+        }
+        None => false,
+    }
+}
+
+/// The files, folders and modules in the list items of the code map.
+fn code_map() -> Vec<String> {
+    let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("the architecture");
+    let (_, map) = page.split_once("\n## Code map\n").expect("a code map");
+    let map = map.split("\n## ").next().unwrap_or_default();
+    let entries: Vec<String> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("- `")?.split_once('`'))
+        .map(|(entry, _)| entry.to_owned())
+        .collect();
+    assert!(entries.len() > 50, "the code map cannot be read: {} entries", entries.len());
+    entries
+}
+
+/// Every source file of the packages, as the code map writes it.
+fn sources() -> Vec<String> {
+    let folders = PACKAGES
+        .iter()
+        .flat_map(|package| SOURCES.iter().map(move |folder| root().join(package).join(folder)));
+    let mut found = Vec::new();
+    for folder in folders.filter(|folder| folder.is_dir()) {
+        walk(&folder, "rs", &mut found);
+    }
+    assert!(found.len() > 50, "the sources cannot be found: {} files", found.len());
+    found.iter().map(|file| shown(file)).collect()
+}
+
+/// The README and every page below `docs/`.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![root().join("README.md")];
+    walk(&root().join("docs"), "md", &mut pages);
+    pages
+}
+
+fn walk(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("an entry of it").path();
+        if path.is_dir() {
+            walk(&path, extension, found);
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+}
+
+/// The targets of the relative links in a page, without their fragments; code is passed over.
+fn links(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut in_code_block = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code_block = !in_code_block;
+        }
+        if in_code_block {
+            continue;
+        }
+        let prose: String = line.split('`').step_by(2).collect();
+        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        for (target, _) in targets {
+            let file = target.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") {
+                found.push(file.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The path with its `..` resolved by name: the folder they leave need not exist.
+fn normal(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain
+}
+
+fn shown(file: &Path) -> String {
+    let inside = file.strip_prefix(root()).expect("a file of the repository");
+    inside.to_str().expect("file names here are ASCII").replace('\\', "/")
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package folder").to_owned()
+}
