@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openctrl_tests::api::id_of;
 use openctrl_tests::http::Connection;
@@ -230,10 +230,12 @@ fn many_floods_at_once_leave_the_api_usable() {
     let flood = Script::new().step(Step::Repeat(0, Script::new().step(Step::Flood(1_000, 100))));
     let ids: Vec<String> = (0..6).map(|_| api.run(&flood)).collect();
     for _ in 0..4 {
+        let start = Instant::now();
         api.list();
         let id = id_of(&api.create(&Script::new().wait().url()));
         api.patch(&id, &json!({"alias": "in the midst"})).expect(200);
         api.delete(&id).expect(204);
+        assert!(start.elapsed() < PATIENCE, "requests go before output: {:?}", start.elapsed());
     }
     for id in ids {
         api.act(&id, "stop");

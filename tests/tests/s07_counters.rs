@@ -231,6 +231,11 @@ fn totals_go_on_over_new_processes() {
         event.is_change_of(&id) && event.instance["tcprx"] == 40
     });
     assert_eq!(metrics(&update.instance)[5..], [40; 4], "a new process starts at reset point 0");
+    // Also where its first value is above the old reset point.
+    api.act(&id, "reset");
+    api.put(&id, &Script::new().checkpoint([9, 0, 0, 0, 0, 50, 50, 50, 50]).wait().url());
+    let update = events.wait_value(&id, "mode", 9);
+    assert_eq!(metrics(&update.instance)[5..], [50; 4], "a new process starts at reset point 0");
 }
 
 #[test]
