@@ -1,0 +1,48 @@
+//! Every file of the corpus, through its target.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+
+use openctrl_fuzz::TARGETS;
+
+#[test]
+fn the_corpus_holds() {
+    let mut failed = Vec::new();
+    for (name, target) in TARGETS {
+        let files = files(&folder("corpus").join(name));
+        assert!(!files.is_empty(), "the target {name} has no corpus");
+        for file in files {
+            let data = fs::read(&file).expect("a readable file");
+            if catch_unwind(|| target(&data)).is_err() {
+                failed.push(file);
+            }
+        }
+    }
+    assert!(failed.is_empty(), "these inputs fail: {failed:?}");
+}
+
+#[test]
+fn corpus_binaries_and_targets_are_the_same() {
+    let targets: BTreeSet<String> = TARGETS.map(|(name, _)| name.to_string()).into();
+    let stems = |folder_name: &str| -> BTreeSet<String> {
+        let stem =
+            |path: PathBuf| path.file_stem().and_then(|stem| stem.to_str()).map(String::from);
+        files(&folder(folder_name)).into_iter().filter_map(stem).collect()
+    };
+    assert_eq!(stems("corpus"), targets);
+    assert_eq!(stems("fuzz_targets"), targets);
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// What is in a folder, in the order of the names.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()));
+    let mut files: Vec<PathBuf> = entries.into_iter().flatten().collect();
+    files.sort();
+    files
+}
