@@ -12,8 +12,8 @@ use openctrl_core::store::{
 
 use super::error::StoreError;
 use super::files::{
-    BACKUP, FOREIGN, LOCK, SNAPSHOT, create_private, journals, read, replace_snapshot,
-    sync_directory,
+    BACKUP, FOREIGN, LOCK, SNAPSHOT, TEMPORARY, create_private, install_snapshot, journals, read,
+    sync_directory, write_private,
 };
 use super::journal::Journal;
 
@@ -29,6 +29,14 @@ pub(crate) struct StateDirectory {
     records: u64,
     /// The lock ends with the file, also when the master is killed.
     _lock: File,
+}
+
+/// A snapshot that was written and is not in its place yet.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    generation: u64,
+    /// How large it is.
+    pub(super) bytes: u64,
 }
 
 /// What was found in a state directory.
@@ -89,21 +97,29 @@ impl StateDirectory {
         Ok(Loaded::State(image, notes))
     }
 
-    /// Writes a snapshot and begins the journal after it. The journal comes first, so that a
-    /// snapshot without its journal is always one that lost it.
-    pub(super) fn begin(&mut self, image: &Image) -> io::Result<(Journal, usize)> {
+    /// Writes a snapshot beside the one that is there. Until it is installed it means nothing, so
+    /// that a full disk, which shows here if anywhere, changes nothing.
+    pub(super) fn prepare(&self, image: &Image) -> io::Result<Prepared> {
         let generation = self.next_generation;
+        let snapshot = encode(image, generation);
+        write_private(&self.path.join(TEMPORARY), &snapshot)?;
+        Ok(Prepared { generation, bytes: snapshot.len() as u64 })
+    }
+
+    /// Begins the journal of a prepared snapshot and puts the snapshot in its place. The journal
+    /// comes first, so that a snapshot without its journal is always one that lost it.
+    pub(super) fn install(&mut self, prepared: &Prepared) -> io::Result<Journal> {
+        let generation = prepared.generation;
         let journal = Journal::create(&self.path, generation, self.records)?;
         // From here on the journal may be found, and whatever comes next has to follow it.
-        self.next_generation += 1;
+        self.next_generation = generation + 1;
         self.records = 0;
         sync_directory(&self.path)?;
-        let snapshot = encode(image, generation);
-        replace_snapshot(&self.path, &snapshot)?;
+        install_snapshot(&self.path)?;
         // What was the snapshot is the backup now, and needs its journals.
         let backup_generation = std::mem::replace(&mut self.snapshot_generation, generation);
         self.forget_journals_before(backup_generation);
-        Ok((journal, snapshot.len()))
+        Ok(journal)
     }
 
     /// Whether nothing was ever stored here.

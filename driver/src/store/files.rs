@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub(super) const SNAPSHOT: &str = "openctrl.state";
 /// The snapshot before it.
 pub(super) const BACKUP: &str = "openctrl.state.backup";
+/// A snapshot that is being written.
+pub(super) const TEMPORARY: &str = "openctrl.state.tmp";
 /// Held by the master that uses the directory.
 pub(super) const LOCK: &str = "openctrl.lock";
 /// What the Go master keeps its state in.
@@ -60,11 +62,10 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Replaces the snapshot; the one before becomes the backup. A reader finds the old one or the
-/// new one, whole, whatever happens meanwhile.
-pub(super) fn replace_snapshot(directory: &Path, snapshot: &[u8]) -> io::Result<()> {
-    let (temporary, target) = (directory.join("openctrl.state.tmp"), directory.join(SNAPSHOT));
-    write_private(&temporary, snapshot)?;
+/// Puts the temporary file, which is durable, in the place of the snapshot; the one before becomes
+/// the backup. A reader finds the old one or the new one, whole, whatever happens meanwhile.
+pub(super) fn install_snapshot(directory: &Path) -> io::Result<()> {
+    let target = directory.join(SNAPSHOT);
     if target.exists() {
         let link = directory.join("openctrl.state.backup.tmp");
         let _ = fs::remove_file(&link);
@@ -72,7 +73,7 @@ pub(super) fn replace_snapshot(directory: &Path, snapshot: &[u8]) -> io::Result<
         fs::hard_link(&target, &link).or_else(|_| fs::copy(&target, &link).map(drop))?;
         fs::rename(&link, directory.join(BACKUP))?;
     }
-    fs::rename(&temporary, &target)?;
+    fs::rename(directory.join(TEMPORARY), &target)?;
     sync_directory(directory)
 }
 
