@@ -15,14 +15,15 @@ use crate::process::Group;
 /// outside.
 const REQUESTS_MAX: usize = 1024;
 
-/// Batches of output that may wait. A batch is what one read of 64 KiB gave: a mebibyte where
-/// every line is empty, so that all of them are bounded by some 40 MiB, however many processes
-/// flood: a batch is only made when there is room for it.
-const OUTPUT_MAX: usize = 32;
+/// Batches of output that may wait. A batch is what one read of 32 KiB gave: half a mebibyte where
+/// every line is empty, so that all of them are bounded by some 10 MiB, however many processes
+/// flood: a batch is only made when there is room for it. More would only make an end, which comes
+/// after the output before it, come later.
+const OUTPUT_MAX: usize = 16;
 
 /// How much is taken from a lane at a time, so that none starves another for long.
 const REQUESTS_PER_BATCH: usize = 256;
-const OUTPUT_PER_BATCH: usize = 16;
+const OUTPUT_LINES_PER_BATCH: usize = 4096;
 
 /// Something for the loop.
 #[derive(Debug)]
@@ -35,6 +36,16 @@ pub(crate) enum Notice {
     Spawned(ProcessRef, Group),
     /// A process printed its last and is waiting to be reaped.
     Exited(ProcessRef),
+}
+
+impl Notice {
+    /// How many lines of output it has, as a measure of the work that it is.
+    fn lines(&self) -> usize {
+        match self {
+            Self::Fact(Input::OutputRead { batch, .. }) => batch.items.len(),
+            Self::Fact(_) | Self::Request(..) | Self::Spawned(..) | Self::Exited(_) => 1,
+        }
+    }
 }
 
 /// Where notices are left for the loop. Sending fails only once the loop has ended, when nobody
@@ -97,16 +108,19 @@ impl Inbox {
             notice = self.requests.recv() => requests.extend(notice),
             notice = self.output.recv() => output.extend(notice),
         }
-        drain(&mut self.output, &mut output, OUTPUT_PER_BATCH);
-        drain(&mut self.requests, &mut requests, REQUESTS_PER_BATCH);
+        let mut lines: usize = output.iter().map(Notice::lines).sum();
+        while lines < OUTPUT_LINES_PER_BATCH
+            && let Ok(notice) = self.output.try_recv()
+        {
+            lines += notice.lines();
+            output.push(notice);
+        }
+        let waiting = std::iter::from_fn(|| self.requests.try_recv().ok());
+        requests.extend(waiting.take(REQUESTS_PER_BATCH));
         batch.extend(std::iter::from_fn(|| self.facts.try_recv().ok()));
         batch.append(&mut requests);
         batch.append(&mut output);
     }
-}
-
-fn drain(lane: &mut mpsc::Receiver<Notice>, into: &mut Vec<Notice>, limit: usize) {
-    into.extend(std::iter::from_fn(|| lane.try_recv().ok()).take(limit));
 }
 
 #[cfg(test)]

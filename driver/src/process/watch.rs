@@ -18,8 +18,9 @@ use tokio::sync::mpsc::Permit;
 use super::ended::Ended;
 use crate::inbox::{Mailbox, Notice};
 
-/// What is read at a time, which is also what a pipe holds unless somebody enlarged it.
-const READ_BYTES: usize = 64 * 1024;
+/// What is read at a time: enough that a read costs little beside its lines, and not so much that
+/// the lines of one read hold up everything else.
+const READ_BYTES: usize = 32 * 1024;
 
 /// What is read at most once the process has ended: everything that it can have left in a pipe of
 /// the largest size an unprivileged process may set. Beyond that it is somebody else who writes.
