@@ -2,6 +2,7 @@
 
 use openctrl_tests::json::is_hex;
 use openctrl_tests::process::{is_alive, wait_gone};
+use openctrl_tests::script::Step;
 use openctrl_tests::{Api, KEY_ID, Master, Script};
 use serde_json::json;
 
@@ -37,10 +38,8 @@ fn no_stream_opened_with_the_old_key_carries_the_new_one() {
     let master = Master::start();
     let api = master.api();
     // Children that talk all the time, so that events are under way at the very moment.
-    let chatter = Script::new().step(openctrl_tests::script::Step::Repeat(
-        0,
-        Script::new().print("chatter").step(openctrl_tests::script::Step::SleepMs(1)),
-    ));
+    let chatter =
+        Script::new().step(Step::Repeat(0, Script::new().print("chatter").step(Step::SleepMs(1))));
     for _ in 0..3 {
         api.run(&chatter);
     }
@@ -168,7 +167,7 @@ fn delete_answers_once_the_child_is_gone() {
     let master = Master::start();
     let (api, mut events) = (master.api(), master.events());
     let started = master.mark("started");
-    let slow = Script::new().step(openctrl_tests::script::Step::SleepMs(300)).exit(9);
+    let slow = Script::new().step(Step::SleepMs(300)).exit(9);
     let id = master.run(&mut events, &Script::new().on_term(slow).mark(&started).wait());
     let pid = started.wait(1)[0].pid;
     let response = api.delete(&id).expect(204);
@@ -208,10 +207,10 @@ fn delete_of_what_does_not_run() {
 fn nothing_is_published_about_a_deleted_instance() {
     let master = Master::start();
     let (api, mut events) = (master.api(), master.events());
-    let flood = Script::new().step(openctrl_tests::script::Step::Repeat(
-        0,
-        Script::new().print("talk").checkpoint([1; 9]),
-    ));
+    // In bursts, so that this reader keeps up.
+    let burst = Step::Repeat(20, Script::new().print("talk").checkpoint([1; 9]));
+    let flood =
+        Script::new().step(Step::Repeat(0, Script::new().step(burst).step(Step::SleepMs(1))));
     for _ in 0..5 {
         let id = master.run(&mut events, &flood);
         events.wait_log(&id, "talk");

@@ -86,6 +86,26 @@ fn an_unterminated_last_line_counts_once() {
     assert_eq!(events.logs(&counted), Vec::<String>::new());
 }
 
+/// What a process printed just before its end is in the pipe when its end is noticed.
+#[test]
+fn a_short_life_is_heard_to_its_last_word() {
+    let master = Master::start();
+    let mut events = master.events();
+    let script = Script::new().print("first and last words").exit(0);
+    for _ in 0..25 {
+        let ids: Vec<String> = (0..10).map(|_| master.api().run(&script)).collect();
+        for _ in &ids {
+            events.wait_for("each to end", |event| {
+                event.kind == "update" && event.instance["status"] == "stopped"
+            });
+        }
+        for id in &ids {
+            assert_eq!(events.logs(id), ["first and last words"]);
+            master.api().delete(id).expect(204);
+        }
+    }
+}
+
 #[test]
 fn invalid_utf8_is_replaced_and_characters_are_never_torn() {
     let master = Master::start();
