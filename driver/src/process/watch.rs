@@ -51,6 +51,13 @@ pub(super) async fn wait_for_leftover(
     tell_end(process, &mailbox).await;
 }
 
+/// Whether the process still writes.
+#[derive(Clone, Copy)]
+enum State {
+    Alive,
+    Ended,
+}
+
 enum Chunk {
     Bytes(usize, OutputBatch),
     NothingNow,
@@ -73,14 +80,15 @@ impl Watch {
             tokio::select! {
                 () = self.ended.wait() => break,
                 ready = self.output.readable() => {
-                    is_open = ready.is_ok() && self.forward(process, &mailbox).await.is_some();
+                    is_open = ready.is_ok()
+                        && self.forward(process, &mailbox, State::Alive).await.is_some();
                 }
             }
         }
         self.ended.wait().await;
         let mut drained = 0;
         while is_open && drained < DRAIN_MAX_BYTES {
-            match self.forward(process, &mailbox).await {
+            match self.forward(process, &mailbox, State::Ended).await {
                 Some(bytes) if bytes > 0 => drained += bytes,
                 Some(_) | None => is_open = false,
             }
@@ -93,9 +101,14 @@ impl Watch {
 
     /// Hands on what is in the pipe: how many bytes, or `None` at its end. Nothing is read before
     /// there is room for it in the lane.
-    async fn forward(&mut self, process: ProcessRef, mailbox: &Mailbox) -> Option<usize> {
+    async fn forward(
+        &mut self,
+        process: ProcessRef,
+        mailbox: &Mailbox,
+        state: State,
+    ) -> Option<usize> {
         let room = mailbox.output().await?;
-        match self.read() {
+        match self.read(state) {
             Chunk::Bytes(bytes, batch) => {
                 post(process, batch, room);
                 Some(bytes)
@@ -105,8 +118,14 @@ impl Watch {
         }
     }
 
-    fn read(&mut self) -> Chunk {
-        SCRATCH.with_borrow_mut(|scratch| match self.output.try_read(scratch) {
+    fn read(&mut self, state: State) -> Chunk {
+        let read = |scratch: &mut Vec<u8>| match state {
+            State::Alive => self.output.try_read(scratch),
+            // The runtime only reads what it was told is there, and may not have been told yet of
+            // the last that the process wrote: the system knows.
+            State::Ended => Ok(rustix::io::read(&self.output, &mut scratch[..])?),
+        };
+        SCRATCH.with_borrow_mut(|scratch| match read(scratch) {
             Ok(0) => Chunk::EndOfFile,
             Ok(bytes) => Chunk::Bytes(bytes, self.parser.push(&scratch[..bytes])),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Chunk::NothingNow,
