@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use openctrl_core::api::PingOutcome;
 use openctrl_core::engine::{Engine, Exit, Input};
-use openctrl_core::ids::{Generation, InstanceId, ProcessRef, SlotId};
+use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
 use openctrl_core::output::{OutputBatch, OutputParser};
 
 use crate::choice::Choices;
@@ -64,12 +64,23 @@ impl Action {
         Self::Shutdown,
     ];
 
-    /// What every run needs to get anywhere; the rest may be left out of a run.
-    fn is_essential(self) -> bool {
-        matches!(
-            self,
-            Self::Request | Self::StartOutcome | Self::End | Self::Persist | Self::TimerDue
-        )
+    /// Its weight in a run that drew `wild`. What every run needs to get anywhere is never left
+    /// out; the end comes in one run of four, and rarely enough that most see much before it.
+    fn weight(self, wild: usize) -> usize {
+        match self {
+            Self::Request | Self::StartOutcome | Self::End | Self::Persist | Self::TimerDue => {
+                wild.max(2)
+            }
+            Self::Print
+            | Self::Crash
+            | Self::LeftoverEnds
+            | Self::DiskFails
+            | Self::Dialled
+            | Self::TimePasses
+            | Self::WallSteps
+            | Self::Late => wild,
+            Self::Shutdown => wild / 12,
+        }
     }
 }
 
@@ -95,14 +106,7 @@ pub enum Outcome {
 impl Scenario {
     /// Draws the weights of a run.
     pub fn draw(choices: &mut Choices) -> Self {
-        let mut weights = Action::ALL.map(|action| {
-            let wild = [0, 1, 4, 12][choices.below(4)];
-            if action.is_essential() { wild.max(2) } else { wild }
-        });
-        let shutdown = Action::ALL.len() - 1;
-        // Rare enough that most runs see much before it.
-        weights[shutdown] = usize::from(choices.one_in(4));
-        weights[0] *= 2;
+        let weights = Action::ALL.map(|action| action.weight(*choices.pick(&[0, 1, 4, 12])));
         Self { weights, start_failures: [1_000, 8, 2][choices.below(3)] }
     }
 
@@ -268,11 +272,7 @@ fn exit(choices: &mut Choices, killed: bool) -> Exit {
     [Exit::Code(0), Exit::Code(1), Exit::Signal(11)][choices.below(3)]
 }
 
-fn dialled(
-    choices: &mut Choices,
-    world: &mut World,
-    request: openctrl_core::ids::RequestId,
-) -> Input {
+fn dialled(choices: &mut Choices, world: &mut World, request: RequestId) -> Input {
     world.clients.dialled(request);
     let outcome = if choices.one_in(2) {
         PingOutcome::Failed("refused".to_string())

@@ -3,7 +3,7 @@
 use openctrl_tests::output::Source;
 use openctrl_tests::script::Step;
 use openctrl_tests::sse::FRAME_LIMIT;
-use openctrl_tests::{Master, Script, Sse};
+use openctrl_tests::{Master, Script, Sse, until};
 
 /// Runs `script`, which must end in the line `end`, and returns every line before that.
 fn lines(master: &Master, events: &mut Sse, script: Script) -> Vec<String> {
@@ -80,7 +80,7 @@ fn an_unterminated_last_line_counts_once() {
     let failed = master.api().run_once(&Script::new().raw("an ERROR").wait());
     let witness = master.api().run(&Script::new().print("witness").wait());
     events.wait_log(&witness, "witness");
-    assert_eq!(master.api().status(&failed), "running", "no line yet");
+    until("it to run", || master.api().status(&failed) == "running");
     assert_eq!(events.logs(&id), ["first", "last words"]);
     assert_eq!(events.logs(&clean), ["only"], "an ended line leaves no empty one");
     assert_eq!(events.logs(&counted), Vec::<String>::new());

@@ -41,8 +41,11 @@ impl Invariant for OneProcess {
 
 fn signalled(scene: Scene<'_>, process: ProcessRef, signal: Signal) -> Verdict {
     let target = scene.world.processes.get(process);
-    // A group that ended since its leader was reported gone cannot be known to have: the driver
-    // looks again before it signals.
-    let may_live = target.is_some_and(|target| target.phase != Phase::Spawning);
+    let may_live = target.is_some_and(|target| match target.phase {
+        Phase::Spawning => false,
+        Phase::Alive => true,
+        // What is left of its group may have ended since, untold.
+        Phase::Gone => target.group_reported,
+    });
     ensure(may_live, || format!("{signal:?} for {process:?}, which is {target:?}"))
 }

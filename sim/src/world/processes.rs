@@ -36,6 +36,8 @@ pub struct Process {
     pub killed: bool,
     /// Whether others of its group live on after it.
     pub group_left: bool,
+    /// Whether the engine was told so, and has not killed them since.
+    pub group_reported: bool,
     /// The raw byte counters it has printed last.
     pub counters: [u64; 4],
 }
@@ -58,6 +60,7 @@ impl Processes {
             terminated: false,
             killed: false,
             group_left: false,
+            group_reported: false,
             counters: [0; 4],
         };
         self.table.insert(reference.generation, process);
@@ -70,7 +73,8 @@ impl Processes {
             Signal::Terminate => process.terminated = true,
             Signal::Kill => {
                 process.killed = true;
-                process.group_left &= process.phase != Phase::Gone;
+                process.group_left = false;
+                process.group_reported = false;
             }
         }
     }
@@ -115,6 +119,7 @@ impl Processes {
         let Some(process) = self.get_mut(reference) else { return };
         process.phase = Phase::Gone;
         process.group_left = group_left;
+        process.group_reported = group_left;
         self.gone.push_back(reference.generation);
         self.forget_one();
     }
@@ -131,7 +136,7 @@ impl Processes {
             return;
         }
         let Some(oldest) = self.gone.pop_front() else { return };
-        if self.table.get(&oldest).is_some_and(|process| process.group_left) {
+        if self.table.get(&oldest).is_some_and(|process| process.group_reported) {
             self.gone.push_back(oldest);
         } else {
             self.table.remove(&oldest);
