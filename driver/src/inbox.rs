@@ -15,12 +15,14 @@ use crate::process::Group;
 /// outside.
 const REQUESTS_MAX: usize = 1024;
 
-/// Batches of output that may wait; at 64 KiB a batch this is at most 16 MiB.
-const OUTPUT_MAX: usize = 256;
+/// Batches of output that may wait. A batch is what one read of 64 KiB gave: a mebibyte where
+/// every line is empty, so that all of them are bounded by some 40 MiB, however many processes
+/// flood: a batch is only made when there is room for it.
+const OUTPUT_MAX: usize = 32;
 
 /// How much is taken from a lane at a time, so that none starves another for long.
 const REQUESTS_PER_BATCH: usize = 256;
-const OUTPUT_PER_BATCH: usize = 64;
+const OUTPUT_PER_BATCH: usize = 16;
 
 /// Something for the loop.
 #[derive(Debug)]
@@ -57,9 +59,10 @@ impl Mailbox {
         answered.await.ok()
     }
 
-    /// Leaves something a process printed, or that it ended, when there is room.
-    pub(crate) async fn output(&self, notice: Notice) {
-        let _ = self.output.send(notice).await;
+    /// Waits for room for something a process printed, or that it ended; `None` when the loop has
+    /// ended.
+    pub(crate) async fn output(&self) -> Option<mpsc::Permit<'_, Notice>> {
+        self.output.reserve().await.ok()
     }
 }
 
@@ -115,7 +118,7 @@ mod tests {
     async fn facts_come_before_requests_and_output_whatever_came_first() {
         let process = ProcessRef { slot: SlotId(0), generation: Generation(1) };
         let (mailbox, mut inbox) = inbox();
-        mailbox.output(Notice::Exited(process)).await;
+        mailbox.output().await.expect("there is room").send(Notice::Exited(process));
         let caller = mailbox.clone();
         let asking = tokio::spawn(async move { caller.call(Call::SetAlias(None)).await });
         while mailbox.requests.capacity() == REQUESTS_MAX {

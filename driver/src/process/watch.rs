@@ -13,6 +13,7 @@ use openctrl_core::ids::ProcessRef;
 use openctrl_core::output::{OutputBatch, OutputParser};
 use rustix::process::Pid;
 use tokio::net::unix::pipe;
+use tokio::sync::mpsc::Permit;
 
 use super::ended::Ended;
 use crate::inbox::{Mailbox, Notice};
@@ -46,7 +47,7 @@ pub(super) async fn wait_for_leftover(
     if let Some(mut leader) = leader {
         leader.wait().await;
     }
-    mailbox.output(Notice::Exited(process)).await;
+    tell_end(process, &mailbox).await;
 }
 
 enum Chunk {
@@ -83,15 +84,19 @@ impl Watch {
                 Some(_) | None => is_open = false,
             }
         }
-        post(process, self.parser.finish(), &mailbox).await;
-        mailbox.output(Notice::Exited(process)).await;
+        if let Some(room) = mailbox.output().await {
+            post(process, self.parser.finish(), room);
+        }
+        tell_end(process, &mailbox).await;
     }
 
-    /// Hands on what is in the pipe: how many bytes, or `None` at its end.
+    /// Hands on what is in the pipe: how many bytes, or `None` at its end. Nothing is read before
+    /// there is room for it in the lane.
     async fn forward(&mut self, process: ProcessRef, mailbox: &Mailbox) -> Option<usize> {
+        let room = mailbox.output().await?;
         match self.read() {
             Chunk::Bytes(bytes, batch) => {
-                post(process, batch, mailbox).await;
+                post(process, batch, room);
                 Some(bytes)
             }
             Chunk::NothingNow => Some(0),
@@ -110,9 +115,14 @@ impl Watch {
     }
 }
 
-async fn post(process: ProcessRef, batch: OutputBatch, mailbox: &Mailbox) {
+fn post(process: ProcessRef, batch: OutputBatch, room: Permit<'_, Notice>) {
     if !batch.is_empty() {
-        let input = Input::OutputRead { process, batch: Arc::new(batch) };
-        mailbox.output(Notice::Fact(input)).await;
+        room.send(Notice::Fact(Input::OutputRead { process, batch: Arc::new(batch) }));
+    }
+}
+
+async fn tell_end(process: ProcessRef, mailbox: &Mailbox) {
+    if let Some(room) = mailbox.output().await {
+        room.send(Notice::Exited(process));
     }
 }
