@@ -17,7 +17,7 @@ use super::dice::Dice;
 use super::model::Model;
 use super::summary::Summary;
 use super::work::{Account, Job, Shared, work};
-use crate::{Master, PATIENCE, binary};
+use crate::{Master, binary, process};
 
 /// Clients that work at the same time.
 const CLIENTS: u32 = 4;
@@ -27,6 +27,9 @@ const TOKENS: u32 = 1000;
 const WORK_MAX_US: u64 = 120_000;
 const START_MAX_US: u64 = 40_000;
 const SHUTDOWN_MAX_US: u64 = 30_000;
+/// How long instances may take to settle after a start: a process that ignores TERM takes 5 s, and
+/// one that crashes comes back within as long.
+const SETTLE_MAX: Duration = Duration::from_secs(20);
 /// Between two looks at the processes.
 const POLL: Duration = Duration::from_millis(4);
 
@@ -142,7 +145,9 @@ impl Harness {
             let before = |token| self.starts.get(&token).copied();
             let started = |token| before(token).is_none_or(|n| starts(&folder, token) > n);
             let Some(trouble) = trouble(&self.model, &list, &alive, started) else { return };
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > SETTLE_MAX {
+                // Each is found once: what is wrong now must not spoil the rounds to come.
+                alive.iter().for_each(|process| process::send(process.pid, Signal::KILL));
                 return self.find(trouble);
             }
             thread::sleep(POLL);
