@@ -1,4 +1,4 @@
-//! The loop's inbox: three bounded lanes, emptied in order of urgency.
+//! The loop's inbox: three lanes, each bounded in its way, emptied in order of urgency.
 //!
 //! Facts (results of effects) come first: there is one for each effect under way, which is what
 //! bounds them. Requests come second; a client that finds the lane full waits. Output comes last;
@@ -6,13 +6,12 @@
 
 use openctrl_core::api::{Call, Reply};
 use openctrl_core::engine::Input;
-use openctrl_core::ids::ProcessRef;
+use openctrl_core::ids::{KeyEpoch, ProcessRef};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::process::Group;
 
-/// Requests that may wait: one for every connection that is served at a time, and more wait
-/// outside.
+/// Requests that may wait here; those of more connections wait outside.
 const REQUESTS_MAX: usize = 1024;
 
 /// Batches of output that may wait. A batch is what one read of 32 KiB gave: half a mebibyte where
@@ -30,8 +29,8 @@ const OUTPUT_LINES_PER_BATCH: usize = 4096;
 pub(crate) enum Notice {
     /// A fact for the engine as it is.
     Fact(Input),
-    /// A request, and where its answer goes.
-    Request(Call, oneshot::Sender<Reply>),
+    /// A request, the key that it presented, and where its answer goes.
+    Request(KeyEpoch, Call, oneshot::Sender<Reply>),
     /// A process came to life.
     Spawned(ProcessRef, Group),
     /// A process printed its last and is waiting to be reaped.
@@ -64,9 +63,9 @@ impl Mailbox {
     }
 
     /// Leaves a request and waits for its answer; `None` when the loop has ended.
-    pub(crate) async fn call(&self, call: Call) -> Option<Reply> {
+    pub(crate) async fn call(&self, epoch: KeyEpoch, call: Call) -> Option<Reply> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Notice::Request(call, answer)).await.ok()?;
+        self.requests.send(Notice::Request(epoch, call, answer)).await.ok()?;
         answered.await.ok()
     }
 
@@ -134,7 +133,8 @@ mod tests {
         let (mailbox, mut inbox) = inbox();
         mailbox.output().await.expect("there is room").send(Notice::Exited(process));
         let caller = mailbox.clone();
-        let asking = tokio::spawn(async move { caller.call(Call::SetAlias(None)).await });
+        let asking =
+            tokio::spawn(async move { caller.call(KeyEpoch(0), Call::SetAlias(None)).await });
         while mailbox.requests.capacity() == REQUESTS_MAX {
             tokio::task::yield_now().await;
         }

@@ -205,6 +205,18 @@ fn take_hold(lock: &File) -> Result<(), TryLockError> {
     }
 }
 
+/// Whether there is nothing in a directory but what a master keeps there.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with("openctrl.") && !name.starts_with("gob-") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Whether a master holds the directory.
 pub(crate) fn is_held(path: &Path) -> bool {
     let lock = File::open(path.join(LOCK));
@@ -214,9 +226,11 @@ pub(crate) fn is_held(path: &Path) -> bool {
 fn make_private(path: &Path) -> io::Result<()> {
     let is_new = !path.exists();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    // The Go master left it open to others. Where it is not ours to change, the files are private
-    // all the same.
-    let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
+    // The Go master left its own open to others. A directory that has other things in it is not
+    // ours to close: the files are private all the same.
+    if is_ours(path)? {
+        let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
+    }
     match path.parent().filter(|parent| is_new && !parent.as_os_str().is_empty()) {
         Some(parent) => sync_directory(parent),
         None => Ok(()),
