@@ -30,11 +30,13 @@ pub fn stub_runtime() -> &'static Path {
     })
 }
 
-/// `<target>/<profile>`: the test itself runs from its `deps` folder.
+/// `<target>/<profile>`: a program lies in it, a test in its `deps` folder.
 fn profile_dir() -> PathBuf {
-    let test = env::current_exe().expect("the running test has a path");
-    let deps = test.parent().expect("a test lies in a folder");
-    deps.parent().expect("deps lies in the profile's folder").to_path_buf()
+    let program = env::current_exe().expect("the running program has a path");
+    let folder = program.parent().expect("a program lies in a folder");
+    let is_deps = folder.file_name().is_some_and(|name| name == "deps");
+    let folder = if is_deps { folder.parent() } else { Some(folder) };
+    folder.expect("deps lies in the profile's folder").to_path_buf()
 }
 
 fn build() -> PathBuf {

@@ -55,11 +55,16 @@ impl Master {
     /// A master with the stub as its runtime on a free port of 127.0.0.1; its state lies in
     /// `gob/` beside its executable, which is in the test's folder.
     pub fn builder() -> Builder {
-        let stub = binary::stub_runtime().to_str().expect("a test's path is UTF-8").to_owned();
+        Self::builder_for(binary::stub_runtime())
+    }
+
+    /// As [`Master::builder`] with another runtime.
+    pub fn builder_for(runtime: &Path) -> Builder {
+        let runtime = runtime.to_str().expect("a test's path is UTF-8").to_owned();
         Builder {
             authority: "127.0.0.1:0".into(),
             path: String::new(),
-            query: vec![("bin".into(), stub)],
+            query: vec![("bin".into(), runtime)],
             raw_query: Vec::new(),
             variables: Vec::new(),
             read_stdout: true,
@@ -180,11 +185,22 @@ impl Master {
         process::sweep(&self.mark);
     }
 
-    /// Starts it again in the same directory, after `stop` or `kill9`.
+    /// Ends it with SIGKILL and leaves what it had started alone, as a crash does.
+    pub fn crash(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again in the same directory, after `stop`, `kill9` or `crash`.
     pub fn restart(&mut self) {
+        self.begin_restart();
+        self.read_start_lines();
+    }
+
+    /// As [`Master::restart`], but does not wait until it listens.
+    pub fn begin_restart(&mut self) {
         self.output = Output::new();
         self.child = self.builder.spawn(self.folder(), &self.mark, &self.output);
-        self.read_start_lines();
     }
 
     fn read_start_lines(&mut self) {

@@ -62,10 +62,7 @@ pub(crate) fn start_ticks(pid: Pid) -> io::Result<u64> {
 
 fn look_for(child: &Child, running: &[Running]) -> Option<(Group, Option<Ended>)> {
     let Some((pid, start_ticks)) = child.born else {
-        let leader = running
-            .iter()
-            .find(|process| process.pid == process.group && prints_to(process.pid, child.pipe))?;
-        return open(leader.pid, leader.start_ticks);
+        return look_for_printing(child.pipe, running);
     };
     if let Some(leader) = running.iter().find(|process| process.pid == pid) {
         // Another start time: the id, and so the group's number, means something else by now.
@@ -74,6 +71,18 @@ fn look_for(child: &Child, running: &[Running]) -> Option<(Group, Option<Ended>)
     let is_member = |process: &&Running| process.group == pid && process.start_ticks >= start_ticks;
     let group = Pid::from_raw(pid).map(Group::new)?;
     running.iter().find(is_member).map(|_| (group, None))
+}
+
+/// A child whose id never came to be written down. It may have ended before the master did, and
+/// left members of its group behind.
+fn look_for_printing(pipe: u64, running: &[Running]) -> Option<(Group, Option<Ended>)> {
+    let printing: Vec<&Running> =
+        running.iter().filter(|process| prints_to(process.pid, pipe)).collect();
+    if let Some(leader) = printing.iter().find(|process| process.pid == process.group) {
+        return open(leader.pid, leader.start_ticks);
+    }
+    let member = printing.first()?;
+    Pid::from_raw(member.group).map(|group| (Group::new(group), None))
 }
 
 /// Takes hold of a process, and makes sure that it is still the one that was meant.
@@ -224,8 +233,12 @@ mod tests {
         ledger.intend(process(0), InstanceId(0), pipe);
         ledger.born(process(0), pid_of(&leader), ticks);
 
+        // The same, killed before it came to write the id down.
+        ledger.intend(process(1), InstanceId(1), pipe);
+
         let found = find(&mut ledger, |_| true);
         assert!(found[&InstanceId(0)].leader.is_none());
+        assert!(found[&InstanceId(1)].leader.is_none());
         assert!(find(&mut ledger, |_| false).is_empty());
         assert_eq!(ledger.children().count(), 0);
         // Killed: nothing holds the pipe open any more.

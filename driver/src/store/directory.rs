@@ -4,7 +4,8 @@ use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use openctrl_core::store::{
     FIRST_GENERATION, Files, Finding, Image, Recovered, decode_gob, encode, recover,
@@ -16,6 +17,11 @@ use super::files::{
     sync_directory, write_private,
 };
 use super::journal::Journal;
+
+/// How long the lock is waited for: far longer than a new process takes to run its program, and
+/// no long time to be told that another master is there.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_POLL: Duration = Duration::from_millis(5);
 
 /// A state directory, held as long as this lives.
 #[derive(Debug)]
@@ -57,7 +63,7 @@ impl StateDirectory {
         make_private(path).map_err(|error| io("make the state directory", error))?;
         let lock = create_private(&path.join(LOCK))
             .map_err(|error| io("make a lock file in the state directory", error))?;
-        match lock.try_lock() {
+        match take_hold(&lock) {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
                 next_generation: FIRST_GENERATION,
@@ -183,6 +189,20 @@ pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
         contents.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
     recover(Files { snapshot: snapshot.as_deref(), backup: backup.as_deref(), journals: &journals })
         .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
+}
+
+/// Locks, waiting for a moment: of a master that was killed, a child that has not come to run its
+/// program yet holds the lock until it has. From then on it can be known for what it is.
+fn take_hold(lock: &File) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(LOCK_POLL);
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Whether a master holds the directory.

@@ -1,0 +1,248 @@
+//! The rounds: start, compare, look, work, kill.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::census::{Trouble, processes, trouble};
+use super::child::{doubles, starts};
+use super::dice::Dice;
+use super::model::Model;
+use super::summary::Summary;
+use super::work::{Account, Job, Shared, work};
+use crate::{Master, binary, process};
+
+/// Clients that work at the same time.
+const CLIENTS: u32 = 4;
+/// Tokens that a client may give in a round: more than it comes to use.
+const TOKENS: u32 = 1000;
+/// The latest moment of a kill, from the start of the work, of a start, and of a shutdown.
+const WORK_MAX_US: u64 = 120_000;
+const START_MAX_US: u64 = 40_000;
+const SHUTDOWN_MAX_US: u64 = 30_000;
+/// How long instances may take to settle after a start: a process that ignores TERM takes 5 s, and
+/// one that crashes comes back within as long.
+const SETTLE_MAX: Duration = Duration::from_secs(20);
+/// Between two looks at the processes.
+const POLL: Duration = Duration::from_millis(4);
+
+/// A master that is killed again and again, and what is known of its state.
+pub struct Harness {
+    seed: u64,
+    folder: TempDir,
+    runtime: PathBuf,
+    master: Master,
+    model: Model,
+    summary: Summary,
+    /// How often each process had been started when the master was last.
+    starts: BTreeMap<u32, u64>,
+    doubles_seen: usize,
+}
+
+impl Harness {
+    /// A new master; its instances run `program`, which hands calls with a URL on to
+    /// [`super::child::run`].
+    pub fn new(seed: u64, program: &Path) -> Self {
+        let folder = TempDir::new().expect("a temporary directory can be made");
+        // A file of its own: by its path the processes are told from those of other harnesses.
+        let runtime = folder.path().join("runtime");
+        if fs::hard_link(program, &runtime).is_err() {
+            fs::copy(program, &runtime).expect("the runtime can be copied");
+        }
+        let master = Master::builder_for(&runtime).start();
+        let model = Model { key: master.key().to_owned(), ..Model::default() };
+        let summary = Summary::default();
+        let starts = BTreeMap::new();
+        Self { seed, folder, runtime, master, model, summary, starts, doubles_seen: 0 }
+    }
+
+    /// What came out so far.
+    pub const fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// One round; at its end the master is dead.
+    pub fn round(&mut self) {
+        let mut dice = Dice::new(self.seed, self.summary.rounds, 0);
+        if self.summary.rounds > 0 {
+            self.start(&mut dice);
+        }
+        self.look_until_settled();
+        self.work_and_end(&mut dice);
+        for double in doubles(self.folder.path()).split_off(self.doubles_seen) {
+            self.doubles_seen += 1;
+            self.find(Trouble::Doubled(double));
+        }
+        self.summary.rounds += 1;
+    }
+
+    /// Starts the master once more, compares, ends it in order, and looks whether anything is
+    /// left.
+    pub fn finish(mut self) -> Summary {
+        self.master.restart();
+        self.compare();
+        self.master.stop();
+        self.look_for_left_over();
+        self.summary.clone()
+    }
+
+    /// Starts the master, which may be killed a few times before it is up.
+    fn start(&mut self, dice: &mut Dice) {
+        if dice.one_in(16) {
+            self.check_directory();
+        }
+        for _ in 0..3 {
+            if !dice.one_in(5) {
+                break;
+            }
+            self.master.begin_restart();
+            thread::sleep(Duration::from_micros(dice.below(START_MAX_US)));
+            self.master.crash();
+        }
+        let tokens = self.model.instances.values().map(|known| known.acknowledged.task.token);
+        self.starts = tokens.map(|token| (token, starts(self.folder.path(), token))).collect();
+        self.master.restart();
+    }
+
+    /// What the operator's own tool says of a directory that was left by a crash.
+    fn check_directory(&mut self) {
+        let directory = self.master.folder().join("gob");
+        let mut command = Command::new(binary::openctrl());
+        command.args(["state", "check"]).arg(&directory).stdin(Stdio::null());
+        let output = command.output().expect("openctrl can be started");
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            self.lose(format!("state check: {text}"));
+        }
+    }
+
+    fn compare(&mut self) {
+        let list = self.master.api().list();
+        let printed = self.master.key().to_owned();
+        let folder = self.folder.path();
+        let mut faults = self.model.settle(&list, |token| starts(folder, token));
+        if printed != self.model.key {
+            faults.push(format!("{printed} is printed and {} listed", self.model.key));
+        }
+        faults.into_iter().for_each(|fault| self.lose(fault));
+    }
+
+    /// Compares, then waits until every instance is what it should be.
+    fn look_until_settled(&mut self) {
+        let folder = self.folder.path().to_owned();
+        self.compare();
+        let begun = Instant::now();
+        loop {
+            let list = self.master.api().list();
+            let alive = processes(&self.runtime);
+            let before = |token| self.starts.get(&token).copied();
+            let started = |token| before(token).is_none_or(|n| starts(&folder, token) > n);
+            let Some(trouble) = trouble(&self.model, &list, &alive, started) else { return };
+            if begun.elapsed() > SETTLE_MAX {
+                // Each is found once: what is wrong now must not spoil the rounds to come.
+                alive.iter().for_each(|process| process::send(process.pid, Signal::KILL));
+                return self.find(trouble);
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Lets clients work, ends the master meanwhile, and notes what each of them was told.
+    fn work_and_end(&mut self, dice: &mut Dice) {
+        let key = RwLock::new(self.model.key.clone());
+        let (endpoint, base) = (self.master.endpoint(), self.master.base().to_owned());
+        let folder = self.folder.path().to_owned();
+        let shared = Shared { endpoint, base: &base, key: &key, folder: &folder };
+        let (seed, round) = (self.seed, self.summary.rounds);
+        let mut shares: Vec<_> = (0..CLIENTS).map(|_| Vec::new()).collect();
+        for (index, entry) in std::mem::take(&mut self.model.instances).into_iter().enumerate() {
+            shares[index % CLIENTS as usize].push(entry);
+        }
+        let accounts: Vec<Account> = thread::scope(|scope| {
+            let start = |(client, instances)| {
+                let dice = Dice::new(seed, round, u64::from(client) + 1);
+                let first_token = (u32::try_from(round).unwrap_or(0) * CLIENTS + client) * TOKENS;
+                let is_owner = client == 0;
+                let job = Job { shared: &shared, dice, first_token, is_owner, instances };
+                scope.spawn(move || work(job))
+            };
+            let clients: Vec<_> = (0..CLIENTS).zip(shares).map(start).collect();
+            thread::sleep(Duration::from_micros(dice.below(WORK_MAX_US)));
+            self.end_master(dice);
+            clients.into_iter().map(|client| client.join().expect("it reports")).collect()
+        });
+        self.model.key = key.into_inner().unwrap_or_else(PoisonError::into_inner);
+        accounts.into_iter().for_each(|account| self.take(account));
+        self.take_printed_key();
+    }
+
+    fn end_master(&mut self, dice: &mut Dice) {
+        match dice.below(20) {
+            0 => {
+                self.master.stop();
+                self.look_for_left_over();
+            }
+            1..5 => {
+                self.master.signal(Signal::TERM);
+                thread::sleep(Duration::from_micros(dice.below(SHUTDOWN_MAX_US)));
+                self.master.crash();
+            }
+            _ => self.master.crash(),
+        }
+    }
+
+    fn look_for_left_over(&mut self) {
+        for process in processes(&self.runtime) {
+            self.find(Trouble::LeftOver(format!("{process:?} outlives the shutdown")));
+        }
+    }
+
+    fn take(&mut self, account: Account) {
+        let Account { instances, creates, alias, alias_pending, key_pending, .. } = account;
+        self.model.instances.extend(instances);
+        self.model.creates.extend(creates);
+        if let Some(alias) = alias {
+            self.model.alias = alias;
+        }
+        self.model.alias_pending = self.model.alias_pending.take().or(alias_pending);
+        self.model.key_pending |= key_pending;
+        self.summary.changes += account.changes;
+        self.summary.unanswered += account.unanswered;
+        account.faults.into_iter().for_each(|fault| self.lose(fault));
+    }
+
+    /// A key that was printed was promised, whether or not the client got its answer.
+    fn take_printed_key(&mut self) {
+        let output = self.master.output();
+        output.wait_end();
+        let words = "Master.handlePatchInstance: API key regenerated: ";
+        let lines = output.lines();
+        let printed = lines.iter().rev().find_map(|line| line.text.split_once(words));
+        if let Some((_, key)) = printed.filter(|_| self.model.key_pending) {
+            self.model.key_pending &= key == self.model.key;
+            self.model.key = key.to_owned();
+        }
+    }
+
+    fn lose(&mut self, text: String) {
+        self.find(Trouble::Down(text));
+    }
+
+    fn find(&mut self, trouble: Trouble) {
+        let (count, name, text) = match trouble {
+            Trouble::Down(text) => (&mut self.summary.lost, "lost", text),
+            Trouble::Doubled(text) => (&mut self.summary.doubled, "doubled", text),
+            Trouble::LeftOver(text) => (&mut self.summary.left_over, "left over", text),
+        };
+        *count += 1;
+        let round = self.summary.rounds;
+        self.summary.findings.push(format!("round {round}: {name}: {text}"));
+    }
+}
