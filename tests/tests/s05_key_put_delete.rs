@@ -1,5 +1,8 @@
 //! Contract §5: the key instance, PUT and DELETE.
 
+use std::io::Write;
+
+use openctrl_tests::http::{Connection, Request};
 use openctrl_tests::json::is_hex;
 use openctrl_tests::process::{is_alive, wait_gone};
 use openctrl_tests::script::Step;
@@ -31,6 +34,43 @@ fn restart_of_the_key_instance_makes_a_new_key() {
     master.stop();
     master.restart();
     assert_eq!(master.key(), last, "a key outlives a restart");
+}
+
+#[test]
+fn a_request_begun_with_the_old_key_does_nothing_once_there_is_a_new_one() {
+    let master = Master::start();
+    let api = master.api();
+    let slow = |method: &str, target: &str, body: &str| {
+        let headers = [
+            ("X-API-Key", master.key().to_owned()),
+            ("Expect", "100-continue".to_owned()),
+            ("Content-Length", body.len().to_string()),
+        ];
+        let request = Request {
+            method: method.to_owned(),
+            target: format!("{}{target}", master.base()),
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            body: None,
+        };
+        let mut connection = Connection::open(&master.endpoint()).expect("connected");
+        connection.write(&request).expect("written");
+        // The master asks for the body: by then it has looked at the key.
+        assert_eq!(connection.read_head().expect("an interim answer").status, 100);
+        (connection, body.to_owned())
+    };
+    let key_target = format!("/instances/{KEY_ID}");
+    let begun = [
+        slow("PATCH", &key_target, "{}"),
+        slow("PATCH", &key_target, r#"{"action":"restart"}"#),
+        slow("POST", "/instances", r#"{"url":"stub://late"}"#),
+    ];
+    let renewed = api.with_key(&rotate(&api));
+    for (mut connection, body) in begun {
+        let mut socket = connection.socket();
+        socket.write_all(body.as_bytes()).expect("written");
+        assert_eq!(connection.read_head().expect("an answer").status, 401, "{body}");
+    }
+    assert_eq!(renewed.list().len(), 1, "nothing was created, and the new key holds");
 }
 
 #[test]
