@@ -1,6 +1,6 @@
 //! Requests and their answers; records and when they became durable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use openctrl_core::api::Call;
@@ -8,7 +8,7 @@ use openctrl_core::engine::{Effect, Input};
 use openctrl_core::ids::{InstanceId, RecordSeq, RequestId, StoreEpoch};
 use openctrl_core::instance::{Definition, render_key_instance};
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Image, Record};
+use openctrl_core::store::{Entry, Image, Record};
 
 use crate::object::Shown;
 
@@ -42,6 +42,12 @@ pub struct Ledger {
     /// The key instance as it became durable, oldest first.
     pub masters: Vec<String>,
     on_their_way: BTreeMap<RecordSeq, (StoreEpoch, Record)>,
+    /// What is durable for sure: everything up to the last record that was reported so.
+    base: Image,
+    /// What was handed to the store since then, in order.
+    since: VecDeque<(Option<(StoreEpoch, RecordSeq)>, Entry)>,
+    /// What was refused last, if the disk could not take it back.
+    lingering: Vec<Entry>,
 }
 
 impl Ledger {
@@ -53,6 +59,9 @@ impl Ledger {
             removed: BTreeSet::new(),
             masters: Vec::new(),
             on_their_way: BTreeMap::new(),
+            base: image.clone(),
+            since: VecDeque::new(),
+            lingering: Vec::new(),
         };
         ledger.keep_master(&image.master);
         for stored in image.instances.values() {
@@ -61,8 +70,8 @@ impl Ledger {
         ledger
     }
 
-    /// Takes an input in.
-    pub fn on_input(&mut self, input: &Input) {
+    /// Takes an input in. What is refused `lingers` if the disk could not take it back.
+    pub fn on_input(&mut self, input: &Input, lingers: bool) {
         match input {
             Input::RequestArrived { request, call } => {
                 self.asked.insert(*request, Asked { call: call.clone(), answers: 0 });
@@ -72,9 +81,14 @@ impl Ledger {
                 for (_, record) in std::mem::replace(&mut self.on_their_way, later).into_values() {
                     self.durable(&record);
                 }
+                self.settle(*upto);
             }
             Input::PersistFailed { epoch, .. } => {
                 self.on_their_way.retain(|_, (of, _)| of != epoch);
+                if lingers {
+                    self.lingering = self.since.iter().map(|(_, entry)| entry.clone()).collect();
+                }
+                self.since.retain(|(of, _)| of.is_none_or(|(of, _)| of != *epoch));
             }
             Input::ProcessStarted { .. }
             | Input::StartFailed { .. }
@@ -90,6 +104,9 @@ impl Ledger {
     pub fn on_effect(&mut self, effect: &Effect) {
         if let Effect::Persist { epoch, seq, record } = effect {
             self.on_their_way.insert(*seq, (*epoch, record.clone()));
+            self.since.push_back((Some((*epoch, *seq)), Entry::Change(record.clone())));
+        } else if let Effect::SaveTotals(totals) = effect {
+            self.since.push_back((None, Entry::Totals(totals.clone())));
         } else if let Effect::Respond { request, .. } = effect
             && let Some(asked) = self.asked.get_mut(request)
         {
@@ -105,6 +122,23 @@ impl Ledger {
     /// The records that become durable with `upto`, in order.
     pub fn due(&self, upto: RecordSeq) -> impl Iterator<Item = &Record> {
         self.on_their_way.range(..=upto).map(|(_, (_, record))| record)
+    }
+
+    /// Every state that a crash may leave: all that is durable, and of the rest a beginning.
+    pub fn legal_states(&self) -> Vec<Image> {
+        let since = beginnings(&self.base, self.since.iter().map(|(_, entry)| entry));
+        let lingering = beginnings(&self.base, self.lingering.iter());
+        since.into_iter().chain(lingering).collect()
+    }
+
+    /// All up to the record `upto` is durable.
+    fn settle(&mut self, upto: RecordSeq) {
+        let is_due = |of: &Option<(StoreEpoch, RecordSeq)>| of.is_some_and(|(_, seq)| seq <= upto);
+        let Some(last) = self.since.iter().rposition(|(of, _)| is_due(of)) else { return };
+        for (_, entry) in self.since.drain(..=last) {
+            take_in(&mut self.base, &entry);
+        }
+        self.lingering.clear();
     }
 
     fn durable(&mut self, record: &Record) {
@@ -126,5 +160,25 @@ impl Ledger {
     fn keep_master(&mut self, identity: &MasterIdentity) {
         let json = render_key_instance(identity);
         self.masters.push(String::from_utf8_lossy(&json).into_owned());
+    }
+}
+
+/// The states that every beginning of `entries` makes of `base`.
+fn beginnings<'a>(base: &Image, entries: impl Iterator<Item = &'a Entry>) -> Vec<Image> {
+    let mut states = vec![base.clone()];
+    for entry in entries {
+        let mut next = states[states.len() - 1].clone();
+        take_in(&mut next, entry);
+        states.push(next);
+    }
+    states
+}
+
+fn take_in(image: &mut Image, entry: &Entry) {
+    match entry {
+        Entry::Change(record) => drop(image.apply(record)),
+        Entry::Totals(totals) => {
+            totals.iter().for_each(|(id, totals)| image.set_totals(*id, *totals));
+        }
     }
 }
