@@ -171,7 +171,7 @@ fn follow(
 ) -> Result<Recovered, RecoveryError> {
     let journals: BTreeMap<u64, &[u8]> = files.journals.iter().copied().collect();
     let last = journals.keys().last().copied().unwrap_or(generation).max(generation);
-    let (mut reached, mut records) = (generation, 0);
+    let (mut reached, mut records, mut entries) = (generation, 0, Vec::new());
     for current in generation..=last {
         let file = journals.get(&current).ok_or(RecoveryError::NoJournal(current))?;
         let journal = match read_journal(file) {
@@ -185,14 +185,19 @@ fn follow(
             Err(error) => return Err(RecoveryError::Journal(current, error)),
         };
         check(&journal, current, generation, records)?;
+        if current > generation {
+            // More than it had when the next one was begun was refused, and could not be cut off.
+            let acknowledged = usize::try_from(journal.previous_records);
+            entries.truncate(acknowledged.unwrap_or(usize::MAX));
+        }
+        entries.drain(..).for_each(|entry| apply(&mut image, &entry));
         (reached, records) = (current, journal.entries.len() as u64);
         if let JournalEnd::Torn { at } = journal.end {
             findings.push(Finding::Cut { generation: current, at });
         }
-        for entry in journal.entries {
-            apply(&mut image, &entry);
-        }
+        entries = journal.entries;
     }
+    entries.iter().for_each(|entry| apply(&mut image, entry));
     Ok(Recovered { image, snapshot: generation, generation: reached, records, findings })
 }
 
@@ -206,7 +211,7 @@ fn check(
     if journal.generation != expected {
         return Err(RecoveryError::NoJournal(expected));
     }
-    if expected > first && journal.previous_records != records_before {
+    if expected > first && journal.previous_records > records_before {
         return Err(RecoveryError::Incomplete(expected - 1));
     }
     Ok(())

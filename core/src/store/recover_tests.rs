@@ -158,6 +158,19 @@ fn a_lost_end_of_an_older_journal_is_noticed() {
     assert!(matches!(disk.recover(), Err(RecoveryError::Incomplete(2))));
 }
 
+#[test]
+fn what_was_refused_and_could_not_be_cut_off_is_passed_over() {
+    let (mut disk, image) = history(&[alloc::vec![put(1, 1)]]);
+    let acknowledged = disk.records;
+    disk.append(&put(1, 2));
+    disk.append(&put(2, 2));
+    disk.records = acknowledged;
+    disk.begin_journal();
+    let recovered = disk.recover().expect("nothing is missing").expect("a state");
+    assert_eq!(shown(&recovered.image), shown(&image));
+    assert_eq!((recovered.generation, recovered.records), (disk.generation + 1, 0));
+}
+
 proptest! {
     #[test]
     fn a_whole_disk_gives_the_whole_state(generations in generations()) {
