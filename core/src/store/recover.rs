@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::image::Image;
-use super::journal::{JOURNAL_HEADER_BYTES, JournalEnd, JournalError, ReadJournal, read_journal};
+use super::journal::{JournalEnd, JournalError, ReadJournal, is_barely_begun, read_journal};
 use super::record::Entry;
 use super::snapshot::{DecodeError, decode};
 
@@ -158,8 +158,7 @@ fn recover_from_backup(
 fn is_first_and_empty((generation, file): &(u64, &[u8])) -> bool {
     // Cut off while its header was being written, it has not even that.
     *generation == FIRST_GENERATION
-        && read_journal(file)
-            .map_or(file.len() < JOURNAL_HEADER_BYTES, |journal| journal.entries.is_empty())
+        && read_journal(file).map_or(is_barely_begun(file), |journal| journal.entries.is_empty())
 }
 
 /// Applies every journal from that of the snapshot of `generation` on.
@@ -177,9 +176,7 @@ fn follow(
         let journal = match read_journal(file) {
             Ok(journal) => journal,
             // The snapshot it was to follow never became visible.
-            Err(_)
-                if current == last && current > generation && file.len() < JOURNAL_HEADER_BYTES =>
-            {
+            Err(_) if current == last && current > generation && is_barely_begun(file) => {
                 continue;
             }
             Err(error) => return Err(RecoveryError::Journal(current, error)),

@@ -127,8 +127,10 @@ fn a_directory_that_never_had_a_state_is_new() {
     let mut begun = Disk::default();
     begun.begin_journal();
     assert!(begun.recover().expect("nothing is wrong").is_none());
-    begun.journals.insert(1, alloc::vec![b'O']);
-    assert!(begun.recover().expect("nothing is wrong").is_none());
+    for file in [alloc::vec![b'O'], alloc::vec![0; 512]] {
+        begun.journals.insert(1, file);
+        assert!(begun.recover().expect("nothing is wrong").is_none());
+    }
 }
 
 #[test]
@@ -190,7 +192,11 @@ proptest! {
         let (mut disk, image) = history(&generations);
         disk.begin_journal();
         let journal = disk.journals.get_mut(&(disk.generation + 1)).expect("it was begun");
-        journal.truncate(begun);
+        if begun == 0 {
+            *journal = alloc::vec![0; 512];
+        } else {
+            journal.truncate(begun - 1);
+        }
         let recovered = disk.recover().expect("whole").expect("a state");
         prop_assert_eq!(shown(&recovered.image), shown(&image));
     }
