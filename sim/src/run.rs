@@ -232,12 +232,19 @@ impl<T: FnMut(Effect) -> Vec<Effect>> Run<T> {
                 }
             }
         }
+        self.rest()
+    }
+
+    /// Lets everything that is pending come right, and time pass; then asks whether it has.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn rest(&mut self) -> Result<(), Violation> {
         self.heal()?;
         self.report.simulated_ms = self.world.clock.now().mono.ms_since(Time::ZERO);
         self.check(|invariant, scene| invariant.at_rest(scene), false)
     }
 
-    /// Lets everything that is pending come right, and time pass.
     fn heal(&mut self) -> Result<(), Violation> {
         const NOBODY_DIES: &str = "nobody dies any more";
         let end = self.world.clock.now().mono.after_ms(HEALING_MS);

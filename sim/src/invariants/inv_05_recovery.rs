@@ -9,7 +9,7 @@ use openctrl_core::api::Call;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::{Definition, Instance};
-use openctrl_core::store::{Image, Record, encode};
+use openctrl_core::store::{Image, Record};
 
 use super::{Invariant, Scene, Verdict, ensure};
 use crate::object::Shown;
@@ -87,11 +87,9 @@ impl Invariant for Recovery {
 /// # Errors
 /// It is none that the crash may leave.
 pub fn judge(ledger: &Ledger, found: &Image) -> Verdict {
-    let bytes = encode(found, 0);
-    let is_legal = ledger.legal_states().iter().any(|legal| encode(legal, 0) == bytes);
-    ensure(is_legal, || {
+    ensure(ledger.is_legal(found), || {
         let first = &ledger.legal_states()[0];
-        format!("INV-5: {found:?} is found after a crash; durable were {first:?}")
+        format!("{found:?} is found after a crash; durable were {first:?}")
     })
 }
 

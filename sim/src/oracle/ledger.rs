@@ -8,7 +8,7 @@ use openctrl_core::engine::{Effect, Input};
 use openctrl_core::ids::{InstanceId, RecordSeq, RequestId, StoreEpoch};
 use openctrl_core::instance::{Definition, render_key_instance};
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Entry, Image, Record};
+use openctrl_core::store::{Entry, Image, Record, SavedTotals, encode};
 
 use crate::object::Shown;
 
@@ -48,6 +48,9 @@ pub struct Ledger {
     since: VecDeque<(Option<(StoreEpoch, RecordSeq)>, Entry)>,
     /// What was refused last, if the disk could not take it back.
     lingering: Vec<Entry>,
+    /// Instances of which a record was refused: the store may have taken newer totals back with
+    /// it, until they are handed over again.
+    stale: BTreeSet<InstanceId>,
 }
 
 impl Ledger {
@@ -62,6 +65,7 @@ impl Ledger {
             base: image.clone(),
             since: VecDeque::new(),
             lingering: Vec::new(),
+            stale: BTreeSet::new(),
         };
         ledger.keep_master(&image.master);
         for stored in image.instances.values() {
@@ -88,7 +92,15 @@ impl Ledger {
                 if lingers {
                     self.lingering = self.since.iter().map(|(_, entry)| entry.clone()).collect();
                 }
-                self.since.retain(|(of, _)| of.is_none_or(|(of, _)| of != *epoch));
+                for (_, entry) in self.since.iter().filter(|(of, _)| is_of(of, *epoch)) {
+                    self.stale.extend(subject(entry));
+                }
+                self.since.retain(|(of, _)| !is_of(of, *epoch));
+                for (_, entry) in &mut self.since {
+                    if let Entry::Totals(totals) = entry {
+                        totals.retain(|(id, _)| !self.stale.contains(id));
+                    }
+                }
             }
             Input::ProcessStarted { .. }
             | Input::StartFailed { .. }
@@ -124,6 +136,18 @@ impl Ledger {
         self.on_their_way.range(..=upto).map(|(_, (_, record))| record)
     }
 
+    /// Whether a crash may leave `found`.
+    pub fn is_legal(&self, found: &Image) -> bool {
+        let found = self.comparable(found.clone());
+        self.legal_states().into_iter().any(|legal| self.comparable(legal) == found)
+    }
+
+    /// All that is written of a state, but for totals that may be stale.
+    fn comparable(&self, mut image: Image) -> Vec<u8> {
+        self.stale.iter().for_each(|id| image.set_totals(*id, SavedTotals::default()));
+        encode(&image, 0)
+    }
+
     /// Every state that a crash may leave: all that is durable, and of the rest a beginning.
     pub fn legal_states(&self) -> Vec<Image> {
         let since = beginnings(&self.base, self.since.iter().map(|(_, entry)| entry));
@@ -137,6 +161,12 @@ impl Ledger {
         let Some(last) = self.since.iter().rposition(|(of, _)| is_due(of)) else { return };
         for (_, entry) in self.since.drain(..=last) {
             take_in(&mut self.base, &entry);
+            match entry {
+                Entry::Change(_) => {}
+                Entry::Totals(totals) => totals.iter().for_each(|(id, _)| {
+                    self.stale.remove(id);
+                }),
+            }
         }
         self.lingering.clear();
     }
@@ -160,6 +190,19 @@ impl Ledger {
     fn keep_master(&mut self, identity: &MasterIdentity) {
         let json = render_key_instance(identity);
         self.masters.push(String::from_utf8_lossy(&json).into_owned());
+    }
+}
+
+fn is_of(of: &Option<(StoreEpoch, RecordSeq)>, epoch: StoreEpoch) -> bool {
+    of.is_some_and(|(of, _)| of == epoch)
+}
+
+/// The instance that a change is about.
+fn subject(entry: &Entry) -> Option<InstanceId> {
+    match entry {
+        Entry::Change(Record::PutInstance { definition, .. }) => Some(definition.id),
+        Entry::Change(Record::RemoveInstance(id)) => Some(*id),
+        Entry::Change(Record::PutMaster(_)) | Entry::Totals(_) => None,
     }
 }
 

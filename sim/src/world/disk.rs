@@ -138,7 +138,7 @@ impl Disk {
             Err(Stop::Died) => return Err(Died),
         };
         self.follow_long_journal()?;
-        self.files.calm();
+        self.files.refuse(0, 0);
         Ok(told)
     }
 
@@ -189,6 +189,9 @@ impl Disk {
         }
         let is_kept_aside = |finding: &Finding| matches!(finding, Finding::BackupUsed(Some(_)));
         let begun = (|| {
+            // A master that was only killed may have left records that are read here and not
+            // durable: the next journal must not count them before they are.
+            self.files.sync(Name::Journal(generation))?;
             if findings.iter().any(is_kept_aside) {
                 self.files.remove(Name::Snapshot)?;
             }
