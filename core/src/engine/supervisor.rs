@@ -178,9 +178,10 @@ impl Supervisor<'_> {
         }
     }
 
-    /// What a process counted is kept at its end, not only at the next tick.
+    /// What a process counted is kept at its end, not only at the next tick; after a reset on its
+    /// way, which may be refused, it waits as it does there.
     fn save_totals(&mut self) {
-        if core::mem::take(&mut self.instance.totals_unsaved) {
+        if self.instance.unsaved_resets == 0 && core::mem::take(&mut self.instance.totals_unsaved) {
             let totals = (self.instance.definition.id, self.instance.saved_totals());
             self.out.push(Effect::SaveTotals(alloc::vec![totals]));
         }
