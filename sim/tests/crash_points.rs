@@ -44,7 +44,10 @@ const SCENARIOS: [(&str, &[Act]); 10] = [
     ("delete", &[Create, Create, Settle, Delete, Settle, Delete, Settle]),
     ("rotate", &[Rotate, Rename("edge"), Settle, Rotate, Settle]),
     ("reset", &[Create, Settle, Print, Tick, Settle, Patch(r#"{"action":"reset"}"#), Settle]),
-    ("roll over", &[Create, Create, Create, Create, Settle, Create, Create, Create, Settle]),
+    (
+        "roll over",
+        &[Create, Create, Create, Settle, Create, Create, Create, Settle, Rename("a"), Settle],
+    ),
     ("append refused", &[Create, Settle, Create, Refuse(1, 1), Settle, Rename("a"), Settle]),
     ("cut refused", &[Create, Settle, Create, Refuse(1, 2), Settle, Rename("a"), Settle]),
     ("shutdown", &[Create, Settle, Print, Create, Shutdown, Settle]),
