@@ -13,8 +13,7 @@ use openctrl_core::store::{
 
 use super::error::StoreError;
 use super::files::{
-    BACKUP, FOREIGN, LOCK, SNAPSHOT, create_private, journals, read, replace_snapshot,
-    sync_directory,
+    BACKUP, FOREIGN, LOCK, NextSnapshot, SNAPSHOT, create_private, journals, read, sync_directory,
 };
 use super::journal::Journal;
 
@@ -95,21 +94,29 @@ impl StateDirectory {
         Ok(Loaded::State(image, notes))
     }
 
-    /// Writes a snapshot and begins the journal after it. The journal comes first, so that a
-    /// snapshot without its journal is always one that lost it.
+    /// Writes a snapshot and begins the journal after it. The journal is there before the snapshot
+    /// is in force, so that a snapshot without its journal is always one that lost it. What takes
+    /// the most room is written first: where it does not fit, no journal stays behind.
     pub(super) fn begin(&mut self, image: &Image) -> io::Result<(Journal, usize)> {
         let generation = self.next_generation;
-        let journal = Journal::create(&self.path, generation, self.records)?;
+        let bytes = encode(image, generation);
+        let snapshot = NextSnapshot::write(&self.path, &bytes)?;
+        let journal = match Journal::create(&self.path, generation, self.records) {
+            Ok(journal) => journal,
+            Err(error) => {
+                snapshot.discard();
+                return Err(error);
+            }
+        };
         // From here on the journal may be found, and whatever comes next has to follow it.
         self.next_generation += 1;
         self.records = 0;
         sync_directory(&self.path)?;
-        let snapshot = encode(image, generation);
-        replace_snapshot(&self.path, &snapshot)?;
+        snapshot.replace(&self.path)?;
         // What was the snapshot is the backup now, and needs its journals.
         let backup_generation = std::mem::replace(&mut self.snapshot_generation, generation);
         self.forget_journals_before(backup_generation);
-        Ok((journal, snapshot.len()))
+        Ok((journal, bytes.len()))
     }
 
     /// Whether nothing was ever stored here.

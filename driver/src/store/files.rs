@@ -60,20 +60,37 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Replaces the snapshot; the one before becomes the backup. A reader finds the old one or the
-/// new one, whole, whatever happens meanwhile.
-pub(super) fn replace_snapshot(directory: &Path, snapshot: &[u8]) -> io::Result<()> {
-    let (temporary, target) = (directory.join("openctrl.state.tmp"), directory.join(SNAPSHOT));
-    write_private(&temporary, snapshot)?;
-    if target.exists() {
-        let link = directory.join("openctrl.state.backup.tmp");
-        let _ = fs::remove_file(&link);
-        // A copy where the file system has no links.
-        fs::hard_link(&target, &link).or_else(|_| fs::copy(&target, &link).map(drop))?;
-        fs::rename(&link, directory.join(BACKUP))?;
+/// A snapshot that is durable and not in force yet.
+#[derive(Debug)]
+pub(super) struct NextSnapshot(PathBuf);
+
+impl NextSnapshot {
+    /// Writes it beside the one that is in force.
+    pub(super) fn write(directory: &Path, snapshot: &[u8]) -> io::Result<Self> {
+        let temporary = directory.join("openctrl.state.tmp");
+        write_private(&temporary, snapshot)?;
+        Ok(Self(temporary))
     }
-    fs::rename(&temporary, &target)?;
-    sync_directory(directory)
+
+    /// Puts it in force; the one before becomes the backup. A reader finds the old one or the new
+    /// one, whole, whatever happens meanwhile.
+    pub(super) fn replace(self, directory: &Path) -> io::Result<()> {
+        let target = directory.join(SNAPSHOT);
+        if target.exists() {
+            let link = directory.join("openctrl.state.backup.tmp");
+            let _ = fs::remove_file(&link);
+            // A copy where the file system has no links.
+            fs::hard_link(&target, &link).or_else(|_| fs::copy(&target, &link).map(drop))?;
+            fs::rename(&link, directory.join(BACKUP))?;
+        }
+        fs::rename(&self.0, &target)?;
+        sync_directory(directory)
+    }
+
+    /// Gives the room back that it takes.
+    pub(super) fn discard(self) {
+        let _ = fs::remove_file(self.0);
+    }
 }
 
 /// Makes what was created, renamed or removed in a directory durable.
