@@ -31,13 +31,15 @@ pub(crate) struct Child {
     pub(crate) born: Option<(i32, u64)>,
 }
 
-/// An open ledger. Failing to write is told once and costs no more than that a crash may leave
-/// something behind: supervision goes on.
+/// An open ledger. Failing to write is told once, tried again with the next line, and costs no more
+/// than that a crash meanwhile may leave something behind: supervision goes on.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     path: PathBuf,
     boot: String,
+    /// None while it cannot be written.
     file: Option<File>,
+    is_failing: bool,
     children: BTreeMap<u64, Child>,
     numbers: HashMap<ProcessRef, u64>,
     next: u64,
@@ -53,8 +55,9 @@ impl Ledger {
             .map(|text| parse(&String::from_utf8_lossy(&text), &boot))
             .unwrap_or_default();
         let next = children.keys().last().map_or(1, |last| last + 1);
+        let numbers = HashMap::new();
         let mut ledger =
-            Self { path, boot, file: None, children, numbers: HashMap::new(), next, lines: 0 };
+            Self { path, boot, file: None, is_failing: false, children, numbers, next, lines: 0 };
         ledger.rewrite();
         ledger
     }
@@ -103,13 +106,15 @@ impl Ledger {
 
     fn append(&mut self, line: &str) {
         self.lines += 1;
-        if self.lines > STALE_MAX + 3 * self.children.len() {
-            return self.rewrite();
-        }
-        if let Some(file) = &mut self.file
-            && let Err(error) = file.write_all(line.as_bytes())
-        {
-            self.give_up(&error);
+        let is_long = self.lines > STALE_MAX + 3 * self.children.len();
+        match &mut self.file {
+            Some(file) if !is_long => {
+                if let Err(error) = file.write_all(line.as_bytes()) {
+                    self.fail(&error);
+                }
+            }
+            // It has what the line says.
+            Some(_) | None => self.rewrite(),
         }
     }
 
@@ -121,8 +126,18 @@ impl Ledger {
             Ok(file)
         });
         match written {
-            Ok(file) => self.file = Some(file),
-            Err(error) => self.give_up(&error),
+            Ok(file) => {
+                self.file = Some(file);
+                if std::mem::take(&mut self.is_failing) {
+                    let path = self.path.display();
+                    tracing::info!("Master.run: {path} can be written again");
+                }
+            }
+            Err(error) => {
+                // The room it takes may be what is missing.
+                let _ = fs::remove_file(&temporary);
+                self.fail(&error);
+            }
         }
     }
 
@@ -141,8 +156,11 @@ impl Ledger {
         Ok(file)
     }
 
-    fn give_up(&mut self, error: &io::Error) {
+    fn fail(&mut self, error: &io::Error) {
         self.file = None;
+        if std::mem::replace(&mut self.is_failing, true) {
+            return;
+        }
         let path = self.path.display();
         tracing::warn!(
             "Master.run: cannot write {path}: {error}; a crash of the master may leave processes \
