@@ -24,6 +24,8 @@ together!(
     a_full_disk_refuses_changes_and_nothing_else,
     a_full_disk_is_noticed_once_and_left_behind_by_itself,
     a_crash_on_a_full_disk_loses_nothing,
+    children_are_written_down_again_once_there_is_room,
+    little_room_is_not_eaten_up_by_what_is_refused,
     a_refused_put_or_delete_leaves_the_instance_running,
     a_disk_that_becomes_read_only,
     a_master_on_a_read_only_disk_says_so_and_ends,
@@ -90,6 +92,12 @@ impl Disk {
         for size in [4096, 1] {
             while file.write_all(&vec![0; size]).is_ok() {}
         }
+    }
+
+    /// Makes so much room again.
+    fn leave_bytes(&self, bytes: u64) {
+        let filler = OpenOptions::new().write(true).open(self.path().join("filler")).unwrap();
+        filler.set_len(filler.metadata().unwrap().len() - bytes).unwrap();
     }
 
     fn make_room(&self) {
@@ -281,6 +289,73 @@ fn a_crash_on_a_full_disk_loses_nothing() {
             up.wait(before + 2);
             assert!(!is_alive(last.pid), "it is known again, and does not run twice");
         }
+    });
+}
+
+/// More starts than what is left of a page has room for.
+fn children_are_written_down_again_once_there_is_room() {
+    isolated("children_are_written_down_again_once_there_is_room", || {
+        let disk = Disk::new();
+        let mut master = disk.master().start();
+        let mut events = master.events();
+        let up = master.mark("up");
+        let id = master.run(&mut events, &Script::new().mark(&up).wait());
+        let unseen = master.run(&mut events, &Script::new().mark(&up).wait());
+        let words = "cannot write ";
+        let restart = |id: &str| {
+            let starts = up.count();
+            master.api().act(id, "restart");
+            up.wait(starts + 1)
+        };
+        disk.fill();
+        while count(&master, words) == 0 {
+            restart(&id);
+        }
+        restart(&unseen);
+        restart(&id);
+        assert_eq!(count(&master, words), 1, "it is told once");
+        disk.make_room();
+        let starts = restart(&id).len();
+        master.crash();
+        let alive: Vec<i32> =
+            up.entries().iter().map(|entry| entry.pid).filter(|pid| is_alive(*pid)).collect();
+        assert_eq!(alive.len(), 2);
+        master.restart();
+        up.wait(starts + 2);
+        assert!(alive.iter().all(|pid| !is_alive(*pid)), "none runs twice");
+    });
+}
+
+/// A save needs room for a journal and a snapshot; there is enough for the journal alone.
+fn little_room_is_not_eaten_up_by_what_is_refused() {
+    isolated("little_room_is_not_eaten_up_by_what_is_refused", || {
+        let disk = Disk::new();
+        let mut master = disk.master().start();
+        let id = master.api().run(&Script::new().wait());
+        // A snapshot of more than a few pages.
+        let tags = json!({"k": "v".repeat(250)});
+        for _ in 0..60 {
+            let url = format!("stub://x?{}", "y".repeat(300));
+            let id = id_of(&master.api().create(&url));
+            master.api().patch(&id, &json!({"restart": false, "meta": {"tags": tags}})).expect(200);
+        }
+        disk.fill();
+        until_refused(&master, &id);
+        let before = disk.files();
+        disk.leave_bytes(4 * 4096);
+        for number in 0..20 {
+            let answer = master.api().patch(&id, &json!({"alias": format!("refused {number}")}));
+            assert_refused(answer, FULL);
+        }
+        let after = disk.files();
+        assert!(after.len() <= before.len() + 1, "{before:?} became {after:?}");
+        let known = definitions(&master);
+        disk.make_room();
+        master.api().patch(&id, &json!({"restart": false})).expect(200);
+        master.api().patch(&id, &json!({"restart": true})).expect(200);
+        master.crash();
+        master.restart();
+        assert_eq!(definitions(&master), known);
     });
 }
 
