@@ -148,7 +148,11 @@ impl Ledger {
                     tracing::info!("Master.run: the children can be written down again");
                 }
             }
-            Err(error) => self.fail(&error),
+            Err(error) => {
+                // The room that it takes may be what is missing.
+                let _ = fs::remove_file(&temporary);
+                self.fail(&error);
+            }
         }
     }
 

@@ -121,7 +121,9 @@ impl StateDirectory {
     /// comes first, so that a snapshot without its journal is always one that lost it.
     pub(super) fn install(&mut self, prepared: &Prepared) -> io::Result<Journal> {
         let generation = prepared.generation;
-        let journal = Journal::create(&self.path, generation, self.records)?;
+        let journal = Journal::create(&self.path, generation, self.records);
+        // Not to be put in its place any more, it only takes room.
+        let journal = journal.inspect_err(|_| drop(fs::remove_file(self.path.join(TEMPORARY))))?;
         // From here on the journal may be found, and whatever comes next has to follow it.
         self.next_generation = generation + 1;
         self.records = 0;
