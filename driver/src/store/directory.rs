@@ -13,8 +13,8 @@ use openctrl_core::store::{
 
 use super::error::StoreError;
 use super::files::{
-    BACKUP, FOREIGN, LOCK, SNAPSHOT, TEMPORARY, create_private, install_snapshot, journals, read,
-    sync_directory, write_private,
+    BACKUP, FOREIGN, LOCK, SNAPSHOT, TEMPORARY, create_private, install_snapshot, journal_path,
+    journals, read, sync_directory, write_private,
 };
 use super::journal::Journal;
 
@@ -88,6 +88,11 @@ impl StateDirectory {
             return self.import();
         };
         let Recovered { image, snapshot, generation, records, findings } = recovered;
+        // What was read may not be on the disk yet, if the last master was killed within a write:
+        // the next journal is going to say how many records this one has.
+        let journal = journal_path(&self.path, generation);
+        let synced = File::open(&journal).and_then(|file| file.sync_all());
+        synced.map_err(|error| StoreError::Io("sync", journal, error))?;
         self.snapshot_generation = snapshot;
         self.next_generation = generation + 1;
         self.records = records;
