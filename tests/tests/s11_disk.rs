@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -50,7 +50,10 @@ fn isolated(name: &str, body: fn()) {
     };
     let Some(way) = ["-m", "-rm"].into_iter().find(can) else {
         let reason = "skipped: no mounts without root or a user namespace (unshare -rm)";
-        let _ = writeln!(io::stderr(), "{name} {reason}");
+        #[expect(clippy::print_stderr, reason = "a test that is skipped has nothing else to tell")]
+        {
+            eprintln!("{name} {reason}");
+        }
         return;
     };
     let test = format!("together::{name}");
@@ -429,13 +432,13 @@ fn a_master_on_a_read_only_disk_says_so_and_ends() {
             command.args(["-o", options]).arg(disk.path());
             assert!(command.status().unwrap().success());
         };
-        remount("remount,ro");
+        remount("remount,bind,ro");
         let url = format!("master://127.0.0.1:0?state={}", disk.state().display());
         let refused = run_to_end(&[&url]);
         assert!(!refused.status.success());
         assert!(refused.stderr.contains("Read-only"), "{}", refused.stderr);
         assert!(refused.stderr.contains(disk.state().to_str().unwrap()), "{}", refused.stderr);
-        remount("remount,rw");
+        remount("remount,bind,rw");
         master.restart();
         assert_eq!(definitions(&master), known);
     });

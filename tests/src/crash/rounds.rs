@@ -70,12 +70,21 @@ impl Harness {
 
     /// One round; at its end the master is dead.
     pub fn round(&mut self) {
+        self.round_until(Self::end_somehow);
+    }
+
+    /// One round; at its end the master was told to end, in the midst of work, and has ended.
+    pub fn orderly_round(&mut self) {
+        self.round_until(|harness, _| harness.end_in_order());
+    }
+
+    fn round_until(&mut self, end: impl FnOnce(&mut Self, &mut Dice)) {
         let mut dice = Dice::new(self.seed, self.summary.rounds, 0);
         if self.summary.rounds > 0 {
             self.start(&mut dice);
         }
         self.look_until_settled();
-        self.work_and_end(&mut dice);
+        self.work_until(&mut dice, end);
         for double in doubles(self.folder.path()).split_off(self.doubles_seen) {
             self.doubles_seen += 1;
             self.find(Trouble::Doubled(double));
@@ -155,7 +164,7 @@ impl Harness {
     }
 
     /// Lets clients work, ends the master meanwhile, and notes what each of them was told.
-    fn work_and_end(&mut self, dice: &mut Dice) {
+    fn work_until(&mut self, dice: &mut Dice, end: impl FnOnce(&mut Self, &mut Dice)) {
         let key = RwLock::new(self.model.key.clone());
         let (endpoint, base) = (self.master.endpoint(), self.master.base().to_owned());
         let folder = self.folder.path().to_owned();
@@ -175,7 +184,7 @@ impl Harness {
             };
             let clients: Vec<_> = (0..CLIENTS).zip(shares).map(start).collect();
             thread::sleep(Duration::from_micros(dice.below(WORK_MAX_US)));
-            self.end_master(dice);
+            end(self, dice);
             clients.into_iter().map(|client| client.join().expect("it reports")).collect()
         });
         self.model.key = key.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -183,12 +192,14 @@ impl Harness {
         self.take_printed_key();
     }
 
-    fn end_master(&mut self, dice: &mut Dice) {
+    fn end_in_order(&mut self) {
+        self.master.stop();
+        self.look_for_left_over();
+    }
+
+    fn end_somehow(&mut self, dice: &mut Dice) {
         match dice.below(20) {
-            0 => {
-                self.master.stop();
-                self.look_for_left_over();
-            }
+            0 => self.end_in_order(),
             1..5 => {
                 self.master.signal(Signal::TERM);
                 thread::sleep(Duration::from_micros(dice.below(SHUTDOWN_MAX_US)));
