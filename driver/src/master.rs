@@ -111,7 +111,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
     if !left_behind.is_empty() {
         let count = left_behind.len();
-        tracing::warn!("Master.run: ending {count} processes that the last run left behind");
+        tracing::warn!("Master.run: the last run left processes behind, ending them: {count}");
     }
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
     let hub = Hub::new(BootId(u32::from_le_bytes(random()?)), face);

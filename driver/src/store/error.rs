@@ -33,9 +33,9 @@ impl fmt::Display for StoreError {
             ),
             Self::Unreadable(path, reason) => write!(
                 f,
-                "the state in {} is not complete: {reason}. Nothing was changed. Put the missing \
-                 files back from a copy; or see with 'openctrl state check {0}' what can be read, \
-                 or start anew, with a new key and no instances, by moving the openctrl.* files away",
+                "the state in {} is not complete: {reason}. Nothing was changed. Put missing \
+                 or damaged files back from a copy, or start anew, with a new key and no instances, by \
+                 moving openctrl.state* and openctrl.journal.* away",
                 path.display()
             ),
             Self::Foreign(files) => {
