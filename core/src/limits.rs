@@ -6,6 +6,9 @@ pub const GRACE_MS: u64 = 5_000;
 /// How often silence is looked for and totals are saved (Contract §6, §11).
 pub const TICK_MS: u64 = 5_000;
 
+/// A tick that comes later than this after its time says that the master did not run meanwhile.
+pub const LATE_TICK_MS: u64 = 1_000;
+
 /// An instance that printed a checkpoint and then none for longer than this has failed
 /// (Contract §6).
 pub const SILENCE_MS: u64 = 15_000;

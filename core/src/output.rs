@@ -2,6 +2,7 @@
 //!
 //! The engine sees the parsed items only; the text of log lines travels beside them untouched.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -15,8 +16,9 @@ const ERROR_MARK: &[u8] = b"ERROR";
 /// A line of output as the engine sees it (Contract §7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputItem {
-    /// A line with a checkpoint in it.
-    Checkpoint(Checkpoint),
+    /// A line with a checkpoint in it. Boxed, so that a flood of the shortest lines does not take
+    /// the room of as many checkpoints.
+    Checkpoint(Box<Checkpoint>),
     /// Any other line.
     Log(LogLine),
 }
@@ -98,7 +100,7 @@ struct Building {
 impl Building {
     fn add(&mut self, line: Line<'_>) {
         if let Some(checkpoint) = Checkpoint::find(line.bytes) {
-            self.items.push(OutputItem::Checkpoint(checkpoint));
+            self.items.push(OutputItem::Checkpoint(Box::new(checkpoint)));
             return;
         }
         let is_error = memchr::memmem::find(line.bytes, ERROR_MARK).is_some();
@@ -124,6 +126,11 @@ impl Building {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_item_is_small() {
+        assert!(size_of::<OutputItem>() <= 32);
+    }
 
     #[test]
     fn lines_are_told_apart() {

@@ -1,4 +1,4 @@
-//! The loop's inbox: three bounded lanes, emptied in order of urgency.
+//! The loop's inbox: three lanes, each bounded in its way, emptied in order of urgency.
 //!
 //! Facts (results of effects) come first: there is one for each effect under way, which is what
 //! bounds them. Requests come second; a client that finds the lane full waits. Output comes last;
@@ -6,33 +6,45 @@
 
 use openctrl_core::api::{Call, Reply};
 use openctrl_core::engine::Input;
-use openctrl_core::ids::ProcessRef;
+use openctrl_core::ids::{KeyEpoch, ProcessRef};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::process::Group;
 
-/// Requests that may wait: one for every connection that is served at a time, and more wait
-/// outside.
+/// Requests that may wait here; those of more connections wait outside.
 const REQUESTS_MAX: usize = 1024;
 
-/// Batches of output that may wait; at 64 KiB a batch this is at most 16 MiB.
-const OUTPUT_MAX: usize = 256;
+/// Batches of output that may wait. A batch is what one read of 32 KiB gave: half a mebibyte where
+/// every line is empty, so that all of them are bounded by some 10 MiB, however many processes
+/// flood: a batch is only made when there is room for it. More would only make an end, which comes
+/// after the output before it, come later.
+const OUTPUT_MAX: usize = 16;
 
 /// How much is taken from a lane at a time, so that none starves another for long.
 const REQUESTS_PER_BATCH: usize = 256;
-const OUTPUT_PER_BATCH: usize = 64;
+const OUTPUT_LINES_PER_BATCH: usize = 4096;
 
 /// Something for the loop.
 #[derive(Debug)]
 pub(crate) enum Notice {
     /// A fact for the engine as it is.
     Fact(Input),
-    /// A request, and where its answer goes.
-    Request(Call, oneshot::Sender<Reply>),
+    /// A request, the key that it presented, and where its answer goes.
+    Request(KeyEpoch, Call, oneshot::Sender<Reply>),
     /// A process came to life.
     Spawned(ProcessRef, Group),
     /// A process printed its last and is waiting to be reaped.
     Exited(ProcessRef),
+}
+
+impl Notice {
+    /// How many lines of output it has, as a measure of the work that it is.
+    fn lines(&self) -> usize {
+        match self {
+            Self::Fact(Input::OutputRead { batch, .. }) => batch.items.len(),
+            Self::Fact(_) | Self::Request(..) | Self::Spawned(..) | Self::Exited(_) => 1,
+        }
+    }
 }
 
 /// Where notices are left for the loop. Sending fails only once the loop has ended, when nobody
@@ -51,15 +63,16 @@ impl Mailbox {
     }
 
     /// Leaves a request and waits for its answer; `None` when the loop has ended.
-    pub(crate) async fn call(&self, call: Call) -> Option<Reply> {
+    pub(crate) async fn call(&self, epoch: KeyEpoch, call: Call) -> Option<Reply> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Notice::Request(call, answer)).await.ok()?;
+        self.requests.send(Notice::Request(epoch, call, answer)).await.ok()?;
         answered.await.ok()
     }
 
-    /// Leaves something a process printed, or that it ended, when there is room.
-    pub(crate) async fn output(&self, notice: Notice) {
-        let _ = self.output.send(notice).await;
+    /// Waits for room for something a process printed, or that it ended; `None` when the loop has
+    /// ended.
+    pub(crate) async fn output(&self) -> Option<mpsc::Permit<'_, Notice>> {
+        self.output.reserve().await.ok()
     }
 }
 
@@ -94,16 +107,19 @@ impl Inbox {
             notice = self.requests.recv() => requests.extend(notice),
             notice = self.output.recv() => output.extend(notice),
         }
-        drain(&mut self.output, &mut output, OUTPUT_PER_BATCH);
-        drain(&mut self.requests, &mut requests, REQUESTS_PER_BATCH);
+        let mut lines: usize = output.iter().map(Notice::lines).sum();
+        while lines < OUTPUT_LINES_PER_BATCH
+            && let Ok(notice) = self.output.try_recv()
+        {
+            lines += notice.lines();
+            output.push(notice);
+        }
+        let waiting = std::iter::from_fn(|| self.requests.try_recv().ok());
+        requests.extend(waiting.take(REQUESTS_PER_BATCH));
         batch.extend(std::iter::from_fn(|| self.facts.try_recv().ok()));
         batch.append(&mut requests);
         batch.append(&mut output);
     }
-}
-
-fn drain(lane: &mut mpsc::Receiver<Notice>, into: &mut Vec<Notice>, limit: usize) {
-    into.extend(std::iter::from_fn(|| lane.try_recv().ok()).take(limit));
 }
 
 #[cfg(test)]
@@ -115,9 +131,10 @@ mod tests {
     async fn facts_come_before_requests_and_output_whatever_came_first() {
         let process = ProcessRef { slot: SlotId(0), generation: Generation(1) };
         let (mailbox, mut inbox) = inbox();
-        mailbox.output(Notice::Exited(process)).await;
+        mailbox.output().await.expect("there is room").send(Notice::Exited(process));
         let caller = mailbox.clone();
-        let asking = tokio::spawn(async move { caller.call(Call::SetAlias(None)).await });
+        let asking =
+            tokio::spawn(async move { caller.call(KeyEpoch(0), Call::SetAlias(None)).await });
         while mailbox.requests.capacity() == REQUESTS_MAX {
             tokio::task::yield_now().await;
         }

@@ -80,7 +80,12 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
         .enable_all()
         .build()
         .map_err(system("start the async runtime"))
-        .and_then(|runtime| runtime.block_on(serve(url, &stdout)));
+        .and_then(|runtime| {
+            let result = runtime.block_on(serve(url, &stdout));
+            // A name look-up may hang for as long as the resolver likes; nobody needs it now.
+            runtime.shutdown_background();
+            result
+        });
     stdout.flush(LAST_LINES);
     stderr.flush(LAST_LINES);
     result

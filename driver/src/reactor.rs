@@ -90,18 +90,24 @@ impl Reactor {
             self.drain();
         }
         for notice in batch.drain(..) {
-            let input = self.input(notice);
-            self.engine.handle(now, input);
-            self.drain();
+            if let Some(input) = self.input(notice) {
+                self.engine.handle(now, input);
+                self.drain();
+            }
         }
         self.hands.hub.wake();
     }
 
-    /// What a notice is to the engine.
-    fn input(&mut self, notice: Notice) -> Input {
-        match notice {
+    /// What a notice is to the engine: nothing, if it is a request whose key was replaced by one
+    /// that was handled before it.
+    fn input(&mut self, notice: Notice) -> Option<Input> {
+        Some(match notice {
             Notice::Fact(input) => input,
-            Notice::Request(call, answer) => {
+            Notice::Request(epoch, call, answer) => {
+                if let Err(refusal) = self.hands.hub.check(epoch) {
+                    let _ = answer.send(Reply::Refused(refusal));
+                    return None;
+                }
                 self.next_request += 1;
                 let request = RequestId(self.next_request);
                 self.waiting.insert(request, answer);
@@ -112,7 +118,7 @@ impl Reactor {
                 Input::ProcessStarted { process }
             }
             Notice::Exited(process) => self.reap(process),
-        }
+        })
     }
 
     /// Reaps a child only here, between signals: its group's number cannot come to mean another.

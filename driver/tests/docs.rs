@@ -1,4 +1,4 @@
-//! The documents name files that exist, and the code map names every source file.
+//! The documents name files and headings that exist, and the code map names every source file.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -31,9 +31,9 @@ fn every_relative_link_leads_to_a_file() {
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page that was just listed");
         let folder = page.parent().expect("a page lies in a folder");
-        for target in links(&text) {
-            if !normal(&folder.join(&target)).exists() {
-                broken.push(format!("{}: {target}", shown(&page)));
+        for Link { file, .. } in links(&text) {
+            if !normal(&folder.join(&file)).exists() {
+                broken.push(format!("{}: {file}", shown(&page)));
             }
         }
     }
@@ -41,10 +41,30 @@ fn every_relative_link_leads_to_a_file() {
 }
 
 #[test]
+fn every_fragment_leads_to_a_heading() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page that was just listed");
+        let folder = page.parent().expect("a page lies in a folder");
+        for Link { file, fragment } in links(&text) {
+            let target = if file.is_empty() { page.clone() } else { normal(&folder.join(&file)) };
+            let leads = || anchors(&fs::read_to_string(&target).unwrap_or_default());
+            if !fragment.is_empty() && !leads().contains(&fragment) {
+                broken.push(format!("{}: {file}#{fragment}", shown(&page)));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links to headings that are not there: {broken:?}");
+}
+
+#[test]
 fn links_are_found_where_they_are() {
     let text = "[a](x.md) and [b](../y/z.md#part), [c](#here), [d](https://e.org/f)\n\
                 ```\nlist[0](not.md)\n```\n`[e](code.md)` [f](g.md)";
-    assert_eq!(links(text), ["x.md", "../y/z.md", "g.md"]);
+    let found: Vec<String> =
+        links(text).into_iter().map(|link| format!("{} {}", link.file, link.fragment)).collect();
+    assert_eq!(found, ["x.md ", "../y/z.md part", " here", "g.md "]);
+    assert_eq!(anchors("# A `b`, c_d\n```\n# no\n```\n### 503"), ["a-b-c_d", "503"]);
 }
 
 /// Whether an entry stands for a file: `a/b/` for all below it, `a/b.rs` for itself, and `a/b`, a
@@ -103,27 +123,46 @@ fn walk(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The targets of the relative links in a page, without their fragments; code is passed over.
-fn links(text: &str) -> Vec<String> {
+/// Where a relative link leads.
+struct Link {
+    /// Empty for the page itself.
+    file: String,
+    /// Empty for the file as a whole.
+    fragment: String,
+}
+
+/// The relative links in a page; code is passed over.
+fn links(text: &str) -> Vec<Link> {
     let mut found = Vec::new();
-    let mut in_code_block = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            in_code_block = !in_code_block;
-        }
-        if in_code_block {
-            continue;
-        }
-        let prose: String = line.split('`').step_by(2).collect();
-        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
-        for (target, _) in targets {
-            let file = target.split('#').next().unwrap_or_default();
-            if !file.is_empty() && !file.contains("://") {
-                found.push(file.to_owned());
-            }
+    for line in prose(text) {
+        let line: String = line.split('`').step_by(2).collect();
+        let targets = line.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        for (target, _) in targets.filter(|(target, _)| !target.contains("://")) {
+            let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
+            found.push(Link { file: file.to_owned(), fragment: fragment.to_owned() });
         }
     }
     found
+}
+
+/// The fragments that lead to the headings of a page.
+fn anchors(text: &str) -> Vec<String> {
+    let is_kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
+    prose(text)
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase())
+        .map(|heading| heading.chars().filter(is_kept).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+/// The lines of a page that are not in a block of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_code_block = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code_block ^= is_fence;
+        !in_code_block && !is_fence
+    })
 }
 
 /// The path with its `..` resolved by name: the folder they leave need not exist.

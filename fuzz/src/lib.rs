@@ -13,14 +13,20 @@
 
 mod engine;
 mod frame;
+mod gob;
+mod journal;
 mod output;
+mod recover;
 mod request;
 mod state;
 mod url;
 
 pub use engine::engine;
 pub use frame::frame;
+pub use gob::gob;
+pub use journal::journal;
 pub use output::{checkpoint, line};
+pub use recover::recover;
 pub use request::request;
 pub use state::state;
 pub use url::{instance_url, master_url};
@@ -29,13 +35,16 @@ pub use url::{instance_url, master_url};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus and of its binary.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("line", line),
     ("checkpoint", checkpoint),
     ("instance_url", instance_url),
     ("master_url", master_url),
     ("request", request),
     ("state", state),
+    ("journal", journal),
+    ("recover", recover),
+    ("gob", gob),
     ("frame", frame),
     ("engine", engine),
 ];

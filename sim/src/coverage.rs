@@ -84,6 +84,11 @@ impl Coverage {
         }
     }
 
+    /// Notes that a master has found processes that another left behind.
+    pub fn left_behind(&mut self) {
+        self.cells.insert((State::Stopped, StateEvent::LeftBehind));
+    }
+
     fn told(&mut self, engine: &Engine, process: ProcessRef, event: StateEvent) {
         if let Some(slot) = engine.table().current(process) {
             self.at(engine, slot, event);

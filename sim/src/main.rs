@@ -47,12 +47,13 @@ fn sweep(first: u64, end: u64, out: &mut impl Write) -> io::Result<bool> {
             }
         }
     }
-    let Report { inputs, effects, simulated_ms, digest: Digest(digest), coverage } = sum;
+    let Report { inputs, effects, restarts, simulated_ms, digest: Digest(digest), coverage } = sum;
     let seconds = begun.elapsed().as_secs_f64();
     let rate = (2 * inputs) as f64 / seconds;
     let hours = simulated_ms as f64 / 3_600_000.0;
     writeln!(out, "seeds {first}..{end}, each run twice: all invariants hold")?;
-    writeln!(out, "{inputs} inputs, {effects} effects, {hours:.1} h simulated in one pass")?;
+    writeln!(out, "{inputs} inputs, {effects} effects, {restarts} deaths of the master")?;
+    writeln!(out, "{hours:.1} h simulated in one pass")?;
     writeln!(out, "{rate:.0} inputs/s over {seconds:.1} s; digest {digest:016x}")?;
     writeln!(out, "{coverage}")?;
     Ok(true)
@@ -66,6 +67,7 @@ fn fail(seed: u64, failure: &Failure, out: &mut impl Write) -> io::Result<()> {
 fn add(sum: &mut Report, report: &Report) {
     sum.inputs += report.inputs;
     sum.effects += report.effects;
+    sum.restarts += report.restarts;
     sum.simulated_ms += report.simulated_ms;
     sum.digest.add(&format!("{:016x}", report.digest.0));
     Coverage::merge(&mut sum.coverage, &report.coverage);

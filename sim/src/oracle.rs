@@ -88,7 +88,7 @@ impl Oracle {
         self.resets.clear();
         self.recounts.clear();
         self.ending = None;
-        self.ledger.on_input(input);
+        self.ledger.on_input(input, world.disk.lingers());
         match input {
             Input::RequestArrived { request, call: Call::Replace(id, _) } => {
                 if let Some(wish) = self.wishes.get_mut(id) {

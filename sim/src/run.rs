@@ -1,5 +1,5 @@
-//! One run: faults under the eyes of all invariants, then a world that heals, then the question
-//! whether everything has come right.
+//! One run: faults under the eyes of all invariants, deaths of the master among them, then a world
+//! that heals, then the question whether everything has come right.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,7 +8,7 @@ use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::{Definition, State};
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Image, Record, SavedTotals};
+use openctrl_core::store::{Image, Record, SavedTotals, encode};
 use openctrl_core::time::Time;
 use openctrl_core::url::InstanceUrl;
 
@@ -36,6 +36,8 @@ pub struct Report {
     pub inputs: u64,
     /// Effects that it gave.
     pub effects: u64,
+    /// How often the master died and was started again.
+    pub restarts: u64,
     /// Simulated time, in ms.
     pub simulated_ms: u64,
     /// The digest of all effects.
@@ -127,18 +129,25 @@ fn image(choices: &mut Choices) -> Image {
     image
 }
 
-struct Run<T> {
+/// An engine in its world, with the books and the invariants of its boot.
+pub struct Run<T> {
     engine: Engine,
-    world: World,
-    oracle: Oracle,
+    /// The world.
+    pub world: World,
+    /// The books.
+    pub oracle: Oracle,
     invariants: Vec<Box<dyn Invariant>>,
     tamper: T,
-    report: Report,
+    /// What it came to so far.
+    pub report: Report,
     history: VecDeque<String>,
+    /// After how many more effects the master dies, if it is about to.
+    dies_in: Option<u64>,
 }
 
 impl<T: FnMut(Effect) -> Vec<Effect>> Run<T> {
-    fn new(image: Image, seed: [u8; 32], tamper: T) -> Self {
+    /// A master that starts with `image`; nothing has happened yet.
+    pub fn new(image: Image, seed: [u8; 32], tamper: T) -> Self {
         let world = World::new(image.clone());
         let oracle = Oracle::new(&image);
         Self {
@@ -149,7 +158,55 @@ impl<T: FnMut(Effect) -> Vec<Effect>> Run<T> {
             tamper,
             report: Report::default(),
             history: VecDeque::new(),
+            dies_in: None,
         }
+    }
+
+    /// Lets the master die after so many more effects.
+    pub fn die_in(&mut self, effects: u64) {
+        self.dies_in = Some(effects);
+    }
+
+    /// Whether it has done so: it does nothing any more.
+    pub fn is_dead(&self) -> bool {
+        self.dies_in == Some(0)
+    }
+
+    /// Carries out what the master orders at its start.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn begin(&mut self) -> Result<(), Violation> {
+        self.drain(false, &[])?;
+        self.check(|invariant, scene| invariant.after_input(scene, None), false)
+    }
+
+    /// Goes on with the master that found `image` and processes of `leftovers` after a crash: a new
+    /// boot, with new books. What was asked for and not answered stays so.
+    ///
+    /// # Errors
+    /// It found what no crash may leave, or the first invariant that does not hold.
+    pub fn restart(
+        &mut self,
+        found: Result<(Image, Vec<InstanceId>), String>,
+        seed: [u8; 32],
+    ) -> Result<(), Violation> {
+        let broken = |what| Violation { invariant: "INV-5", what };
+        let (image, leftovers) =
+            found.map_err(|error| broken(format!("a start after a crash is refused: {error}")))?;
+        self.remember(|| format!("             the master died; left behind: {leftovers:?}"));
+        invariants::judge(&self.oracle.ledger, &image).map_err(broken)?;
+        self.report.restarts += 1;
+        self.report.digest.add(&format!("{:?}", encode(&image, 0)));
+        if !leftovers.is_empty() {
+            self.report.coverage.left_behind();
+        }
+        self.dies_in = None;
+        self.oracle = Oracle::new(&image);
+        self.invariants = invariants::all();
+        let now = self.world.clock.now();
+        self.engine = Engine::with_leftovers(image, &leftovers, seed, now);
+        self.begin()
     }
 
     fn all(
@@ -158,11 +215,10 @@ impl<T: FnMut(Effect) -> Vec<Effect>> Run<T> {
         scenario: &Scenario,
         steps: usize,
     ) -> Result<(), Violation> {
-        self.drain(false)?;
-        self.check(|invariant, scene| invariant.after_input(scene, None), false)?;
+        self.begin()?;
         let mut after_end = 0;
         for _ in 0..steps {
-            after_end += usize::from(self.oracle.finished);
+            after_end = if self.oracle.finished { after_end + 1 } else { 0 };
             if choices.is_exhausted() || after_end > AFTER_END {
                 break;
             }
@@ -171,18 +227,29 @@ impl<T: FnMut(Effect) -> Vec<Effect>> Run<T> {
                 Outcome::Told(input) => self.feed(input, false)?,
                 Outcome::Late(input) => self.feed(input, true)?,
                 Outcome::Untold => {}
+                Outcome::Restarted(found) => {
+                    self.restart(found, std::array::from_fn(|_| choices.byte()))?;
+                }
             }
         }
+        self.rest()
+    }
+
+    /// Lets everything that is pending come right, and time pass; then asks whether it has.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn rest(&mut self) -> Result<(), Violation> {
         self.heal()?;
         self.report.simulated_ms = self.world.clock.now().mono.ms_since(Time::ZERO);
         self.check(|invariant, scene| invariant.at_rest(scene), false)
     }
 
-    /// Lets everything that is pending come right, and time pass.
     fn heal(&mut self) -> Result<(), Violation> {
+        const NOBODY_DIES: &str = "nobody dies any more";
         let end = self.world.clock.now().mono.after_ms(HEALING_MS);
         while !self.oracle.finished {
-            let input = match scenario::heal(&mut self.world) {
+            let input = match scenario::heal(&mut self.world).expect(NOBODY_DIES) {
                 Some(input) => input,
                 None => match self.engine.poll_timeout() {
                     Some((due, _)) if due <= end => {
@@ -194,11 +261,16 @@ impl<T: FnMut(Effect) -> Vec<Effect>> Run<T> {
             };
             self.feed(input, false)?;
         }
+        // The end waits for the store.
+        self.world.disk.write(usize::MAX).expect(NOBODY_DIES);
         Ok(())
     }
 
     /// Tells the engine something and carries out what it orders.
-    fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
         // After the end, all that processes do is late.
         let is_late = is_late || (self.oracle.finished && is_about_a_process(&input));
         let now = self.world.clock.now();
@@ -209,7 +281,10 @@ impl<T: FnMut(Effect) -> Vec<Effect>> Run<T> {
         self.oracle.on_input(&self.world, &input, is_late);
         self.engine.handle(now, input.clone());
         self.report.inputs += 1;
-        self.drain_noting(is_late, &states)?;
+        self.drain(is_late, &states)?;
+        if self.is_dead() {
+            return Ok(());
+        }
         if matches!(input, Input::TimeAdvanced) {
             self.forget_quiet_tick();
         }
@@ -217,17 +292,13 @@ impl<T: FnMut(Effect) -> Vec<Effect>> Run<T> {
         self.check(|invariant, scene| invariant.after_input(scene, Some(&input)), is_late)
     }
 
-    fn drain(&mut self, is_late: bool) -> Result<(), Violation> {
-        self.drain_noting(is_late, &[])
-    }
-
-    fn drain_noting(
-        &mut self,
-        is_late: bool,
-        states: &[(InstanceId, State)],
-    ) -> Result<(), Violation> {
+    fn drain(&mut self, is_late: bool, states: &[(InstanceId, State)]) -> Result<(), Violation> {
         while let Some(effect) = self.engine.poll_effect() {
             for effect in (self.tamper)(effect) {
+                if self.is_dead() {
+                    return Ok(());
+                }
+                self.dies_in.iter_mut().for_each(|left| *left -= 1);
                 let text = format!("{effect:?}");
                 self.report.digest.add(&text);
                 self.report.effects += 1;

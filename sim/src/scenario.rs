@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use openctrl_core::api::PingOutcome;
 use openctrl_core::engine::{Engine, Exit, Input};
-use openctrl_core::ids::{Generation, InstanceId, ProcessRef, SlotId};
+use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
 use openctrl_core::output::{OutputBatch, OutputParser};
+use openctrl_core::store::Image;
 
 use crate::choice::Choices;
-use crate::world::{Phase, World};
+use crate::world::{Crash, Died, Phase, Tail, World};
 
 /// Something that can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +45,12 @@ enum Action {
     Late,
     /// The operator wants the master to end.
     Shutdown,
+    /// The master dies and is started again.
+    Dies,
 }
 
 impl Action {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Request,
         Self::StartOutcome,
         Self::Print,
@@ -62,14 +65,27 @@ impl Action {
         Self::WallSteps,
         Self::Late,
         Self::Shutdown,
+        Self::Dies,
     ];
 
-    /// What every run needs to get anywhere; the rest may be left out of a run.
-    fn is_essential(self) -> bool {
-        matches!(
-            self,
-            Self::Request | Self::StartOutcome | Self::End | Self::Persist | Self::TimerDue
-        )
+    /// Its weight in a run that drew `wild`. What every run needs to get anywhere is never left
+    /// out; the end comes in one run of four, and rarely enough that most see much before it.
+    fn weight(self, wild: usize) -> usize {
+        match self {
+            Self::Request | Self::StartOutcome | Self::End | Self::Persist | Self::TimerDue => {
+                wild.max(2)
+            }
+            Self::Print
+            | Self::Crash
+            | Self::LeftoverEnds
+            | Self::DiskFails
+            | Self::Dialled
+            | Self::TimePasses
+            | Self::WallSteps
+            | Self::Late
+            | Self::Dies => wild,
+            Self::Shutdown => wild / 12,
+        }
     }
 }
 
@@ -90,19 +106,15 @@ pub enum Outcome {
     Late(Input),
     /// Something happened that the engine is not told.
     Untold,
+    /// The master is another one, and finds a state and processes of these instances; or it
+    /// refuses to start.
+    Restarted(Result<(Image, Vec<InstanceId>), String>),
 }
 
 impl Scenario {
     /// Draws the weights of a run.
     pub fn draw(choices: &mut Choices) -> Self {
-        let mut weights = Action::ALL.map(|action| {
-            let wild = [0, 1, 4, 12][choices.below(4)];
-            if action.is_essential() { wild.max(2) } else { wild }
-        });
-        let shutdown = Action::ALL.len() - 1;
-        // Rare enough that most runs see much before it.
-        weights[shutdown] = usize::from(choices.one_in(4));
-        weights[0] *= 2;
+        let weights = Action::ALL.map(|action| action.weight(*choices.pick(&[0, 1, 4, 12])));
         Self { weights, start_failures: [1_000, 8, 2][choices.below(3)] }
     }
 
@@ -146,7 +158,7 @@ impl Scenario {
                 }
             }
             Action::Print => {
-                let process = *choices.pick(&world.processes.in_phase(Phase::Alive));
+                let process = *choices.pick(&world.processes.printing());
                 prints(choices, world, process)
             }
             Action::End => {
@@ -163,11 +175,13 @@ impl Scenario {
                 return Outcome::Untold;
             }
             Action::Persist => {
-                let count = choices.below(world.disk.waiting()) + 1;
-                Input::RecordsPersisted { upto: world.disk.persist(count).expect("some wait") }
+                let count = choices.below(world.disk.queued()) + 1;
+                return told(world.disk.write(count));
             }
             Action::DiskFails => {
-                Input::PersistFailed { epoch: world.disk.fail(), reason: "full".to_string() }
+                let (after, count) = (choices.below(12), 1 + choices.below(4));
+                let group = choices.below(world.disk.queued()) + 1;
+                return told(world.disk.write_refused(group, after, count));
             }
             Action::Dialled => {
                 let request = *choices.pick(&world.clients.dials());
@@ -191,24 +205,30 @@ impl Scenario {
             }
             Action::Late => return Outcome::Late(late(choices, world)),
             Action::Shutdown => Input::ShutdownRequested,
+            Action::Dies => return Outcome::Restarted(dies(choices, world)),
         })
     }
 }
 
 /// The next thing that is pending in a world without faults, if anything is: starts succeed, what
 /// was asked to end does, records become durable, dials end.
-pub fn heal(world: &mut World) -> Option<Input> {
+///
+/// # Errors
+/// The master died while it wrote.
+pub fn heal(world: &mut World) -> Result<Option<Input>, Died> {
     if let Some(process) = world.processes.in_phase(Phase::Spawning).first() {
-        return Some(starts(world, *process));
+        return Ok(Some(starts(world, *process)));
     }
     if let Some(process) = world.processes.ending().first() {
-        return Some(ends(&mut Choices::from_bytes(&[]), world, *process));
+        return Ok(Some(ends(&mut Choices::from_bytes(&[]), world, *process)));
     }
-    if let Some(upto) = world.disk.persist(usize::MAX) {
-        return Some(Input::RecordsPersisted { upto });
+    while world.disk.queued() > 0 {
+        if let Some(input) = world.disk.write(usize::MAX)? {
+            return Ok(Some(input));
+        }
     }
     let dials = world.clients.dials();
-    dials.first().map(|request| dialled(&mut Choices::from_bytes(&[]), world, *request))
+    Ok(dials.first().map(|request| dialled(&mut Choices::from_bytes(&[]), world, *request)))
 }
 
 fn is_legal(action: Action, world: &World, engine: &Engine) -> bool {
@@ -217,12 +237,14 @@ fn is_legal(action: Action, world: &World, engine: &Engine) -> bool {
         | Action::TimePasses
         | Action::WallSteps
         | Action::Late
-        | Action::Shutdown => true,
+        | Action::Shutdown
+        | Action::Dies => true,
         Action::StartOutcome => !world.processes.in_phase(Phase::Spawning).is_empty(),
-        Action::Print | Action::Crash => !world.processes.in_phase(Phase::Alive).is_empty(),
+        Action::Print => !world.processes.printing().is_empty(),
+        Action::Crash => !world.processes.in_phase(Phase::Alive).is_empty(),
         Action::End => !world.processes.ending().is_empty(),
         Action::LeftoverEnds => !leftovers(world).is_empty(),
-        Action::Persist | Action::DiskFails => world.disk.waiting() > 0,
+        Action::Persist | Action::DiskFails => world.disk.queued() > 0,
         Action::Dialled => !world.clients.dials().is_empty(),
         Action::TimerDue => engine.poll_timeout().is_some(),
     }
@@ -231,11 +253,34 @@ fn is_legal(action: Action, world: &World, engine: &Engine) -> bool {
 /// How often an action happens compared to others of the same weight.
 fn rate(action: Action) -> usize {
     match action {
-        Action::Shutdown | Action::WallSteps => 1,
+        Action::Shutdown | Action::WallSteps | Action::Dies => 1,
         Action::DiskFails | Action::Crash | Action::Late | Action::LeftoverEnds => 4,
         Action::TimePasses | Action::TimerDue | Action::End | Action::Dialled => 12,
         Action::Request | Action::StartOutcome | Action::Print | Action::Persist => 24,
     }
+}
+
+fn told(written: Result<Option<Input>, Died>) -> Outcome {
+    written.expect("nobody dies in here").map_or(Outcome::Untold, Outcome::Told)
+}
+
+/// The master dies, sometimes in the middle of a write, and the next one starts, which sometimes
+/// dies as well before it serves.
+fn dies(choices: &mut Choices, world: &mut World) -> Result<(Image, Vec<InstanceId>), String> {
+    if world.disk.queued() > 0 && choices.one_in(2) {
+        let group = choices.below(world.disk.queued()) + 1;
+        world.disk.files.die_in(choices.below(16));
+        // Nobody is left to hear how it went.
+        let _ = world.disk.write(group);
+    }
+    let part = Tail::Part(choices.byte());
+    let crash = Crash {
+        power_loss: choices.one_in(3),
+        tail: *choices.pick(&[Tail::All, Tail::Nothing, part, Tail::Zeros]),
+        names: choices.below(world.disk.files.unsynced_names() + 1),
+    };
+    let dies_in = choices.one_in(4).then(|| choices.below(14));
+    world.restart(crash, dies_in, || choices.one_in(2))
 }
 
 fn leftovers(world: &World) -> Vec<ProcessRef> {
@@ -268,11 +313,7 @@ fn exit(choices: &mut Choices, killed: bool) -> Exit {
     [Exit::Code(0), Exit::Code(1), Exit::Signal(11)][choices.below(3)]
 }
 
-fn dialled(
-    choices: &mut Choices,
-    world: &mut World,
-    request: openctrl_core::ids::RequestId,
-) -> Input {
+fn dialled(choices: &mut Choices, world: &mut World, request: RequestId) -> Input {
     world.clients.dialled(request);
     let outcome = if choices.one_in(2) {
         PingOutcome::Failed("refused".to_string())

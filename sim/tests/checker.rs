@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use openctrl_core::api::Reply;
-use openctrl_core::engine::{Effect, Engine};
+use openctrl_core::engine::{Effect, Engine, Input, Signal};
 use openctrl_core::events::EventKind;
-use openctrl_core::ids::Generation;
+use openctrl_core::ids::{Generation, RecordSeq, StoreEpoch};
 use openctrl_core::instance::Definition;
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::{Image, Record};
 use openctrl_core::time::Wall;
 use openctrl_sim::choice::Choices;
-use openctrl_sim::invariants::{Scene, all, compare};
-use openctrl_sim::oracle::Oracle;
+use openctrl_sim::invariants::{Scene, all, compare, judge};
+use openctrl_sim::oracle::{Ledger, Oracle};
 use openctrl_sim::run::{run, run_tampered};
 use openctrl_sim::world::World;
 
@@ -49,6 +49,20 @@ fn inv_2_finds_a_second_process() {
         _ => vec![effect],
     });
     assert_eq!(found, ["INV-2"].into());
+}
+
+#[test]
+fn inv_2_finds_a_leftover_that_nobody_adopts_or_ends() {
+    let not_adopted = found(|effect| match effect {
+        Effect::Adopt { .. } => vec![],
+        other => vec![other],
+    });
+    assert_eq!(not_adopted, ["INV-2"].into());
+    let not_ended = found(|effect| match effect {
+        Effect::Signal { signal: Signal::Terminate, .. } => vec![],
+        other => vec![other],
+    });
+    assert!(not_ended.contains("INV-2"), "{not_ended:?}");
 }
 
 #[test]
@@ -92,6 +106,22 @@ fn inv_5_finds_what_nobody_asked_for() {
     });
     // Of a new instance it is INV-1 that finds it, at the answer.
     assert!(found.contains("INV-5"), "{found:?}");
+}
+
+#[test]
+fn inv_5_finds_a_state_that_no_crash_may_leave() {
+    let image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
+    let mut ledger = Ledger::new(&image);
+    let mut renamed = image.clone();
+    renamed.master.alias = "edge".to_string();
+    assert!(judge(&ledger, &image).is_ok());
+    assert!(judge(&ledger, &renamed).is_err());
+    let (epoch, seq) = (StoreEpoch::default(), RecordSeq(1));
+    let record = Record::PutMaster(renamed.master.clone());
+    ledger.on_effect(&Effect::Persist { epoch, seq, record });
+    assert!(judge(&ledger, &image).is_ok() && judge(&ledger, &renamed).is_ok());
+    ledger.on_input(&Input::RecordsPersisted { upto: seq }, false);
+    assert!(judge(&ledger, &image).is_err() && judge(&ledger, &renamed).is_ok());
 }
 
 #[test]

@@ -142,9 +142,9 @@ fn a_reducer_over_a_busy_stream_equals_the_list() {
 fn list_first_then_stream_loses_nothing() {
     let master = Master::start();
     let api = master.api();
-    let first = id_of(&api.create(&Script::new().wait().url()));
+    let first = master.run(&mut master.events(), &Script::new().wait());
     let mut state = Reducer::from_list(&api.list());
-    let gone = id_of(&api.create(&Script::new().wait().url()));
+    let gone = master.run(&mut master.events(), &Script::new().wait());
     let mut events = master.events();
     api.delete(&gone).expect(204);
     api.post("/info", &json!({"alias": "done"})).expect(200);

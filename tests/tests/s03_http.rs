@@ -1,7 +1,7 @@
 //! Contract §3: headers, keys, errors, bodies and paths.
 
 use openctrl_tests::http::{Connection, Request, Response};
-use openctrl_tests::{Api, KEY_ID, Master, Script};
+use openctrl_tests::{Api, KEY_ID, Master, Script, until};
 use serde_json::{Value, json};
 
 const METHODS: [&str; 7] = ["GET", "PATCH", "POST", "PUT", "DELETE", "OPTIONS", "BREW"];
@@ -159,6 +159,7 @@ fn what_a_body_may_leave_out_or_add() {
     assert_eq!(created["alias"], "");
     let id = created["id"].as_str().unwrap();
     assert_ne!(id, "zz");
+    until("it to run", || api.status(id) == "running");
     let target = format!("/instances/{id}");
     let patch = |body: Value| {
         let call = api.request("PATCH", &target).header("Content-Type", "text/plain");
@@ -268,7 +269,7 @@ fn unknown_paths_are_404() {
 fn a_known_path_with_a_wrong_method_is_405() {
     let master = Master::start();
     let api = master.api();
-    let id = api.run(&Script::new().wait());
+    let id = master.run(&mut master.events(), &Script::new().wait());
     let check = |path: &str, allowed: &[&str]| {
         for method in METHODS.iter().filter(|m| **m != "OPTIONS" && !allowed.contains(m)) {
             let response = api.request(method, path).json(&json!({})).send();

@@ -1,7 +1,11 @@
 //! Contract §5: the key instance, PUT and DELETE.
 
+use std::io::Write;
+
+use openctrl_tests::http::{Connection, Request};
 use openctrl_tests::json::is_hex;
 use openctrl_tests::process::{is_alive, wait_gone};
+use openctrl_tests::script::Step;
 use openctrl_tests::{Api, KEY_ID, Master, Script};
 use serde_json::json;
 
@@ -33,14 +37,49 @@ fn restart_of_the_key_instance_makes_a_new_key() {
 }
 
 #[test]
+fn a_request_begun_with_the_old_key_does_nothing_once_there_is_a_new_one() {
+    let master = Master::start();
+    let api = master.api();
+    let slow = |method: &str, target: &str, body: &str| {
+        let headers = [
+            ("X-API-Key", master.key().to_owned()),
+            ("Expect", "100-continue".to_owned()),
+            ("Content-Length", body.len().to_string()),
+        ];
+        let request = Request {
+            method: method.to_owned(),
+            target: format!("{}{target}", master.base()),
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            body: None,
+        };
+        let mut connection = Connection::open(&master.endpoint()).expect("connected");
+        connection.write(&request).expect("written");
+        // The master asks for the body: by then it has looked at the key.
+        assert_eq!(connection.read_head().expect("an interim answer").status, 100);
+        (connection, body.to_owned())
+    };
+    let key_target = format!("/instances/{KEY_ID}");
+    let begun = [
+        slow("PATCH", &key_target, "{}"),
+        slow("PATCH", &key_target, r#"{"action":"restart"}"#),
+        slow("POST", "/instances", r#"{"url":"stub://late"}"#),
+    ];
+    let renewed = api.with_key(&rotate(&api));
+    for (mut connection, body) in begun {
+        let mut socket = connection.socket();
+        socket.write_all(body.as_bytes()).expect("written");
+        assert_eq!(connection.read_head().expect("an answer").status, 401, "{body}");
+    }
+    assert_eq!(renewed.list().len(), 1, "nothing was created, and the new key holds");
+}
+
+#[test]
 fn no_stream_opened_with_the_old_key_carries_the_new_one() {
     let master = Master::start();
     let api = master.api();
     // Children that talk all the time, so that events are under way at the very moment.
-    let chatter = Script::new().step(openctrl_tests::script::Step::Repeat(
-        0,
-        Script::new().print("chatter").step(openctrl_tests::script::Step::SleepMs(1)),
-    ));
+    let chatter =
+        Script::new().step(Step::Repeat(0, Script::new().print("chatter").step(Step::SleepMs(1))));
     for _ in 0..3 {
         api.run(&chatter);
     }
@@ -168,7 +207,7 @@ fn delete_answers_once_the_child_is_gone() {
     let master = Master::start();
     let (api, mut events) = (master.api(), master.events());
     let started = master.mark("started");
-    let slow = Script::new().step(openctrl_tests::script::Step::SleepMs(300)).exit(9);
+    let slow = Script::new().step(Step::SleepMs(300)).exit(9);
     let id = master.run(&mut events, &Script::new().on_term(slow).mark(&started).wait());
     let pid = started.wait(1)[0].pid;
     let response = api.delete(&id).expect(204);
@@ -208,10 +247,10 @@ fn delete_of_what_does_not_run() {
 fn nothing_is_published_about_a_deleted_instance() {
     let master = Master::start();
     let (api, mut events) = (master.api(), master.events());
-    let flood = Script::new().step(openctrl_tests::script::Step::Repeat(
-        0,
-        Script::new().print("talk").checkpoint([1; 9]),
-    ));
+    // In bursts, so that this reader keeps up.
+    let burst = Step::Repeat(20, Script::new().print("talk").checkpoint([1; 9]));
+    let flood =
+        Script::new().step(Step::Repeat(0, Script::new().step(burst).step(Step::SleepMs(1))));
     for _ in 0..5 {
         let id = master.run(&mut events, &flood);
         events.wait_log(&id, "talk");

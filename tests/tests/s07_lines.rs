@@ -3,7 +3,7 @@
 use openctrl_tests::output::Source;
 use openctrl_tests::script::Step;
 use openctrl_tests::sse::FRAME_LIMIT;
-use openctrl_tests::{Master, Script, Sse};
+use openctrl_tests::{Master, Script, Sse, until};
 
 /// Runs `script`, which must end in the line `end`, and returns every line before that.
 fn lines(master: &Master, events: &mut Sse, script: Script) -> Vec<String> {
@@ -80,10 +80,30 @@ fn an_unterminated_last_line_counts_once() {
     let failed = master.api().run_once(&Script::new().raw("an ERROR").wait());
     let witness = master.api().run(&Script::new().print("witness").wait());
     events.wait_log(&witness, "witness");
-    assert_eq!(master.api().status(&failed), "running", "no line yet");
+    until("it to run", || master.api().status(&failed) == "running");
     assert_eq!(events.logs(&id), ["first", "last words"]);
     assert_eq!(events.logs(&clean), ["only"], "an ended line leaves no empty one");
     assert_eq!(events.logs(&counted), Vec::<String>::new());
+}
+
+/// What a process printed just before its end is in the pipe when its end is noticed.
+#[test]
+fn a_short_life_is_heard_to_its_last_word() {
+    let master = Master::start();
+    let mut events = master.events();
+    let script = Script::new().print("first and last words").exit(0);
+    for _ in 0..25 {
+        let ids: Vec<String> = (0..10).map(|_| master.api().run(&script)).collect();
+        for _ in &ids {
+            events.wait_for("each to end", |event| {
+                event.kind == "update" && event.instance["status"] == "stopped"
+            });
+        }
+        for id in &ids {
+            assert_eq!(events.logs(id), ["first and last words"]);
+            master.api().delete(id).expect(204);
+        }
+    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn state_can_be_put_elsewhere() {
 #[test]
 fn one_master_a_directory() {
     let mut first = Master::start();
-    let id = first.api().run(&Script::new().wait());
+    let id = first.run(&mut first.events(), &Script::new().wait());
     let state = first.folder().join("gob");
     let url = format!("master://127.0.0.1:0?state={}", state.display());
     for _ in 0..3 {

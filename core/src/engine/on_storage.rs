@@ -37,13 +37,17 @@ impl Engine {
         // All of them first: an operation that goes on below must not build on a refused change.
         for Commit { change, .. } in &refused {
             match change {
-                Change::Create(_)
-                | Change::SetAlias(_)
-                | Change::RotateKey(_)
-                | Change::Delete(_) => {}
+                Change::Create(_) | Change::SetAlias(_) | Change::RotateKey(_) => {}
+                Change::Delete(slot) => {
+                    if let Some(instance) = self.table.get_mut(*slot) {
+                        instance.totals_unsaved = true;
+                    }
+                }
                 Change::Patch { slot, .. } | Change::Replace { slot, .. } => {
                     if let Some(instance) = self.table.get_mut(*slot) {
                         instance.record_settled();
+                        // With the record, the store took back the totals that came after it.
+                        instance.totals_unsaved = true;
                     }
                 }
             }

@@ -7,14 +7,14 @@ use super::effect::Effect;
 use super::timers::TimerReason;
 use crate::ids::SlotId;
 use crate::instance::{State, StateEvent};
-use crate::limits::{SILENCE_MS, TICK_MS};
-use crate::time::Now;
+use crate::limits::{LATE_TICK_MS, SILENCE_MS, TICK_MS};
+use crate::time::{Now, Time};
 
 impl Engine {
     pub(super) fn on_time(&mut self, now: Now) {
-        while let Some(reason) = self.timers.pop_due(now.mono) {
+        while let Some((due, reason)) = self.timers.pop_due(now.mono) {
             match reason {
-                TimerReason::Tick => self.tick(now),
+                TimerReason::Tick => self.tick(now, due),
                 TimerReason::Grace(slot) => self.fire(now, slot, StateEvent::GraceElapsed),
                 TimerReason::Restart(slot) => self.fire(now, slot, StateEvent::RestartDue),
                 TimerReason::Leftover(slot) => {
@@ -29,8 +29,16 @@ impl Engine {
     }
 
     /// Looks for instances that fell silent, and saves totals that changed.
-    fn tick(&mut self, now: Now) {
+    fn tick(&mut self, now: Now, due: Time) {
         self.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
+        self.save_totals();
+        // The master itself was stopped: what instances said meanwhile is still to be read.
+        if now.mono.ms_since(due) <= LATE_TICK_MS {
+            self.look_for_silence(now);
+        }
+    }
+
+    fn look_for_silence(&mut self, now: Now) {
         let is_silent = |slot: &SlotId| {
             let Some(instance) = self.table.get(*slot) else { return false };
             let last = instance.last_checkpoint.filter(|_| instance.state == State::Running);
@@ -43,7 +51,6 @@ impl Engine {
             }
             self.fire(now, slot, StateEvent::FellSilent);
         }
-        self.save_totals();
     }
 
     /// Hands totals that changed since the last time to the store. Those with a reset on its way

@@ -166,6 +166,7 @@ impl Supervisor<'_> {
 
     fn release(&mut self, before: State) {
         self.processes.alive -= 1;
+        self.save_totals();
         // The group has had TERM if a stop was under way: it is killed when that is 5 s ago.
         let deadline = self.timers.cancel(TimerReason::Grace(self.slot));
         if self.instance.group_left {
@@ -174,6 +175,15 @@ impl Supervisor<'_> {
             }
             let deadline = deadline.unwrap_or(self.now.mono.after_ms(GRACE_MS));
             self.timers.arm(TimerReason::Leftover(self.slot), deadline);
+        }
+    }
+
+    /// What a process counted is kept at its end, not only at the next tick; after a reset on its
+    /// way, which may be refused, it waits as it does there.
+    fn save_totals(&mut self) {
+        if self.instance.unsaved_resets == 0 && core::mem::take(&mut self.instance.totals_unsaved) {
+            let totals = (self.instance.definition.id, self.instance.saved_totals());
+            self.out.push(Effect::SaveTotals(alloc::vec![totals]));
         }
     }
 

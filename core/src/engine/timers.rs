@@ -54,14 +54,14 @@ impl Timers {
         self.by_time.first().copied()
     }
 
-    /// Disarms and returns a timer that is due.
-    pub(super) fn pop_due(&mut self, now: Time) -> Option<TimerReason> {
+    /// Disarms and returns a timer that is due, with the time that it was due at.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<(Time, TimerReason)> {
         let (at, reason) = self.next()?;
         if at > now {
             return None;
         }
         self.cancel(reason);
-        Some(reason)
+        Some((at, reason))
     }
 
     /// Every armed timer, earliest first.

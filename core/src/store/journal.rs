@@ -14,8 +14,7 @@ use super::snapshot::split;
 
 const MAGIC: [u8; 8] = *b"OPENCTRJ";
 const VERSION: u16 = 1;
-/// How long the header is: a shorter file was cut off while it was being begun.
-pub(super) const JOURNAL_HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
+const JOURNAL_HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
 const RECORD_HEADER_BYTES: usize = 4 + 8 + 4 + 4;
 
 /// What was read of a journal.
@@ -134,6 +133,12 @@ pub fn read_journal(file: &[u8]) -> Result<ReadJournal, JournalError> {
         }
     }
     Ok(ReadJournal { generation, previous_records, entries, end: JournalEnd::Clean })
+}
+
+/// Whether a file was cut off while it was being begun: it has no whole header, or was made longer
+/// and never written.
+pub(super) fn is_barely_begun(file: &[u8]) -> bool {
+    file.len() < JOURNAL_HEADER_BYTES || file.iter().all(|byte| *byte == 0)
 }
 
 fn read_header(file: &[u8]) -> Result<(u64, u64), JournalError> {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::image::Image;
-use super::journal::{JOURNAL_HEADER_BYTES, JournalEnd, JournalError, ReadJournal, read_journal};
+use super::journal::{JournalEnd, JournalError, ReadJournal, is_barely_begun, read_journal};
 use super::record::Entry;
 use super::snapshot::{DecodeError, decode};
 
@@ -158,8 +158,7 @@ fn recover_from_backup(
 fn is_first_and_empty((generation, file): &(u64, &[u8])) -> bool {
     // Cut off while its header was being written, it has not even that.
     *generation == FIRST_GENERATION
-        && read_journal(file)
-            .map_or(file.len() < JOURNAL_HEADER_BYTES, |journal| journal.entries.is_empty())
+        && read_journal(file).map_or(is_barely_begun(file), |journal| journal.entries.is_empty())
 }
 
 /// Applies every journal from that of the snapshot of `generation` on.
@@ -171,28 +170,31 @@ fn follow(
 ) -> Result<Recovered, RecoveryError> {
     let journals: BTreeMap<u64, &[u8]> = files.journals.iter().copied().collect();
     let last = journals.keys().last().copied().unwrap_or(generation).max(generation);
-    let (mut reached, mut records) = (generation, 0);
+    let (mut reached, mut records, mut entries) = (generation, 0, Vec::new());
     for current in generation..=last {
         let file = journals.get(&current).ok_or(RecoveryError::NoJournal(current))?;
         let journal = match read_journal(file) {
             Ok(journal) => journal,
             // The snapshot it was to follow never became visible.
-            Err(_)
-                if current == last && current > generation && file.len() < JOURNAL_HEADER_BYTES =>
-            {
+            Err(_) if current == last && current > generation && is_barely_begun(file) => {
                 continue;
             }
             Err(error) => return Err(RecoveryError::Journal(current, error)),
         };
         check(&journal, current, generation, records)?;
+        if current > generation {
+            // More than it had when the next one was begun was refused, and could not be cut off.
+            let acknowledged = usize::try_from(journal.previous_records);
+            entries.truncate(acknowledged.unwrap_or(usize::MAX));
+        }
+        entries.drain(..).for_each(|entry| apply(&mut image, &entry));
         (reached, records) = (current, journal.entries.len() as u64);
         if let JournalEnd::Torn { at } = journal.end {
             findings.push(Finding::Cut { generation: current, at });
         }
-        for entry in journal.entries {
-            apply(&mut image, &entry);
-        }
+        entries = journal.entries;
     }
+    entries.iter().for_each(|entry| apply(&mut image, entry));
     Ok(Recovered { image, snapshot: generation, generation: reached, records, findings })
 }
 
@@ -206,7 +208,7 @@ fn check(
     if journal.generation != expected {
         return Err(RecoveryError::NoJournal(expected));
     }
-    if expected > first && journal.previous_records != records_before {
+    if expected > first && journal.previous_records > records_before {
         return Err(RecoveryError::Incomplete(expected - 1));
     }
     Ok(())

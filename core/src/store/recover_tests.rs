@@ -127,8 +127,10 @@ fn a_directory_that_never_had_a_state_is_new() {
     let mut begun = Disk::default();
     begun.begin_journal();
     assert!(begun.recover().expect("nothing is wrong").is_none());
-    begun.journals.insert(1, alloc::vec![b'O']);
-    assert!(begun.recover().expect("nothing is wrong").is_none());
+    for file in [alloc::vec![b'O'], alloc::vec![0; 512]] {
+        begun.journals.insert(1, file);
+        assert!(begun.recover().expect("nothing is wrong").is_none());
+    }
 }
 
 #[test]
@@ -158,6 +160,19 @@ fn a_lost_end_of_an_older_journal_is_noticed() {
     assert!(matches!(disk.recover(), Err(RecoveryError::Incomplete(2))));
 }
 
+#[test]
+fn what_was_refused_and_could_not_be_cut_off_is_passed_over() {
+    let (mut disk, image) = history(&[alloc::vec![put(1, 1)]]);
+    let acknowledged = disk.records;
+    disk.append(&put(1, 2));
+    disk.append(&put(2, 2));
+    disk.records = acknowledged;
+    disk.begin_journal();
+    let recovered = disk.recover().expect("nothing is missing").expect("a state");
+    assert_eq!(shown(&recovered.image), shown(&image));
+    assert_eq!((recovered.generation, recovered.records), (disk.generation + 1, 0));
+}
+
 proptest! {
     #[test]
     fn a_whole_disk_gives_the_whole_state(generations in generations()) {
@@ -177,7 +192,11 @@ proptest! {
         let (mut disk, image) = history(&generations);
         disk.begin_journal();
         let journal = disk.journals.get_mut(&(disk.generation + 1)).expect("it was begun");
-        journal.truncate(begun);
+        if begun == 0 {
+            *journal = alloc::vec![0; 512];
+        } else {
+            journal.truncate(begun - 1);
+        }
         let recovered = disk.recover().expect("whole").expect("a state");
         prop_assert_eq!(shown(&recovered.image), shown(&image));
     }

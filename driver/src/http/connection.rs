@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::service::Service;
+use super::stall::Stalling;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -34,6 +35,7 @@ pub(super) async fn serve(
 ) {
     // Events are small and wanted at once.
     let _ = stream.set_nodelay(true);
+    let stream = Stalling::new(stream);
     match tls {
         None => serve_http(stream, service, closing).await,
         // A handshake that fails or takes too long is the client's affair.
@@ -57,6 +59,8 @@ async fn serve_http(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
+        // A client that has said all it has to say (nc -N) still wants its answer.
+        .half_close(true)
         // As the Go master writes them, for clients that look at the letter case.
         .title_case_headers(true)
         .max_buf_size(HEAD_MAX_BYTES)

@@ -6,6 +6,7 @@ mod body;
 mod connection;
 mod server;
 mod service;
+mod stall;
 
 pub(crate) use server::{Server, ServerConfig, bind};
 pub(crate) use service::{About, Service};

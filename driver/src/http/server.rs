@@ -74,6 +74,7 @@ async fn accept(
     mut closing: watch::Receiver<bool>,
 ) {
     let ServerConfig { listener, tls, service } = config;
+    let mut is_failing = false;
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -82,6 +83,7 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
+                is_failing = false;
                 let serving =
                     connection::serve(stream, tls.clone(), Arc::clone(&service), closing.clone());
                 tokio::spawn(async move {
@@ -90,7 +92,12 @@ async fn accept(
                 });
             }
             // Out of descriptors, or a client that left before it was accepted.
-            Err(_) => sleep(ACCEPT_PAUSE).await,
+            Err(error) => {
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!("Master.run: cannot accept connections: {error}");
+                }
+                sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }

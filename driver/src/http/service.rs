@@ -83,37 +83,38 @@ impl Service {
         let presented = parts.headers.get("x-api-key").map(HeaderValue::as_bytes);
         let epoch = self.hub.admits(presented);
         let endpoint = admit(route, method, epoch.is_some(), |id| self.hub.has(id))?;
+        let epoch = epoch.ok_or(Refusal::NoKey)?;
         let answer = match endpoint {
-            Endpoint::Events => return self.events(parts, epoch.ok_or(Refusal::NoKey)?),
+            Endpoint::Events => return self.events(parts, epoch),
             Endpoint::ReadInfo => Answer::json(200, self.info()),
-            Endpoint::List => Answer::json(200, self.hub.list()),
-            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance()),
+            Endpoint::List => Answer::json(200, self.hub.list(epoch)?),
+            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch)?),
             Endpoint::Read(id) => {
                 Answer::json(200, self.hub.instance(id).ok_or(Refusal::NoInstance)?)
             }
             Endpoint::TcpPing => {
                 let target = ping_target(parts.uri.query().unwrap_or_default())?;
-                self.call(Call::Ping(target)).await?
+                self.call(epoch, Call::Ping(target)).await?
             }
             Endpoint::SetAlias => {
-                self.call(Call::SetAlias(decode_alias(&read(body).await?)?)).await?
+                self.call(epoch, Call::SetAlias(decode_alias(&read(body).await?)?)).await?
             }
             Endpoint::Create => {
                 let (url, alias) = decode_create(&read(body).await?)?;
-                self.call(Call::Create { url, alias }).await?
+                self.call(epoch, Call::Create { url, alias }).await?
             }
             Endpoint::Patch(id) => {
-                self.call(Call::Patch(id, decode_patch(&read(body).await?)?)).await?
+                self.call(epoch, Call::Patch(id, decode_patch(&read(body).await?)?)).await?
             }
             Endpoint::Replace(id) => {
-                self.call(Call::Replace(id, decode_replace(&read(body).await?)?)).await?
+                self.call(epoch, Call::Replace(id, decode_replace(&read(body).await?)?)).await?
             }
-            Endpoint::Delete(id) => self.call(Call::Delete(id)).await?,
+            Endpoint::Delete(id) => self.call(epoch, Call::Delete(id)).await?,
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
-                    self.call(Call::RotateKey(fresh_key())).await?
+                    self.call(epoch, Call::RotateKey(fresh_key())).await?
                 } else {
-                    Answer::json(200, self.hub.key_instance())
+                    Answer::json(200, self.hub.key_instance(epoch)?)
                 }
             }
         };
@@ -132,9 +133,10 @@ impl Service {
         Ok(response)
     }
 
-    /// Asks the engine; the answer is its own.
-    async fn call(&self, call: Call) -> Result<Answer, Refusal> {
-        let reply = self.mailbox.call(call).await.ok_or(Refusal::ShuttingDown)?;
+    /// Asks the engine; the answer is its own. The body may have taken its time: the key that was
+    /// good when the request began must still be.
+    async fn call(&self, epoch: KeyEpoch, call: Call) -> Result<Answer, Refusal> {
+        let reply = self.mailbox.call(epoch, call).await.ok_or(Refusal::ShuttingDown)?;
         Ok(Answer::from_reply(reply, || self.info()))
     }
 

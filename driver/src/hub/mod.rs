@@ -13,12 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use openctrl_core::api::Refusal;
 use openctrl_core::engine::{Event, LogRun, MasterFace};
-use openctrl_core::events::{EventKind, EventName, event_frame, log_frame};
+use openctrl_core::events::{EventId, EventKind, EventName, event_frame, log_frame};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
+use openctrl_core::output::LogLine;
 use openctrl_core::time::{Now, Wall};
 
 use self::state::State;
 pub(crate) use self::subscriber::Subscriber;
+
+/// How many frames of a run of lines are encoded before they are taken into the window.
+const FRAMES_PER_LOCK: usize = 256;
 
 /// The published state of the master.
 #[derive(Debug)]
@@ -36,7 +40,16 @@ impl Hub {
     pub(crate) fn admits(&self, presented: Option<&[u8]>) -> Option<KeyEpoch> {
         let state = self.lock();
         let face = state.face();
-        presented.filter(|key| face.identity.key.admits(key)).map(|_| face.key_epoch)
+        let admitted = presented.is_some_and(|key| face.identity.key.admits(key));
+        Some(face.key_epoch).filter(|epoch| admitted && state.is_in_force(*epoch))
+    }
+
+    /// Whether the key that a request presented a while ago is still good.
+    ///
+    /// # Errors
+    /// 401 when it is not.
+    pub(crate) fn check(&self, epoch: KeyEpoch) -> Result<(), Refusal> {
+        if self.lock().is_in_force(epoch) { Ok(()) } else { Err(Refusal::NoKey) }
     }
 
     pub(crate) fn has(&self, id: InstanceId) -> bool {
@@ -48,14 +61,23 @@ impl Hub {
         self.lock().instance(id)
     }
 
-    /// The JSON of the key instance.
-    pub(crate) fn key_instance(&self) -> Bytes {
-        self.lock().key_instance()
+    /// The JSON of the key instance, for who presented the key of `epoch`.
+    ///
+    /// # Errors
+    /// 401 when the key has changed since: the new one is not for holders of the old one.
+    pub(crate) fn key_instance(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
+        let state = self.lock();
+        if state.is_in_force(epoch) { Ok(state.key_instance()) } else { Err(Refusal::NoKey) }
     }
 
-    /// The JSON of all instances, put together once per change.
-    pub(crate) fn list(&self) -> Bytes {
-        self.lock().list()
+    /// The JSON of all instances, put together once per change, for who presented the key of
+    /// `epoch`.
+    ///
+    /// # Errors
+    /// 401 when the key has changed since: the list has the new one in it.
+    pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
+        let mut state = self.lock();
+        if state.is_in_force(epoch) { Ok(state.list()) } else { Err(Refusal::NoKey) }
     }
 
     pub(crate) fn face(&self) -> MasterFace {
@@ -102,17 +124,21 @@ impl Hub {
     /// Adds lines of output to the stream.
     pub(crate) fn publish_logs(&self, run: &LogRun) {
         let time = run.time.to_string();
-        let frames: Vec<Bytes> = run
-            .lines()
-            .map(|(id, line)| {
+        let mut lines = run.lines().peekable();
+        // Encoded outside the lock, some at a time: all of a flood at once would stand beside the
+        // window in memory, and holding the lock for it would hold up readers.
+        while lines.peek().is_some() {
+            let encode = |(id, line): (EventId, &LogLine)| {
                 let name = EventName { boot: self.boot, id };
                 let text = run.batch.text_of(line);
-                Bytes::from(log_frame(name, &time, &run.json, text, line.cut_bytes))
-            })
-            .collect();
-        let mut state = self.lock();
-        for (offset, frame) in (0..).zip(frames) {
-            state.push(run.first.plus(offset), frame);
+                (id, Bytes::from(log_frame(name, &time, &run.json, text, line.cut_bytes)))
+            };
+            let frames: Vec<(EventId, Bytes)> =
+                lines.by_ref().take(FRAMES_PER_LOCK).map(encode).collect();
+            let mut state = self.lock();
+            for (id, frame) in frames {
+                state.push(id, frame);
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct State {
     time: Wall,
     /// Whether subscribers have to be woken.
     has_news: bool,
+    /// Streams of keys before this one are closed, and no new one is let in.
+    open_from: KeyEpoch,
     /// The farewell of the streams when the master is on its way out: no new ones either.
     farewell: Option<Bytes>,
 }
@@ -113,6 +115,7 @@ impl State {
             next_stream: 0,
             time: Wall::default(),
             has_news: false,
+            open_from: KeyEpoch::default(),
             farewell: None,
         }
     }
@@ -125,6 +128,11 @@ impl State {
 
     pub(super) const fn face(&self) -> &MasterFace {
         &self.face
+    }
+
+    /// Whether the key of `epoch` is still good: no more from the moment that its streams close.
+    pub(super) fn is_in_force(&self, epoch: KeyEpoch) -> bool {
+        epoch == self.face.key_epoch && epoch >= self.open_from
     }
 
     pub(super) fn key_instance(&self) -> Bytes {
@@ -180,8 +188,9 @@ impl State {
                 stream.end.get_or_insert_with(|| End { before, farewell: farewell.clone() });
             }
         }
-        if keep_from.is_none() {
-            self.farewell = Some(farewell.clone());
+        match keep_from {
+            Some(epoch) => self.open_from = epoch,
+            None => self.farewell = Some(farewell.clone()),
         }
     }
 
@@ -199,7 +208,7 @@ impl State {
         epoch: KeyEpoch,
         last_seen: Option<Option<EventId>>,
     ) -> Option<Entry> {
-        if epoch != self.face.key_epoch {
+        if !self.is_in_force(epoch) {
             return None;
         }
         let start = match last_seen {

@@ -74,7 +74,8 @@ fn a_new_reader_gets_the_picture_then_what_follows() {
     let (text, ended) = read(&mut reader);
     assert_eq!(outline(&text), ["retry: 3000", "initial", "initial", "initial 1", "update 2"]);
     assert!(!ended);
-    let list = String::from_utf8(hub.list().to_vec()).expect("UTF-8");
+    let list = String::from_utf8(hub.list(KeyEpoch(0)).expect("the key is in force").to_vec())
+        .expect("UTF-8");
     assert!(list.ends_with(",{\"n\":3},{\"n\":2}]"), "{list}");
 }
 
@@ -146,6 +147,20 @@ fn no_stream_of_the_old_key_carries_the_new_one() {
     assert_eq!(hub.admits(Some(&[b'a'; 32])), None);
     assert_eq!(hub.admits(Some(&[b'b'; 32])), Some(KeyEpoch(1)));
     assert_eq!(hub.admits(None), None);
+}
+
+#[test]
+fn from_the_close_on_the_old_key_opens_and_reads_nothing() {
+    let hub = hub();
+    let epoch = hub.admits(Some(&[b'a'; 32])).expect("the key is in force");
+    hub.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
+    // The new face is not shown yet; the old key is good for nothing all the same.
+    assert_eq!(hub.admits(Some(&[b'a'; 32])), None);
+    assert!(hub.subscribe(epoch, None).is_err());
+    hub.show_master(face(0xbb, 1));
+    assert!(hub.list(epoch).is_err() && hub.key_instance(epoch).is_err());
+    assert!(hub.check(epoch).is_err() && hub.check(KeyEpoch(1)).is_ok());
+    assert!(hub.list(KeyEpoch(1)).is_ok());
 }
 
 #[test]

@@ -31,19 +31,18 @@ pub(crate) struct Child {
     pub(crate) born: Option<(i32, u64)>,
 }
 
-/// An open ledger. Failing to write is told once, tried again with the next line, and costs no more
-/// than that a crash meanwhile may leave something behind: supervision goes on.
+/// An open ledger. A disk that cannot be written is told of once and tried again: supervision goes
+/// on, and what is known here is written down when the disk lets us.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     path: PathBuf,
     boot: String,
-    /// None while it cannot be written.
     file: Option<File>,
-    is_failing: bool,
     children: BTreeMap<u64, Child>,
     numbers: HashMap<ProcessRef, u64>,
     next: u64,
     lines: usize,
+    is_failing: bool,
 }
 
 impl Ledger {
@@ -55,11 +54,30 @@ impl Ledger {
             .map(|text| parse(&String::from_utf8_lossy(&text), &boot))
             .unwrap_or_default();
         let next = children.keys().last().map_or(1, |last| last + 1);
-        let numbers = HashMap::new();
-        let mut ledger =
-            Self { path, boot, file: None, is_failing: false, children, numbers, next, lines: 0 };
+        let mut ledger = Self {
+            path,
+            boot,
+            file: None,
+            children,
+            numbers: HashMap::new(),
+            next,
+            lines: 0,
+            is_failing: false,
+        };
         ledger.rewrite();
         ledger
+    }
+
+    /// Whether the file does not say all that is known here; `retry` may help.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.is_failing
+    }
+
+    /// Tries to write down what could not be written before.
+    pub(crate) fn retry(&mut self) {
+        if self.is_failing {
+            self.rewrite();
+        }
     }
 
     /// The children that are not known to be gone, oldest first.
@@ -106,15 +124,13 @@ impl Ledger {
 
     fn append(&mut self, line: &str) {
         self.lines += 1;
-        let is_long = self.lines > STALE_MAX + 3 * self.children.len();
-        match &mut self.file {
-            Some(file) if !is_long => {
-                if let Err(error) = file.write_all(line.as_bytes()) {
-                    self.fail(&error);
-                }
-            }
-            // It has what the line says.
-            Some(_) | None => self.rewrite(),
+        if self.file.is_none() || self.lines > STALE_MAX + 3 * self.children.len() {
+            return self.rewrite();
+        }
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.write_all(line.as_bytes())
+        {
+            self.fail(&error);
         }
     }
 
@@ -129,12 +145,11 @@ impl Ledger {
             Ok(file) => {
                 self.file = Some(file);
                 if std::mem::take(&mut self.is_failing) {
-                    let path = self.path.display();
-                    tracing::info!("Master.run: {path} can be written again");
+                    tracing::info!("Master.run: the children can be written down again");
                 }
             }
             Err(error) => {
-                // The room it takes may be what is missing.
+                // The room that it takes may be what is missing.
                 let _ = fs::remove_file(&temporary);
                 self.fail(&error);
             }
@@ -156,16 +171,16 @@ impl Ledger {
         Ok(file)
     }
 
+    /// What was written last may be half a line: the file has to be begun anew.
     fn fail(&mut self, error: &io::Error) {
         self.file = None;
-        if std::mem::replace(&mut self.is_failing, true) {
-            return;
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let path = self.path.display();
+            tracing::warn!(
+                "Master.run: cannot write {path}: {error}; until it can be written, a crash of \
+                 the master leaves processes behind that the next one does not know"
+            );
         }
-        let path = self.path.display();
-        tracing::warn!(
-            "Master.run: cannot write {path}: {error}; a crash of the master may leave processes \
-             behind until the next start"
-        );
     }
 }
 
@@ -258,6 +273,25 @@ mod tests {
         assert!(parse(&text, "c").is_empty());
         assert!(parse("", "b").is_empty());
         assert!(parse("garbage\n+ 1 0000000a 11", "b").is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_later() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut ledger = Ledger::open(home.path());
+        // A directory in the place of the temporary file, and the file itself lost.
+        let obstacle = home.path().join("openctrl.children.tmp");
+        fs::create_dir(&obstacle).expect("made");
+        ledger.fail(&io::Error::other("the disk is full"));
+        ledger.intend(process(1), InstanceId(1), 11);
+        ledger.born(process(1), 100, 1000);
+        assert!(ledger.is_behind());
+        fs::remove_dir(&obstacle).expect("removed");
+        ledger.retry();
+        assert!(!ledger.is_behind());
+        drop(ledger);
+        let known = [(1, child(1, 11, Some((100, 1000))))];
+        assert_eq!(Ledger::open(home.path()).children().collect::<Vec<_>>(), known);
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
@@ -25,6 +26,9 @@ use super::leftover::{Leftover, start_ticks};
 use super::watch::{Watch, wait_for_leftover};
 use crate::inbox::{Mailbox, Notice};
 use crate::limits::restore_descriptor_limit;
+
+/// How long a ledger that could not be written is left alone.
+const LEDGER_RETRY: Duration = Duration::from_secs(1);
 
 /// Starts what it is asked to start, in order, and keeps the ledger.
 #[derive(Debug)]
@@ -47,9 +51,7 @@ impl Spawner {
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             // Pipes and pidfds are registered with the async runtime where they are made.
             let _entered = tasks.enter();
-            while let Ok(job) = queue.recv() {
-                worker.take(job);
-            }
+            worker.run(&queue);
         })?;
         Ok(Self { jobs })
     }
@@ -81,6 +83,17 @@ struct Worker {
 }
 
 impl Worker {
+    fn run(&mut self, queue: &Receiver<Job>) {
+        loop {
+            let patience = if self.ledger.is_behind() { LEDGER_RETRY } else { Duration::MAX };
+            match queue.recv_timeout(patience) {
+                Ok(job) => self.take(job),
+                Err(RecvTimeoutError::Timeout) => self.ledger.retry(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
     fn take(&mut self, job: Job) {
         match job {
             Job::Spawn(process, definition) => {
@@ -102,11 +115,11 @@ impl Worker {
         let (output, input) = io::pipe()?;
         self.ledger.intend(process, definition.id, inode(&output)?);
         let leader = spawn(&self.runtime, definition.url.as_str(), input)?;
+        restore_descriptor_limit(leader);
         if let Ok(start_ticks) = start_ticks(leader) {
             self.ledger.born(process, leader.as_raw_nonzero().get(), start_ticks);
         }
         let watch = Watch::new(leader, output).inspect_err(|_| abort(leader))?;
-        restore_descriptor_limit(leader);
         self.mailbox.fact(Notice::Spawned(process, Group::new(leader)));
         tokio::spawn(watch.run(process, self.mailbox.clone()));
         Ok(())

@@ -13,12 +13,14 @@ use openctrl_core::ids::ProcessRef;
 use openctrl_core::output::{OutputBatch, OutputParser};
 use rustix::process::Pid;
 use tokio::net::unix::pipe;
+use tokio::sync::mpsc::Permit;
 
 use super::ended::Ended;
 use crate::inbox::{Mailbox, Notice};
 
-/// What is read at a time, which is also what a pipe holds unless somebody enlarged it.
-const READ_BYTES: usize = 64 * 1024;
+/// What is read at a time: enough that a read costs little beside its lines, and not so much that
+/// the lines of one read hold up everything else.
+const READ_BYTES: usize = 32 * 1024;
 
 /// What is read at most once the process has ended: everything that it can have left in a pipe of
 /// the largest size an unprivileged process may set. Beyond that it is somebody else who writes.
@@ -46,7 +48,14 @@ pub(super) async fn wait_for_leftover(
     if let Some(mut leader) = leader {
         leader.wait().await;
     }
-    mailbox.output(Notice::Exited(process)).await;
+    tell_end(process, &mailbox).await;
+}
+
+/// Whether the process still writes.
+#[derive(Clone, Copy)]
+enum State {
+    Alive,
+    Ended,
 }
 
 enum Chunk {
@@ -71,27 +80,37 @@ impl Watch {
             tokio::select! {
                 () = self.ended.wait() => break,
                 ready = self.output.readable() => {
-                    is_open = ready.is_ok() && self.forward(process, &mailbox).await.is_some();
+                    is_open = ready.is_ok()
+                        && self.forward(process, &mailbox, State::Alive).await.is_some();
                 }
             }
         }
         self.ended.wait().await;
         let mut drained = 0;
         while is_open && drained < DRAIN_MAX_BYTES {
-            match self.forward(process, &mailbox).await {
+            match self.forward(process, &mailbox, State::Ended).await {
                 Some(bytes) if bytes > 0 => drained += bytes,
                 Some(_) | None => is_open = false,
             }
         }
-        post(process, self.parser.finish(), &mailbox).await;
-        mailbox.output(Notice::Exited(process)).await;
+        if let Some(room) = mailbox.output().await {
+            post(process, self.parser.finish(), room);
+        }
+        tell_end(process, &mailbox).await;
     }
 
-    /// Hands on what is in the pipe: how many bytes, or `None` at its end.
-    async fn forward(&mut self, process: ProcessRef, mailbox: &Mailbox) -> Option<usize> {
-        match self.read() {
+    /// Hands on what is in the pipe: how many bytes, or `None` at its end. Nothing is read before
+    /// there is room for it in the lane.
+    async fn forward(
+        &mut self,
+        process: ProcessRef,
+        mailbox: &Mailbox,
+        state: State,
+    ) -> Option<usize> {
+        let room = mailbox.output().await?;
+        match self.read(state) {
             Chunk::Bytes(bytes, batch) => {
-                post(process, batch, mailbox).await;
+                post(process, batch, room);
                 Some(bytes)
             }
             Chunk::NothingNow => Some(0),
@@ -99,8 +118,14 @@ impl Watch {
         }
     }
 
-    fn read(&mut self) -> Chunk {
-        SCRATCH.with_borrow_mut(|scratch| match self.output.try_read(scratch) {
+    fn read(&mut self, state: State) -> Chunk {
+        let read = |scratch: &mut Vec<u8>| match state {
+            State::Alive => self.output.try_read(scratch),
+            // The runtime only reads what it was told is there, and may not have been told yet of
+            // the last that the process wrote: the system knows.
+            State::Ended => Ok(rustix::io::read(&self.output, &mut scratch[..])?),
+        };
+        SCRATCH.with_borrow_mut(|scratch| match read(scratch) {
             Ok(0) => Chunk::EndOfFile,
             Ok(bytes) => Chunk::Bytes(bytes, self.parser.push(&scratch[..bytes])),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Chunk::NothingNow,
@@ -110,9 +135,14 @@ impl Watch {
     }
 }
 
-async fn post(process: ProcessRef, batch: OutputBatch, mailbox: &Mailbox) {
+fn post(process: ProcessRef, batch: OutputBatch, room: Permit<'_, Notice>) {
     if !batch.is_empty() {
-        let input = Input::OutputRead { process, batch: Arc::new(batch) };
-        mailbox.output(Notice::Fact(input)).await;
+        room.send(Notice::Fact(Input::OutputRead { process, batch: Arc::new(batch) }));
+    }
+}
+
+async fn tell_end(process: ProcessRef, mailbox: &Mailbox) {
+    if let Some(room) = mailbox.output().await {
+        room.send(Notice::Exited(process));
     }
 }

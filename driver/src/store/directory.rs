@@ -13,7 +13,8 @@ use openctrl_core::store::{
 
 use super::error::StoreError;
 use super::files::{
-    BACKUP, FOREIGN, LOCK, NextSnapshot, SNAPSHOT, create_private, journals, read, sync_directory,
+    BACKUP, FOREIGN, LOCK, SNAPSHOT, TEMPORARY, create_private, install_snapshot, journal_path,
+    journals, read, sync_directory, write_private,
 };
 use super::journal::Journal;
 
@@ -34,6 +35,14 @@ pub(crate) struct StateDirectory {
     records: u64,
     /// The lock ends with the file, also when the master is killed.
     _lock: File,
+}
+
+/// A snapshot that was written and is not in its place yet.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    generation: u64,
+    /// How large it is.
+    pub(super) bytes: u64,
 }
 
 /// What was found in a state directory.
@@ -79,6 +88,11 @@ impl StateDirectory {
             return self.import();
         };
         let Recovered { image, snapshot, generation, records, findings } = recovered;
+        // What was read may not be on the disk yet, if the last master was killed within a write:
+        // the next journal is going to say how many records this one has.
+        let journal = journal_path(&self.path, generation);
+        let synced = File::open(&journal).and_then(|file| file.sync_all());
+        synced.map_err(|error| StoreError::Io("sync", journal, error))?;
         self.snapshot_generation = snapshot;
         self.next_generation = generation + 1;
         self.records = records;
@@ -94,29 +108,31 @@ impl StateDirectory {
         Ok(Loaded::State(image, notes))
     }
 
-    /// Writes a snapshot and begins the journal after it. The journal is there before the snapshot
-    /// is in force, so that a snapshot without its journal is always one that lost it. What takes
-    /// the most room is written first: where it does not fit, no journal stays behind.
-    pub(super) fn begin(&mut self, image: &Image) -> io::Result<(Journal, usize)> {
+    /// Writes a snapshot beside the one that is there. Until it is installed it means nothing, so
+    /// that a full disk, which shows here if anywhere, changes nothing.
+    pub(super) fn prepare(&self, image: &Image) -> io::Result<Prepared> {
         let generation = self.next_generation;
-        let bytes = encode(image, generation);
-        let snapshot = NextSnapshot::write(&self.path, &bytes)?;
-        let journal = match Journal::create(&self.path, generation, self.records) {
-            Ok(journal) => journal,
-            Err(error) => {
-                snapshot.discard();
-                return Err(error);
-            }
-        };
+        let snapshot = encode(image, generation);
+        write_private(&self.path.join(TEMPORARY), &snapshot)?;
+        Ok(Prepared { generation, bytes: snapshot.len() as u64 })
+    }
+
+    /// Begins the journal of a prepared snapshot and puts the snapshot in its place. The journal
+    /// comes first, so that a snapshot without its journal is always one that lost it.
+    pub(super) fn install(&mut self, prepared: &Prepared) -> io::Result<Journal> {
+        let generation = prepared.generation;
+        let journal = Journal::create(&self.path, generation, self.records);
+        // Not to be put in its place any more, it only takes room.
+        let journal = journal.inspect_err(|_| drop(fs::remove_file(self.path.join(TEMPORARY))))?;
         // From here on the journal may be found, and whatever comes next has to follow it.
-        self.next_generation += 1;
+        self.next_generation = generation + 1;
         self.records = 0;
         sync_directory(&self.path)?;
-        snapshot.replace(&self.path)?;
+        install_snapshot(&self.path)?;
         // What was the snapshot is the backup now, and needs its journals.
         let backup_generation = std::mem::replace(&mut self.snapshot_generation, generation);
         self.forget_journals_before(backup_generation);
-        Ok((journal, bytes.len()))
+        Ok(journal)
     }
 
     /// Whether nothing was ever stored here.
@@ -196,6 +212,18 @@ fn take_hold(lock: &File) -> Result<(), TryLockError> {
     }
 }
 
+/// Whether there is nothing in a directory but what a master keeps there.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with("openctrl.") && !name.starts_with("gob-") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Whether a master holds the directory.
 pub(crate) fn is_held(path: &Path) -> bool {
     let lock = File::open(path.join(LOCK));
@@ -205,9 +233,11 @@ pub(crate) fn is_held(path: &Path) -> bool {
 fn make_private(path: &Path) -> io::Result<()> {
     let is_new = !path.exists();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    // The Go master left it open to others. Where it is not ours to change, the files are private
-    // all the same.
-    let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
+    // The Go master left its own open to others. A directory that has other things in it is not
+    // ours to close: the files are private all the same.
+    if is_ours(path)? {
+        let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
+    }
     match path.parent().filter(|parent| is_new && !parent.as_os_str().is_empty()) {
         Some(parent) => sync_directory(parent),
         None => Ok(()),

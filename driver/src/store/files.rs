@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub(super) const SNAPSHOT: &str = "openctrl.state";
 /// The snapshot before it.
 pub(super) const BACKUP: &str = "openctrl.state.backup";
+/// A snapshot that is being written.
+pub(super) const TEMPORARY: &str = "openctrl.state.tmp";
 /// Held by the master that uses the directory.
 pub(super) const LOCK: &str = "openctrl.lock";
 /// What the Go master keeps its state in.
@@ -60,37 +62,19 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// A snapshot that is durable and not in force yet.
-#[derive(Debug)]
-pub(super) struct NextSnapshot(PathBuf);
-
-impl NextSnapshot {
-    /// Writes it beside the one that is in force.
-    pub(super) fn write(directory: &Path, snapshot: &[u8]) -> io::Result<Self> {
-        let temporary = directory.join("openctrl.state.tmp");
-        write_private(&temporary, snapshot)?;
-        Ok(Self(temporary))
+/// Puts the temporary file, which is durable, in the place of the snapshot; the one before becomes
+/// the backup. A reader finds the old one or the new one, whole, whatever happens meanwhile.
+pub(super) fn install_snapshot(directory: &Path) -> io::Result<()> {
+    let target = directory.join(SNAPSHOT);
+    if target.exists() {
+        let link = directory.join("openctrl.state.backup.tmp");
+        let _ = fs::remove_file(&link);
+        // A copy where the file system has no links.
+        fs::hard_link(&target, &link).or_else(|_| fs::copy(&target, &link).map(drop))?;
+        fs::rename(&link, directory.join(BACKUP))?;
     }
-
-    /// Puts it in force; the one before becomes the backup. A reader finds the old one or the new
-    /// one, whole, whatever happens meanwhile.
-    pub(super) fn replace(self, directory: &Path) -> io::Result<()> {
-        let target = directory.join(SNAPSHOT);
-        if target.exists() {
-            let link = directory.join("openctrl.state.backup.tmp");
-            let _ = fs::remove_file(&link);
-            // A copy where the file system has no links.
-            fs::hard_link(&target, &link).or_else(|_| fs::copy(&target, &link).map(drop))?;
-            fs::rename(&link, directory.join(BACKUP))?;
-        }
-        fs::rename(&self.0, &target)?;
-        sync_directory(directory)
-    }
-
-    /// Gives the room back that it takes.
-    pub(super) fn discard(self) {
-        let _ = fs::remove_file(self.0);
-    }
+    fs::rename(directory.join(TEMPORARY), &target)?;
+    sync_directory(directory)
 }
 
 /// Makes what was created, renamed or removed in a directory durable.

@@ -207,9 +207,9 @@ fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
 
     // The journal is full, as it were, and the snapshot that is to follow it cannot be written: a
     // directory stands in the place of its temporary file.
-    writer.break_journal();
     let obstacle = home.path().join("openctrl.state.tmp");
     fs::create_dir(&obstacle).expect("made");
+    writer.break_journal();
     assert_eq!(persist(&writer, &mut inbox, 0, 2), ["epoch 0 failed"]);
     assert_eq!(persist(&writer, &mut inbox, 1, 3), ["epoch 1 failed"]);
     fs::remove_dir(&obstacle).expect("removed");

@@ -11,7 +11,7 @@ use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::store::{Entry, Image, Record, SavedTotals};
 
-use super::directory::StateDirectory;
+use super::directory::{Prepared, StateDirectory};
 use super::journal::Journal;
 use crate::inbox::{Mailbox, Notice};
 
@@ -53,9 +53,9 @@ impl StoreWriter {
         mailbox: Mailbox,
     ) -> io::Result<Self> {
         if directory.is_new() {
-            directory.begin(&image)?;
+            begin(&mut directory, &image)?;
         }
-        let journal = Some(directory.begin(&image)?);
+        let journal = Some(begin(&mut directory, &image)?);
         let (jobs, queue) = mpsc::channel();
         let worker = Worker { directory, image, mailbox, journal, failed: None, is_failing: false };
         let thread =
@@ -97,12 +97,18 @@ struct Worker {
     /// What is on the disk, with the group at hand.
     image: Image,
     mailbox: Mailbox,
-    /// The journal and the size of the snapshot before it; none after a failure.
-    journal: Option<(Journal, usize)>,
+    /// None after a failure.
+    journal: Option<Current>,
     /// The last epoch that failed: its records are dropped.
     failed: Option<StoreEpoch>,
     /// Whether the last write failed; said once, when it changes.
     is_failing: bool,
+}
+
+/// The journal that is appended to, and the length at which a snapshot is due.
+struct Current {
+    journal: Journal,
+    snapshot_at: u64,
 }
 
 /// Changes that share a write.
@@ -151,35 +157,40 @@ impl Worker {
 
     /// Makes entries that are in the image durable.
     fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let Some((mut journal, snapshot_bytes)) = self.journal.take() else {
-            return self.begin();
+        let Some(mut current) = self.journal.take() else {
+            self.journal = Some(begin(&mut self.directory, &self.image)?);
+            return Ok(());
         };
         if !entries.is_empty() {
-            let appended = journal.append(entries);
-            self.directory.set_records(journal.records());
+            let appended = current.journal.append(entries);
+            self.directory.set_records(current.journal.records());
             appended?;
         }
-        self.journal = Some((journal, snapshot_bytes));
+        self.journal = Some(current);
         Ok(())
     }
 
     /// Writes a snapshot when the journal has grown long. What is in the journal is durable
-    /// already; if the snapshot fails, the next change has to begin with one.
+    /// already: while there is no room for a snapshot, it simply grows on.
     fn follow_long_journal(&mut self) {
-        let is_long = |(journal, snapshot_bytes): &(Journal, usize)| {
-            journal.length() > JOURNAL_MIN_BYTES.max(2 * *snapshot_bytes as u64)
-        };
-        if self.journal.as_ref().is_some_and(is_long) {
-            self.journal = None;
-            if let Err(error) = self.begin() {
-                self.fail(&error);
+        let Some(current) = &mut self.journal else { return };
+        if current.journal.length() < current.snapshot_at {
+            return;
+        }
+        match self.directory.prepare(&self.image) {
+            Err(error) => {
+                current.snapshot_at = current.journal.length() + JOURNAL_MIN_BYTES;
+                tracing::warn!("Master.saveState: cannot write a snapshot: {error}");
+            }
+            Ok(prepared) => {
+                // The journal is not appended to again once another may have been begun.
+                self.journal = None;
+                match follow(&mut self.directory, &prepared) {
+                    Ok(current) => self.journal = Some(current),
+                    Err(error) => self.fail(&error),
+                }
             }
         }
-    }
-
-    fn begin(&mut self) -> io::Result<()> {
-        self.journal = Some(self.directory.begin(&self.image)?);
-        Ok(())
     }
 
     /// Says that the state cannot be saved, once.
@@ -212,4 +223,15 @@ impl Worker {
             self.mailbox.fact(Notice::Fact(Input::PersistFailed { epoch, reason }));
         }
     }
+}
+
+/// Writes a snapshot and begins the journal after it.
+fn begin(directory: &mut StateDirectory, image: &Image) -> io::Result<Current> {
+    let prepared = directory.prepare(image)?;
+    follow(directory, &prepared)
+}
+
+fn follow(directory: &mut StateDirectory, prepared: &Prepared) -> io::Result<Current> {
+    let journal = directory.install(prepared)?;
+    Ok(Current { journal, snapshot_at: JOURNAL_MIN_BYTES.max(2 * prepared.bytes) })
 }

@@ -120,7 +120,8 @@ impl ResolvesServerCert for Reloading {
         match self.refresh() {
             Refresh::NotDue | Refresh::Unchanged => {}
             Refresh::Replaced => {
-                tracing::info!(crt = %self.files.crt.display(), "new certificate in use");
+                let crt = self.files.crt.display();
+                tracing::info!("Master.reloadCertificate: the new certificate in {crt} is in use");
             }
             Refresh::Kept(why) => {
                 tracing::warn!(

@@ -1,9 +1,11 @@
 //! INV-2: at most one process lives per instance, and at most one has each generation.
 //!
-//! What is left of the group of an earlier process counts. Signals go only to what lives.
+//! What is left of the group of an earlier process counts, and what an earlier run of the master
+//! left behind: that is adopted and asked to end before anything else happens. Signals go only to
+//! what lives.
 
-use openctrl_core::engine::{Effect, Signal};
-use openctrl_core::ids::{Generation, ProcessRef};
+use openctrl_core::engine::{Effect, Input, Signal};
+use openctrl_core::ids::{Generation, InstanceId, ProcessRef};
 
 use super::{Invariant, Scene, Verdict, ensure};
 use crate::world::Phase;
@@ -21,28 +23,54 @@ impl Invariant for OneProcess {
 
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         if let Effect::Spawn { process, definition } = effect {
-            ensure(process.generation > self.newest, || {
-                format!("{process:?} is not newer than {:?}", self.newest)
-            })?;
-            self.newest = process.generation;
-            let mut all = scene.world.processes.iter();
-            let other = all.find(|other| {
-                let is_there = other.phase != Phase::Gone || other.group_left;
-                other.definition.id == definition.id && is_there
-            });
-            return ensure(other.is_none(), || format!("{process:?} is started beside {other:?}"));
+            let is_left_behind = scene.world.processes.is_left_behind(definition.id);
+            ensure(!is_left_behind, || format!("{process:?} is started beside a leftover"))?;
+            return self.begins(scene, *process, definition.id);
+        }
+        if let Effect::Adopt { process, instance } = effect {
+            let is_left_behind = scene.world.processes.is_left_behind(*instance);
+            ensure(is_left_behind, || format!("nothing of {instance} was left behind"))?;
+            return self.begins(scene, *process, *instance);
         }
         if let Effect::Signal { process, signal } = effect {
             return signalled(scene, *process, *signal);
         }
         Ok(())
     }
+
+    fn after_input(&mut self, scene: Scene<'_>, input: Option<&Input>) -> Verdict {
+        if input.is_some() {
+            return Ok(());
+        }
+        let forgotten = scene.world.processes.left_behind();
+        ensure(forgotten.is_empty(), || format!("nobody adopts the processes of {forgotten:?}"))?;
+        let spared = scene.world.processes.iter().find(|other| other.adopted && !other.terminated);
+        ensure(spared.is_none(), || format!("{spared:?} was left behind and is not to end"))
+    }
+}
+
+impl OneProcess {
+    fn begins(&mut self, scene: Scene<'_>, process: ProcessRef, id: InstanceId) -> Verdict {
+        ensure(process.generation > self.newest, || {
+            format!("{process:?} is not newer than {:?}", self.newest)
+        })?;
+        self.newest = process.generation;
+        let mut all = scene.world.processes.iter();
+        let other = all.find(|other| {
+            let is_there = other.phase != Phase::Gone || other.group_left;
+            other.definition.id == id && is_there
+        });
+        ensure(other.is_none(), || format!("{process:?} begins beside {other:?}"))
+    }
 }
 
 fn signalled(scene: Scene<'_>, process: ProcessRef, signal: Signal) -> Verdict {
     let target = scene.world.processes.get(process);
-    // A group that ended since its leader was reported gone cannot be known to have: the driver
-    // looks again before it signals.
-    let may_live = target.is_some_and(|target| target.phase != Phase::Spawning);
+    let may_live = target.is_some_and(|target| match target.phase {
+        Phase::Spawning => false,
+        Phase::Alive => true,
+        // What is left of its group may have ended since, untold.
+        Phase::Gone => target.group_reported,
+    });
     ensure(may_live, || format!("{signal:?} for {process:?}, which is {target:?}"))
 }

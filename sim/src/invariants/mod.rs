@@ -21,6 +21,7 @@ use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::Instance;
 
+pub use inv_05_recovery::judge;
 pub use inv_10_determinism::{Digest, compare};
 
 use crate::oracle::Oracle;

@@ -1,6 +1,6 @@
 //! Requests and their answers; records and when they became durable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use openctrl_core::api::Call;
@@ -8,7 +8,7 @@ use openctrl_core::engine::{Effect, Input};
 use openctrl_core::ids::{InstanceId, RecordSeq, RequestId, StoreEpoch};
 use openctrl_core::instance::{Definition, render_key_instance};
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Image, Record};
+use openctrl_core::store::{Entry, Image, Record, SavedTotals, encode};
 
 use crate::object::Shown;
 
@@ -42,6 +42,15 @@ pub struct Ledger {
     /// The key instance as it became durable, oldest first.
     pub masters: Vec<String>,
     on_their_way: BTreeMap<RecordSeq, (StoreEpoch, Record)>,
+    /// What is durable for sure: everything up to the last record that was reported so.
+    base: Image,
+    /// What was handed to the store since then, in order.
+    since: VecDeque<(Option<(StoreEpoch, RecordSeq)>, Entry)>,
+    /// What was refused last, if the disk could not take it back.
+    lingering: Vec<Entry>,
+    /// Instances of which a record was refused: the store may have taken newer totals back with
+    /// it, until they are handed over again.
+    stale: BTreeSet<InstanceId>,
 }
 
 impl Ledger {
@@ -53,6 +62,10 @@ impl Ledger {
             removed: BTreeSet::new(),
             masters: Vec::new(),
             on_their_way: BTreeMap::new(),
+            base: image.clone(),
+            since: VecDeque::new(),
+            lingering: Vec::new(),
+            stale: BTreeSet::new(),
         };
         ledger.keep_master(&image.master);
         for stored in image.instances.values() {
@@ -61,8 +74,8 @@ impl Ledger {
         ledger
     }
 
-    /// Takes an input in.
-    pub fn on_input(&mut self, input: &Input) {
+    /// Takes an input in. What is refused `lingers` if the disk could not take it back.
+    pub fn on_input(&mut self, input: &Input, lingers: bool) {
         match input {
             Input::RequestArrived { request, call } => {
                 self.asked.insert(*request, Asked { call: call.clone(), answers: 0 });
@@ -72,9 +85,22 @@ impl Ledger {
                 for (_, record) in std::mem::replace(&mut self.on_their_way, later).into_values() {
                     self.durable(&record);
                 }
+                self.settle(*upto);
             }
             Input::PersistFailed { epoch, .. } => {
                 self.on_their_way.retain(|_, (of, _)| of != epoch);
+                if lingers {
+                    self.lingering = self.since.iter().map(|(_, entry)| entry.clone()).collect();
+                }
+                for (_, entry) in self.since.iter().filter(|(of, _)| is_of(of, *epoch)) {
+                    self.stale.extend(subject(entry));
+                }
+                self.since.retain(|(of, _)| !is_of(of, *epoch));
+                for (_, entry) in &mut self.since {
+                    if let Entry::Totals(totals) = entry {
+                        totals.retain(|(id, _)| !self.stale.contains(id));
+                    }
+                }
             }
             Input::ProcessStarted { .. }
             | Input::StartFailed { .. }
@@ -90,6 +116,9 @@ impl Ledger {
     pub fn on_effect(&mut self, effect: &Effect) {
         if let Effect::Persist { epoch, seq, record } = effect {
             self.on_their_way.insert(*seq, (*epoch, record.clone()));
+            self.since.push_back((Some((*epoch, *seq)), Entry::Change(record.clone())));
+        } else if let Effect::SaveTotals(totals) = effect {
+            self.since.push_back((None, Entry::Totals(totals.clone())));
         } else if let Effect::Respond { request, .. } = effect
             && let Some(asked) = self.asked.get_mut(request)
         {
@@ -105,6 +134,41 @@ impl Ledger {
     /// The records that become durable with `upto`, in order.
     pub fn due(&self, upto: RecordSeq) -> impl Iterator<Item = &Record> {
         self.on_their_way.range(..=upto).map(|(_, (_, record))| record)
+    }
+
+    /// Whether a crash may leave `found`.
+    pub fn is_legal(&self, found: &Image) -> bool {
+        let found = self.comparable(found.clone());
+        self.legal_states().into_iter().any(|legal| self.comparable(legal) == found)
+    }
+
+    /// All that is written of a state, but for totals that may be stale.
+    fn comparable(&self, mut image: Image) -> Vec<u8> {
+        self.stale.iter().for_each(|id| image.set_totals(*id, SavedTotals::default()));
+        encode(&image, 0)
+    }
+
+    /// Every state that a crash may leave: all that is durable, and of the rest a beginning.
+    pub fn legal_states(&self) -> Vec<Image> {
+        let since = beginnings(&self.base, self.since.iter().map(|(_, entry)| entry));
+        let lingering = beginnings(&self.base, self.lingering.iter());
+        since.into_iter().chain(lingering).collect()
+    }
+
+    /// All up to the record `upto` is durable.
+    fn settle(&mut self, upto: RecordSeq) {
+        let is_due = |of: &Option<(StoreEpoch, RecordSeq)>| of.is_some_and(|(_, seq)| seq <= upto);
+        let Some(last) = self.since.iter().rposition(|(of, _)| is_due(of)) else { return };
+        for (_, entry) in self.since.drain(..=last) {
+            take_in(&mut self.base, &entry);
+            match entry {
+                Entry::Change(_) => {}
+                Entry::Totals(totals) => totals.iter().for_each(|(id, _)| {
+                    self.stale.remove(id);
+                }),
+            }
+        }
+        self.lingering.clear();
     }
 
     fn durable(&mut self, record: &Record) {
@@ -126,5 +190,38 @@ impl Ledger {
     fn keep_master(&mut self, identity: &MasterIdentity) {
         let json = render_key_instance(identity);
         self.masters.push(String::from_utf8_lossy(&json).into_owned());
+    }
+}
+
+fn is_of(of: &Option<(StoreEpoch, RecordSeq)>, epoch: StoreEpoch) -> bool {
+    of.is_some_and(|(of, _)| of == epoch)
+}
+
+/// The instance that a change is about.
+fn subject(entry: &Entry) -> Option<InstanceId> {
+    match entry {
+        Entry::Change(Record::PutInstance { definition, .. }) => Some(definition.id),
+        Entry::Change(Record::RemoveInstance(id)) => Some(*id),
+        Entry::Change(Record::PutMaster(_)) | Entry::Totals(_) => None,
+    }
+}
+
+/// The states that every beginning of `entries` makes of `base`.
+fn beginnings<'a>(base: &Image, entries: impl Iterator<Item = &'a Entry>) -> Vec<Image> {
+    let mut states = vec![base.clone()];
+    for entry in entries {
+        let mut next = states[states.len() - 1].clone();
+        take_in(&mut next, entry);
+        states.push(next);
+    }
+    states
+}
+
+fn take_in(image: &mut Image, entry: &Entry) {
+    match entry {
+        Entry::Change(record) => drop(image.apply(record)),
+        Entry::Totals(totals) => {
+            totals.iter().for_each(|(id, totals)| image.set_totals(*id, *totals));
+        }
     }
 }

@@ -45,6 +45,11 @@ impl Clients {
         self.dials.remove(&request);
     }
 
+    /// The master is gone, and the dials with it.
+    pub fn hung_up(&mut self) {
+        self.dials.clear();
+    }
+
     /// A call about the `known` instances, or a new one.
     pub fn call(&self, choices: &mut Choices, known: &[InstanceId]) -> Call {
         let about_known = if known.is_empty() { 0 } else { 1 };

@@ -1,86 +1,348 @@
-//! A disk that makes records durable in their order, late, or not at all.
-//!
-//! Nothing is lost here that was reported durable: torn files are the store's tests.
+//! The store of the driver on simulated files: the same steps in the same order
+//! (`driver/src/store/`), each of which may be the last, or be refused.
 
 use std::collections::VecDeque;
 
+use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
-use openctrl_core::store::{Image, Record, SavedTotals};
+use openctrl_core::store::{
+    self, Entry, FIRST_GENERATION, Finding, Image, Record, Recovered, SavedTotals, encode,
+    encode_entry, journal_header, recover,
+};
 
-/// What is on the disk, and what is on its way there.
-#[derive(Debug)]
+use super::files::{Crash, Files, Name, Stop};
+
+/// A journal that is longer than this and than twice the snapshot is followed by a snapshot:
+/// a few changes, so that it happens in every run.
+const JOURNAL_MIN_BYTES: usize = 300;
+
+/// The store was stopped within a step: the master is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Died;
+
+/// The state directory, and the store that writes to it.
+#[derive(Clone, Debug)]
 pub struct Disk {
-    /// What a master would find that starts now.
-    pub image: Image,
-    epoch: StoreEpoch,
-    queue: VecDeque<Write>,
+    /// What is on the disk.
+    pub files: Files,
+    /// What the store holds: what is on the disk, with the group at hand.
+    image: Image,
+    queue: VecDeque<Job>,
+    /// None after a failure.
+    journal: Option<Journal>,
+    failed: Option<StoreEpoch>,
+    next_generation: u64,
+    snapshot_generation: u64,
+    /// How many records the last journal has.
+    records: u64,
+    lingers: bool,
 }
 
 /// Something on its way.
-#[derive(Debug)]
-enum Write {
-    Record(RecordSeq, Record),
+#[derive(Clone, Debug)]
+enum Job {
+    Persist(StoreEpoch, RecordSeq, Record),
     Totals(Vec<(InstanceId, SavedTotals)>),
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Journal {
+    name: Name,
+    records: u64,
+    length: usize,
+    snapshot_at: usize,
+}
+
+/// Changes that share a write.
+#[derive(Default)]
+struct Group {
+    entries: Vec<Entry>,
+    last: Option<(StoreEpoch, RecordSeq)>,
+    undo: Vec<Record>,
+}
+
 impl Disk {
-    /// A disk that holds `image`.
+    /// A directory that holds `image`, written for the first time.
     pub fn new(image: Image) -> Self {
-        Self { image, epoch: StoreEpoch::default(), queue: VecDeque::new() }
+        let mut disk = Self {
+            files: Files::default(),
+            image,
+            queue: VecDeque::new(),
+            journal: None,
+            failed: None,
+            next_generation: FIRST_GENERATION,
+            snapshot_generation: FIRST_GENERATION,
+            records: 0,
+            lingers: false,
+        };
+        // Twice, so that there is a backup from the first on.
+        for _ in 0..2 {
+            disk.journal = Some(disk.begin().expect("there is no trouble yet"));
+        }
+        disk
+    }
+
+    /// What the store believes to be on the disk.
+    pub fn image(&self) -> &Image {
+        &self.image
     }
 
     /// How many records are on their way.
     pub fn waiting(&self) -> usize {
-        self.queue.iter().filter(|write| matches!(write, Write::Record(..))).count()
+        self.queue.iter().filter(|job| matches!(job, Job::Persist(..))).count()
+    }
+
+    /// How much is on its way, records and totals.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether the last write was refused, so that the next one begins with a snapshot.
+    pub fn is_failing(&self) -> bool {
+        self.journal.is_none()
+    }
+
+    /// Whether what was refused last may be on the disk all the same.
+    pub fn lingers(&self) -> bool {
+        self.lingers
     }
 
     /// Takes a record; one of a failed epoch is dropped.
     pub fn accept(&mut self, epoch: StoreEpoch, seq: RecordSeq, record: &Record) {
-        if epoch == self.epoch {
-            self.queue.push_back(Write::Record(seq, record.clone()));
+        if self.failed.is_none_or(|failed| epoch > failed) {
+            self.queue.push_back(Job::Persist(epoch, seq, record.clone()));
         }
     }
 
-    /// Takes totals; they are written after the records before them.
+    /// Takes totals; they are written in their turn.
     pub fn save_totals(&mut self, totals: &[(InstanceId, SavedTotals)]) {
-        self.queue.push_back(Write::Totals(totals.to_vec()));
-        self.persist(0);
+        self.queue.push_back(Job::Totals(totals.to_vec()));
     }
 
-    /// Makes the oldest `count` records durable, and totals up to the next one; returns the last
-    /// of the records.
-    pub fn persist(&mut self, count: usize) -> Option<RecordSeq> {
-        let (mut left, mut last) = (count, None);
-        while let Some(write) =
-            self.queue.pop_front_if(|write| left > 0 || matches!(write, Write::Totals(_)))
-        {
-            match write {
-                Write::Totals(totals) => self.write_totals(totals),
-                Write::Record(seq, record) => {
-                    self.image.apply(&record);
-                    last = Some(seq);
-                    left -= 1;
+    /// Writes the oldest `count` of what is on its way as one group. Returns what the engine is
+    /// told of it: nothing of totals alone.
+    ///
+    /// # Errors
+    /// The master died meanwhile, and hears of nothing.
+    pub fn write(&mut self, count: usize) -> Result<Option<Input>, Died> {
+        let mut group = Group::default();
+        for job in self.queue.drain(..count.min(self.queue.len())).collect::<Vec<_>>() {
+            self.take(job, &mut group);
+        }
+        let told = match self.write_group(&group.entries) {
+            Ok(()) => {
+                self.lingers = false;
+                group.last.map(|(_, upto)| Input::RecordsPersisted { upto })
+            }
+            Err(Stop::Refused) => self.refused(group),
+            Err(Stop::Died) => return Err(Died),
+        };
+        self.follow_long_journal()?;
+        self.files.refuse(0, 0);
+        Ok(told)
+    }
+
+    /// Lets the disk fail within the next write: `count` steps are refused, after `after` others.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_refused(
+        &mut self,
+        group: usize,
+        after: usize,
+        count: usize,
+    ) -> Result<Option<Input>, Died> {
+        self.files.refuse(after, count);
+        self.write(group)
+    }
+
+    /// What a master would find that starts now.
+    ///
+    /// # Errors
+    /// Why it would refuse to start.
+    pub fn recover(&self) -> Result<Recovered, String> {
+        let journals = self.files.journals();
+        let (snapshot, backup) = (self.files.read(Name::Snapshot), self.files.read(Name::Backup));
+        let found = recover(store::Files { snapshot, backup, journals: &journals });
+        found.map_err(|error| error.to_string())?.ok_or_else(|| "no state is found".to_string())
+    }
+
+    /// The crash, and the start of the next master up to where it serves; `dies_in` steps from its
+    /// beginning it dies as well, if it is given.
+    ///
+    /// # Errors
+    /// Why it refuses to start; `Ok(None)` if it died.
+    pub fn restart(
+        &mut self,
+        crash: Crash,
+        dies_in: Option<usize>,
+    ) -> Result<Option<Image>, String> {
+        self.files.crash(crash);
+        let Recovered { image, snapshot, generation, records, findings } = self.recover()?;
+        (self.snapshot_generation, self.next_generation) = (snapshot, generation + 1);
+        self.records = records;
+        self.queue.clear();
+        (self.journal, self.failed, self.lingers) = (None, None, false);
+        self.image = image.clone();
+        if let Some(steps) = dies_in {
+            self.files.die_in(steps);
+        }
+        let is_kept_aside = |finding: &Finding| matches!(finding, Finding::BackupUsed(Some(_)));
+        let begun = (|| {
+            // A master that was only killed may have left records that are read here and not
+            // durable: the next journal must not count them before they are.
+            self.files.sync(Name::Journal(generation))?;
+            if findings.iter().any(is_kept_aside) {
+                self.files.remove(Name::Snapshot)?;
+            }
+            self.begin()
+        })();
+        match begun {
+            Ok(journal) => self.journal = Some(journal),
+            Err(Stop::Died) => return Ok(None),
+            Err(Stop::Refused) => return Err("the disk refused a start".to_string()),
+        }
+        self.files.calm();
+        Ok(Some(image))
+    }
+
+    fn take(&mut self, job: Job, group: &mut Group) {
+        match job {
+            Job::Persist(epoch, seq, record) => {
+                group.undo.push(self.image.apply(&record));
+                group.last = Some((epoch, seq));
+                group.entries.push(Entry::Change(record));
+            }
+            Job::Totals(totals) => {
+                for (id, saved) in &totals {
+                    self.image.set_totals(*id, *saved);
+                }
+                group.entries.push(Entry::Totals(totals));
+            }
+        }
+    }
+
+    fn write_group(&mut self, entries: &[Entry]) -> Result<(), Stop> {
+        let Some(mut journal) = self.journal.take() else {
+            self.journal = Some(self.begin()?);
+            return Ok(());
+        };
+        if !entries.is_empty() {
+            let appended = self.append(&mut journal, entries);
+            self.records = journal.records;
+            appended?;
+        }
+        self.journal = Some(journal);
+        Ok(())
+    }
+
+    fn append(&mut self, journal: &mut Journal, entries: &[Entry]) -> Result<(), Stop> {
+        let mut bytes = Vec::new();
+        for (number, entry) in (journal.records + 1..).zip(entries) {
+            encode_entry(&mut bytes, number, entry);
+        }
+        let written =
+            self.files.append(journal.name, &bytes).and_then(|()| self.files.sync(journal.name));
+        if written == Err(Stop::Refused) {
+            let cut = self.files.cut(journal.name, journal.length);
+            let cut = cut.and_then(|()| self.files.sync(journal.name));
+            self.lingers = cut.is_err();
+            cut.or_else(|stop| if stop == Stop::Died { Err(stop) } else { Ok(()) })?;
+        }
+        written?;
+        journal.records += entries.len() as u64;
+        journal.length += bytes.len();
+        Ok(())
+    }
+
+    fn refused(&mut self, group: Group) -> Option<Input> {
+        for undo in group.undo.iter().rev() {
+            self.image.apply(undo);
+        }
+        let (epoch, _) = group.last?;
+        self.failed = Some(epoch);
+        self.queue.retain(|job| !matches!(job, Job::Persist(of, ..) if *of <= epoch));
+        Some(Input::PersistFailed { epoch, reason: "full".to_string() })
+    }
+
+    fn follow_long_journal(&mut self) -> Result<(), Died> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        if journal.length < journal.snapshot_at {
+            return Ok(());
+        }
+        let longer = journal.length + JOURNAL_MIN_BYTES;
+        match self.prepare() {
+            Err(Stop::Died) => return Err(Died),
+            Err(Stop::Refused) => {
+                self.journal.iter_mut().for_each(|journal| journal.snapshot_at = longer);
+            }
+            Ok(bytes) => {
+                self.journal = None;
+                match self.install(bytes) {
+                    Ok(journal) => self.journal = Some(journal),
+                    Err(Stop::Died) => return Err(Died),
+                    Err(Stop::Refused) => {}
                 }
             }
         }
-        last
+        Ok(())
     }
 
-    /// Drops all records on their way; returns the epoch that ends with it.
-    pub fn fail(&mut self) -> StoreEpoch {
-        for write in std::mem::take(&mut self.queue) {
-            if let Write::Totals(totals) = write {
-                self.write_totals(totals);
-            }
-        }
-        let failed = self.epoch;
-        self.epoch = StoreEpoch(failed.0 + 1);
-        failed
+    fn begin(&mut self) -> Result<Journal, Stop> {
+        let bytes = self.prepare()?;
+        self.install(bytes)
     }
 
-    fn write_totals(&mut self, totals: Vec<(InstanceId, SavedTotals)>) {
-        for (id, totals) in totals {
-            self.image.set_totals(id, totals);
-        }
+    /// Writes a snapshot beside the one that is there; returns how large it is.
+    fn prepare(&mut self) -> Result<usize, Stop> {
+        let snapshot = encode(&self.image, self.next_generation);
+        self.write_file(Name::Temporary, &snapshot)?;
+        Ok(snapshot.len())
     }
+
+    fn install(&mut self, snapshot_bytes: usize) -> Result<Journal, Stop> {
+        let generation = self.next_generation;
+        let (name, header) = (Name::Journal(generation), journal_header(generation, self.records));
+        self.write_file(name, &header)?;
+        self.next_generation = generation + 1;
+        self.records = 0;
+        self.files.sync_names()?;
+        self.install_snapshot()?;
+        let backup = std::mem::replace(&mut self.snapshot_generation, generation);
+        self.forget_journals_before(backup)?;
+        let snapshot_at = JOURNAL_MIN_BYTES.max(2 * snapshot_bytes);
+        Ok(Journal { name, records: 0, length: header.len(), snapshot_at })
+    }
+
+    fn install_snapshot(&mut self) -> Result<(), Stop> {
+        if self.files.read(Name::Snapshot).is_some() {
+            unless_died(self.files.remove(Name::Link))?;
+            self.files.link(Name::Snapshot, Name::Link)?;
+            self.files.move_to(Name::Link, Name::Backup)?;
+        }
+        self.files.move_to(Name::Temporary, Name::Snapshot)?;
+        self.files.sync_names()
+    }
+
+    fn forget_journals_before(&mut self, generation: u64) -> Result<(), Stop> {
+        let old = self.files.journals().into_iter().map(|(found, _)| found);
+        for found in old.filter(|found| *found < generation).collect::<Vec<_>>() {
+            unless_died(self.files.remove(Name::Journal(found)))?;
+        }
+        Ok(())
+    }
+
+    fn write_file(&mut self, name: Name, bytes: &[u8]) -> Result<(), Stop> {
+        self.files.create(name)?;
+        let written = self.files.append(name, bytes).and_then(|()| self.files.sync(name));
+        if written == Err(Stop::Refused) {
+            unless_died(self.files.remove(name))?;
+        }
+        written
+    }
+}
+
+/// What is not checked: it may fail, but nothing goes on after the end.
+fn unless_died(done: Result<(), Stop>) -> Result<(), Stop> {
+    if done == Err(Stop::Refused) { Ok(()) } else { done }
 }

@@ -3,14 +3,17 @@
 mod clients;
 mod clock;
 mod disk;
+mod files;
 mod processes;
 
 pub use clients::Clients;
 pub use clock::Clock;
-pub use disk::Disk;
+pub use disk::{Died, Disk};
+pub use files::{Crash, Files, Name, Stop, Tail};
 pub use processes::{Phase, Process, Processes};
 
 use openctrl_core::engine::Effect;
+use openctrl_core::ids::InstanceId;
 use openctrl_core::store::Image;
 
 /// Everything but the engine.
@@ -41,6 +44,7 @@ impl World {
     pub fn carry_out(&mut self, effect: &Effect) {
         match effect {
             Effect::Spawn { process, definition } => self.processes.spawn(*process, definition),
+            Effect::Adopt { process, instance } => self.processes.adopt(*process, *instance),
             Effect::Signal { process, signal } => self.processes.signal(*process, *signal),
             Effect::Persist { epoch, seq, record } => self.disk.accept(*epoch, *seq, record),
             Effect::SaveTotals(totals) => self.disk.save_totals(totals),
@@ -51,9 +55,36 @@ impl World {
             | Effect::PublishLogs(_)
             | Effect::CloseStreams { .. }
             | Effect::Respond { .. }
-            | Effect::Adopt { .. }
             | Effect::AnnounceKey(_)
             | Effect::Finish => {}
         }
+    }
+
+    /// The master dies, with the machine or alone, and the next one starts; `dies_in` steps from
+    /// its beginning that one dies in the same way, if it is given, and one more starts. Returns
+    /// the state that it finds, and the instances of which it finds processes.
+    ///
+    /// # Errors
+    /// Why it refuses to start.
+    pub fn restart(
+        &mut self,
+        crash: Crash,
+        dies_in: Option<usize>,
+        came_to_life: impl FnMut() -> bool,
+    ) -> Result<(Image, Vec<InstanceId>), String> {
+        self.clients.hung_up();
+        self.processes.leave_behind(came_to_life);
+        if crash.power_loss {
+            self.processes.end_all();
+        }
+        let image = match self.disk.restart(crash, dies_in)? {
+            Some(image) => image,
+            None => {
+                let again = self.disk.restart(crash, None)?;
+                again.ok_or("it dies unasked")?
+            }
+        };
+        let leftovers = self.processes.find_leftovers(|id| image.instances.contains_key(&id));
+        Ok((image, leftovers))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use openctrl_core::engine::Signal;
-use openctrl_core::ids::{Generation, ProcessRef};
+use openctrl_core::ids::{Generation, InstanceId, ProcessRef};
 use openctrl_core::instance::Definition;
 
 /// How many processes that are gone are remembered, to say something late.
@@ -36,31 +36,90 @@ pub struct Process {
     pub killed: bool,
     /// Whether others of its group live on after it.
     pub group_left: bool,
+    /// Whether the engine was told so, and has not killed them since.
+    pub group_reported: bool,
     /// The raw byte counters it has printed last.
     pub counters: [u64; 4],
+    /// Whether an earlier run of the master started it: nobody reads what it prints.
+    pub adopted: bool,
+}
+
+impl Process {
+    fn new(reference: ProcessRef, definition: Arc<Definition>, phase: Phase) -> Self {
+        Self {
+            reference,
+            definition,
+            phase,
+            terminated: false,
+            killed: false,
+            group_left: false,
+            group_reported: false,
+            counters: [0; 4],
+            adopted: false,
+        }
+    }
 }
 
 /// All processes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Processes {
     table: BTreeMap<Generation, Process>,
     /// Those that are gone, in the order they went.
     gone: VecDeque<Generation>,
+    /// What an earlier run of the master left behind and nobody has adopted yet.
+    leftovers: BTreeMap<InstanceId, Arc<Definition>>,
 }
 
 impl Processes {
     /// Starts a process, whatever the rules say: those are for the invariants to check.
     pub fn spawn(&mut self, reference: ProcessRef, definition: &Arc<Definition>) {
-        let process = Process {
-            reference,
-            definition: Arc::clone(definition),
-            phase: Phase::Spawning,
-            terminated: false,
-            killed: false,
-            group_left: false,
-            counters: [0; 4],
-        };
+        let process = Process::new(reference, Arc::clone(definition), Phase::Spawning);
         self.table.insert(reference.generation, process);
+    }
+
+    /// Gives what was left behind its name.
+    pub fn adopt(&mut self, reference: ProcessRef, instance: InstanceId) {
+        if let Some(definition) = self.leftovers.remove(&instance) {
+            let process = Process::new(reference, definition, Phase::Alive);
+            self.table.insert(reference.generation, Process { adopted: true, ..process });
+        }
+    }
+
+    /// The master is gone: what lives is left behind, and of what was being started that which
+    /// `came_to_life`.
+    pub fn leave_behind(&mut self, mut came_to_life: impl FnMut() -> bool) {
+        for process in std::mem::take(&mut self.table).into_values() {
+            let lives = match process.phase {
+                Phase::Spawning => came_to_life(),
+                Phase::Alive => true,
+                Phase::Gone => process.group_left,
+            };
+            if lives {
+                self.leftovers.insert(process.definition.id, process.definition);
+            }
+        }
+        self.gone.clear();
+    }
+
+    /// The machine lost its power.
+    pub fn end_all(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Kills what was left behind of instances that nobody knows; returns the others.
+    pub fn find_leftovers(&mut self, is_known: impl Fn(InstanceId) -> bool) -> Vec<InstanceId> {
+        self.leftovers.retain(|id, _| is_known(*id));
+        self.leftovers.keys().copied().collect()
+    }
+
+    /// Whether something that nobody has adopted is left behind of an instance.
+    pub fn is_left_behind(&self, id: InstanceId) -> bool {
+        self.leftovers.contains_key(&id)
+    }
+
+    /// The instances of which something is left behind that nobody has adopted.
+    pub fn left_behind(&self) -> Vec<InstanceId> {
+        self.leftovers.keys().copied().collect()
     }
 
     /// Signals a process and its group. KILL ends what is left of the group of one that is gone.
@@ -70,7 +129,8 @@ impl Processes {
             Signal::Terminate => process.terminated = true,
             Signal::Kill => {
                 process.killed = true;
-                process.group_left &= process.phase != Phase::Gone;
+                process.group_left = false;
+                process.group_reported = false;
             }
         }
     }
@@ -96,6 +156,12 @@ impl Processes {
         in_phase.map(|process| process.reference).collect()
     }
 
+    /// The processes that live and whose output is read, oldest first.
+    pub fn printing(&self) -> Vec<ProcessRef> {
+        let alive = self.table.values().filter(|process| process.phase == Phase::Alive);
+        alive.filter(|process| !process.adopted).map(|process| process.reference).collect()
+    }
+
     /// The processes that were asked to end and live.
     pub fn ending(&self) -> Vec<ProcessRef> {
         let asked = |process: &&Process| process.terminated || process.killed;
@@ -115,6 +181,7 @@ impl Processes {
         let Some(process) = self.get_mut(reference) else { return };
         process.phase = Phase::Gone;
         process.group_left = group_left;
+        process.group_reported = group_left;
         self.gone.push_back(reference.generation);
         self.forget_one();
     }
@@ -131,7 +198,7 @@ impl Processes {
             return;
         }
         let Some(oldest) = self.gone.pop_front() else { return };
-        if self.table.get(&oldest).is_some_and(|process| process.group_left) {
+        if self.table.get(&oldest).is_some_and(|process| process.group_reported) {
             self.gone.push_back(oldest);
         } else {
             self.table.remove(&oldest);

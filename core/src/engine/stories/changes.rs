@@ -103,6 +103,7 @@ fn reset_twice_in_one_process() {
                TERM to p1
                answer 4: 200 A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=20
              > p1 exits with 0
+               save totals: A at 20
                event 8 update A demo:a stopped mode=1 tcprx=20
                spawn p2 for A: demo:a
              > p2 started

@@ -37,9 +37,8 @@ fn clean_exit() {
     0.000    > p1 prints a checkpoint at 100
                event 3 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=100
              > p1 exits with 0
-               event 4 update A demo:a stopped mode=1 tcprx=100
-    5.000    > due: Tick
                save totals: A at 100
+               event 4 update A demo:a stopped mode=1 tcprx=100
     ");
 }
 
@@ -159,6 +158,7 @@ fn restart() {
                TERM to p1
                answer 2: 200 A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=100
              > p1 exits with 143
+               save totals: A at 100
                event 4 update A demo:a stopped mode=1 tcprx=100
                spawn p2 for A: demo:a
              > p2 started
@@ -319,6 +319,7 @@ fn checkpoint_of_a_failed_process_that_is_being_stopped() {
              > p1 prints a checkpoint at 100
                event 5 update A demo:a error mode=1 tcprx=100
              > p1 exits with 0
+               save totals: A at 100
                event 6 update A demo:a stopped mode=1 tcprx=100
     "#);
 }

@@ -28,8 +28,8 @@ fn slow_children() {
              > p1 prints a checkpoint at 130
                event 7 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=130
              > p1 is gone by signal 9
-               event 8 update A demo:a stopped mode=1 tcprx=130
                save totals: A at 130
+               event 8 update A demo:a stopped mode=1 tcprx=130
                finish
     ");
 }

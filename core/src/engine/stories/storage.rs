@@ -204,3 +204,42 @@ fn stored() -> Image {
     }
     image
 }
+
+/// With a refused change the store took back the totals that came after it: they are handed over
+/// again (Contract §11).
+#[test]
+fn totals_taken_back_with_a_refused_change_are_saved_again() {
+    let mut t = Teller::with_running("demo:a");
+    t.patch("A", r#"{"alias":"lost"}"#).checkpoint(100).wait(5_000).disk_fails().wait(5_000);
+    insta::assert_snapshot!(t, @r#"
+    0.000    > request 2: patch A {"alias":"lost"}
+               persist 2: put A at 0 demo:a alias=lost
+             > p1 prints a checkpoint at 100
+               event 3 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=100
+    5.000    > due: Tick
+               save totals: A at 100
+             > the disk refuses
+               answer 2: 503 not changed: cannot save the state: no space left
+    10.000   > due: Tick
+               save totals: A at 100
+    "#);
+}
+
+/// The end of a process does not save what a reset on its way sets to zero: it may be refused.
+#[test]
+fn totals_wait_for_a_reset_at_the_end_of_a_process() {
+    let mut t = Teller::with_running("demo:a");
+    t.checkpoint(100).patch("A", r#"{"action":"reset"}"#).exited(0).disk_fails().wait(5_000);
+    insta::assert_snapshot!(t, @r#"
+    0.000    > p1 prints a checkpoint at 100
+               event 3 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=100
+             > request 2: patch A {"action":"reset"}
+               persist 2: put A at 0 demo:a
+             > p1 exits with 0
+               event 4 update A demo:a stopped mode=1 tcprx=100
+             > the disk refuses
+               answer 2: 503 not changed: cannot save the state: no space left
+    5.000    > due: Tick
+               save totals: A at 100
+    "#);
+}

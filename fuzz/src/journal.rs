@@ -1,0 +1,67 @@
+//! Journal files.
+
+use openctrl_core::store::{JournalEnd, encode_entry, journal_header, read_journal};
+use openctrl_sim::choice::Choices;
+
+use crate::recover::entry;
+
+/// The first byte chooses what the rest is: a file, the body of a record whose checksums are
+/// right, or the choices for a journal that is written and then cut off. None may do harm; what is
+/// read can be written and read again, and of what was written it is the very bytes up to the end.
+pub fn journal(data: &[u8]) {
+    let Some((choice, rest)) = data.split_first() else { return };
+    match choice % 3 {
+        0 => check(rest),
+        1 => check(&with_body(rest)),
+        _ => cut_off(&mut Choices::from_bytes(rest)),
+    }
+}
+
+fn check(file: &[u8]) {
+    match read_journal(file) {
+        Ok(_) => {
+            let written = written_again(file);
+            assert_eq!(written_again(&written), written, "it stays what it is");
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A journal of one record.
+fn with_body(body: &[u8]) -> Vec<u8> {
+    let mut file = journal_header(7, 1);
+    let start = file.len();
+    let length = u32::try_from(body.len()).expect("inputs are small");
+    file.extend_from_slice(&length.to_le_bytes());
+    file.extend_from_slice(&1_u64.to_le_bytes());
+    file.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+    file.extend_from_slice(&crc32fast::hash(&file[start..]).to_le_bytes());
+    file.extend_from_slice(body);
+    file
+}
+
+fn cut_off(choices: &mut Choices) {
+    let mut file = journal_header(choices.word(), choices.word());
+    let header = file.len();
+    for number in 1..=choices.below(8) as u64 {
+        encode_entry(&mut file, number, &entry(choices));
+    }
+    file.truncate(header + choices.below(file.len() - header + 1));
+    let zeros = if choices.one_in(4) { 512 } else { 0 };
+    file.resize(file.len() + zeros, 0);
+    let read = read_journal(&file).expect("a torn end is normal");
+    let at = match read.end {
+        JournalEnd::Clean => file.len(),
+        JournalEnd::Torn { at } => at,
+    };
+    assert_eq!(written_again(&file), file[..at], "it reads as it was written");
+}
+
+fn written_again(file: &[u8]) -> Vec<u8> {
+    let read = read_journal(file).expect("it was read before");
+    let mut written = journal_header(read.generation, read.previous_records);
+    for (number, entry) in (1..).zip(&read.entries) {
+        encode_entry(&mut written, number, entry);
+    }
+    written
+}

@@ -1,0 +1,150 @@
+//! State directories that something happened to.
+
+use openctrl_core::counters::Totals;
+use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
+use openctrl_core::instance::Definition;
+use openctrl_core::master::MasterIdentity;
+use openctrl_core::store::{
+    Entry, Files, Image, Record, SavedTotals, encode, recover as recovered,
+};
+use openctrl_core::url::InstanceUrl;
+use openctrl_sim::choice::Choices;
+use openctrl_sim::world::{Disk, Name};
+
+/// The bytes are choices: a history of changes that is written to a disk, then edits of its files.
+/// What is recovered is a state that the master was in, and after one flipped bit its last one; or
+/// nothing is, and it is said why.
+pub fn recover(data: &[u8]) {
+    let choices = &mut Choices::from_bytes(data);
+    let (disk, states) = history(choices);
+    let mut files = Copies::of(&disk);
+    let is_flipped = choices.one_in(4);
+    if is_flipped {
+        files.flip(choices);
+    } else {
+        (0..choices.below(5)).for_each(|_| files.edit(choices));
+    }
+    match files.recover() {
+        Ok(Some(state)) => {
+            let legal = if is_flipped { &states[states.len() - 1..] } else { &states[..] };
+            assert!(legal.contains(&state), "the master was never in this state");
+        }
+        // Without its files it is a new master: the edits may take all of them away.
+        Ok(None) => assert!(files.snapshot.is_none() && files.backup.is_none()),
+        Err(error) => assert!(!error.is_empty()),
+    }
+}
+
+/// A change, or totals.
+pub(crate) fn entry(choices: &mut Choices) -> Entry {
+    let id = InstanceId(choices.below(6) as u32);
+    let totals = Totals { tcprx: choices.byte().into(), ..Totals::default() };
+    let totals = SavedTotals { mode: i32::from(choices.byte()), totals };
+    match choices.below(6) {
+        0 => Entry::Change(Record::RemoveInstance(id)),
+        1 => {
+            let mut identity = MasterIdentity::from_random([1; 8], [choices.byte(); 16]);
+            identity.alias = "a".repeat(choices.below(40));
+            Entry::Change(Record::PutMaster(identity))
+        }
+        2 | 3 => Entry::Totals(vec![(id, totals)]),
+        _ => {
+            let url = InstanceUrl::parse("demo:a").expect("a good URL");
+            let mut definition = Definition::new(id, url, "b".repeat(choices.below(200)));
+            definition.restart = choices.one_in(2);
+            Entry::Change(Record::PutInstance { definition: definition.into(), totals })
+        }
+    }
+}
+
+/// A disk, and every state that was on it, oldest first.
+fn history(choices: &mut Choices) -> (Disk, Vec<Vec<u8>>) {
+    let mut image = Image::new(MasterIdentity::from_random([1; 8], [2; 16]));
+    let mut disk = Disk::new(image.clone());
+    let mut states = vec![encode(&image, 0)];
+    for seq in 0..choices.below(24) as u64 {
+        match entry(choices) {
+            Entry::Change(record) => {
+                image.apply(&record);
+                disk.accept(StoreEpoch::default(), RecordSeq(seq), &record);
+            }
+            Entry::Totals(totals) => {
+                totals.iter().for_each(|(id, totals)| image.set_totals(*id, *totals));
+                disk.save_totals(&totals);
+            }
+        }
+        states.push(encode(&image, 0));
+        if choices.one_in(2) {
+            disk.write(usize::MAX).expect("nobody dies");
+        }
+    }
+    disk.write(usize::MAX).expect("nobody dies");
+    (disk, states)
+}
+
+/// The files, to be edited.
+struct Copies {
+    snapshot: Option<Vec<u8>>,
+    backup: Option<Vec<u8>>,
+    journals: Vec<(u64, Vec<u8>)>,
+}
+
+impl Copies {
+    fn of(disk: &Disk) -> Self {
+        let journals = disk.files.journals().into_iter();
+        Self {
+            snapshot: disk.files.read(Name::Snapshot).map(<[u8]>::to_vec),
+            backup: disk.files.read(Name::Backup).map(<[u8]>::to_vec),
+            journals: journals.map(|(generation, bytes)| (generation, bytes.to_vec())).collect(),
+        }
+    }
+
+    fn recover(&self) -> Result<Option<Vec<u8>>, String> {
+        let journals: Vec<(u64, &[u8])> =
+            self.journals.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
+        let (snapshot, backup) = (self.snapshot.as_deref(), self.backup.as_deref());
+        recovered(Files { snapshot, backup, journals: &journals })
+            .map(|found| found.map(|found| encode(&found.image, 0)))
+            .map_err(|error| error.to_string())
+    }
+
+    fn edit(&mut self, choices: &mut Choices) {
+        match choices.below(6) {
+            0 => {
+                let file = self.file(choices);
+                let length = choices.below(file.len() + 1);
+                file.truncate(length);
+            }
+            1 => self.flip(choices),
+            2 => {
+                let file = self.file(choices);
+                file.resize(file.len() + 512, 0);
+            }
+            3 => self.snapshot = None,
+            4 => self.backup = None,
+            _ if self.journals.is_empty() => {}
+            _ => {
+                let index = choices.below(self.journals.len());
+                self.journals.remove(index);
+            }
+        }
+    }
+
+    fn flip(&mut self, choices: &mut Choices) {
+        let file = self.file(choices);
+        let at = choices.below(file.len().max(1));
+        if let Some(byte) = file.get_mut(at) {
+            *byte ^= 1 << choices.below(8);
+        }
+    }
+
+    /// One of the files; there is always one to be edited.
+    fn file(&mut self, choices: &mut Choices) -> &mut Vec<u8> {
+        let index = choices.below(2 + self.journals.len());
+        match (index, self.journals.is_empty()) {
+            (0, _) => self.snapshot.get_or_insert_default(),
+            (1, _) | (_, true) => self.backup.get_or_insert_default(),
+            (_, false) => &mut self.journals[index - 2].1,
+        }
+    }
+}

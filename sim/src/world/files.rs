@@ -1,0 +1,330 @@
+//! A state directory as a crash finds it: what was written and what was synced are two things, for
+//! the bytes of a file and for the names in the directory.
+//!
+//! Names change in order: what is kept of those that were not synced is a beginning of them, as
+//! file systems with a journal of their own do it.
+
+use std::collections::BTreeMap;
+
+/// The files of a state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// The snapshot.
+    Snapshot,
+    /// The snapshot before it.
+    Backup,
+    /// A snapshot that is being written.
+    Temporary,
+    /// A second name of the snapshot, about to become the backup.
+    Link,
+    /// The journal of a generation.
+    Journal(u64),
+}
+
+/// Why a step was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The disk refused it.
+    Refused,
+    /// The master is gone.
+    Died,
+}
+
+/// What a crash makes of what was not synced.
+#[derive(Clone, Copy, Debug)]
+pub struct Crash {
+    /// Whether the machine lost its power; else the master alone was killed.
+    pub power_loss: bool,
+    /// What is kept of the bytes.
+    pub tail: Tail,
+    /// How many changes of names are kept at a loss of power.
+    pub names: usize,
+}
+
+/// What is kept of the bytes at the end of a file that were not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// None.
+    Nothing,
+    /// So many 256ths.
+    Part(u8),
+    /// All.
+    All,
+    /// None, but the file was made longer already, by whole sectors.
+    Zeros,
+}
+
+#[derive(Clone, Debug, Default)]
+struct File {
+    bytes: Vec<u8>,
+    /// How many of them are sure to survive.
+    synced: usize,
+    /// What was cut off behind them, and may come back.
+    cut: Vec<u8>,
+}
+
+/// A change of names that happens as one.
+type Rename = Vec<(Name, Option<usize>)>;
+
+/// The directory.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    contents: Vec<File>,
+    names: BTreeMap<Name, usize>,
+    synced_names: BTreeMap<Name, usize>,
+    renames: Vec<Rename>,
+    /// Steps done so far.
+    steps: usize,
+    /// How many more steps the master lives to do, if it is about to die.
+    dies_in: Option<usize>,
+    /// Which steps from now on are refused.
+    refused: std::ops::Range<usize>,
+}
+
+const SECTOR_BYTES: usize = 512;
+
+impl Files {
+    /// Lets the master die after so many more steps.
+    pub fn die_in(&mut self, steps: usize) {
+        self.dies_in = Some(steps);
+    }
+
+    /// Lets the disk refuse `count` steps, after so many more that it does.
+    pub fn refuse(&mut self, after: usize, count: usize) {
+        self.refused = after..after + count;
+    }
+
+    /// How many steps were done.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Makes an empty file.
+    pub(super) fn create(&mut self, name: Name) -> Result<(), Stop> {
+        self.step()?;
+        self.contents.push(File::default());
+        let index = self.contents.len() - 1;
+        self.rename(vec![(name, Some(index))]);
+        Ok(())
+    }
+
+    /// Appends bytes; of those that are refused, a part is written.
+    pub(super) fn append(&mut self, name: Name, bytes: &[u8]) -> Result<(), Stop> {
+        let done = self.step();
+        let written = match done {
+            Ok(()) => bytes,
+            Err(Stop::Refused) => &bytes[..bytes.len() / 2],
+            Err(Stop::Died) => &[],
+        };
+        self.file(name).bytes.extend_from_slice(written);
+        done
+    }
+
+    /// Makes the bytes of a file durable. After a refusal nobody knows how many of them are.
+    pub(super) fn sync(&mut self, name: Name) -> Result<(), Stop> {
+        self.step()?;
+        let file = self.file(name);
+        file.synced = file.bytes.len();
+        file.cut.clear();
+        Ok(())
+    }
+
+    /// Cuts a file off behind what is durable of it.
+    pub(super) fn cut(&mut self, name: Name, length: usize) -> Result<(), Stop> {
+        self.step()?;
+        let file = self.file(name);
+        assert!(length >= file.synced, "what is durable is never cut off");
+        let cut = file.bytes.split_off(length);
+        if file.cut.len() < cut.len() {
+            file.cut = cut;
+        }
+        Ok(())
+    }
+
+    /// Gives a file a second name.
+    pub(super) fn link(&mut self, name: Name, second: Name) -> Result<(), Stop> {
+        self.step()?;
+        let index = self.names[&name];
+        self.rename(vec![(second, Some(index))]);
+        Ok(())
+    }
+
+    /// Gives a file another name.
+    pub(super) fn move_to(&mut self, name: Name, other: Name) -> Result<(), Stop> {
+        self.step()?;
+        let index = self.names[&name];
+        self.rename(vec![(name, None), (other, Some(index))]);
+        Ok(())
+    }
+
+    /// Takes a name away, if it is there.
+    pub(super) fn remove(&mut self, name: Name) -> Result<(), Stop> {
+        if !self.names.contains_key(&name) {
+            return Ok(());
+        }
+        self.step()?;
+        self.rename(vec![(name, None)]);
+        Ok(())
+    }
+
+    /// Makes the names durable.
+    pub(super) fn sync_names(&mut self) -> Result<(), Stop> {
+        self.step()?;
+        self.synced_names = self.names.clone();
+        self.renames.clear();
+        Ok(())
+    }
+
+    /// The bytes of a file, if it exists.
+    pub fn read(&self, name: Name) -> Option<&[u8]> {
+        self.names.get(&name).map(|index| &self.contents[*index].bytes[..])
+    }
+
+    /// Every journal.
+    pub fn journals(&self) -> Vec<(u64, &[u8])> {
+        let journal = |(name, index): (&Name, &usize)| match name {
+            Name::Journal(generation) => Some((*generation, &self.contents[*index].bytes[..])),
+            Name::Snapshot | Name::Backup | Name::Temporary | Name::Link => None,
+        };
+        self.names.iter().filter_map(journal).collect()
+    }
+
+    /// How many changes of names are not synced.
+    pub fn unsynced_names(&self) -> usize {
+        self.renames.len()
+    }
+
+    /// Lets the files become what a crash leaves of them; trouble that was to come is over.
+    pub fn crash(&mut self, crash: Crash) {
+        (self.dies_in, self.refused) = (None, 0..0);
+        for file in &mut self.contents {
+            file.crash(crash);
+        }
+        if crash.power_loss {
+            self.names = std::mem::take(&mut self.synced_names);
+            for (name, index) in self.renames.drain(..).take(crash.names).flatten() {
+                set(&mut self.names, name, index);
+            }
+            self.synced_names = self.names.clone();
+        }
+    }
+
+    /// Ends the trouble that was to come.
+    pub(super) fn calm(&mut self) {
+        (self.dies_in, self.refused) = (None, 0..0);
+    }
+
+    fn step(&mut self) -> Result<(), Stop> {
+        if let Some(left) = &mut self.dies_in {
+            *left = left.checked_sub(1).ok_or(Stop::Died)?;
+        }
+        let is_refused = self.refused.contains(&0);
+        self.refused = self.refused.start.saturating_sub(1)..self.refused.end.saturating_sub(1);
+        self.steps += 1;
+        if is_refused { Err(Stop::Refused) } else { Ok(()) }
+    }
+
+    fn rename(&mut self, rename: Rename) {
+        for (name, index) in &rename {
+            set(&mut self.names, *name, *index);
+        }
+        self.renames.push(rename);
+    }
+
+    fn file(&mut self, name: Name) -> &mut File {
+        &mut self.contents[self.names[&name]]
+    }
+}
+
+impl File {
+    fn crash(&mut self, Crash { power_loss, tail, .. }: Crash) {
+        // What was cut off comes back only if the system that knows of the cut is gone.
+        let mut unsynced = self.bytes.split_off(self.synced);
+        if power_loss && unsynced.len() < self.cut.len() {
+            unsynced = std::mem::take(&mut self.cut);
+        }
+        match tail {
+            Tail::Nothing => unsynced.clear(),
+            Tail::Part(part) => unsynced.truncate(unsynced.len() * usize::from(part) / 256),
+            Tail::All => {}
+            Tail::Zeros if unsynced.is_empty() || !power_loss => unsynced.clear(),
+            Tail::Zeros => unsynced = vec![0; unsynced.len().next_multiple_of(SECTOR_BYTES)],
+        }
+        self.bytes.append(&mut unsynced);
+        if power_loss {
+            self.synced = self.bytes.len();
+            self.cut.clear();
+        }
+    }
+}
+
+fn set(names: &mut BTreeMap<Name, usize>, name: Name, index: Option<usize>) {
+    match index {
+        Some(index) => names.insert(name, index),
+        None => names.remove(&name),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOURNAL: Name = Name::Journal(1);
+
+    fn crash(power_loss: bool, tail: Tail, names: usize) -> Crash {
+        Crash { power_loss, tail, names }
+    }
+
+    fn files() -> Result<Files, Stop> {
+        let mut files = Files::default();
+        files.create(JOURNAL)?;
+        files.append(JOURNAL, b"abcd")?;
+        files.sync(JOURNAL)?;
+        files.sync_names()?;
+        files.append(JOURNAL, b"efgh")?;
+        files.link(JOURNAL, Name::Link)?;
+        files.move_to(JOURNAL, Name::Snapshot)?;
+        Ok(files)
+    }
+
+    #[test]
+    fn what_was_not_synced_is_lost_in_part() {
+        let after = |how| {
+            let mut files = files().expect("no trouble");
+            files.crash(how);
+            files
+        };
+        let lost = after(crash(true, Tail::Nothing, 0));
+        assert_eq!(lost.read(JOURNAL), Some(&b"abcd"[..]));
+        assert_eq!(lost.read(Name::Link), None);
+        let half = after(crash(true, Tail::Part(128), 1));
+        assert_eq!(half.read(Name::Link), Some(&b"abcdef"[..]));
+        assert_eq!(half.read(Name::Snapshot), None);
+        let zeros = after(crash(true, Tail::Zeros, 2));
+        assert_eq!(zeros.read(Name::Snapshot).map(<[u8]>::len), Some(4 + 512));
+        let killed = after(crash(false, Tail::All, 0));
+        assert_eq!(killed.read(Name::Snapshot), Some(&b"abcdefgh"[..]));
+        assert_eq!(killed.read(JOURNAL), None);
+    }
+
+    #[test]
+    fn what_was_cut_off_may_come_back() {
+        let mut files = files().expect("no trouble");
+        files.cut(Name::Snapshot, 4).expect("no trouble");
+        assert_eq!(files.read(Name::Snapshot), Some(&b"abcd"[..]));
+        files.crash(crash(true, Tail::All, 2));
+        assert_eq!(files.read(Name::Snapshot), Some(&b"abcdefgh"[..]));
+    }
+
+    #[test]
+    fn trouble_comes_when_it_is_told_to() {
+        let mut files = files().expect("no trouble");
+        files.refuse(1, 1);
+        files.die_in(3);
+        assert_eq!(files.sync(Name::Link), Ok(()));
+        assert_eq!(files.sync_names(), Err(Stop::Refused));
+        assert_eq!(files.sync_names(), Ok(()));
+        assert_eq!(files.append(Name::Link, b"x"), Err(Stop::Died));
+        assert_eq!(files.remove(Name::Temporary), Ok(()), "it is not there");
+    }
+}
