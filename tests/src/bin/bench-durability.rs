@@ -2,7 +2,7 @@
 //! how long a start takes with much to recover. Prints two tables; the figures are for whoever
 //! compares two versions on one machine.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -181,7 +181,7 @@ fn record_bytes(api: &Api, state: &Path, ids: &[String]) -> u64 {
 
 /// Writes of a record, each followed by a sync: how many there are in a slice.
 fn bare_syncs(folder: &Path, record_bytes: u64) -> io::Result<u64> {
-    let mut file = File::create(folder.join("bare"))?;
+    let mut file = OpenOptions::new().append(true).create(true).open(folder.join("bare"))?;
     let record = vec![b'r'; usize::try_from(record_bytes).expect("a small number")];
     let begun = Instant::now();
     let mut count = 0_u64;
