@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use openctrl_core::api::Reply;
-use openctrl_core::engine::{Effect, Engine, Input, Signal};
+use openctrl_core::engine::{Effect, Engine, Input, LogRun, Signal};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::time::Time;
 use tokio::sync::oneshot;
@@ -157,16 +157,7 @@ impl Reactor {
             Effect::ShowInstance(view) => publisher.show_instance(view),
             Effect::Publish(event) => publisher.publish(event),
             Effect::PublishLogs(run) => {
-                for (_, line) in run.lines() {
-                    stdout.write_line(|out| {
-                        out.extend_from_slice(run.batch.text_of(line));
-                        if line.cut_bytes > 0 {
-                            let cut = line.cut_bytes;
-                            out.extend_from_slice(format!(" … ({cut} bytes cut)").as_bytes());
-                        }
-                        out.extend_from_slice(format!(" [{}]\n", run.instance).as_bytes());
-                    });
-                }
+                forward(stdout, &run);
                 publisher.publish_logs(run);
             }
             Effect::CloseStreams { keep_from, time } => publisher.close_streams(keep_from, time),
@@ -214,4 +205,16 @@ impl Reactor {
             self.forget(process);
         }
     }
+}
+
+/// Forwards lines of output to standard output, each with whose it is (Contract §7).
+fn forward(stdout: &Console, run: &LogRun) {
+    let tail = format!(" [{}]\n", run.instance);
+    stdout.write_lines(run.lines(), |out, (_, line)| {
+        out.extend_from_slice(run.batch.text_of(line));
+        if line.cut_bytes > 0 {
+            out.extend_from_slice(format!(" … ({} bytes cut)", line.cut_bytes).as_bytes());
+        }
+        out.extend_from_slice(tail.as_bytes());
+    });
 }

@@ -13,7 +13,7 @@ use super::block::Item;
 /// How long events wait for others to be written with them while there are many. A write costs as
 /// much as encoding a dozen events, and this is far below what anybody notices. The first event
 /// after a pause does not wait.
-const PACE_MS: u64 = 2;
+const PACE_MS: u64 = 4;
 
 /// What the loop publishes through. Readers see what was published at the next
 /// [`Publisher::flush`] at the latest.

@@ -182,12 +182,12 @@ fn events_close_behind_another_are_written_together() {
     assert_eq!(outline(&read(&mut reader).0), ["update 1"]);
     for id in 2..=3 {
         stage.publish(event(id, Object::Instance(view(1, 1))));
-        let due = stage.publisher.wake(now.after_ms(1)).expect("it is too early");
-        assert!(due > now.after_ms(1) && read(&mut reader).0.is_empty());
+        let due = stage.publisher.wake(now.after_ms(3)).expect("it is too early");
+        assert!(due > now.after_ms(3) && read(&mut reader).0.is_empty());
     }
-    assert_eq!(stage.publisher.wake(now.after_ms(2)), None);
+    assert_eq!(stage.publisher.wake(now.after_ms(4)), None);
     assert_eq!(outline(&read(&mut reader).0), ["update 2", "update 3"]);
-    assert_eq!(stage.publisher.wake(now.after_ms(2)), None, "there is nothing new");
+    assert_eq!(stage.publisher.wake(now.after_ms(4)), None, "there is nothing new");
 }
 
 #[test]
