@@ -6,18 +6,58 @@ use super::report::Report;
 const HEADINGS: [&str; 8] =
     ["scenario", "figure", "measured", "floor", "× floor", "Go master", "wanted", "met"];
 
-/// The table of all figures, then remarks and failures.
+/// The table of all figures with remarks and failures; then, if it was measured, how cost grows.
 pub fn table(report: &Report) -> String {
-    let rows: Vec<Vec<String>> = report.figures().map(|(name, figure)| row(name, figure)).collect();
+    let figures = || report.figures().filter(|(scenario, _)| *scenario != "growth");
+    let rows: Vec<Vec<String>> = figures().map(|(name, figure)| row(name, figure)).collect();
     let mut text = markdown(&HEADINGS, &rows);
-    let remarks = report.figures().filter_map(|(name, figure)| remark(name, figure));
+    let remarks = figures().filter_map(|(name, figure)| remark(name, figure));
     let failures = report.outcomes.iter().filter_map(|outcome| {
         let failure = outcome.failure.as_ref()?;
         Some(format!("- {}: **nothing measured**: {failure}\n", outcome.scenario))
     });
     text.push('\n');
     text.extend(remarks.chain(failures));
-    text
+    text + &growth(report)
+}
+
+/// The figures of `growth`, named `<what>, <number> <of what>`: a row for each `what`, a column
+/// for each number.
+fn growth(report: &Report) -> String {
+    let points: Vec<(String, usize, &Figure)> = report
+        .figures()
+        .filter(|(scenario, _)| *scenario == "growth")
+        .filter_map(|(_, figure)| {
+            let (what, size) = figure.name.rsplit_once(", ")?;
+            let (number, of) = size.split_once(' ')?;
+            Some((format!("{what}, by {of}"), number.parse().ok()?, figure))
+        })
+        .collect();
+    let (mut rows, mut columns): (Vec<&str>, Vec<usize>) = (Vec::new(), Vec::new());
+    for (what, number, _) in &points {
+        if !rows.contains(&what.as_str()) {
+            rows.push(what);
+        }
+        columns.push(*number);
+    }
+    columns.sort_unstable();
+    columns.dedup();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let cell = |what: &str, number: usize| {
+        let found = points.iter().find(|(name, at, _)| name == what && *at == number);
+        found.map_or(String::new(), |(_, _, figure)| with_unit(figure.value, figure))
+    };
+    let row = |what: &&str| {
+        let cells = columns.iter().map(|number| cell(what, *number));
+        std::iter::once((*what).to_owned()).chain(cells).collect()
+    };
+    let numbers: Vec<String> = columns.iter().map(usize::to_string).collect();
+    let headings: Vec<&str> =
+        std::iter::once("growth").chain(numbers.iter().map(String::as_str)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+    format!("\n{}", markdown(&headings, &rows))
 }
 
 /// What each figure costs beside the same figure of an earlier run.
@@ -112,6 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn growth_is_a_table_of_its_own() {
+        let mut report = report(1.0);
+        report.outcomes.truncate(1);
+        let outcome = &mut report.outcomes[0];
+        outcome.scenario = "growth".to_owned();
+        outcome.figures = vec![
+            Figure::cost("a GET, 100 instances", "µs", 8.0),
+            Figure::cost("a GET, 1000 instances", "µs", 9.0),
+            Figure::cost("a delivery, 1 subscribers", "µs", 5.0),
+        ];
+        let expected = "\
+| growth                     | 1       | 100     | 1000    |
+|----------------------------|---------|---------|---------|
+| a GET, by instances        |         | 8.00 µs | 9.00 µs |
+| a delivery, by subscribers | 5.00 µs |         |         |
+";
+        assert!(table(&report).ends_with(expected), "{}", table(&report));
+    }
+
+    #[test]
     fn runs_are_compared_by_cost() {
         let shown = comparison(&report(30.0), &report(60.0));
         let line = shown.lines().nth(2).unwrap();
@@ -127,7 +187,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("report.json");
         report(1.0).write(&path).unwrap();
-        assert_eq!(super::Report::read(&path).unwrap(), report(1.0));
+        assert_eq!(Report::read(&path).unwrap(), report(1.0));
     }
 
     fn report(value: f64) -> Report {

@@ -40,21 +40,19 @@ pub fn write_all(
     let frame = format!("{MARK}\ndata: {:x<1$}\n\n", "", frame_bytes.saturating_sub(24));
     let block = frame.repeat(batch).into_bytes();
     let begun = Instant::now();
-    let writing = thread::spawn(move || -> io::Result<f64> {
+    let writing = thread::spawn(move || -> io::Result<(f64, Vec<TcpStream>)> {
         let cpu = thread_cpu_ns();
         for _ in 0..frames.div_ceil(batch) {
             for socket in &mut writers {
                 socket.write_all(&block)?;
             }
         }
-        let used = thread_cpu_ns() - cpu;
         // The sockets stay open until all is read.
-        drop(writers);
-        Ok(used)
+        Ok((thread_cpu_ns() - cpu, writers))
     });
     let wanted = (frames.div_ceil(batch) * batch) as u64;
     let last = readers.until("bare frames", LIMIT, |counter| counter.count(0) >= wanted)?;
-    let used = writing.join().expect("it does not panic")?;
+    let (used, _writers) = writing.join().expect("it does not panic")?;
     let (took, count) = (last.duration_since(begun).as_secs_f64(), wanted as f64 * sockets as f64);
     Ok(FanOut { cpu_us: used / 1e3 / count, per_s: count / took, last_ms: took * 1e3 })
 }

@@ -19,7 +19,7 @@ const CLIENTS: usize = 16;
 fn run(stage: &Stage) -> Measured {
     let count = stage.size(500, 100);
     let (mut rates, mut cpu_us, mut bare, mut syncs) = (vec![], vec![], vec![], 0.0);
-    for round in 1..=stage.size(3, 1) {
+    for round in 1..=stage.size(7, 1) {
         stage.step(&format!("round {round}"));
         let mut subject = Subject::empty(stage)?;
         let request = subject.request("POST", "/instances", "{\"url\":\"bench://wait/host\"}");

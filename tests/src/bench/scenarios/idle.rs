@@ -1,7 +1,5 @@
 //! A master that has nothing to do.
 
-use std::io;
-
 use super::super::client::Client;
 use super::super::figure::Figure;
 use super::super::floor::server::FloorServer;
@@ -19,9 +17,9 @@ fn run(stage: &Stage) -> Measured {
     Client::open(subject.address())?.ask(&request)?;
     let server = FloorServer::start(stage, b"{}")?;
     Client::open(server.address())?.ask(&request)?;
-    let mib = |pid: i32| -> io::Result<f64> { Ok(resident(pid) / 1e6) };
-    let figure = Figure::cost("resident memory", "MB", mib(subject.pid())?)
-        .floor("bare hyper server, one thread", mib(server.pid())?)
+    let mb = |pid: i32| resident(pid) / 1e6;
+    let figure = Figure::cost("resident memory", "MB", mb(subject.pid()))
+        .floor("bare hyper server, one thread", mb(server.pid()))
         .reference(9.5)
         .wanted(6.0);
     Ok(vec![figure])

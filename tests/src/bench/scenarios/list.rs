@@ -19,8 +19,8 @@ fn run(stage: &Stage) -> Measured {
     let request = subject.request("GET", "/instances", "");
     stage.step("reading from the master");
     let reads = read(stage, subject.address(), subject.pid(), CONNECTIONS, &request)?;
-    let mib = |bytes: f64| bytes / 1e6;
-    let (memory, peak) = (mib(resident(subject.pid())), mib(peak_resident(subject.pid())));
+    let mb = |bytes: f64| bytes / 1e6;
+    let (memory, peak) = (mb(resident(subject.pid())), mb(peak_resident(subject.pid())));
     stage.step("reading the same bytes from a bare server");
     let list = body(&reads.load.last);
     let server = FloorServer::start(stage, list)?;
@@ -35,7 +35,7 @@ fn run(stage: &Stage) -> Measured {
             short(reads.load.per_second())
         ));
     let memory = Figure::cost("resident memory after it", "MB", memory)
-        .floor("bare hyper server", mib(resident(server.pid())))
+        .floor("bare hyper server", mb(resident(server.pid())))
         .reference(132.0)
         .wanted(33.0)
         .note(format!("{} MB at most", short(peak)));
