@@ -18,6 +18,8 @@ pub fn table(report: &Report) -> String {
     });
     text.push('\n');
     text.extend(remarks.chain(failures));
+    let [before, after] = report.load.map(short);
+    text.push_str(&format!("- {} CPUs, load {before} before and {after} after\n", report.cpus));
     text + &growth(report)
 }
 
@@ -147,6 +149,7 @@ mod tests {
 
 - one, time: floor: bare server; rough
 - two: **nothing measured**: it hung
+- 2 CPUs, load 0 before and 1.00 after
 ";
         assert_eq!(table(&report(30.0)), expected);
     }

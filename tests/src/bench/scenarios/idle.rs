@@ -9,7 +9,7 @@ use super::super::subject::Subject;
 use super::Scenario;
 
 pub(super) const SCENARIO: Scenario =
-    Scenario { name: "idle", about: "a master without instances", limit_s: 20, run };
+    Scenario { name: "idle", about: "a master without instances", limit_s: 60, run };
 
 fn run(stage: &Stage) -> Measured {
     let subject = Subject::empty(stage)?;
