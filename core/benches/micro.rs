@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::events::{
-    EventId, EventKind, EventName, Window, WindowLimits, event_frame, log_frame,
+    EventId, EventKind, EventName, LogFrames, Window, WindowLimits, write_event,
 };
 use openctrl_core::ids::{BootId, InstanceId, ProcessRef};
 use openctrl_core::instance::{Definition, Instance};
@@ -131,9 +131,9 @@ fn instance() -> Instance {
 }
 
 fn render() -> impl FnMut() {
-    let instance = instance();
+    let view = instance().view();
     move || {
-        black_box(instance.rendered());
+        black_box(view.json());
     }
 }
 
@@ -142,18 +142,26 @@ fn name(id: u64) -> EventName {
 }
 
 fn encode_event() -> impl FnMut() {
-    let json = instance().rendered();
+    let view = instance().view();
+    let time = Wall::default().to_string();
+    let mut frame = Vec::new();
     move || {
-        black_box(event_frame(Some(name(7)), EventKind::Update, Wall::default(), Some(&json)));
+        frame.clear();
+        let object = |out: &mut Vec<u8>| view.write_json(out);
+        write_event(&mut frame, Some(name(7)), EventKind::Update, &time, object);
+        black_box(&frame);
     }
 }
 
 fn encode_log() -> impl FnMut() {
-    let json = instance().rendered();
+    let view = instance().view();
     let line = [b'x'; 100];
-    let time = Wall::default().to_string();
+    let frames = LogFrames::new(&Wall::default().to_string(), |out| view.write_json(out));
+    let mut frame = Vec::new();
     move || {
-        black_box(log_frame(name(7), &time, &json, &line, 0));
+        frame.clear();
+        frames.write(&mut frame, name(7), &line, 0);
+        black_box(&frame);
     }
 }
 
