@@ -11,7 +11,7 @@ use openctrl_core::store::{Image, encode};
 use super::Report;
 use crate::choice::Choices;
 use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation};
-use crate::object::Shown;
+use crate::object::{Shown, id_of, is_same};
 use crate::oracle::Oracle;
 use crate::scenario::{self, Outcome, Scenario};
 use crate::words;
@@ -301,7 +301,10 @@ impl Run {
                 Shown::parse(&run.json, shown(Subject::Instance(run.instance)))
             }
             Effect::Respond { reply: Reply::Instance(json) | Reply::Created(json), .. } => {
-                Shown::parse(json, self.object.as_ref())
+                let named =
+                    id_of(json).and_then(|id| self.oracle.shown.get(&Subject::Instance(id)));
+                let like = self.object.as_ref().filter(|object| is_same(&object.json, json));
+                Shown::parse(json, like.or(named))
             }
             Effect::Respond { .. }
             | Effect::CloseStreams { .. }
