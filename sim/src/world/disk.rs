@@ -9,6 +9,7 @@ use openctrl_core::store::{
     self, Entry, FIRST_GENERATION, Finding, Image, Record, Recovered, SavedTotals, encode,
     encode_entry, journal_header, recover,
 };
+use openctrl_core::time::Time;
 
 use super::files::{Crash, Files, Name, Stop};
 
@@ -27,6 +28,8 @@ pub struct Disk {
     pub files: Files,
     /// What the store holds: what is on the disk, with the group at hand.
     image: Image,
+    /// Rises with every change of `image`.
+    changes: u64,
     queue: VecDeque<Job>,
     /// None after a failure.
     journal: Option<Journal>,
@@ -36,6 +39,12 @@ pub struct Disk {
     /// How many records the last journal has.
     records: u64,
     lingers: bool,
+    /// Whether the last snapshot that was begun got its name.
+    is_placed: bool,
+    /// Until when it does nothing at all.
+    stalled_until: Time,
+    /// For how many more writes there is no room.
+    full_for: usize,
 }
 
 /// Something on its way.
@@ -67,6 +76,7 @@ impl Disk {
         let mut disk = Self {
             files: Files::default(),
             image,
+            changes: 1,
             queue: VecDeque::new(),
             journal: None,
             failed: None,
@@ -74,6 +84,9 @@ impl Disk {
             snapshot_generation: FIRST_GENERATION,
             records: 0,
             lingers: false,
+            is_placed: false,
+            stalled_until: Time::ZERO,
+            full_for: 0,
         };
         // Twice, so that there is a backup from the first on.
         for _ in 0..2 {
@@ -85,6 +98,11 @@ impl Disk {
     /// What the store believes to be on the disk.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// A number that rises with every change of [`Self::image`].
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many records are on their way.
@@ -100,6 +118,27 @@ impl Disk {
     /// Whether the last write was refused, so that the next one begins with a snapshot.
     pub fn is_failing(&self) -> bool {
         self.journal.is_none()
+    }
+
+    /// Lets it do nothing up to then.
+    pub fn stall_until(&mut self, then: Time) {
+        self.stalled_until = then;
+    }
+
+    /// Lets it have no room for the next writes.
+    pub fn fill_for(&mut self, writes: usize) {
+        self.full_for = writes;
+    }
+
+    /// Whether something is on its way that could be written now.
+    pub fn may_write(&self, now: Time) -> bool {
+        !self.queue.is_empty() && now >= self.stalled_until
+    }
+
+    /// Ends all trouble: it has room and is not slow.
+    pub fn heal(&mut self) {
+        self.stalled_until = Time::ZERO;
+        self.full_for = 0;
     }
 
     /// Whether what was refused last may be on the disk all the same.
@@ -125,6 +164,8 @@ impl Disk {
     /// # Errors
     /// The master died meanwhile, and hears of nothing.
     pub fn write(&mut self, count: usize) -> Result<Option<Input>, Died> {
+        self.files.set_full(self.full_for > 0);
+        self.full_for = self.full_for.saturating_sub(1);
         let mut group = Group::default();
         for job in self.queue.drain(..count.min(self.queue.len())).collect::<Vec<_>>() {
             self.take(job, &mut group);
@@ -139,6 +180,7 @@ impl Disk {
         };
         self.follow_long_journal()?;
         self.files.refuse(0, 0);
+        self.files.set_full(false);
         Ok(told)
     }
 
@@ -178,12 +220,15 @@ impl Disk {
         dies_in: Option<usize>,
     ) -> Result<Option<Image>, String> {
         self.files.crash(crash);
+        // On a full disk it would refuse to start until somebody has made room.
+        self.heal();
         let Recovered { image, snapshot, generation, records, findings } = self.recover()?;
         (self.snapshot_generation, self.next_generation) = (snapshot, generation + 1);
         self.records = records;
         self.queue.clear();
         (self.journal, self.failed, self.lingers) = (None, None, false);
         self.image = image.clone();
+        self.changes += 1;
         if let Some(steps) = dies_in {
             self.files.die_in(steps);
         }
@@ -207,6 +252,7 @@ impl Disk {
     }
 
     fn take(&mut self, job: Job, group: &mut Group) {
+        self.changes += 1;
         match job {
             Job::Persist(epoch, seq, record) => {
                 group.undo.push(self.image.apply(&record));
@@ -224,7 +270,11 @@ impl Disk {
 
     fn write_group(&mut self, entries: &[Entry]) -> Result<(), Stop> {
         let Some(mut journal) = self.journal.take() else {
-            self.journal = Some(self.begin()?);
+            self.is_placed = false;
+            let begun = self.begin();
+            // Refused, and the snapshot has its name already.
+            self.lingers |= begun.is_err() && self.is_placed;
+            self.journal = Some(begun?);
             return Ok(());
         };
         if !entries.is_empty() {
@@ -256,6 +306,7 @@ impl Disk {
     }
 
     fn refused(&mut self, group: Group) -> Option<Input> {
+        self.changes += 1;
         for undo in group.undo.iter().rev() {
             self.image.apply(undo);
         }
@@ -321,6 +372,7 @@ impl Disk {
             self.files.move_to(Name::Link, Name::Backup)?;
         }
         self.files.move_to(Name::Temporary, Name::Snapshot)?;
+        self.is_placed = true;
         self.files.sync_names()
     }
 
