@@ -109,10 +109,10 @@ export class Api extends EventTarget {
     return this.ask("GET", `tcping?target=${encodeURIComponent(target)}`);
   }
 
-  /** What an instance printed before; null from a master that keeps nothing. */
-  logs(id, { cursor = "", limit = 500, signal } = {}) {
+  /** The last lines an instance printed, or the last ones before a line; null from a master that keeps nothing. */
+  logs(id, { before = null, limit = 500, signal } = {}) {
     const query = new URLSearchParams({ limit: String(limit) });
-    if (cursor !== "") query.set("cursor", cursor);
+    if (before !== null) query.set("before", before);
     return this.optional(`instances/${encodeURIComponent(id)}/logs?${query}`, signal);
   }
 

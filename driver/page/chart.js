@@ -24,8 +24,10 @@ export function rateChart(kind, width = 300, height = 48) {
   }, area, line);
   const draw = (samples, spanMs) => {
     const top = Math.max(1, ...samples.map((sample) => sample.value));
+    // Some air above: a steady rate should not look like a full glass.
+    const scale = top * 1.25;
     const seen = samples.filter((sample) => sample.ageMs <= spanMs);
-    const points = seen.map(({ ageMs, value }) => [1 - ageMs / spanMs, value / top]);
+    const points = seen.map(({ ageMs, value }) => [1 - ageMs / spanMs, value / scale]);
     setAttr(line, "d", pathOf(points, width, height, false));
     setAttr(area, "d", pathOf(points, width, height, true));
     return top;

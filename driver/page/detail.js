@@ -25,7 +25,7 @@ export class Detail {
     Object.assign(this, { api, model, onClose, onTag });
     this.id = null;
     this.node = find("#detail");
-    this.logView = new LogView(model);
+    this.logView = new LogView(model, (id) => this.fetchHistory(id));
     this.settings = new SettingsForm(api, model, { onDeleted: onClose });
     this.build();
     model.addEventListener("change", () => this.refresh());
@@ -76,8 +76,8 @@ export class Detail {
     this.strip = statusStrip();
     this.facts = el("dl", { class: "facts" });
     this.processFacts = el("dl", { class: "facts process", hidden: true });
-    return [el("div", { class: "tiles" }, this.rates.rx.node, this.rates.tx.node, ...tiles),
-      this.strip.node, this.processFacts, this.facts];
+    this.tiles = el("div", { class: "tiles" }, this.rates.rx.node, this.rates.tx.node, ...tiles);
+    return [this.tiles, this.strip.node, this.processFacts, this.facts];
   }
 
   /** Opens an instance; one that is not there says so. */
@@ -156,6 +156,9 @@ export class Detail {
     const { data } = entry;
     const now = entry.meter.at(nowMs);
     const history = entry.meter.history(nowMs);
+    // A plain command reports nothing; its log has the room.
+    this.tiles.hidden = history.length === 0 && data.mode === 0 && entry.rxTotal + entry.txTotal === 0
+      && entry.connections === 0 && data.ping === 0 && data.pool === 0;
     for (const kind of ["rx", "tx"]) {
       const part = this.rates[kind];
       setText(part.now, now[kind] > 0 ? rate(now[kind]) : "0 B/s");
@@ -235,12 +238,14 @@ export class Detail {
     this.processFacts.replaceChildren(...factRows(rows));
   }
 
+  /** Fetches the lines before the first one that is known. */
   async fetchHistory(id) {
+    const log = this.model.entries.get(id)?.log;
+    const first = log?.lines.find((line) => line.id !== null);
+    const before = log?.hasOlder ? first?.id : null;
     try {
-      const answer = await this.api.logs(id, { limit: HISTORY_LINES });
-      if (answer === null) return;
-      const lines = answer.lines.map(({ id: line, time, text, cut }) => ({ id: line, time, text, cut }));
-      this.model.addHistory(id, lines);
+      const answer = await this.api.logs(id, { limit: HISTORY_LINES, before });
+      if (answer !== null) this.model.addHistory(id, answer.lines, answer.more === true);
     } catch {
       // What is seen live is still there.
     }

@@ -16,7 +16,7 @@ const LIVE_SORT_MS = 2000;
 const SORT_MS = 400;
 
 /** Tags shown in a row; the detail has all. */
-const ROW_TAGS_MAX = 4;
+const ROW_TAGS_MAX = 6;
 
 /** The span of the line in a row. */
 const SPARK_MS = 90_000;
@@ -58,6 +58,7 @@ export class List {
     this.empty = el("div", { class: "empty", hidden: true });
     find("#list").append(this.scroller, this.empty);
     this.scroller.addEventListener("scroll", () => this.draw(), { passive: true });
+    this.scroller.addEventListener("focus", () => this.activeId === null && this.move(0));
     new ResizeObserver(() => this.measure()).observe(this.scroller);
     this.body.addEventListener("click", (event) => this.clicked(event));
   }
@@ -145,6 +146,7 @@ export class List {
     const shape = tags.map(([tag, uses]) => `${tag} ${uses}`).join("\n");
     if (shape === this.tagShape) return;
     this.tagShape = shape;
+    find("#tags").hidden = tags.length === 0 && this.filter.tag === "";
     const options = tags.map(([tag, uses]) => el("option", { value: tag, text: `${tag} (${uses})` }));
     if (this.filter.tag !== "" && !tags.some(([tag]) => tag === this.filter.tag)) {
       options.push(el("option", { value: this.filter.tag, text: `${this.filter.tag} (0)` }));
@@ -337,9 +339,7 @@ class Row {
     const shown = all.slice(0, ROW_TAGS_MAX).map(([key, value]) =>
       el("span", { class: "tag", "data-tag": `${key}=${value}`, title: `Filter by ${key}=${value}` },
         el("b", { text: key }), value === "" ? null : el("span", { text: value })));
-    const more = all.length - shown.length;
-    this.cells.tags.replaceChildren(...shown,
-      ...(more > 0 ? [el("span", { class: "tag more", text: `+${more}` })] : []));
+    this.cells.tags.replaceChildren(...shown);
   }
 
   showLive(entry, nowMs, isOther) {

@@ -17,10 +17,11 @@ const MARKS_MAX = 200;
 /** How near to the end counts as the end, in pixels. */
 const NEAR_PX = 24;
 
-/** The log pane; `show(id)` turns it to an instance. */
+/** The log pane; `show(id)` turns it to an instance, `onEarlier(id)` fetches what it had printed. */
 export class LogView {
-  constructor(model) {
-    this.model = model;
+  constructor(model, onEarlier) {
+    Object.assign(this, { model, onEarlier });
+    this.lastTop = 0;
     this.id = null;
     this.isPaused = false;
     this.isWrapping = true;
@@ -46,6 +47,10 @@ export class LogView {
     this.scroller = el("div", { class: "log", id: "log", tabindex: "0", role: "log",
       "aria-live": "off", "aria-label": "Log" }, this.earlier, this.lines);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    // Whatever grows or shrinks, who follows stays at the end.
+    const pin = new ResizeObserver(() => this.isFollowing && this.toEnd());
+    pin.observe(this.scroller);
+    pin.observe(this.lines);
     this.newer = el("button", { type: "button", class: "newer", hidden: true,
       on: { click: () => this.follow() } }, icon("down"), el("span"));
     this.node = el("section", { class: "log-pane", "aria-label": "Log" },
@@ -92,8 +97,8 @@ export class LogView {
     this.restart(DRAWN_MAX);
   }
 
-  /** Draws anew: the last `size` lines that match. */
-  restart(size) {
+  /** Draws anew: the last `size` lines that match; stays at the end unless `isPinned` is false. */
+  restart(size, isPinned = true) {
     this.size = size;
     const { log } = this;
     const all = log?.lines ?? [];
@@ -102,17 +107,17 @@ export class LogView {
     this.lines.replaceChildren(...drawn.map((line) => this.line(line)));
     this.merges = log?.merges ?? 0;
     this.drawnTo = (log?.dropped ?? 0) + all.length;
-    this.earlier.hidden = matching.length <= drawn.length;
+    this.earlier.hidden = matching.length <= drawn.length && !(log?.hasOlder ?? false);
     this.lines.classList.toggle("is-empty", drawn.length === 0);
     setText(this.found, this.needle === "" ? "" : plural(matching.length, "match").replace("chs", "ches"));
-    this.toEnd();
+    if (isPinned) this.toEnd();
     this.showNewer();
   }
 
   refresh() {
     const { log } = this;
     if (log === null || document.hidden) return;
-    if (log.merges !== this.merges) return this.restart(this.size);
+    if (log.merges !== this.merges) return this.restart(this.size, this.isFollowing);
     if (!this.isPaused && this.isFollowing) this.appendNew(log);
     this.showNewer();
   }
@@ -142,7 +147,10 @@ export class LogView {
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    if (isAtEnd === this.isFollowing) return;
+    // Only somebody who scrolls back leaves the end; a layout that changes does not.
+    const isBack = scrollTop < this.lastTop;
+    this.lastTop = scrollTop;
+    if (isAtEnd === this.isFollowing || (!isAtEnd && !isBack)) return;
     this.isFollowing = isAtEnd;
     this.refresh();
   }
@@ -159,11 +167,17 @@ export class LogView {
   toEnd() {
     this.isFollowing = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.lastTop = this.scroller.scrollTop;
   }
 
-  showEarlier() {
+  /** Draws more of what is kept, and asks the master for what is not. */
+  async showEarlier() {
+    const { id, log } = this;
+    this.isFollowing = false;
+    if (this.size >= log.lines.length) await this.onEarlier(id);
+    if (this.id !== id) return;
     const before = this.scroller.scrollHeight - this.scroller.scrollTop;
-    this.restart(this.size + DRAWN_MAX);
+    this.restart(this.size + DRAWN_MAX, false);
     this.scroller.scrollTop = this.scroller.scrollHeight - before;
   }
 

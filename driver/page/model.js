@@ -13,6 +13,9 @@ const STATUSES_MAX = 120;
 const LINES_MAX = 300;
 const WATCHED_LINES_MAX = 5000;
 
+/** Lines kept of one whose history somebody leafs through. */
+const HISTORY_LINES_MAX = 20_000;
+
 /** Characters of lines kept in all; the instances that were silent longest give theirs up first. */
 const LOG_MAX_CHARS = 24 * 1024 * 1024;
 
@@ -83,6 +86,7 @@ export class Log {
     this.dropped = 0;
     /** Grows when lines were put in anywhere but at the end. */
     this.merges = 0;
+    this.hasOlder = false;
     this.lastId = null;
   }
 
@@ -101,15 +105,20 @@ export class Log {
     this.push({ id: null, time, text: "", cut: 0, gap: lost });
   }
 
-  /** Puts lines of the master's history where they belong; what is known already is passed over. */
-  merge(older) {
+  /**
+   * Puts lines of the master's history where they belong; what is known already is passed over.
+   * `hasOlder` tells whether the master has still older ones.
+   */
+  merge(older, hasOlder) {
+    this.hasOlder = hasOlder;
+    this.merges += 1;
     const known = new Set(this.lines.map((line) => line.id));
     const fresh = older.filter((line) => !known.has(line.id));
-    if (fresh.length === 0) return;
     this.lines = [...fresh, ...this.lines].sort(inOrder);
+    // Somebody asked for these; what comes live must not push them out at once.
+    this.max = Math.min(HISTORY_LINES_MAX, Math.max(this.max, this.lines.length));
     this.lastId = this.lines.findLast((line) => line.id !== null)?.id ?? null;
     this.chars = this.lines.reduce((sum, line) => sum + line.text.length, 0);
-    this.merges += 1;
   }
 
   push(line) {
@@ -228,11 +237,12 @@ export class Model extends EventTarget {
   }
 
   /** Adds what the master remembers of an instance's output. */
-  addHistory(id, lines) {
+  addHistory(id, lines, hasOlder) {
     const entry = this.entries.get(id);
     if (entry === undefined) return;
     const before = entry.log.chars;
-    entry.log.merge(lines);
+    const taken = lines.map(({ id: line, time, text, cut }) => ({ id: line, time, text, cut }));
+    entry.log.merge(taken, hasOlder && entry.log.lines.length + taken.length < HISTORY_LINES_MAX);
     this.logChars += entry.log.chars - before;
     this.tell();
   }
@@ -243,6 +253,7 @@ export class Model extends EventTarget {
     if (before) {
       before.max = LINES_MAX;
       const chars = before.chars;
+      before.hasOlder = false;
       before.dropTo(LINES_MAX);
       this.logChars += before.chars - chars;
     }

@@ -10,6 +10,7 @@
 pub mod api;
 pub mod binary;
 pub mod body;
+pub mod browser;
 pub mod crash;
 pub mod group;
 pub mod http;
