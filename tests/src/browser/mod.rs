@@ -3,6 +3,7 @@
 //! Owns starting chromedriver, the session, and waiting for conditions in the page. Where the
 //! browser is missing, a test says so and is skipped, unless `OPENCTRL_REQUIRE_BROWSER` is set.
 
+mod dashboard;
 mod proxy;
 mod session;
 
