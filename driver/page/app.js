@@ -23,7 +23,7 @@ const list = new List(model, { onOpen: (id) => go(id), onSelection: (ids) => bul
 const bulk = new Bulk(api, model, list);
 const detail = new Detail(api, model, { onClose: () => go(null), onTag: (tag) => list.filterBy({ tag }) });
 const create = new CreateDialog(api, (id) => go(id));
-const master = new MasterDialog(api, { onKey: (promise) => stream.holdFor(promise) });
+const master = new MasterDialog(api, model, { onKey: (promise) => stream.holdFor(promise) });
 const help = helpDialog();
 
 /** Shows the list, or asks for the key and says why. */

@@ -14,7 +14,10 @@ function pathOf(points, width, height, isArea) {
   return `${line}L${last} ${height}L${first} ${height}Z`;
 }
 
-/** A chart of one rate: `draw(samples, spanMs)` with `[{ageMs, value}]` changes it. */
+/** A young line is not squeezed into a corner: the span begins here and grows. */
+const SPAN_MIN_MS = 20_000;
+
+/** A chart of one rate: `draw(samples, spanMaxMs)` with `[{ageMs, value}]` changes it. */
 export function rateChart(kind, width = 300, height = 48) {
   const area = svg("path", { class: `area ${kind}` });
   const line = svg("path", { class: `line ${kind}`, "vector-effect": "non-scaling-stroke" });
@@ -22,7 +25,8 @@ export function rateChart(kind, width = 300, height = 48) {
     class: "chart", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none",
     "aria-hidden": "true",
   }, area, line);
-  const draw = (samples, spanMs) => {
+  const draw = (samples, spanMaxMs) => {
+    const spanMs = Math.min(spanMaxMs, Math.max(SPAN_MIN_MS, samples[0]?.ageMs ?? 0));
     const top = Math.max(1, ...samples.map((sample) => sample.value));
     // Some air above: a steady rate should not look like a full glass.
     const scale = top * 1.25;

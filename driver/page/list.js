@@ -238,7 +238,9 @@ export class List {
   move(step) {
     if (this.rows.length === 0) return;
     const at = this.rows.findIndex((entry) => entry.data.id === this.activeId);
-    const next = at < 0 ? 0 : Math.min(this.rows.length - 1, Math.max(0, at + step));
+    // Without one the first step leads to the first row, but End to the last.
+    const from = at < 0 && Number.isFinite(step) ? 0 : at + step;
+    const next = Math.min(this.rows.length - 1, Math.max(0, from));
     this.activeId = this.rows[next].data.id;
     const top = next * this.rowHeight;
     const room = this.scroller.clientHeight - this.rowHeight - this.body.offsetTop;

@@ -1,19 +1,24 @@
 // The master itself: its figures, its alias, its key, and TCP pings from it. Owns one dialog.
 
 import { button, confirm, copy, el, find, notify, openDialog, setText } from "./dom.js";
-import { bytes, count, duration } from "./format.js";
+import { bytes, duration, plural } from "./format.js";
 import { field, setError } from "./forms.js";
 
 /** The master samples its figures this often. */
 const INFO_MS = 2000;
 
+const FACTS = ["Version", "Id", "Up", "Machine up", "CPU", "Memory", "Swap", "Network", "Disks", "TLS"];
+
 const TLS = { 0: "off", 1: "own certificate, made at start", 2: "certificate from files" };
 
 /** The dialog; `onKey(promise)` is told of a key being changed before it is. */
 export class MasterDialog {
-  constructor(api, { onKey }) {
-    Object.assign(this, { api, onKey });
-    this.facts = el("dl", { class: "facts two" });
+  constructor(api, model, { onKey }) {
+    Object.assign(this, { api, model, onKey });
+    // All rows are there before they are filled, so that nothing moves under the mouse.
+    this.values = FACTS.map(() => el("dd", { text: "…" }));
+    this.facts = el("dl", { class: "facts two" }, ...FACTS.map((name, index) =>
+      el("div", {}, el("dt", { text: name }), this.values[index])));
     this.alias = el("input", { type: "text", autocomplete: "off", placeholder: "none" });
     this.target = el("input", { type: "text", class: "mono", autocomplete: "off", spellcheck: "false",
       placeholder: "host:port" });
@@ -50,43 +55,34 @@ export class MasterDialog {
     return form;
   }
 
-  async open() {
+  open() {
+    this.alias.value = this.model.masterAlias;
     setError(this.alias, "");
     setError(this.target, "");
     setText(this.pingResult, "");
     openDialog(this.dialog);
-    const info = await this.refresh();
-    if (info !== null) this.alias.value = info.alias;
+    this.refresh();
   }
 
   async refresh() {
     try {
-      const info = await this.api.info();
-      this.show(info);
-      return info;
+      this.show(await this.api.info());
     } catch {
-      return null;
+      // The connection says what is wrong with it.
     }
   }
 
   show(info) {
     const share = (used, total) => (total > 0
       ? `${bytes(used)} of ${bytes(total)} (${Math.round((used * 100) / total)} %)` : "none");
-    const facts = [
-      ["Version", `${info.ver}, ${info.os}/${info.arch}`], ["Id", info.mid],
-      ["Up", duration(info.uptime)], ["Machine up", duration(info.sysup)],
-      ["CPU", info.cpu < 0 ? "not known" : `${info.cpu} % of ${count(info.noc)} CPUs`],
-      ["Memory", share(info.mem_used, info.mem_total)],
-      ["Swap", share(info.swap_used, info.swap_total)],
-      ["Network", `${bytes(info.netrx)} in, ${bytes(info.nettx)} out`],
-      ["Disks", `${bytes(info.diskr)} read, ${bytes(info.diskw)} written`],
-      ["TLS", TLS[info.tls] ?? info.tls],
+    const values = [
+      `${info.ver}, ${info.os}/${info.arch}`, info.mid, duration(info.uptime), duration(info.sysup),
+      info.cpu < 0 ? "not known" : `${info.cpu} % of ${plural(info.noc, "CPU")}`,
+      share(info.mem_used, info.mem_total), share(info.swap_used, info.swap_total),
+      `${bytes(info.netrx)} in, ${bytes(info.nettx)} out`,
+      `${bytes(info.diskr)} read, ${bytes(info.diskw)} written`, TLS[info.tls] ?? info.tls,
     ];
-    if (this.facts.childElementCount !== facts.length) {
-      this.facts.replaceChildren(...facts.map(([name]) =>
-        el("div", {}, el("dt", { text: name }), el("dd"))));
-    }
-    facts.forEach(([, value], index) => setText(this.facts.children[index].lastChild, value));
+    values.forEach((value, index) => setText(this.values[index], value));
   }
 
   async saveAlias() {
