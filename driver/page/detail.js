@@ -269,27 +269,26 @@ function factRows(facts) {
 /** What `GET …/process` tells, as words; what a master does not tell is left out. */
 function processRows(facts) {
   const rows = [];
-  const add = (name, value) => value !== null && value !== undefined && rows.push([name, value]);
-  add("Process", facts.pid ? `pid ${facts.pid}` : "none");
+  const isTold = (value) => value !== null && value !== undefined;
+  const add = (name, value) => isTold(value) && rows.push([name, value]);
+  const more = facts.processes > 1 ? `, ${facts.processes} in its group` : "";
+  add("Process", facts.pid ? `pid ${facts.pid}${more}` : "none");
   if (facts.started) {
-    add("Started", `${moment(facts.started)}, up ${duration((Date.now() - Date.parse(facts.started)) / 1000)}`);
+    const up = duration((Date.now() - Date.parse(facts.started)) / 1000);
+    add("Up", `${up}, since ${moment(facts.started)}`);
   }
-  if (facts.cpuPercent !== null && facts.cpuPercent !== undefined) {
-    add("CPU", `${Number(facts.cpuPercent).toFixed(1)} %`);
-  }
-  if (facts.memoryBytes) add("Memory", bytes(facts.memoryBytes));
-  if (facts.restarts !== undefined) add("Restarts", count(facts.restarts));
-  add("Last exit", exitOf(facts.lastExit));
+  if (isTold(facts.cpuPercent)) add("CPU", `${Number(facts.cpuPercent).toFixed(1)} %`);
+  if (isTold(facts.memoryBytes)) add("Memory", bytes(facts.memoryBytes));
+  if (isTold(facts.restarts)) add("Restarts", count(facts.restarts));
   if (facts.nextRestart) {
     const left = (Date.parse(facts.nextRestart) - Date.now()) / 1000;
     add("Next start", left > 0 ? `in ${duration(left)}` : "now");
   }
+  if (facts.lastExit) add("Last exit", exitOf(facts.lastExit));
   return rows;
 }
 
-function exitOf(exit) {
-  if (exit === null || exit === undefined) return null;
-  if (typeof exit === "string") return exit;
-  const how = exit.signal ? `signal ${exit.signal}` : `status ${exit.code ?? "?"}`;
-  return [how, exit.reason, exit.time ? moment(exit.time) : ""].filter(Boolean).join(", ");
+function exitOf({ code, signal, reason, time }) {
+  const how = signal ? `signal ${signal}` : `status ${code ?? "not known"}`;
+  return `${reason || how}, ${moment(time)}`;
 }

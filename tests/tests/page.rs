@@ -74,14 +74,18 @@ fn a_wrong_key_says_so_and_the_right_one_is_kept_for_the_tab() {
     browser.wait_live();
     browser.wait_text("#list .empty", "No instances yet");
     browser.picture("empty");
-    let kept = "return [Object.values(sessionStorage), Object.values(localStorage), document.cookie]";
+    let kept =
+        "return [Object.values(sessionStorage), Object.values(localStorage), document.cookie]";
     assert_eq!(browser.script(kept, &[]), json!([[master.key()], [], ""]));
     browser.reload();
     browser.wait_live();
     browser.click("#logout");
     browser.wait("the key to be asked for", "!document.querySelector('#login').hidden");
     assert_eq!(browser.script("return sessionStorage.length", &[]), 0);
-    assert_eq!(browser.script("return document.querySelectorAll('.rows .row:not([hidden])').length", &[]), 0);
+    assert_eq!(
+        browser.script("return document.querySelectorAll('.rows .row:not([hidden])').length", &[]),
+        0
+    );
 }
 
 #[test]
@@ -92,8 +96,12 @@ fn an_instance_is_created_watched_edited_stopped_and_deleted() {
     let id = browser.create("demo://first?every=100ms", "first");
     browser.wait_row("first", "running");
     browser.wait_text("#log", "demo first: tick 3");
-    browser.wait("a rate", "/^[1-9].*B.s$/.test(document.querySelector('.tile.rx strong').textContent)");
-    browser.wait("a chart", "document.querySelector('.tile.rx .line').getAttribute('d').length > 20");
+    browser.wait(
+        "a rate",
+        "/^[1-9].*B.s$/.test(document.querySelector('.tile.rx strong').textContent)",
+    );
+    browser
+        .wait("a chart", "document.querySelector('.tile.rx .line').getAttribute('d').length > 20");
     browser.wait("a strip", "document.querySelectorAll('.strip [data-status=running]').length");
 
     browser.click("#detail [data-action=stop]");
@@ -115,7 +123,8 @@ fn an_instance_is_created_watched_edited_stopped_and_deleted() {
     browser.wait_row("renamed", "running");
     let saved = master.api().instance(&id);
     assert_eq!((&saved["alias"], &saved["restart"]), (&json!("renamed"), &json!(false)));
-    let meta = json!({ "peer": { "sid": "north", "type": "", "alias": "" }, "tags": { "env": "prod" } });
+    let meta =
+        json!({ "peer": { "sid": "north", "type": "", "alias": "" }, "tags": { "env": "prod" } });
     assert_eq!(saved["meta"], meta);
 
     browser.paste("#set-url", "demo://second?every=100ms");
@@ -138,7 +147,8 @@ fn what_children_print_is_text() {
     let id = browser.create(&prints(attack), "attack");
     browser.wait_row("attack", "stopped");
     browser.wait_text("#log", "end");
-    let lines = "return [...document.querySelectorAll('#log .line .text')].map((text) => text.textContent)";
+    let lines =
+        "return [...document.querySelectorAll('#log .line .text')].map((text) => text.textContent)";
     let expected = json!([
         r#"<script>document.title="pwned"</script><img src=x onerror=alert(1)>"#,
         "red loud link c1 ⟨U+202E⟩desrever",
@@ -156,8 +166,14 @@ fn what_children_print_is_text() {
     let tags = json!({ "alias": markup, "meta": { "tags": { "__proto__": markup, "<i>": "" } } });
     master.api().patch(&id, &tags).expect(200);
     browser.wait_text("#detail-title", markup);
-    assert_eq!(browser.script("return document.querySelectorAll('#app b[onclick], #app i:not([class])').length \
-        - document.querySelectorAll('.strip i').length", &[]), 0);
+    assert_eq!(
+        browser.script(
+            "return document.querySelectorAll('#app b[onclick], #app i:not([class])').length \
+        - document.querySelectorAll('.strip i').length",
+            &[]
+        ),
+        0
+    );
     browser.click("#tab-settings");
     browser.wait("both tags", "document.querySelectorAll('.tag-row').length === 2");
 
@@ -167,9 +183,13 @@ fn what_children_print_is_text() {
     let drawn = "return document.querySelector('#log .line .text').textContent.length";
     assert_eq!(browser.script(drawn, &[]), 1500);
     browser.click("#log .more-text");
-    browser.wait("all of it", "document.querySelector('#log .line .text').textContent.length > 50000");
+    browser
+        .wait("all of it", "document.querySelector('#log .line .text').textContent.length > 50000");
     browser.click("#log .more-text");
-    browser.wait("less of it", "document.querySelector('#log .line .text').textContent.length === 1500");
+    browser.wait(
+        "less of it",
+        "document.querySelector('#log .line .text').textContent.length === 1500",
+    );
 }
 
 #[test]
@@ -184,12 +204,18 @@ fn a_log_is_held_and_searched() {
     browser.wait_text(".newer", "new line");
     assert_eq!(browser.text("#log .lines"), held, "a log that is held does not move");
     browser.click("#log-pause");
-    browser.wait_with("the log to go on",
-        "document.querySelector('#log .lines').textContent !== arguments[0]", &[json!(held)]);
+    browser.wait_with(
+        "the log to go on",
+        "document.querySelector('#log .lines').textContent !== arguments[0]",
+        &[json!(held)],
+    );
     browser.fill("#log-search", "TICK 7");
-    browser.wait("only matches, marked", "[...document.querySelectorAll('#log .line')].length > 0 \
+    browser.wait(
+        "only matches, marked",
+        "[...document.querySelectorAll('#log .line')].length > 0 \
         && [...document.querySelectorAll('#log .line')].every((line) => \
-            line.querySelector('mark')?.textContent === 'tick 7')");
+            line.querySelector('mark')?.textContent === 'tick 7')",
+    );
     browser.fill("#log-search", "no such line");
     browser.wait("nothing", "document.querySelectorAll('#log .line').length === 0");
     browser.wait_text(".found", "0 matches");
@@ -207,7 +233,8 @@ fn the_list_is_filtered_sorted_and_changed_in_bulk() {
         ("db", "stub://db", json!({ "env": "test" })),
         ("job", failing.as_str(), json!({})),
     ] {
-        let created = api.post("/instances", &json!({ "alias": alias, "url": url })).expect(201).json();
+        let created =
+            api.post("/instances", &json!({ "alias": alias, "url": url })).expect(201).json();
         let id = created["id"].as_str().expect("an id");
         api.patch(id, &json!({ "meta": { "tags": tags }, "restart": false })).expect(200);
     }
@@ -232,8 +259,11 @@ fn the_list_is_filtered_sorted_and_changed_in_bulk() {
     browser.wait_text("#list .empty", "No instance matches");
     browser.click("#list .empty button");
     browser.wait_names(&["db", "job", "web-2", "web-10"]);
-    browser.script("const select = document.querySelector('#tag-filter'); select.value = 'env=prod'; \
-        select.dispatchEvent(new Event('change'))", &[]);
+    browser.script(
+        "const select = document.querySelector('#tag-filter'); select.value = 'env=prod'; \
+        select.dispatchEvent(new Event('change'))",
+        &[],
+    );
     browser.wait_names(&["web-2", "web-10"]);
     browser.click(".rows .row:not([hidden]) .tag");
     browser.wait_names(&["db", "job", "web-2", "web-10"]);
@@ -284,7 +314,10 @@ fn bad_input_is_refused_at_its_field() {
         browser.paste("#create-url", url);
         browser.click("#create-form .primary");
         browser.wait_text("#create-url-error", says);
-        browser.wait("the field to be marked", "document.querySelector('#create-url').ariaInvalid === 'true'");
+        browser.wait(
+            "the field to be marked",
+            "document.querySelector('#create-url').ariaInvalid === 'true'",
+        );
     }
     browser.picture("create-error");
     browser.click("#create-form .button:not(.primary)");
@@ -293,7 +326,9 @@ fn bad_input_is_refused_at_its_field() {
     browser.create("demo://edit", "edit");
     browser.click("#tab-settings");
     let long = "x".repeat(257);
-    for (input, error) in [("#set-alias", "#set-alias-error"), ("#set-peer-type", "#set-peer-type-error")] {
+    for (input, error) in
+        [("#set-alias", "#set-alias-error"), ("#set-peer-type", "#set-peer-type-error")]
+    {
         browser.paste(input, &long);
         browser.click("#set-save");
         browser.wait_text(error, "257 bytes");
@@ -325,7 +360,9 @@ fn bad_input_is_refused_at_its_field() {
     browser.paste("#master-alias", &long);
     browser.click("#master-alias-form .button");
     browser.wait_text("#master-alias-error", "257 bytes");
-    for (target, says) in [("", "Enter a host"), ("no-port", "Not connected"), ("127.0.0.1:1", "Not connected")] {
+    for (target, says) in
+        [("", "Enter a host"), ("no-port", "Not connected"), ("127.0.0.1:1", "Not connected")]
+    {
         browser.paste("#ping-target", target);
         browser.click("#ping-form .button");
         browser.wait_text("#ping-target-error", says);
@@ -346,20 +383,37 @@ fn furnish(master: &Master) -> Value {
         job+$i+done+in+%5C033[1;33m$((i*7%25250))ms%5C033[0m%5Cn%22;sleep+0.1;done";
     let mut ids = json!({});
     for (alias, url, tags) in [
-        ("edge-frankfurt", "demo://fra?every=250ms", json!({ "env": "prod", "region": "eu-central" })),
+        (
+            "edge-frankfurt",
+            "demo://fra?every=250ms",
+            json!({ "env": "prod", "region": "eu-central" }),
+        ),
         ("edge-paris", "demo://par?every=250ms", json!({ "env": "prod", "region": "eu-west" })),
         ("edge-tokyo", "demo://tyo?error_after=0s&checkpoints=off", json!({ "env": "prod" })),
         ("billing-worker", worker, json!({ "env": "prod", "team": "billing" })),
         ("nightly-import", "exec:sh?arg=-c&arg=echo+starting;exit+3", json!({ "team": "data" })),
         ("cron-cleanup", "exec:true", json!({})),
-        ("metrics-relay", "demo://relay?every=250ms", json!({ "env": "prod", "team": "ops", "tier": "1" })),
+        (
+            "metrics-relay",
+            "demo://relay?every=250ms",
+            json!({ "env": "prod", "team": "ops", "tier": "1" }),
+        ),
     ] {
-        let created = api.post("/instances", &json!({ "alias": alias, "url": url })).expect(201).json();
+        let created =
+            api.post("/instances", &json!({ "alias": alias, "url": url })).expect(201).json();
         let id = created["id"].as_str().expect("an id");
         api.patch(id, &json!({ "meta": { "tags": tags } })).expect(200);
         ids[alias] = json!(id);
     }
     ids
+}
+
+/// Whether everybody can use what is shown.
+fn check(browser: &Browser, what: &str) {
+    let faults = browser.script(include_str!("page/accessible.js"), &[]);
+    assert_eq!(faults, json!([]), "{what}: {faults:#}");
+    let overflow = "return document.documentElement.scrollWidth - innerWidth";
+    assert_eq!(browser.script(overflow, &[]), 0, "{what}: nothing is wider than the screen");
 }
 
 #[test]
@@ -378,19 +432,22 @@ fn pictures_for_people_to_look_at() {
             browser.script("location.hash = '#/'", &[]);
             browser.wait("the list", "document.querySelector('#detail').hidden");
             browser.picture(&format!("list-{size}-{theme}"));
+            check(&browser, "list");
             for name in ["metrics-relay", "billing-worker"] {
                 browser.script("location.hash = `#/i/${arguments[0]}`", &[ids[name].clone()]);
                 browser.wait_text("#detail-title", name);
-                browser.wait_text("#log", if name == "billing-worker" { "INFO job" } else { "tick" });
+                browser
+                    .wait_text("#log", if name == "billing-worker" { "INFO job" } else { "tick" });
                 browser.picture(&format!("{name}-{size}-{theme}"));
+                check(&browser, name);
             }
             browser.click("#tab-settings");
             browser.picture(&format!("settings-{size}-{theme}"));
+            check(&browser, "settings");
             browser.click("#create");
             browser.picture(&format!("create-{size}-{theme}"));
+            check(&browser, "create");
             browser.click("#create-form .button:not(.primary)");
-            let overflow = "return document.documentElement.scrollWidth - innerWidth";
-            assert_eq!(browser.script(overflow, &[]), 0, "nothing is wider than the screen");
         }
     }
 }

@@ -145,7 +145,8 @@ fn a_list_of_two_thousand_comes_quickly_and_draws_what_is_in_sight() {
             scope.spawn(move || {
                 let mut connection = Connection::open(api.endpoint()).expect("the master listens");
                 for number in (part..INSTANCES).step_by(4) {
-                    let body = json!({ "url": format!("x://h/{number}"), "alias": format!("i{number}") });
+                    let body =
+                        json!({ "url": format!("x://h/{number}"), "alias": format!("i{number}") });
                     let call = api.request("POST", "/instances").json(&body);
                     let answer = connection.send(&call.into_request()).expect("an answer");
                     assert_eq!(answer.status, 201);
@@ -189,7 +190,13 @@ fn ten_thousand_stay_fluid() {
     let measured = browser.script_async(include_str!("page/fluid.js"), &[json!(10_000)]);
     println!("10 000 instances, in ms: {measured}");
     assert_eq!(measured["shown"], 10_000, "{measured}");
-    for (what, limit_ms) in [("picture", 3000.0), ("sort", 600.0), ("search", 300.0), ("scroll", 60.0), ("update", 500.0)] {
+    for (what, limit_ms) in [
+        ("picture", 3000.0),
+        ("sort", 600.0),
+        ("search", 300.0),
+        ("scroll", 60.0),
+        ("update", 500.0),
+    ] {
         let took = measured[what].as_f64().unwrap_or(f64::MAX);
         assert!(took < limit_ms, "{what} takes {took} ms: {measured}");
     }

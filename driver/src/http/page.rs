@@ -197,11 +197,13 @@ mod tests {
     #[test]
     fn text_never_becomes_markup() {
         for (path, _, text) in FILES {
-            for banned in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("]
+            for banned in
+                ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("]
             {
                 assert!(!text.contains(banned), "{path} has {banned}");
             }
-            for inline in [" style=\"", " onclick", "<style", "javascript:", "https://", "http://"] {
+            for inline in [" style=\"", " onclick", "<style", "javascript:", "https://", "http://"]
+            {
                 let named = text.replace("http://www.w3.org/2000/svg", "");
                 assert!(!named.contains(inline), "{path} has {inline}");
             }

@@ -94,7 +94,11 @@ impl Browser {
                 return value;
             }
             let late = start.elapsed() > PATIENCE;
-            assert!(!late, "waited {PATIENCE:?} in vain for {what}: {expression}\n{}", self.state());
+            assert!(
+                !late,
+                "waited {PATIENCE:?} in vain for {what}: {expression}\n{}",
+                self.state()
+            );
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
@@ -147,8 +151,7 @@ impl Browser {
 
     /// Sets the size of what is shown.
     pub fn resize(&self, width: u32, height: u32) {
-        let parameters =
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        let parameters = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.devtools("Emulation.setDeviceMetricsOverride", &parameters);
     }
 
@@ -167,8 +170,7 @@ impl Browser {
     }
 
     fn devtools(&self, command: &str, parameters: &Value) -> Value {
-        self.session
-            .post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
+        self.session.post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
     /// What the browser's console says, warnings and errors only.
@@ -201,8 +203,7 @@ impl Drop for Browser {
 }
 
 fn missing() -> Vec<&'static str> {
-    let paths: Vec<PathBuf> =
-        env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+    let paths: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
     let is_there = |name: &&str| paths.iter().any(|folder| folder.join(name).is_file());
     let mut missing = Vec::new();
     if !is_there(&"chromedriver") {

@@ -51,8 +51,9 @@ fn pass(mut client: TcpStream, prefix: &str, upstream: SocketAddr) -> io::Result
         return client.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     };
     let Ok(mut server) = TcpStream::connect(upstream) else {
-        return client
-            .write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return client.write_all(
+            b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        );
     };
     server.write_all(head.as_bytes())?;
     let mut to_server = server.try_clone()?;

@@ -39,9 +39,8 @@ impl Session {
         } } });
         let mut session = Self { endpoint, base: String::new() };
         // A machine under load may need a second attempt.
-        let opened = eventually("a browser session", || {
-            session.try_post("/session", &capabilities).ok()
-        });
+        let opened =
+            eventually("a browser session", || session.try_post("/session", &capabilities).ok());
         session.base =
             format!("/session/{}", opened["sessionId"].as_str().expect("a session has an id"));
         session
