@@ -121,6 +121,11 @@ export class Api extends EventTarget {
     return this.optional(`instances/${encodeURIComponent(id)}/process`, signal);
   }
 
+  /** The same of all instances. */
+  processes() {
+    return this.optional("processes");
+  }
+
   async optional(path, signal) {
     try {
       return await this.ask("GET", path, undefined, { signal });

@@ -15,6 +15,11 @@ import { Stream } from "./stream.js";
 
 const THEME_NAME = "openctrl-theme";
 
+/** What processes use is asked for this often, and less often where there are many. */
+const USAGE_MS = 4000;
+const USAGE_MANY = 1000;
+const USAGE_MANY_MS = 30_000;
+
 export const api = new Api();
 export const model = new Model();
 export const stream = new Stream(api);
@@ -102,6 +107,8 @@ function follow() {
 
 const CONNECTION = { connecting: "Connecting", live: "Live", waiting: "Not connected" };
 
+let usage = { askedMs: 0, isTold: true };
+
 let connection = { state: "connecting", untilMs: 0 };
 
 function showConnection() {
@@ -121,6 +128,24 @@ function showTotals() {
   const name = model.masterAlias || location.host;
   setText(find("#master-name"), name);
   setText(find("title"), `${name} · OpenCtrl`);
+}
+
+/** Asks what all processes use, until a master says that it does not know such a thing. */
+async function askProcesses() {
+  const isDue = Date.now() - usage.askedMs >= (model.entries.size > USAGE_MANY ? USAGE_MANY_MS : USAGE_MS);
+  if (document.hidden || connection.state !== "live" || !usage.isTold || !isDue) return;
+  usage.askedMs = Date.now();
+  // What another master answered says nothing of this one.
+  const asked = usage;
+  try {
+    const reports = await api.processes();
+    if (usage !== asked) return;
+    usage.isTold = reports !== null;
+    list.showUsage(usage.isTold);
+    if (usage.isTold) model.addProcesses(reports);
+  } catch {
+    // The connection says what is wrong with it.
+  }
 }
 
 function setTheme(theme) {
@@ -167,7 +192,12 @@ function listen() {
     ? "The master was started anew. What happened meanwhile is not known; the list is up to date again."
     : `${count(lost)} events were missed. The list is up to date again; lines of logs may be missing.`, "warn"));
   model.addEventListener("change", showTotals);
+  model.addEventListener("picture", () => {
+    usage = { askedMs: 0, isTold: true };
+    askProcesses();
+  });
   setInterval(showTotals, 1000);
+  setInterval(askProcesses, 1000);
   setInterval(() => connection.state === "waiting" && showConnection(), 500);
 }
 

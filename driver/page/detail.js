@@ -25,10 +25,13 @@ export class Detail {
     Object.assign(this, { api, model, onClose, onTag });
     this.id = null;
     this.node = find("#detail");
-    this.logView = new LogView(model, (id) => this.fetchHistory(id));
+    this.logView = new LogView(model, (id) => this.fetchEarlier(id));
     this.settings = new SettingsForm(api, model, { onDeleted: onClose });
     this.build();
     model.addEventListener("change", () => this.refresh());
+    // After a gap the master may still have what the stream had not.
+    model.addEventListener("picture", () => this.id !== null && this.isAttached
+      && this.fetchLines(this.id, null));
     setInterval(() => this.refresh(), 1000);
     setInterval(() => this.askProcess(), PROCESS_MS);
   }
@@ -91,13 +94,19 @@ export class Detail {
       this.isRevealed = false;
       this.shape = "";
       this.processFacts.hidden = true;
-      this.model.watch(id);
+      this.isAttached = false;
       this.logView.show(id);
-      this.fetchHistory(id);
-      this.askProcess();
     }
     this.showTab(tab);
     this.refresh();
+  }
+
+  /** Begins to follow an instance once it is known: an address may be older than the picture. */
+  attach() {
+    this.isAttached = true;
+    this.model.watch(this.id);
+    this.fetchLines(this.id, null);
+    this.askProcess();
   }
 
   shut() {
@@ -131,6 +140,7 @@ export class Detail {
     if (this.id === null || document.hidden) return;
     const entry = this.model.entries.get(this.id);
     if (entry === undefined) return this.showMissing();
+    if (!this.isAttached) this.attach();
     const { data } = entry;
     setText(this.title, entry.name);
     setText(this.code, data.id);
@@ -239,10 +249,14 @@ export class Detail {
   }
 
   /** Fetches the lines before the first one that is known. */
-  async fetchHistory(id) {
+  fetchEarlier(id) {
     const log = this.model.entries.get(id)?.log;
     const first = log?.lines.find((line) => line.id !== null);
-    const before = log?.hasOlder ? first?.id : null;
+    return log?.hasOlder && first ? this.fetchLines(id, first.id) : Promise.resolve();
+  }
+
+  /** Fetches the last lines before one of them, or the very last. */
+  async fetchLines(id, before) {
     try {
       const answer = await this.api.logs(id, { limit: HISTORY_LINES, before });
       if (answer !== null) this.model.addHistory(id, answer.lines, answer.more === true);
@@ -262,24 +276,24 @@ export class Detail {
 }
 
 function factRows(facts) {
-  return facts.map(([name, value]) => el("div", {}, el("dt", { text: name }),
-    el("dd", {}, typeof value === "string" ? el("span", { text: value }) : value)));
+  return facts.map(([name, value, title = ""]) => el("div", { class: name === "Last exit" && "wide" },
+    el("dt", { text: name }), el("dd", { title: title || false },
+      typeof value === "string" ? el("span", { text: value }) : value)));
 }
 
 /** What `GET …/process` tells, as words; what a master does not tell is left out. */
 function processRows(facts) {
   const rows = [];
   const isTold = (value) => value !== null && value !== undefined;
-  const add = (name, value) => isTold(value) && rows.push([name, value]);
+  const add = (name, value, title = "") => isTold(value) && rows.push([name, value, title]);
   const more = facts.processes > 1 ? `, ${facts.processes} in its group` : "";
   add("Process", facts.pid ? `pid ${facts.pid}${more}` : "none");
   if (facts.started) {
-    const up = duration((Date.now() - Date.parse(facts.started)) / 1000);
-    add("Up", `${up}, since ${moment(facts.started)}`);
+    add("Up", duration((Date.now() - Date.parse(facts.started)) / 1000), moment(facts.started));
   }
+  if (isTold(facts.restarts)) add("Restarts", count(facts.restarts));
   if (isTold(facts.cpuPercent)) add("CPU", `${Number(facts.cpuPercent).toFixed(1)} %`);
   if (isTold(facts.memoryBytes)) add("Memory", bytes(facts.memoryBytes));
-  if (isTold(facts.restarts)) add("Restarts", count(facts.restarts));
   if (facts.nextRestart) {
     const left = (Date.parse(facts.nextRestart) - Date.now()) / 1000;
     add("Next start", left > 0 ? `in ${duration(left)}` : "now");

@@ -2,7 +2,7 @@
 // active row and the selection. Does not own what is done to a selection (bulk.js) nor keys.
 
 import { announce, button, el, find, setAttr, setStatus, setText, statusBadge } from "./dom.js";
-import { duration, maskedUrl, plural, rate } from "./format.js";
+import { bytes, duration, maskedUrl, plural, rate } from "./format.js";
 import { sparkline } from "./chart.js";
 import { ORDERS, STATUSES, arrange, tagsOf } from "./order.js";
 
@@ -23,7 +23,8 @@ const SPARK_MS = 90_000;
 
 const COLUMNS = [
   ["select", ""], ["status", "Status"], ["name", "Instance"], ["url", "URL"], ["since", "Since"],
-  ["rx", "In"], ["tx", "Out"], ["trend", "Traffic"], ["connections", "Conns"], ["ping", "Ping"],
+  ["rx", "In"], ["tx", "Out"], ["trend", "Traffic"], ["cpu", "CPU"], ["memory", "Memory"],
+  ["connections", "Conns"], ["ping", "Ping"],
   ["tags", "Tags"],
 ];
 
@@ -228,6 +229,11 @@ export class List {
     }
   }
 
+  /** Shows what processes use, once the master is known to tell. */
+  showUsage(isTold) {
+    this.scroller.classList.toggle("has-usage", isTold);
+  }
+
   /** Makes a row the active one, without opening it. */
   activate(id) {
     this.activeId = id;
@@ -353,6 +359,9 @@ class Row {
     setText(this.cells.since, `${isExact ? "" : "≥ "}${duration((nowMs - atMs) / 1000)}`);
     setText(this.cells.rx, rate(rx));
     setText(this.cells.tx, rate(tx));
+    const { cpu, memory } = entry.usage;
+    setText(this.cells.cpu, cpu === null ? "–" : `${cpu.toFixed(cpu < 9.95 ? 1 : 0)} %`);
+    setText(this.cells.memory, memory === null ? "–" : bytes(memory));
     const samples = entry.meter.history(nowMs);
     this.spark.draw(samples.map((one) => ({ ageMs: one.ageMs, value: one.rx + one.tx })), SPARK_MS);
   }

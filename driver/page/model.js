@@ -22,6 +22,8 @@ const LOG_MAX_CHARS = 24 * 1024 * 1024;
 /** Views are told of changes this often at most. */
 const TELL_MS = 200;
 
+const NO_USAGE = Object.freeze({ cpu: null, memory: null });
+
 /** One instance as the page knows it. */
 class Entry {
   constructor(data) {
@@ -30,6 +32,8 @@ class Entry {
     this.log = new Log();
     this.data = null;
     this.search = "";
+    /** What its process uses: `{cpu, memory}` in percent and bytes, each null if it is not known. */
+    this.usage = NO_USAGE;
     this.take(data);
   }
 
@@ -244,6 +248,22 @@ export class Model extends EventTarget {
     const taken = lines.map(({ id: line, time, text, cut }) => ({ id: line, time, text, cut }));
     entry.log.merge(taken, hasOlder && entry.log.lines.length + taken.length < HISTORY_LINES_MAX);
     this.logChars += entry.log.chars - before;
+    this.tell();
+  }
+
+  /** Takes in what the master tells of all processes, as `GET /processes` does. */
+  addProcesses(reports) {
+    for (const { id, started, cpuPercent, memoryBytes } of reports) {
+      const entry = this.entries.get(id);
+      if (entry === undefined) continue;
+      entry.usage = { cpu: cpuPercent ?? null, memory: memoryBytes ?? null };
+      const last = entry.statuses[entry.statuses.length - 1];
+      // It ran before the page saw it.
+      if (started && !last.isExact && last.status === "running") {
+        last.atMs = Math.min(last.atMs, Date.parse(started) + this.skewMs);
+        last.isExact = true;
+      }
+    }
     this.tell();
   }
 

@@ -23,6 +23,8 @@ export const ORDERS = {
   since: { compare: byNumber((entry) => entry.since.atMs) },
   rx: { compare: byNumber((entry) => entry.shown.rx), isLive: true },
   tx: { compare: byNumber((entry) => entry.shown.tx), isLive: true },
+  cpu: { compare: byNumber((entry) => entry.usage.cpu ?? -1), isLive: true },
+  memory: { compare: byNumber((entry) => entry.usage.memory ?? -1), isLive: true },
   connections: { compare: byNumber((entry) => entry.connections), isLive: true },
   ping: { compare: byNumber((entry) => entry.data.ping), isLive: true },
 };

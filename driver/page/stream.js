@@ -134,7 +134,8 @@ export class Stream extends EventTarget {
       this.dispatchEvent(new Event("refused"));
       return;
     }
-    this.wait();
+    if (this.hold === null) this.wait();
+    else this.connect();
   }
 
   /** Reads to the end; resolves to whether the key was refused. */

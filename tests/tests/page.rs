@@ -3,7 +3,7 @@
 use openctrl_tests::browser::Browser;
 use openctrl_tests::master::Builder;
 use openctrl_tests::{Master, Script, until};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
 
@@ -222,6 +222,31 @@ fn a_log_is_held_and_searched() {
 }
 
 #[test]
+fn what_the_master_remembers_and_measures_is_shown() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.log_in(&page_of(&master), master.key());
+    // As a master that keeps logs and samples processes answers.
+    browser.script_async(include_str!("page/remember.js"), &[]);
+    let id = browser.create("demo://history?every=100ms", "history");
+    browser.wait_text("#log", "tick 3");
+    let lines =
+        "return [...document.querySelectorAll('#log .text')].map((text) => text.textContent)";
+    until("what was printed before", || {
+        browser.script(lines, &[])[0] == "printed before anybody watched"
+    });
+    browser.click("#log .earlier");
+    until("what was printed still earlier", || browser.script(lines, &[])[0] == "the very first");
+    browser.wait("no more of it", "document.querySelector('#log .earlier').hidden");
+    browser.wait_text(".facts.process", "pid 4711, 2 in its group");
+    browser.wait_text(".facts.process", "killed by SIGKILL");
+    browser.script("location.hash = '#/'", &[]);
+    browser.wait_text(&format!("#row-{id} .c-cpu"), "12 %");
+    browser.wait_text(&format!("#row-{id} .c-memory"), "4.2 MB");
+    browser.picture("usage");
+}
+
+#[test]
 fn the_list_is_filtered_sorted_and_changed_in_bulk() {
     let Some(browser) = Browser::start(TMP) else { return };
     let master = Master::start();
@@ -292,162 +317,4 @@ fn the_list_is_filtered_sorted_and_changed_in_bulk() {
     until("all to be deleted", || api.list().len() == 1);
     browser.wait_text("#list .empty", "No instances yet");
     browser.wait("the bar to go", "document.querySelector('#bulk').hidden");
-}
-
-#[test]
-fn bad_input_is_refused_at_its_field() {
-    let Some(browser) = Browser::start(TMP) else { return };
-    let master = own_runtime().start();
-    browser.log_in(&page_of(&master), master.key());
-    browser.click("#create");
-    let huge = format!("demo://{}", "x".repeat(40_000));
-    for (url, says) in [
-        ("", "empty"),
-        ("nosch", "no scheme"),
-        ("/x", "no scheme"),
-        ("master://127.0.0.1:1", "master"),
-        ("demo://a b", "space"),
-        ("demo://[::1", "["),
-        ("demo://%zz", "percent escape"),
-        (huge.as_str(), "32"),
-    ] {
-        browser.paste("#create-url", url);
-        browser.click("#create-form .primary");
-        browser.wait_text("#create-url-error", says);
-        browser.wait(
-            "the field to be marked",
-            "document.querySelector('#create-url').ariaInvalid === 'true'",
-        );
-    }
-    browser.picture("create-error");
-    browser.click("#create-form .button:not(.primary)");
-    assert_eq!(master.api().list().len(), 1, "nothing was created");
-
-    browser.create("demo://edit", "edit");
-    browser.click("#tab-settings");
-    let long = "x".repeat(257);
-    for (input, error) in
-        [("#set-alias", "#set-alias-error"), ("#set-peer-type", "#set-peer-type-error")]
-    {
-        browser.paste(input, &long);
-        browser.click("#set-save");
-        browser.wait_text(error, "257 bytes");
-        browser.click("#tab-overview");
-        browser.click("#tab-settings");
-    }
-    browser.paste("#set-alias", "");
-    browser.click("#set-save");
-    browser.wait_text("#set-alias-error", "not taken away");
-    browser.paste("#set-alias", "edit");
-    for _ in 0..2 {
-        browser.click("#set-add-tag");
-        browser.paste(".tag-row:last-child input", "twice");
-    }
-    browser.click("#set-save");
-    browser.wait_text("#set-tags-error", "there twice");
-    browser.paste(".tag-row:last-child input", &long);
-    browser.click("#set-save");
-    browser.wait_text("#set-tags-error", "257 bytes");
-    for (url, says) in [("", "empty"), ("demo://edit", "already"), ("MASTER://x", "master")] {
-        browser.paste("#set-url", url);
-        browser.click("#set-replace");
-        browser.wait_text("#set-url-error", says);
-    }
-    let edited = master.api().list().pop().expect("the instance");
-    assert_eq!((&edited["alias"], &edited["meta"]["tags"]), (&json!("edit"), &json!({})));
-
-    browser.click("#open-master");
-    browser.paste("#master-alias", &long);
-    browser.click("#master-alias-form .button");
-    browser.wait_text("#master-alias-error", "257 bytes");
-    for (target, says) in
-        [("", "Enter a host"), ("no-port", "Not connected"), ("127.0.0.1:1", "Not connected")]
-    {
-        browser.paste("#ping-target", target);
-        browser.click("#ping-form .button");
-        browser.wait_text("#ping-target-error", says);
-    }
-    browser.paste("#ping-target", &master.endpoint().address.to_string());
-    browser.click("#ping-form .button");
-    browser.wait_text("#ping-result", "Connected in");
-    browser.paste("#master-alias", "headquarters");
-    browser.click("#master-alias-form .button");
-    browser.wait_text("#master-name", "headquarters");
-    browser.picture("master");
-}
-
-/// The instances that the pictures show.
-fn furnish(master: &Master) -> Value {
-    let api = master.api();
-    let worker = "exec:sh?arg=-c&arg=i=0;while+:;do+i=$((i%2B1));printf+%22%5C033[32mINFO%5C033[0m+\
-        job+$i+done+in+%5C033[1;33m$((i*7%25250))ms%5C033[0m%5Cn%22;sleep+0.1;done";
-    let mut ids = json!({});
-    for (alias, url, tags) in [
-        (
-            "edge-frankfurt",
-            "demo://fra?every=250ms",
-            json!({ "env": "prod", "region": "eu-central" }),
-        ),
-        ("edge-paris", "demo://par?every=250ms", json!({ "env": "prod", "region": "eu-west" })),
-        ("edge-tokyo", "demo://tyo?error_after=0s&checkpoints=off", json!({ "env": "prod" })),
-        ("billing-worker", worker, json!({ "env": "prod", "team": "billing" })),
-        ("nightly-import", "exec:sh?arg=-c&arg=echo+starting;exit+3", json!({ "team": "data" })),
-        ("cron-cleanup", "exec:true", json!({})),
-        (
-            "metrics-relay",
-            "demo://relay?every=250ms",
-            json!({ "env": "prod", "team": "ops", "tier": "1" }),
-        ),
-    ] {
-        let created =
-            api.post("/instances", &json!({ "alias": alias, "url": url })).expect(201).json();
-        let id = created["id"].as_str().expect("an id");
-        api.patch(id, &json!({ "meta": { "tags": tags } })).expect(200);
-        ids[alias] = json!(id);
-    }
-    ids
-}
-
-/// Whether everybody can use what is shown.
-fn check(browser: &Browser, what: &str) {
-    let faults = browser.script(include_str!("page/accessible.js"), &[]);
-    assert_eq!(faults, json!([]), "{what}: {faults:#}");
-    let overflow = "return document.documentElement.scrollWidth - innerWidth";
-    assert_eq!(browser.script(overflow, &[]), 0, "{what}: nothing is wider than the screen");
-}
-
-#[test]
-fn pictures_for_people_to_look_at() {
-    let Some(browser) = Browser::start(TMP) else { return };
-    let master = own_runtime().start();
-    let ids = furnish(&master);
-    browser.log_in(&page_of(&master), master.key());
-    browser.wait_row("edge-tokyo", "error");
-    browser.wait("rates in the list",
-        "[...document.querySelectorAll('.rows .c-rx')].filter((cell) => /B.s/.test(cell.textContent)).length >= 3");
-    for theme in ["light", "dark"] {
-        browser.prefer(theme);
-        for (width, height, size) in [(1360, 850, "desk"), (360, 740, "phone")] {
-            browser.resize(width, height);
-            browser.script("location.hash = '#/'", &[]);
-            browser.wait("the list", "document.querySelector('#detail').hidden");
-            browser.picture(&format!("list-{size}-{theme}"));
-            check(&browser, "list");
-            for name in ["metrics-relay", "billing-worker"] {
-                browser.script("location.hash = `#/i/${arguments[0]}`", &[ids[name].clone()]);
-                browser.wait_text("#detail-title", name);
-                browser
-                    .wait_text("#log", if name == "billing-worker" { "INFO job" } else { "tick" });
-                browser.picture(&format!("{name}-{size}-{theme}"));
-                check(&browser, name);
-            }
-            browser.click("#tab-settings");
-            browser.picture(&format!("settings-{size}-{theme}"));
-            check(&browser, "settings");
-            browser.click("#create");
-            browser.picture(&format!("create-{size}-{theme}"));
-            check(&browser, "create");
-            browser.click("#create-form .button:not(.primary)");
-        }
-    }
 }

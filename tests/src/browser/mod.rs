@@ -9,7 +9,7 @@ mod session;
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,7 +45,8 @@ impl Browser {
             let how = "install chromium and chromium-driver (Debian) or chromedriver";
             let why = format!("{} not found; {how}", missing.join(" and "));
             assert!(env::var_os("OPENCTRL_REQUIRE_BROWSER").is_none(), "{why}");
-            println!("SKIPPED: {why}");
+            // Not by println: a test that is skipped should say so also where its output is captured.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
             return None;
         }
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,7 +210,7 @@ fn missing() -> Vec<&'static str> {
     if !is_there(&"chromedriver") {
         missing.push("chromedriver");
     }
-    if !BROWSERS.iter().any(|name| is_there(name)) {
+    if !BROWSERS.iter().any(is_there) {
         missing.push("chromium");
     }
     missing

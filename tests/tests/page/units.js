@@ -109,6 +109,12 @@ function model({ Model }) {
   take("initial", object("aaaaaaaa"));
   take("initial", object("bbbbbbbb"), { id: "0-2" });
   equal([ids(), it.masterAlias], [["aaaaaaaa", "bbbbbbbb"], "master"], "a picture");
+  const started = new Date(Date.UTC(2025, 0, 1)).toISOString();
+  it.addProcesses([{ id: "aaaaaaaa", started, cpuPercent: 1.5, memoryBytes: null }, { id: "dddddddd" }]);
+  const known = it.entries.get("aaaaaaaa");
+  equal(known.usage, { cpu: 1.5, memory: null }, "usage");
+  equal(known.since, { atMs: Date.parse(started) + it.skewMs, isExact: true }, "it ran before it was seen");
+  equal(it.entries.get("bbbbbbbb").since.isExact, false, "of others that is not known");
   take("log", object("aaaaaaaa"), { id: "0-3", logs: "one" });
   take("log", object("aaaaaaaa"), { id: "0-3", logs: "one again" });
   take("log", object("aaaaaaaa"), { id: "0-4", logs: "two" });
