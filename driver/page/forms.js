@@ -2,6 +2,7 @@
 // what it cannot tell by itself), and at which field its error is shown.
 
 import { announce, button, confirm, el, find, notify, openDialog, setAttr } from "./dom.js";
+import { maskedUrl } from "./format.js";
 
 /** Which field an error of the master is about, by how it begins. */
 const ABOUT = [
@@ -109,7 +110,8 @@ export class SettingsForm {
     this.tagError = el("span", { class: "error", role: "alert", id: "set-tags-error" });
     this.save = el("button", { class: "button primary", id: "set-save", text: "Save" });
     this.formError = el("p", { class: "error", role: "alert" });
-    this.url = text({ class: "mono" });
+    // A URL may hold secrets: it is masked until somebody goes there.
+    this.url = text({ class: "mono", on: { focus: () => this.revealUrl() } });
     this.replace = el("button", { class: "button", id: "set-replace", text: "Replace and restart" });
     this.node = el("div", {}, this.detailsForm(), this.urlForm(), this.danger());
   }
@@ -164,8 +166,15 @@ export class SettingsForm {
     for (const [name, input] of Object.entries(this.peer)) input.value = this.was.meta.peer[name];
     this.tagRows.replaceChildren();
     for (const [key, value] of Object.entries(this.was.meta.tags)) this.addTag(key, value);
-    this.url.value = this.was.url;
+    this.url.value = maskedUrl(this.was.url);
+    this.url.readOnly = this.url.value !== this.was.url;
     this.clearErrors();
+  }
+
+  revealUrl() {
+    if (!this.url.readOnly) return;
+    this.url.readOnly = false;
+    this.url.value = this.was.url;
   }
 
   addTag(key, value) {
@@ -255,6 +264,7 @@ export class SettingsForm {
   }
 
   async replaceUrl() {
+    this.revealUrl();
     setError(this.url, "");
     await submit(this.replace, async () => {
       this.was = await this.api.replace(this.id, this.url.value.trim());

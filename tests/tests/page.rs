@@ -267,6 +267,19 @@ fn the_list_is_filtered_sorted_and_changed_in_bulk() {
     browser.wait_row("job", "error");
     browser.wait_row("web-10", "running");
     browser.wait_names(&["db", "job", "web-2", "web-10"]);
+    let web = "[...document.querySelectorAll('.rows .row')].find((row) => \
+        row.querySelector('.alias').textContent === 'web-2').dataset.id";
+    let id = browser.wait("its id", web).as_str().unwrap_or("").to_owned();
+    browser.open_row(&id);
+    browser.wait_text(".facts .url-line", "stub://•••@web-2");
+    browser.click("#reveal");
+    browser.wait_text(".facts .url-line", "stub://user:s3cret@web-2");
+    browser.click("#tab-settings");
+    let field = "return document.querySelector('#set-url').value";
+    assert_eq!(browser.script(field, &[]), "stub://•••@web-2");
+    browser.click("#set-url");
+    assert_eq!(browser.script(field, &[]), "stub://user:s3cret@web-2");
+    browser.click("#detail-close");
     let urls = browser.text(".rows");
     assert!(!urls.contains("s3cret") && urls.contains("•••@web-2"), "{urls}");
     assert!(!urls.contains("********"), "the key instance is no row: {urls}");
