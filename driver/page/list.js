@@ -357,6 +357,7 @@ class Row {
     const { rx, tx } = entry.meter.at(nowMs);
     const { atMs, isExact } = entry.since;
     setText(this.cells.since, `${isExact ? "" : "≥ "}${duration((nowMs - atMs) / 1000)}`);
+    setAttr(this.cells.since, "title", isExact ? null : "At least: the page has not seen it begin.");
     setText(this.cells.rx, rate(rx));
     setText(this.cells.tx, rate(tx));
     const { cpu, memory } = entry.usage;

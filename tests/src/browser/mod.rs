@@ -220,6 +220,8 @@ fn missing() -> Vec<&'static str> {
 fn start_driver() -> (Child, u16) {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
+        // Numbers are shown as the reader's language has them.
+        .env("LANGUAGE", "en_US")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

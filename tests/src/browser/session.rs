@@ -28,6 +28,7 @@ impl Session {
             "--disable-dev-shm-usage",
             "--disable-gpu",
             "--hide-scrollbars",
+            "--lang=en-US",
             "--disable-background-networking",
             "--disable-component-update",
         ];
