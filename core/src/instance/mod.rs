@@ -11,4 +11,4 @@ pub use definition::{Definition, Meta, OBJECT_MAX_BYTES, Peer, TEXT_MAX_BYTES};
 pub use instance::{Instance, Metrics, Operation, OperationKind};
 pub use state::{Action, State, StateEvent, Status, StatusPage, Step};
 pub use table::Table;
-pub use view::render_key_instance;
+pub use view::{InstanceView, render_key_instance};
