@@ -91,10 +91,11 @@ export function notify(sentence, kind = "info") {
   if (kind === "info") setTimeout(() => notice.remove(), 5000);
 }
 
-/** Opens a dialog of the page and gives the focus back when it closes. */
+/** Opens a dialog, its `data-first` in focus, and gives the focus back when it closes. */
 export function openDialog(dialog) {
   const before = document.activeElement;
   if (!dialog.open) dialog.showModal();
+  find("[data-first]", dialog)?.focus();
   dialog.addEventListener("close", () => before?.isConnected && before.focus(), { once: true });
 }
 
@@ -103,7 +104,7 @@ export function confirm(question, detail, verb, isDangerous = true) {
   const yes = el("button", {
     class: `button ${isDangerous ? "danger" : "primary"}`, value: "yes", text: verb,
   });
-  const no = el("button", { class: "button", value: "no", text: "Cancel", autofocus: true });
+  const no = el("button", { class: "button", value: "no", text: "Cancel", "data-first": true });
   const dialog = el("dialog", { class: "dialog small", "aria-labelledby": "confirm-title" },
     el("form", { method: "dialog" },
       el("h2", { id: "confirm-title", text: question }),

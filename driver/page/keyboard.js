@@ -21,7 +21,7 @@ export function helpDialog() {
   const close = button("Close", { icon: "close", kind: "ghost", bare: true,
     on: () => dialog.close() });
   const dialog = el("dialog", { class: "dialog", id: "help-dialog", "aria-labelledby": "help-title" },
-    el("div", { class: "dialog-head" }, el("h2", { id: "help-title", tabindex: "-1", autofocus: true, text: "Keys" }), close), ...groups);
+    el("div", { class: "dialog-head" }, el("h2", { id: "help-title", tabindex: "-1", "data-first": true, text: "Keys" }), close), ...groups);
   document.body.append(dialog);
   return { open: () => openDialog(dialog) };
 }

@@ -30,7 +30,7 @@ export class MasterDialog {
       on: () => this.dialog.close() });
     this.dialog = el("dialog", { class: "dialog large", id: "master-dialog",
       "aria-labelledby": "master-title" },
-    el("div", { class: "dialog-head" }, el("h2", { id: "master-title", tabindex: "-1", autofocus: true, text: "Master" }), close),
+    el("div", { class: "dialog-head" }, el("h2", { id: "master-title", tabindex: "-1", "data-first": true, text: "Master" }), close),
     this.facts,
     this.form("master-alias-form", field("master-alias", "Alias of the master", this.alias), "Save",
       () => this.saveAlias()),
