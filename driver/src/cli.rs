@@ -31,6 +31,7 @@ Query parameters of the master URL:
   crt=<path>     certificate chain in PEM, for tls=2
   key=<path>     private key in PEM, for tls=2
   state=<dir>    where the state is kept (default: gob/ beside this program)
+  page=on|off    whether the page for operators is served at / (default: on)
 
 Examples:
   openctrl 'master://127.0.0.1:8080'

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::http::{About, Server, ServerConfig, Service, bind};
+use crate::http::{About, Page, Server, ServerConfig, Service, bind};
 use crate::hub::{Hub, Publisher};
 use crate::inbox::{Mailbox, Notice, inbox};
 use crate::limits::raise_descriptor_limit;
@@ -131,6 +131,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let address = url.display_address();
     let sampler = Sampler::start();
     let service = Service {
+        page: url.page.then(|| Page::new(&url.api_base())),
         api_base: url.api_base(),
         about: about(url),
         hub,

@@ -30,6 +30,8 @@ pub struct MasterUrl {
     pub bin: Option<String>,
     /// The state directory.
     pub state: Option<String>,
+    /// Whether the page for operators is served.
+    pub page: bool,
     /// The names of the parameters that mean nothing to us, each once, in order.
     pub ignored: Vec<String>,
 }
@@ -67,6 +69,8 @@ pub enum MasterUrlError {
     NotUtf8(&'static str),
     /// `tls` is this, not 0, 1 or 2.
     BadTls(String),
+    /// `page` is this, not on or off.
+    BadPage(String),
     /// `tls=2` without this parameter.
     MissingFile(&'static str),
 }
@@ -79,7 +83,8 @@ impl MasterUrl {
             return Err(MasterUrlError::UnknownScheme(outline(parts.scheme)));
         }
         let (host, port) = split_port(parts.host)?;
-        let Parameters { tls, crt, key, bin, state, ignored } = Parameters::parse(parts.query);
+        let Parameters { tls, crt, key, bin, state, page, ignored } =
+            Parameters::parse(parts.query);
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
         Ok(MasterUrl {
             host: decode("host", host)?.into_owned(),
@@ -90,6 +95,7 @@ impl MasterUrl {
             key,
             bin: bin.filter(|bin| !bin.is_empty()),
             state: state.filter(|state| !state.is_empty()),
+            page: switch(&page.unwrap_or_default())?,
             ignored,
         })
     }
@@ -133,6 +139,7 @@ struct Parameters {
     key: Option<String>,
     bin: Option<String>,
     state: Option<String>,
+    page: Option<String>,
     ignored: Vec<String>,
 }
 
@@ -147,6 +154,7 @@ impl Parameters {
                 "key" => &mut parameters.key,
                 "bin" => &mut parameters.bin,
                 "state" => &mut parameters.state,
+                "page" => &mut parameters.page,
                 _ => {
                     if !parameters.ignored.iter().any(|known| *known == name) {
                         parameters.ignored.push(name.into_owned());
@@ -157,6 +165,15 @@ impl Parameters {
             parameter.get_or_insert_with(|| value.into_owned());
         }
         parameters
+    }
+}
+
+/// Whether the page is served: unless it is turned off.
+fn switch(page: &str) -> Result<bool, MasterUrlError> {
+    match page {
+        "" | "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(MasterUrlError::BadPage(outline(other))),
     }
 }
 
@@ -215,6 +232,9 @@ impl fmt::Display for MasterUrlError {
                 f,
                 "bad tls \"{mode}\" in the master URL; use 0 (off), 1 (self-signed) or 2 (files)"
             ),
+            MasterUrlError::BadPage(word) => {
+                write!(f, "bad page \"{word}\" in the master URL; use on or off")
+            }
             MasterUrlError::MissingFile(name) => {
                 write!(f, "tls=2 needs {name}; add {name}=<file> to the master URL")
             }

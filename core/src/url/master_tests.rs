@@ -22,6 +22,7 @@ fn a_plain_url_has_defaults() {
         key: String::new(),
         bin: None,
         state: None,
+        page: true,
         ignored: Vec::new(),
     };
     assert_eq!(parse("master://127.0.0.1:8080"), expected);
@@ -68,6 +69,18 @@ fn tls_modes() {
     assert_eq!(tls("tls=2&crt=c&key="), Err(MasterUrlError::MissingFile("key")));
     for bad in ["3", "01", "on"] {
         assert_eq!(tls(&format!("tls={bad}")), Err(MasterUrlError::BadTls(bad.to_string())));
+    }
+}
+
+#[test]
+fn the_page_is_served_unless_it_is_turned_off() {
+    let page = |query: &str| MasterUrl::parse(&format!("master://h:1?{query}")).map(|url| url.page);
+    assert_eq!(page(""), Ok(true));
+    assert_eq!(page("page="), Ok(true));
+    assert_eq!(page("page=on"), Ok(true));
+    assert_eq!(page("page=off&page=on"), Ok(false));
+    for bad in ["0", "OFF", "no"] {
+        assert_eq!(page(&format!("page={bad}")), Err(MasterUrlError::BadPage(bad.to_string())));
     }
 }
 
@@ -162,6 +175,7 @@ proptest! {
             key: files.1,
             bin: Some(bin),
             state: None,
+            page: true,
             ignored: vec![ignored],
         };
         prop_assert_eq!(url, expected);

@@ -21,6 +21,7 @@ use openctrl_core::master::ApiKey;
 use tokio::time::timeout;
 
 use super::body::{AnswerBody, EventBody};
+use super::page::Page;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::inbox::Mailbox;
@@ -47,6 +48,8 @@ pub(crate) struct About {
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) api_base: String,
+    /// None with `page=off`.
+    pub(crate) page: Option<Page>,
     pub(crate) about: About,
     pub(crate) hub: Arc<Hub>,
     pub(crate) mailbox: Mailbox,
@@ -57,12 +60,15 @@ pub(crate) struct Service {
 type HttpResponse = Response<AnswerBody>;
 
 impl Service {
-    /// Answers one request. Every answer carries the CORS headers.
+    /// Answers one request. Every answer of the API carries the CORS headers.
     pub(crate) async fn serve(
         &self,
         request: Request<Incoming>,
     ) -> Result<HttpResponse, Infallible> {
         let (parts, body) = request.into_parts();
+        if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
+            return Ok(response);
+        }
         let mut response = match self.respond(&parts, body).await {
             Ok(response) => response,
             Err(refusal) => refused(refusal),
