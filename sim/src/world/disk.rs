@@ -125,11 +125,12 @@ impl Disk {
     /// # Errors
     /// The master died meanwhile, and hears of nothing.
     pub fn write(&mut self, count: usize) -> Result<Option<Input>, Died> {
+        let begun = self.begin_again();
         let mut group = Group::default();
         for job in self.queue.drain(..count.min(self.queue.len())).collect::<Vec<_>>() {
             self.take(job, &mut group);
         }
-        let told = match self.write_group(&group.entries) {
+        let told = match begun.and_then(|()| self.write_group(&group.entries)) {
             Ok(()) => {
                 self.lingers = false;
                 group.last.map(|(_, upto)| Input::RecordsPersisted { upto })
@@ -222,11 +223,15 @@ impl Disk {
         }
     }
 
-    fn write_group(&mut self, entries: &[Entry]) -> Result<(), Stop> {
-        let Some(mut journal) = self.journal.take() else {
+    fn begin_again(&mut self) -> Result<(), Stop> {
+        if self.journal.is_none() {
             self.journal = Some(self.begin()?);
-            return Ok(());
-        };
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self, entries: &[Entry]) -> Result<(), Stop> {
+        let mut journal = self.journal.take().expect("it was begun");
         if !entries.is_empty() {
             let appended = self.append(&mut journal, entries);
             self.records = journal.records;
