@@ -1,7 +1,7 @@
 //! Known bugs on purpose, to see whether the simulation finds them (`docs/SIMULATION.md`).
 //!
 //! They are there only in a build with `--cfg canary`, and at most one of them at a time; in any
-//! other build [`is`] is a constant, and the compiler leaves nothing of the bug behind.
+//! other build `is` is a constant, and the compiler leaves nothing of the bug behind.
 
 /// A known bug. Each stands at one place in the code, where `canary::is` asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
