@@ -7,7 +7,8 @@ use openctrl_core::events::{
 };
 use openctrl_core::ids::BootId;
 use openctrl_core::time::Wall;
-use openctrl_sim::choice::Choices;
+
+use crate::choices::Choices;
 
 const BOOT: BootId = BootId(0xb007);
 const READERS: usize = 3;
@@ -16,7 +17,7 @@ const READERS: usize = 3;
 /// start anew, or resume with a `Last-Event-ID`. Each reader gets every event once and in order,
 /// or is told how many it lost; of the window no more is kept than its limits allow.
 pub fn cursors(data: &[u8]) {
-    let choices = &mut Choices::from_bytes(data);
+    let choices = &mut Choices::new(data);
     let limits = WindowLimits { max_events: choices.below(12), max_bytes: choices.below(16) * 100 };
     let mut hall = Hall::new(limits);
     while !choices.is_exhausted() {
@@ -60,7 +61,7 @@ impl Hall {
         Self { limits, window, frames: Vec::new(), kept: VecDeque::new(), readers }
     }
 
-    fn push(&mut self, choices: &mut Choices) {
+    fn push(&mut self, choices: &mut Choices<'_>) {
         let id = EventId(self.frames.len() as u64 + 1);
         let name = EventName { boot: BOOT, id };
         let time = Wall::from_micros(id.0);
@@ -128,7 +129,7 @@ impl Hall {
     }
 
     /// Comes back with the last id that it got, or with something else.
-    fn resume(&mut self, reader: usize, choices: &mut Choices) {
+    fn resume(&mut self, reader: usize, choices: &mut Choices<'_>) {
         let text = match (choices.below(4), self.readers[reader].last_event_id.take()) {
             (0 | 1, Some(last)) => last,
             (2, _) => format!("{BOOT}-{}", choices.below(self.frames.len() + 3)),
@@ -158,7 +159,7 @@ fn id_line(frame: &[u8]) -> String {
     id.expect("a frame of the window has an id").to_string()
 }
 
-fn mangled(text: &str, choices: &mut Choices) -> String {
+fn mangled(text: &str, choices: &mut Choices<'_>) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..=choices.below(3) {
         let at = choices.below(bytes.len() + 1);

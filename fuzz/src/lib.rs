@@ -11,6 +11,7 @@
 //! An input that failed goes into the corpus under a name that says what it showed. `cargo fuzz`
 //! works as well, with `--features libfuzzer --sanitizer none`.
 
+mod choices;
 mod cursors;
 mod engine;
 mod frame;

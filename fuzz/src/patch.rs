@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use openctrl_core::api::{InstanceAction, MetaPatch, Patch, decode_patch};
 use openctrl_core::instance::{Peer, TEXT_MAX_BYTES};
-use openctrl_sim::choice::Choices;
 use serde_json::Value;
+
+use crate::choices::Choices;
 
 /// The choices build an object of known and unknown fields, each of a right or a wrong type; some
 /// come twice, some in another letter case. It is accepted as built, or refused if it has to be.
-pub(crate) fn patch(choices: &mut Choices) {
+pub(crate) fn patch(choices: &mut Choices<'_>) {
     let mut built = Built::default();
     let body = built.object(choices, Built::field);
     let decoded = decode_patch(body.as_bytes());
@@ -31,8 +32,8 @@ impl Built {
     /// The text of an object of up to three fields, each as text and value.
     fn object(
         &mut self,
-        choices: &mut Choices,
-        mut field: impl FnMut(&mut Self, &mut Choices) -> (String, String),
+        choices: &mut Choices<'_>,
+        mut field: impl FnMut(&mut Self, &mut Choices<'_>) -> (String, String),
     ) -> String {
         let fields: Vec<String> = (0..choices.below(4))
             .map(|_| {
@@ -44,7 +45,7 @@ impl Built {
         format!("{{{}}}", fields.join(","))
     }
 
-    fn field(&mut self, choices: &mut Choices) -> (String, String) {
+    fn field(&mut self, choices: &mut Choices<'_>) -> (String, String) {
         let name = *choices.pick(&["meta", "alias", "action", "restart", "x"]);
         let value = self.any(choices);
         let text = match name {
@@ -79,7 +80,7 @@ impl Built {
         (name.to_string(), text)
     }
 
-    fn of_meta(&mut self, meta: &mut MetaPatch, choices: &mut Choices) -> (String, String) {
+    fn of_meta(&mut self, meta: &mut MetaPatch, choices: &mut Choices<'_>) -> (String, String) {
         match choices.below(3) {
             0 => {
                 let mut peer = Peer::default();
@@ -113,7 +114,7 @@ impl Built {
         }
     }
 
-    fn of_peer(&mut self, peer: &mut Peer, choices: &mut Choices) -> (String, String) {
+    fn of_peer(&mut self, peer: &mut Peer, choices: &mut Choices<'_>) -> (String, String) {
         let (name, value) = (*choices.pick(&["sid", "type", "alias", "z"]), self.any(choices));
         match name {
             "sid" => peer.sid = self.text(&value).unwrap_or_default(),
@@ -131,7 +132,7 @@ impl Built {
     }
 
     /// Mostly a string.
-    fn any(&self, choices: &mut Choices) -> Value {
+    fn any(&self, choices: &mut Choices<'_>) -> Value {
         match choices.below(16) {
             0 => Value::Null,
             1 | 2 => Value::Bool(choices.one_in(2)),
@@ -168,7 +169,7 @@ impl Built {
 }
 
 /// Something short, or of about as many bytes as are kept.
-fn string(choices: &mut Choices) -> String {
+fn string(choices: &mut Choices<'_>) -> String {
     match choices.below(4) {
         0 => String::new(),
         1 => ["k", "K", "\u{e9}\"\\\n"][choices.below(3)].to_string(),

@@ -9,14 +9,15 @@ use openctrl_core::store::{
     Entry, Files, Image, Record, SavedTotals, encode, recover as recovered,
 };
 use openctrl_core::url::InstanceUrl;
-use openctrl_sim::choice::Choices;
 use openctrl_sim::world::{Disk, Name};
+
+use crate::choices::Choices;
 
 /// The bytes are choices: a history of changes that is written to a disk, which refuses some of
 /// them, then edits of its files. What is recovered is a state that the master was in, and after
 /// one flipped bit its last one; or nothing is, and it is said why.
 pub fn recover(data: &[u8]) {
-    let choices = &mut Choices::from_bytes(data);
+    let choices = &mut Choices::new(data);
     let History { disk, states, was_refused } = history(choices);
     let compared = |image: &Image| compared(image, was_refused);
     let mut files = Copies::of(&disk);
@@ -39,7 +40,7 @@ pub fn recover(data: &[u8]) {
 }
 
 /// A change, or totals.
-pub(crate) fn entry(choices: &mut Choices) -> Entry {
+pub(crate) fn entry(choices: &mut Choices<'_>) -> Entry {
     let id = InstanceId(choices.below(6) as u32);
     let totals = Totals { tcprx: choices.byte().into(), ..Totals::default() };
     let totals = SavedTotals { mode: i32::from(choices.byte()), totals };
@@ -78,7 +79,7 @@ fn compared(image: &Image, was_refused: bool) -> Vec<u8> {
     encode(&image, 0)
 }
 
-fn history(choices: &mut Choices) -> History {
+fn history(choices: &mut Choices<'_>) -> History {
     let mut image = Image::new(MasterIdentity::from_random([1; 8], [2; 16]));
     let mut disk = Disk::new(image.clone());
     let mut states = vec![image.clone()];
@@ -139,7 +140,7 @@ impl Copies {
             .map_err(|error| error.to_string())
     }
 
-    fn edit(&mut self, choices: &mut Choices) {
+    fn edit(&mut self, choices: &mut Choices<'_>) {
         match choices.below(6) {
             0 => {
                 let file = self.file(choices);
@@ -161,7 +162,7 @@ impl Copies {
         }
     }
 
-    fn flip(&mut self, choices: &mut Choices) {
+    fn flip(&mut self, choices: &mut Choices<'_>) {
         let file = self.file(choices);
         let at = choices.below(file.len().max(1));
         if let Some(byte) = file.get_mut(at) {
@@ -170,7 +171,7 @@ impl Copies {
     }
 
     /// One of the files; there is always one to be edited.
-    fn file(&mut self, choices: &mut Choices) -> &mut Vec<u8> {
+    fn file(&mut self, choices: &mut Choices<'_>) -> &mut Vec<u8> {
         let index = choices.below(2 + self.journals.len());
         match (index, self.journals.is_empty()) {
             (0, _) => self.snapshot.get_or_insert_default(),

@@ -7,8 +7,8 @@ use openctrl_core::api::{
 use openctrl_core::events::EventName;
 use openctrl_core::instance::TEXT_MAX_BYTES;
 use openctrl_core::url::InstanceUrl;
-use openctrl_sim::choice::Choices;
 
+use crate::choices::Choices;
 use crate::patch::patch;
 
 /// The first byte chooses what the rest is taken for. Whatever it is, a refusal is 4xx and has a
@@ -33,7 +33,7 @@ pub fn request(data: &[u8]) {
         }),
         5 => check(decode_key_patch(rest), |_| {}),
         6 => check(ping_target(&text), |target| assert!(!target.is_empty())),
-        8 => patch(&mut Choices::from_bytes(rest)),
+        8 => patch(&mut Choices::new(rest)),
         _ => {
             if let Some(name) = EventName::parse(&text) {
                 assert_eq!(name.to_string(), text.trim(), "it reads back as it is printed");
