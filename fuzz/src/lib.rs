@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! .ci/fuzz 600 recover     # ten minutes of one target; without a name, of each in turn
-//! .ci/fuzz --merge         # then: a smallest corpus of the same coverage
+//! .ci/fuzz --merge         # takes into the corpus what reached code that the corpus does not
 //! ```
 //!
 //! An input that failed goes into the corpus under a name that says what it showed. `cargo fuzz`

@@ -1,13 +1,16 @@
 //! INV-3: late input of an old generation changes nothing, and has no effect.
 
-use openctrl_core::engine::{Effect, Input};
+use std::fmt::Write;
+
+use openctrl_core::engine::{Effect, Engine, Input};
 
 use super::{Invariant, Scene, Verdict, ensure};
+use crate::digest::Digest;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct LateInput {
-    before: Option<String>,
+    before: Option<Digest>,
 }
 
 impl Invariant for LateInput {
@@ -16,7 +19,7 @@ impl Invariant for LateInput {
     }
 
     fn before_input(&mut self, scene: Scene<'_>, _input: &Input) -> Verdict {
-        self.before = scene.is_late.then(|| format!("{:?}", scene.engine));
+        self.before = scene.is_late.then(|| whole(scene.engine));
         Ok(())
     }
 
@@ -26,7 +29,15 @@ impl Invariant for LateInput {
 
     fn after_input(&mut self, scene: Scene<'_>, input: Option<&Input>) -> Verdict {
         let Some(before) = self.before.take() else { return Ok(()) };
-        let after = format!("{:?}", scene.engine);
-        ensure(before == after, || format!("{input:?} changed the engine to {after}"))
+        ensure(before == whole(scene.engine), || {
+            format!("{input:?} changed the engine to {:?}", scene.engine)
+        })
     }
+}
+
+/// A digest of all that is in the engine.
+fn whole(engine: &Engine) -> Digest {
+    let mut digest = Digest::default();
+    write!(digest, "{engine:?}").expect("a digest takes everything");
+    digest
 }

@@ -41,9 +41,9 @@ impl Invariant for Recovery {
                 let last = ledger.versions.get(&definition.id)?.last()?;
                 Some(Arc::clone(&last.definition))
             });
-            let text = Shown::definition_of(definition);
+            let after = Shown::of(definition);
             let mut asked = ledger.unanswered();
-            ensure(asked.any(|(_, asked)| explains(&asked.call, before.as_ref(), &text)), || {
+            ensure(asked.any(|(_, asked)| explains(&asked.call, before.as_ref(), &after)), || {
                 format!("{definition:?} becomes durable after {before:?}, and nobody asked for it")
             })?;
         }
@@ -101,7 +101,7 @@ fn after_power_loss(scene: Scene<'_>) -> Result<Image, String> {
 }
 
 /// Whether a call that is not answered yet makes of `before` what reads as `after`.
-fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &str) -> bool {
+fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &Shown) -> bool {
     let made = match (call, before) {
         (Call::Create { .. }, None) => return true,
         (Call::Patch(id, patch), Some(before)) if *id == before.id => {
@@ -121,15 +121,14 @@ fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &str) -> bool 
             _,
         ) => return false,
     };
-    Shown::definition_of(&made) == after
+    Shown::of(&made).is_as_defined(after)
 }
 
 fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {
     let id = instance.definition.id;
     let stored = &back.instances[&id];
-    let (live, would) =
-        (Shown::definition_of(&instance.definition), Shown::definition_of(&stored.definition));
-    ensure(live == would, || format!("{live} would come back as {would}"))?;
+    let (live, would) = (Shown::of(&instance.definition), Shown::of(&stored.definition));
+    ensure(live.is_as_defined(&would), || format!("{live:?} would come back as {would:?}"))?;
     // Totals that were refused wait for the next write, of whatever.
     if scene.world.disk.is_failing() {
         return Ok(());

@@ -9,6 +9,7 @@ use openctrl_core::store::{
     self, Entry, FIRST_GENERATION, Finding, Image, Record, Recovered, SavedTotals, encode,
     encode_entry, journal_header, recover,
 };
+use openctrl_core::time::Time;
 
 use super::files::{Crash, Files, Name, Stop};
 
@@ -36,6 +37,10 @@ pub struct Disk {
     /// How many records the last journal has.
     records: u64,
     lingers: bool,
+    /// Until when it does nothing at all.
+    stalled_until: Time,
+    /// For how many more writes there is no room.
+    full_for: usize,
 }
 
 /// Something on its way.
@@ -74,6 +79,8 @@ impl Disk {
             snapshot_generation: FIRST_GENERATION,
             records: 0,
             lingers: false,
+            stalled_until: Time::ZERO,
+            full_for: 0,
         };
         // Twice, so that there is a backup from the first on.
         for _ in 0..2 {
@@ -102,6 +109,27 @@ impl Disk {
         self.journal.is_none()
     }
 
+    /// Lets it do nothing up to then.
+    pub fn stall_until(&mut self, then: Time) {
+        self.stalled_until = then;
+    }
+
+    /// Lets it have no room for the next writes.
+    pub fn fill_for(&mut self, writes: usize) {
+        self.full_for = writes;
+    }
+
+    /// Whether something is on its way that could be written now.
+    pub fn may_write(&self, now: Time) -> bool {
+        !self.queue.is_empty() && now >= self.stalled_until
+    }
+
+    /// Ends all trouble: it has room and is not slow.
+    pub fn heal(&mut self) {
+        self.stalled_until = Time::ZERO;
+        self.full_for = 0;
+    }
+
     /// Whether what was refused last may be on the disk all the same.
     pub fn lingers(&self) -> bool {
         self.lingers
@@ -125,6 +153,8 @@ impl Disk {
     /// # Errors
     /// The master died meanwhile, and hears of nothing.
     pub fn write(&mut self, count: usize) -> Result<Option<Input>, Died> {
+        self.files.set_full(self.full_for > 0);
+        self.full_for = self.full_for.saturating_sub(1);
         let begun = self.begin_again();
         let mut group = Group::default();
         for job in self.queue.drain(..count.min(self.queue.len())).collect::<Vec<_>>() {
@@ -140,6 +170,7 @@ impl Disk {
         };
         self.follow_long_journal()?;
         self.files.refuse(0, 0);
+        self.files.set_full(false);
         Ok(told)
     }
 
@@ -179,6 +210,8 @@ impl Disk {
         dies_in: Option<usize>,
     ) -> Result<Option<Image>, String> {
         self.files.crash(crash);
+        // On a full disk it would refuse to start until somebody has made room.
+        self.heal();
         let Recovered { image, snapshot, generation, records, findings } = self.recover()?;
         (self.snapshot_generation, self.next_generation) = (snapshot, generation + 1);
         self.records = records;
