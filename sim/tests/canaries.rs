@@ -22,7 +22,8 @@ fn every_canary_is_found() {
     eprintln!("| canary | seeds | found by |\n|---|---|---|");
     for canary in Canary::ALL {
         choose(Some(canary));
-        match first_failure(SEEDS_MAX) {
+        let is_shown = !NOT_SHOWN.contains(&canary);
+        match first_failure(if is_shown { SEEDS_MAX } else { 100 }) {
             Some((seeds, what)) => {
                 eprintln!("| {} | {seeds} | {what} |", canary.name());
                 most = most.max(seeds);
