@@ -58,6 +58,11 @@ impl Choices {
         is_there
     }
 
+    /// The header and the chunks of all steps there are.
+    pub fn all(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The header and the chunks of all steps begun so far: the same bytes give the same run.
     pub fn taken(&self) -> &[u8] {
         &self.bytes[..self.end]

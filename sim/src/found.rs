@@ -3,10 +3,10 @@
 use std::fmt;
 use std::io;
 
-use openctrl_sim::choice::{Choices, HEADER_BYTES, STEP_BYTES};
+use openctrl_sim::choice::Choices;
 use openctrl_sim::invariants::Violation;
 use openctrl_sim::run::{Failure, reproduce, run, violation};
-use openctrl_sim::shrink::{Limits, shrink, simpler_bytes};
+use openctrl_sim::shrink::{Limits, shrink_choices};
 
 use crate::console::Console;
 use crate::{describe, file};
@@ -47,11 +47,7 @@ pub(crate) fn tell(failure: &Failure, origin: &Origin, console: &mut Console) ->
 }
 
 /// Makes the choices of a file small. Says whether they fail at all.
-pub(crate) fn shrink_choices(
-    bytes: Vec<u8>,
-    path: &str,
-    console: &mut Console,
-) -> io::Result<bool> {
+pub(crate) fn of_choices(bytes: Vec<u8>, path: &str, console: &mut Console) -> io::Result<bool> {
     match violation(Choices::from_bytes(&bytes[..])) {
         None => {
             console.say(&format!("{path}: all invariants hold, so there is nothing to shrink"))?;
@@ -95,28 +91,14 @@ fn make_small(
 
 /// The smallest choices found that break the same invariant.
 fn shrunk(bytes: &[u8], invariant: &str, console: &mut Console) -> Vec<u8> {
-    let mut header = bytes[..HEADER_BYTES.min(bytes.len())].to_vec();
-    let chunks = bytes[header.len()..].chunks(STEP_BYTES).map(<[u8]>::to_vec).collect();
     let mut tries = 0;
-    let mut fails = |header: &[u8], chunks: &[Vec<u8>]| {
+    shrink_choices(bytes, Limits::default(), |bytes| {
         tries += 1;
-        let length = chunks.len();
         // A line of progress that cannot be shown is no reason to stop.
-        let _ = console.progress(|| format!("shrinking: {tries} runs, {length} steps"));
-        let whole = [header, &chunks.concat()].concat();
-        violation(Choices::from_bytes(whole)).is_some_and(|found| found.invariant == invariant)
-    };
-    let limits = Limits::default();
-    let simpler = |bytes: &Vec<u8>| simpler_bytes(bytes);
-    // A scenario that is simpler leaves more steps out, and fewer steps make a simpler scenario.
-    let shrunk = shrink(chunks, limits, simpler, |chunks| fails(&header, chunks));
-    let items = vec![header.clone()];
-    let simple = shrink(items, limits, simpler, |items| {
-        items.first().is_some_and(|header| fails(header, &shrunk.items))
-    });
-    header.clone_from(&simple.items[0]);
-    let again = shrink(shrunk.items, limits, simpler, |chunks| fails(&header, chunks));
-    [header, again.items.concat()].concat()
+        let _ = console.progress(|| format!("shrinking: {tries} runs, {} steps", steps(bytes)));
+        let found = violation(Choices::from_bytes(bytes));
+        found.is_some_and(|found| found.invariant == invariant)
+    })
 }
 
 fn steps(bytes: &[u8]) -> usize {

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Command::Run { runs, save_to } => one(runs, save_to.as_deref(), &mut console),
         Command::Sweep(plan) => sweep::sweep(&plan, &mut console),
         Command::Replay(path) => of_file(&path, &mut console, replay),
-        Command::Shrink(path) => of_file(&path, &mut console, found::shrink_choices),
+        Command::Shrink(path) => of_file(&path, &mut console, found::of_choices),
     })
 }
 

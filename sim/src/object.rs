@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use openctrl_core::counters::Totals;
+use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::{Definition, Instance, Status};
 
 /// What an object says.
@@ -108,6 +109,12 @@ pub(crate) fn is_same(one: &Bytes, other: &Bytes) -> bool {
     one.as_ptr() == other.as_ptr() && one.len() == other.len()
 }
 
+/// The instance that an object is of.
+pub(crate) fn id_of(json: &[u8]) -> Option<InstanceId> {
+    let id = json.strip_prefix(b"{\"id\":\"")?.get(..8)?;
+    InstanceId::parse(str::from_utf8(id).ok()?)
+}
+
 /// Cuts an object into what comes before the word for the status, and what is between that and
 /// the numbers.
 fn cut(json: &[u8]) -> Result<(usize, Range<usize>), &'static str> {
@@ -169,7 +176,6 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openctrl_core::ids::InstanceId;
     use openctrl_core::url::InstanceUrl;
 
     fn definition(alias: &str) -> Arc<Definition> {

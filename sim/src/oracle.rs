@@ -52,6 +52,8 @@ pub struct Oracle {
     pub gave_up: bool,
     /// The last event of this run of the master; 0 before the first.
     pub last_event: u64,
+    /// Rises with every change of `shown` and `counters`.
+    pub changes: u64,
 }
 
 impl Oracle {
@@ -78,6 +80,7 @@ impl Oracle {
             finished: false,
             gave_up: false,
             last_event: 0,
+            changes: 1,
         }
     }
 
@@ -141,6 +144,7 @@ impl Oracle {
             Effect::PublishLogs(run) => self.last_event += run.items.len() as u64,
             Effect::Respond { request, reply } => self.on_reply(*request, reply),
             Effect::Spawn { definition, .. } => {
+                self.changes += 1;
                 for counter in self.counters.entry(definition.id).or_default() {
                     counter.rebase();
                 }
@@ -161,6 +165,7 @@ impl Oracle {
 
     fn on_event(&mut self, world: &World, event: &Event, object: Option<&Shown>) {
         self.last_event = event.id.0;
+        self.changes += 1;
         if let Some(id) = instance(event.subject) {
             match event.kind {
                 EventKind::Create => {
@@ -239,6 +244,7 @@ impl Oracle {
             Some(InstanceAction::Stop) => self.wish(id).stop(),
             Some(InstanceAction::Restart) => self.wish(id).running = true,
             Some(InstanceAction::Reset) => {
+                self.changes += 1;
                 self.resets.insert(id);
                 self.counters.entry(id).or_default().iter_mut().for_each(CounterModel::reset);
             }
@@ -247,6 +253,7 @@ impl Oracle {
 
     fn count(&mut self, id: InstanceId, checkpoint: &Checkpoint) {
         let Checkpoint { tcprx, tcptx, udprx, udptx, .. } = *checkpoint;
+        self.changes += 1;
         let counters = self.counters.entry(id).or_default();
         for (counter, value) in counters.iter_mut().zip([tcprx, tcptx, udprx, udptx]) {
             if let Some(value) = value
@@ -262,6 +269,7 @@ impl Oracle {
     }
 
     fn show(&mut self, subject: Subject, object: Option<&Shown>) {
+        self.changes += 1;
         self.shown.extend(object.map(|object| (subject, object.clone())));
     }
 }

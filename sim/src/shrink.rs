@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::choice::{HEADER_BYTES, STEP_BYTES};
+
 /// When to be content with what there is.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -118,9 +120,29 @@ impl<T: Clone, F: FnMut(&[T]) -> bool> Search<T, F> {
     }
 }
 
+/// Shrinks the choices of a run that fails: steps are taken out and made simpler, then the
+/// scenario, then the steps again, for a simpler scenario has a use for fewer.
+pub fn shrink_choices(
+    bytes: &[u8],
+    limits: Limits,
+    mut fails: impl FnMut(&[u8]) -> bool,
+) -> Vec<u8> {
+    let (header, steps) = bytes.split_at(HEADER_BYTES.min(bytes.len()));
+    let simpler = |bytes: &Vec<u8>| simpler_bytes(bytes);
+    let mut fails = |header: &[u8], steps: &[Vec<u8>]| fails(&[header, &steps.concat()].concat());
+    let steps = steps.chunks(STEP_BYTES).map(<[u8]>::to_vec).collect();
+    let steps = shrink(steps, limits, simpler, |steps| fails(header, steps)).items;
+    let headers = shrink(vec![header.to_vec()], limits, simpler, |headers| {
+        headers.first().is_some_and(|header| fails(header, &steps))
+    });
+    let header = &headers.items[0];
+    let steps = shrink(steps, limits, simpler, |steps| fails(header, steps)).items;
+    [&header[..], &steps.concat()].concat()
+}
+
 /// What may take the place of some bytes: zeros from ever later on, each byte 0, half of it, and
 /// one less.
-pub fn simpler_bytes(bytes: &[u8]) -> Vec<Vec<u8>> {
+fn simpler_bytes(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut simpler = Vec::new();
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     for keep in [0, 2, 3, 4, 6, 8, 12, 16, 32].into_iter().filter(|keep| *keep < used) {

@@ -114,8 +114,11 @@ impl Sum {
             hours(*simulated_ms)
         ))?;
         let rate = self.rate();
-        console
-            .say(&format!("{rate:.0} inputs/s over {seconds:.1} s; digest {:016x}", digest.0))?;
+        let of_cpu = cpu_seconds().map_or(String::new(), |cpu| {
+            format!(", {:.0} a second of CPU time", rate * seconds / cpu)
+        });
+        console.say(&format!("{rate:.0} inputs/s over {seconds:.1} s{of_cpu}"))?;
+        console.say(&format!("digest {:016x}", digest.0))?;
         console.say(&coverage.to_string())?;
         let missed = coverage.missed();
         if missed.is_empty() {
@@ -125,6 +128,13 @@ impl Sum {
         console.say(&format!("never visited:\n  {}", missed.join("\n  ")))?;
         Ok(!plan.cover && self.seeds < COVERING_SEEDS)
     }
+}
+
+/// How long this has run on a CPU, where the system tells.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
 }
 
 fn hours(ms: u64) -> String {

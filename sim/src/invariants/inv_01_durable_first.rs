@@ -11,7 +11,7 @@ use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::Definition;
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::object::Shown;
+use crate::object::{Shown, id_of};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Invariant for DurableFirst {
                 asked.map_or(Ok(()), |asked| self.on_reply(scene, &asked.call, reply))
             }
             Effect::Spawn { definition, .. } => {
-                let started = Shown::of(definition);
+                let started = scene.oracle.ledger.shown_of(definition);
                 self.version(scene, definition.id, &started)?;
                 let shown = scene.oracle.shown.get(&Subject::Instance(definition.id));
                 ensure(shown.is_some_and(|shown| shown.is_as_defined(&started)), || {
@@ -135,8 +135,7 @@ impl DurableFirst {
     /// The definition in an answer, which has to be durable.
     fn answered<'a>(&mut self, scene: Scene<'a>) -> Result<&'a Definition, String> {
         let shown = scene.object()?;
-        let id = shown.json.get(7..15).and_then(|id| InstanceId::parse(str::from_utf8(id).ok()?));
-        let id = id.ok_or_else(|| format!("no id in {shown:?}"))?;
+        let id = id_of(&shown.json).ok_or_else(|| format!("no id in {shown:?}"))?;
         let index = self.version(scene, id, shown)?;
         Ok(&scene.oracle.ledger.versions[&id][index].definition)
     }

@@ -13,7 +13,7 @@ use openctrl_core::output::OutputItem;
 use openctrl_core::time::Wall;
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::object::{Shown, is_same};
+use crate::object::{Shown, id_of, is_same};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Events {
 
 /// One instance in turn is rendered afresh after so many inputs: all that is in an object is
 /// compared after each input, and this is for what might one day not be.
-const RENDER_EVERY: usize = 8;
+const RENDER_EVERY: usize = 16;
 
 impl Invariant for Events {
     fn id(&self) -> &'static str {
@@ -60,7 +60,7 @@ impl Invariant for Events {
         let turn = self.turn % (RENDER_EVERY * scene.engine.table().len().max(1));
         for (index, instance) in scene.instances().enumerate() {
             let shown = scene.oracle.shown.get(&Subject::Instance(instance.definition.id));
-            let is_told = shown.is_some_and(|shown| self.is_summed_up(shown, instance));
+            let is_told = shown.is_some_and(|shown| self.is_summed_up(scene, shown, instance));
             ensure(is_told, || format!("{shown:?} was told of {instance:?}"))?;
             if RENDER_EVERY * index == turn {
                 is_rendered(shown, instance)?;
@@ -95,7 +95,7 @@ impl Events {
 
     /// Whether an object shows what the table holds. Only what an operator defines is not read
     /// from it each time, but when either is another than before.
-    fn is_summed_up(&mut self, shown: &Shown, instance: &Instance) -> bool {
+    fn is_summed_up(&mut self, scene: Scene<'_>, shown: &Shown, instance: &Instance) -> bool {
         let Metrics { mode, ping, pool, tcps, udps } = instance.metrics;
         let live = [ping, pool, tcps, udps].map(|gauge| u64::try_from(gauge).ok());
         let Counters { tcprx, tcptx, udprx, udptx } = instance.counters;
@@ -103,14 +103,19 @@ impl Events {
             && shown.mode == i64::from(mode)
             && shown.live.map(Some) == live
             && shown.totals == [tcprx, tcptx, udprx, udptx].map(|counter| counter.on_wire())
-            && self.is_defined_so(shown, &instance.definition)
+            && self.is_defined_so(scene, shown, &instance.definition)
     }
 
-    fn is_defined_so(&mut self, shown: &Shown, definition: &Arc<Definition>) -> bool {
-        let known = self.defined.entry(definition.id);
-        let known = known.or_insert_with(|| (Arc::clone(definition), Shown::of(definition)));
+    fn is_defined_so(
+        &mut self,
+        scene: Scene<'_>,
+        shown: &Shown,
+        definition: &Arc<Definition>,
+    ) -> bool {
+        let of = || (Arc::clone(definition), scene.oracle.ledger.shown_of(definition));
+        let known = self.defined.entry(definition.id).or_insert_with(of);
         if !Arc::ptr_eq(&known.0, definition) {
-            *known = (Arc::clone(definition), Shown::of(definition));
+            *known = of();
         }
         if is_same(&known.1.json, &shown.json) {
             return true;
@@ -149,7 +154,7 @@ fn told(scene: Scene<'_>, event: &Event) -> Verdict {
     };
     ensure(fits, || format!("{:?} of {shown:?}, known: {is_known}", event.kind))?;
     if let Subject::Instance(id) = event.subject {
-        ensure(names(shown, id), || format!("an event of {id} shows {shown:?}"))?;
+        ensure(id_of(&shown.json) == Some(id), || format!("an event of {id} shows {shown:?}"))?;
     }
     // A process that is gone has no gauges (Contract §6).
     let has_gauges = shown.live != [0; 4];
@@ -167,9 +172,4 @@ fn logged(scene: Scene<'_>, run: &LogRun) -> Verdict {
         shown.is_some_and(|shown| is_same(&shown.json, &run.json) || shown.json == run.json),
         || format!("a log line shows {:?}, and {shown:?} was told last", run.json),
     )
-}
-
-fn names(shown: &Shown, id: InstanceId) -> bool {
-    let named = shown.json.get(7..15).and_then(|text| str::from_utf8(text).ok());
-    shown.json.starts_with(b"{\"id\":\"") && named.and_then(InstanceId::parse) == Some(id)
 }

@@ -132,6 +132,13 @@ impl Ledger {
         }
     }
 
+    /// What every object says that shows this definition. Looked up, if it was ever written.
+    pub fn shown_of(&self, definition: &Arc<Definition>) -> Shown {
+        let mut written = self.versions.get(&definition.id).into_iter().flatten().rev();
+        let known = written.find(|version| Arc::ptr_eq(&version.definition, definition));
+        known.map_or_else(|| Shown::of(definition), |version| version.shown.clone())
+    }
+
     /// The requests without an answer.
     pub fn unanswered(&self) -> impl Iterator<Item = (RequestId, &Asked)> {
         self.waiting.iter().map(|request| (*request, &self.asked[request]))
@@ -189,7 +196,8 @@ impl Ledger {
     }
 
     fn keep(&mut self, definition: &Arc<Definition>) {
-        let version = Version { definition: Arc::clone(definition), shown: Shown::of(definition) };
+        let version =
+            Version { definition: Arc::clone(definition), shown: self.shown_of(definition) };
         self.versions.entry(definition.id).or_default().push(version);
     }
 

@@ -11,7 +11,7 @@ use openctrl_core::store::{Image, encode};
 use super::Report;
 use crate::choice::Choices;
 use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation};
-use crate::object::Shown;
+use crate::object::{Shown, id_of, is_same};
 use crate::oracle::Oracle;
 use crate::scenario::{self, Outcome, Scenario};
 use crate::words;
@@ -172,7 +172,7 @@ impl Run {
     pub fn restart(
         &mut self,
         found: Result<(Image, Vec<InstanceId>), String>,
-        seed: [u8; 32],
+        mut seed: [u8; 32],
     ) -> Result<(), Violation> {
         let broken = |what| Violation { invariant: "INV-5", what };
         let (image, leftovers) =
@@ -180,6 +180,8 @@ impl Run {
         self.remember(|| format!("the master dies and starts again; left behind: {leftovers:?}"));
         invariants::judge(&self.oracle.ledger, &image).map_err(broken)?;
         self.report.restarts += 1;
+        // No two boots draw the same ids, though a fuzzer chooses the same seed for them.
+        seed[24..].copy_from_slice(&self.report.restarts.to_le_bytes());
         self.report.digest.bytes(&encode(&image, 0));
         if !leftovers.is_empty() {
             self.world.happened(Fault::LeavesProcesses);
@@ -301,7 +303,10 @@ impl Run {
                 Shown::parse(&run.json, shown(Subject::Instance(run.instance)))
             }
             Effect::Respond { reply: Reply::Instance(json) | Reply::Created(json), .. } => {
-                Shown::parse(json, self.object.as_ref())
+                let named =
+                    id_of(json).and_then(|id| self.oracle.shown.get(&Subject::Instance(id)));
+                let like = self.object.as_ref().filter(|object| is_same(&object.json, json));
+                Shown::parse(json, like.or(named))
             }
             Effect::Respond { .. }
             | Effect::CloseStreams { .. }

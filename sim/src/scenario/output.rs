@@ -1,7 +1,5 @@
 //! What processes print, in the bytes that they print.
 
-use std::io::Write;
-
 use crate::choice::Choices;
 use crate::world::{Fault, Prints, Process};
 
@@ -55,7 +53,9 @@ fn flood(choices: &mut Choices, counters: &mut [u64; 4], printed: &mut Printed) 
         if index % period == 1 {
             line(choices, counters, printed);
         } else {
-            write_to(&mut printed.text, format_args!("line {index}\n"));
+            printed.text.extend_from_slice(b"line ");
+            number(&mut printed.text, index as u64);
+            printed.text.push(b'\n');
         }
     }
     printed.faults.push(Fault::Flood);
@@ -92,16 +92,20 @@ fn checkpoint(choices: &mut Choices, counters: &mut [u64; 4], printed: &mut Prin
     let gauge = choices.below(100);
     let mode = gauge % 3;
     let text = &mut printed.text;
-    write_to(
-        text,
-        format_args!("CHECK_POINT|MODE={mode}|PING={gauge}ms|POOL=2|TCPS={gauge}|UDPS=3"),
-    );
+    text.extend_from_slice(b"CHECK_POINT|MODE=");
+    number(text, mode as u64);
+    text.extend_from_slice(b"|PING=");
+    number(text, gauge as u64);
+    text.extend_from_slice(b"ms|POOL=2|TCPS=");
+    number(text, gauge as u64);
+    text.extend_from_slice(b"|UDPS=3");
     // One byte says for each counter whether something odd happens to it.
     let odd = choices.byte();
     let step = choices.below(1_000) as u64;
     for (index, (name, counter)) in
-        ["TCPRX", "TCPTX", "UDPRX", "UDPTX"].into_iter().zip(counters).enumerate()
+        [b"|TCPRX=", b"|TCPTX=", b"|UDPRX=", b"|UDPTX="].into_iter().zip(counters).enumerate()
     {
+        text.extend_from_slice(name);
         let is_odd = odd >= 192 && usize::from(odd) % 4 == index;
         match (odd / 4) % 4 {
             0 if is_odd => {
@@ -110,18 +114,40 @@ fn checkpoint(choices: &mut Choices, counters: &mut [u64; 4], printed: &mut Prin
             }
             1 if is_odd => *counter = u64::MAX - step % 2,
             2 if is_odd => {
-                write_to(text, format_args!("|{name}=18446744073709551616"));
+                text.extend_from_slice(b"18446744073709551616");
                 printed.faults.push(Fault::CounterOverflows);
                 continue;
             }
             3 if is_odd => *counter = choices.word(),
             _ => *counter = counter.saturating_add(step * (index as u64 + 1)),
         }
-        write_to(text, format_args!("|{name}={counter}"));
+        number(text, *counter);
     }
     text.push(b'\n');
 }
 
-fn write_to(text: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("a vector takes everything");
+fn number(text: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut rest = number;
+    let mut start = digits.len();
+    while rest > 0 || start == digits.len() {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    text.extend_from_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for value in [0, 9, 10, 1_234_567_890, u64::MAX] {
+            let mut text = b"=".to_vec();
+            number(&mut text, value);
+            assert_eq!(text, format!("={value}").into_bytes());
+        }
+    }
 }

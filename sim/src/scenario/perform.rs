@@ -309,12 +309,14 @@ fn dies(choices: &mut Choices, world: &mut World) -> Outcome {
     let part = Tail::Part(choices.byte());
     let crash = Crash {
         power_loss: choices.one_in(3),
-        tail: *choices.pick(&[Tail::All, Tail::Nothing, part, Tail::Zeros]),
+        tail: *choices.pick(&[Tail::All, Tail::Nothing, part, Tail::Zeros, Tail::Zeros]),
         names: 0,
     };
     if world.disk.queued() > 0 && choices.one_in(2) {
         let group = choices.below(world.disk.queued()) + 1;
-        world.disk.files.die_in(choices.below(16));
+        // Between the write and its sync most often: two steps, where a snapshot has a dozen.
+        let range = 2 << choices.below(4);
+        world.disk.files.die_in(choices.below(range));
         // Nobody is left to hear how it went.
         if world.disk.write(group).is_err() {
             world.happened(Fault::DiesInAWrite);

@@ -28,6 +28,8 @@ pub struct Disk {
     pub files: Files,
     /// What the store holds: what is on the disk, with the group at hand.
     image: Image,
+    /// Rises with every change of `image`.
+    changes: u64,
     queue: VecDeque<Job>,
     /// None after a failure.
     journal: Option<Journal>,
@@ -72,6 +74,7 @@ impl Disk {
         let mut disk = Self {
             files: Files::default(),
             image,
+            changes: 1,
             queue: VecDeque::new(),
             journal: None,
             failed: None,
@@ -92,6 +95,11 @@ impl Disk {
     /// What the store believes to be on the disk.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// A number that rises with every change of [`Self::image`].
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many records are on their way.
@@ -218,6 +226,7 @@ impl Disk {
         self.queue.clear();
         (self.journal, self.failed, self.lingers) = (None, None, false);
         self.image = image.clone();
+        self.changes += 1;
         if let Some(steps) = dies_in {
             self.files.die_in(steps);
         }
@@ -241,6 +250,7 @@ impl Disk {
     }
 
     fn take(&mut self, job: Job, group: &mut Group) {
+        self.changes += 1;
         match job {
             Job::Persist(epoch, seq, record) => {
                 group.undo.push(self.image.apply(&record));
@@ -294,6 +304,7 @@ impl Disk {
     }
 
     fn refused(&mut self, group: Group) -> Option<Input> {
+        self.changes += 1;
         for undo in group.undo.iter().rev() {
             self.image.apply(undo);
         }
