@@ -41,6 +41,10 @@ Examples:
 
 /// Does what the arguments, without the program's name, ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    #[cfg(canary)]
+    if let Err(reason) = choose_canary() {
+        return fail(&reason);
+    }
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
     let Some(words) = words else {
@@ -56,6 +60,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         [url] => dispatch(url),
         [..] => fail("more than one argument; quote the URL if it has an & in it"),
     }
+}
+
+/// Lets the known bug be there that the environment names, so that it can be recorded.
+#[cfg(canary)]
+fn choose_canary() -> Result<(), String> {
+    use openctrl_core::canary::{Canary, choose};
+    let Ok(name) = std::env::var("OPENCTRL_CANARY") else { return Ok(()) };
+    let canary = Canary::find(&name);
+    choose(Some(canary.ok_or_else(|| format!("no canary {name}; see core/src/canary.rs"))?));
+    Ok(())
 }
 
 fn inspect(question: &[&str]) -> ExitCode {

@@ -39,8 +39,6 @@ pub struct Disk {
     /// How many records the last journal has.
     records: u64,
     lingers: bool,
-    /// Whether the last snapshot that was begun got its name.
-    is_placed: bool,
     /// Until when it does nothing at all.
     stalled_until: Time,
     /// For how many more writes there is no room.
@@ -84,7 +82,6 @@ impl Disk {
             snapshot_generation: FIRST_GENERATION,
             records: 0,
             lingers: false,
-            is_placed: false,
             stalled_until: Time::ZERO,
             full_for: 0,
         };
@@ -166,11 +163,12 @@ impl Disk {
     pub fn write(&mut self, count: usize) -> Result<Option<Input>, Died> {
         self.files.set_full(self.full_for > 0);
         self.full_for = self.full_for.saturating_sub(1);
+        let begun = self.begin_again();
         let mut group = Group::default();
         for job in self.queue.drain(..count.min(self.queue.len())).collect::<Vec<_>>() {
             self.take(job, &mut group);
         }
-        let told = match self.write_group(&group.entries) {
+        let told = match begun.and_then(|()| self.write_group(&group.entries)) {
             Ok(()) => {
                 self.lingers = false;
                 group.last.map(|(_, upto)| Input::RecordsPersisted { upto })
@@ -268,15 +266,15 @@ impl Disk {
         }
     }
 
+    fn begin_again(&mut self) -> Result<(), Stop> {
+        if self.journal.is_none() {
+            self.journal = Some(self.begin()?);
+        }
+        Ok(())
+    }
+
     fn write_group(&mut self, entries: &[Entry]) -> Result<(), Stop> {
-        let Some(mut journal) = self.journal.take() else {
-            self.is_placed = false;
-            let begun = self.begin();
-            // Refused, and the snapshot has its name already.
-            self.lingers |= begun.is_err() && self.is_placed;
-            self.journal = Some(begun?);
-            return Ok(());
-        };
+        let mut journal = self.journal.take().expect("it was begun");
         if !entries.is_empty() {
             let appended = self.append(&mut journal, entries);
             self.records = journal.records;
@@ -372,7 +370,6 @@ impl Disk {
             self.files.move_to(Name::Link, Name::Backup)?;
         }
         self.files.move_to(Name::Temporary, Name::Snapshot)?;
-        self.is_placed = true;
         self.files.sync_names()
     }
 
