@@ -17,7 +17,7 @@ pub use answer::{Answer, CORS_HEADERS, Reply};
 pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_key_patch, decode_replace};
 pub use call::Call;
 pub use info::{Info, SystemSample};
-pub use patch::{InstanceAction, Patch, decode_patch};
+pub use patch::{InstanceAction, MetaPatch, Patch, decode_patch};
 pub use ping::{PingOutcome, PingReport, ping_target};
 pub use refusal::Refusal;
 pub use route::{Endpoint, Method, Route, Target, admit, route};
