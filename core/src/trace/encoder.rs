@@ -55,6 +55,8 @@ pub struct Encoder {
     has_text: bool,
     last: Now,
     records: Vec<u8>,
+    /// Where the last record begins.
+    last_record: usize,
     out: Vec<u8>,
 }
 
@@ -76,7 +78,14 @@ impl Encoder {
         });
         let mut out = preamble();
         push_block(&mut out, Kind::Header, &body);
-        Self { masks, has_text: *has_text, last: *started, records: Vec::new(), out }
+        Self {
+            masks,
+            has_text: *has_text,
+            last: *started,
+            records: Vec::new(),
+            last_record: 0,
+            out,
+        }
     }
 
     /// Records an input that the engine is about to be told; `effects` is the digest of all effects
@@ -96,6 +105,16 @@ impl Encoder {
     /// Records the fingerprint of the engine after the last input.
     pub fn state(&mut self, fingerprint: u64) {
         self.push(RecordV1::State(fingerprint.to_le_bytes()));
+    }
+
+    /// Leaves the last record out, if it was not taken yet. Nothing may be recorded after that.
+    pub fn undo(&mut self) {
+        self.records.truncate(self.last_record);
+    }
+
+    /// How many bytes [`Encoder::take`] would give, but for the head of a block.
+    pub fn waiting_bytes(&self) -> usize {
+        self.out.len() + self.records.len()
     }
 
     /// What is to be appended to the file now: whole blocks, nothing is held back.
@@ -119,16 +138,18 @@ impl Encoder {
     }
 
     fn push(&mut self, record: RecordV1) {
-        encode_onto(&mut self.records, record);
         if self.records.len() >= BLOCK_BYTES {
             self.close_block();
         }
+        self.last_record = self.records.len();
+        encode_onto(&mut self.records, record);
     }
 
     fn close_block(&mut self) {
         if !self.records.is_empty() {
             push_block(&mut self.out, Kind::Records, &self.records);
             self.records.clear();
+            self.last_record = 0;
         }
     }
 }
