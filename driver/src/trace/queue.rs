@@ -133,6 +133,12 @@ impl Queue {
         waited.unwrap_or_else(PoisonError::into_inner).0.path.take()
     }
 
+    /// Whether the thread has taken everything.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().messages.is_empty()
+    }
+
     // The thread's side.
 
     /// Waits for messages, or until `deadline`; swaps them with the empty `messages`.

@@ -49,9 +49,16 @@ impl Recorder {
     /// # Errors
     /// When there can be no thread. What is wrong with the destination shows later, as a warning.
     pub(crate) fn start(destination: Destination) -> io::Result<Self> {
+        let queue = Writer::queue(&destination);
+        Writer::start(destination, Arc::clone(&queue))?;
+        Ok(Self::onto(queue))
+    }
+
+    /// Hands over to whatever thread empties `queue`.
+    pub(super) fn onto(queue: Arc<Queue>) -> Self {
         let mut recorder = Self::default();
-        recorder.queue = Some(Writer::start(destination)?);
-        Ok(recorder)
+        recorder.queue = Some(queue);
+        recorder
     }
 
     /// The engine is about to be told `input`.
@@ -112,6 +119,20 @@ impl Recorder {
             last.push(Message::End(End { why: EndReason::Finished, effects, state }));
         }
         queue.close(last, LAST_RECORDS);
+    }
+
+    /// Whether a segment lacks something and the next has not begun.
+    #[cfg(test)]
+    pub(super) const fn has_lost(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// Waits until the thread has taken everything.
+    #[cfg(test)]
+    pub(super) fn wait_until_idle(&self) {
+        while self.queue.as_ref().is_some_and(|queue| !queue.is_empty()) {
+            thread::yield_now();
+        }
     }
 
     fn begin(&mut self, engine: &Engine, now: Now) {

@@ -45,21 +45,19 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(super) fn start(to: Destination) -> io::Result<Arc<Queue>> {
+    /// A queue for what goes to `to`.
+    pub(super) fn queue(to: &Destination) -> Arc<Queue> {
         // A quarter of a segment: what was gathered must fit in what is left of one.
         let wake_bytes = usize::try_from(to.total_bytes / 32).unwrap_or(usize::MAX);
-        let queue = Arc::new(Queue::new(wake_bytes));
-        let writer = Self {
-            to,
-            queue: Arc::clone(&queue),
-            segment: None,
-            sequence: 0,
-            retry_at: None,
-            has_warned: false,
-        };
+        Arc::new(Queue::new(wake_bytes))
+    }
+
+    /// Starts the thread.
+    pub(super) fn start(to: Destination, queue: Arc<Queue>) -> io::Result<()> {
+        let writer =
+            Self { to, queue, segment: None, sequence: 0, retry_at: None, has_warned: false };
         thread::Builder::new().name("trace".to_owned()).spawn(move || writer.run())?;
-        Ok(queue)
+        Ok(())
     }
 
     fn run(mut self) {
