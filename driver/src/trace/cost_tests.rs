@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use openctrl_core::engine::{Effect, Input};
+use bytes::Bytes;
+use openctrl_core::engine::{Effect, Event, Input, MasterFace, Subject};
+use openctrl_core::events::{EventId, EventKind};
 use openctrl_core::ids::{BootId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::output::OutputParser;
+use openctrl_core::time::Now;
 use openctrl_core::trace::{Digest, Encoder, Header};
-use openctrl_core::{engine::MasterFace, time::Now};
 use tempfile::TempDir;
 
 use super::Recorder;
@@ -53,6 +55,16 @@ fn measure(checkpoints: usize, rounds: usize, inputs_per_step: usize) -> Cost {
     let mut recorder = Recorder::start(destination(home.path(), 256 * 1024)).expect("a thread");
     let identity = MasterIdentity::from_random([1; 8], [2; 16]);
     let hub = Hub::new(BootId(7), MasterFace { identity, key_epoch: KeyEpoch(0) });
+    // What the engine published before: the hub counts along.
+    for number in 1..=2 {
+        hub.publish(&Event {
+            id: EventId(number),
+            time: looped.now.wall,
+            kind: EventKind::Update,
+            subject: Subject::Key,
+            json: Bytes::from_static(b"{}"),
+        });
+    }
     let header = Header {
         product: "test".to_owned(),
         boot: BootId(7),

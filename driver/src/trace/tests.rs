@@ -159,6 +159,25 @@ fn a_flood_stays_within_its_bound_and_loses_only_the_oldest() {
 }
 
 #[test]
+fn segments_follow_each_other_without_a_gap() {
+    let home = TempDir::new().expect("a directory");
+    let mut looped = Loop::new(Recorder::start(destination(home.path(), 1024)).expect("a thread"));
+    let newest = || all(home.path()).pop().unwrap_or_default();
+    while newest() < home.path().join("20260609T101320Z-00000007-000004.trace") {
+        // Enough to wake the thread up, which takes more only when it is done with it.
+        looped.print(300);
+        looped.hand_over();
+        looped.recorder.wait_until_idle();
+    }
+    let Loop { engine, recorder, .. } = looped;
+    recorder.finish(&engine);
+    let ends: Vec<EndReason> = all(home.path()).iter().map(|path| replayed(path).0).collect();
+    let (last, others) = ends.split_last().expect("there are some");
+    assert!(others.iter().all(|end| *end == EndReason::Continued), "{ends:?}");
+    assert_eq!((others.len() >= 3, *last), (true, EndReason::Finished));
+}
+
+#[test]
 fn a_segment_follows_a_gap() {
     let home = TempDir::new().expect("a directory");
     let to = destination(home.path(), 64 * 1024);
