@@ -19,6 +19,7 @@ mod output;
 mod recover;
 mod request;
 mod state;
+mod trace;
 mod url;
 
 pub use engine::engine;
@@ -29,13 +30,14 @@ pub use output::{checkpoint, line};
 pub use recover::recover;
 pub use request::request;
 pub use state::state;
+pub use trace::trace;
 pub use url::{instance_url, master_url};
 
 /// A target: any bytes will do.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus and of its binary.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("line", line),
     ("checkpoint", checkpoint),
     ("instance_url", instance_url),
@@ -46,5 +48,6 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("recover", recover),
     ("gob", gob),
     ("frame", frame),
+    ("trace", trace),
     ("engine", engine),
 ];
