@@ -12,6 +12,22 @@ use crate::store::{Record, SavedTotals};
 /// How much of the end of an object is looked at: it has four counters at least, and no text.
 const FIGURES_BYTES: usize = 64;
 
+/// Odd, so that no difference of a single number is lost, and one for each place.
+const FACTORS: [u64; 12] = [
+    0x9e37_79b9_7f4a_7c15,
+    0xbf58_476d_1ce4_e5b9,
+    0x94d0_49bb_1331_11eb,
+    0xd6e8_feb8_6659_fd93,
+    0xa076_1d64_78bd_642f,
+    0xe703_7ed1_a0b4_28db,
+    0x8ebc_6af0_9c88_c6e3,
+    0x5899_65cc_7537_4cc3,
+    0x1d8e_4e27_c47d_124f,
+    0xeb44_acca_b455_d165,
+    0xff51_afd7_ed55_8ccd,
+    0xc4ce_b9fe_1a85_ec53,
+];
+
 /// The digest of a row of effects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest(pub u64);
@@ -70,10 +86,14 @@ impl Digest {
         }
     }
 
+    /// Takes in some numbers at once. Unlike one after the other, they do not wait for each other.
     pub(crate) fn words<const N: usize>(&mut self, words: [u64; N]) {
-        for word in words {
-            self.word(word);
-        }
+        const { assert!(N <= FACTORS.len(), "every number has a factor") };
+        let sum = words
+            .iter()
+            .zip(FACTORS)
+            .fold(0u64, |sum, (word, factor)| sum.wrapping_add(word.wrapping_mul(factor)));
+        self.word(sum);
     }
 
     fn process(&mut self, kind: u64, process: ProcessRef) {
@@ -91,8 +111,8 @@ impl Digest {
 
     fn logs(&mut self, run: &LogRun) {
         let LogRun { first, time, instance, json, batch: _, items } = run;
-        self.words([4, first.0, time.as_micros(), instance.0.into()]);
-        self.words([items.start as u64, items.end as u64]);
+        let (start, end) = (items.start as u64, items.end as u64);
+        self.words([4, first.0, time.as_micros(), instance.0.into(), start, end]);
         self.object(json);
     }
 
@@ -129,17 +149,18 @@ impl Digest {
 
     fn totals(&mut self, id: InstanceId, saved: &SavedTotals) {
         let totals = saved.totals;
-        self.words([id.0.into(), saved.mode as u64]);
-        self.words([totals.tcprx, totals.tcptx, totals.udprx, totals.udptx]);
+        let (id, mode) = (id.0.into(), saved.mode as u64);
+        self.words([id, mode, totals.tcprx, totals.tcptx, totals.udprx, totals.udptx]);
     }
 
     /// An instance as JSON: how long it is, and its figures.
     fn object(&mut self, json: &[u8]) {
-        self.word(json.len() as u64);
-        let tail = json.len().saturating_sub(FIGURES_BYTES);
-        let (words, _) = json[tail..].as_chunks::<8>();
-        for word in words {
-            self.word(u64::from_le_bytes(*word));
+        let mut words = [0; FIGURES_BYTES / 8 + 1];
+        words[0] = json.len() as u64;
+        let tail = &json[json.len().saturating_sub(FIGURES_BYTES)..];
+        for (word, figures) in words[1..].iter_mut().zip(tail.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*figures);
         }
+        self.words(words);
     }
 }

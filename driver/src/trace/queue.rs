@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use openctrl_core::engine::{Engine, Input};
+use openctrl_core::ids::ProcessRef;
+use openctrl_core::output::OutputBatch;
 use openctrl_core::time::Now;
 use openctrl_core::trace::{Digest, End};
 
@@ -22,13 +24,24 @@ const GATHERING: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) enum Message {
     /// Ends the segment like this, if there is one, and begins another with the engine as it is.
-    Begin { end: End, now: Now, engine: Box<Engine> },
-    /// The engine is told this now; the digest is that of all effects since `Begin`.
-    Input { now: Now, effects: Digest, input: Input },
+    Begin(Box<Begin>),
+    /// The engine is told of output now; the digest is that of all effects since `Begin`.
+    Output { now: Now, effects: Digest, process: ProcessRef, batch: Arc<OutputBatch> },
+    /// The same for any other input: boxed, for they are large and few.
+    Input { now: Now, effects: Digest, input: Box<Input> },
     /// The fingerprint of the engine here.
     State(u64),
     /// Ends the segment.
-    End(End),
+    End(Box<End>),
+}
+
+/// What a segment begins with.
+#[derive(Debug)]
+pub(super) struct Begin {
+    /// How the one before it ends.
+    pub(super) end: End,
+    pub(super) now: Now,
+    pub(super) engine: Engine,
 }
 
 /// What the loop is to do with its inputs.

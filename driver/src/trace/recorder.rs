@@ -12,7 +12,7 @@ use openctrl_core::limits::TICK_MS;
 use openctrl_core::time::{Now, Time};
 use openctrl_core::trace::{Digest, End, EndReason};
 
-use super::queue::{Message, Queue, Wish};
+use super::queue::{Begin, Message, Queue, Wish};
 use super::writer::{Destination, Writer};
 
 /// How long the last of a trace may take to be written.
@@ -77,8 +77,12 @@ impl Recorder {
             return;
         }
         self.step_bytes += MESSAGE_BYTES + content_bytes(input);
-        let (effects, input) = (self.effects, input.clone());
-        self.step.push(Message::Input { now, effects, input });
+        let effects = self.effects;
+        self.step.push(if let Input::OutputRead { process, batch } = input {
+            Message::Output { now, effects, process: *process, batch: Arc::clone(batch) }
+        } else {
+            Message::Input { now, effects, input: Box::new(input.clone()) }
+        });
     }
 
     /// The engine wants `effect`.
@@ -102,9 +106,12 @@ impl Recorder {
             self.is_recording = false;
             for message in self.step.drain(..) {
                 self.lost += match message {
-                    Message::Input { .. } => 1,
-                    Message::Begin { end: End { why: EndReason::Lost(lost), .. }, .. } => lost,
-                    Message::Begin { .. } | Message::State(_) | Message::End(_) => 0,
+                    Message::Output { .. } | Message::Input { .. } => 1,
+                    Message::Begin(begin) => match begin.end.why {
+                        EndReason::Lost(lost) => lost,
+                        EndReason::Continued | EndReason::Finished | EndReason::Panicked => 0,
+                    },
+                    Message::State(_) | Message::End(_) => 0,
                 };
             }
         }
@@ -116,7 +123,7 @@ impl Recorder {
         let mut last = std::mem::take(&mut self.step);
         if self.is_recording {
             let (effects, state) = (Some(self.effects), Some(engine.fingerprint()));
-            last.push(Message::End(End { why: EndReason::Finished, effects, state }));
+            last.push(Message::End(Box::new(End { why: EndReason::Finished, effects, state })));
         }
         queue.close(last, LAST_RECORDS);
     }
@@ -141,7 +148,7 @@ impl Recorder {
             lost => End { why: EndReason::Lost(lost), effects: None, state: None },
         };
         self.step_bytes += MESSAGE_BYTES;
-        self.step.push(Message::Begin { end, now, engine: Box::new(engine.clone()) });
+        self.step.push(Message::Begin(Box::new(Begin { end, now, engine: engine.clone() })));
         self.effects = Digest::default();
         self.is_recording = true;
         self.fingerprint_at = now.mono.after_ms(TICK_MS);
@@ -157,7 +164,8 @@ impl Drop for Recorder {
             return;
         }
         let mut last = std::mem::take(&mut self.step);
-        last.push(Message::End(End { why: EndReason::Panicked, effects: None, state: None }));
+        let end = End { why: EndReason::Panicked, effects: None, state: None };
+        last.push(Message::End(Box::new(end)));
         let path = queue.close(last, LAST_RECORDS);
         if let Some(path) = path.filter(|_| self.is_recording) {
             // Not through the log, which is written by a thread that may not come to it any more.
@@ -187,6 +195,6 @@ fn content_bytes(input: &Input) -> usize {
         | Input::RecordsPersisted { .. }
         | Input::Dialled { .. }
         | Input::TimeAdvanced
-        | Input::ShutdownRequested => 0,
+        | Input::ShutdownRequested => size_of::<Input>(),
     }
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use openctrl_core::engine::Engine;
+use openctrl_core::engine::Input;
 use openctrl_core::ids::BootId;
 use openctrl_core::time::Now;
-use openctrl_core::trace::{End, EndReason, Header};
+use openctrl_core::trace::{Digest, End, EndReason, Header};
 
-use super::queue::{Message, Queue, Wish};
+use super::queue::{Begin, Message, Queue, Wish};
 use super::segment::{Refused, Segment};
 
 /// How long a directory that could not be written is left alone.
@@ -82,22 +82,28 @@ impl Writer {
 
     fn record(&mut self, message: Message) {
         match (message, &mut self.segment) {
-            (Message::Begin { end, now, engine }, _) => self.begin(end, now, &engine),
+            (Message::Begin(begin), _) => self.begin(*begin),
             // Some may have been on their way when it was found that they cannot be written.
-            (Message::Input { .. } | Message::State(_) | Message::End(_), None) => {}
-            (Message::Input { now, effects, input }, Some(segment)) => {
-                let was_nearly_full = segment.is_nearly_full();
-                segment.input(now, effects, &input);
-                if segment.is_nearly_full() && !was_nearly_full {
-                    self.queue.wish_for(Wish::Segment);
-                }
+            (_, None) => {}
+            (Message::Output { now, effects, process, batch }, Some(_)) => {
+                self.input(now, effects, &Input::OutputRead { process, batch });
             }
+            (Message::Input { now, effects, input }, Some(_)) => self.input(now, effects, &input),
             (Message::State(fingerprint), Some(segment)) => segment.state(fingerprint),
-            (Message::End(end), Some(_)) => self.end(end),
+            (Message::End(end), Some(_)) => self.end(*end),
         }
     }
 
-    fn begin(&mut self, end: End, now: Now, engine: &Engine) {
+    fn input(&mut self, now: Now, effects: Digest, input: &Input) {
+        let Some(segment) = &mut self.segment else { return };
+        let was_nearly_full = segment.is_nearly_full();
+        segment.input(now, effects, input);
+        if segment.is_nearly_full() && !was_nearly_full {
+            self.queue.wish_for(Wish::Segment);
+        }
+    }
+
+    fn begin(&mut self, Begin { end, now, engine }: Begin) {
         let state = (end.why == EndReason::Continued).then(|| engine.fingerprint());
         self.end(End { state, ..end });
         self.sequence += 1;
@@ -108,7 +114,7 @@ impl Writer {
             started: now,
             has_text: self.to.has_text,
         };
-        match Segment::begin(&self.to, &header, engine) {
+        match Segment::begin(&self.to, &header, &engine) {
             Ok(segment) => {
                 self.queue.begun(segment.path.clone());
                 self.segment = Some(segment);
