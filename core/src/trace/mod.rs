@@ -3,7 +3,7 @@
 //! A trace is a row of segments. Each stands for itself: it begins with the whole state of the
 //! engine and goes on with every input, in blocks with a checksum. Beside each input stands a
 //! digest of the effects that came before it, and now and then one of the state, so that a replay
-//! knows where it comes to differ. No secret gets in: see [`Masks`]. Files, their number and their
+//! knows where it comes to differ. No secret gets in: `mask` puts something else in its place. Files, their number and their
 //! age are the driver's.
 //!
 //! ```text
