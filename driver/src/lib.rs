@@ -16,9 +16,11 @@ mod log;
 mod master;
 mod process;
 mod reactor;
+mod replay;
 pub mod runtime;
 mod store;
 mod sysinfo;
 mod tls;
+mod trace;
 
 pub use cli::run;

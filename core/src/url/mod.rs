@@ -8,5 +8,5 @@ pub mod master;
 mod parts;
 
 pub use instance::{InstanceUrl, InstanceUrlError};
-pub use master::{MasterUrl, MasterUrlError, Tls};
+pub use master::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 pub use parts::UrlFault;
