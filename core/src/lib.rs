@@ -17,6 +17,7 @@ pub mod checkpoint;
 pub mod counters;
 pub mod engine;
 pub mod events;
+pub mod history;
 pub mod ids;
 pub mod instance;
 pub mod limits;

@@ -3,6 +3,7 @@
 //! Owns: what its parts configure. Does not own: resolving the host, reading certificates, or
 //! warning about parameters that nobody knows.
 
+use super::options::{LogOptions, MetricsOptions, OptionTexts};
 use super::parts::{Parts, UrlFault, outline};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
@@ -30,6 +31,10 @@ pub struct MasterUrl {
     pub bin: Option<String>,
     /// The state directory.
     pub state: Option<String>,
+    /// What is kept of output.
+    pub logs: LogOptions,
+    /// What `/metrics` shows, and to whom.
+    pub metrics: MetricsOptions,
     /// The names of the parameters that mean nothing to us, each once, in order.
     pub ignored: Vec<String>,
 }
@@ -69,6 +74,26 @@ pub enum MasterUrlError {
     BadTls(String),
     /// `tls=2` without this parameter.
     MissingFile(&'static str),
+    /// The parameter is not a number within these bounds.
+    BadNumber {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// The least it may be.
+        least: u32,
+        /// The most it may be.
+        most: u32,
+    },
+    /// The parameter is not one of two words.
+    BadChoice {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        values: [&'static str; 2],
+    },
 }
 
 impl MasterUrl {
@@ -79,7 +104,8 @@ impl MasterUrl {
             return Err(MasterUrlError::UnknownScheme(outline(parts.scheme)));
         }
         let (host, port) = split_port(parts.host)?;
-        let Parameters { tls, crt, key, bin, state, ignored } = Parameters::parse(parts.query);
+        let Parameters { tls, crt, key, bin, state, options, ignored } =
+            Parameters::parse(parts.query);
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
         Ok(MasterUrl {
             host: decode("host", host)?.into_owned(),
@@ -90,6 +116,8 @@ impl MasterUrl {
             key,
             bin: bin.filter(|bin| !bin.is_empty()),
             state: state.filter(|state| !state.is_empty()),
+            logs: options.logs()?,
+            metrics: options.metrics()?,
             ignored,
         })
     }
@@ -133,6 +161,7 @@ struct Parameters {
     key: Option<String>,
     bin: Option<String>,
     state: Option<String>,
+    options: OptionTexts,
     ignored: Vec<String>,
 }
 
@@ -147,7 +176,11 @@ impl Parameters {
                 "key" => &mut parameters.key,
                 "bin" => &mut parameters.bin,
                 "state" => &mut parameters.state,
-                _ => {
+                other => {
+                    if let Some(place) = parameters.options.place_of(other) {
+                        place.get_or_insert_with(|| value.into_owned());
+                        continue;
+                    }
                     if !parameters.ignored.iter().any(|known| *known == name) {
                         parameters.ignored.push(name.into_owned());
                     }
@@ -217,6 +250,13 @@ impl fmt::Display for MasterUrlError {
             ),
             MasterUrlError::MissingFile(name) => {
                 write!(f, "tls=2 needs {name}; add {name}=<file> to the master URL")
+            }
+            MasterUrlError::BadNumber { name, value, least, most } => write!(
+                f,
+                "bad {name} \"{value}\" in the master URL; use a number from {least} to {most}"
+            ),
+            MasterUrlError::BadChoice { name, value, values: [first, second] } => {
+                write!(f, "bad {name} \"{value}\" in the master URL; use {first} or {second}")
             }
         }
     }
