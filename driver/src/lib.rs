@@ -13,6 +13,7 @@ mod inbox;
 mod inspect;
 mod limits;
 mod log;
+mod logs;
 mod master;
 mod process;
 mod reactor;

@@ -19,11 +19,12 @@ use tokio_rustls::TlsAcceptor;
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::http::{About, Server, ServerConfig, Service, bind};
+use crate::http::{About, Observed, Server, ServerConfig, Service, bind};
 use crate::hub::Hub;
 use crate::inbox::{Mailbox, Notice, inbox};
 use crate::limits::raise_descriptor_limit;
 use crate::log;
+use crate::logs::Logs;
 use crate::process::{Ledger, Spawner, find_leftovers};
 use crate::reactor::{Hands, Reactor};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
@@ -114,13 +115,18 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         tracing::warn!("Master.run: the last run left processes behind, ending them: {count}");
     }
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
-    let hub = Hub::new(BootId(u32::from_le_bytes(random()?)), face);
+    let boot = BootId(u32::from_le_bytes(random()?));
+    let hub = Hub::new(boot, face);
+    let metrics = url.metrics;
+    let known: Vec<InstanceId> = image.instances.keys().copied().collect();
+    let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
     let hands = Hands {
         hub: Arc::clone(&hub),
         spawner: Spawner::start(runtime, ledger, mailbox.clone())
             .map_err(system("start a thread"))?,
         store,
         stdout: stdout.clone(),
+        logs: Arc::clone(&logs),
         mailbox: mailbox.clone(),
         leftovers,
     };
@@ -136,6 +142,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         mailbox: mailbox.clone(),
         sampler,
         clock,
+        observed: Observed { logs, metrics },
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     tracing::info!("Master.run: started: {address}");
@@ -143,6 +150,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
 
     let hands = reactor.run(inbox).await;
     hands.store.finish();
+    hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
     Ok(())
 }

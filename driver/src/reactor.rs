@@ -16,6 +16,7 @@ use crate::console::Console;
 use crate::dial::dial;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Mailbox, Notice};
+use crate::logs::Logs;
 use crate::process::{Group, Leftover, Spawner};
 use crate::store::StoreWriter;
 
@@ -26,6 +27,7 @@ pub(crate) struct Hands {
     pub(crate) spawner: Spawner,
     pub(crate) store: StoreWriter,
     pub(crate) stdout: Console,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) mailbox: Mailbox,
     /// What the last master left behind, until the engine asks for it.
     pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
@@ -145,12 +147,17 @@ impl Reactor {
     }
 
     fn carry_out(&mut self, effect: Effect) {
-        let Hands { hub, spawner, store, stdout, mailbox, .. } = &self.hands;
+        let Hands { hub, spawner, store, stdout, logs, mailbox, .. } = &self.hands;
         match effect {
             Effect::ShowMaster(face) => hub.show_master(face),
             Effect::ShowInstance { id, json } => hub.show_instance(id, json),
-            Effect::Publish(event) => hub.publish(&event),
+            Effect::Publish(event) => {
+                hub.publish(&event);
+                logs.follow(&event);
+            }
             Effect::PublishLogs(run) => {
+                // First of all: who has seen the event finds the line here.
+                logs.append(&run);
                 for (_, line) in run.lines() {
                     stdout.write_line(|out| {
                         out.extend_from_slice(run.batch.text_of(line));

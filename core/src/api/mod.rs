@@ -20,4 +20,4 @@ pub use info::{Info, SystemSample};
 pub use patch::{InstanceAction, Patch, decode_patch};
 pub use ping::{PingOutcome, PingReport, ping_target};
 pub use refusal::Refusal;
-pub use route::{Endpoint, Method, Route, Target, admit, route};
+pub use route::{Endpoint, Method, Observation, Route, Target, admit, route};

@@ -91,16 +91,23 @@ pub enum Endpoint {
     Events,
     /// `GET /tcping`
     TcpPing,
+    /// A look at what the master knows beside the state of its instances.
+    Observe(Observation),
+}
+
+/// What can be looked at, and never changed. Some of it may be open to those without the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
     /// `GET /instances/{id}/logs`
-    ReadLogs(InstanceId),
+    Logs(InstanceId),
     /// `GET /instances/{id}/process`
-    ReadProcess(InstanceId),
+    Process(InstanceId),
     /// `GET /processes`
-    ListProcesses,
+    Processes,
     /// `GET /openapi.json`
-    Describe,
+    Description,
     /// `GET /metrics`
-    Measure,
+    Metrics,
 }
 
 impl Route {
@@ -218,17 +225,17 @@ pub fn admit(
         (Route::Instances, _) => Err(Refusal::Method("GET, POST, OPTIONS")),
         (Route::Events, Method::Get) => Ok(Endpoint::Events),
         (Route::TcpPing, Method::Get) => Ok(Endpoint::TcpPing),
-        (Route::Processes, Method::Get) => Ok(Endpoint::ListProcesses),
-        (Route::Description, Method::Get) => Ok(Endpoint::Describe),
-        (Route::Metrics, Method::Get) => Ok(Endpoint::Measure),
+        (Route::Processes, Method::Get) => Ok(Endpoint::Observe(Observation::Processes)),
+        (Route::Description, Method::Get) => Ok(Endpoint::Observe(Observation::Description)),
+        (Route::Metrics, Method::Get) => Ok(Endpoint::Observe(Observation::Metrics)),
         (
             Route::Events | Route::TcpPing | Route::Processes | Route::Description | Route::Metrics,
             _,
         ) => Err(Refusal::Method(READ_ONLY)),
         (Route::Instance(target), method) => admit_instance(target, method, exists),
-        (Route::Logs(target), method) => admit_part(target, method, exists).map(Endpoint::ReadLogs),
+        (Route::Logs(target), method) => admit_part(target, method, exists, Observation::Logs),
         (Route::Process(target), method) => {
-            admit_part(target, method, exists).map(Endpoint::ReadProcess)
+            admit_part(target, method, exists, Observation::Process)
         }
     }
 }
@@ -240,11 +247,12 @@ fn admit_part(
     target: Target,
     method: Method,
     exists: impl FnOnce(InstanceId) -> bool,
-) -> Result<InstanceId, Refusal> {
+    part: impl FnOnce(InstanceId) -> Observation,
+) -> Result<Endpoint, Refusal> {
     match known(target, exists)? {
         None => Err(Refusal::NoInstance),
         Some(_) if method != Method::Get => Err(Refusal::Method(READ_ONLY)),
-        Some(id) => Ok(id),
+        Some(id) => Ok(Endpoint::Observe(part(id))),
     }
 }
 

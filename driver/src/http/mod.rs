@@ -4,9 +4,11 @@
 
 mod body;
 mod connection;
+mod observe;
 mod server;
 mod service;
 mod stall;
 
+pub(crate) use observe::Observed;
 pub(crate) use server::{Server, ServerConfig, bind};
 pub(crate) use service::{About, Service};

@@ -21,6 +21,7 @@ use openctrl_core::master::ApiKey;
 use tokio::time::timeout;
 
 use super::body::{AnswerBody, EventBody};
+use super::observe::Observed;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::inbox::Mailbox;
@@ -52,9 +53,10 @@ pub(crate) struct Service {
     pub(crate) mailbox: Mailbox,
     pub(crate) sampler: Sampler,
     pub(crate) clock: Clock,
+    pub(crate) observed: Observed,
 }
 
-type HttpResponse = Response<AnswerBody>;
+pub(super) type HttpResponse = Response<AnswerBody>;
 
 impl Service {
     /// Answers one request. Every answer carries the CORS headers.
@@ -80,41 +82,44 @@ impl Service {
         if method == Method::Options {
             return Ok(preflight(parts));
         }
-        let presented = parts.headers.get("x-api-key").map(HeaderValue::as_bytes);
+        let value = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
+        let presented = route.presented_key(value("x-api-key"), value("authorization"));
         let epoch = self.hub.admits(presented);
-        let endpoint = admit(route, method, epoch.is_some(), |id| self.hub.has(id))?;
-        let epoch = epoch.ok_or(Refusal::NoKey)?;
+        let admitted = epoch.is_some() || !route.needs_key(self.observed.metrics.open);
+        let endpoint = admit(route, method, admitted, |id| self.hub.has(id))?;
+        let epoch = epoch.ok_or(Refusal::NoKey);
         let answer = match endpoint {
-            Endpoint::Events => return self.events(parts, epoch),
+            Endpoint::Events => return self.events(parts, epoch?),
             Endpoint::ReadInfo => Answer::json(200, self.info()),
-            Endpoint::List => Answer::json(200, self.hub.list(epoch)?),
-            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch)?),
+            Endpoint::List => Answer::json(200, self.hub.list(epoch?)?),
+            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch?)?),
             Endpoint::Read(id) => {
                 Answer::json(200, self.hub.instance(id).ok_or(Refusal::NoInstance)?)
             }
             Endpoint::TcpPing => {
                 let target = ping_target(parts.uri.query().unwrap_or_default())?;
-                self.call(epoch, Call::Ping(target)).await?
+                self.call(epoch?, Call::Ping(target)).await?
             }
             Endpoint::SetAlias => {
-                self.call(epoch, Call::SetAlias(decode_alias(&read(body).await?)?)).await?
+                self.call(epoch?, Call::SetAlias(decode_alias(&read(body).await?)?)).await?
             }
             Endpoint::Create => {
                 let (url, alias) = decode_create(&read(body).await?)?;
-                self.call(epoch, Call::Create { url, alias }).await?
+                self.call(epoch?, Call::Create { url, alias }).await?
             }
             Endpoint::Patch(id) => {
-                self.call(epoch, Call::Patch(id, decode_patch(&read(body).await?)?)).await?
+                self.call(epoch?, Call::Patch(id, decode_patch(&read(body).await?)?)).await?
             }
             Endpoint::Replace(id) => {
-                self.call(epoch, Call::Replace(id, decode_replace(&read(body).await?)?)).await?
+                self.call(epoch?, Call::Replace(id, decode_replace(&read(body).await?)?)).await?
             }
-            Endpoint::Delete(id) => self.call(epoch, Call::Delete(id)).await?,
+            Endpoint::Delete(id) => self.call(epoch?, Call::Delete(id)).await?,
+            Endpoint::Observe(what) => return self.observe(what, parts).await,
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
-                    self.call(epoch, Call::RotateKey(fresh_key())).await?
+                    self.call(epoch?, Call::RotateKey(fresh_key())).await?
                 } else {
-                    Answer::json(200, self.hub.key_instance(epoch)?)
+                    Answer::json(200, self.hub.key_instance(epoch?)?)
                 }
             }
         };
@@ -183,7 +188,7 @@ fn preflight(parts: &Parts) -> HttpResponse {
     response
 }
 
-fn whole(answer: Answer) -> HttpResponse {
+pub(super) fn whole(answer: Answer) -> HttpResponse {
     let has_body = answer.body.is_some();
     let mut response = Response::new(AnswerBody::Whole(answer.body));
     *response.status_mut() =
