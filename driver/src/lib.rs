@@ -21,5 +21,6 @@ pub mod runtime;
 mod store;
 mod sysinfo;
 mod tls;
+mod usage;
 
 pub use cli::run;

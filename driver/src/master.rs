@@ -30,6 +30,7 @@ use crate::reactor::{Hands, Reactor};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
 use crate::tls::{self, TlsError, TlsSource};
+use crate::usage::Processes;
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -120,6 +121,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let metrics = url.metrics;
     let known: Vec<InstanceId> = image.instances.keys().copied().collect();
     let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
+    let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
         hub: Arc::clone(&hub),
         spawner: Spawner::start(runtime, ledger, mailbox.clone())
@@ -127,6 +129,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         store,
         stdout: stdout.clone(),
         logs: Arc::clone(&logs),
+        processes: Arc::clone(&processes),
         mailbox: mailbox.clone(),
         leftovers,
     };
@@ -142,7 +145,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         mailbox: mailbox.clone(),
         sampler,
         clock,
-        observed: Observed { logs, metrics },
+        observed: Observed { logs, processes, metrics },
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     tracing::info!("Master.run: started: {address}");

@@ -19,6 +19,7 @@ use crate::inbox::{Inbox, Mailbox, Notice};
 use crate::logs::Logs;
 use crate::process::{Group, Leftover, Spawner};
 use crate::store::StoreWriter;
+use crate::usage::Processes;
 
 /// What effects are carried out with.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct Hands {
     pub(crate) store: StoreWriter,
     pub(crate) stdout: Console,
     pub(crate) logs: Arc<Logs>,
+    pub(crate) processes: Arc<Processes>,
     pub(crate) mailbox: Mailbox,
     /// What the last master left behind, until the engine asks for it.
     pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
@@ -147,13 +149,18 @@ impl Reactor {
     }
 
     fn carry_out(&mut self, effect: Effect) {
-        let Hands { hub, spawner, store, stdout, logs, mailbox, .. } = &self.hands;
+        let Hands { hub, spawner, store, stdout, logs, processes, mailbox, .. } = &self.hands;
         match effect {
             Effect::ShowMaster(face) => hub.show_master(face),
             Effect::ShowInstance { id, json } => hub.show_instance(id, json),
+            Effect::ShowProcess { instance, facts } => {
+                let child = facts.alive.and_then(|(process, _)| self.groups.get(&process));
+                processes.show(instance, facts, child.map(|child| child.group.pid()));
+            }
             Effect::Publish(event) => {
                 hub.publish(&event);
                 logs.follow(&event);
+                processes.follow(&event);
             }
             Effect::PublishLogs(run) => {
                 // First of all: who has seen the event finds the line here.

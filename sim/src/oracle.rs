@@ -144,6 +144,7 @@ impl Oracle {
                 self.gave_up = world.disk.waiting() > 0;
             }
             Effect::PublishLogs(_)
+            | Effect::ShowProcess { .. }
             | Effect::CloseStreams { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)

@@ -10,6 +10,7 @@ mod call;
 mod info;
 mod patch;
 mod ping;
+mod process;
 mod refusal;
 mod route;
 
@@ -19,5 +20,6 @@ pub use call::Call;
 pub use info::{Info, SystemSample};
 pub use patch::{InstanceAction, Patch, decode_patch};
 pub use ping::{PingOutcome, PingReport, ping_target};
+pub use process::{ProcessReport, Usage, render_processes};
 pub use refusal::Refusal;
 pub use route::{Endpoint, Method, Observation, Route, Target, admit, route};

@@ -97,7 +97,10 @@ impl Engine {
             let mut instance = Instance::new(Arc::clone(&definition), saved.mode, saved.totals);
             let json = instance.json();
             engine.out.push(Effect::ShowInstance { id: definition.id, json });
-            engine.table.insert(instance);
+            let slot = engine.table.insert(instance);
+            if let Some(mut supervisor) = engine.supervise(now, slot) {
+                supervisor.show_facts();
+            }
         }
         for slot in leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
             engine.fire(now, slot, StateEvent::LeftBehind);

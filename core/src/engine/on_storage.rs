@@ -71,6 +71,9 @@ impl Engine {
         let mut instance = Instance::new(definition, 0, crate::counters::Totals::default());
         let json = instance.json();
         let slot = self.table.insert(instance);
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.show_facts();
+        }
         self.out.publish(now.wall, EventKind::Create, Subject::Instance(id), json.clone());
         self.out.respond(request, Reply::Created(json));
         if self.life.is_serving() {

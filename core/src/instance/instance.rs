@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::definition::Definition;
+use super::facts::ProcessFacts;
 use super::state::State;
 use super::view;
 use crate::backoff::Backoff;
@@ -53,6 +54,8 @@ pub struct Instance {
     pub operations: VecDeque<Operation>,
     /// Requests to answer once it is known whether the process came to life.
     pub awaiting_start: VecDeque<RequestId>,
+    /// What became of its processes.
+    pub facts: ProcessFacts,
     /// The JSON last rendered; `None` once something in it changed.
     json: Option<Bytes>,
 }
@@ -114,6 +117,7 @@ impl Instance {
             group_left: false,
             operations: VecDeque::new(),
             awaiting_start: VecDeque::new(),
+            facts: ProcessFacts::default(),
             json: None,
         }
     }

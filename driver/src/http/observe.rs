@@ -1,4 +1,5 @@
-//! Answers about what the master knows beside the state of its instances: what they printed.
+//! Answers about what the master knows beside the state of its instances: what they printed,
+//! and what became of their processes.
 
 use std::sync::Arc;
 
@@ -9,11 +10,13 @@ use openctrl_core::url::MetricsOptions;
 
 use super::service::{HttpResponse, Service, whole};
 use crate::logs::Logs;
+use crate::usage::Processes;
 
 /// Where these answers come from.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) logs: Arc<Logs>,
+    pub(crate) processes: Arc<Processes>,
     pub(crate) metrics: MetricsOptions,
 }
 
@@ -29,10 +32,12 @@ impl Service {
                 let page = self.observed.logs.page(id, LogQuery::decode(query)?).await?;
                 whole(Answer::json(200, page))
             }
-            Observation::Process(_)
-            | Observation::Processes
-            | Observation::Description
-            | Observation::Metrics => return Err(Refusal::NoPath),
+            Observation::Process(id) => {
+                let process = self.observed.processes.one(id).await.ok_or(Refusal::NoInstance)?;
+                whole(Answer::json(200, process))
+            }
+            Observation::Processes => whole(Answer::json(200, self.observed.processes.all().await)),
+            Observation::Description | Observation::Metrics => return Err(Refusal::NoPath),
         })
     }
 }

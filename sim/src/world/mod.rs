@@ -53,6 +53,7 @@ impl World {
             | Effect::ShowInstance { .. }
             | Effect::Publish(_)
             | Effect::PublishLogs(_)
+            | Effect::ShowProcess { .. }
             | Effect::CloseStreams { .. }
             | Effect::Respond { .. }
             | Effect::AnnounceKey(_)
