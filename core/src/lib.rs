@@ -23,6 +23,7 @@ pub mod instance;
 pub mod limits;
 pub mod line;
 pub mod master;
+pub mod metrics;
 pub mod output;
 pub mod store;
 pub mod time;

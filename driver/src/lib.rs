@@ -15,6 +15,7 @@ mod limits;
 mod log;
 mod logs;
 mod master;
+mod metrics;
 mod process;
 mod reactor;
 pub mod runtime;

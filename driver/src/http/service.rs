@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use openctrl_core::api::{
-    Answer, BODY_MAX_BYTES, CORS_HEADERS, Call, Endpoint, Info, Method, Refusal, admit,
+    Answer, BODY_MAX_BYTES, CORS_HEADERS, Call, Endpoint, Info, Method, Refusal, Route, admit,
     decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
     route,
 };
@@ -25,6 +25,7 @@ use super::observe::Observed;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::inbox::Mailbox;
+use crate::metrics::COUNTERS;
 use crate::sysinfo::{Sampler, cpu_count, go_arch, go_os};
 
 /// How long a body may take to arrive.
@@ -64,6 +65,7 @@ impl Service {
         &self,
         request: Request<Incoming>,
     ) -> Result<HttpResponse, Infallible> {
+        let begun = Instant::now();
         let (parts, body) = request.into_parts();
         let mut response = match self.respond(&parts, body).await {
             Ok(response) => response,
@@ -73,6 +75,8 @@ impl Service {
             let name = header::HeaderName::from_static(name);
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
+        let route = route(&self.api_base, parts.uri.path()).map_or("other", Route::template);
+        COUNTERS.answered(route, response.status().as_u16(), begun.elapsed());
         Ok(response)
     }
 

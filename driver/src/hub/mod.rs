@@ -80,6 +80,16 @@ impl Hub {
         if state.is_in_force(epoch) { Ok(state.list()) } else { Err(Refusal::NoKey) }
     }
 
+    /// The JSON of every instance, but not of the key instance.
+    pub(crate) fn instances(&self) -> Vec<(InstanceId, Bytes)> {
+        self.lock().instances()
+    }
+
+    /// How many events there were, and how many streams are open.
+    pub(crate) fn figures(&self) -> (u64, usize) {
+        self.lock().figures()
+    }
+
     pub(crate) fn face(&self) -> MasterFace {
         self.lock().face().clone()
     }

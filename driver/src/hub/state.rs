@@ -10,6 +10,8 @@ use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimi
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::time::Wall;
 
+use crate::metrics::COUNTERS;
+
 /// The replay window: what a reader may lag behind. At the usual 600 bytes a frame both limits
 /// are of one size; the second bounds memory when frames are large.
 const WINDOW: WindowLimits = WindowLimits { max_events: 100_000, max_bytes: 64 * 1024 * 1024 };
@@ -143,6 +145,14 @@ impl State {
         self.instances.get(&id).cloned()
     }
 
+    pub(super) fn instances(&self) -> Vec<(InstanceId, Bytes)> {
+        self.instances.iter().map(|(id, json)| (*id, json.clone())).collect()
+    }
+
+    pub(super) fn figures(&self) -> (u64, usize) {
+        (self.window.next_id().0 - 1, self.streams.len())
+    }
+
     pub(super) fn list(&mut self) -> Bytes {
         let Self { list, key_instance, instances, .. } = self;
         list.get_or_insert_with(|| join(key_instance, instances)).clone()
@@ -247,6 +257,7 @@ impl State {
             // A picture would hold what came after the end: a new key, perhaps.
             (Read::FellOut { .. }, Some(end)) => Next::End(end.farewell.clone()),
             (Read::FellOut { lost }, None) => {
+                COUNTERS.subscriber_gaps.add(1);
                 let held = self.window.next_id().0 - self.window.oldest_id().0;
                 Next::Picture(self.picture(Missed::Events(lost + held)))
             }

@@ -18,6 +18,8 @@ use openctrl_core::history::Block;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::time::Wall;
 
+use crate::metrics::COUNTERS;
+
 use super::file::{LogFile, instance_of, numbered};
 
 /// What may wait to be written: some seconds of a flood.
@@ -89,6 +91,7 @@ impl Files {
         if self.pending.load(Ordering::Relaxed) >= PENDING_MAX_BYTES {
             let lines: usize = blocks.iter().map(|block| block.len()).sum();
             *missing.entry(id).or_default() += lines as u64;
+            COUNTERS.log_file_lines_missing.add(lines as u64);
             return;
         }
         if !missing.is_empty()
@@ -200,6 +203,8 @@ impl Writer {
                     }
                 }
                 Err(error) => {
+                    let lines = text.iter().filter(|byte| **byte == b'\n').count();
+                    COUNTERS.log_file_lines_missing.add(lines as u64);
                     self.open.remove(&id);
                     self.fail(&error);
                 }

@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use self::files::{Files, Limits};
+use crate::metrics::COUNTERS;
 
 /// Answers that are put together at a time: each may be some 20 MiB, and take a second of a CPU
 /// where a regular expression is slow.
@@ -80,6 +81,10 @@ impl Logs {
     /// Takes lines in. Costs a copy of what will be kept, and for files, of all of it.
     pub(crate) fn append(&self, run: &LogRun) {
         let count = run.items.len();
+        COUNTERS.log_lines.add(count as u64);
+        COUNTERS
+            .log_lines_cut
+            .add(run.lines().filter(|(_, line)| line.cut_bytes > 0).count() as u64);
         let limit = self.lock().limits().lines;
         let keep = if self.files.is_some() { count } else { limit.min(count) };
         if keep == 0 {

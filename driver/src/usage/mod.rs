@@ -20,10 +20,11 @@ use openctrl_core::api::{ProcessReport, Usage, render_processes};
 use openctrl_core::engine::{Event, Subject};
 use openctrl_core::events::EventKind;
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::instance::ProcessFacts;
+use openctrl_core::instance::{ProcessFacts, Status};
 
 use self::sampler::Sampler;
 use crate::clock::Clock;
+use crate::metrics::COUNTERS;
 
 /// What is known of the processes of every instance.
 #[derive(Debug)]
@@ -52,19 +53,14 @@ impl Processes {
         Ok(Arc::new(Self { rows, sampler, clock }))
     }
 
-    /// Takes facts in; `pid` is that of the process in them. Returns those they replace.
-    pub(crate) fn show(
-        &self,
-        id: InstanceId,
-        facts: Box<ProcessFacts>,
-        pid: Option<i32>,
-    ) -> Option<Box<ProcessFacts>> {
+    /// Takes facts in; `pid` is that of the process in them.
+    pub(crate) fn show(&self, id: InstanceId, facts: Box<ProcessFacts>, pid: Option<i32>) {
         let mut rows = self.rows.lock();
         let before = rows.remove(&id);
+        COUNTERS.processes(before.as_ref().map(|before| &*before.facts), &facts);
         let is_same = before.as_ref().is_some_and(|before| before.facts.alive == facts.alive);
         let usage = before.as_ref().and_then(|before| before.usage).filter(|_| is_same);
         rows.insert(id, Row { facts, pid, usage });
-        before.map(|before| before.facts)
     }
 
     /// Forgets an instance that is gone.
@@ -72,6 +68,11 @@ impl Processes {
         if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.subject) {
             self.rows.lock().remove(&id);
         }
+    }
+
+    /// What each instance is shown as.
+    pub(crate) fn statuses(&self) -> Vec<Status> {
+        self.rows.lock().values().map(|row| row.facts.status).collect()
     }
 
     /// The process object of an instance.
