@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use openctrl_core::api::describe;
 use openctrl_core::engine::{Engine, Input, MasterFace};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
@@ -121,6 +122,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let metrics = url.metrics;
     let known: Vec<InstanceId> = image.instances.keys().copied().collect();
     let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
+    let description = describe(&url.api_base(), VERSION);
     let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
         hub: Arc::clone(&hub),
@@ -145,7 +147,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         mailbox: mailbox.clone(),
         sampler,
         clock,
-        observed: Observed { logs, processes, metrics },
+        observed: Observed { logs, processes, metrics, description },
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     tracing::info!("Master.run: started: {address}");

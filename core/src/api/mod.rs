@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 mod call;
+mod description;
 mod info;
 mod patch;
 mod ping;
@@ -17,6 +18,7 @@ mod route;
 pub use answer::{Answer, CORS_HEADERS, Reply};
 pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_key_patch, decode_replace};
 pub use call::Call;
+pub use description::describe;
 pub use info::{Info, SystemSample};
 pub use patch::{InstanceAction, Patch, decode_patch};
 pub use ping::{PingOutcome, PingReport, ping_target};

@@ -23,6 +23,8 @@ pub(crate) struct Observed {
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
     pub(crate) metrics: MetricsOptions,
+    /// The OpenAPI document.
+    pub(crate) description: Bytes,
 }
 
 impl Service {
@@ -38,13 +40,13 @@ impl Service {
             Observation::Process(id) => processes.one(id).await.ok_or(Refusal::NoInstance)?,
             Observation::Processes => processes.all().await,
             Observation::Metrics => return self.metrics().await,
-            Observation::Description => return Err(Refusal::NoPath),
+            Observation::Description => self.observed.description.clone(),
         };
         Ok(whole(Answer::json(200, json)))
     }
 
     async fn metrics(&self) -> Result<HttpResponse, Refusal> {
-        let Observed { logs, processes, metrics } = &self.observed;
+        let Observed { logs, processes, metrics, .. } = &self.observed;
         let (logs, processes) = (Arc::clone(logs), Arc::clone(processes));
         let (hub, mailbox) = (Arc::clone(&self.hub), self.mailbox.clone());
         let (version, uptime) = (self.about.version, self.clock.uptime());
