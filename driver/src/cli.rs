@@ -31,6 +31,9 @@ Query parameters of the master URL:
   crt=<path>     certificate chain in PEM, for tls=2
   key=<path>     private key in PEM, for tls=2
   state=<dir>    where the state is kept (default: gob/ beside this program)
+  logs=<dir>     keep what instances print in files there
+                 (log_lines, log_memory, log_size, log_keep, log_age: see docs/OPERATIONS.md)
+  metrics=open   serve /metrics without a key; metrics_instances=on: of each instance, too
 
 Examples:
   openctrl 'master://127.0.0.1:8080'
