@@ -61,10 +61,12 @@ impl LogQuery {
     pub fn decode(query: &str) -> Result<Self, Refusal> {
         let find = |wanted: &str| {
             form_urlencoded::parse(query.as_bytes())
-                .find(|(name, value)| name == wanted && !value.is_empty())
+                .find(|(name, _)| name == wanted)
                 .map(|(_, value)| value.into_owned())
         };
-        let cursor = |name| find(name).map(|text| Cursor::decode(name, &text)).transpose();
+        // What is empty is not asked for.
+        let find_any = |wanted| find(wanted).filter(|value| !value.is_empty());
+        let cursor = |name| find_any(name).map(|text| Cursor::decode(name, &text)).transpose();
         let place = match (cursor("cursor")?, cursor("before")?) {
             (None, None) => Place::End,
             (Some(after), None) => Place::After(after),
@@ -77,7 +79,7 @@ impl LogQuery {
             None => LIMIT_DEFAULT,
             Some(text) => limit(&text)?,
         };
-        let grep = find("grep");
+        let grep = find_any("grep");
         if grep.as_ref().is_some_and(|grep| grep.len() > GREP_MAX_BYTES) {
             return Err(bad(&format!("grep is longer than {GREP_MAX_BYTES} bytes")));
         }
