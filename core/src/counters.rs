@@ -9,6 +9,11 @@ use crate::checkpoint::Checkpoint;
 /// (Contract §4).
 const ON_WIRE_MAX: u64 = i64::MAX as u64;
 
+/// A total as clients may be sent it (Contract §4).
+pub fn on_wire(total: u64) -> u64 {
+    total.min(ON_WIRE_MAX)
+}
+
 /// One byte counter: the total shown is base + (last raw value − reset point).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counter {
@@ -53,7 +58,7 @@ impl Counter {
 
     /// The total as clients may be sent it: never above 2^63 − 1 (Contract §4).
     pub fn on_wire(&self) -> u64 {
-        self.shown().min(ON_WIRE_MAX)
+        on_wire(self.shown())
     }
 }
 

@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use memchr::memmem::Finder;
 
 use crate::checkpoint::Checkpoint;
 use crate::line::{Line, LineSplitter};
@@ -45,7 +46,7 @@ pub struct OutputBatch {
 impl OutputBatch {
     /// One log line of the master's own, which is never an error of the process.
     pub fn note(text: &str) -> Self {
-        let mut building = Building::default();
+        let mut building = Building::new(text.len());
         building.push_log(Line { bytes: text.as_bytes(), cut_bytes: 0 }, false);
         building.done()
     }
@@ -78,36 +79,47 @@ impl OutputParser {
     /// The lines that `chunk` completes. `chunk` is at most a few hundred KiB: positions in a
     /// batch are 32 bits wide.
     pub fn push(&mut self, chunk: &[u8]) -> OutputBatch {
-        let mut building = Building::default();
+        let mut building = Building::new(chunk.len());
         self.splitter.push(chunk, &mut |line| building.add(line));
         building.done()
     }
 
     /// The unterminated last line, if there is one, at the end of the output.
     pub fn finish(&mut self) -> OutputBatch {
-        let mut building = Building::default();
+        let mut building = Building::new(0);
         self.splitter.finish(&mut |line| building.add(line));
         building.done()
     }
 }
 
-#[derive(Default)]
 struct Building {
     text: Vec<u8>,
+    text_bytes: usize,
     items: Vec<OutputItem>,
+    /// Dear to make, so there is one for all lines.
+    error_mark: Finder<'static>,
 }
 
 impl Building {
+    /// For about `text_bytes` bytes of lines.
+    fn new(text_bytes: usize) -> Self {
+        let error_mark = Finder::new(ERROR_MARK);
+        Self { text: Vec::new(), text_bytes, items: Vec::new(), error_mark }
+    }
+
     fn add(&mut self, line: Line<'_>) {
         if let Some(checkpoint) = Checkpoint::find(line.bytes) {
             self.items.push(OutputItem::Checkpoint(Box::new(checkpoint)));
             return;
         }
-        let is_error = memchr::memmem::find(line.bytes, ERROR_MARK).is_some();
+        let is_error = self.error_mark.find(line.bytes).is_some();
         self.push_log(line, is_error);
     }
 
     fn push_log(&mut self, line: Line<'_>, is_error: bool) {
+        if self.text.capacity() == 0 {
+            self.text.reserve_exact(self.text_bytes);
+        }
         let start = self.offset();
         self.text.extend_from_slice(line.bytes);
         let (end, cut_bytes) = (self.offset(), line.cut_bytes);

@@ -4,6 +4,7 @@
 //! bound is dropped, and how much is said in its place (Contract §7).
 
 use std::io::{self, Write};
+use std::iter;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -39,16 +40,23 @@ impl Console {
         Ok(Self { shared })
     }
 
-    /// Appends what `line` writes, a whole line, unless too much is waiting already.
-    pub(crate) fn write_line(&self, line: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends what `write` writes, a whole line for each of `lines`, but for those that come when
+    /// too much is waiting already.
+    pub(crate) fn write_lines<T>(
+        &self,
+        lines: impl Iterator<Item = T>,
+        mut write: impl FnMut(&mut Vec<u8>, T),
+    ) {
         let mut pending = self.shared.lock();
-        if pending.text.len() >= PENDING_MAX_BYTES {
-            pending.dropped_lines += 1;
-            return;
-        }
         let was_empty = pending.text.is_empty();
-        line(&mut pending.text);
-        if was_empty {
+        for line in lines {
+            if pending.text.len() < PENDING_MAX_BYTES {
+                write(&mut pending.text, line);
+            } else {
+                pending.dropped_lines += 1;
+            }
+        }
+        if was_empty && !pending.text.is_empty() {
             self.shared.changed.notify_all();
         }
     }
@@ -117,7 +125,7 @@ impl Write for LogLine<'_> {
 
 impl Drop for LogLine<'_> {
     fn drop(&mut self) {
-        self.console.write_line(|out| out.append(&mut self.text));
+        self.console.write_lines(iter::once(&mut self.text), |out, text| out.append(text));
     }
 }
 
@@ -151,7 +159,7 @@ mod tests {
         let console = Console::start("test", Gate { open: opened, written }).expect("a thread");
         let line = vec![b'x'; 1024 * 1024];
         for _ in 0..30 {
-            console.write_line(|out| out.extend_from_slice(&line));
+            console.write_lines(iter::once(&line), |out, line| out.extend_from_slice(line));
         }
         drop(open);
         console.flush(Duration::from_secs(30));

@@ -21,7 +21,7 @@ use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::http::{About, Observed, Server, ServerConfig, Service, bind};
-use crate::hub::Hub;
+use crate::hub::{Hub, Publisher};
 use crate::inbox::{Mailbox, Notice, inbox};
 use crate::limits::raise_descriptor_limit;
 use crate::log;
@@ -126,6 +126,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
         hub: Arc::clone(&hub),
+        publisher: Publisher::new(Arc::clone(&hub)),
         spawner: Spawner::start(runtime, ledger, mailbox.clone())
             .map_err(system("start a thread"))?,
         store,
@@ -135,7 +136,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         mailbox: mailbox.clone(),
         leftovers,
     };
-    let now = hub.advance(clock.sample());
+    let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
     let reactor = Reactor::new(engine, hands, clock);
     let address = url.display_address();

@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use openctrl_core::api::Reply;
-use openctrl_core::engine::{Effect, Engine, Input, Signal};
+use openctrl_core::engine::{Effect, Engine, Input, LogRun, Signal};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
+use openctrl_core::time::Time;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::dial::dial;
-use crate::hub::Hub;
+use crate::hub::{Hub, Publisher};
 use crate::inbox::{Inbox, Mailbox, Notice};
 use crate::logs::Logs;
 use crate::process::{Group, Leftover, Spawner};
@@ -25,6 +26,7 @@ use crate::usage::Processes;
 #[derive(Debug)]
 pub(crate) struct Hands {
     pub(crate) hub: Arc<Hub>,
+    pub(crate) publisher: Publisher,
     pub(crate) spawner: Spawner,
     pub(crate) store: StoreWriter,
     pub(crate) stdout: Console,
@@ -44,6 +46,8 @@ pub(crate) struct Reactor {
     waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
     groups: HashMap<ProcessRef, Child>,
+    /// When to wake the readers of events next, if something waits for that.
+    wake_at: Option<Time>,
     is_finished: bool,
 }
 
@@ -64,6 +68,7 @@ impl Reactor {
             waiting: HashMap::new(),
             next_request: 0,
             groups: HashMap::new(),
+            wake_at: None,
             is_finished: false,
         };
         reactor.drain();
@@ -74,9 +79,10 @@ impl Reactor {
     pub(crate) async fn run(mut self, mut inbox: Inbox) -> Hands {
         let mut batch = Vec::new();
         while !self.is_finished {
-            match self.engine.poll_timeout() {
+            let timer = self.engine.poll_timeout().map(|(due, _)| due);
+            match timer.into_iter().chain(self.wake_at).min() {
                 None => inbox.fill(&mut batch).await,
-                Some((deadline, _)) => {
+                Some(deadline) => {
                     let deadline = self.clock.instant(deadline).into();
                     // A timeout is no news: the clock is looked at in any case.
                     let _ = timeout_at(deadline, inbox.fill(&mut batch)).await;
@@ -88,7 +94,7 @@ impl Reactor {
     }
 
     fn step(&mut self, batch: &mut Vec<Notice>) {
-        let now = self.hands.hub.advance(self.clock.sample());
+        let now = self.hands.publisher.advance(self.clock.sample());
         if self.engine.poll_timeout().is_some_and(|(deadline, _)| deadline <= now.mono) {
             self.engine.handle(now, Input::TimeAdvanced);
             self.drain();
@@ -99,7 +105,7 @@ impl Reactor {
                 self.drain();
             }
         }
-        self.hands.hub.wake();
+        self.wake_at = self.hands.publisher.wake(now.mono);
     }
 
     /// What a notice is to the engine: nothing, if it is a request whose key was replaced by one
@@ -149,37 +155,30 @@ impl Reactor {
     }
 
     fn carry_out(&mut self, effect: Effect) {
-        let Hands { hub, spawner, store, stdout, logs, processes, mailbox, .. } = &self.hands;
+        let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, .. } =
+            &mut self.hands;
         match effect {
-            Effect::ShowMaster(face) => hub.show_master(face),
-            Effect::ShowInstance { id, json } => hub.show_instance(id, json),
+            Effect::ShowMaster(face) => publisher.show_master(face),
+            Effect::ShowInstance(view) => publisher.show_instance(view),
             Effect::ShowProcess { instance, facts } => {
                 let child = facts.alive.and_then(|(process, _)| self.groups.get(&process));
                 processes.show(instance, facts, child.map(|child| child.group.pid()));
             }
             Effect::Publish(event) => {
-                hub.publish(&event);
                 logs.follow(&event);
                 processes.follow(&event);
+                publisher.publish(event);
             }
             Effect::PublishLogs(run) => {
                 // First of all: who has seen the event finds the line here.
                 logs.append(&run);
-                for (_, line) in run.lines() {
-                    stdout.write_line(|out| {
-                        out.extend_from_slice(run.batch.text_of(line));
-                        if line.cut_bytes > 0 {
-                            let cut = line.cut_bytes;
-                            out.extend_from_slice(format!(" … ({cut} bytes cut)").as_bytes());
-                        }
-                        out.extend_from_slice(format!(" [{}]\n", run.instance).as_bytes());
-                    });
-                }
-                hub.publish_logs(&run);
+                forward(stdout, &run);
+                publisher.publish_logs(run);
             }
-            Effect::CloseStreams { keep_from, time } => hub.close_streams(keep_from, time),
+            Effect::CloseStreams { keep_from, time } => publisher.close_streams(keep_from, time),
             Effect::Respond { request, reply } => {
                 if let Some(answer) = self.waiting.remove(&request) {
+                    publisher.flush();
                     // A client that did not wait is told nothing.
                     let _ = answer.send(reply);
                 }
@@ -221,4 +220,16 @@ impl Reactor {
             self.forget(process);
         }
     }
+}
+
+/// Forwards lines of output to standard output, each with whose it is (Contract §7).
+fn forward(stdout: &Console, run: &LogRun) {
+    let tail = format!(" [{}]\n", run.instance);
+    stdout.write_lines(run.lines(), |out, (_, line)| {
+        out.extend_from_slice(run.batch.text_of(line));
+        if line.cut_bytes > 0 {
+            out.extend_from_slice(format!(" … ({} bytes cut)", line.cut_bytes).as_bytes());
+        }
+        out.extend_from_slice(tail.as_bytes());
+    });
 }

@@ -1,6 +1,6 @@
 //! Frames of the event stream.
 
-use openctrl_core::events::{EventId, EventName, FRAME_MAX_BYTES, log_frame};
+use openctrl_core::events::{EventId, EventName, FRAME_MAX_BYTES, LogFrames};
 use openctrl_core::ids::BootId;
 use openctrl_core::instance::OBJECT_MAX_BYTES;
 use serde_json::Value;
@@ -13,7 +13,10 @@ pub fn frame(data: &[u8]) {
     let line = line.repeat(1 << (repeats % 12));
     let line = &line[..line.len().min(70_000)];
     let name = EventName { boot: BootId(1), id: EventId(u64::from(*cut)) };
-    let frame = log_frame(name, "2026-06-09T10:00:00.000000Z", &object, line, u64::from(*cut));
+    let mut frame = Vec::new();
+    let frames =
+        LogFrames::new("2026-06-09T10:00:00.000000Z", |head| head.extend_from_slice(&object));
+    frames.write(&mut frame, name, line, u64::from(*cut));
 
     assert!(frame.len() <= FRAME_MAX_BYTES, "{} bytes", frame.len());
     let frame = String::from_utf8(frame).expect("a frame is UTF-8");

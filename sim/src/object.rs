@@ -63,7 +63,7 @@ impl Shown {
     /// What every object of an instance with this definition says of it.
     pub fn definition_of(definition: &Arc<Definition>) -> String {
         let instance = Instance::new(Arc::clone(definition), 0, Default::default());
-        let shown = Self::parse(&instance.rendered());
+        let shown = Self::parse(&instance.view().json());
         shown.expect("the core renders what this module reads").definition
     }
 }
@@ -93,7 +93,7 @@ mod tests {
             openctrl_core::counters::Totals { tcptx: 7, udptx: u64::MAX, ..Default::default() };
         let definition = Arc::new(definition);
         let instance = Instance::new(Arc::clone(&definition), -4, totals);
-        let shown = Shown::parse(&instance.rendered()).expect("an object");
+        let shown = Shown::parse(&instance.view().json()).expect("an object");
         assert_eq!(shown.status, Some(Status::Stopped));
         assert_eq!(shown.url, r#"demo:\",\"status\":\"x"#);
         assert_eq!((shown.restart, shown.live), (true, [0; 4]));

@@ -131,7 +131,9 @@ impl Oracle {
                 self.face = Some(face.clone());
                 self.show(Subject::Key, &face.json());
             }
-            Effect::ShowInstance { id, json } => self.show(Subject::Instance(*id), json),
+            Effect::ShowInstance(view) => {
+                self.show(Subject::Instance(view.definition().id), &view.json());
+            }
             Effect::Publish(event) => self.on_event(world, event),
             Effect::Respond { request, reply } => self.on_reply(*request, reply),
             Effect::Spawn { definition, .. } => {
@@ -156,7 +158,7 @@ impl Oracle {
     }
 
     fn on_event(&mut self, world: &World, event: &Event) {
-        if let Some(id) = instance(event.subject) {
+        if let Some(id) = instance(event.object.subject()) {
             match event.kind {
                 EventKind::Create => {
                     self.wishes.insert(id, Wish::new(true));
@@ -166,14 +168,14 @@ impl Oracle {
                     self.wishes.remove(&id);
                     self.counters.remove(&id);
                 }
-                EventKind::Update => self.on_update(world, id, &event.json),
+                EventKind::Update => self.on_update(world, id, &event.object.json()),
                 EventKind::Initial | EventKind::Log | EventKind::Shutdown => {}
             }
         }
         if event.kind == EventKind::Delete {
-            self.shown.remove(&event.subject);
+            self.shown.remove(&event.object.subject());
         } else {
-            self.show(event.subject, &event.json);
+            self.show(event.object.subject(), &event.object.json());
         }
     }
 

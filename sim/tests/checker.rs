@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use openctrl_core::api::Reply;
-use openctrl_core::engine::{Effect, Engine, Input, Signal};
+use openctrl_core::engine::{Effect, Engine, Input, Object, Signal};
 use openctrl_core::events::EventKind;
 use openctrl_core::ids::{Generation, RecordSeq, StoreEpoch};
-use openctrl_core::instance::Definition;
+use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::{Image, Record};
 use openctrl_core::time::Wall;
@@ -28,8 +28,11 @@ fn found(tamper: impl Fn(Effect) -> Vec<Effect>) -> BTreeSet<&'static str> {
 fn inv_1_finds_what_is_told_and_not_durable() {
     let found = found(|effect| match effect {
         Effect::Publish(mut event) if event.kind == EventKind::Create => {
-            let json = String::from_utf8_lossy(&event.json).replace("\"n0\"", "\"n7\"");
-            event.json = json.into_bytes().into();
+            if let Object::Instance(view) = &mut event.object {
+                let mut definition = view.definition().as_ref().clone();
+                definition.alias = definition.alias.replace("n0", "n7");
+                *view = InstanceView::new(Arc::new(definition));
+            }
             vec![Effect::Publish(event)]
         }
         other => vec![other],

@@ -23,11 +23,14 @@ pub fn openctrl() -> &'static Path {
 /// The scriptable stub runtime, which cargo builds beside the tests.
 pub fn stub_runtime() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let path = profile_dir().join(format!("stub-runtime{}", env::consts::EXE_SUFFIX));
-        assert!(path.is_file(), "{} is missing: run the tests through cargo", path.display());
-        path
-    })
+    PATH.get_or_init(|| beside_us("stub-runtime"))
+}
+
+/// Another program of this package.
+pub fn beside_us(name: &str) -> PathBuf {
+    let path = profile_dir().join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(path.is_file(), "{} is missing: run the tests through cargo", path.display());
+    path
 }
 
 /// `<target>/<profile>`: a program lies in it, a test in its `deps` folder.

@@ -8,6 +8,7 @@
 //! a loaded machine may be late, so upper bounds are generous and lower bounds exact.
 
 pub mod api;
+pub mod bench;
 pub mod binary;
 pub mod body;
 pub mod crash;

@@ -18,6 +18,10 @@ use crate::output::{Output, Source};
 use crate::script::Script;
 use crate::{Api, Cue, Mark, Sse, binary, eventually, process};
 
+/// How many lines of a stdout that is not kept are kept all the same: more than a master says at
+/// its start.
+const HEAD_LINES: usize = 20;
+
 /// How a master is started.
 #[derive(Clone)]
 pub struct Builder {
@@ -26,7 +30,16 @@ pub struct Builder {
     query: Vec<(String, String)>,
     raw_query: Vec<String>,
     variables: Vec<(String, String)>,
-    read_stdout: bool,
+    stdout: Stdout,
+}
+
+/// What is done with a master's stdout.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stdout {
+    Captured,
+    Unread,
+    /// The first lines are captured, the rest is thrown away.
+    Head,
 }
 
 /// A running master.
@@ -67,7 +80,7 @@ impl Master {
             query: vec![("bin".into(), runtime)],
             raw_query: Vec::new(),
             variables: Vec::new(),
-            read_stdout: true,
+            stdout: Stdout::Captured,
         }
     }
 
@@ -159,6 +172,11 @@ impl Master {
         process::send(self.pid(), signal);
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child of ours can be waited for").is_none()
+    }
+
     /// Waits for its end.
     pub fn wait_exit(&mut self) -> ExitStatus {
         let child = &mut self.child;
@@ -201,6 +219,11 @@ impl Master {
     pub fn begin_restart(&mut self) {
         self.output = Output::new();
         self.child = self.builder.spawn(self.folder(), &self.mark, &self.output);
+    }
+
+    /// Changes how the next restart starts it.
+    pub fn reconfigure(&mut self, change: impl FnOnce(Builder) -> Builder) {
+        self.builder = change(self.builder.clone());
     }
 
     fn read_start_lines(&mut self) {
@@ -271,7 +294,13 @@ impl Builder {
 
     /// Never reads the master's stdout; the lines scripts scrape must then come on stderr.
     pub fn unread_stdout(mut self) -> Self {
-        self.read_stdout = false;
+        self.stdout = Stdout::Unread;
+        self
+    }
+
+    /// Keeps the first lines of stdout and throws the rest away: a flood costs the test little.
+    pub fn brief_stdout(mut self) -> Self {
+        self.stdout = Stdout::Head;
         self
     }
 
@@ -309,8 +338,12 @@ impl Builder {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = spawn_retrying(&mut command);
-        if self.read_stdout {
-            output.capture(Source::Stdout, child.stdout.take().expect("stdout is piped"));
+        if self.stdout != Stdout::Unread {
+            let stdout = child.stdout.take().expect("stdout is piped");
+            match self.stdout {
+                Stdout::Head => output.capture_head(Source::Stdout, stdout, HEAD_LINES),
+                Stdout::Captured | Stdout::Unread => output.capture(Source::Stdout, stdout),
+            }
         }
         output.capture(Source::Stderr, child.stderr.take().expect("stderr is piped"));
         child

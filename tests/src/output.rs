@@ -52,16 +52,27 @@ impl Output {
         let output = self.clone();
         thread::spawn(move || {
             let mut reader = BufReader::new(stream);
-            let mut bytes = Vec::new();
-            while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
-                let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-                let text = String::from_utf8_lossy(line).into_owned();
-                output.state().lines.push(Line { source, text });
-                output.shared.1.notify_all();
-                bytes.clear();
+            while output.take_line(source, &mut reader) {}
+            output.end_stream();
+        });
+    }
+
+    /// As [`Output::capture`], but keeps only the first so many lines: what comes after them is
+    /// read in large blocks and thrown away.
+    pub fn capture_head(&self, source: Source, stream: impl Read + Send + 'static, lines: usize) {
+        self.state().open_streams += 1;
+        let output = self.clone();
+        thread::spawn(move || {
+            let mut reader = BufReader::new(stream);
+            for _ in 0..lines {
+                if !output.take_line(source, &mut reader) {
+                    break;
+                }
             }
-            output.state().open_streams -= 1;
-            output.shared.1.notify_all();
+            let mut stream = reader.into_inner();
+            let mut block = vec![0; 256 * 1024];
+            while stream.read(&mut block).is_ok_and(|count| count > 0) {}
+            output.end_stream();
         });
     }
 
@@ -117,6 +128,24 @@ impl Output {
     /// The last lines, for a failure's message.
     pub fn tail(&self) -> String {
         tail(&self.state().lines)
+    }
+
+    /// Reads one line; `false` at the end of the stream.
+    fn take_line(&self, source: Source, reader: &mut impl BufRead) -> bool {
+        let mut bytes = Vec::new();
+        if !reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
+            return false;
+        }
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let text = String::from_utf8_lossy(line).into_owned();
+        self.state().lines.push(Line { source, text });
+        self.shared.1.notify_all();
+        true
+    }
+
+    fn end_stream(&self) {
+        self.state().open_streams -= 1;
+        self.shared.1.notify_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

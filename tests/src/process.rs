@@ -27,7 +27,11 @@ pub fn wait_gone(pid: i32) {
 
 /// Every live process whose environment carries `mark`.
 pub fn bearing(mark: &str) -> Vec<i32> {
-    let needle = format!("{MARK_VARIABLE}={mark}");
+    bearing_variable(MARK_VARIABLE, mark)
+}
+
+fn bearing_variable(name: &str, value: &str) -> Vec<i32> {
+    let needle = format!("{name}={value}");
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()
@@ -49,9 +53,14 @@ pub fn send(pid: i32, signal: Signal) {
 
 /// Ends every process that carries `mark`, those included that are started meanwhile.
 pub fn sweep(mark: &str) {
+    sweep_variable(MARK_VARIABLE, mark);
+}
+
+/// As [`sweep`] for processes that are known by another variable.
+pub fn sweep_variable(name: &str, value: &str) {
     // Bounded: a process that outlives SIGKILL is stuck in the kernel, which no test can mend.
     for _ in 0..200 {
-        let left = bearing(mark);
+        let left = bearing_variable(name, value);
         if left.is_empty() {
             return;
         }

@@ -214,7 +214,7 @@ fn what_is_rendered_is_of_its_schema() {
     let mut checker = Checker::new();
     let url = InstanceUrl::parse("Demo://edge-a").expect("a good URL");
     let definition = Arc::new(Definition::new(ID, url, String::from("x")));
-    let mut instance = Instance::new(definition, -1, Totals::default());
+    let instance = Instance::new(definition, -1, Totals::default()).view();
     checker.check_json("Instance", &instance.json());
     let identity = MasterIdentity::from_random([1; 8], [2; 16]);
     checker.check_json("Instance", &render_key_instance(&identity));

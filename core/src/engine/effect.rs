@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::api::Reply;
 use crate::events::{EventId, EventKind};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, ProcessFacts, render_key_instance};
+use crate::instance::{Definition, InstanceView, ProcessFacts, render_key_instance};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{LogLine, OutputBatch, OutputItem};
 use crate::store::{Record, SavedTotals};
@@ -24,12 +24,7 @@ pub enum Effect {
     /// Let this be the master that requests are checked against and `/info` tells of.
     ShowMaster(MasterFace),
     /// Let reads see this instance, without an event: it was there before anybody could listen.
-    ShowInstance {
-        /// Which.
-        id: InstanceId,
-        /// The object.
-        json: Bytes,
-    },
+    ShowInstance(InstanceView),
     /// Let those who ask see what became of the processes of an instance. Comes before an event
     /// that tells of the same, and only when something changed. It rests on nothing durable: these
     /// are facts about the world, which no disk can take back.
@@ -129,10 +124,43 @@ pub struct Event {
     pub time: Wall,
     /// Create, update or delete.
     pub kind: EventKind,
-    /// Of what.
-    pub subject: Subject,
     /// The object after it.
-    pub json: Bytes,
+    pub object: Object,
+}
+
+/// What an event is about, as it stands after it.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// The key instance, as JSON.
+    Key(Bytes),
+    /// An instance.
+    Instance(InstanceView),
+}
+
+impl Object {
+    /// Which it is.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Key(_) => Subject::Key,
+            Self::Instance(view) => Subject::Instance(view.definition().id),
+        }
+    }
+
+    /// It as clients get it.
+    pub fn json(&self) -> Bytes {
+        match self {
+            Self::Key(json) => json.clone(),
+            Self::Instance(view) => view.json(),
+        }
+    }
+
+    /// Appends what clients get.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Key(json) => out.extend_from_slice(json),
+            Self::Instance(view) => view.write_json(out),
+        }
+    }
 }
 
 /// What an event is about.
@@ -154,7 +182,7 @@ pub struct LogRun {
     /// Who printed them.
     pub instance: InstanceId,
     /// The object as it stands.
-    pub json: Bytes,
+    pub view: InstanceView,
     /// Where the lines are.
     pub batch: Arc<OutputBatch>,
     /// Which items of the batch; all of them are log lines.

@@ -25,13 +25,12 @@ mod shutdown;
 mod supervisor;
 mod timers;
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-pub use effect::{Effect, Event, LogRun, MasterFace, Signal, Subject};
+pub use effect::{Effect, Event, LogRun, MasterFace, Object, Signal, Subject};
 pub use input::{Exit, Input};
 pub use timers::TimerReason;
 
@@ -94,9 +93,8 @@ impl Engine {
         engine.show_master();
         for stored in image.instances.into_values() {
             let (definition, saved) = (stored.definition, stored.totals);
-            let mut instance = Instance::new(Arc::clone(&definition), saved.mode, saved.totals);
-            let json = instance.json();
-            engine.out.push(Effect::ShowInstance { id: definition.id, json });
+            let instance = Instance::new(definition, saved.mode, saved.totals);
+            engine.out.push(Effect::ShowInstance(instance.view()));
             let slot = engine.table.insert(instance);
             if let Some(mut supervisor) = engine.supervise(now, slot) {
                 supervisor.show_facts();

@@ -71,7 +71,7 @@ impl Engine {
 /// Publishes the log lines `from..to` of a batch, all with the instance as it stands now.
 fn publish_run(supervisor: &mut Supervisor<'_>, batch: &Arc<OutputBatch>, from: usize, to: usize) {
     if from < to {
-        let (id, json) = (supervisor.instance.definition.id, supervisor.instance.json());
-        supervisor.out.publish_logs(supervisor.now.wall, id, json, batch, from..to);
+        let view = supervisor.instance.view();
+        supervisor.out.publish_logs(supervisor.now.wall, view, batch, from..to);
     }
 }

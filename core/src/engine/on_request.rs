@@ -83,8 +83,9 @@ impl Engine {
         }
         let definition = match changed {
             Some(changed) => {
+                let changed = Arc::new(changed);
                 check_size(instance, &changed)?;
-                Arc::new(changed)
+                changed
             }
             None => Arc::clone(instance.newest_definition()),
         };
@@ -147,7 +148,7 @@ impl Engine {
 
     pub(super) fn reply_instance(&mut self, request: RequestId, slot: SlotId) {
         match self.table.get_mut(slot) {
-            Some(instance) => self.out.respond(request, Reply::Instance(instance.json())),
+            Some(instance) => self.out.respond(request, Reply::Instance(instance.view().json())),
             None => self.out.refuse(request, Refusal::NoInstance),
         }
     }
@@ -167,7 +168,7 @@ impl Engine {
 }
 
 /// Holds the object to 32 KiB (Contract §4).
-pub(super) fn check_size(instance: &Instance, definition: &Definition) -> Result<(), Refusal> {
+pub(super) fn check_size(instance: &Instance, definition: &Arc<Definition>) -> Result<(), Refusal> {
     let bytes = instance.json_bytes_with(definition);
     if bytes <= OBJECT_MAX_BYTES {
         return Ok(());

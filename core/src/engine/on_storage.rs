@@ -6,7 +6,7 @@ use alloc::{string::String, string::ToString};
 
 use super::Engine;
 use super::commits::{Change, Commit};
-use super::effect::{Effect, Subject};
+use super::effect::{Effect, Object};
 use crate::api::{InstanceAction, Refusal, Reply};
 use crate::events::EventKind;
 use crate::ids::{KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
@@ -67,15 +67,14 @@ impl Engine {
     }
 
     fn created(&mut self, now: Now, request: RequestId, definition: Arc<Definition>) {
-        let id = definition.id;
-        let mut instance = Instance::new(definition, 0, crate::counters::Totals::default());
-        let json = instance.json();
+        let instance = Instance::new(definition, 0, crate::counters::Totals::default());
+        let view = instance.view();
         let slot = self.table.insert(instance);
         if let Some(mut supervisor) = self.supervise(now, slot) {
             supervisor.show_facts();
         }
-        self.out.publish(now.wall, EventKind::Create, Subject::Instance(id), json.clone());
-        self.out.respond(request, Reply::Created(json));
+        self.out.publish(now.wall, EventKind::Create, Object::Instance(view.clone()));
+        self.out.respond(request, Reply::Created(view.json()));
         if self.life.is_serving() {
             self.fire(now, slot, StateEvent::StartWanted);
         }
@@ -132,10 +131,10 @@ impl Engine {
     fn deleted(&mut self, now: Now, request: RequestId, slot: SlotId) {
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
         supervisor.kill_leftover();
-        let (id, json) = (supervisor.instance.definition.id, supervisor.instance.json());
+        let view = supervisor.instance.view();
         self.disarm_all(slot);
         let Some(mut instance) = self.table.remove(slot) else { return };
-        self.out.publish(now.wall, EventKind::Delete, Subject::Instance(id), json);
+        self.out.publish(now.wall, EventKind::Delete, Object::Instance(view));
         self.out.respond(request, Reply::Deleted);
         instance.operations.pop_front();
         for late in instance.operations {
@@ -167,7 +166,7 @@ impl Engine {
 
     fn publish_key_instance(&mut self, now: Now) -> bytes::Bytes {
         let json = crate::instance::render_key_instance(&self.master);
-        self.out.publish(now.wall, EventKind::Update, Subject::Key, json.clone());
+        self.out.publish(now.wall, EventKind::Update, Object::Key(json.clone()));
         json
     }
 

@@ -31,7 +31,7 @@ impl Engine {
         }
         let changed =
             Definition { url: url.clone(), ..instance.newest_definition().as_ref().clone() };
-        check_size(instance, &changed)?;
+        check_size(instance, &Arc::new(changed))?;
         self.enqueue(now, slot, request, OperationKind::Replace(url))
     }
 
@@ -70,7 +70,7 @@ impl Engine {
             let Some(instance) = self.table.get_mut(slot) else { return };
             if !instance.state.is_spawning() {
                 while let Some(request) = instance.awaiting_start.pop_front() {
-                    self.out.respond(request, Reply::Instance(instance.json()));
+                    self.out.respond(request, Reply::Instance(instance.view().json()));
                 }
             }
             let has_operation = !instance.operations.is_empty();

@@ -4,12 +4,11 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::ops::Range;
 
-use bytes::Bytes;
-
-use super::effect::{Effect, Event, LogRun, Subject};
+use super::effect::{Effect, Event, LogRun, Object};
 use crate::api::{Refusal, Reply};
 use crate::events::{EventId, EventKind};
-use crate::ids::{InstanceId, RequestId};
+use crate::ids::RequestId;
+use crate::instance::InstanceView;
 use crate::output::OutputBatch;
 use crate::time::Wall;
 
@@ -47,23 +46,22 @@ impl Outbox {
     }
 
     /// Gives an event its id and its time.
-    pub(super) fn publish(&mut self, wall: Wall, kind: EventKind, subject: Subject, json: Bytes) {
+    pub(super) fn publish(&mut self, wall: Wall, kind: EventKind, object: Object) {
         let (id, time) = (self.take_ids(1), self.event_time(wall));
-        self.push(Effect::Publish(Event { id, time, kind, subject, json }));
+        self.push(Effect::Publish(Event { id, time, kind, object }));
     }
 
     /// Gives the lines `items` of `batch` their ids and their time.
     pub(super) fn publish_logs(
         &mut self,
         wall: Wall,
-        instance: InstanceId,
-        json: Bytes,
+        view: InstanceView,
         batch: &Arc<OutputBatch>,
         items: Range<usize>,
     ) {
         let (first, time) = (self.take_ids(items.len() as u64), self.event_time(wall));
-        let batch = Arc::clone(batch);
-        self.push(Effect::PublishLogs(LogRun { first, time, instance, json, batch, items }));
+        let (instance, batch) = (view.definition().id, Arc::clone(batch));
+        self.push(Effect::PublishLogs(LogRun { first, time, instance, view, batch, items }));
     }
 
     /// The time of an event that happens now: the wall clock, held where it stepped back.

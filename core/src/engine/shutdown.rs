@@ -92,7 +92,7 @@ impl Engine {
                 }
             }
             for request in core::mem::take(&mut instance.awaiting_start) {
-                self.out.respond(request, Reply::Instance(instance.json()));
+                self.out.respond(request, Reply::Instance(instance.view().json()));
             }
         }
         for commit in self.commits.abandon() {

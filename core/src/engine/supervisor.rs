@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::effect::{Effect, Signal, Subject};
+use super::effect::{Effect, Object, Signal};
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
 use crate::checkpoint::Checkpoint;
@@ -43,9 +43,6 @@ impl Supervisor<'_> {
     pub(super) fn fire(&mut self, event: StateEvent) {
         let step = self.instance.state.on(event);
         let before = core::mem::replace(&mut self.instance.state, step.next);
-        if before.status() != step.next.status() {
-            self.instance.touch();
-        }
         if step.next == State::Running && before != State::Running {
             self.instance.healthy_since = Some(self.now.mono);
         }
@@ -70,7 +67,6 @@ impl Supervisor<'_> {
         if self.instance.state.on(StateEvent::CheckpointSeen).next.status() != Status::Running {
             self.instance.clear_live();
         }
-        self.instance.touch();
         self.fire(StateEvent::CheckpointSeen);
     }
 
@@ -103,9 +99,7 @@ impl Supervisor<'_> {
     pub(super) fn publish(&mut self) {
         // Who hears of it finds the facts.
         self.show_facts();
-        let subject = Subject::Instance(self.instance.definition.id);
-        let json = self.instance.json();
-        self.out.publish(self.now.wall, EventKind::Update, subject, json);
+        self.out.publish(self.now.wall, EventKind::Update, Object::Instance(self.instance.view()));
     }
 
     /// Lets those who ask see what became of the processes, if that changed.
@@ -119,8 +113,7 @@ impl Supervisor<'_> {
     /// Lets a line of the master's own stand among those of the instance.
     pub(super) fn note(&mut self, text: &str) {
         let batch = Arc::new(OutputBatch::note(text));
-        let (id, json) = (self.instance.definition.id, self.instance.json());
-        self.out.publish_logs(self.now.wall, id, json, &batch, 0..1);
+        self.out.publish_logs(self.now.wall, self.instance.view(), &batch, 0..1);
     }
 
     /// Ends what is left of the group of the last process, if anything is.
@@ -142,10 +135,7 @@ impl Supervisor<'_> {
             }
             Action::Kill => self.signal(Signal::Kill),
             Action::Release => self.release(before),
-            Action::ClearLive => {
-                self.instance.clear_live();
-                self.instance.touch();
-            }
+            Action::ClearLive => self.instance.clear_live(),
             Action::ScheduleRestart => self.schedule_restart(),
             Action::CancelRestart => self.cancel_restart(),
             Action::StartLater => self.instance.start_after_stop = true,

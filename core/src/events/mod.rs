@@ -4,6 +4,7 @@ mod frame;
 mod window;
 
 pub use frame::{
-    EventKind, EventName, FRAME_MAX_BYTES, RETRY_FRAME, event_frame, gap_frame, log_frame,
+    EventKind, EventName, FRAME_MAX_BYTES, LogFrames, RETRY_FRAME, event_frame, gap_frame,
+    write_event,
 };
 pub use window::{Cursor, EventId, Read, Window, WindowLimits};

@@ -20,7 +20,7 @@ impl EventId {
 /// How much a window keeps; the tighter one holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowLimits {
-    /// Number of events.
+    /// Number of events; what was pushed together goes together.
     pub max_events: usize,
     /// Sum of the sizes given to [`Window::push`], in bytes.
     pub max_bytes: usize,
@@ -31,6 +31,7 @@ pub struct WindowLimits {
 pub struct Window<T> {
     limits: WindowLimits,
     slots: VecDeque<Slot<T>>,
+    events: usize,
     bytes: usize,
     next: EventId,
 }
@@ -38,6 +39,8 @@ pub struct Window<T> {
 #[derive(Debug)]
 struct Slot<T> {
     item: T,
+    first: EventId,
+    events: usize,
     bytes: usize,
 }
 
@@ -65,22 +68,36 @@ pub enum Read {
 impl<T> Window<T> {
     /// An empty window.
     pub fn new(limits: WindowLimits) -> Window<T> {
-        Window { limits, slots: VecDeque::new(), bytes: 0, next: EventId(1) }
+        Window { limits, slots: VecDeque::new(), events: 0, bytes: 0, next: EventId(1) }
     }
 
-    /// Appends an event of a size of `bytes` and evicts the oldest ones beyond either limit. An
-    /// event larger than the limit stays, alone.
+    /// Appends an event of a size of `bytes`, see [`Window::push_run`].
     pub fn push(&mut self, item: T, bytes: usize) -> EventId {
+        self.push_run(item, 1, bytes)
+    }
+
+    /// Appends an item that stands for `events` consecutive events, at least one, and for `bytes`
+    /// bytes, and evicts the oldest ones beyond either limit. An item larger than the limit stays,
+    /// alone. Returns the id of its first event.
+    pub fn push_run(&mut self, item: T, events: usize, bytes: usize) -> EventId {
         // Evicting first keeps the sum from overflowing.
-        while self.is_full(bytes) {
-            let Some(evicted) = self.slots.pop_front() else { break };
-            self.bytes -= evicted.bytes;
-        }
+        while self.is_full(events, bytes) && self.evict() {}
         self.bytes += bytes;
-        self.slots.push_back(Slot { item, bytes });
-        let id = self.next;
-        self.next = EventId(id.0 + 1);
-        id
+        self.events += events;
+        let first = self.next;
+        self.slots.push_back(Slot { item, first, events, bytes });
+        self.next = first.plus(events as u64);
+        first
+    }
+
+    /// Corrects the size of the item that the event `id` is in, if that is still kept, and evicts
+    /// the oldest ones beyond the limit.
+    pub fn resize(&mut self, id: EventId, bytes: usize) {
+        let index = self.slots.partition_point(|slot| slot.end() <= id);
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.first <= id) else { return };
+        self.bytes = self.bytes - slot.bytes + bytes;
+        slot.bytes = bytes;
+        while self.bytes > self.limits.max_bytes && self.slots.len() > 1 && self.evict() {}
     }
 
     /// The id that the next event will get.
@@ -90,12 +107,12 @@ impl<T> Window<T> {
 
     /// The id of the oldest event kept; [`Window::next_id`] if there is none.
     pub fn oldest_id(&self) -> EventId {
-        EventId(self.next.0 - self.slots.len() as u64)
+        self.slots.front().map_or(self.next, |slot| slot.first)
     }
 
     /// The number of events kept.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.events
     }
 
     /// Whether no event has been pushed yet.
@@ -119,8 +136,9 @@ impl<T> Window<T> {
         (id < self.next).then(|| Cursor { next: EventId(id.0 + 1) })
     }
 
-    /// Delivers to `sink`, in order, the events that `cursor` has not seen, as many as fit
-    /// `max_bytes` and at least one, and moves the cursor past them.
+    /// Delivers to `sink`, in order, the items with events that `cursor` has not seen, as many as
+    /// fit `max_bytes` and at least one, each with its first event that was not seen, and moves
+    /// the cursor past them.
     pub fn read(
         &self,
         cursor: &mut Cursor,
@@ -128,28 +146,47 @@ impl<T> Window<T> {
         mut sink: impl FnMut(EventId, &T),
     ) -> Read {
         let oldest = self.oldest_id();
-        let Some(seen) = cursor.next.0.checked_sub(oldest.0) else {
+        if cursor.next < oldest {
             return Read::FellOut { lost: oldest.0 - cursor.next.0 };
-        };
-        let mut delivered = 0;
-        let mut total = 0usize;
+        }
         // A cursor of another window could stand beyond the head; it waits there.
-        let start = self.slots.len().min(usize::try_from(seen).unwrap_or(usize::MAX));
+        if cursor.next >= self.next {
+            return Read::CaughtUp;
+        }
+        let before = *cursor;
+        let mut total = 0usize;
+        let start = self.slots.partition_point(|slot| slot.end() <= cursor.next);
         for slot in self.slots.range(start..) {
             total = total.saturating_add(slot.bytes);
-            if delivered > 0 && total > max_bytes {
+            if *cursor != before && total > max_bytes {
                 break;
             }
             sink(cursor.next, &slot.item);
-            cursor.next = EventId(cursor.next.0 + 1);
-            delivered += 1;
+            cursor.next = slot.end();
         }
-        if delivered == 0 { Read::CaughtUp } else { Read::Items(delivered) }
+        Read::Items((cursor.next.0 - before.next.0) as usize)
     }
 
-    fn is_full(&self, more_bytes: usize) -> bool {
-        self.slots.len() >= self.limits.max_events.max(1)
-            || self.limits.max_bytes.checked_sub(more_bytes).is_none_or(|room| self.bytes > room)
+    fn is_full(&self, more_events: usize, more_bytes: usize) -> bool {
+        let has_room = |limit: usize, more: usize, used: usize| {
+            limit.checked_sub(more).is_some_and(|room| used <= room)
+        };
+        !has_room(self.limits.max_events, more_events, self.events)
+            || !has_room(self.limits.max_bytes, more_bytes, self.bytes)
+    }
+
+    fn evict(&mut self) -> bool {
+        let Some(evicted) = self.slots.pop_front() else { return false };
+        self.bytes -= evicted.bytes;
+        self.events -= evicted.events;
+        true
+    }
+}
+
+impl<T> Slot<T> {
+    /// The first event after it.
+    fn end(&self) -> EventId {
+        self.first.plus(self.events as u64)
     }
 }
 
@@ -199,7 +236,8 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Op {
-        Push { bytes: usize },
+        Push { events: usize, bytes: usize },
+        Resize { event: usize, bytes: usize },
         Read { reader: usize, max_bytes: usize },
         Restart { reader: usize },
         Resume { reader: usize, id: u64 },
@@ -207,9 +245,11 @@ mod tests {
 
     fn ops() -> impl Strategy<Value = Vec<Op>> {
         let reader = 0..3usize;
+        let bytes = || prop_oneof![9 => 0..20usize, 1 => 90..120usize];
+        let events = prop_oneof![3 => Just(1usize), 1 => 2..6usize];
         let op = prop_oneof![
-            5 => prop_oneof![9 => 0..20usize, 1 => 90..120usize]
-                .prop_map(|bytes| Op::Push { bytes }),
+            5 => (events, bytes()).prop_map(|(events, bytes)| Op::Push { events, bytes }),
+            1 => (0..60usize, bytes()).prop_map(|(event, bytes)| Op::Resize { event, bytes }),
             3 => (reader.clone(), 0..60usize)
                 .prop_map(|(reader, max_bytes)| Op::Read { reader, max_bytes }),
             1 => reader.clone().prop_map(|reader| Op::Restart { reader }),
@@ -218,30 +258,75 @@ mod tests {
         prop::collection::vec(op, 0..120)
     }
 
+    /// All that was ever pushed, and how much of it is gone.
+    #[derive(Default)]
+    struct Model {
+        /// Of each item: its first event, how many events, how many bytes.
+        items: Vec<(usize, usize, usize)>,
+        gone: usize,
+        events: usize,
+    }
+
+    impl Model {
+        fn kept(&self) -> &[(usize, usize, usize)] {
+            &self.items[self.gone..]
+        }
+
+        fn bytes(&self) -> usize {
+            self.kept().iter().map(|(_, _, bytes)| bytes).sum()
+        }
+
+        fn oldest(&self) -> usize {
+            self.kept().first().map_or(self.events + 1, |(first, _, _)| *first)
+        }
+
+        fn evict(&mut self, max_events: usize, max_bytes: usize) {
+            let is_over = |model: &Self| {
+                let events: usize = model.kept().iter().map(|(_, events, _)| events).sum();
+                events > max_events || model.bytes() > max_bytes
+            };
+            while self.kept().len() > 1 && is_over(self) {
+                self.gone += 1;
+            }
+        }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
+        #![proptest_config(ProptestConfig::with_cases(1024))]
 
         #[test]
         fn equals_the_model(max_events in 0..12usize, max_bytes in 0..100usize, ops in ops()) {
             let mut window = Window::new(WindowLimits { max_events, max_bytes });
-            // All sizes ever pushed: event `id` carries `id` and stands at `id - 1`.
-            let mut sizes: Vec<usize> = Vec::new();
+            let mut model = Model::default();
             // Per reader: its cursor and how many events it has seen or was told it lost.
             let mut readers = [(window.cursor_at_head(), 0usize); 3];
             for op in ops {
                 match op {
-                    Op::Push { bytes } => {
-                        sizes.push(bytes);
-                        let id = sizes.len() as u64;
-                        prop_assert_eq!(window.push(id, bytes), EventId(id));
+                    Op::Push { events, bytes } => {
+                        let first = model.events + 1;
+                        let given = window.push_run(first as u64, events, bytes);
+                        prop_assert_eq!(given, EventId(first as u64));
+                        model.items.push((first, events, bytes));
+                        model.events += events;
+                        model.evict(max_events, max_bytes);
+                    }
+                    Op::Resize { event, bytes } => {
+                        window.resize(EventId(event as u64), bytes);
+                        let gone = model.gone;
+                        let is_in = |item: &&mut (usize, usize, usize)| {
+                            (item.0..item.0 + item.1).contains(&event)
+                        };
+                        if let Some(item) = model.items[gone..].iter_mut().find(is_in) {
+                            item.2 = bytes;
+                            model.evict(usize::MAX, max_bytes);
+                        }
                     }
                     Op::Read { reader, max_bytes } => {
                         let (cursor, seen) = &mut readers[reader];
                         let before = *cursor;
                         let (outcome, items) = read(&window, cursor, max_bytes);
-                        let gone = sizes.len() - window.len();
-                        if *seen < gone {
-                            let lost = (gone - *seen) as u64;
+                        if *seen + 1 < model.oldest() {
+                            let lost = (model.oldest() - *seen - 1) as u64;
                             prop_assert_eq!(outcome, Read::FellOut { lost });
                             prop_assert_eq!((before, items), (*cursor, Vec::new()));
                             // As a reader does that takes what is left, to test the count.
@@ -249,45 +334,52 @@ mod tests {
                             let last = window.cursor_after(EventId(*seen as u64));
                             *cursor = last.expect("issued");
                         } else {
-                            let count = fitting(&sizes[*seen..], max_bytes);
-                            let ids = (*seen + 1..=*seen + count).map(|id| (id as u64, id as u64));
-                            prop_assert_eq!(items, ids.collect::<Vec<_>>());
-                            let expected =
-                                if count == 0 { Read::CaughtUp } else { Read::Items(count) };
+                            let (expected, end) = model.fitting(*seen, max_bytes);
+                            prop_assert_eq!(items, expected);
+                            let expected = match end - *seen {
+                                0 => Read::CaughtUp,
+                                count => Read::Items(count),
+                            };
                             prop_assert_eq!(outcome, expected);
-                            *seen += count;
+                            *seen = end;
                         }
                     }
                     Op::Restart { reader } => {
-                        readers[reader] = (window.cursor_at_head(), sizes.len());
+                        readers[reader] = (window.cursor_at_head(), model.events);
                     }
                     Op::Resume { reader, id } => match window.cursor_after(EventId(id)) {
                         Some(cursor) => {
-                            prop_assert!(id as usize <= sizes.len());
+                            prop_assert!(id as usize <= model.events);
                             readers[reader] = (cursor, id as usize);
                         }
-                        None => prop_assert!(id as usize > sizes.len()),
+                        None => prop_assert!(id as usize > model.events),
                     },
                 }
-                let kept = &sizes[sizes.len() - kept(&sizes, max_events, max_bytes)..];
-                prop_assert_eq!(window.len(), kept.len());
-                prop_assert_eq!(window.bytes(), kept.iter().sum::<usize>());
-                prop_assert_eq!(window.next_id().0, sizes.len() as u64 + 1);
+                prop_assert_eq!(window.len(), model.events + 1 - model.oldest());
+                prop_assert_eq!(window.bytes(), model.bytes());
+                prop_assert_eq!(window.next_id().0, model.events as u64 + 1);
+                prop_assert_eq!(window.oldest_id().0, model.oldest() as u64);
             }
         }
     }
 
-    /// The number of latest events that the limits leave room for.
-    fn kept(sizes: &[usize], max_events: usize, max_bytes: usize) -> usize {
-        let fits = |count: &usize| sizes[sizes.len() - count..].iter().sum::<usize>() <= max_bytes;
-        let least = sizes.len().min(1);
-        (least..=sizes.len().min(max_events)).rev().find(fits).unwrap_or(least)
-    }
-
-    fn fitting(sizes: &[usize], max_bytes: usize) -> usize {
-        let fits = |count: &usize| sizes[..*count].iter().sum::<usize>() <= max_bytes;
-        let least = sizes.len().min(1);
-        (least..=sizes.len()).rev().find(fits).unwrap_or(least)
+    impl Model {
+        /// What a reader gets that has seen `seen`: of each item the first event that is new to
+        /// it, and which item; and the last event of them.
+        fn fitting(&self, seen: usize, max_bytes: usize) -> (Vec<(u64, u64)>, usize) {
+            let (mut items, mut end, mut total) = (Vec::new(), seen, 0);
+            for (first, events, bytes) in
+                self.kept().iter().filter(|item| item.0 + item.1 > seen + 1)
+            {
+                total += bytes;
+                if !items.is_empty() && total > max_bytes {
+                    break;
+                }
+                items.push(((end + 1) as u64, *first as u64));
+                end = first + events - 1;
+            }
+            (items, end)
+        }
     }
 
     fn small(max_events: usize, max_bytes: usize) -> Window<char> {

@@ -5,7 +5,6 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -13,8 +12,10 @@ use super::*;
 use crate::engine::LogRun;
 use crate::events::EventId;
 use crate::ids::{BootId, InstanceId};
+use crate::instance::{Definition, InstanceView};
 use crate::output::OutputParser;
 use crate::time::Wall;
+use crate::url::InstanceUrl;
 
 const BOOT: BootId = BootId(0xb007);
 
@@ -34,11 +35,13 @@ impl Writer {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let batch = Arc::new(OutputParser::default().push(text.as_bytes()));
         let items = 0..batch.items.len();
+        let url = InstanceUrl::parse("a:b").expect("a good URL");
+        let definition = Definition::new(InstanceId(id), url, String::new());
         let run = LogRun {
             first: EventId(self.next),
             time: Wall::from_micros(self.next),
             instance: InstanceId(id),
-            json: Bytes::new(),
+            view: InstanceView::new(Arc::new(definition)),
             batch,
             items,
         };

@@ -5,12 +5,10 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
-use bytes::Bytes;
-
 use super::definition::Definition;
 use super::facts::ProcessFacts;
 use super::state::State;
-use super::view;
+use super::view::{InstanceView, Template};
 use crate::backoff::Backoff;
 use crate::checkpoint::Checkpoint;
 use crate::counters::{Counters, Totals};
@@ -56,8 +54,8 @@ pub struct Instance {
     pub awaiting_start: VecDeque<RequestId>,
     /// What became of its processes.
     pub facts: ProcessFacts,
-    /// The JSON last rendered; `None` once something in it changed.
-    json: Option<Bytes>,
+    /// What of its JSON follows from the definition in force.
+    template: Arc<Template>,
 }
 
 /// The gauges of a checkpoint (Contract §7).
@@ -101,6 +99,7 @@ impl Instance {
     /// An instance that does not run yet, with the totals it had.
     pub fn new(definition: Arc<Definition>, mode: i32, totals: Totals) -> Self {
         Self {
+            template: Arc::new(Template::new(Arc::clone(&definition))),
             definition,
             staged: None,
             unsaved_records: 0,
@@ -118,7 +117,6 @@ impl Instance {
             operations: VecDeque::new(),
             awaiting_start: VecDeque::new(),
             facts: ProcessFacts::default(),
-            json: None,
         }
     }
 
@@ -135,9 +133,9 @@ impl Instance {
 
     /// Puts a durable definition in force.
     pub fn adopt(&mut self, definition: Arc<Definition>) {
+        self.template = Arc::new(Template::new(Arc::clone(&definition)));
         self.definition = definition;
         self.record_settled();
-        self.json = None;
     }
 
     /// One record of this instance reached the disk, or was refused by it.
@@ -201,26 +199,18 @@ impl Instance {
         self.unsaved_resets = self.unsaved_resets.saturating_sub(1);
     }
 
-    /// Marks the rendered JSON as stale.
-    pub fn touch(&mut self) {
-        self.json = None;
-    }
-
-    /// The JSON that clients are shown, rendered once per change.
-    pub fn json(&mut self) -> Bytes {
-        match &self.json {
-            Some(json) => json.clone(),
-            None => self.json.insert(self.rendered()).clone(),
-        }
-    }
-
-    /// The same, rendered afresh, for simulations to find a stale one.
-    pub fn rendered(&self) -> Bytes {
-        view::render(&self.definition, self.state.status(), &self.metrics, &self.counters)
+    /// How it looks to clients.
+    pub fn view(&self) -> InstanceView {
+        self.view_from(Arc::clone(&self.template))
     }
 
     /// How large the JSON would be with `definition` in force.
-    pub fn json_bytes_with(&self, definition: &Definition) -> usize {
-        view::render(definition, self.state.status(), &self.metrics, &self.counters).len()
+    pub fn json_bytes_with(&self, definition: &Arc<Definition>) -> usize {
+        self.view_from(Arc::new(Template::new(Arc::clone(definition)))).json().len()
+    }
+
+    fn view_from(&self, template: Arc<Template>) -> InstanceView {
+        let (status, totals) = (self.state.status(), self.counters.totals());
+        InstanceView { template, status, metrics: self.metrics, totals }
     }
 }

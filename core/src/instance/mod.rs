@@ -13,4 +13,4 @@ pub use facts::{End, LastExit, ProcessFacts};
 pub use instance::{Instance, Metrics, Operation, OperationKind};
 pub use state::{Action, State, StateEvent, Status, StatusPage, Step};
 pub use table::Table;
-pub use view::render_key_instance;
+pub use view::{InstanceView, render_key_instance};

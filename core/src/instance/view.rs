@@ -2,8 +2,11 @@
 //!
 //! Rendering only; when to render and who is told is decided elsewhere.
 
-use alloc::string::ToString;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -11,86 +14,131 @@ use serde::Serialize;
 use super::definition::{Definition, Meta};
 use super::instance::Metrics;
 use super::state::Status;
-use crate::counters::Counters;
+use crate::counters::{Totals, on_wire};
 use crate::ids::KEY_INSTANCE_ID;
 use crate::master::MasterIdentity;
 
-/// The instance object, its fields in the order of the wire.
-#[derive(Serialize)]
-struct View<'a> {
-    id: &'a str,
-    alias: &'a str,
-    #[serde(rename = "type")]
-    scheme: &'a str,
-    status: &'a str,
-    url: &'a str,
-    config: &'a str,
-    restart: bool,
-    meta: &'a Meta,
-    mode: i32,
-    ping: i32,
-    pool: i32,
-    tcps: i32,
-    udps: i32,
-    tcprx: u64,
-    tcptx: u64,
-    udprx: u64,
-    udptx: u64,
+/// What an instance looks like to clients at one moment (Contract §4). Cheap to copy; the JSON is
+/// made where somebody reads it, which most of a flood of checkpoints nobody does.
+#[derive(Clone)]
+pub struct InstanceView {
+    pub(super) template: Arc<Template>,
+    /// The status.
+    pub status: Status,
+    /// The gauges.
+    pub metrics: Metrics,
+    /// The byte counters; on the wire none exceeds 2^63-1.
+    pub totals: Totals,
 }
 
-/// The JSON of an instance. Byte counters never exceed 2^63-1.
-pub(super) fn render(
-    definition: &Definition,
-    status: Status,
-    metrics: &Metrics,
-    counters: &Counters,
-) -> Bytes {
-    encode(&View {
-        id: &definition.id.to_string(),
-        alias: &definition.alias,
-        scheme: definition.url.scheme(),
-        status: status.as_str(),
-        url: definition.url.as_str(),
-        config: "",
-        restart: definition.restart,
-        meta: &definition.meta,
-        mode: metrics.mode,
-        ping: metrics.ping,
-        pool: metrics.pool,
-        tcps: metrics.tcps,
-        udps: metrics.udps,
-        tcprx: counters.tcprx.on_wire(),
-        tcptx: counters.tcptx.on_wire(),
-        udprx: counters.udprx.on_wire(),
-        udptx: counters.udptx.on_wire(),
-    })
+/// The parts of the JSON that only the operator changes, rendered once a definition.
+#[derive(Debug)]
+pub(super) struct Template {
+    definition: Arc<Definition>,
+    /// Up to the status.
+    head: Box<[u8]>,
+    /// From behind the status up to the first number.
+    middle: Box<[u8]>,
+}
+
+/// What the numbers and the status take at most: five of 11 digits, four of 19, and their names.
+const NUMBERS_MAX_BYTES: usize = 224;
+
+impl InstanceView {
+    /// An instance with this definition that does not run and has counted nothing.
+    pub fn new(definition: Arc<Definition>) -> Self {
+        let template = Arc::new(Template::new(definition));
+        let (metrics, totals) = (Metrics::default(), Totals::default());
+        Self { template, status: Status::Stopped, metrics, totals }
+    }
+
+    /// What the instance is defined as.
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.template.definition
+    }
+
+    /// The instance object, compact.
+    pub fn json(&self) -> Bytes {
+        let mut json = Vec::with_capacity(self.json_max_bytes());
+        self.write_json(&mut json);
+        Bytes::from(json)
+    }
+
+    /// How long the object is at most; not far from what it is.
+    pub fn json_max_bytes(&self) -> usize {
+        self.template.head.len() + self.template.middle.len() + NUMBERS_MAX_BYTES
+    }
+
+    /// Appends the instance object.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.template.head);
+        out.extend_from_slice(self.status.as_str().as_bytes());
+        out.extend_from_slice(&self.template.middle);
+        let Metrics { mode, ping, pool, tcps, udps } = self.metrics;
+        let Totals { tcprx, tcptx, udprx, udptx } = self.totals;
+        let mut digits = itoa::Buffer::new();
+        out.extend_from_slice(digits.format(mode).as_bytes());
+        for (name, gauge) in
+            [(",\"ping\":", ping), (",\"pool\":", pool), (",\"tcps\":", tcps), (",\"udps\":", udps)]
+        {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(digits.format(gauge).as_bytes());
+        }
+        for (name, total) in [
+            (",\"tcprx\":", tcprx),
+            (",\"tcptx\":", tcptx),
+            (",\"udprx\":", udprx),
+            (",\"udptx\":", udptx),
+        ] {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(digits.format(on_wire(total)).as_bytes());
+        }
+        out.push(b'}');
+    }
+}
+
+impl fmt::Debug for InstanceView {
+    /// As clients see it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.json()))
+    }
+}
+
+impl Template {
+    pub(super) fn new(definition: Arc<Definition>) -> Self {
+        let mut head = Vec::new();
+        put(&mut head, "{\"id\":", &definition.id.to_string());
+        put(&mut head, ",\"alias\":", &definition.alias);
+        put(&mut head, ",\"type\":", definition.url.scheme());
+        head.extend_from_slice(b",\"status\":\"");
+        let mut middle = b"\"".to_vec();
+        put(&mut middle, ",\"url\":", definition.url.as_str());
+        put(&mut middle, ",\"config\":", "");
+        put(&mut middle, ",\"restart\":", &definition.restart);
+        put(&mut middle, ",\"meta\":", &definition.meta);
+        middle.extend_from_slice(b",\"mode\":");
+        Self { definition, head: head.into(), middle: middle.into() }
+    }
+}
+
+fn put(out: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
+    out.extend_from_slice(name.as_bytes());
+    let json = serde_json::to_vec(value).expect("strings and booleans always encode");
+    out.extend_from_slice(&json);
 }
 
 /// The JSON of the key instance: the key as `url`, the master's id as `config`.
 pub fn render_key_instance(master: &MasterIdentity) -> Bytes {
-    encode(&View {
-        id: KEY_INSTANCE_ID,
-        alias: &master.alias,
-        scheme: "",
-        status: "",
-        url: master.key.reveal(),
-        config: &master.mid,
-        restart: false,
-        meta: &Meta::default(),
-        mode: 0,
-        ping: 0,
-        pool: 0,
-        tcps: 0,
-        udps: 0,
-        tcprx: 0,
-        tcptx: 0,
-        udprx: 0,
-        udptx: 0,
-    })
-}
-
-fn encode(view: &View<'_>) -> Bytes {
-    let json: Vec<u8> = serde_json::to_vec(view).expect("strings and integers always encode");
+    let mut json = Vec::new();
+    put(&mut json, "{\"id\":", KEY_INSTANCE_ID);
+    put(&mut json, ",\"alias\":", &master.alias);
+    put(&mut json, ",\"type\":\"\",\"status\":\"\",\"url\":", master.key.reveal());
+    put(&mut json, ",\"config\":", &master.mid);
+    put(&mut json, ",\"restart\":false,\"meta\":", &Meta::default());
+    json.extend_from_slice(
+        b",\"mode\":0,\"ping\":0,\"pool\":0,\"tcps\":0,\"udps\":0\
+          ,\"tcprx\":0,\"tcptx\":0,\"udprx\":0,\"udptx\":0}",
+    );
     Bytes::from(json)
 }
 
@@ -99,7 +147,6 @@ mod tests {
     use super::*;
     use crate::ids::InstanceId;
     use crate::url::InstanceUrl;
-    use alloc::string::String;
 
     fn text(json: &Bytes) -> &str {
         core::str::from_utf8(json).expect("JSON is UTF-8")
@@ -109,7 +156,7 @@ mod tests {
     fn every_field_is_present_and_compact() {
         let url = InstanceUrl::parse("MANAGED://Edge?x=<a&b>").expect("a good URL");
         let definition = Definition::new(InstanceId(0xd34d_b33f), url, "edge \"a\"".to_string());
-        let json = render(&definition, Status::Stopped, &Metrics::default(), &Counters::default());
+        let json = InstanceView::new(Arc::new(definition)).json();
         insta::assert_snapshot!(text(&json), @r#"{"id":"d34db33f","alias":"edge \"a\"","type":"managed","status":"stopped","url":"managed://Edge?x=<a&b>","config":"","restart":true,"meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}},"mode":0,"ping":0,"pool":0,"tcps":0,"udps":0,"tcprx":0,"tcptx":0,"udprx":0,"udptx":0}"#);
     }
 
@@ -121,11 +168,12 @@ mod tests {
 
     #[test]
     fn counters_stay_within_what_clients_decode() {
-        let mut counters = Counters::default();
-        counters.tcprx.observe(u64::MAX);
         let url = InstanceUrl::parse("a:b").expect("a good URL");
         let definition = Definition::new(InstanceId(0), url, String::new());
-        let json = render(&definition, Status::Running, &Metrics::default(), &counters);
+        let mut view = InstanceView::new(Arc::new(definition));
+        view.totals.tcprx = u64::MAX;
+        let json = view.json();
+        assert!(json.len() <= view.json_max_bytes());
         assert!(text(&json).contains(r#""tcprx":9223372036854775807,"tcptx":0"#));
     }
 }

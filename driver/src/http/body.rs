@@ -30,25 +30,33 @@ pub(crate) enum AnswerBody {
 #[derive(Debug)]
 pub(crate) struct EventBody {
     subscriber: Subscriber,
+    /// When something was last written.
+    written: Instant,
+    /// Looks after that; set anew when it is over, not for every event.
     keep_alive: Pin<Box<Sleep>>,
 }
 
 impl EventBody {
     pub(crate) fn new(subscriber: Subscriber) -> Self {
-        let keep_alive = Box::pin(sleep_until(Instant::now() + KEEP_ALIVE));
-        Self { subscriber, keep_alive }
+        let written = Instant::now();
+        Self { subscriber, written, keep_alive: Box::pin(sleep_until(written + KEEP_ALIVE)) }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let next = match self.subscriber.poll_next(context) {
-            Poll::Ready(next) => next,
-            Poll::Pending => {
-                std::task::ready!(self.keep_alive.as_mut().poll(context));
-                Some(Bytes::from_static(RETRY_FRAME))
+        let next = self.subscriber.poll_next(context);
+        if next.is_ready() {
+            self.written = Instant::now();
+            return next;
+        }
+        loop {
+            std::task::ready!(self.keep_alive.as_mut().poll(context));
+            let due = self.written + KEEP_ALIVE;
+            if due <= Instant::now() {
+                self.written = Instant::now();
+                return Poll::Ready(Some(Bytes::from_static(RETRY_FRAME)));
             }
-        };
-        self.keep_alive.as_mut().reset(Instant::now() + KEEP_ALIVE);
-        Poll::Ready(next)
+            self.keep_alive.as_mut().reset(due);
+        }
     }
 }
 

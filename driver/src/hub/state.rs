@@ -2,41 +2,53 @@
 //! stream is to end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::task::Waker;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use openctrl_core::engine::{Event, MasterFace, Subject};
-use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimits};
-use openctrl_core::ids::{InstanceId, KeyEpoch};
+use bytes::Bytes;
+use openctrl_core::engine::{MasterFace, Object};
+use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimits, event_frame};
+use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
+use openctrl_core::instance::InstanceView;
 use openctrl_core::time::Wall;
 
+use super::block::{Block, Item, OpenBlock};
 use crate::metrics::COUNTERS;
 
 /// The replay window: what a reader may lag behind. At the usual 600 bytes a frame both limits
 /// are of one size; the second bounds memory when frames are large.
 const WINDOW: WindowLimits = WindowLimits { max_events: 100_000, max_bytes: 64 * 1024 * 1024 };
 
-/// What a stream takes at a time: enough to share one write among hundreds of events.
-const READ_MAX_BYTES: usize = 64 * 1024;
-
 #[derive(Debug)]
 pub(super) struct State {
+    boot: BootId,
     face: MasterFace,
     key_instance: Bytes,
-    instances: BTreeMap<InstanceId, Bytes>,
+    instances: BTreeMap<InstanceId, Shown>,
     list: Option<Bytes>,
-    window: Window<Bytes>,
+    window: Window<Arc<Block>>,
+    /// The newest events, which are not in the window yet.
+    open: OpenBlock,
     streams: BTreeMap<StreamId, Stream>,
     next_stream: u64,
     /// The wall clock, never going backwards: no event is later than this, and no picture is
     /// earlier than an event before it.
     time: Wall,
-    /// Whether subscribers have to be woken.
-    has_news: bool,
+    /// Streams were woken for the events before this one.
+    told: EventId,
+    /// Whether streams were closed that were not woken yet.
+    is_closing: bool,
     /// Streams of keys before this one are closed, and no new one is let in.
     open_from: KeyEpoch,
     /// The farewell of the streams when the master is on its way out: no new ones either.
     farewell: Option<Bytes>,
+}
+
+/// An instance as reads see it, rendered when somebody reads it.
+#[derive(Debug)]
+struct Shown {
+    view: InstanceView,
+    json: Option<Bytes>,
 }
 
 /// One open stream.
@@ -78,7 +90,8 @@ pub(super) enum Start {
 pub(super) struct Picture {
     /// What the reader missed: nothing to speak of, an unknown number, or so many events.
     pub(super) missed: Missed,
-    pub(super) objects: Vec<Bytes>,
+    pub(super) key_instance: Bytes,
+    pub(super) instances: Vec<InstanceView>,
     pub(super) time: Wall,
     pub(super) cursor: Cursor,
     /// The last event that is in the picture.
@@ -99,24 +112,28 @@ pub(super) enum Missed {
 /// What a stream has to write next.
 #[derive(Debug)]
 pub(super) enum Next {
-    Frames(Bytes),
+    /// The frames of a block from an event on.
+    Frames(Arc<Block>, EventId),
     Picture(Picture),
     End(Bytes),
     Wait,
 }
 
 impl State {
-    pub(super) fn new(face: MasterFace) -> Self {
+    pub(super) fn new(boot: BootId, face: MasterFace) -> Self {
         Self {
+            boot,
             key_instance: face.json(),
             face,
             instances: BTreeMap::new(),
             list: None,
             window: Window::new(WINDOW),
+            open: OpenBlock::default(),
             streams: BTreeMap::new(),
             next_stream: 0,
             time: Wall::default(),
-            has_news: false,
+            told: EventId(1),
+            is_closing: false,
             open_from: KeyEpoch::default(),
             farewell: None,
         }
@@ -141,16 +158,21 @@ impl State {
         self.key_instance.clone()
     }
 
-    pub(super) fn instance(&self, id: InstanceId) -> Option<Bytes> {
-        self.instances.get(&id).cloned()
+    pub(super) fn has(&self, id: InstanceId) -> bool {
+        self.instances.contains_key(&id)
     }
 
-    pub(super) fn instances(&self) -> Vec<(InstanceId, Bytes)> {
-        self.instances.iter().map(|(id, json)| (*id, json.clone())).collect()
+    pub(super) fn instance(&mut self, id: InstanceId) -> Option<Bytes> {
+        let Shown { view, json } = self.instances.get_mut(&id)?;
+        Some(json.get_or_insert_with(|| view.json()).clone())
+    }
+
+    pub(super) fn instances(&self) -> Vec<InstanceView> {
+        self.instances.values().map(|shown| shown.view.clone()).collect()
     }
 
     pub(super) fn figures(&self) -> (u64, usize) {
-        (self.window.next_id().0 - 1, self.streams.len())
+        (self.window.next_id().0 - 1 + self.open.events as u64, self.streams.len())
     }
 
     pub(super) fn list(&mut self) -> Bytes {
@@ -164,34 +186,51 @@ impl State {
         self.list = None;
     }
 
-    pub(super) fn set_instance(&mut self, id: InstanceId, json: Bytes) {
-        self.instances.insert(id, json);
+    pub(super) fn set_instance(&mut self, view: InstanceView) {
+        self.instances.insert(view.definition().id, Shown { view, json: None });
         self.list = None;
     }
 
-    /// Takes an event into the picture, as a client's reducer would.
-    pub(super) fn reduce(&mut self, event: &Event) {
-        match (event.subject, event.kind) {
-            (Subject::Instance(id), EventKind::Delete) => {
-                self.instances.remove(&id);
-                self.list = None;
+    /// Takes published items into the stream and into the picture, as a client's reducer would.
+    pub(super) fn take_in(&mut self, items: &mut Vec<Item>) {
+        for item in items.drain(..) {
+            if let Item::Event(event) = &item
+                // The key instance comes with the master's face.
+                && let Object::Instance(view) = &event.object
+            {
+                if event.kind == EventKind::Delete {
+                    self.instances.remove(&view.definition().id);
+                    self.list = None;
+                } else {
+                    self.set_instance(view.clone());
+                }
             }
-            (Subject::Instance(id), _) => self.set_instance(id, event.json.clone()),
-            // The key instance comes with the master's face.
-            (Subject::Key, _) => {}
+            self.open.push(item);
+            if self.open.is_full() {
+                self.close_block();
+            }
         }
     }
 
-    pub(super) fn push(&mut self, id: EventId, frame: Bytes) {
-        let bytes = frame.len();
-        let given = self.window.push(frame, bytes);
-        assert_eq!(given, id, "the engine and the window count events alike");
-        self.has_news = true;
+    /// Lets streams read what is new.
+    fn close_block(&mut self) {
+        let (events, bytes) = (self.open.events, self.open.bytes);
+        let Some(block) = self.open.close(self.boot) else { return };
+        let first = block.first;
+        let given = self.window.push_run(Arc::new(block), events, bytes);
+        assert_eq!(given, first, "the engine and the window count events alike");
     }
 
-    /// Ends the streams of keys before `keep_from`, or all, after what is in the window now.
-    pub(super) fn close(&mut self, keep_from: Option<KeyEpoch>, farewell: &Bytes) {
-        self.has_news = true;
+    /// Takes in that a block was encoded and is larger than it seemed.
+    pub(super) fn encoded(&mut self, block: &Block) {
+        self.window.resize(block.first, block.bytes());
+    }
+
+    /// Ends the streams of keys before `keep_from`, or all, after what was published so far.
+    pub(super) fn close(&mut self, keep_from: Option<KeyEpoch>, time: Wall) {
+        self.close_block();
+        self.is_closing = true;
+        let farewell = Bytes::from(event_frame(None, EventKind::Shutdown, time, None));
         let before = self.window.next_id();
         for stream in self.streams.values_mut() {
             if keep_from.is_none_or(|epoch| stream.epoch < epoch) {
@@ -200,14 +239,27 @@ impl State {
         }
         match keep_from {
             Some(epoch) => self.open_from = epoch,
-            None => self.farewell = Some(farewell.clone()),
+            None => self.farewell = Some(farewell),
         }
     }
 
+    /// Whether there is something that streams wait for.
+    pub(super) fn has_news(&self) -> bool {
+        !self.streams.is_empty() && (self.is_closing || self.has_new_events())
+    }
+
+    fn has_new_events(&self) -> bool {
+        !self.open.is_empty() || self.told < self.window.next_id()
+    }
+
+    pub(super) const fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
     pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        if !std::mem::take(&mut self.has_news) {
-            return Vec::new();
-        }
+        self.close_block();
+        self.is_closing = false;
+        self.told = self.window.next_id();
         self.streams.values_mut().filter_map(|stream| stream.waker.take()).collect()
     }
 
@@ -221,6 +273,8 @@ impl State {
         if !self.is_in_force(epoch) {
             return None;
         }
+        // A new reader begins with a block of its own: those before it may never be encoded.
+        self.close_block();
         let start = match last_seen {
             None => Start::Picture(self.picture(Missed::Nothing)),
             Some(id) => self.resume(id),
@@ -241,14 +295,15 @@ impl State {
     pub(super) fn next(&mut self, id: StreamId, cursor: &mut Cursor, waker: &Waker) -> Next {
         let Some(stream) = self.streams.get_mut(&id) else { return Next::End(Bytes::new()) };
         let limit = stream.end.as_ref().map_or(EventId(u64::MAX), |end| end.before);
-        let mut frames: Vec<Bytes> = Vec::new();
-        let read = self.window.read(cursor, READ_MAX_BYTES, |id, frame| {
-            if id < limit {
-                frames.push(frame.clone());
-            }
+        let mut found = None;
+        // One block at a time: each is worth a write.
+        let read = self.window.read(cursor, 1, |id, block| {
+            found = (id < limit).then(|| (Arc::clone(block), id));
         });
+        if let Some((block, id)) = found {
+            return Next::Frames(block, id);
+        }
         match (read, &stream.end) {
-            (Read::Items(_), _) if !frames.is_empty() => Next::Frames(concat(frames)),
             (Read::Items(_) | Read::CaughtUp, Some(end)) => Next::End(end.farewell.clone()),
             (Read::Items(_) | Read::CaughtUp, None) => {
                 stream.waker = Some(waker.clone());
@@ -258,6 +313,7 @@ impl State {
             (Read::FellOut { .. }, Some(end)) => Next::End(end.farewell.clone()),
             (Read::FellOut { lost }, None) => {
                 COUNTERS.subscriber_gaps.add(1);
+                self.close_block();
                 let held = self.window.next_id().0 - self.window.oldest_id().0;
                 Next::Picture(self.picture(Missed::Events(lost + held)))
             }
@@ -277,36 +333,24 @@ impl State {
     }
 
     fn picture(&self, missed: Missed) -> Picture {
-        let mut objects = Vec::with_capacity(self.instances.len() + 1);
-        objects.push(self.key_instance.clone());
-        objects.extend(self.instances.values().cloned());
+        let instances = self.instances.values().map(|shown| shown.view.clone()).collect();
         let last = EventId(self.window.next_id().0 - 1);
         let cursor = self.window.cursor_at_head();
-        Picture { missed, objects, time: self.time, cursor, last }
+        let key_instance = self.key_instance.clone();
+        Picture { missed, key_instance, instances, time: self.time, cursor, last }
     }
 }
 
-fn join(key_instance: &Bytes, instances: &BTreeMap<InstanceId, Bytes>) -> Bytes {
-    let size: usize = instances.values().map(|json| json.len() + 1).sum();
-    let mut list = BytesMut::with_capacity(size + key_instance.len() + 2);
-    list.put_u8(b'[');
-    list.put_slice(key_instance);
-    for json in instances.values() {
-        list.put_u8(b',');
-        list.put_slice(json);
+fn join(key_instance: &Bytes, instances: &BTreeMap<InstanceId, Shown>) -> Bytes {
+    let size: usize = instances.values().map(|shown| shown.view.json_max_bytes() + 1).sum();
+    let mut list = Vec::with_capacity(size + key_instance.len() + 2);
+    list.push(b'[');
+    list.extend_from_slice(key_instance);
+    for shown in instances.values() {
+        list.push(b',');
+        shown.view.write_json(&mut list);
     }
-    list.put_u8(b']');
-    list.freeze()
-}
-
-/// One buffer for all frames: a single write, and no copy where there is just one.
-fn concat(mut frames: Vec<Bytes>) -> Bytes {
-    if frames.len() == 1 {
-        return frames.remove(0);
-    }
-    let mut joined = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
-    for frame in frames {
-        joined.put_slice(&frame);
-    }
-    joined.freeze()
+    list.push(b']');
+    list.shrink_to_fit();
+    Bytes::from(list)
 }

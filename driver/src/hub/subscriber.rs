@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::vec;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use openctrl_core::events::{Cursor, EventKind, EventName, RETRY_FRAME, event_frame, gap_frame};
+use bytes::Bytes;
+use openctrl_core::events::{
+    Cursor, EventId, EventKind, EventName, RETRY_FRAME, event_frame, gap_frame, write_event,
+};
+use openctrl_core::instance::InstanceView;
 use openctrl_core::time::Wall;
 
 use super::Hub;
+use super::block::Block;
 use super::state::{Entry, Missed, Next, Picture, Start, StreamId};
 
 /// What a picture is written in at a time; a thousand instances do not stand in memory twice.
@@ -24,7 +29,7 @@ pub(crate) struct Subscriber {
 #[derive(Debug)]
 enum Phase {
     /// The picture is being written; `opening` goes first.
-    Picture { opening: Bytes, time: Wall, objects: std::vec::IntoIter<Bytes>, then: Live },
+    Picture { opening: Bytes, time: Wall, instances: vec::IntoIter<InstanceView>, then: Live },
     /// Events are written as they come; `opening` goes first.
     Live { opening: Bytes, live: Live },
     /// Everything is written.
@@ -55,9 +60,9 @@ impl Subscriber {
         loop {
             match &mut self.phase {
                 Phase::Ended => return Poll::Ready(None),
-                Phase::Picture { opening, time, objects, then } => {
-                    let chunk = picture_chunk(std::mem::take(opening), *time, objects, then.name);
-                    if objects.as_slice().is_empty() {
+                Phase::Picture { opening, time, instances, then } => {
+                    let chunk = picture_chunk(std::mem::take(opening), *time, instances, then.name);
+                    if instances.as_slice().is_empty() {
                         self.phase = Phase::Live { opening: Bytes::new(), live: *then };
                     }
                     return Poll::Ready(Some(chunk));
@@ -68,7 +73,9 @@ impl Subscriber {
                 Phase::Live { live, .. } => {
                     let next = self.hub.lock().next(self.stream, &mut live.cursor, context.waker());
                     match next {
-                        Next::Frames(frames) => return Poll::Ready(Some(frames)),
+                        Next::Frames(block, from) => {
+                            return Poll::Ready(Some(self.frames(&block, from)));
+                        }
                         Next::Wait => return Poll::Pending,
                         Next::Picture(picture) => {
                             self.phase = begin(&self.hub, Bytes::new(), picture);
@@ -81,6 +88,18 @@ impl Subscriber {
                 }
             }
         }
+    }
+}
+
+impl Subscriber {
+    /// Encodes a block, if nobody has yet, without holding anybody else up.
+    fn frames(&self, block: &Block, from: EventId) -> Bytes {
+        let bytes = block.bytes();
+        let frames = block.frames_from(from);
+        if block.bytes() > bytes {
+            self.hub.lock().encoded(block);
+        }
+        frames
     }
 }
 
@@ -98,8 +117,12 @@ fn begin(hub: &Hub, opening: Bytes, picture: Picture) -> Phase {
         Missed::Events(lost) => [&opening[..], &gap_frame(Some(lost), time)].concat().into(),
     };
     let name = EventName { boot: hub.boot, id: picture.last };
+    // The picture begins with the key instance, and ends with it if there is nothing else.
+    let key_name = Some(name).filter(|_| picture.instances.is_empty());
+    let key = event_frame(key_name, EventKind::Initial, time, Some(&picture.key_instance));
+    let opening = [&opening[..], &key].concat().into();
     let then = Live { cursor: picture.cursor, name: Some(name) };
-    Phase::Picture { opening, time, objects: picture.objects.into_iter(), then }
+    Phase::Picture { opening, time, instances: picture.instances.into_iter(), then }
 }
 
 /// Some of the picture's `initial` events. The very last one carries the id to resume from: a
@@ -107,14 +130,15 @@ fn begin(hub: &Hub, opening: Bytes, picture: Picture) -> Phase {
 fn picture_chunk(
     opening: Bytes,
     time: Wall,
-    objects: &mut std::vec::IntoIter<Bytes>,
+    instances: &mut vec::IntoIter<InstanceView>,
     name: Option<EventName>,
 ) -> Bytes {
-    let mut chunk = BytesMut::from(&opening[..]);
+    let mut chunk = Vec::from(opening);
+    let time = time.to_string();
     while chunk.len() < CHUNK_BYTES {
-        let Some(object) = objects.next() else { break };
-        let name = name.filter(|_| objects.as_slice().is_empty());
-        chunk.put_slice(&event_frame(name, EventKind::Initial, time, Some(&object)));
+        let Some(view) = instances.next() else { break };
+        let name = name.filter(|_| instances.as_slice().is_empty());
+        write_event(&mut chunk, name, EventKind::Initial, &time, |out| view.write_json(out));
     }
-    chunk.freeze()
+    Bytes::from(chunk)
 }

@@ -1,16 +1,20 @@
 //! The hub as a subscriber sees it, without a socket.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use openctrl_core::engine::{Event, MasterFace, Subject};
+use openctrl_core::engine::{Event, LogRun, MasterFace, Object};
 use openctrl_core::events::{EventId, EventKind, EventName};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
+use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterIdentity;
+use openctrl_core::output::OutputParser;
 use openctrl_core::time::{Now, Time, Wall};
+use openctrl_core::url::InstanceUrl;
 
-use super::{Hub, Subscriber};
+use super::{Hub, Publisher, Subscriber};
 
 const BOOT: BootId = BootId(0xb007);
 
@@ -19,17 +23,50 @@ fn face(key: u8, epoch: u32) -> MasterFace {
     MasterFace { identity, key_epoch: KeyEpoch(epoch) }
 }
 
-fn hub() -> Arc<Hub> {
-    Hub::new(BOOT, face(0xaa, 0))
+fn view(instance: u32, ping: i32) -> InstanceView {
+    let url = InstanceUrl::parse("demo:x").expect("a valid URL");
+    let definition = Definition::new(InstanceId(instance), url, String::new());
+    let mut view = InstanceView::new(Arc::new(definition));
+    view.metrics.ping = ping;
+    view
 }
 
-fn update(id: u64, instance: u32, json: &str) -> Event {
-    Event {
-        id: EventId(id),
-        time: Wall::from_micros(id),
-        kind: EventKind::Update,
-        subject: Subject::Instance(InstanceId(instance)),
-        json: Bytes::from(json.to_owned()),
+fn event(id: u64, object: Object) -> Event {
+    let (id, time) = (EventId(id), Wall::from_micros(id));
+    Event { id, time, kind: EventKind::Update, object }
+}
+
+/// The hub, and the loop's end of it: all that is published is seen at once.
+struct Stage {
+    hub: Arc<Hub>,
+    publisher: Publisher,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let hub = Hub::new(BOOT, face(0xaa, 0));
+        Self { publisher: Publisher::new(Arc::clone(&hub)), hub }
+    }
+
+    fn publish(&mut self, event: Event) {
+        self.publisher.publish(event);
+        self.publisher.flush();
+    }
+
+    /// Publishes updates of the instance 1 with these ids, each with its id as a gauge.
+    fn update(&mut self, ids: RangeInclusive<u64>) {
+        for id in ids {
+            let ping = i32::try_from(id).expect("a small number");
+            self.publish(event(id, Object::Instance(view(1, ping))));
+        }
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        let mut now = Time::ZERO;
+        while let Some(later) = self.publisher.wake(now) {
+            now = later;
+        }
     }
 }
 
@@ -66,25 +103,28 @@ fn outline(text: &str) -> Vec<String> {
 
 #[test]
 fn a_new_reader_gets_the_picture_then_what_follows() {
-    let hub = hub();
-    hub.show_instance(InstanceId(1), Bytes::from("{\"n\":1}"));
-    hub.publish(&update(1, 2, "{\"n\":2}"));
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    stage.publisher.show_instance(view(1, 1));
+    stage.publish(event(1, Object::Instance(view(2, 2))));
     let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
-    hub.publish(&update(2, 1, "{\"n\":3}"));
+    stage.publish(event(2, Object::Instance(view(1, 3))));
+    stage.wake();
     let (text, ended) = read(&mut reader);
     assert_eq!(outline(&text), ["retry: 3000", "initial", "initial", "initial 1", "update 2"]);
     assert!(!ended);
     let list = String::from_utf8(hub.list(KeyEpoch(0)).expect("the key is in force").to_vec())
         .expect("UTF-8");
-    assert!(list.ends_with(",{\"n\":3},{\"n\":2}]"), "{list}");
+    let instances = [view(1, 3).json(), view(2, 2).json()];
+    let [one, two] = instances.map(|json| String::from_utf8(json.to_vec()).expect("UTF-8"));
+    assert!(list.ends_with(&format!(",{one},{two}]")), "{list}");
 }
 
 #[test]
 fn a_reader_goes_on_where_it_was() {
-    let hub = hub();
-    for id in 1..=3 {
-        hub.publish(&update(id, 1, "{}"));
-    }
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    stage.update(1..=3);
     let mut reader = hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
     assert_eq!(outline(&read(&mut reader).0), ["retry: 3000", "update 2", "update 3"]);
     let mut reader = hub.subscribe(KeyEpoch(0), seen(3)).expect("the key is in force");
@@ -92,9 +132,69 @@ fn a_reader_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_reader_goes_on_in_the_middle_of_what_was_published_together() {
+    let mut stage = Stage::new();
+    let mut first = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut first);
+    stage.update(1..=600);
+    let mut middle = stage.hub.subscribe(KeyEpoch(0), seen(300)).expect("the key is in force");
+    let (all, _) = read(&mut first);
+    let (rest, _) = read(&mut middle);
+    let ids = |from: u64| (from..=600).map(|id| format!("update {id}")).collect::<Vec<_>>();
+    assert_eq!(outline(&all), ids(1));
+    assert_eq!(outline(&rest)[1..], ids(301));
+    assert!(all.ends_with(rest.trim_start_matches("retry: 3000\n\n")), "encoded but once");
+}
+
+#[test]
+fn lines_of_one_read_are_events_of_their_own_however_many() {
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    let mut output = b"\x1b\n".repeat(1_000);
+    output.extend_from_slice(&[[b'x'; 40_000].as_slice(), b"\n"].concat().repeat(3));
+    let batch = Arc::new(OutputParser::default().push(&output));
+    let (items, view) = (0..batch.items.len(), view(1, 0));
+    let first = EventId(1);
+    let time = Wall::from_micros(1);
+    stage.publisher.publish_logs(LogRun {
+        first,
+        time,
+        instance: InstanceId(1),
+        view,
+        batch,
+        items,
+    });
+    stage.wake();
+    let (text, _) = read(&mut reader);
+    assert_eq!(outline(&text), (1..=1_003).map(|id| format!("log {id}")).collect::<Vec<_>>());
+    assert_eq!(text.matches("\"logs\":\"\\u001b\"").count(), 1_000);
+}
+
+#[test]
+fn events_close_behind_another_are_written_together() {
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    stage.publish(event(1, Object::Instance(view(1, 1))));
+    let now = Time::ZERO.after_ms(1_000);
+    assert_eq!(stage.publisher.wake(now), None, "the first does not wait");
+    assert_eq!(outline(&read(&mut reader).0), ["update 1"]);
+    for id in 2..=3 {
+        stage.publish(event(id, Object::Instance(view(1, 1))));
+        let due = stage.publisher.wake(now.after_ms(3)).expect("it is too early");
+        assert!(due > now.after_ms(3) && read(&mut reader).0.is_empty());
+    }
+    assert_eq!(stage.publisher.wake(now.after_ms(4)), None);
+    assert_eq!(outline(&read(&mut reader).0), ["update 2", "update 3"]);
+    assert_eq!(stage.publisher.wake(now.after_ms(4)), None, "there is nothing new");
+}
+
+#[test]
 fn a_reader_of_another_run_or_of_the_future_is_told_of_a_gap() {
-    let hub = hub();
-    hub.publish(&update(1, 1, "{}"));
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    stage.update(1..=1);
     let other_run = Some(EventName { boot: BootId(1), id: EventId(1) });
     for last_seen in [other_run, seen(2)] {
         let mut reader = hub.subscribe(KeyEpoch(0), last_seen).expect("the key is in force");
@@ -106,12 +206,11 @@ fn a_reader_of_another_run_or_of_the_future_is_told_of_a_gap() {
 
 #[test]
 fn a_reader_that_fell_out_is_told_how_much_it_missed() {
-    let hub = hub();
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
     let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
     read(&mut reader);
-    for id in 1..=100_003 {
-        hub.publish(&update(id, 1, "{}"));
-    }
+    stage.update(1..=100_003);
     let (text, _) = read(&mut reader);
     assert_eq!(outline(&text), ["event: gap", "initial", "initial 100003"]);
     assert!(text.contains("\"lost\":100003"), "{text}");
@@ -124,16 +223,15 @@ fn a_reader_that_fell_out_is_told_how_much_it_missed() {
 
 #[test]
 fn no_stream_of_the_old_key_carries_the_new_one() {
-    let hub = hub();
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
     let mut lagging = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
     let mut waiting = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
     read(&mut waiting);
-    hub.publish(&update(1, 1, "{}"));
-    hub.close_streams(Some(KeyEpoch(1)), Wall::from_micros(2));
-    hub.show_master(face(0xbb, 1));
-    let mut rotated = update(2, 0, "bbbb");
-    rotated.subject = Subject::Key;
-    hub.publish(&rotated);
+    stage.update(1..=1);
+    stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(2));
+    stage.publisher.show_master(face(0xbb, 1));
+    stage.publish(event(2, Object::Key(Bytes::from_static(b"bbbb"))));
 
     for (reader, expected) in [(&mut lagging, 4), (&mut waiting, 2)] {
         let (text, ended) = read(reader);
@@ -151,13 +249,14 @@ fn no_stream_of_the_old_key_carries_the_new_one() {
 
 #[test]
 fn from_the_close_on_the_old_key_opens_and_reads_nothing() {
-    let hub = hub();
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
     let epoch = hub.admits(Some(&[b'a'; 32])).expect("the key is in force");
-    hub.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
+    stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
     // The new face is not shown yet; the old key is good for nothing all the same.
     assert_eq!(hub.admits(Some(&[b'a'; 32])), None);
     assert!(hub.subscribe(epoch, None).is_err());
-    hub.show_master(face(0xbb, 1));
+    stage.publisher.show_master(face(0xbb, 1));
     assert!(hub.list(epoch).is_err() && hub.key_instance(epoch).is_err());
     assert!(hub.check(epoch).is_err() && hub.check(KeyEpoch(1)).is_ok());
     assert!(hub.list(KeyEpoch(1)).is_ok());
@@ -165,14 +264,13 @@ fn from_the_close_on_the_old_key_opens_and_reads_nothing() {
 
 #[test]
 fn a_stream_that_fell_out_before_its_end_ends() {
-    let hub = hub();
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
     let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
     read(&mut reader);
-    hub.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
-    hub.show_master(face(0xbb, 1));
-    for id in 1..=100_001 {
-        hub.publish(&update(id, 1, "bbbb"));
-    }
+    stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
+    stage.publisher.show_master(face(0xbb, 1));
+    stage.update(1..=100_001);
     let (text, ended) = read(&mut reader);
     assert!(ended);
     assert_eq!(outline(&text), ["shutdown"]);
@@ -180,8 +278,9 @@ fn a_stream_that_fell_out_before_its_end_ends() {
 
 #[test]
 fn at_the_end_of_the_master_new_streams_end_too() {
-    let hub = hub();
-    hub.close_streams(None, Wall::from_micros(1));
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    stage.publisher.close_streams(None, Wall::from_micros(1));
     let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
     let (text, ended) = read(&mut reader);
     assert_eq!(outline(&text), ["retry: 3000", "initial 0", "shutdown"]);
@@ -190,9 +289,9 @@ fn at_the_end_of_the_master_new_streams_end_too() {
 
 #[test]
 fn the_clock_of_the_hub_does_not_step_back() {
-    let hub = hub();
+    let stage = Stage::new();
     let at = |micros| Now { mono: Time::ZERO, wall: Wall::from_micros(micros) };
-    assert_eq!(hub.advance(at(5)).wall, Wall::from_micros(5));
-    assert_eq!(hub.advance(at(3)).wall, Wall::from_micros(5));
-    assert_eq!(hub.advance(at(7)).wall, Wall::from_micros(7));
+    assert_eq!(stage.publisher.advance(at(5)).wall, Wall::from_micros(5));
+    assert_eq!(stage.publisher.advance(at(3)).wall, Wall::from_micros(5));
+    assert_eq!(stage.publisher.advance(at(7)).wall, Wall::from_micros(7));
 }

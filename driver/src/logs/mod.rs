@@ -99,7 +99,7 @@ impl Logs {
 
     /// Forgets an instance that is gone.
     pub(crate) fn follow(&self, event: &Event) {
-        if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.subject) {
+        if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.object.subject()) {
             self.lock().forget(id);
             if let Some(files) = &self.files {
                 files.forget(id);

@@ -65,7 +65,7 @@ impl Processes {
 
     /// Forgets an instance that is gone.
     pub(crate) fn follow(&self, event: &Event) {
-        if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.subject) {
+        if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.object.subject()) {
             self.rows.lock().remove(&id);
         }
     }

@@ -29,9 +29,9 @@ impl Invariant for DurableFirst {
 
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         match effect {
-            Effect::ShowInstance { id, json } => self.shows(scene, *id, json),
+            Effect::ShowInstance(view) => self.shows(scene, view.definition().id, &view.json()),
             Effect::Publish(event) => self.on_event(scene, event),
-            Effect::PublishLogs(run) => self.shows(scene, run.instance, &run.json),
+            Effect::PublishLogs(run) => self.shows(scene, run.instance, &run.view.json()),
             Effect::Respond { request, reply } => {
                 let asked = scene.oracle.ledger.asked.get(request);
                 asked.map_or(Ok(()), |asked| self.on_reply(scene, &asked.call, reply))
@@ -73,7 +73,7 @@ impl Invariant for DurableFirst {
 
 impl DurableFirst {
     fn on_event(&mut self, scene: Scene<'_>, event: &Event) -> Verdict {
-        match (event.subject, event.kind) {
+        match (event.object.subject(), event.kind) {
             (Subject::Instance(id), EventKind::Delete) => self.removed(scene, id),
             (
                 Subject::Instance(id),
@@ -82,8 +82,8 @@ impl DurableFirst {
                 | EventKind::Initial
                 | EventKind::Log
                 | EventKind::Shutdown,
-            ) => self.shows(scene, id, &event.json),
-            (Subject::Key, _) => self.master(scene, &event.json),
+            ) => self.shows(scene, id, &event.object.json()),
+            (Subject::Key, _) => self.master(scene, &event.object.json()),
         }
     }
 

@@ -94,15 +94,15 @@ fn is_summed_up(shown: &Shown, instance: &Instance) -> bool {
 }
 
 fn is_rendered(shown: Option<&Shown>, instance: &Instance) -> Verdict {
-    let live = instance.rendered();
+    let live = instance.view().json();
     ensure(shown.is_some_and(|shown| shown.json.as_bytes() == &live[..]), || {
         format!("{} was told last, and the table holds {live:?}", json_of(shown))
     })
 }
 
 fn told(scene: Scene<'_>, event: &Event) -> Verdict {
-    let shown = Shown::parse(&event.json)?;
-    let is_known = scene.oracle.shown.contains_key(&event.subject);
+    let shown = Shown::parse(&event.object.json())?;
+    let is_known = scene.oracle.shown.contains_key(&event.object.subject());
     let fits = match event.kind {
         EventKind::Create => !is_known,
         EventKind::Update => is_known,
@@ -110,7 +110,7 @@ fn told(scene: Scene<'_>, event: &Event) -> Verdict {
         EventKind::Initial | EventKind::Log | EventKind::Shutdown => false,
     };
     ensure(fits, || format!("{:?} of {}, known: {is_known}", event.kind, shown.json))?;
-    if let Subject::Instance(id) = event.subject {
+    if let Subject::Instance(id) = event.object.subject() {
         ensure(names(&shown, id), || format!("an event of {id} shows {}", shown.json))?;
     }
     // A process that is gone has no gauges (Contract §6).
@@ -125,8 +125,8 @@ fn logged(scene: Scene<'_>, run: &LogRun) -> Verdict {
     let is_log = |item: &OutputItem| matches!(item, OutputItem::Log(_));
     ensure(!items.is_empty() && items.iter().all(is_log), || format!("no log lines: {run:?}"))?;
     let shown = scene.oracle.shown.get(&Subject::Instance(run.instance));
-    ensure(shown.is_some_and(|shown| shown.json.as_bytes() == &run.json[..]), || {
-        format!("a log line shows {:?}, and {} was told last", run.json, json_of(shown))
+    ensure(shown.is_some_and(|shown| shown.json.as_bytes() == &run.view.json()[..]), || {
+        format!("a log line shows {:?}, and {} was told last", run.view, json_of(shown))
     })
 }
 

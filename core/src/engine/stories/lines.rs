@@ -61,7 +61,7 @@ impl Names {
                 let key = self.key(face.identity.key.reveal());
                 format!("show the master, {key}, alias {:?}", face.identity.alias)
             }
-            Effect::ShowInstance { json, .. } => format!("show {}", self.object(json)),
+            Effect::ShowInstance(view) => format!("show {}", self.object(&view.json())),
             Effect::ShowProcess { instance, facts } => {
                 format!("process of {}: {}", self.instance(*instance), shown_facts(facts))
             }
@@ -104,7 +104,7 @@ impl Names {
     fn event(&mut self, event: &Event) -> String {
         let (id, kind) = (event.id.0, event.kind.as_str());
         let time = if self.times { format!(" at {}", event.time) } else { String::new() };
-        format!("event {id}{time} {kind} {}", self.object(&event.json))
+        format!("event {id}{time} {kind} {}", self.object(&event.object.json()))
     }
 
     fn logs(&mut self, run: &LogRun) -> String {

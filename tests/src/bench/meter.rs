@@ -1,0 +1,68 @@
+//! What a process has used, from `/proc`.
+
+use std::fs;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Nanoseconds of CPU time that the threads of `pid` have used.
+///
+/// `schedstat` counts nanoseconds but forgets threads that have ended, `stat` remembers them but
+/// counts ticks of 10 ms: the larger one is closer.
+pub fn cpu_ns(pid: i32) -> f64 {
+    by_threads(pid).max(by_ticks(pid))
+}
+
+/// Nanoseconds of CPU time that this thread has used.
+pub fn thread_cpu_ns() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
+/// Resident memory in bytes.
+pub fn resident(pid: i32) -> f64 {
+    status_kib(pid, "VmRSS:") * 1024.0
+}
+
+/// Resident memory at its highest, in bytes.
+pub fn peak_resident(pid: i32) -> f64 {
+    status_kib(pid, "VmHWM:") * 1024.0
+}
+
+fn by_threads(pid: i32) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let used = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    used.sum()
+}
+
+fn by_ticks(pid: i32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks * 1e9 / rustix::param::clock_ticks_per_second() as f64
+}
+
+fn status_kib(pid: i32, name: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    value.unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cpu_ns, peak_resident, resident, thread_cpu_ns};
+
+    #[test]
+    fn work_and_memory_are_seen() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let (process, thread) = (cpu_ns(pid), thread_cpu_ns());
+        while thread_cpu_ns() - thread < 30e6 {
+            std::hint::black_box(0);
+        }
+        assert!(cpu_ns(pid) - process >= 10e6, "the process used what its thread used");
+        assert!(peak_resident(pid) >= resident(pid) && resident(pid) > 100e3);
+    }
+}
