@@ -3,6 +3,7 @@
 //! Owns: the arithmetic from a runtime's raw counter to the total shown (Contract §7). Does not
 //! own: when a process starts or a reset is asked for.
 
+use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 
 /// The largest value sent to clients: they decode signed 64-bit and drop the whole object on more
@@ -48,7 +49,8 @@ impl Counter {
 
     /// A new process is about to count from 0 on top of what is shown.
     pub fn rebase(&mut self) {
-        *self = Counter::from_total(self.shown());
+        let kept = if canary::is(Canary::ResetPointKept) { self.reset_point } else { 0 };
+        *self = Counter { base: self.shown(), reset_point: kept, last_raw: kept };
     }
 
     /// The total, in bytes; it stays at the largest value rather than overflow.

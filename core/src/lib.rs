@@ -13,6 +13,7 @@ extern crate std;
 
 pub mod api;
 pub mod backoff;
+pub mod canary;
 pub mod checkpoint;
 pub mod counters;
 pub mod engine;

@@ -34,6 +34,7 @@ Query parameters of the master URL:
   logs=<dir>     keep what instances print in files there
                  (log_lines, log_memory, log_size, log_keep, log_age: see docs/OPERATIONS.md)
   metrics=open   serve /metrics without a key; metrics_instances=on: of each instance, too
+  page=on|off    whether the page for operators is served at / (default: on)
 
 Examples:
   openctrl 'master://127.0.0.1:8080'
@@ -43,6 +44,10 @@ Examples:
 
 /// Does what the arguments, without the program's name, ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    #[cfg(canary)]
+    if let Err(reason) = choose_canary() {
+        return fail(&reason);
+    }
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
     let Some(words) = words else {
@@ -58,6 +63,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         [url] => dispatch(url),
         [..] => fail("more than one argument; quote the URL if it has an & in it"),
     }
+}
+
+/// Lets the known bug be there that the environment names, so that it can be recorded.
+#[cfg(canary)]
+fn choose_canary() -> Result<(), String> {
+    use openctrl_core::canary::{Canary, choose};
+    let Ok(name) = std::env::var("OPENCTRL_CANARY") else { return Ok(()) };
+    let canary = Canary::find(&name);
+    choose(Some(canary.ok_or_else(|| format!("no canary {name}; see core/src/canary.rs"))?));
+    Ok(())
 }
 
 fn inspect(question: &[&str]) -> ExitCode {

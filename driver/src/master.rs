@@ -20,13 +20,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::http::{About, Observed, Server, ServerConfig, Service, bind};
+use crate::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::hub::{Hub, Publisher};
 use crate::inbox::{Mailbox, Notice, inbox};
 use crate::limits::raise_descriptor_limit;
 use crate::log;
 use crate::logs::Logs;
-use crate::process::{Ledger, Spawner, find_leftovers};
+use crate::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::reactor::{Hands, Reactor};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
@@ -98,6 +98,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
     let clock = Clock::start();
     raise_descriptor_limit();
+    let spawner = IdleSpawner::start().map_err(system("start a thread"))?;
     let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
     let runtime = url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from);
     warn_of_oddities(&url, &runtime);
@@ -127,8 +128,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let hands = Hands {
         hub: Arc::clone(&hub),
         publisher: Publisher::new(Arc::clone(&hub)),
-        spawner: Spawner::start(runtime, ledger, mailbox.clone())
-            .map_err(system("start a thread"))?,
+        spawner: spawner.begin(runtime, ledger, mailbox.clone()),
         store,
         stdout: stdout.clone(),
         logs: Arc::clone(&logs),
@@ -142,6 +142,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let address = url.display_address();
     let sampler = Sampler::start();
     let service = Service {
+        page: url.page.then(|| Page::new(&url.api_base())),
         api_base: url.api_base(),
         about: about(url),
         hub,

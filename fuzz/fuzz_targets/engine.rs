@@ -1,4 +1,4 @@
-//! `cargo fuzz run engine --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 engine`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::engine(data));

@@ -1,4 +1,4 @@
-//! `cargo fuzz run frame --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 frame`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::frame(data));

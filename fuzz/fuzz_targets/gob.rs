@@ -1,4 +1,4 @@
-//! `cargo fuzz run gob --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 gob`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::gob(data));

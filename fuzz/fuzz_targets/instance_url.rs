@@ -1,4 +1,4 @@
-//! `cargo fuzz run instance_url --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 instance_url`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::instance_url(data));

@@ -1,4 +1,4 @@
-//! `cargo fuzz run line --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 line`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::line(data));

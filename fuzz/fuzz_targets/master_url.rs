@@ -1,4 +1,4 @@
-//! `cargo fuzz run master_url --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 master_url`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::master_url(data));

@@ -1,4 +1,4 @@
-//! `cargo fuzz run recover --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 recover`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::recover(data));

@@ -1,4 +1,4 @@
-//! `cargo fuzz run request --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 request`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::request(data));

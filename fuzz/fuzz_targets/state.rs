@@ -1,4 +1,4 @@
-//! `cargo fuzz run state --features libfuzzer --sanitizer none`
+//! `.ci/fuzz 60 state`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::state(data));

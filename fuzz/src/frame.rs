@@ -18,7 +18,8 @@ pub fn frame(data: &[u8]) {
         LogFrames::new("2026-06-09T10:00:00.000000Z", |head| head.extend_from_slice(&object));
     frames.write(&mut frame, name, line, u64::from(*cut));
 
-    assert!(frame.len() <= FRAME_MAX_BYTES, "{} bytes", frame.len());
+    let frame_bytes = frame.len();
+    assert!(frame_bytes <= FRAME_MAX_BYTES, "{frame_bytes} bytes");
     let frame = String::from_utf8(frame).expect("a frame is UTF-8");
     let lines: Vec<&str> = frame.split('\n').collect();
     let [_, "event: instance", data, "", ""] = lines[..] else { panic!("{lines:?}") };
@@ -31,8 +32,14 @@ pub fn frame(data: &[u8]) {
         return;
     }
     assert!(shown.ends_with(" bytes cut)"), "cut without a note");
-    let (kept, _) = shown.rsplit_once(" … (").expect("the note of the cut");
+    let (kept, note) = shown.rsplit_once(" … (").expect("the note of the cut");
     assert!(whole.starts_with(kept), "what is left is how it began");
+    let note = note.strip_suffix(" bytes cut)").and_then(|count| count.parse::<usize>().ok());
+    if std::str::from_utf8(line).is_ok() {
+        assert_eq!(note, Some(line.len() - kept.len() + usize::from(*cut)), "it says how much");
+    }
+    let room = FRAME_MAX_BYTES - frame_bytes;
+    assert!(kept.len() == whole.len() || room < 100, "{room} bytes of room were left");
 }
 
 /// An object of about `bytes` bytes.

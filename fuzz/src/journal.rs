@@ -1,8 +1,8 @@
 //! Journal files.
 
 use openctrl_core::store::{JournalEnd, encode_entry, journal_header, read_journal};
-use openctrl_sim::choice::Choices;
 
+use crate::choices::Choices;
 use crate::recover::entry;
 
 /// The first byte chooses what the rest is: a file, the body of a record whose checksums are
@@ -13,7 +13,7 @@ pub fn journal(data: &[u8]) {
     match choice % 3 {
         0 => check(rest),
         1 => check(&with_body(rest)),
-        _ => cut_off(&mut Choices::from_bytes(rest)),
+        _ => cut_off(&mut Choices::new(rest)),
     }
 }
 
@@ -40,7 +40,7 @@ fn with_body(body: &[u8]) -> Vec<u8> {
     file
 }
 
-fn cut_off(choices: &mut Choices) {
+fn cut_off(choices: &mut Choices<'_>) {
     let mut file = journal_header(choices.word(), choices.word());
     let header = file.len();
     for number in 1..=choices.below(8) as u64 {

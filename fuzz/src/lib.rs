@@ -1,26 +1,30 @@
 //! Fuzz targets: functions that take any bytes and panic if something does not hold of them.
 //!
 //! The tests replay the committed corpus (`corpus/<target>/`), which needs nothing but Rust. To
-//! look for new inputs, with `cargo install cargo-fuzz` and a C++ compiler:
+//! look for new inputs, with a C++ compiler and the stable toolchain:
 //!
 //! ```text
-//! cargo fuzz run <target> --features libfuzzer --sanitizer none
+//! .ci/fuzz 600 recover     # ten minutes of one target; without a name, of each in turn
+//! .ci/fuzz --merge         # takes into the corpus what reached code that the corpus does not
 //! ```
 //!
-//! With `--sanitizer none` the stable toolchain does: coverage needs stable flags only, and there
-//! is no unsafe code for a sanitizer to watch. New inputs land in the corpus; keep those that
-//! failed once and few others, as small as `cargo fuzz tmin` makes them.
+//! An input that failed goes into the corpus under a name that says what it showed. `cargo fuzz`
+//! works as well, with `--features libfuzzer --sanitizer none`.
 
+mod choices;
+mod cursors;
 mod engine;
 mod frame;
 mod gob;
 mod journal;
 mod output;
+mod patch;
 mod recover;
 mod request;
 mod state;
 mod url;
 
+pub use cursors::cursors;
 pub use engine::engine;
 pub use frame::frame;
 pub use gob::gob;
@@ -35,7 +39,7 @@ pub use url::{instance_url, master_url};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus and of its binary.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("line", line),
     ("checkpoint", checkpoint),
     ("instance_url", instance_url),
@@ -46,5 +50,6 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("recover", recover),
     ("gob", gob),
     ("frame", frame),
+    ("cursors", cursors),
     ("engine", engine),
 ];

@@ -1,6 +1,7 @@
 //! State directories that something happened to.
 
 use openctrl_core::counters::Totals;
+use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::instance::Definition;
 use openctrl_core::master::MasterIdentity;
@@ -8,15 +9,17 @@ use openctrl_core::store::{
     Entry, Files, Image, Record, SavedTotals, encode, recover as recovered,
 };
 use openctrl_core::url::InstanceUrl;
-use openctrl_sim::choice::Choices;
 use openctrl_sim::world::{Disk, Name};
 
-/// The bytes are choices: a history of changes that is written to a disk, then edits of its files.
-/// What is recovered is a state that the master was in, and after one flipped bit its last one; or
-/// nothing is, and it is said why.
+use crate::choices::Choices;
+
+/// The bytes are choices: a history of changes that is written to a disk, which refuses some of
+/// them, then edits of its files. What is recovered is a state that the master was in, and after
+/// one flipped bit its last one; or nothing is, and it is said why.
 pub fn recover(data: &[u8]) {
-    let choices = &mut Choices::from_bytes(data);
-    let (disk, states) = history(choices);
+    let choices = &mut Choices::new(data);
+    let History { disk, states, was_refused } = history(choices);
+    let compared = |image: &Image| compared(image, was_refused);
     let mut files = Copies::of(&disk);
     let is_flipped = choices.one_in(4);
     if is_flipped {
@@ -27,7 +30,8 @@ pub fn recover(data: &[u8]) {
     match files.recover() {
         Ok(Some(state)) => {
             let legal = if is_flipped { &states[states.len() - 1..] } else { &states[..] };
-            assert!(legal.contains(&state), "the master was never in this state");
+            let is_legal = legal.iter().any(|legal| compared(legal) == compared(&state));
+            assert!(is_legal, "the master was never in this state: {state:?}");
         }
         // Without its files it is a new master: the edits may take all of them away.
         Ok(None) => assert!(files.snapshot.is_none() && files.backup.is_none()),
@@ -36,7 +40,7 @@ pub fn recover(data: &[u8]) {
 }
 
 /// A change, or totals.
-pub(crate) fn entry(choices: &mut Choices) -> Entry {
+pub(crate) fn entry(choices: &mut Choices<'_>) -> Entry {
     let id = InstanceId(choices.below(6) as u32);
     let totals = Totals { tcprx: choices.byte().into(), ..Totals::default() };
     let totals = SavedTotals { mode: i32::from(choices.byte()), totals };
@@ -57,29 +61,57 @@ pub(crate) fn entry(choices: &mut Choices) -> Entry {
     }
 }
 
-/// A disk, and every state that was on it, oldest first.
-fn history(choices: &mut Choices) -> (Disk, Vec<Vec<u8>>) {
+/// What was done to a disk.
+struct History {
+    disk: Disk,
+    /// Every state that was on it, or on its way there, oldest first.
+    states: Vec<Image>,
+    was_refused: bool,
+}
+
+/// What is compared of a state. Totals that were refused with a change are in the next snapshot
+/// and in no journal, so that the backup has older ones; nobody was told of them.
+fn compared(image: &Image, was_refused: bool) -> Vec<u8> {
+    let mut image = image.clone();
+    if was_refused {
+        image.instances.values_mut().for_each(|stored| stored.totals = SavedTotals::default());
+    }
+    encode(&image, 0)
+}
+
+fn history(choices: &mut Choices<'_>) -> History {
     let mut image = Image::new(MasterIdentity::from_random([1; 8], [2; 16]));
     let mut disk = Disk::new(image.clone());
-    let mut states = vec![encode(&image, 0)];
+    let mut states = vec![image.clone()];
+    let (mut epoch, mut was_refused) = (StoreEpoch::default(), false);
     for seq in 0..choices.below(24) as u64 {
         match entry(choices) {
             Entry::Change(record) => {
                 image.apply(&record);
-                disk.accept(StoreEpoch::default(), RecordSeq(seq), &record);
+                disk.accept(epoch, RecordSeq(seq), &record);
             }
             Entry::Totals(totals) => {
                 totals.iter().for_each(|(id, totals)| image.set_totals(*id, *totals));
                 disk.save_totals(&totals);
             }
         }
-        states.push(encode(&image, 0));
+        states.push(image.clone());
         if choices.one_in(2) {
             disk.write(usize::MAX).expect("nobody dies");
+        } else if choices.one_in(8) {
+            let (after, count) = (choices.below(8), 1 + choices.below(4));
+            let told = disk.write_refused(usize::MAX, after, count).expect("nobody dies");
+            was_refused = true;
+            if let Some(Input::PersistFailed { epoch: failed, .. }) = told {
+                // What was refused may be on the disk all the same; the master goes on without it.
+                epoch = StoreEpoch(failed.0 + 1);
+                image = disk.image().clone();
+                states.push(image.clone());
+            }
         }
     }
     disk.write(usize::MAX).expect("nobody dies");
-    (disk, states)
+    History { disk, states, was_refused }
 }
 
 /// The files, to be edited.
@@ -99,16 +131,16 @@ impl Copies {
         }
     }
 
-    fn recover(&self) -> Result<Option<Vec<u8>>, String> {
+    fn recover(&self) -> Result<Option<Image>, String> {
         let journals: Vec<(u64, &[u8])> =
             self.journals.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
         let (snapshot, backup) = (self.snapshot.as_deref(), self.backup.as_deref());
         recovered(Files { snapshot, backup, journals: &journals })
-            .map(|found| found.map(|found| encode(&found.image, 0)))
+            .map(|found| found.map(|found| found.image))
             .map_err(|error| error.to_string())
     }
 
-    fn edit(&mut self, choices: &mut Choices) {
+    fn edit(&mut self, choices: &mut Choices<'_>) {
         match choices.below(6) {
             0 => {
                 let file = self.file(choices);
@@ -130,7 +162,7 @@ impl Copies {
         }
     }
 
-    fn flip(&mut self, choices: &mut Choices) {
+    fn flip(&mut self, choices: &mut Choices<'_>) {
         let file = self.file(choices);
         let at = choices.below(file.len().max(1));
         if let Some(byte) = file.get_mut(at) {
@@ -139,7 +171,7 @@ impl Copies {
     }
 
     /// One of the files; there is always one to be edited.
-    fn file(&mut self, choices: &mut Choices) -> &mut Vec<u8> {
+    fn file(&mut self, choices: &mut Choices<'_>) -> &mut Vec<u8> {
         let index = choices.below(2 + self.journals.len());
         match (index, self.journals.is_empty()) {
             (0, _) => self.snapshot.get_or_insert_default(),

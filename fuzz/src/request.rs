@@ -8,12 +8,15 @@ use openctrl_core::events::EventName;
 use openctrl_core::instance::TEXT_MAX_BYTES;
 use openctrl_core::url::InstanceUrl;
 
+use crate::choices::Choices;
+use crate::patch::patch;
+
 /// The first byte chooses what the rest is taken for. Whatever it is, a refusal is 4xx and has a
-/// body, and what is accepted keeps to the limits.
+/// body, and what is accepted keeps to the limits; a PATCH that is built here is taken as built.
 pub fn request(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
     let text = String::from_utf8_lossy(rest);
-    match choice % 8 {
+    match choice % 9 {
         0 => path(&text),
         1 => check(decode_create(rest), |(url, _)| is_kept(url)),
         2 => check(decode_replace(rest), is_kept),
@@ -30,6 +33,7 @@ pub fn request(data: &[u8]) {
         }),
         5 => check(decode_key_patch(rest), |_| {}),
         6 => check(ping_target(&text), |target| assert!(!target.is_empty())),
+        8 => patch(&mut Choices::new(rest)),
         _ => {
             if let Some(name) = EventName::parse(&text) {
                 assert_eq!(name.to_string(), text.trim(), "it reads back as it is printed");

@@ -1,10 +1,16 @@
 //! The URL of an instance and that of a master.
 
-use openctrl_core::url::{InstanceUrl, MasterUrl};
+use std::fmt::Write;
+use std::sync::LazyLock;
 
-/// An accepted URL is what was given, but for the letter case of its scheme; an error shows little.
+use openctrl_core::url::{InstanceUrl, MasterUrl, Tls};
+use regex::RegexSet;
+
+/// A URL is refused where a pattern says so and nowhere else. An accepted one is what was given,
+/// but for the letter case of its scheme; an error shows little.
 pub fn instance_url(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
+    assert_eq!(InstanceUrl::parse(&text).is_err(), REFUSED.is_match(&text), "{text:?}");
     match InstanceUrl::parse(&text) {
         Ok(url) => {
             let (scheme, rest) = text.split_once(':').expect("a URL has a scheme");
@@ -22,7 +28,28 @@ pub fn instance_url(data: &[u8]) {
     }
 }
 
-/// A configuration has a usable prefix and names each unknown parameter once.
+/// What is refused (Contract §4), each for one reason.
+static REFUSED: LazyLock<RegexSet> = LazyLock::new(|| {
+    let bad_escape = "%(?:$|[^0-9A-Fa-f]|[0-9A-Fa-f](?:$|[^0-9A-Fa-f]))";
+    let host = "^[^:]*://(?:[^/?#]*@)?";
+    let patterns = [
+        r"[\x00-\x1f\x7f]".to_string(),
+        // No scheme: what comes before the first colon is none.
+        r"^(?:[^:]*$|:|[^A-Za-z]|[^:]*[^A-Za-z0-9+.:-][^:]*:)".to_string(),
+        "^(?i:master):".to_string(),
+        "^[^:]*://[^/?#]* ".to_string(),
+        // A host that begins with a bracket and does not close it, or has one elsewhere.
+        format!(r"{host}\[[^\]/?#@]*(?:$|[/?#])"),
+        format!(r"{host}[^/?#@]+\[[^/?#@]*(?:$|[/?#])"),
+        // A path without a slash is opaque, and a query is the runtime's.
+        format!("^[^:]*:/[^?#]*{bad_escape}"),
+        format!("^[^#]*#.*{bad_escape}"),
+    ];
+    RegexSet::new(patterns).expect("the patterns are constant")
+});
+
+/// A configuration has a usable prefix, names each unknown parameter once, and is read back from a
+/// URL that is made of it.
 pub fn master_url(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match MasterUrl::parse(&text) {
@@ -36,9 +63,45 @@ pub fn master_url(data: &[u8]) {
             ignored.sort();
             ignored.dedup();
             assert_eq!(ignored.len(), url.ignored.len(), "{:?}", url.ignored);
+            let again = made_of(&url);
+            assert_eq!(
+                MasterUrl::parse(&again),
+                Ok(MasterUrl { ignored: vec![], ..url }),
+                "{again}"
+            );
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+fn made_of(url: &MasterUrl) -> String {
+    let (open, close) = if url.host.contains(':') { ("[", "]") } else { ("", "") };
+    let tls = match &url.tls {
+        Tls::Off => 0,
+        Tls::SelfSigned => 1,
+        Tls::Files { crt, key } => {
+            assert!(!crt.is_empty() && !key.is_empty(), "{url:?}");
+            2
+        }
+    };
+    let mut text = format!("MASTER://{open}{}{close}:{}", escaped(&url.host, ":"), url.port);
+    text.push_str(&escaped(&url.prefix, "/"));
+    write!(text, "?tls={tls}&crt={}&key={}", escaped(&url.crt, ""), escaped(&url.key, ""))
+        .expect("a string takes any text");
+    for (name, value) in [("bin", &url.bin), ("state", &url.state)] {
+        let value = escaped(value.as_deref().unwrap_or_default(), "");
+        write!(text, "&{name}={value}").expect("a string takes any text");
+    }
+    text
+}
+
+/// Every byte but letters, digits and those of `kept` as an escape.
+fn escaped(text: &str, kept: &str) -> String {
+    let byte = |byte: u8| match char::from(byte) {
+        letter if letter.is_ascii_alphanumeric() || kept.contains(letter) => letter.to_string(),
+        _ => format!("%{byte:02x}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 /// No value of the query is left, and no user-info of the authority.

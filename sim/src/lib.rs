@@ -7,9 +7,12 @@
 
 pub mod choice;
 pub mod coverage;
+pub mod digest;
 pub mod invariants;
 pub mod object;
 pub mod oracle;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
+pub mod words;
 pub mod world;

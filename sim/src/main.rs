@@ -1,74 +1,111 @@
-//! `openctrl-sim run --seed N` does one run and shows what led to a failure;
-//! `openctrl-sim sweep --seeds A..B` does many and sums up.
+//! The command: runs of seeds and of files, sweeps, and the shrinking of what fails.
 
-use std::io::{self, Write};
+mod arguments;
+mod console;
+mod file;
+mod found;
+mod sweep;
+
+use std::io;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use openctrl_sim::coverage::Coverage;
-use openctrl_sim::invariants::Digest;
-use openctrl_sim::run::{Failure, Report, reproduce, run_seed};
+use openctrl_sim::choice::Choices;
+use openctrl_sim::run::run;
+use openctrl_sim::scenario::Scenario;
 
-const USAGE: &str = "usage: openctrl-sim run --seed N | sweep --seeds A..B";
+use self::arguments::{Command, Runs, parse};
+use self::console::Console;
+use self::found::{Origin, save};
 
 fn main() -> ExitCode {
+    // A panic of the core is a finding like others, and told of as they are.
+    std::panic::set_hook(Box::new(|_| {}));
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut out = io::stdout().lock();
-    let done = match arguments[..] {
-        ["run", "--seed", seed] => match seed.parse() {
-            Ok(seed) => sweep(seed, seed + 1, &mut out),
-            Err(_) => writeln!(out, "{seed} is no seed; {USAGE}").map(|()| false),
-        },
-        ["sweep", "--seeds", seeds] => match range(seeds) {
-            Some((first, end)) => sweep(first, end, &mut out),
-            None => writeln!(out, "{seeds} is no range of seeds; {USAGE}").map(|()| false),
-        },
-        _ => writeln!(out, "{USAGE}").map(|()| false),
+    let mut console = Console::new();
+    let command = match parse(&arguments) {
+        Ok(command) => command,
+        Err(what) => return done(console.say(&what).map(|()| false)),
     };
+    done(match command {
+        Command::Run { runs, save_to } => one(runs, save_to.as_deref(), &mut console),
+        Command::Sweep(plan) => sweep::sweep(&plan, &mut console),
+        Command::Replay(path) => of_file(&path, &mut console, replay),
+        Command::Shrink(path) => of_file(&path, &mut console, found::of_choices),
+    })
+}
+
+fn done(done: io::Result<bool>) -> ExitCode {
     if matches!(done, Ok(true)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn range(text: &str) -> Option<(u64, u64)> {
-    let (first, end) = text.split_once("..")?;
-    Some((first.parse().ok()?, end.parse().ok()?))
-}
-
-/// Runs all seeds; stops at the first failure and says how to see it again.
-fn sweep(first: u64, end: u64, out: &mut impl Write) -> io::Result<bool> {
-    let begun = Instant::now();
-    let mut sum = Report::default();
-    for seed in first..end {
-        match run_seed(seed) {
-            Ok(report) => add(&mut sum, &report),
-            Err(failure) => {
-                fail(seed, &failure, out)?;
-                return Ok(false);
-            }
+/// One run, of a seed or a file. Says whether all holds.
+fn one(runs: Runs, save_to: Option<&str>, console: &mut Console) -> io::Result<bool> {
+    match runs {
+        Runs::Seed(seed) => {
+            console.say(&format!("seed {seed}"))?;
+            whole(Choices::from_seed(seed), &Origin::Seed(seed), save_to, console)
         }
+        Runs::Choices(path) => of_file(&path, console, |bytes, path, console| {
+            let choices = Choices::from_bytes(bytes);
+            whole(choices, &Origin::File(path.to_string()), save_to, console)
+        }),
     }
-    let Report { inputs, effects, restarts, simulated_ms, digest: Digest(digest), coverage } = sum;
-    let seconds = begun.elapsed().as_secs_f64();
-    let rate = (2 * inputs) as f64 / seconds;
-    let hours = simulated_ms as f64 / 3_600_000.0;
-    writeln!(out, "seeds {first}..{end}, each run twice: all invariants hold")?;
-    writeln!(out, "{inputs} inputs, {effects} effects, {restarts} deaths of the master")?;
-    writeln!(out, "{hours:.1} h simulated in one pass")?;
-    writeln!(out, "{rate:.0} inputs/s over {seconds:.1} s; digest {digest:016x}")?;
-    writeln!(out, "{coverage}")?;
-    Ok(true)
 }
 
-fn fail(seed: u64, failure: &Failure, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{failure}")?;
-    writeln!(out, "{}", reproduce(seed))
+fn whole(
+    mut choices: Choices,
+    origin: &Origin,
+    save_to: Option<&str>,
+    console: &mut Console,
+) -> io::Result<bool> {
+    console.say(&describe(&choices))?;
+    let done = run(&mut choices);
+    if let Some(path) = save_to {
+        save(path, choices.taken(), console)?;
+    }
+    match done {
+        Ok(report) => {
+            console.say(&format!(
+                "all invariants hold: {} inputs, {} effects, {} deaths of the master, {} s simulated, digest {:016x}",
+                report.inputs,
+                report.effects,
+                report.restarts,
+                report.simulated_ms / 1_000,
+                report.digest.0
+            ))?;
+            Ok(true)
+        }
+        Err(failure) => found::tell(&failure, origin, console).map(|()| false),
+    }
 }
 
-fn add(sum: &mut Report, report: &Report) {
-    sum.inputs += report.inputs;
-    sum.effects += report.effects;
-    sum.restarts += report.restarts;
-    sum.simulated_ms += report.simulated_ms;
-    sum.digest.add(&format!("{:016x}", report.digest.0));
-    Coverage::merge(&mut sum.coverage, &report.coverage);
+/// A run of choices, with its timeline if it fails, and no shrinking.
+fn replay(bytes: Vec<u8>, _path: &str, console: &mut Console) -> io::Result<bool> {
+    let mut choices = Choices::from_bytes(bytes);
+    console.say(&describe(&choices))?;
+    match run(&mut choices) {
+        Ok(report) => {
+            console.say(&format!("all invariants hold: digest {:016x}", report.digest.0))?;
+            Ok(true)
+        }
+        Err(failure) => console.say(&failure.to_string()).map(|()| false),
+    }
+}
+
+fn of_file(
+    path: &str,
+    console: &mut Console,
+    go_on: impl FnOnce(Vec<u8>, &str, &mut Console) -> io::Result<bool>,
+) -> io::Result<bool> {
+    match file::read(path) {
+        Ok(file::Content::Choices(bytes)) => go_on(bytes, path, console),
+        Err(what) => console.say(&what).map(|()| false),
+    }
+}
+
+/// The scenario of a run in words.
+fn describe(choices: &Choices) -> String {
+    let (_, steps) = choices.chunks();
+    let scenario = Scenario::draw(&mut choices.clone());
+    format!("scenario of at most {} steps\n{scenario}", steps.count())
 }

@@ -50,6 +50,10 @@ pub struct Oracle {
     pub finished: bool,
     /// Whether it did not wait for the disk then.
     pub gave_up: bool,
+    /// The last event of this run of the master; 0 before the first.
+    pub last_event: u64,
+    /// Rises with every change of `shown` and `counters`.
+    pub changes: u64,
 }
 
 impl Oracle {
@@ -75,12 +79,14 @@ impl Oracle {
             shutdowns: 0,
             finished: false,
             gave_up: false,
+            last_event: 0,
+            changes: 1,
         }
     }
 
     /// The instances that clients know of.
-    pub fn known(&self) -> Vec<InstanceId> {
-        self.shown.keys().filter_map(|subject| instance(*subject)).collect()
+    pub fn known(&self) -> impl Iterator<Item = InstanceId> {
+        self.shown.keys().filter_map(|subject| instance(*subject))
     }
 
     /// Takes an input in, before the engine does.
@@ -98,7 +104,9 @@ impl Oracle {
             Input::ProcessExited { process, exit, .. } if !is_late => {
                 self.ending = Some(*process);
                 let process = world.processes.get(*process);
-                if let Some(process) = process.filter(|p| exit.is_clean() && !p.terminated) {
+                if let Some(process) =
+                    process.filter(|p| exit.is_clean() && p.terminated_at.is_none())
+                {
                     self.wish(process.definition.id).running = false;
                 }
             }
@@ -123,20 +131,22 @@ impl Oracle {
         }
     }
 
-    /// Takes an effect in, before the world carries it out.
-    pub fn on_effect(&mut self, world: &World, effect: &Effect) {
+    /// Takes an effect in, before the world carries it out. `object` is the one in it.
+    pub fn on_effect(&mut self, world: &World, effect: &Effect, object: Option<&Shown>) {
         self.ledger.on_effect(effect);
         match effect {
             Effect::ShowMaster(face) => {
                 self.face = Some(face.clone());
-                self.show(Subject::Key, &face.json());
+                self.show(Subject::Key, object);
             }
             Effect::ShowInstance(view) => {
-                self.show(Subject::Instance(view.definition().id), &view.json());
+                self.show(Subject::Instance(view.definition().id), object);
             }
-            Effect::Publish(event) => self.on_event(world, event),
+            Effect::Publish(event) => self.on_event(world, event, object),
+            Effect::PublishLogs(run) => self.last_event += run.items.len() as u64,
             Effect::Respond { request, reply } => self.on_reply(*request, reply),
             Effect::Spawn { definition, .. } => {
+                self.changes += 1;
                 for counter in self.counters.entry(definition.id).or_default() {
                     counter.rebase();
                 }
@@ -145,9 +155,8 @@ impl Oracle {
                 self.finished = true;
                 self.gave_up = world.disk.waiting() > 0;
             }
-            Effect::PublishLogs(_)
+            Effect::CloseStreams { .. }
             | Effect::ShowProcess { .. }
-            | Effect::CloseStreams { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
             | Effect::Adopt { .. }
@@ -157,7 +166,9 @@ impl Oracle {
         }
     }
 
-    fn on_event(&mut self, world: &World, event: &Event) {
+    fn on_event(&mut self, world: &World, event: &Event, object: Option<&Shown>) {
+        self.last_event = event.id.0;
+        self.changes += 1;
         if let Some(id) = instance(event.object.subject()) {
             match event.kind {
                 EventKind::Create => {
@@ -168,32 +179,37 @@ impl Oracle {
                     self.wishes.remove(&id);
                     self.counters.remove(&id);
                 }
-                EventKind::Update => self.on_update(world, id, &event.object.json()),
+                EventKind::Update => self.on_update(world, id, object),
                 EventKind::Initial | EventKind::Log | EventKind::Shutdown => {}
             }
         }
         if event.kind == EventKind::Delete {
             self.shown.remove(&event.object.subject());
         } else {
-            self.show(event.object.subject(), &event.object.json());
+            self.show(event.object.subject(), object);
         }
     }
 
-    fn on_update(&mut self, world: &World, id: InstanceId, json: &[u8]) {
-        let before = self.shown.get(&Subject::Instance(id)).cloned();
-        let (Some(before), Ok(after)) = (before, Shown::parse(json)) else { return };
-        if before.url != after.url {
+    fn on_update(&mut self, world: &World, id: InstanceId, object: Option<&Shown>) {
+        let before = self.shown.get(&Subject::Instance(id));
+        let (Some(before), Some(after)) = (before, object) else { return };
+        let has_new_url = !before.is_as_defined(after) && before.url() != after.url();
+        let statuses = (before.status, after.status);
+        let settles = statuses == (Some(Status::Error), Some(Status::Stopped)) && !before.restart();
+        if has_new_url {
             self.wish(id).put_applied();
         }
         // A PUT or DELETE that may yet be refused took away a failure that nobody will retry.
-        let settles = (before.status, after.status) == (Some(Status::Error), Some(Status::Stopped));
-        let has_process = world.processes.iter().any(|process| {
-            let is_there = process.phase != Phase::Gone || Some(process.reference) == self.ending;
-            process.definition.id == id && is_there
-        });
-        if settles && !before.restart && !has_process {
+        if settles && !self.has_process(world, id) {
             self.wish(id).running = false;
         }
+    }
+
+    fn has_process(&self, world: &World, id: InstanceId) -> bool {
+        world.processes.iter().any(|process| {
+            let is_there = process.phase != Phase::Gone || Some(process.reference) == self.ending;
+            process.definition.id == id && is_there
+        })
     }
 
     fn on_reply(&mut self, request: RequestId, reply: &Reply) {
@@ -231,6 +247,7 @@ impl Oracle {
             Some(InstanceAction::Stop) => self.wish(id).stop(),
             Some(InstanceAction::Restart) => self.wish(id).running = true,
             Some(InstanceAction::Reset) => {
+                self.changes += 1;
                 self.resets.insert(id);
                 self.counters.entry(id).or_default().iter_mut().for_each(CounterModel::reset);
             }
@@ -239,6 +256,7 @@ impl Oracle {
 
     fn count(&mut self, id: InstanceId, checkpoint: &Checkpoint) {
         let Checkpoint { tcprx, tcptx, udprx, udptx, .. } = *checkpoint;
+        self.changes += 1;
         let counters = self.counters.entry(id).or_default();
         for (counter, value) in counters.iter_mut().zip([tcprx, tcptx, udprx, udptx]) {
             if let Some(value) = value
@@ -253,11 +271,9 @@ impl Oracle {
         self.wishes.entry(id).or_default()
     }
 
-    fn show(&mut self, subject: Subject, json: &[u8]) {
-        // What cannot be read is INV-6's finding.
-        if let Ok(shown) = Shown::parse(json) {
-            self.shown.insert(subject, shown);
-        }
+    fn show(&mut self, subject: Subject, object: Option<&Shown>) {
+        self.changes += 1;
+        self.shown.extend(object.map(|object| (subject, object.clone())));
     }
 }
 

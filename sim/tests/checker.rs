@@ -5,23 +5,27 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use openctrl_core::api::Reply;
-use openctrl_core::engine::{Effect, Engine, Input, Object, Signal};
-use openctrl_core::events::EventKind;
-use openctrl_core::ids::{Generation, RecordSeq, StoreEpoch};
+use openctrl_core::engine::{Effect, Engine, Event, Input, MasterFace, Object, Signal};
+use openctrl_core::events::{EventId, EventKind, WindowLimits};
+use openctrl_core::ids::{Generation, InstanceId, KeyEpoch, RecordSeq, StoreEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::{Image, Record};
 use openctrl_core::time::Wall;
+use openctrl_core::url::InstanceUrl;
 use openctrl_sim::choice::Choices;
-use openctrl_sim::invariants::{Scene, all, compare, judge};
+use openctrl_sim::invariants::{Readers, Scene, all, compare, judge};
+use openctrl_sim::object::Shown;
 use openctrl_sim::oracle::{Ledger, Oracle};
 use openctrl_sim::run::{run, run_tampered};
-use openctrl_sim::world::World;
+use openctrl_sim::world::{Hub, World};
+
+const WINDOW: WindowLimits = WindowLimits { max_events: 8, max_bytes: 8_192 };
 
 /// The invariants that do not hold of the first seeds when all effects go through `tamper`.
-fn found(tamper: impl Fn(Effect) -> Vec<Effect>) -> BTreeSet<&'static str> {
-    let runs = (0..40).map(|seed| run_tampered(&mut Choices::from_seed(seed), &tamper));
-    runs.filter_map(|done| done.err()).map(|failure| failure.violation.invariant).collect()
+fn found(tamper: fn(Effect) -> Vec<Effect>) -> BTreeSet<&'static str> {
+    let runs = (0..40).map(|seed| run_tampered(&mut Choices::from_seed(seed), tamper));
+    runs.filter_map(|done| done.err()).map(|violation| violation.invariant).collect()
 }
 
 #[test]
@@ -71,12 +75,13 @@ fn inv_2_finds_a_leftover_that_nobody_adopts_or_ends() {
 #[test]
 fn inv_3_finds_an_effect_of_late_input() {
     let image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
-    let (world, oracle) = (World::new(image.clone()), Oracle::new(&image));
+    let (world, oracle) = (World::new(image.clone(), Hub::new(WINDOW, 1)), Oracle::new(&image));
     let engine = Engine::new(image, [0; 32], world.clock.now());
     let mut invariant =
         all().into_iter().find(|invariant| invariant.id() == "INV-3").expect("it is there");
     let mut judge = |is_late| {
-        let scene = Scene { engine: &engine, world: &world, oracle: &oracle, is_late };
+        let scene =
+            Scene { engine: &engine, world: &world, oracle: &oracle, is_late, object: None };
         invariant.on_effect(scene, &Effect::Finish)
     };
     assert!(judge(false).is_ok());
@@ -142,6 +147,49 @@ fn inv_6_finds_a_lost_event_and_a_time_that_goes_back() {
         other => vec![other],
     });
     assert_eq!(back, ["INV-6"].into());
+}
+
+#[test]
+fn inv_6_finds_a_reader_that_is_not_given_everything() {
+    let image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
+    let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
+    let id = InstanceId(1);
+    let definition = Arc::new(Definition::new(id, demo(), String::new()));
+    let object = Shown::of(&definition);
+    let event = |number, kind| {
+        let object = Object::Instance(InstanceView::new(Arc::clone(&definition)));
+        Effect::Publish(Event { id: EventId(number), time: Wall::default(), kind, object })
+    };
+    let master = Effect::ShowMaster(face.clone());
+    let key = Shown::parse(&face.json(), None).expect("an object");
+    let given = |lost: Option<u64>, afresh: bool| {
+        let mut world = World::new(image.clone(), Hub::new(WINDOW, 1));
+        let (mut oracle, mut readers) = (Oracle::new(&image), Readers::new(1));
+        oracle.on_effect(&world, &master, Some(&key));
+        world.hub.carry_out(&master);
+        readers.read(0, &mut world.hub, &oracle, 9_999, false)?;
+        for number in 1..=2 {
+            let kind = if number == 1 { EventKind::Create } else { EventKind::Update };
+            let effect = event(number, kind);
+            oracle.on_effect(&world, &effect, Some(&object));
+            if lost != Some(number) {
+                world.hub.carry_out(&effect);
+            }
+        }
+        if afresh {
+            world.hub.leave(0);
+        }
+        readers.catch_up(&mut world.hub, &oracle)
+    };
+    assert_eq!(given(None, false), Ok(()));
+    assert_eq!(given(None, true), Ok(()));
+    assert!(given(Some(1), false).is_err());
+    assert!(given(Some(2), false).is_err());
+    assert!(given(Some(2), true).is_err());
+}
+
+fn demo() -> InstanceUrl {
+    InstanceUrl::parse("demo:a").expect("a valid URL")
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use openctrl_core::api::{Call, decode_create, decode_patch};
-use openctrl_core::engine::{Effect, Input};
-use openctrl_core::ids::RequestId;
+use openctrl_core::engine::Input;
+use openctrl_core::ids::ProcessRef;
 use openctrl_core::master::{ApiKey, MasterIdentity};
 use openctrl_core::output::OutputParser;
 use openctrl_core::store::Image;
@@ -53,9 +53,6 @@ const SCENARIOS: [(&str, &[Act]); 10] = [
     ("shutdown", &[Create, Settle, Print, Create, Shutdown, Settle]),
 ];
 
-/// A run of a scenario; effects go through as they are.
-type Play = Run<fn(Effect) -> Vec<Effect>>;
-
 #[test]
 fn every_crash_is_recovered_from() {
     let mut points = 0;
@@ -81,13 +78,13 @@ fn every_crash_is_recovered_from() {
     assert!(points >= 10_000, "only {points} crash points");
 }
 
-fn begun() -> Play {
+fn begun() -> Run {
     let image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
-    Run::new(image, [7; 32], |effect| vec![effect])
+    Run::new(image, [7; 32])
 }
 
-/// Plays a scenario up to its end, or to where the master dies.
-fn play(acts: &[Act], effects: Option<u64>, steps: Option<usize>) -> Result<Play, String> {
+/// Runs a scenario up to its end, or to where the master dies.
+fn play(acts: &[Act], effects: Option<u64>, steps: Option<usize>) -> Result<Run, String> {
     let mut run = begun();
     effects.into_iter().for_each(|effects| run.die_in(effects));
     steps.into_iter().for_each(|steps| run.world.disk.files.die_in(steps));
@@ -101,9 +98,9 @@ fn play(acts: &[Act], effects: Option<u64>, steps: Option<usize>) -> Result<Play
 }
 
 /// Whether the master lives on.
-fn perform(act: Act, run: &mut Play) -> Result<bool, String> {
-    let known = run.oracle.known();
-    let first = || *known.first().expect("an instance was created before");
+fn perform(act: Act, run: &mut Run) -> Result<bool, String> {
+    let known = run.oracle.known().next();
+    let first = || known.expect("an instance was created before");
     let url = |text| InstanceUrl::parse(text).expect("a good URL");
     let patch = |body: &str| decode_patch(body.as_bytes()).expect("a good body");
     let call = match act {
@@ -130,33 +127,37 @@ fn perform(act: Act, run: &mut Play) -> Result<bool, String> {
         }
         Shutdown => return feed(run, Input::ShutdownRequested),
     };
-    let request: RequestId = run.world.clients.next_request();
+    let (request, call) = run.world.clients.send(call);
     feed(run, Input::RequestArrived { request, call })
 }
 
-fn feed(run: &mut Play, input: Input) -> Result<bool, String> {
+fn feed(run: &mut Run, input: Input) -> Result<bool, String> {
     run.feed(input, false).map_err(|violation| violation.to_string())?;
     Ok(!run.is_dead())
 }
 
-fn settle(run: &mut Play) -> Result<bool, String> {
+fn settle(run: &mut Run) -> Result<bool, String> {
     loop {
         match heal(&mut run.world) {
             Err(_) => return Ok(false),
-            Ok(None) => return Ok(true),
-            Ok(Some(input)) => {
-                if !feed(run, input)? {
-                    return Ok(false);
+            Ok(inputs) if inputs.is_empty() => return Ok(true),
+            Ok(inputs) => {
+                for input in inputs {
+                    if !feed(run, input)? {
+                        return Ok(false);
+                    }
                 }
             }
         }
     }
 }
 
-fn print(run: &mut Play) -> Result<bool, String> {
+fn print(run: &mut Run) -> Result<bool, String> {
     let text = b"CHECK_POINT|MODE=1|PING=1ms|POOL=2|TCPS=3|UDPS=4\
                  |TCPRX=10|TCPTX=20|UDPRX=30|UDPTX=40\n";
-    for process in run.world.processes.in_phase(Phase::Alive) {
+    let alive = run.world.processes.iter().filter(|process| process.phase == Phase::Alive);
+    let alive: Vec<ProcessRef> = alive.map(|process| process.reference).collect();
+    for process in alive {
         let batch = Arc::new(OutputParser::default().push(text));
         if !feed(run, Input::OutputRead { process, batch })? {
             return Ok(false);
@@ -166,7 +167,7 @@ fn print(run: &mut Play) -> Result<bool, String> {
 }
 
 /// Crashes copies of the disk in every way, and starts them again. Says how many there were.
-fn crash_in_every_way(run: &Play) -> Result<u32, String> {
+fn crash_in_every_way(run: &Run) -> Result<u32, String> {
     let mut points = 0;
     for crash in crashes(run.world.disk.files.unsynced_names()) {
         let say = |what| format!("{crash:?}: {what}");
@@ -179,7 +180,7 @@ fn crash_in_every_way(run: &Play) -> Result<u32, String> {
 }
 
 /// Lets the next master die as well, before every step of its start, and with it the machine.
-fn dies_again(run: &Play, crash: Crash) -> Result<u32, String> {
+fn dies_again(run: &Run, crash: Crash) -> Result<u32, String> {
     let power_loss = Crash { power_loss: true, tail: Tail::Nothing, names: 0 };
     for steps in 0.. {
         let say = |what| format!("{crash:?}, and again after {steps} steps: {what}");
@@ -203,7 +204,7 @@ fn crashes(unsynced_names: usize) -> Vec<Crash> {
 }
 
 /// The next master ends what was left behind, and comes to rest.
-fn goes_on(mut run: Play) -> Result<(), String> {
+fn goes_on(mut run: Run) -> Result<(), String> {
     let crash = Crash { power_loss: false, tail: Tail::All, names: 0 };
     let found = run.world.restart(crash, None, || true);
     let rested = run.restart(found, [8; 32]).and_then(|()| run.rest());

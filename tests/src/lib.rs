@@ -11,6 +11,7 @@ pub mod api;
 pub mod bench;
 pub mod binary;
 pub mod body;
+pub mod browser;
 pub mod crash;
 pub mod group;
 pub mod http;

@@ -255,9 +255,7 @@ fn bodies_are_bounded() {
 fn unknown_paths_are_404() {
     let master = Master::start();
     let api = master.api();
-    for target in
-        ["/", "/api", "/api/v1/info", "/api/v2", "/api/v2/", "/api/v2/nope", "/api/v2x/info"]
-    {
+    for target in ["/api", "/api/v1/info", "/api/v2", "/api/v2/", "/api/v2/nope", "/api/v2x/info"] {
         for method in ["GET", "POST", "DELETE"] {
             assert_eq!(api.request_at(method, target).send().status, 404, "{method} {target}");
         }

@@ -20,7 +20,7 @@ pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_key_patch, de
 pub use call::Call;
 pub use description::describe;
 pub use info::{Info, SystemSample};
-pub use patch::{InstanceAction, Patch, decode_patch};
+pub use patch::{InstanceAction, MetaPatch, Patch, decode_patch};
 pub use ping::{PingOutcome, PingReport, ping_target};
 pub use process::{ProcessReport, Usage, render_processes};
 pub use refusal::Refusal;

@@ -10,6 +10,7 @@ use alloc::sync::Arc;
 use super::effect::Effect;
 use super::outbox::Outbox;
 use crate::api::InstanceAction;
+use crate::canary::{self, Canary};
 use crate::ids::{InstanceId, RecordSeq, RequestId, SlotId, StoreEpoch};
 use crate::instance::Definition;
 use crate::master::{ApiKey, MasterIdentity};
@@ -76,7 +77,8 @@ impl Commits {
 
     /// The next change whose record is durable, given that all up to `upto` are.
     pub(super) fn pop_durable(&mut self, upto: RecordSeq) -> Option<Commit> {
-        let commit = self.queue.pop_front_if(|commit| commit.seq <= upto)?;
+        let ahead = u64::from(canary::is(Canary::AnswerBeforeDurable));
+        let commit = self.queue.pop_front_if(|commit| commit.seq.0 <= upto.0 + ahead)?;
         self.forget(&commit);
         Some(commit)
     }
@@ -93,7 +95,9 @@ impl Commits {
     /// Forgets all changes on their way and returns them.
     pub(super) fn abandon(&mut self) -> VecDeque<Commit> {
         self.reserved.clear();
-        self.staged_master = None;
+        if !canary::is(Canary::RefusedKeyKept) {
+            self.staged_master = None;
+        }
         core::mem::take(&mut self.queue)
     }
 

@@ -8,6 +8,7 @@ use super::Engine;
 use super::commits::{Change, Commit};
 use super::effect::{Effect, Object};
 use crate::api::{InstanceAction, Refusal, Reply};
+use crate::canary::{self, Canary};
 use crate::events::EventKind;
 use crate::ids::{KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
 use crate::instance::{Definition, Instance, StateEvent};
@@ -121,6 +122,9 @@ impl Engine {
         supervisor.instance.backoff.reset();
         supervisor.publish();
         self.settle(now, slot);
+        if canary::is(Canary::AnsweredTwice) {
+            self.reply_instance(request, slot);
+        }
         // Answered now if nothing was started, else once it is known whether that came to life.
         if let Some(instance) = self.table.get_mut(slot) {
             instance.awaiting_start.push_back(request);
@@ -137,6 +141,9 @@ impl Engine {
         self.out.publish(now.wall, EventKind::Delete, Object::Instance(view));
         self.out.respond(request, Reply::Deleted);
         instance.operations.pop_front();
+        if canary::is(Canary::WaitingForgotten) {
+            instance.operations.clear();
+        }
         for late in instance.operations {
             self.out.refuse(late.request, Refusal::NoInstance);
         }
@@ -156,7 +163,9 @@ impl Engine {
     fn key_rotated(&mut self, now: Now, request: RequestId, key: ApiKey) {
         self.key_epoch = KeyEpoch(self.key_epoch.0 + 1);
         let time = self.out.event_time(now.wall);
-        self.out.push(Effect::CloseStreams { keep_from: Some(self.key_epoch), time });
+        if !canary::is(Canary::StreamsOutliveKey) {
+            self.out.push(Effect::CloseStreams { keep_from: Some(self.key_epoch), time });
+        }
         self.master.key = key.clone();
         self.show_master();
         let json = self.publish_key_instance(now);

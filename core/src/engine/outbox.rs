@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use super::effect::{Effect, Event, LogRun, Object};
 use crate::api::{Refusal, Reply};
+use crate::canary::{self, Canary};
 use crate::events::{EventId, EventKind};
 use crate::ids::RequestId;
 use crate::instance::InstanceView;
@@ -66,13 +67,15 @@ impl Outbox {
 
     /// The time of an event that happens now: the wall clock, held where it stepped back.
     pub(super) fn event_time(&mut self, wall: Wall) -> Wall {
-        self.last_event_time = self.last_event_time.max(wall);
+        let held = if canary::is(Canary::TimeGoesBack) { wall } else { self.last_event_time };
+        self.last_event_time = held.max(wall);
         self.last_event_time
     }
 
     fn take_ids(&mut self, count: u64) -> EventId {
         let first = self.next_event;
-        self.next_event = first.plus(count);
+        let skipped = u64::from(canary::is(Canary::EventIdSkipped) && count > 1);
+        self.next_event = first.plus(count + skipped);
         first
     }
 }

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::effect::{Effect, Object, Signal};
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
+use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::events::EventKind;
 use crate::ids::{Generation, ProcessRef, SlotId};
@@ -74,11 +75,14 @@ impl Supervisor<'_> {
     pub(super) fn restart(&mut self) {
         self.instance.start_after_stop = true;
         self.fire(StateEvent::StopWanted);
+        if canary::is(Canary::RestartDuringStop) {
+            self.fire(StateEvent::ExitedClean);
+        }
     }
 
     /// Wants the process stopped, for good: also after the operations that wait.
     pub(super) fn stop(&mut self) {
-        self.instance.start_after_stop = false;
+        self.instance.start_after_stop &= canary::is(Canary::StopForgotten);
         for operation in &mut self.instance.operations {
             operation.starts = false;
         }
@@ -119,7 +123,9 @@ impl Supervisor<'_> {
     /// Ends what is left of the group of the last process, if anything is.
     pub(super) fn kill_leftover(&mut self) {
         if core::mem::take(&mut self.instance.group_left) {
-            self.timers.cancel(TimerReason::Leftover(self.slot));
+            if !canary::is(Canary::TimerLeaked) {
+                self.timers.cancel(TimerReason::Leftover(self.slot));
+            }
             self.signal(Signal::Kill);
         }
     }
@@ -133,6 +139,7 @@ impl Supervisor<'_> {
                 self.signal(Signal::Terminate);
                 self.timers.arm(grace, self.now.mono.after_ms(GRACE_MS));
             }
+            Action::Kill if canary::is(Canary::GraceNeverKills) => {}
             Action::Kill => self.signal(Signal::Kill),
             Action::Release => self.release(before),
             Action::ClearLive => self.instance.clear_live(),
@@ -173,7 +180,9 @@ impl Supervisor<'_> {
     }
 
     fn spawn(&mut self) {
-        self.kill_leftover();
+        if !canary::is(Canary::LeftoverSpared) {
+            self.kill_leftover();
+        }
         self.begin_generation();
         let instance = &mut *self.instance;
         instance.counters.rebase();

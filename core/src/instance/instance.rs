@@ -10,6 +10,7 @@ use super::facts::ProcessFacts;
 use super::state::State;
 use super::view::{InstanceView, Template};
 use crate::backoff::Backoff;
+use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::counters::{Counters, Totals};
 use crate::ids::{Generation, RequestId};
@@ -142,7 +143,9 @@ impl Instance {
     pub fn record_settled(&mut self) {
         self.unsaved_records = self.unsaved_records.saturating_sub(1);
         if self.unsaved_records == 0 {
-            self.staged = None;
+            if !canary::is(Canary::RefusedChangeKept) {
+                self.staged = None;
+            }
             self.unsaved_resets = 0;
         }
     }
@@ -164,7 +167,8 @@ impl Instance {
     /// as a record that follows must not bring the old totals back.
     pub fn saved_totals(&self) -> SavedTotals {
         let counted = self.counters.totals();
-        let totals = if self.unsaved_resets == 0 { counted } else { Totals::default() };
+        let is_counted = self.unsaved_resets == 0 || canary::is(Canary::StaleTotals);
+        let totals = if is_counted { counted } else { Totals::default() };
         SavedTotals { mode: self.metrics.mode, totals }
     }
 
@@ -184,13 +188,15 @@ impl Instance {
             }
         }
         self.counters.observe(checkpoint);
-        self.totals_unsaved = true;
+        self.totals_unsaved = !canary::is(Canary::TotalsUnsaved);
         self.last_checkpoint = Some(now);
     }
 
     /// Zeroes the gauges of a live process; `mode` and the totals are kept (Contract §6).
     pub fn clear_live(&mut self) {
-        self.metrics = Metrics { mode: self.metrics.mode, ..Metrics::default() };
+        if !canary::is(Canary::GaugesKept) {
+            self.metrics = Metrics { mode: self.metrics.mode, ..Metrics::default() };
+        }
     }
 
     /// Sets all totals to zero (Contract §7, `reset`), its record being durable.

@@ -35,6 +35,8 @@ pub struct MasterUrl {
     pub logs: LogOptions,
     /// What `/metrics` shows, and to whom.
     pub metrics: MetricsOptions,
+    /// Whether the page for operators is served.
+    pub page: bool,
     /// The names of the parameters that mean nothing to us, each once, in order.
     pub ignored: Vec<String>,
 }
@@ -72,6 +74,8 @@ pub enum MasterUrlError {
     NotUtf8(&'static str),
     /// `tls` is this, not 0, 1 or 2.
     BadTls(String),
+    /// `page` is this, not on or off.
+    BadPage(String),
     /// `tls=2` without this parameter.
     MissingFile(&'static str),
     /// The parameter is not a number within these bounds.
@@ -104,7 +108,7 @@ impl MasterUrl {
             return Err(MasterUrlError::UnknownScheme(outline(parts.scheme)));
         }
         let (host, port) = split_port(parts.host)?;
-        let Parameters { tls, crt, key, bin, state, options, ignored } =
+        let Parameters { tls, crt, key, bin, state, page, options, ignored } =
             Parameters::parse(parts.query);
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
         Ok(MasterUrl {
@@ -118,6 +122,7 @@ impl MasterUrl {
             state: state.filter(|state| !state.is_empty()),
             logs: options.logs()?,
             metrics: options.metrics()?,
+            page: switch(&page.unwrap_or_default())?,
             ignored,
         })
     }
@@ -162,6 +167,7 @@ struct Parameters {
     bin: Option<String>,
     state: Option<String>,
     options: OptionTexts,
+    page: Option<String>,
     ignored: Vec<String>,
 }
 
@@ -176,6 +182,7 @@ impl Parameters {
                 "key" => &mut parameters.key,
                 "bin" => &mut parameters.bin,
                 "state" => &mut parameters.state,
+                "page" => &mut parameters.page,
                 other => {
                     if let Some(place) = parameters.options.place_of(other) {
                         place.get_or_insert_with(|| value.into_owned());
@@ -190,6 +197,15 @@ impl Parameters {
             parameter.get_or_insert_with(|| value.into_owned());
         }
         parameters
+    }
+}
+
+/// Whether the page is served: unless it is turned off.
+fn switch(page: &str) -> Result<bool, MasterUrlError> {
+    match page {
+        "" | "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(MasterUrlError::BadPage(outline(other))),
     }
 }
 
@@ -248,6 +264,9 @@ impl fmt::Display for MasterUrlError {
                 f,
                 "bad tls \"{mode}\" in the master URL; use 0 (off), 1 (self-signed) or 2 (files)"
             ),
+            MasterUrlError::BadPage(word) => {
+                write!(f, "bad page \"{word}\" in the master URL; use on or off")
+            }
             MasterUrlError::MissingFile(name) => {
                 write!(f, "tls=2 needs {name}; add {name}=<file> to the master URL")
             }

@@ -24,6 +24,7 @@ fn a_plain_url_has_defaults() {
         state: None,
         logs: LogOptions::default(),
         metrics: MetricsOptions::default(),
+        page: true,
         ignored: Vec::new(),
     };
     assert_eq!(parse("master://127.0.0.1:8080"), expected);
@@ -86,6 +87,18 @@ fn output_and_metrics_are_configured() {
     let url = parse("master://h:1?logs=&log_lines=&metrics=key&metrics_instances=off&metrics=x");
     assert_eq!((url.logs, url.metrics), (LogOptions::default(), MetricsOptions::default()));
     assert!(url.ignored.is_empty());
+}
+
+#[test]
+fn the_page_is_served_unless_it_is_turned_off() {
+    let page = |query: &str| MasterUrl::parse(&format!("master://h:1?{query}")).map(|url| url.page);
+    assert_eq!(page(""), Ok(true));
+    assert_eq!(page("page="), Ok(true));
+    assert_eq!(page("page=on"), Ok(true));
+    assert_eq!(page("page=off&page=on"), Ok(false));
+    for bad in ["0", "OFF", "no"] {
+        assert_eq!(page(&format!("page={bad}")), Err(MasterUrlError::BadPage(bad.to_string())));
+    }
 }
 
 #[test]
@@ -190,6 +203,7 @@ proptest! {
             state: None,
             logs: LogOptions::default(),
             metrics: MetricsOptions::default(),
+            page: true,
             ignored: vec![ignored],
         };
         prop_assert_eq!(url, expected);

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 
 use super::body::{AnswerBody, EventBody};
 use super::observe::Observed;
+use super::page::Page;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::inbox::Mailbox;
@@ -49,6 +50,8 @@ pub(crate) struct About {
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) api_base: String,
+    /// None with `page=off`.
+    pub(crate) page: Option<Page>,
     pub(crate) about: About,
     pub(crate) hub: Arc<Hub>,
     pub(crate) mailbox: Mailbox,
@@ -60,13 +63,16 @@ pub(crate) struct Service {
 pub(super) type HttpResponse = Response<AnswerBody>;
 
 impl Service {
-    /// Answers one request. Every answer carries the CORS headers.
+    /// Answers one request. Every answer of the API carries the CORS headers.
     pub(crate) async fn serve(
         &self,
         request: Request<Incoming>,
     ) -> Result<HttpResponse, Infallible> {
         let begun = Instant::now();
         let (parts, body) = request.into_parts();
+        if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
+            return Ok(response);
+        }
         let mut response = match self.respond(&parts, body).await {
             Ok(response) => response,
             Err(refusal) => refused(refusal),

@@ -80,6 +80,11 @@ impl Ledger {
         }
     }
 
+    /// Closes the file: whoever writes to it next opens it again, on a thread where it is good.
+    pub(crate) fn close(&mut self) {
+        self.file = None;
+    }
+
     /// The children that are not known to be gone, oldest first.
     pub(crate) fn children(&self) -> impl Iterator<Item = (u64, Child)> + '_ {
         self.children.iter().map(|(number, child)| (*number, *child))

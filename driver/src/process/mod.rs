@@ -8,12 +8,14 @@
 #[cfg_attr(not(target_os = "linux"), path = "ended_thread.rs")]
 mod ended;
 mod group;
+mod handover;
 mod ledger;
 mod leftover;
+mod promises;
 mod spawner;
 mod watch;
 
 pub(crate) use group::Group;
 pub(crate) use ledger::Ledger;
 pub(crate) use leftover::{Leftover, find as find_leftovers};
-pub(crate) use spawner::Spawner;
+pub(crate) use spawner::{IdleSpawner, Spawner};

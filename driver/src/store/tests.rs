@@ -220,3 +220,23 @@ fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
     writer.finish();
     assert_eq!(ids(home.path()), [1, 5]);
 }
+
+#[test]
+fn the_first_change_after_a_failed_write_is_not_in_the_snapshot_alone() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (mailbox, mut inbox) = inbox();
+    let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
+    let obstacle = home.path().join("openctrl.state.tmp");
+    fs::create_dir(&obstacle).expect("made");
+    writer.break_journal();
+    assert_eq!(persist(&writer, &mut inbox, 0, 1), ["epoch 0 failed"]);
+    fs::remove_dir(&obstacle).expect("removed");
+    assert_eq!(persist(&writer, &mut inbox, 1, 2), ["persisted 2"]);
+    writer.finish();
+
+    let snapshot = home.path().join("openctrl.state");
+    let mut bytes = fs::read(&snapshot).expect("readable");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    fs::write(&snapshot, bytes).expect("written");
+    assert_eq!(ids(home.path()), [2]);
+}

@@ -123,12 +123,13 @@ struct Group {
 impl Worker {
     fn run(mut self, queue: &Receiver<Job>) {
         while let Ok(first) = queue.recv() {
+            let begun = self.begin_again();
             let mut group = Group::default();
             self.take(first, &mut group);
             for job in queue.try_iter().take(GROUP_MAX) {
                 self.take(job, &mut group);
             }
-            match self.write(&group.entries) {
+            match begun.and_then(|()| self.write(&group.entries)) {
                 Ok(()) => self.written(&group),
                 Err(error) => self.refused(&group, &error),
             }
@@ -155,12 +156,19 @@ impl Worker {
         }
     }
 
+    /// After a failure, begins with a snapshot of what is in force. The changes at hand are not in
+    /// it but follow in the journal, so that the backup and its journals have them too.
+    fn begin_again(&mut self) -> io::Result<()> {
+        if self.journal.is_none() {
+            self.journal = Some(begin(&mut self.directory, &self.image)?);
+        }
+        Ok(())
+    }
+
     /// Makes entries that are in the image durable.
     fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let Some(mut current) = self.journal.take() else {
-            self.journal = Some(begin(&mut self.directory, &self.image)?);
-            return Ok(());
-        };
+        let current = self.journal.take();
+        let mut current = current.ok_or_else(|| io::Error::other("there is no journal"))?;
         if !entries.is_empty() {
             let appended = current.journal.append(entries);
             self.directory.set_records(current.journal.records());

@@ -11,7 +11,7 @@ use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::Definition;
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::object::Shown;
+use crate::object::{Shown, id_of};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -29,26 +29,26 @@ impl Invariant for DurableFirst {
 
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         match effect {
-            Effect::ShowInstance(view) => self.shows(scene, view.definition().id, &view.json()),
+            Effect::ShowInstance(view) => self.shows(scene, view.definition().id),
             Effect::Publish(event) => self.on_event(scene, event),
-            Effect::PublishLogs(run) => self.shows(scene, run.instance, &run.view.json()),
+            Effect::PublishLogs(run) => self.shows(scene, run.instance),
             Effect::Respond { request, reply } => {
                 let asked = scene.oracle.ledger.asked.get(request);
                 asked.map_or(Ok(()), |asked| self.on_reply(scene, &asked.call, reply))
             }
             Effect::Spawn { definition, .. } => {
-                let text = Shown::definition_of(definition);
-                self.version(scene, definition.id, &text)?;
+                let started = scene.oracle.ledger.shown_of(definition);
+                self.version(scene, definition.id, &started)?;
                 let shown = scene.oracle.shown.get(&Subject::Instance(definition.id));
-                ensure(shown.is_some_and(|shown| shown.definition == text), || {
-                    format!("{text} is started, and {shown:?} is shown")
+                ensure(shown.is_some_and(|shown| shown.is_as_defined(&started)), || {
+                    format!("{started:?} is started, and {shown:?} is shown")
                 })
             }
             Effect::ShowMaster(face) => {
                 ensure(face.key_epoch <= self.open_from, || {
                     "a new key is shown, and streams of the old one are open".to_string()
                 })?;
-                self.master(scene, &face.json())
+                self.master(scene)
             }
             Effect::CloseStreams { keep_from, .. } => {
                 self.open_from = keep_from.unwrap_or(self.open_from);
@@ -82,26 +82,26 @@ impl DurableFirst {
                 | EventKind::Initial
                 | EventKind::Log
                 | EventKind::Shutdown,
-            ) => self.shows(scene, id, &event.object.json()),
-            (Subject::Key, _) => self.master(scene, &event.object.json()),
+            ) => self.shows(scene, id),
+            (Subject::Key, _) => self.master(scene),
         }
     }
 
     fn on_reply(&mut self, scene: Scene<'_>, call: &Call, reply: &Reply) -> Verdict {
         match (call, reply) {
             (_, Reply::Refused(_)) | (Call::Ping(_), Reply::Pinged(_)) => Ok(()),
-            (Call::Create { url, .. }, Reply::Created(json)) => {
-                let definition = self.answered(scene, json)?;
+            (Call::Create { url, .. }, Reply::Created(_)) => {
+                let definition = self.answered(scene)?;
                 ensure(definition.url == *url, || format!("{definition:?} was not asked for"))
             }
-            (Call::Patch(id, patch), Reply::Instance(json)) => {
-                let definition = self.answered(scene, json)?;
+            (Call::Patch(id, patch), Reply::Instance(_)) => {
+                let definition = self.answered(scene)?;
                 ensure(definition.id == *id && is_in(patch, definition), || {
                     format!("{patch:?} is answered with {definition:?}")
                 })
             }
-            (Call::Replace(id, url), Reply::Instance(json)) => {
-                let definition = self.answered(scene, json)?;
+            (Call::Replace(id, url), Reply::Instance(_)) => {
+                let definition = self.answered(scene)?;
                 ensure(definition.id == *id && definition.url == *url, || {
                     format!("PUT of {url:?} is answered with {definition:?}")
                 })
@@ -114,10 +114,11 @@ impl DurableFirst {
                     format!("alias {alias:?} is answered, and {shown:?} is shown")
                 })
             }
-            (Call::RotateKey(key), Reply::Instance(json)) => {
-                self.master(scene, json)?;
-                let shown = Shown::parse(json)?;
-                ensure(key.admits(shown.url.as_bytes()), || "the answer is another key".to_string())
+            (Call::RotateKey(key), Reply::Instance(_)) => {
+                self.master(scene)?;
+                ensure(key.admits(scene.object()?.url()), || {
+                    "the answer is another key".to_string()
+                })
             }
             (
                 Call::SetAlias(_)
@@ -133,25 +134,29 @@ impl DurableFirst {
     }
 
     /// The definition in an answer, which has to be durable.
-    fn answered<'a>(&mut self, scene: Scene<'a>, json: &[u8]) -> Result<&'a Definition, String> {
-        let shown = Shown::parse(json)?;
-        let id = shown.json.get(7..15).and_then(InstanceId::parse);
-        let id = id.ok_or_else(|| format!("no id in {}", shown.json))?;
-        let index = self.version(scene, id, &shown.definition)?;
+    fn answered<'a>(&mut self, scene: Scene<'a>) -> Result<&'a Definition, String> {
+        let shown = scene.object()?;
+        let id = id_of(&shown.json).ok_or_else(|| format!("no id in {shown:?}"))?;
+        let index = self.version(scene, id, shown)?;
         Ok(&scene.oracle.ledger.versions[&id][index].definition)
     }
 
-    fn shows(&mut self, scene: Scene<'_>, id: InstanceId, json: &[u8]) -> Verdict {
-        let shown = Shown::parse(json)?;
-        self.version(scene, id, &shown.definition).map(drop)
+    fn shows(&mut self, scene: Scene<'_>, id: InstanceId) -> Verdict {
+        self.version(scene, id, scene.object()?).map(drop)
     }
 
     /// The first durable version that reads so and is not older than the one shown last.
-    fn version(&mut self, scene: Scene<'_>, id: InstanceId, text: &str) -> Result<usize, String> {
+    fn version(
+        &mut self,
+        scene: Scene<'_>,
+        id: InstanceId,
+        shown: &Shown,
+    ) -> Result<usize, String> {
         let versions = scene.oracle.ledger.versions.get(&id).map_or(&[][..], Vec::as_slice);
         let last = self.shown.entry(id).or_default();
-        let newer = versions.iter().skip(*last).position(|version| version.text == text);
-        let index = newer.ok_or_else(|| format!("{text} is shown and is not durable"))? + *last;
+        let newer =
+            versions.iter().skip(*last).position(|version| version.shown.is_as_defined(shown));
+        let index = newer.ok_or_else(|| format!("{shown:?} is shown and is not durable"))? + *last;
         *last = index;
         Ok(index)
     }
@@ -162,7 +167,8 @@ impl DurableFirst {
         })
     }
 
-    fn master(&self, scene: Scene<'_>, json: &[u8]) -> Verdict {
+    fn master(&self, scene: Scene<'_>) -> Verdict {
+        let json = &scene.object()?.json;
         let is_durable = scene.oracle.ledger.masters.iter().any(|master| master.as_bytes() == json);
         ensure(is_durable, || "a master is shown that is not durable".to_string())
     }

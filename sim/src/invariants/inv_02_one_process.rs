@@ -42,9 +42,10 @@ impl Invariant for OneProcess {
         if input.is_some() {
             return Ok(());
         }
-        let forgotten = scene.world.processes.left_behind();
-        ensure(forgotten.is_empty(), || format!("nobody adopts the processes of {forgotten:?}"))?;
-        let spared = scene.world.processes.iter().find(|other| other.adopted && !other.terminated);
+        let forgotten = scene.world.processes.left_behind().next();
+        ensure(forgotten.is_none(), || format!("nobody adopts the processes of {forgotten:?}"))?;
+        let mut all = scene.world.processes.iter();
+        let spared = all.find(|other| other.adopted && other.terminated_at.is_none());
         ensure(spared.is_none(), || format!("{spared:?} was left behind and is not to end"))
     }
 }

@@ -12,7 +12,6 @@ use openctrl_core::instance::{Definition, Instance};
 use openctrl_core::store::{Image, Record};
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::object::Shown;
 use crate::oracle::Ledger;
 use crate::world::{Crash, Tail};
 
@@ -21,6 +20,8 @@ use crate::world::{Crash, Tail};
 pub(super) struct Recovery {
     /// The highest totals of each instance since its last reset.
     highest: BTreeMap<InstanceId, [u64; 4]>,
+    /// Which change of the counters and of the disk was looked at last.
+    seen: (u64, u64),
 }
 
 impl Invariant for Recovery {
@@ -41,16 +42,24 @@ impl Invariant for Recovery {
                 let last = ledger.versions.get(&definition.id)?.last()?;
                 Some(Arc::clone(&last.definition))
             });
-            let text = Shown::definition_of(definition);
             let mut asked = ledger.unanswered();
-            ensure(asked.any(|(_, asked)| explains(&asked.call, before.as_ref(), &text)), || {
-                format!("{definition:?} becomes durable after {before:?}, and nobody asked for it")
-            })?;
+            ensure(
+                asked.any(|(_, asked)| explains(&asked.call, before.as_ref(), definition)),
+                || {
+                    format!(
+                        "{definition:?} becomes durable after {before:?}, and nobody asked for it"
+                    )
+                },
+            )?;
         }
         Ok(())
     }
 
     fn after_input(&mut self, scene: Scene<'_>, _input: Option<&Input>) -> Verdict {
+        let now = (scene.oracle.changes, scene.world.disk.changes());
+        if std::mem::replace(&mut self.seen, now) == now {
+            return Ok(());
+        }
         for (id, counters) in &scene.oracle.counters {
             let now = counters.map(|counter| counter.stored());
             let highest = self.highest.entry(*id).or_default();
@@ -101,7 +110,7 @@ fn after_power_loss(scene: Scene<'_>) -> Result<Image, String> {
 }
 
 /// Whether a call that is not answered yet makes of `before` what reads as `after`.
-fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &str) -> bool {
+fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &Definition) -> bool {
     let made = match (call, before) {
         (Call::Create { .. }, None) => return true,
         (Call::Patch(id, patch), Some(before)) if *id == before.id => {
@@ -121,15 +130,20 @@ fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &str) -> bool 
             _,
         ) => return false,
     };
-    Shown::definition_of(&made) == after
+    is_same(&made, after)
+}
+
+fn is_same(one: &Definition, other: &Definition) -> bool {
+    let Definition { id, url, alias, restart, meta } = one;
+    (id, url, alias, restart, meta)
+        == (&other.id, &other.url, &other.alias, &other.restart, &other.meta)
 }
 
 fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {
     let id = instance.definition.id;
     let stored = &back.instances[&id];
-    let (live, would) =
-        (Shown::definition_of(&instance.definition), Shown::definition_of(&stored.definition));
-    ensure(live == would, || format!("{live} would come back as {would}"))?;
+    let (live, would) = (&instance.definition, &stored.definition);
+    ensure(is_same(live, would), || format!("{live:?} would come back as {would:?}"))?;
     // Totals that were refused wait for the next write, of whatever.
     if scene.world.disk.is_failing() {
         return Ok(());

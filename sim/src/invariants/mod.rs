@@ -10,6 +10,7 @@ mod inv_03_late_input;
 mod inv_04_one_answer;
 mod inv_05_recovery;
 mod inv_06_events;
+mod inv_06_readers;
 mod inv_07_totals;
 mod inv_08_timers;
 mod inv_09_convergence;
@@ -18,12 +19,13 @@ mod inv_10_determinism;
 use core::fmt;
 
 use openctrl_core::engine::{Effect, Engine, Input};
-use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::Instance;
 
 pub use inv_05_recovery::judge;
-pub use inv_10_determinism::{Digest, compare};
+pub use inv_06_readers::{Met, Readers};
+pub use inv_10_determinism::compare;
 
+use crate::object::Shown;
 use crate::oracle::Oracle;
 use crate::world::World;
 
@@ -38,6 +40,8 @@ pub struct Scene<'a> {
     pub oracle: &'a Oracle,
     /// Whether the input is about a process that is gone, or never was.
     pub is_late: bool,
+    /// The object in the effect at hand, if there is one.
+    pub object: Option<&'a Shown>,
 }
 
 impl<'a> Scene<'a> {
@@ -47,10 +51,12 @@ impl<'a> Scene<'a> {
         table.slots().filter_map(move |slot| table.get(slot))
     }
 
-    /// An instance of the engine.
-    pub fn instance(&self, id: InstanceId) -> Option<&'a Instance> {
-        let table = self.engine.table();
-        table.find(id).and_then(|slot| table.get(slot))
+    /// The object in the effect at hand, where there must be one.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn object(&self) -> Result<&'a Shown, String> {
+        self.object.ok_or_else(|| "no object is shown".to_string())
     }
 }
 

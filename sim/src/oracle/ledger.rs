@@ -27,7 +27,7 @@ pub struct Version {
     /// The definition.
     pub definition: Arc<Definition>,
     /// What every object says that shows it.
-    pub text: String,
+    pub shown: Shown,
 }
 
 /// All requests and records of a run.
@@ -35,6 +35,8 @@ pub struct Version {
 pub struct Ledger {
     /// Every request.
     pub asked: BTreeMap<RequestId, Asked>,
+    /// Those that have no answer yet.
+    waiting: BTreeSet<RequestId>,
     /// The versions of each instance that became durable, oldest first; kept when it is gone.
     pub versions: BTreeMap<InstanceId, Vec<Version>>,
     /// The instances whose removal is durable.
@@ -46,8 +48,8 @@ pub struct Ledger {
     base: Image,
     /// What was handed to the store since then, in order.
     since: VecDeque<(Option<(StoreEpoch, RecordSeq)>, Entry)>,
-    /// What was refused last, if the disk could not take it back.
-    lingering: Vec<Entry>,
+    /// What was refused and the disk could not take back, since the last write that succeeded.
+    lingering: Vec<Vec<Entry>>,
     /// Instances of which a record was refused: the store may have taken newer totals back with
     /// it, until they are handed over again.
     stale: BTreeSet<InstanceId>,
@@ -58,6 +60,7 @@ impl Ledger {
     pub fn new(image: &Image) -> Self {
         let mut ledger = Self {
             asked: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             versions: BTreeMap::new(),
             removed: BTreeSet::new(),
             masters: Vec::new(),
@@ -79,6 +82,7 @@ impl Ledger {
         match input {
             Input::RequestArrived { request, call } => {
                 self.asked.insert(*request, Asked { call: call.clone(), answers: 0 });
+                self.waiting.insert(*request);
             }
             Input::RecordsPersisted { upto } => {
                 let later = self.on_their_way.split_off(&RecordSeq(upto.0 + 1));
@@ -90,7 +94,8 @@ impl Ledger {
             Input::PersistFailed { epoch, .. } => {
                 self.on_their_way.retain(|_, (of, _)| of != epoch);
                 if lingers {
-                    self.lingering = self.since.iter().map(|(_, entry)| entry.clone()).collect();
+                    let refused = self.since.iter().map(|(_, entry)| entry.clone());
+                    self.lingering.push(refused.collect());
                 }
                 for (_, entry) in self.since.iter().filter(|(of, _)| is_of(of, *epoch)) {
                     self.stale.extend(subject(entry));
@@ -123,12 +128,20 @@ impl Ledger {
             && let Some(asked) = self.asked.get_mut(request)
         {
             asked.answers += 1;
+            self.waiting.remove(request);
         }
     }
 
+    /// What every object says that shows this definition. Looked up, if it was ever written.
+    pub fn shown_of(&self, definition: &Arc<Definition>) -> Shown {
+        let mut written = self.versions.get(&definition.id).into_iter().flatten().rev();
+        let known = written.find(|version| Arc::ptr_eq(&version.definition, definition));
+        known.map_or_else(|| Shown::of(definition), |version| version.shown.clone())
+    }
+
     /// The requests without an answer.
-    pub fn unanswered(&self) -> impl Iterator<Item = (&RequestId, &Asked)> {
-        self.asked.iter().filter(|(_, asked)| asked.answers == 0)
+    pub fn unanswered(&self) -> impl Iterator<Item = (RequestId, &Asked)> {
+        self.waiting.iter().map(|request| (*request, &self.asked[request]))
     }
 
     /// The records that become durable with `upto`, in order.
@@ -151,7 +164,8 @@ impl Ledger {
     /// Every state that a crash may leave: all that is durable, and of the rest a beginning.
     pub fn legal_states(&self) -> Vec<Image> {
         let since = beginnings(&self.base, self.since.iter().map(|(_, entry)| entry));
-        let lingering = beginnings(&self.base, self.lingering.iter());
+        let refused = self.lingering.iter();
+        let lingering = refused.flat_map(|entries| beginnings(&self.base, entries.iter()));
         since.into_iter().chain(lingering).collect()
     }
 
@@ -182,8 +196,8 @@ impl Ledger {
     }
 
     fn keep(&mut self, definition: &Arc<Definition>) {
-        let text = Shown::definition_of(definition);
-        let version = Version { definition: Arc::clone(definition), text };
+        let version =
+            Version { definition: Arc::clone(definition), shown: self.shown_of(definition) };
         self.versions.entry(definition.id).or_default().push(version);
     }
 

@@ -1,33 +1,52 @@
-//! Those who send requests: what they ask for, and the dials they wait for.
+//! Those who send requests: what they ask for, whom they wait for, and their dials.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
-use openctrl_core::api::{Call, decode_create, decode_patch};
+use openctrl_core::api::{
+    Call, decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
+};
 use openctrl_core::ids::{InstanceId, RequestId};
 use openctrl_core::master::ApiKey;
-use openctrl_core::url::InstanceUrl;
 
 use crate::choice::Choices;
 
 /// More instances than this do not make a run more interesting.
 const INSTANCES_MAX: usize = 8;
 
+/// How many requests are remembered, to be sent again.
+const SENT_MAX: usize = 4;
+
 const URLS: [&str; 6] =
     ["demo:a", "demo:b", "demo:c", "MANAGED://Edge", "managed://Edge", "x://u:p@h/p?k=v#f"];
-const ALIASES: [&str; 5] = ["", "edge", "\"quoted\\", "é", "another alias"];
+const ALIASES: [&str; 5] = ["", "edge", "\\\"quoted\\\\", "é", "another alias"];
 
 /// All clients together.
 #[derive(Debug, Default)]
 pub struct Clients {
     requests: u64,
+    /// How many keys were drawn.
+    keys: u128,
     dials: BTreeSet<RequestId>,
+    /// What was sent last, newest last.
+    sent: VecDeque<(RequestId, Call)>,
 }
 
 impl Clients {
-    /// The name of the next request.
-    pub fn next_request(&mut self) -> RequestId {
+    /// Sends a call under a name of its own.
+    pub fn send(&mut self, call: Call) -> (RequestId, Call) {
         self.requests += 1;
-        RequestId(self.requests)
+        if self.sent.len() == SENT_MAX {
+            self.sent.pop_front();
+        }
+        let request = RequestId(self.requests);
+        self.sent.push_back((request, call.clone()));
+        (request, call)
+    }
+
+    /// The calls sent last, oldest first: somebody who waits for one may go away and send it
+    /// again, whether it was answered or not.
+    pub fn sent(&self) -> impl ExactSizeIterator<Item = &(RequestId, Call)> {
+        self.sent.iter()
     }
 
     /// Starts a dial for a request.
@@ -36,8 +55,8 @@ impl Clients {
     }
 
     /// The requests whose dials are under way.
-    pub fn dials(&self) -> Vec<RequestId> {
-        self.dials.iter().copied().collect()
+    pub fn dials(&self) -> impl ExactSizeIterator<Item = RequestId> {
+        self.dials.iter().copied()
     }
 
     /// The dial for a request ended.
@@ -50,29 +69,60 @@ impl Clients {
         self.dials.clear();
     }
 
-    /// A call about the `known` instances, or a new one.
-    pub fn call(&self, choices: &mut Choices, known: &[InstanceId]) -> Call {
+    /// A call about the `known` instances, or a new one. Bodies go through the decoders of the
+    /// API; `None` if they turn one down.
+    pub fn call(&mut self, choices: &mut Choices, known: &[InstanceId]) -> Option<Call> {
         let about_known = if known.is_empty() { 0 } else { 1 };
         let creates = if known.len() < INSTANCES_MAX { 6 } else { 0 };
-        let weights = [creates, 24 * about_known, 6 * about_known, 4 * about_known, 2, 1, 8];
+        let weights = [24 * about_known, creates, 6 * about_known, 4 * about_known, 2, 1, 8, 1];
         match choices.weighted(&weights).expect("some weights are not 0") {
-            0 => create(choices),
-            1 => patch(choices, known),
-            2 => Call::Replace(target(choices, known), url(choices)),
-            3 => Call::Delete(target(choices, known)),
-            4 => Call::SetAlias(Some(choices.pick(&ALIASES).to_string())),
-            5 => {
-                Call::RotateKey(ApiKey::from_random((u128::from(self.requests) + 2).to_be_bytes()))
-            }
-            _ => Call::Ping("h:80".to_string()),
+            0 => patch(choices, known),
+            1 => create(choices),
+            2 => replace(choices, known),
+            3 => Some(Call::Delete(target(choices, known))),
+            4 => alias(choices),
+            5 => self.rotate(choices),
+            6 => Some(Call::Ping(ping_target("target=h:80").expect("a good target"))),
+            _ => bad(choices),
         }
+    }
+
+    /// A key that was never drawn before, as the driver draws one for each request.
+    pub fn new_key(&mut self) -> ApiKey {
+        self.keys += 1;
+        ApiKey::from_random((self.keys + 1).to_be_bytes())
+    }
+
+    fn rotate(&mut self, choices: &mut Choices) -> Option<Call> {
+        let body: &[u8] = choices.pick::<&[u8]>(&[br#"{"action":"restart"}"#, b"{}"]);
+        let asks = decode_key_patch(body).expect("the simulation's bodies are good");
+        asks.then(|| Call::RotateKey(self.new_key()))
     }
 }
 
-fn create(choices: &mut Choices) -> Call {
-    let body = format!(r#"{{"url":"{}","alias":"n{}"}}"#, choices.pick(&URLS), choices.below(3));
+fn create(choices: &mut Choices) -> Option<Call> {
+    let (url, name) = (choices.pick(&URLS), choices.below(3));
+    let body = match choices.below(8) {
+        7 => format!(r#"{{"x":[{{"url":1}}],"URL":"{url}","Alias":"n{name}","alias":null}}"#),
+        _ => format!(r#"{{"url":"{url}","alias":"n{name}"}}"#),
+    };
     let (url, alias) = decode_create(body.as_bytes()).expect("the simulation's URLs are valid");
-    Call::Create { url, alias }
+    Some(Call::Create { url, alias })
+}
+
+fn replace(choices: &mut Choices, known: &[InstanceId]) -> Option<Call> {
+    let id = target(choices, known);
+    let body = format!(r#"{{"url":"{}"}}"#, choices.pick(&URLS));
+    let url = decode_replace(body.as_bytes()).expect("the simulation's URLs are valid");
+    Some(Call::Replace(id, url))
+}
+
+fn alias(choices: &mut Choices) -> Option<Call> {
+    let body = match choices.below(6) {
+        5 => r#"{"alias":null}"#.to_string(),
+        alias => format!(r#"{{"alias":"{}"}}"#, ALIASES[alias]),
+    };
+    Some(Call::SetAlias(decode_alias(body.as_bytes()).expect("the simulation's bodies are good")))
 }
 
 /// Mostly an instance that is there.
@@ -81,21 +131,16 @@ fn target(choices: &mut Choices, known: &[InstanceId]) -> InstanceId {
     if choices.one_in(24) { InstanceId(id.0 ^ 1) } else { id }
 }
 
-fn url(choices: &mut Choices) -> InstanceUrl {
-    let text: &str = choices.pick::<&str>(&URLS);
-    InstanceUrl::parse(text).expect("the simulation's URLs are valid")
-}
-
 /// A PATCH in the form it has on the wire.
-fn patch(choices: &mut Choices, known: &[InstanceId]) -> Call {
+fn patch(choices: &mut Choices, known: &[InstanceId]) -> Option<Call> {
+    let id = target(choices, known);
     let mut fields = Vec::new();
     if !choices.one_in(4) {
         let action = choices.pick(&["start", "stop", "restart", "reset"]);
         fields.push(format!(r#""action":"{action}""#));
     }
     if choices.one_in(3) {
-        let alias = choices.pick(&ALIASES).replace('\\', "\\\\").replace('"', "\\\"");
-        fields.push(format!(r#""alias":"{alias}""#));
+        fields.push(format!(r#""alias":"{}""#, choices.pick(&ALIASES)));
     }
     if choices.one_in(3) {
         fields.push(format!(r#""restart":{}"#, choices.one_in(2)));
@@ -106,5 +151,21 @@ fn patch(choices: &mut Choices, known: &[InstanceId]) -> Call {
     }
     let body = format!("{{{}}}", fields.join(","));
     let patch = decode_patch(body.as_bytes()).expect("the simulation's bodies are valid");
-    Call::Patch(target(choices, known), patch)
+    Some(Call::Patch(id, patch))
+}
+
+/// Bodies that must be turned down before the engine hears of them.
+fn bad(choices: &mut Choices) -> Option<Call> {
+    let body: &[u8] = choices.pick::<&[u8]>(&[
+        b"",
+        b"null",
+        br#"{"url":"master://x","action":"walk","alias":5}"#,
+        b"{\"url\":\"demo:a\",\"action\":\"stop\",\"alias\":\"\xff\"}",
+    ]);
+    let is_refused = decode_create(body).is_err()
+        && decode_replace(body).is_err()
+        && decode_patch(body).is_err()
+        && decode_alias(body).is_err();
+    assert!(is_refused, "{body:?} is taken for a good body");
+    None
 }

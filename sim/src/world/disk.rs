@@ -9,6 +9,7 @@ use openctrl_core::store::{
     self, Entry, FIRST_GENERATION, Finding, Image, Record, Recovered, SavedTotals, encode,
     encode_entry, journal_header, recover,
 };
+use openctrl_core::time::Time;
 
 use super::files::{Crash, Files, Name, Stop};
 
@@ -27,6 +28,8 @@ pub struct Disk {
     pub files: Files,
     /// What the store holds: what is on the disk, with the group at hand.
     image: Image,
+    /// Rises with every change of `image`.
+    changes: u64,
     queue: VecDeque<Job>,
     /// None after a failure.
     journal: Option<Journal>,
@@ -36,6 +39,10 @@ pub struct Disk {
     /// How many records the last journal has.
     records: u64,
     lingers: bool,
+    /// Until when it does nothing at all.
+    stalled_until: Time,
+    /// For how many more writes there is no room.
+    full_for: usize,
 }
 
 /// Something on its way.
@@ -67,6 +74,7 @@ impl Disk {
         let mut disk = Self {
             files: Files::default(),
             image,
+            changes: 1,
             queue: VecDeque::new(),
             journal: None,
             failed: None,
@@ -74,6 +82,8 @@ impl Disk {
             snapshot_generation: FIRST_GENERATION,
             records: 0,
             lingers: false,
+            stalled_until: Time::ZERO,
+            full_for: 0,
         };
         // Twice, so that there is a backup from the first on.
         for _ in 0..2 {
@@ -85,6 +95,11 @@ impl Disk {
     /// What the store believes to be on the disk.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// A number that rises with every change of [`Self::image`].
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many records are on their way.
@@ -100,6 +115,27 @@ impl Disk {
     /// Whether the last write was refused, so that the next one begins with a snapshot.
     pub fn is_failing(&self) -> bool {
         self.journal.is_none()
+    }
+
+    /// Lets it do nothing up to then.
+    pub fn stall_until(&mut self, then: Time) {
+        self.stalled_until = then;
+    }
+
+    /// Lets it have no room for the next writes.
+    pub fn fill_for(&mut self, writes: usize) {
+        self.full_for = writes;
+    }
+
+    /// Whether something is on its way that could be written now.
+    pub fn may_write(&self, now: Time) -> bool {
+        !self.queue.is_empty() && now >= self.stalled_until
+    }
+
+    /// Ends all trouble: it has room and is not slow.
+    pub fn heal(&mut self) {
+        self.stalled_until = Time::ZERO;
+        self.full_for = 0;
     }
 
     /// Whether what was refused last may be on the disk all the same.
@@ -125,11 +161,14 @@ impl Disk {
     /// # Errors
     /// The master died meanwhile, and hears of nothing.
     pub fn write(&mut self, count: usize) -> Result<Option<Input>, Died> {
+        self.files.set_full(self.full_for > 0);
+        self.full_for = self.full_for.saturating_sub(1);
+        let begun = self.begin_again();
         let mut group = Group::default();
         for job in self.queue.drain(..count.min(self.queue.len())).collect::<Vec<_>>() {
             self.take(job, &mut group);
         }
-        let told = match self.write_group(&group.entries) {
+        let told = match begun.and_then(|()| self.write_group(&group.entries)) {
             Ok(()) => {
                 self.lingers = false;
                 group.last.map(|(_, upto)| Input::RecordsPersisted { upto })
@@ -139,6 +178,7 @@ impl Disk {
         };
         self.follow_long_journal()?;
         self.files.refuse(0, 0);
+        self.files.set_full(false);
         Ok(told)
     }
 
@@ -178,12 +218,15 @@ impl Disk {
         dies_in: Option<usize>,
     ) -> Result<Option<Image>, String> {
         self.files.crash(crash);
+        // On a full disk it would refuse to start until somebody has made room.
+        self.heal();
         let Recovered { image, snapshot, generation, records, findings } = self.recover()?;
         (self.snapshot_generation, self.next_generation) = (snapshot, generation + 1);
         self.records = records;
         self.queue.clear();
         (self.journal, self.failed, self.lingers) = (None, None, false);
         self.image = image.clone();
+        self.changes += 1;
         if let Some(steps) = dies_in {
             self.files.die_in(steps);
         }
@@ -207,6 +250,7 @@ impl Disk {
     }
 
     fn take(&mut self, job: Job, group: &mut Group) {
+        self.changes += 1;
         match job {
             Job::Persist(epoch, seq, record) => {
                 group.undo.push(self.image.apply(&record));
@@ -222,11 +266,15 @@ impl Disk {
         }
     }
 
-    fn write_group(&mut self, entries: &[Entry]) -> Result<(), Stop> {
-        let Some(mut journal) = self.journal.take() else {
+    fn begin_again(&mut self) -> Result<(), Stop> {
+        if self.journal.is_none() {
             self.journal = Some(self.begin()?);
-            return Ok(());
-        };
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self, entries: &[Entry]) -> Result<(), Stop> {
+        let mut journal = self.journal.take().expect("it was begun");
         if !entries.is_empty() {
             let appended = self.append(&mut journal, entries);
             self.records = journal.records;
@@ -256,6 +304,7 @@ impl Disk {
     }
 
     fn refused(&mut self, group: Group) -> Option<Input> {
+        self.changes += 1;
         for undo in group.undo.iter().rev() {
             self.image.apply(undo);
         }

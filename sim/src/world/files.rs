@@ -79,6 +79,8 @@ pub struct Files {
     dies_in: Option<usize>,
     /// Which steps from now on are refused.
     refused: std::ops::Range<usize>,
+    /// Whether there is no room for more bytes.
+    full: bool,
 }
 
 const SECTOR_BYTES: usize = 512;
@@ -92,6 +94,11 @@ impl Files {
     /// Lets the disk refuse `count` steps, after so many more that it does.
     pub fn refuse(&mut self, after: usize, count: usize) {
         self.refused = after..after + count;
+    }
+
+    /// Lets the disk be full, or have room again.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
     }
 
     /// How many steps were done.
@@ -111,6 +118,7 @@ impl Files {
     /// Appends bytes; of those that are refused, a part is written.
     pub(super) fn append(&mut self, name: Name, bytes: &[u8]) -> Result<(), Stop> {
         let done = self.step();
+        let done = if self.full { done.and(Err(Stop::Refused)) } else { done };
         let written = match done {
             Ok(()) => bytes,
             Err(Stop::Refused) => &bytes[..bytes.len() / 2],
@@ -189,6 +197,12 @@ impl Files {
         self.names.iter().filter_map(journal).collect()
     }
 
+    /// Whether a file has bytes that are not synced.
+    pub fn has_unsynced_bytes(&self) -> bool {
+        let mut named = self.names.values().map(|index| &self.contents[*index]);
+        named.any(|file| file.bytes.len() > file.synced)
+    }
+
     /// How many changes of names are not synced.
     pub fn unsynced_names(&self) -> usize {
         self.renames.len()
@@ -196,7 +210,7 @@ impl Files {
 
     /// Lets the files become what a crash leaves of them; trouble that was to come is over.
     pub fn crash(&mut self, crash: Crash) {
-        (self.dies_in, self.refused) = (None, 0..0);
+        (self.dies_in, self.refused, self.full) = (None, 0..0, false);
         for file in &mut self.contents {
             file.crash(crash);
         }
@@ -211,7 +225,7 @@ impl Files {
 
     /// Ends the trouble that was to come.
     pub(super) fn calm(&mut self) {
-        (self.dies_in, self.refused) = (None, 0..0);
+        (self.dies_in, self.refused, self.full) = (None, 0..0, false);
     }
 
     fn step(&mut self) -> Result<(), Stop> {
@@ -325,6 +339,11 @@ mod tests {
         assert_eq!(files.sync_names(), Err(Stop::Refused));
         assert_eq!(files.sync_names(), Ok(()));
         assert_eq!(files.append(Name::Link, b"x"), Err(Stop::Died));
+        files.calm();
+        files.set_full(true);
+        assert_eq!(files.append(Name::Link, b"xy"), Err(Stop::Refused));
+        assert_eq!(files.read(Name::Link), Some(&b"abcdefghx"[..]));
+        assert_eq!(files.cut(Name::Link, 8), Ok(()));
         assert_eq!(files.remove(Name::Temporary), Ok(()), "it is not there");
     }
 }

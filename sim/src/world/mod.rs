@@ -3,14 +3,18 @@
 mod clients;
 mod clock;
 mod disk;
+mod fault;
 mod files;
+mod hub;
 mod processes;
 
 pub use clients::Clients;
 pub use clock::Clock;
 pub use disk::{Died, Disk};
+pub use fault::Fault;
 pub use files::{Crash, Files, Name, Stop, Tail};
-pub use processes::{Phase, Process, Processes};
+pub use hub::{Frame, Given, Hub, Missed, Seen};
+pub use processes::{Character, OnTerm, Phase, Prints, Process, Processes};
 
 use openctrl_core::engine::Effect;
 use openctrl_core::ids::InstanceId;
@@ -27,30 +31,44 @@ pub struct World {
     pub disk: Disk,
     /// Those who send requests, and their dials under way.
     pub clients: Clients,
+    /// The event stream.
+    pub hub: Hub,
+    /// How often each kind of trouble happened.
+    pub faults: [u64; Fault::ALL.len()],
 }
 
 impl World {
     /// A world whose disk holds `image`.
-    pub fn new(image: Image) -> Self {
+    pub fn new(image: Image, hub: Hub) -> Self {
         Self {
             clock: Clock::default(),
             processes: Processes::default(),
             disk: Disk::new(image),
             clients: Clients::default(),
+            hub,
+            faults: [0; Fault::ALL.len()],
         }
+    }
+
+    /// Notes that something of this kind happened.
+    pub fn happened(&mut self, fault: Fault) {
+        self.faults[fault as usize] += 1;
     }
 
     /// Carries an effect out, as far as it has an effect on the world.
     pub fn carry_out(&mut self, effect: &Effect) {
+        self.hub.carry_out(effect);
         match effect {
             Effect::Spawn { process, definition } => self.processes.spawn(*process, definition),
             Effect::Adopt { process, instance } => self.processes.adopt(*process, *instance),
-            Effect::Signal { process, signal } => self.processes.signal(*process, *signal),
+            Effect::Signal { process, signal } => {
+                self.processes.signal(self.clock.now().mono, *process, *signal);
+            }
             Effect::Persist { epoch, seq, record } => self.disk.accept(*epoch, *seq, record),
             Effect::SaveTotals(totals) => self.disk.save_totals(totals),
             Effect::Dial { request, .. } => self.clients.dial(*request),
             Effect::ShowMaster(_)
-            | Effect::ShowInstance { .. }
+            | Effect::ShowInstance(_)
             | Effect::Publish(_)
             | Effect::PublishLogs(_)
             | Effect::ShowProcess { .. }
@@ -74,6 +92,7 @@ impl World {
         came_to_life: impl FnMut() -> bool,
     ) -> Result<(Image, Vec<InstanceId>), String> {
         self.clients.hung_up();
+        self.hub = self.hub.reborn();
         self.processes.leave_behind(came_to_life);
         if crash.power_loss {
             self.processes.end_all();
@@ -81,6 +100,7 @@ impl World {
         let image = match self.disk.restart(crash, dies_in)? {
             Some(image) => image,
             None => {
+                self.happened(Fault::DiesAtStart);
                 let again = self.disk.restart(crash, None)?;
                 again.ok_or("it dies unasked")?
             }

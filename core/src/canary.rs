@@ -1,0 +1,142 @@
+//! Known bugs on purpose, to see whether the simulation finds them (`docs/SIMULATION.md`).
+//!
+//! They are there only in a build with `--cfg canary`, and at most one of them at a time; in any
+//! other build `is` is a constant, and the compiler leaves nothing of the bug behind.
+
+/// A known bug. Each stands at one place in the code, where `canary::is` asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canary {
+    /// A change is put in force and answered one record before its own is durable.
+    AnswerBeforeDurable,
+    /// The streams of an old key stay open when there is a new one.
+    StreamsOutliveKey,
+    /// What is left of the group of a process lives on when the next one is started.
+    LeftoverSpared,
+    /// A restart does not wait for the process that it stops.
+    RestartDuringStop,
+    /// What an earlier process of an instance says late is taken for the current one's.
+    GenerationUnchecked,
+    /// A PUT is answered when it is durable, and once more when its process is there.
+    AnsweredTwice,
+    /// What waits for an instance that is deleted is never answered.
+    WaitingForgotten,
+    /// Later changes of an instance build on one that was refused.
+    RefusedChangeKept,
+    /// Later changes of the master build on one that was refused: an alias brings the key along.
+    RefusedKeyKept,
+    /// A record that follows a reset on its way holds the totals from before it.
+    StaleTotals,
+    /// What a process counts is not handed to the store.
+    TotalsUnsaved,
+    /// A record that a crash cut off is taken for a whole one, and so for a damaged one.
+    TornTailTaken,
+    /// A torn end of a journal takes the whole record before it with it.
+    RecordLost,
+    /// An event id is left out after several log lines at once.
+    EventIdSkipped,
+    /// Events have the time of a wall clock that was set back.
+    TimeGoesBack,
+    /// The gauges of a process that ended are still shown.
+    GaugesKept,
+    /// A new process counts from the reset point of the one before.
+    ResetPointKept,
+    /// An unterminated last line is dropped at the end of the output.
+    LastLineLost,
+    /// The timer of a group that was left behind outlives what it is for.
+    TimerLeaked,
+    /// A stop does not take back the start that follows a restart.
+    StopForgotten,
+    /// A process that ignores TERM is never sent KILL.
+    GraceNeverKills,
+}
+
+/// Whether the bug is to be there.
+#[cfg(not(canary))]
+pub(crate) const fn is(_: Canary) -> bool {
+    false
+}
+
+#[cfg(canary)]
+pub use chosen::choose;
+#[cfg(canary)]
+pub(crate) use chosen::is;
+
+#[cfg(canary)]
+impl Canary {
+    /// Every one, in the order of the invariants that they break.
+    pub const ALL: [Self; 21] = [
+        Self::AnswerBeforeDurable,
+        Self::StreamsOutliveKey,
+        Self::LeftoverSpared,
+        Self::RestartDuringStop,
+        Self::GenerationUnchecked,
+        Self::AnsweredTwice,
+        Self::WaitingForgotten,
+        Self::RefusedChangeKept,
+        Self::RefusedKeyKept,
+        Self::StaleTotals,
+        Self::TotalsUnsaved,
+        Self::TornTailTaken,
+        Self::RecordLost,
+        Self::EventIdSkipped,
+        Self::TimeGoesBack,
+        Self::GaugesKept,
+        Self::ResetPointKept,
+        Self::LastLineLost,
+        Self::TimerLeaked,
+        Self::StopForgotten,
+        Self::GraceNeverKills,
+    ];
+
+    /// Its name on a command line and in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AnswerBeforeDurable => "answer-before-durable",
+            Self::StreamsOutliveKey => "streams-outlive-key",
+            Self::LeftoverSpared => "leftover-spared",
+            Self::RestartDuringStop => "restart-during-stop",
+            Self::GenerationUnchecked => "generation-unchecked",
+            Self::AnsweredTwice => "answered-twice",
+            Self::WaitingForgotten => "waiting-forgotten",
+            Self::RefusedKeyKept => "refused-key-kept",
+            Self::RefusedChangeKept => "refused-change-kept",
+            Self::StaleTotals => "stale-totals",
+            Self::TotalsUnsaved => "totals-unsaved",
+            Self::TornTailTaken => "torn-tail-taken",
+            Self::RecordLost => "record-lost",
+            Self::EventIdSkipped => "event-id-skipped",
+            Self::TimeGoesBack => "time-goes-back",
+            Self::GaugesKept => "gauges-kept",
+            Self::ResetPointKept => "reset-point-kept",
+            Self::LastLineLost => "last-line-lost",
+            Self::TimerLeaked => "timer-leaked",
+            Self::StopForgotten => "stop-forgotten",
+            Self::GraceNeverKills => "grace-never-kills",
+        }
+    }
+
+    /// The one of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|canary| canary.name() == name)
+    }
+}
+
+/// The one that is in force: state of the whole program, and the reason why no other build has it.
+#[cfg(canary)]
+mod chosen {
+    use core::sync::atomic::{AtomicU8, Ordering};
+
+    use super::Canary;
+
+    const NONE: u8 = u8::MAX;
+    static CHOSEN: AtomicU8 = AtomicU8::new(NONE);
+
+    /// Lets this bug be there, or none.
+    pub fn choose(canary: Option<Canary>) {
+        CHOSEN.store(canary.map_or(NONE, |canary| canary as u8), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is(canary: Canary) -> bool {
+        CHOSEN.load(Ordering::Relaxed) == canary as u8
+    }
+}

@@ -1,0 +1,246 @@
+// The tail of one instance's log. Owns which of the kept lines are drawn, following, holding and
+// searching. Lines come from strangers: they go in as text, their colours as class names.
+
+import { parseAnsi, stripAnsi } from "./ansi.js";
+import { button, el, icon, setAttr, setText } from "./dom.js";
+import { clock, count, moment, plural } from "./format.js";
+
+/** Lines drawn at a time; more on request. */
+const DRAWN_MAX = 500;
+
+/** Of a longer line this much is shown until it is asked for. */
+const LINE_CHARS = 1500;
+
+/** Matches marked in one line. */
+const MARKS_MAX = 200;
+
+/** How near to the end counts as the end, in pixels. */
+const NEAR_PX = 24;
+
+/** The log pane; `show(id)` turns it to an instance, `onEarlier(id)` fetches what it had printed. */
+export class LogView {
+  constructor(model, onEarlier) {
+    Object.assign(this, { model, onEarlier });
+    this.lastTop = 0;
+    this.id = null;
+    this.isPaused = false;
+    this.isWrapping = true;
+    this.needle = "";
+    this.build();
+    model.addEventListener("change", () => this.refresh());
+  }
+
+  build() {
+    this.search = el("input", { type: "search", id: "log-search", placeholder: "Search the log",
+      "aria-label": "Search the log", autocomplete: "off", spellcheck: "false",
+      on: { input: () => this.searchFor(this.search.value) } });
+    this.found = el("span", { class: "found", role: "status" });
+    this.pauseButton = button("Pause", { icon: "pause", kind: "ghost small", id: "log-pause",
+      title: "Hold the log still (p)", "aria-pressed": "false", on: () => this.pause() });
+    this.wrapButton = button("Wrap long lines", { icon: "wrap", kind: "ghost small", bare: true,
+      "aria-pressed": "true", on: () => this.wrap() });
+    this.fullButton = button("Only the log", { icon: "full", kind: "ghost small", bare: true,
+      "aria-pressed": "false", on: () => this.fill() });
+    this.earlier = button("Earlier lines", { kind: "ghost small earlier",
+      on: () => this.showEarlier() });
+    this.lines = el("div", { class: "lines" });
+    this.scroller = el("div", { class: "log", id: "log", tabindex: "0", role: "log",
+      "aria-live": "off", "aria-label": "Log" }, this.earlier, this.lines);
+    this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    // Whatever grows or shrinks, who follows stays at the end.
+    const pin = new ResizeObserver(() => this.isFollowing && this.toEnd());
+    pin.observe(this.scroller);
+    pin.observe(this.lines);
+    this.newer = el("button", { type: "button", class: "newer", hidden: true,
+      on: { click: () => this.follow() } }, icon("down"), el("span"));
+    this.node = el("section", { class: "log-pane", "aria-label": "Log" },
+      el("div", { class: "log-tools" }, el("h3", { text: "Log" }),
+        el("label", { class: "search small" }, icon("search"), this.search), this.found,
+        this.pauseButton, this.wrapButton, this.fullButton),
+      el("div", { class: "log-frame" }, this.scroller, this.newer));
+  }
+
+  /** Turns to an instance. */
+  show(id) {
+    this.id = id;
+    this.isPaused = false;
+    this.isFollowing = true;
+    this.needle = this.search.value = "";
+    setAttr(this.pauseButton, "aria-pressed", "false");
+    this.restart(DRAWN_MAX);
+  }
+
+  get log() {
+    return this.model.entries.get(this.id)?.log ?? null;
+  }
+
+  pause() {
+    this.isPaused = !this.isPaused;
+    setAttr(this.pauseButton, "aria-pressed", String(this.isPaused));
+    setText(this.pauseButton.lastChild, this.isPaused ? "Go on" : "Pause");
+    if (!this.isPaused) this.follow();
+  }
+
+  wrap() {
+    this.isWrapping = !this.isWrapping;
+    this.lines.classList.toggle("nowrap", !this.isWrapping);
+    setAttr(this.wrapButton, "aria-pressed", String(this.isWrapping));
+  }
+
+  fill() {
+    const isFull = this.node.parentElement.classList.toggle("log-only");
+    setAttr(this.fullButton, "aria-pressed", String(isFull));
+  }
+
+  searchFor(text) {
+    this.needle = text.toLowerCase();
+    this.restart(DRAWN_MAX);
+  }
+
+  /** Draws anew: the last `size` lines that match; stays at the end unless `isPinned` is false. */
+  restart(size, isPinned = true) {
+    this.size = size;
+    const { log } = this;
+    const all = log?.lines ?? [];
+    const matching = this.needle === "" ? all : all.filter((line) => this.matches(line));
+    const drawn = matching.slice(-size);
+    this.lines.replaceChildren(...drawn.map((line) => this.line(line)));
+    this.merges = log?.merges ?? 0;
+    this.drawnTo = (log?.dropped ?? 0) + all.length;
+    this.earlier.hidden = matching.length <= drawn.length && !(log?.hasOlder ?? false);
+    this.lines.classList.toggle("is-empty", drawn.length === 0);
+    setText(this.found, this.needle === "" ? "" : plural(matching.length, "match").replace("chs", "ches"));
+    if (isPinned) this.toEnd();
+    this.showNewer();
+  }
+
+  refresh() {
+    const { log } = this;
+    if (log === null || document.hidden) return;
+    if (log.merges !== this.merges) return this.restart(this.size, this.isFollowing);
+    if (!this.isPaused && this.isFollowing) this.appendNew(log);
+    this.showNewer();
+  }
+
+  appendNew(log) {
+    const fresh = log.lines.slice(Math.max(0, this.drawnTo - log.dropped));
+    this.drawnTo = log.dropped + log.lines.length;
+    const drawn = fresh.filter((line) => this.matches(line)).slice(-this.size);
+    if (drawn.length === 0) return;
+    this.lines.classList.remove("is-empty");
+    this.lines.append(...drawn.map((line) => this.line(line)));
+    while (this.lines.childElementCount > this.size) {
+      this.lines.firstChild.remove();
+      this.earlier.hidden = false;
+    }
+    if (this.needle !== "") this.search.dispatchEvent(new Event("input"));
+    this.toEnd();
+  }
+
+  showNewer() {
+    const { log } = this;
+    const waiting = log === null ? 0 : log.dropped + log.lines.length - this.drawnTo;
+    this.newer.hidden = this.isFollowing && !(this.isPaused && waiting > 0);
+    setText(this.newer.lastChild, waiting > 0 ? `${plural(waiting, "new line")}` : "To the end");
+  }
+
+  scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    // Only somebody who scrolls back leaves the end; a layout that changes does not.
+    const isBack = scrollTop < this.lastTop;
+    this.lastTop = scrollTop;
+    if (isAtEnd === this.isFollowing || (!isAtEnd && !isBack)) return;
+    this.isFollowing = isAtEnd;
+    this.refresh();
+  }
+
+  /** Goes to the end and stays there. */
+  follow() {
+    this.isPaused = false;
+    this.isFollowing = true;
+    setAttr(this.pauseButton, "aria-pressed", "false");
+    setText(this.pauseButton.lastChild, "Pause");
+    this.restart(DRAWN_MAX);
+  }
+
+  toEnd() {
+    this.isFollowing = true;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.lastTop = this.scroller.scrollTop;
+  }
+
+  /** Draws more of what is kept, and asks the master for what is not. */
+  async showEarlier() {
+    const { id, log } = this;
+    this.isFollowing = false;
+    if (this.size >= log.lines.length) await this.onEarlier(id);
+    if (this.id !== id) return;
+    const before = this.scroller.scrollHeight - this.scroller.scrollTop;
+    this.restart(this.size + DRAWN_MAX, false);
+    this.scroller.scrollTop = this.scroller.scrollHeight - before;
+  }
+
+  matches(line) {
+    if (this.needle === "") return true;
+    return line.gap === undefined && stripAnsi(line.text).toLowerCase().includes(this.needle);
+  }
+
+  line(line) {
+    if (line.gap !== undefined) {
+      const many = line.gap > 0 ? `${count(line.gap)} events` : "Events";
+      return el("div", { class: "gap", text: `${many} were missed here; lines may be missing` });
+    }
+    const text = el("span", { class: "text" });
+    this.fillText(text, line.text.slice(0, LINE_CHARS));
+    const isLong = line.text.length > LINE_CHARS;
+    const node = el("div", { class: line.text.includes("ERROR") ? "line bad" : "line" },
+      el("time", { text: clock(line.time), title: moment(line.time) }), text);
+    if (isLong) node.append(this.moreButton(line, text));
+    if (line.cut > 0) {
+      node.append(el("span", { class: "cut", text: `${plural(line.cut, "byte")} cut by the master` }));
+    }
+    return node;
+  }
+
+  moreButton(line, text) {
+    let isOpen = false;
+    const more = el("button", { type: "button", class: "link more-text" });
+    const label = () => {
+      more.textContent = isOpen ? "show less" : `show all ${count(line.text.length)} characters`;
+      setAttr(more, "aria-expanded", String(isOpen));
+    };
+    more.addEventListener("click", () => {
+      isOpen = !isOpen;
+      this.fillText(text, isOpen ? line.text : line.text.slice(0, LINE_CHARS));
+      label();
+    });
+    label();
+    return more;
+  }
+
+  fillText(node, text) {
+    const parts = parseAnsi(text).flatMap(({ text: run, classes }) => {
+      const marked = this.marked(run);
+      return classes === "" ? marked : [el("span", { class: classes }, ...marked)];
+    });
+    node.replaceChildren(...parts);
+  }
+
+  /** The text with what is searched for marked. */
+  marked(text) {
+    if (this.needle === "") return [text];
+    const lower = text.toLowerCase();
+    // A letter that changes its length with its case would shift the marks.
+    if (lower.length !== text.length) return [text];
+    const parts = [];
+    let at = 0;
+    for (let found = 0; found < MARKS_MAX; found += 1) {
+      const next = lower.indexOf(this.needle, at);
+      if (next < 0) break;
+      parts.push(text.slice(at, next), el("mark", { text: text.slice(next, next + this.needle.length) }));
+      at = next + this.needle.length;
+    }
+    return [...parts, text.slice(at)];
+  }
+}

@@ -1,0 +1,32 @@
+//! The one module of the driver with `unsafe` in it: calls that ask for a promise which the
+//! compiler cannot check.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Registers a descriptor with the async runtime, to learn when it can be read.
+pub(super) fn register(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor handed over is owned, so it stays open and the same for as long as it
+    // is registered, and it is never taken out again.
+    #[expect(unsafe_code, reason = "registering a descriptor asks for this promise")]
+    let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+    Ok(registered?)
+}
+
+/// Gives the calling thread a descriptor table of its own, a copy of the one it shares with the
+/// others so far.
+pub(super) fn leave_descriptor_table() -> io::Result<()> {
+    // SAFETY: afterwards a descriptor must only be used on the side where it was made. The thread
+    // that calls this, the spawner's, is handed nothing that holds a descriptor but its end of the
+    // channel, which was made before; it opens the ledger itself and sends the pipes that it makes
+    // to the other side by value, through that channel.
+    #[expect(unsafe_code, reason = "leaving the table asks for this promise")]
+    unsafe {
+        unshare_unsafe(UnshareFlags::FILES)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! A digest of effects: two runs with the same digest did the same, byte for byte.
+//!
+//! Every field of every effect is taken in, by its value, not by its address or its text: the
+//! digest is the same in every build and on every machine.
+
+use std::fmt;
+
+use openctrl_core::api::{PingOutcome, PingReport, Refusal, Reply};
+use openctrl_core::checkpoint::Checkpoint;
+use openctrl_core::engine::{Effect, Event, LogRun, MasterFace, Signal, Subject};
+use openctrl_core::ids::{InstanceId, ProcessRef};
+use openctrl_core::instance::{Definition, ProcessFacts};
+use openctrl_core::master::MasterIdentity;
+use openctrl_core::output::OutputItem;
+use openctrl_core::store::{Record, SavedTotals};
+
+/// A 64-bit digest. It is no defence against anybody who wants two things to look the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(pub u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl fmt::Write for Digest {
+    /// Takes text in. Its pieces matter.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl Digest {
+    /// Takes a number in.
+    pub fn word(&mut self, word: u64) {
+        // An odd factor and a shift: each step can be undone, so that no difference is lost.
+        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 29);
+    }
+
+    /// Takes bytes in, and how many there are.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.word(bytes.len() as u64);
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.word(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.word(u64::from_le_bytes(last));
+        }
+    }
+
+    /// Takes an effect in, with everything in it.
+    pub fn effect(&mut self, effect: &Effect) {
+        match effect {
+            Effect::ShowMaster(face) => self.tagged(0).face(face),
+            Effect::ShowInstance(view) => self.tagged(1).bytes(&view.json()),
+            Effect::Publish(event) => self.tagged(2).event(event),
+            Effect::PublishLogs(run) => self.tagged(3).log_run(run),
+            Effect::CloseStreams { keep_from, time } => {
+                let keep_from = keep_from.map_or(u64::MAX, |epoch| epoch.0.into());
+                self.tagged(4).words(&[keep_from, time.as_micros()]);
+            }
+            Effect::Respond { request, reply } => self.tagged(5).number(request.0).reply(reply),
+            Effect::Persist { epoch, seq, record } => {
+                self.tagged(6).number(epoch.0.into()).number(seq.0).record(record);
+            }
+            Effect::SaveTotals(totals) => {
+                let digest = self.tagged(7).number(totals.len() as u64);
+                totals.iter().for_each(|(id, totals)| digest.id(*id).totals(totals));
+            }
+            Effect::Spawn { process, definition } => {
+                self.tagged(8).process(*process).definition(definition);
+            }
+            Effect::Adopt { process, instance } => {
+                self.tagged(9).process(*process).id(*instance);
+            }
+            Effect::Signal { process, signal } => {
+                let signal = match signal {
+                    Signal::Terminate => 15,
+                    Signal::Kill => 9,
+                };
+                self.tagged(10).process(*process).word(signal);
+            }
+            Effect::Dial { request, target } => {
+                self.tagged(11).number(request.0).bytes(target.as_bytes());
+            }
+            Effect::AnnounceKey(key) => self.tagged(12).bytes(key.reveal().as_bytes()),
+            Effect::Finish => self.word(13),
+            Effect::ShowProcess { instance, facts } => {
+                self.tagged(14).id(*instance).facts(facts);
+            }
+        }
+    }
+
+    fn facts(&mut self, facts: &ProcessFacts) {
+        let ProcessFacts { alive, starts, failures, restarts, exits, .. } = facts;
+        let alive = alive.map_or(0, |(process, _)| process.generation.0);
+        let (due, delay_ms) = facts.next_restart.unwrap_or_default();
+        self.words(&[alive, *starts, *failures, *restarts, *exits, due.as_micros(), delay_ms]);
+        self.words(&[facts.last_exit.as_ref().map_or(0, |exit| exit.time.as_micros())]);
+        self.bytes(facts.status.as_str().as_bytes());
+    }
+
+    fn tagged(&mut self, tag: u64) -> &mut Self {
+        self.number(tag)
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.word(number);
+        self
+    }
+
+    fn words(&mut self, words: &[u64]) {
+        words.iter().for_each(|word| self.word(*word));
+    }
+
+    fn id(&mut self, id: InstanceId) -> &mut Self {
+        self.number(id.0.into())
+    }
+
+    fn process(&mut self, process: ProcessRef) -> &mut Self {
+        self.number(process.slot.0.into()).number(process.generation.0)
+    }
+
+    fn face(&mut self, face: &MasterFace) {
+        self.number(face.key_epoch.0.into()).master(&face.identity);
+    }
+
+    fn master(&mut self, master: &MasterIdentity) {
+        for text in [&*master.mid, &*master.alias, master.key.reveal()] {
+            self.bytes(text.as_bytes());
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let subject = match event.object.subject() {
+            Subject::Key => u64::MAX,
+            Subject::Instance(id) => id.0.into(),
+        };
+        self.words(&[event.id.0, event.time.as_micros(), subject]);
+        self.bytes(event.kind.as_str().as_bytes());
+        self.bytes(&event.object.json());
+    }
+
+    fn log_run(&mut self, run: &LogRun) {
+        self.words(&[run.first.0, run.time.as_micros(), run.instance.0.into()]);
+        self.bytes(&run.view.json());
+        self.words(&[run.items.start as u64, run.items.end as u64, run.batch.items.len() as u64]);
+        for item in run.batch.items.get(run.items.clone()).unwrap_or_default() {
+            match item {
+                OutputItem::Log(line) => {
+                    self.words(&[line.cut_bytes, line.is_error.into()]);
+                    self.bytes(run.batch.text_of(line));
+                }
+                OutputItem::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
+            }
+        }
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        let Checkpoint { mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx } = *checkpoint;
+        for gauge in [mode, ping, pool, tcps, udps] {
+            self.words(&[gauge.is_some().into(), gauge.unwrap_or(0) as u64]);
+        }
+        for counter in [tcprx, tcptx, udprx, udptx] {
+            self.words(&[counter.is_some().into(), counter.unwrap_or(0)]);
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Instance(json) => self.tagged(0).bytes(json),
+            Reply::Created(json) => self.tagged(1).bytes(json),
+            Reply::Deleted => self.word(2),
+            Reply::AliasSet => self.word(3),
+            Reply::Pinged(PingReport { target, outcome }) => {
+                self.tagged(4).bytes(target.as_bytes());
+                match outcome {
+                    PingOutcome::Connected { latency_ms } => self.words(&[0, *latency_ms]),
+                    PingOutcome::Failed(reason) => self.tagged(1).bytes(reason.as_bytes()),
+                }
+            }
+            Reply::Refused(refusal) => self.tagged(5).refusal(refusal),
+        }
+    }
+
+    fn refusal(&mut self, refusal: &Refusal) {
+        self.word(refusal.status().into());
+        self.bytes(refusal.to_string().as_bytes());
+    }
+
+    fn record(&mut self, record: &Record) {
+        match record {
+            Record::PutInstance { definition, totals } => {
+                self.tagged(0).definition(definition);
+                self.totals(totals);
+            }
+            Record::RemoveInstance(id) => {
+                self.tagged(1).id(*id);
+            }
+            Record::PutMaster(master) => self.tagged(2).master(master),
+        }
+    }
+
+    fn definition(&mut self, definition: &Definition) {
+        self.id(definition.id).number(definition.restart.into());
+        let peer = &definition.meta.peer;
+        let url = definition.url.as_str();
+        for text in [url, &definition.alias, &peer.sid, &peer.kind, &peer.alias] {
+            self.bytes(text.as_bytes());
+        }
+        self.word(definition.meta.tags.len() as u64);
+        for (name, value) in &definition.meta.tags {
+            self.bytes(name.as_bytes());
+            self.bytes(value.as_bytes());
+        }
+    }
+
+    fn totals(&mut self, saved: &SavedTotals) {
+        let totals = saved.totals;
+        self.words(&[saved.mode as u64, totals.tcprx, totals.tcptx, totals.udprx, totals.udptx]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openctrl_core::engine::Object;
+    use openctrl_core::events::{EventId, EventKind};
+    use openctrl_core::instance::InstanceView;
+    use openctrl_core::time::Wall;
+    use openctrl_core::url::InstanceUrl;
+    use std::sync::Arc;
+
+    fn digest(take: impl FnOnce(&mut Digest)) -> Digest {
+        let mut digest = Digest::default();
+        take(&mut digest);
+        digest
+    }
+
+    #[test]
+    fn different_bytes_differ() {
+        let texts: [&[u8]; 6] = [b"", b"\0", b"a", b"ab", b"12345678", b"12345678\0"];
+        let mut digests: Vec<u64> =
+            texts.iter().map(|text| digest(|digest| digest.bytes(text)).0).collect();
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), texts.len());
+    }
+
+    #[test]
+    fn every_part_of_an_event_counts() {
+        let event = Event {
+            id: EventId(7),
+            time: Wall::from_micros(9),
+            kind: EventKind::Update,
+            object: Object::Key("{}".into()),
+        };
+        let url = InstanceUrl::parse("demo:a").expect("a valid URL");
+        let definition = Definition::new(InstanceId(0), url, String::new());
+        let view = InstanceView::new(Arc::new(definition));
+        let others = [
+            Event { id: EventId(8), ..event.clone() },
+            Event { time: Wall::from_micros(8), ..event.clone() },
+            Event { kind: EventKind::Create, ..event.clone() },
+            Event { object: Object::Instance(view), ..event.clone() },
+            Event { object: Object::Key("{ }".into()), ..event.clone() },
+        ];
+        let of = |event: &Event| digest(|digest| digest.effect(&Effect::Publish(event.clone())));
+        assert_eq!(of(&event), of(&event.clone()));
+        for other in &others {
+            assert_ne!(of(&event), of(other), "{other:?}");
+        }
+    }
+}

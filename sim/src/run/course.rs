@@ -1,0 +1,390 @@
+//! The engine in its world, step by step, with the books and all invariants at each.
+
+use std::collections::VecDeque;
+
+use openctrl_core::api::Reply;
+use openctrl_core::engine::{Effect, Engine, Input, Subject};
+use openctrl_core::ids::InstanceId;
+use openctrl_core::instance::State;
+use openctrl_core::store::{Image, encode};
+
+use super::Report;
+use crate::choice::Choices;
+use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation};
+use crate::object::{Shown, id_of, is_same};
+use crate::oracle::Oracle;
+use crate::scenario::{self, Outcome, Scenario};
+use crate::words;
+use crate::world::{Fault, Hub, World};
+
+/// How much time everything has to come right in: a longest back-off (72 s), a silence that is
+/// found late (20 s), a stop (5 s), and a tick to save totals at.
+const HEALING_MS: u64 = 120_000;
+
+/// How many steps are done after the master's end, none of which may do anything.
+const AFTER_END: usize = 10;
+
+/// The last things that happened, for whoever looks into a failure.
+const TIMELINE_MAX: usize = 400;
+
+/// A window for runs that have no readers.
+const WINDOW: openctrl_core::events::WindowLimits =
+    openctrl_core::events::WindowLimits { max_events: 8, max_bytes: 8_192 };
+
+type Tamper = Box<dyn FnMut(Effect) -> Vec<Effect>>;
+
+/// An engine in its world, with the books and the invariants of its boot.
+pub struct Run {
+    engine: Engine,
+    /// The world.
+    pub world: World,
+    /// The books.
+    pub oracle: Oracle,
+    invariants: Vec<Box<dyn Invariant>>,
+    readers: Readers,
+    /// What it came to so far.
+    pub report: Report,
+    /// After how many more effects the master dies, if it is about to.
+    dies_in: Option<u64>,
+    tamper: Option<Tamper>,
+    timeline: Option<VecDeque<String>>,
+    /// The object last seen in an effect.
+    object: Option<Shown>,
+    /// The state of each instance before the input at hand.
+    before: Vec<(InstanceId, State)>,
+}
+
+impl Run {
+    /// A master that starts with `image`; nothing has happened yet.
+    pub fn new(image: Image, seed: [u8; 32]) -> Self {
+        let world = World::new(image.clone(), Hub::new(WINDOW, 0));
+        Self::in_world(world, image, seed, 0)
+    }
+
+    /// A run of a scenario; nothing has happened yet.
+    pub fn of(scenario: &Scenario) -> Self {
+        let image = scenario.image.clone();
+        Self::in_world(scenario.world(), image, scenario.seed, scenario.readers())
+    }
+
+    fn in_world(world: World, image: Image, seed: [u8; 32], readers: usize) -> Self {
+        let oracle = Oracle::new(&image);
+        Self {
+            engine: Engine::new(image, seed, world.clock.now()),
+            world,
+            oracle,
+            invariants: invariants::all(),
+            readers: Readers::new(readers),
+            report: Report::default(),
+            dies_in: None,
+            tamper: None,
+            timeline: None,
+            object: None,
+            before: Vec::new(),
+        }
+    }
+
+    /// Lets all effects be altered before anybody sees them.
+    pub fn tamper(&mut self, tamper: impl FnMut(Effect) -> Vec<Effect> + 'static) {
+        self.tamper = Some(Box::new(tamper));
+    }
+
+    /// Lets it remember what happens.
+    pub fn keep_timeline(&mut self) {
+        self.timeline = Some(VecDeque::new());
+    }
+
+    /// What happened, oldest first, if it was to be remembered.
+    pub fn into_timeline(self) -> Vec<String> {
+        self.timeline.into_iter().flatten().collect()
+    }
+
+    /// What it came to.
+    pub fn into_report(self) -> Report {
+        let mut report = self.report;
+        report.coverage.faults(&self.world.faults);
+        report
+    }
+
+    /// Lets the master die after so many more effects.
+    pub fn die_in(&mut self, effects: u64) {
+        self.dies_in = Some(effects);
+    }
+
+    /// Whether it has done so: it does nothing any more.
+    pub fn is_dead(&self) -> bool {
+        self.dies_in == Some(0)
+    }
+
+    /// Does all of it: the start, every step that there are choices for, and the rest.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn whole(&mut self, choices: &mut Choices, scenario: &Scenario) -> Result<(), Violation> {
+        self.begin()?;
+        let mut after_end = 0;
+        while after_end <= AFTER_END && choices.next_step() {
+            let outcome = scenario.step(choices, &mut self.world, &self.engine, &self.oracle);
+            self.take(outcome)?;
+            after_end = if self.oracle.finished { after_end + 1 } else { 0 };
+        }
+        self.rest()
+    }
+
+    /// Carries out what the master orders at its start.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn begin(&mut self) -> Result<(), Violation> {
+        self.drain(false)?;
+        self.check(|invariant, scene| invariant.after_input(scene, None), false, None)
+    }
+
+    /// Tells the engine something and carries out what it orders.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
+        // After the end, all that processes do is late.
+        let is_late = is_late || (self.oracle.finished && is_about_a_process(&input));
+        self.remember(|| words::input(&input));
+        self.check(|invariant, scene| invariant.before_input(scene, &input), is_late, None)?;
+        self.report.coverage.before_input(&self.engine, &self.oracle, &input);
+        self.before.clear();
+        self.before.extend(states(&self.engine));
+        self.oracle.on_input(&self.world, &input, is_late);
+        self.engine.handle(self.world.clock.now(), input.clone());
+        self.report.inputs += 1;
+        self.drain(is_late)?;
+        if self.is_dead() {
+            return Ok(());
+        }
+        self.report.coverage.after_input(&self.before, &self.engine, &input);
+        self.remember_changes();
+        self.check(|invariant, scene| invariant.after_input(scene, Some(&input)), is_late, None)
+    }
+
+    /// Goes on with the master that found `image` and processes of `leftovers` after a crash: a new
+    /// boot, with new books. What was asked for and not answered stays so.
+    ///
+    /// # Errors
+    /// It found what no crash may leave, or the first invariant that does not hold.
+    pub fn restart(
+        &mut self,
+        found: Result<(Image, Vec<InstanceId>), String>,
+        mut seed: [u8; 32],
+    ) -> Result<(), Violation> {
+        let broken = |what| Violation { invariant: "INV-5", what };
+        let (image, leftovers) =
+            found.map_err(|error| broken(format!("a start after a crash is refused: {error}")))?;
+        self.remember(|| format!("the master dies and starts again; left behind: {leftovers:?}"));
+        invariants::judge(&self.oracle.ledger, &image).map_err(broken)?;
+        self.report.restarts += 1;
+        // No two boots draw the same ids, though a fuzzer chooses the same seed for them.
+        seed[24..].copy_from_slice(&self.report.restarts.to_le_bytes());
+        self.report.digest.bytes(&encode(&image, 0));
+        if !leftovers.is_empty() {
+            self.world.happened(Fault::LeavesProcesses);
+            self.report.coverage.left_behind(leftovers.len());
+        }
+        self.dies_in = None;
+        self.oracle = Oracle::new(&image);
+        self.invariants = invariants::all();
+        let now = self.world.clock.now();
+        self.engine = Engine::with_leftovers(image, &leftovers, seed, now);
+        self.begin()
+    }
+
+    /// Lets everything that is pending come right, and time pass; then asks whether it has.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn rest(&mut self) -> Result<(), Violation> {
+        self.remember(|| "from here on nothing goes wrong".to_string());
+        self.heal()?;
+        self.report.simulated_ms = self.world.clock.awake_ms();
+        let caught_up = self.readers.catch_up(&mut self.world.hub, &self.oracle);
+        caught_up.map_err(of_readers)?;
+        self.check(|invariant, scene| invariant.at_rest(scene), false, None)
+    }
+
+    fn heal(&mut self) -> Result<(), Violation> {
+        const NOBODY_DIES: &str = "nobody dies any more";
+        let end = self.world.clock.now().mono.after_ms(HEALING_MS);
+        while !self.oracle.finished {
+            let pending = scenario::heal(&mut self.world).expect(NOBODY_DIES);
+            if !pending.is_empty() {
+                pending.into_iter().try_for_each(|input| self.feed(input, false))?;
+                continue;
+            }
+            match self.engine.poll_timeout() {
+                Some((due, _)) if due <= end => {
+                    self.world.clock.advance_to(due);
+                    self.feed(Input::TimeAdvanced, false)?;
+                }
+                Some(_) | None => break,
+            }
+        }
+        // The end waits for the store.
+        self.world.disk.write(usize::MAX).expect(NOBODY_DIES);
+        Ok(())
+    }
+
+    fn take(&mut self, outcome: Outcome) -> Result<(), Violation> {
+        match outcome {
+            Outcome::Told(input) => self.feed(input, false),
+            Outcome::Ended(inputs) => {
+                inputs.into_iter().try_for_each(|input| self.feed(input, false))
+            }
+            Outcome::Late(input) => self.feed(input, true),
+            Outcome::Untold(what) => {
+                self.remember(|| what.to_string());
+                Ok(())
+            }
+            Outcome::Reads { reader, max_bytes, afresh } => {
+                self.read(reader, max_bytes, afresh).map_err(of_readers)
+            }
+            Outcome::Restarted(found, seed) => self.restart(found, seed),
+        }
+    }
+
+    fn read(&mut self, reader: usize, max_bytes: usize, afresh: bool) -> Verdict {
+        let Self { readers, world, oracle, .. } = self;
+        let met = readers.read(reader, &mut world.hub, oracle, max_bytes, afresh);
+        match met.clone()? {
+            Met::Resumed => self.world.happened(Fault::ReaderResumes),
+            Met::FellOut => self.world.happened(Fault::ReaderFallsOut),
+            Met::OtherBoot => self.world.happened(Fault::ReaderOfAnotherRun),
+            Met::Farewell => self.world.happened(Fault::StreamEnds),
+            Met::Nothing | Met::CaughtUp => {}
+        }
+        self.remember(|| format!("reader {reader} reads up to {max_bytes} bytes: {met:?}"));
+        Ok(())
+    }
+
+    fn drain(&mut self, is_late: bool) -> Result<(), Violation> {
+        while let Some(effect) = self.engine.poll_effect() {
+            match self.tamper.as_mut().map(|tamper| tamper(effect.clone())) {
+                None => self.carry_out(&effect, is_late)?,
+                Some(effects) => {
+                    effects.iter().try_for_each(|effect| self.carry_out(effect, is_late))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: &Effect, is_late: bool) -> Result<(), Violation> {
+        if self.is_dead() {
+            return Ok(());
+        }
+        self.dies_in.iter_mut().for_each(|left| *left -= 1);
+        self.report.digest.effect(effect);
+        self.report.effects += 1;
+        self.remember(|| format!("            {}", words::effect(effect)));
+        let object = self.object_of(effect)?;
+        let shown = object.as_ref();
+        self.check(|invariant, scene| invariant.on_effect(scene, effect), is_late, shown)?;
+        self.report.coverage.on_effect(&self.before, &self.oracle, effect);
+        self.oracle.on_effect(&self.world, effect, shown);
+        self.world.carry_out(effect);
+        self.object = object.or(self.object.take());
+        Ok(())
+    }
+
+    /// The object in an effect, if there is one.
+    fn object_of(&self, effect: &Effect) -> Result<Option<Shown>, Violation> {
+        let shown = |subject| self.oracle.shown.get(&subject).or(self.object.as_ref());
+        let read = match effect {
+            Effect::ShowMaster(face) => Shown::parse(&face.json(), shown(Subject::Key)),
+            Effect::ShowInstance(view) => {
+                Shown::parse(&view.json(), shown(Subject::Instance(view.definition().id)))
+            }
+            Effect::Publish(event) => {
+                Shown::parse(&event.object.json(), shown(event.object.subject()))
+            }
+            Effect::PublishLogs(run) => {
+                Shown::parse(&run.view.json(), shown(Subject::Instance(run.instance)))
+            }
+            Effect::Respond { reply: Reply::Instance(json) | Reply::Created(json), .. } => {
+                let named =
+                    id_of(json).and_then(|id| self.oracle.shown.get(&Subject::Instance(id)));
+                let like = self.object.as_ref().filter(|object| is_same(&object.json, json));
+                Shown::parse(json, like.or(named))
+            }
+            Effect::Respond { .. }
+            | Effect::ShowProcess { .. }
+            | Effect::CloseStreams { .. }
+            | Effect::Persist { .. }
+            | Effect::SaveTotals(_)
+            | Effect::Spawn { .. }
+            | Effect::Adopt { .. }
+            | Effect::Signal { .. }
+            | Effect::Dial { .. }
+            | Effect::AnnounceKey(_)
+            | Effect::Finish => return Ok(None),
+        };
+        read.map(Some).map_err(|what| Violation { invariant: "INV-6", what })
+    }
+
+    fn check(
+        &mut self,
+        mut ask: impl FnMut(&mut dyn Invariant, Scene<'_>) -> Verdict,
+        is_late: bool,
+        object: Option<&Shown>,
+    ) -> Result<(), Violation> {
+        let Self { engine, world, oracle, invariants, .. } = self;
+        let scene = Scene { engine, world, oracle, is_late, object };
+        for invariant in invariants {
+            if let Err(what) = ask(invariant.as_mut(), scene) {
+                return Err(Violation { invariant: invariant.id(), what });
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, what: impl FnOnce() -> String) {
+        let Some(timeline) = &mut self.timeline else { return };
+        if timeline.len() == TIMELINE_MAX {
+            timeline.pop_front();
+        }
+        let ms = self.world.clock.now().mono.as_micros() / 1_000;
+        timeline.push_back(format!("{:>7}.{:03} s  {}", ms / 1_000, ms % 1_000, what()));
+    }
+
+    fn remember_changes(&mut self) {
+        if self.timeline.is_none() {
+            return;
+        }
+        let after: Vec<(InstanceId, State)> = states(&self.engine).collect();
+        for (id, state) in std::mem::take(&mut self.before) {
+            match after.iter().find(|(other, _)| *other == id) {
+                Some((_, now)) if *now == state => {}
+                now => self.remember(|| {
+                    let now = now.map_or("gone".to_string(), |(_, now)| format!("{now:?}"));
+                    format!("            {id}: {state:?} -> {now}")
+                }),
+            }
+        }
+    }
+}
+
+/// The state of each instance, by its slot.
+fn states(engine: &Engine) -> impl Iterator<Item = (InstanceId, State)> {
+    let rows = engine.table().slots().filter_map(|slot| engine.table().get(slot));
+    rows.map(|instance| (instance.definition.id, instance.state))
+}
+
+fn of_readers(what: String) -> Violation {
+    Violation { invariant: "INV-6", what }
+}
+
+fn is_about_a_process(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::ProcessStarted { .. }
+            | Input::StartFailed { .. }
+            | Input::OutputRead { .. }
+            | Input::ProcessExited { .. }
+    )
+}

@@ -1,0 +1,31 @@
+//! A world in which nothing goes wrong any more.
+
+use openctrl_core::engine::Input;
+
+use super::perform::{dialled, ends, starts};
+use crate::choice::Choices;
+use crate::world::{Character, Died, Phase, World};
+
+/// The next things that are pending in a world without faults, none if nothing is: starts succeed,
+/// what was asked to end does, records become durable, dials end.
+///
+/// # Errors
+/// The master died while it wrote.
+pub fn heal(world: &mut World) -> Result<Vec<Input>, Died> {
+    world.disk.heal();
+    if let Some(process) = world.processes.first_in(Phase::Spawning) {
+        return Ok(vec![starts(world, process, Character::default())]);
+    }
+    let now = world.clock.now().mono;
+    let ending = world.processes.iter().find(|process| process.is_ending(now));
+    if let Some(process) = ending.map(|process| process.reference) {
+        return Ok(ends(&mut Choices::dull(), world, process));
+    }
+    while world.disk.queued() > 0 {
+        if let Some(input) = world.disk.write(usize::MAX)? {
+            return Ok(vec![input]);
+        }
+    }
+    let dial = world.clients.dials().next();
+    Ok(dial.map(|request| dialled(&mut Choices::dull(), world, request)).into_iter().collect())
+}

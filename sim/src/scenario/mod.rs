@@ -1,0 +1,197 @@
+//! What a run is like: the weights of all that can happen, drawn anew for each run (swarm
+//! testing), and what the master finds on its disk. And step by step, what happens next.
+//!
+//! Only what a driver may do is done here; whether the engine copes is the invariants' business.
+
+mod action;
+mod healing;
+mod output;
+mod perform;
+mod words;
+
+use openctrl_core::engine::{Engine, Input};
+use openctrl_core::events::WindowLimits;
+use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
+use openctrl_core::instance::Definition;
+use openctrl_core::master::MasterIdentity;
+use openctrl_core::store::{Image, Record, SavedTotals};
+use openctrl_core::url::InstanceUrl;
+
+use self::action::{Action, Legal};
+pub use self::healing::heal;
+use crate::choice::Choices;
+use crate::oracle::Oracle;
+use crate::world::{Character, Hub, OnTerm, Prints, World};
+
+/// What one run is like.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What the master finds on its disk: up to three instances.
+    pub image: Image,
+    /// What its generator is seeded with.
+    pub seed: [u8; 32],
+    /// How much of the past the event stream keeps.
+    window: WindowLimits,
+    /// How many read it.
+    readers: usize,
+    /// By action.
+    weights: [usize; Action::ALL.len()],
+    /// One start in so many fails.
+    start_failures: usize,
+    /// Weights of [`OnTerm`], in its order.
+    on_term: [usize; 3],
+    /// Weights of [`Prints`], in its order.
+    prints: [usize; 4],
+    /// One process in so many starts others; 0 for none.
+    forks: usize,
+}
+
+/// Who has asked for the end once is in a hurry.
+const AGAIN: usize = 16;
+
+/// What an action came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The engine is told something.
+    Told(Input),
+    /// The engine is told of the last output of a process, and of its end.
+    Ended(Vec<Input>),
+    /// The engine is told something of a process that is gone, or never was.
+    Late(Input),
+    /// Something happened that the engine is not told.
+    Untold(Untold),
+    /// A reader of the event stream reads about so many bytes, or comes back; perhaps it has
+    /// forgotten what it has seen.
+    Reads {
+        /// Which.
+        reader: usize,
+        /// About so many bytes.
+        max_bytes: usize,
+        /// Whether it has forgotten what it has seen.
+        afresh: bool,
+    },
+    /// The master is another one, and finds a state and processes of these instances; or it
+    /// refuses to start.
+    Restarted(Result<(Image, Vec<InstanceId>), String>, [u8; 32]),
+}
+
+/// What the engine is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untold {
+    /// Nothing was possible.
+    Nothing,
+    /// So many ms went by.
+    TimePasses(u64),
+    /// The wall clock stepped by so many seconds.
+    WallSteps(i64),
+    /// The machine slept for so many seconds, and there is no timer that could be due.
+    Slept(u64),
+    /// What was left of the group of this process ended.
+    LeftoverEnds(ProcessRef),
+    /// A process printed less than a line.
+    PrintsAPart(ProcessRef),
+    /// Only totals were written, or a write of them was refused: nobody waits for them.
+    TotalsWritten,
+    /// The disk does nothing for so many ms.
+    DiskStalls(u64),
+    /// The disk has no room for so many writes.
+    DiskFills(usize),
+    /// A body was turned down before the engine heard of it.
+    BadBody,
+    /// The client that sent this went away.
+    ClientLeaves(RequestId),
+    /// A reader of the event stream went away.
+    ReaderLeaves(usize),
+}
+
+impl Scenario {
+    /// Draws the scenario of a run.
+    pub fn draw(choices: &mut Choices) -> Self {
+        let weights = Action::ALL.map(|(action, ..)| action.weight(*choices.pick(&[0, 1, 4, 12])));
+        Self {
+            weights,
+            start_failures: *choices.pick(&[1_000, 8, 2]),
+            on_term: [4, *choices.pick(&[0, 1, 4]), *choices.pick(&[0, 1, 4])],
+            prints: [
+                8,
+                *choices.pick(&[0, 1]),
+                *choices.pick(&[0, 0, 1, 4]),
+                *choices.pick(&[0, 1, 4]),
+            ],
+            forks: *choices.pick(&[0, 4, 1]),
+            window: WindowLimits {
+                max_events: *choices.pick(&[1_000, 64, 8, 1]),
+                max_bytes: *choices.pick(&[1_000_000, 16_384, 2_048]),
+            },
+            readers: choices.below(4),
+            image: image(choices),
+            seed: choices.seed(),
+        }
+    }
+
+    /// The world in which it takes place.
+    pub fn world(&self) -> World {
+        World::new(self.image.clone(), Hub::new(self.window, self.readers))
+    }
+
+    /// How many read the event stream.
+    pub fn readers(&self) -> usize {
+        self.readers
+    }
+
+    /// Lets one legal action happen.
+    pub fn step(
+        &self,
+        choices: &mut Choices,
+        world: &mut World,
+        engine: &Engine,
+        oracle: &Oracle,
+    ) -> Outcome {
+        let legal = Legal::of(world, engine);
+        let mut weights = self.weights;
+        for (weight, (action, _, rate)) in weights.iter_mut().zip(Action::ALL) {
+            *weight *= usize::from(legal.allows(action)) * rate;
+        }
+        if oracle.shutdowns > 0 {
+            weights[Action::Shutdown as usize] *= AGAIN;
+        }
+        match choices.weighted(&weights) {
+            Some(index) => {
+                let (action, ..) = Action::ALL[index];
+                self.perform(action, choices, world, engine, oracle)
+            }
+            None => Outcome::Untold(Untold::Nothing),
+        }
+    }
+
+    fn character(&self, choices: &mut Choices) -> Character {
+        let on_term = match choices.weighted(&self.on_term) {
+            Some(1) => OnTerm::Late(choices.below(8_000) as u64),
+            Some(2) => OnTerm::Ignores,
+            Some(_) | None => OnTerm::Obeys,
+        };
+        let prints = match choices.weighted(&self.prints) {
+            Some(1) => Prints::Nothing,
+            Some(2) => Prints::Floods,
+            Some(3) => Prints::Garbage,
+            Some(_) | None => Prints::Checkpoints,
+        };
+        let forks = self.forks > 0 && choices.below(self.forks) == 0;
+        Character { on_term, prints, forks }
+    }
+}
+
+/// What the master finds on its disk.
+fn image(choices: &mut Choices) -> Image {
+    let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
+    for id in 0..choices.below(4) {
+        let url = InstanceUrl::parse("demo:stored").expect("a valid URL");
+        let id = InstanceId(u32::try_from(id).expect("three at most"));
+        let mut definition = Definition::new(id, url, String::new());
+        definition.restart = choices.one_in(2);
+        let mut totals = SavedTotals::default();
+        totals.totals.tcprx = choices.below(1_000) as u64;
+        image.apply(&Record::PutInstance { definition: definition.into(), totals });
+    }
+    image
+}

@@ -1,0 +1,142 @@
+//! Many runs, one after the other, up to the first that fails.
+
+use std::io;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use openctrl_sim::choice::Choices;
+use openctrl_sim::run::{Report, run_seed, run_twice};
+use openctrl_sim::scenario::Scenario;
+
+use crate::console::Console;
+use crate::found::{self, Origin};
+
+/// A sweep of so many seeds has to have visited everything.
+const COVERING_SEEDS: u64 = 300;
+
+/// What to sweep.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The seeds.
+    pub(crate) seeds: Range<u64>,
+    /// One more, the first.
+    pub(crate) extra: Option<u64>,
+    /// When to end at the latest.
+    pub(crate) time: Option<Duration>,
+    /// Whether each runs twice.
+    pub(crate) twice: bool,
+    /// Whether nothing but the digest is printed.
+    pub(crate) digest_only: bool,
+    /// Whether everything has to be visited, however few seeds there are.
+    pub(crate) cover: bool,
+}
+
+/// Runs all seeds. Says whether all holds, and everything was visited that has to be.
+pub(crate) fn sweep(plan: &Plan, console: &mut Console) -> io::Result<bool> {
+    if !plan.digest_only {
+        announce(plan, console)?;
+    }
+    let mut sum = Sum { report: Report::default(), seeds: 0, runs: 0, begun: Instant::now() };
+    for seed in plan.extra.into_iter().chain(plan.seeds.clone()) {
+        if plan.time.is_some_and(|time| sum.begun.elapsed() >= time) {
+            break;
+        }
+        match if plan.twice { run_twice(seed) } else { run_seed(seed) } {
+            Ok(report) => sum.add(&report, plan.twice),
+            Err(failure) => {
+                console.say(&format!("seed {seed} fails:"))?;
+                found::tell(&failure, &Origin::Seed(seed), console)?;
+                return Ok(false);
+            }
+        }
+        if !plan.digest_only {
+            console.progress(|| sum.line())?;
+        }
+    }
+    if plan.digest_only {
+        console.say(&format!("{:016x}", sum.report.digest.0))?;
+        return Ok(true);
+    }
+    sum.tell(plan, console)
+}
+
+fn announce(plan: &Plan, console: &mut Console) -> io::Result<()> {
+    let Range { start, end } = plan.seeds;
+    let twice = if plan.twice { ", each twice" } else { "" };
+    if let Some(seed) = plan.extra {
+        console.say(&format!("seed {seed}{twice}"))?;
+        let scenario = Scenario::draw(&mut Choices::from_seed(seed));
+        console.say(&scenario.to_string())?;
+    }
+    if !plan.seeds.is_empty() {
+        console.say(&format!("seeds {start}..{end}{twice}, each with a scenario of its own"))?;
+    }
+    Ok(())
+}
+
+/// What all runs came to so far.
+struct Sum {
+    report: Report,
+    seeds: u64,
+    runs: u64,
+    begun: Instant,
+}
+
+impl Sum {
+    fn add(&mut self, report: &Report, twice: bool) {
+        self.report.add(report);
+        self.seeds += 1;
+        self.runs += if twice { 2 } else { 1 };
+    }
+
+    fn rate(&self) -> f64 {
+        let inputs = self.report.inputs * self.runs / self.seeds.max(1);
+        inputs as f64 / self.begun.elapsed().as_secs_f64()
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{} seeds, {} inputs, {:.0} inputs/s, {} simulated, {} things never visited",
+            self.seeds,
+            self.report.inputs,
+            self.rate(),
+            hours(self.report.simulated_ms),
+            self.report.coverage.missed().len()
+        )
+    }
+
+    fn tell(&self, plan: &Plan, console: &mut Console) -> io::Result<bool> {
+        let Report { inputs, effects, restarts, simulated_ms, digest, coverage } = &self.report;
+        let seconds = self.begun.elapsed().as_secs_f64();
+        console.say(&format!("{} seeds: all invariants hold", self.seeds))?;
+        console.say(&format!(
+            "{inputs} inputs, {effects} effects, {restarts} deaths of the master, {} simulated",
+            hours(*simulated_ms)
+        ))?;
+        let rate = self.rate();
+        let of_cpu = cpu_seconds().map_or(String::new(), |cpu| {
+            format!(", {:.0} a second of CPU time", rate * seconds / cpu)
+        });
+        console.say(&format!("{rate:.0} inputs/s over {seconds:.1} s{of_cpu}"))?;
+        console.say(&format!("digest {:016x}", digest.0))?;
+        console.say(&coverage.to_string())?;
+        let missed = coverage.missed();
+        if missed.is_empty() {
+            console.say("everything was visited")?;
+            return Ok(true);
+        }
+        console.say(&format!("never visited:\n  {}", missed.join("\n  ")))?;
+        Ok(!plan.cover && self.seeds < COVERING_SEEDS)
+    }
+}
+
+/// How long this has run on a CPU, where the system tells.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
+}
+
+fn hours(ms: u64) -> String {
+    format!("{:.1} h", ms as f64 / 3_600_000.0)
+}

@@ -1,0 +1,166 @@
+//! What happens, in words, for the timeline of a failure.
+
+use openctrl_core::api::{Call, PingOutcome, Reply};
+use openctrl_core::engine::{Effect, Exit, Input, Signal, Subject};
+use openctrl_core::output::{OutputBatch, OutputItem};
+use openctrl_core::store::Record;
+
+use crate::object::Shown;
+
+/// An input.
+pub fn input(input: &Input) -> String {
+    match input {
+        Input::RequestArrived { request, call: asked } => {
+            format!("request {}: {}", request.0, call(asked))
+        }
+        Input::ProcessStarted { process } => {
+            format!("process {} came to life", process.generation.0)
+        }
+        Input::StartFailed { process, reason } => {
+            format!("process {} did not start: {reason}", process.generation.0)
+        }
+        Input::OutputRead { process, batch } => {
+            format!("process {} printed {}", process.generation.0, printed(batch))
+        }
+        Input::ProcessExited { process, exit, group_left } => {
+            let how = match exit {
+                Exit::Code(code) => format!("exited with {code}"),
+                Exit::Signal(signal) => format!("was ended by signal {signal}"),
+            };
+            let left = if *group_left { "; others of its group are left" } else { "" };
+            format!("process {} {how}{left}", process.generation.0)
+        }
+        Input::RecordsPersisted { upto } => format!("all records up to {} are durable", upto.0),
+        Input::PersistFailed { epoch, reason } => {
+            format!("records of epoch {} were refused: {reason}", epoch.0)
+        }
+        Input::Dialled { request, outcome } => {
+            format!("the dial of request {} {}", request.0, dialled(outcome))
+        }
+        Input::TimeAdvanced => "a timer is due".to_string(),
+        Input::ShutdownRequested => "the master is to shut down".to_string(),
+    }
+}
+
+/// An effect.
+pub fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::ShowMaster(face) => {
+            format!("show master {:?}, key epoch {}", face.identity.alias, face.key_epoch.0)
+        }
+        Effect::ShowInstance(view) => {
+            format!("show {}: {}", view.definition().id, object(&view.json()))
+        }
+        Effect::ShowProcess { instance, facts } => {
+            let running = facts.alive.map_or(0, |(process, _)| process.generation.0);
+            format!("show what became of the processes of {instance}, now {running}")
+        }
+        Effect::Publish(event) => {
+            let (id, kind) = (event.id.0, event.kind.as_str());
+            format!(
+                "event {id}: {kind} {}: {}",
+                subject(event.object.subject()),
+                object(&event.object.json())
+            )
+        }
+        Effect::PublishLogs(run) => {
+            let (first, count) = (run.first.0, run.items.len());
+            format!("events from {first}: {count} log lines of {}", run.instance)
+        }
+        Effect::CloseStreams { keep_from, .. } => match keep_from {
+            Some(epoch) => format!("close the streams of keys before epoch {}", epoch.0),
+            None => "close all streams".to_string(),
+        },
+        Effect::Respond { request, reply } => format!("answer {}: {}", request.0, answer(reply)),
+        Effect::Persist { epoch, seq, record } => {
+            format!("write record {} of epoch {}: {}", seq.0, epoch.0, written(record))
+        }
+        Effect::SaveTotals(totals) => {
+            let ids: Vec<String> = totals.iter().map(|(id, _)| id.to_string()).collect();
+            format!("save totals of {}", ids.join(", "))
+        }
+        Effect::Spawn { process, definition } => {
+            format!("start process {} of {}", process.generation.0, definition.id)
+        }
+        Effect::Adopt { process, instance } => {
+            format!("adopt what is left of {instance} as process {}", process.generation.0)
+        }
+        Effect::Signal { process, signal } => {
+            let signal = match signal {
+                Signal::Terminate => "TERM",
+                Signal::Kill => "KILL",
+            };
+            format!("{signal} to the group of process {}", process.generation.0)
+        }
+        Effect::Dial { request, target } => format!("dial {target} for request {}", request.0),
+        Effect::AnnounceKey(_) => "announce the new key".to_string(),
+        Effect::Finish => "finish".to_string(),
+    }
+}
+
+fn call(call: &Call) -> String {
+    match call {
+        Call::SetAlias(alias) => format!("set the master's alias to {alias:?}"),
+        Call::Create { url, alias } => format!("create {} {alias:?}", url.as_str()),
+        Call::Patch(id, patch) => format!("patch {id}: {patch:?}"),
+        Call::Replace(id, url) => format!("replace the URL of {id} by {}", url.as_str()),
+        Call::Delete(id) => format!("delete {id}"),
+        Call::RotateKey(_) => "a new API key".to_string(),
+        Call::Ping(target) => format!("ping {target}"),
+    }
+}
+
+fn printed(batch: &OutputBatch) -> String {
+    let (mut points, mut logs, mut errors) = (0, 0, 0);
+    for item in &batch.items {
+        match item {
+            OutputItem::Checkpoint(_) => points += 1,
+            OutputItem::Log(line) => (logs, errors) = (logs + 1, errors + u32::from(line.is_error)),
+        }
+    }
+    format!("{points} checkpoints and {logs} other lines, {errors} with ERROR")
+}
+
+fn dialled(outcome: &PingOutcome) -> String {
+    match outcome {
+        PingOutcome::Connected { latency_ms } => format!("connected in {latency_ms} ms"),
+        PingOutcome::Failed(reason) => format!("failed: {reason}"),
+    }
+}
+
+fn subject(subject: Subject) -> String {
+    match subject {
+        Subject::Key => "the key".to_string(),
+        Subject::Instance(id) => id.to_string(),
+    }
+}
+
+/// Status and numbers of an object.
+fn object(json: &bytes::Bytes) -> String {
+    match Shown::parse(json, None) {
+        Ok(shown) => {
+            let status = shown.status.map_or("no status", |status| status.as_str());
+            format!("{status}, gauges {:?}, totals {:?}", shown.live, shown.totals)
+        }
+        Err(what) => what,
+    }
+}
+
+fn answer(reply: &Reply) -> String {
+    match reply {
+        Reply::Instance(json) => object(json),
+        Reply::Created(json) => format!("created: {}", object(json)),
+        Reply::Deleted => "deleted".to_string(),
+        Reply::AliasSet => "the alias is set".to_string(),
+        Reply::Pinged(report) => dialled(&report.outcome),
+        Reply::Refused(refusal) => format!("{} {refusal}", refusal.status()),
+    }
+}
+
+fn written(record: &Record) -> String {
+    match record {
+        Record::PutInstance { definition, .. } => format!("put {}", definition.id),
+        Record::RemoveInstance(id) => format!("remove {id}"),
+        Record::PutMaster(_) => "put the master".to_string(),
+    }
+}

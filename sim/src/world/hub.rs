@@ -1,0 +1,241 @@
+//! The event stream as the driver serves it (`driver/src/hub/`): the picture that reads see, the
+//! window that readers are fed from, and where each stream is to end.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use openctrl_core::engine::{Effect, Event, LogRun, Subject};
+use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimits};
+use openctrl_core::ids::KeyEpoch;
+
+/// One event as a reader gets it.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// What happened.
+    pub kind: EventKind,
+    /// To what.
+    pub subject: Subject,
+    /// The object after it.
+    pub json: Bytes,
+}
+
+/// The name of an event: which run of the master, and its number in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The run.
+    pub boot: u32,
+    /// The number.
+    pub id: EventId,
+}
+
+/// What a reader is given.
+#[derive(Debug)]
+pub enum Given {
+    /// The key that it has is not in force.
+    Refused,
+    /// It is let in and has seen all there was up to what it named.
+    Resumed,
+    /// Every object as it stands; and what it has missed, if it has read before.
+    Picture {
+        /// The objects.
+        objects: BTreeMap<Subject, Bytes>,
+        /// The last event that is in them.
+        last: Seen,
+        /// What it missed.
+        missed: Missed,
+    },
+    /// The next events.
+    Frames(Vec<(EventId, Frame)>),
+    /// There is nothing new.
+    Nothing,
+    /// The stream ends.
+    Farewell,
+}
+
+/// What a reader missed before a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// It is new.
+    Nothing,
+    /// It last read another run of the master.
+    Unknown,
+    /// So many events fell out of the window.
+    Events(u64),
+}
+
+/// The streams of one run of the master.
+#[derive(Debug)]
+pub struct Hub {
+    boot: u32,
+    limits: WindowLimits,
+    window: Window<Frame>,
+    picture: BTreeMap<Subject, Bytes>,
+    key_epoch: KeyEpoch,
+    open_from: KeyEpoch,
+    is_closed: bool,
+    /// By reader.
+    streams: Vec<Option<Stream>>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    epoch: KeyEpoch,
+    cursor: Cursor,
+    /// The first event that it does not get.
+    end: Option<EventId>,
+}
+
+impl Hub {
+    /// The first run, with a window of these limits, for so many readers.
+    pub fn new(limits: WindowLimits, readers: usize) -> Self {
+        Self::of_boot(1, limits, readers)
+    }
+
+    /// The next run of the master: all streams are gone.
+    #[must_use]
+    pub fn reborn(&self) -> Self {
+        Self::of_boot(self.boot + 1, self.limits, self.streams.len())
+    }
+
+    fn of_boot(boot: u32, limits: WindowLimits, readers: usize) -> Self {
+        Self {
+            boot,
+            limits,
+            window: Window::new(limits),
+            picture: BTreeMap::new(),
+            key_epoch: KeyEpoch::default(),
+            open_from: KeyEpoch::default(),
+            is_closed: false,
+            streams: (0..readers).map(|_| None).collect(),
+        }
+    }
+
+    /// How many readers there are, whether they have a stream or not.
+    pub fn readers(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Takes an effect in, as far as it is about the stream.
+    pub fn carry_out(&mut self, effect: &Effect) {
+        if let Effect::Publish(event) = effect {
+            self.publish(event);
+        } else if let Effect::PublishLogs(run) = effect {
+            self.publish_logs(run);
+        } else if let Effect::ShowInstance(view) = effect {
+            self.picture.insert(Subject::Instance(view.definition().id), view.json());
+        } else if let Effect::ShowMaster(face) = effect {
+            self.picture.insert(Subject::Key, face.json());
+            self.key_epoch = face.key_epoch;
+        } else if let Effect::CloseStreams { keep_from, .. } = effect {
+            self.close(*keep_from);
+        }
+    }
+
+    /// Opens a stream for a reader that has the key in force and has seen `last_seen`.
+    pub fn enter(&mut self, reader: usize, last_seen: Option<Seen>) -> Given {
+        if self.key_epoch < self.open_from {
+            return Given::Refused;
+        }
+        let given = match last_seen {
+            None => self.picture(Missed::Nothing),
+            Some(seen) if seen.boot != self.boot => self.picture(Missed::Unknown),
+            Some(seen) => match self.window.cursor_after(seen.id) {
+                None => self.picture(Missed::Unknown),
+                Some(_) if seen.id.0 + 1 < self.window.oldest_id().0 => {
+                    self.picture(Missed::Events(self.window.next_id().0 - seen.id.0 - 1))
+                }
+                Some(_) => Given::Resumed,
+            },
+        };
+        let resumed = last_seen.filter(|_| matches!(given, Given::Resumed));
+        let cursor = resumed.and_then(|seen| self.window.cursor_after(seen.id));
+        self.streams[reader] = Some(Stream {
+            epoch: self.key_epoch,
+            cursor: cursor.unwrap_or_else(|| self.window.cursor_at_head()),
+            end: self.is_closed.then(|| self.window.next_id()),
+        });
+        given
+    }
+
+    /// The reader goes away.
+    pub fn leave(&mut self, reader: usize) {
+        self.streams[reader] = None;
+    }
+
+    /// Whether a reader has a stream.
+    pub fn is_open(&self, reader: usize) -> bool {
+        self.streams[reader].is_some()
+    }
+
+    /// The epoch of the key that a reader's stream was opened with.
+    pub fn epoch_of(&self, reader: usize) -> Option<KeyEpoch> {
+        self.streams[reader].as_ref().map(|stream| stream.epoch)
+    }
+
+    /// The next of a reader's stream, of about so many bytes.
+    pub fn next(&mut self, reader: usize, max_bytes: usize) -> Given {
+        let Some(stream) = &mut self.streams[reader] else { return Given::Farewell };
+        let limit = stream.end.unwrap_or(EventId(u64::MAX));
+        let mut frames = Vec::new();
+        let read = self.window.read(&mut stream.cursor, max_bytes, |id, frame| {
+            if id < limit {
+                frames.push((id, frame.clone()));
+            }
+        });
+        let is_ending = stream.end.is_some();
+        match read {
+            Read::Items(_) if !frames.is_empty() => Given::Frames(frames),
+            Read::Items(_) | Read::CaughtUp | Read::FellOut { .. } if is_ending => {
+                self.streams[reader] = None;
+                Given::Farewell
+            }
+            Read::Items(_) | Read::CaughtUp => Given::Nothing,
+            Read::FellOut { lost } => {
+                stream.cursor = self.window.cursor_at_head();
+                let held = self.window.next_id().0 - self.window.oldest_id().0;
+                self.picture(Missed::Events(lost + held))
+            }
+        }
+    }
+
+    fn publish(&mut self, event: &Event) {
+        let (kind, subject, json) = (event.kind, event.object.subject(), event.object.json());
+        if kind == EventKind::Delete {
+            self.picture.remove(&subject);
+        } else if subject != Subject::Key {
+            self.picture.insert(subject, json.clone());
+        }
+        self.push(Frame { kind, subject, json });
+    }
+
+    fn publish_logs(&mut self, run: &LogRun) {
+        let json = run.view.json();
+        for _ in run.items.clone() {
+            let (kind, subject) = (EventKind::Log, Subject::Instance(run.instance));
+            self.push(Frame { kind, subject, json: json.clone() });
+        }
+    }
+
+    fn push(&mut self, frame: Frame) {
+        let bytes = frame.json.len();
+        self.window.push(frame, bytes);
+    }
+
+    fn close(&mut self, keep_from: Option<KeyEpoch>) {
+        let before = self.window.next_id();
+        for stream in self.streams.iter_mut().flatten() {
+            if keep_from.is_none_or(|epoch| stream.epoch < epoch) {
+                stream.end.get_or_insert(before);
+            }
+        }
+        match keep_from {
+            Some(epoch) => self.open_from = epoch,
+            None => self.is_closed = true,
+        }
+    }
+
+    fn picture(&self, missed: Missed) -> Given {
+        let last = Seen { boot: self.boot, id: EventId(self.window.next_id().0 - 1) };
+        Given::Picture { objects: self.picture.clone(), last, missed }
+    }
+}

@@ -1,0 +1,50 @@
+//! The simulation finds every known bug of `openctrl_core::canary`, within a bounded number of
+//! seeds, and nothing where there is none. `docs/SIMULATION.md` says how to run it.
+#![cfg(canary)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use openctrl_core::canary::{Canary, choose};
+use openctrl_sim::choice::Choices;
+use openctrl_sim::run::run;
+
+/// Within how many seeds each has to be found.
+const SEEDS_MAX: u64 = 2_000;
+
+/// What the simulated world cannot show yet: its books count the lines that were parsed, not those
+/// that were printed. To be struck out as soon as it is found.
+const NOT_SHOWN: [Canary; 1] = [Canary::LastLineLost];
+
+/// One test, as what is chosen holds for the whole program.
+#[test]
+fn every_canary_is_found() {
+    let (mut most, mut missed) = (0, Vec::new());
+    eprintln!("| canary | seeds | found by |\n|---|---|---|");
+    for canary in Canary::ALL {
+        choose(Some(canary));
+        let is_shown = !NOT_SHOWN.contains(&canary);
+        match first_failure(if is_shown { SEEDS_MAX } else { 100 }) {
+            Some((seeds, what)) => {
+                eprintln!("| {} | {seeds} | {what} |", canary.name());
+                most = most.max(seeds);
+            }
+            None => missed.push(canary),
+        }
+    }
+    assert_eq!(missed, NOT_SHOWN, "these are not found in {SEEDS_MAX} seeds");
+    choose(None);
+    assert_eq!(first_failure(most), None, "a seed fails without a bug");
+}
+
+/// How many seeds it took until one failed, and what did not hold.
+fn first_failure(seeds: u64) -> Option<(u64, &'static str)> {
+    (0..seeds).find_map(|seed| {
+        // Assertions of the core and of the books count as well.
+        let done = catch_unwind(AssertUnwindSafe(|| run(&mut Choices::from_seed(seed))));
+        match done {
+            Ok(Ok(_)) => None,
+            Ok(Err(failure)) => Some((seed + 1, failure.violation.invariant)),
+            Err(_) => Some((seed + 1, "an assertion")),
+        }
+    })
+}

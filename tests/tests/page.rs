@@ -1,0 +1,333 @@
+//! The page in a real browser: logging in, and what is done to instances there.
+
+use openctrl_tests::browser::Browser;
+use openctrl_tests::master::Builder;
+use openctrl_tests::{Master, Script, until};
+use serde_json::json;
+
+const TMP: &str = env!("CARGO_TARGET_TMPDIR");
+
+/// A command that prints `text`, given as `printf` reads it, and ends.
+fn prints(text: &str) -> String {
+    let escape = |byte: u8| format!("%{byte:02X}");
+    format!("exec:printf?arg={}", text.bytes().map(escape).collect::<String>())
+}
+
+/// A master that is its own runtime, for `demo:` and `exec:`.
+fn own_runtime() -> Builder {
+    Master::builder().without_bin()
+}
+
+fn page_of(master: &Master) -> String {
+    let endpoint = master.endpoint();
+    let scheme = if endpoint.tls { "https" } else { "http" };
+    format!("{scheme}://{}/", endpoint.address)
+}
+
+#[test]
+fn the_page_is_served_without_a_key_and_can_be_turned_off() {
+    let master = Master::start();
+    let page = master.api().without_key().request_at("GET", "/").send().expect(200);
+    assert!(page.header("Content-Type").is_some_and(|kind| kind.starts_with("text/html")));
+    let policy = page.header("Content-Security-Policy").expect("a policy");
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    assert_eq!(page.header("X-Content-Type-Options"), Some("nosniff"));
+    assert_eq!(page.header("Referrer-Policy"), Some("no-referrer"));
+    assert_eq!(page.header("Access-Control-Allow-Origin"), None);
+    assert!(!page.text().contains(master.key()), "the page holds no secret");
+    let tag = page.header("ETag").expect("a tag").to_owned();
+    let again = master.api().request_at("GET", "/").header("If-None-Match", &tag).send();
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    assert_eq!(master.api().request_at("POST", "/").send().status, 405);
+    master.api().request_at("GET", "/page/nope.js").send().expect_error(404);
+
+    let master = Master::builder().query("page", "off").start();
+    for path in ["/", "/page/app.js"] {
+        master.api().request_at("GET", path).send().expect_error(404);
+    }
+    assert!(!master.output().tail().contains("page"), "it is a parameter that is known");
+}
+
+#[test]
+fn a_prefix_that_looks_like_the_page_does_not_clash() {
+    let master = Master::builder().path("/page/app.js").start();
+    master.api().get("/info").expect(200);
+    let file = master.api().request_at("GET", "/page/app.js").send().expect(200);
+    assert!(file.header("Content-Type").is_some_and(|kind| kind.starts_with("text/javascript")));
+}
+
+#[test]
+fn a_wrong_key_says_so_and_the_right_one_is_kept_for_the_tab() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.open(&page_of(&master));
+    for (key, says) in [
+        ("", "Enter the key."),
+        ("schlüssel", "This is no key"),
+        ("0123456789abcdef0123456789abcdef", "This is not the key"),
+    ] {
+        browser.enter_key(key);
+        browser.wait_text("#login-error", says);
+    }
+    browser.picture("login");
+    browser.enter_key(master.key());
+    browser.wait_live();
+    browser.wait_text("#list .empty", "No instances yet");
+    browser.picture("empty");
+    let kept =
+        "return [Object.values(sessionStorage), Object.values(localStorage), document.cookie]";
+    assert_eq!(browser.script(kept, &[]), json!([[master.key()], [], ""]));
+    browser.reload();
+    browser.wait_live();
+    browser.click("#logout");
+    browser.wait("the key to be asked for", "!document.querySelector('#login').hidden");
+    assert_eq!(browser.script("return sessionStorage.length", &[]), 0);
+    assert_eq!(
+        browser.script("return document.querySelectorAll('.rows .row:not([hidden])').length", &[]),
+        0
+    );
+}
+
+#[test]
+fn an_instance_is_created_watched_edited_stopped_and_deleted() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.log_in(&page_of(&master), master.key());
+    let id = browser.create("demo://first?every=100ms", "first");
+    browser.wait_row("first", "running");
+    browser.wait_text("#log", "demo first: tick 3");
+    browser.wait(
+        "a rate",
+        "/^[1-9].*B.s$/.test(document.querySelector('.tile.rx strong').textContent)",
+    );
+    browser
+        .wait("a chart", "document.querySelector('.tile.rx .line').getAttribute('d').length > 20");
+    browser.wait("a strip", "document.querySelectorAll('.strip [data-status=running]').length");
+
+    browser.click("#detail [data-action=stop]");
+    browser.wait_row("first", "stopped");
+    browser.wait("start", "!document.querySelector('#detail [data-action=start]').disabled");
+    browser.click("#detail [data-action=reset]");
+    browser.wait_text(".tile.rx .tile-line", "0 B in all");
+    browser.click("#detail [data-action=start]");
+    browser.wait_row("first", "running");
+
+    browser.click("#tab-settings");
+    browser.fill("#set-alias", "renamed");
+    browser.click("#set-restart");
+    browser.click("#set-add-tag");
+    browser.paste(".tag-row:last-child input:first-child", "env");
+    browser.paste(".tag-row:last-child input:nth-child(2)", "prod");
+    browser.fill("#set-peer-sid", "north");
+    browser.click("#set-save");
+    browser.wait_row("renamed", "running");
+    let saved = master.api().instance(&id);
+    assert_eq!((&saved["alias"], &saved["restart"]), (&json!("renamed"), &json!(false)));
+    let meta =
+        json!({ "peer": { "sid": "north", "type": "", "alias": "" }, "tags": { "env": "prod" } });
+    assert_eq!(saved["meta"], meta);
+
+    browser.paste("#set-url", "demo://second?every=100ms");
+    browser.click("#set-replace");
+    until("the URL to be replaced", || {
+        master.api().instance(&id)["url"] == "demo://second?every=100ms"
+    });
+    browser.click("#set-delete");
+    browser.confirm();
+    browser.wait_text("#list .empty", "No instances yet");
+    browser.wait("the panel to close", "document.querySelector('#detail').hidden");
+}
+
+#[test]
+fn what_children_print_is_text() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.log_in(&page_of(&master), master.key());
+    let attack = r#"<script>document.title="pwned"</script><img src=x onerror=alert(1)>\n\033]0;pwned\007\033[2J\033[31mred\033[0m \033[1;9999;38;5;196mloud\033[0m \033]8;;http://e.org\033\\link\033]8;;\033\\ \302\233999Cc1 \342\200\256desrever\n\033[8mhidden\033[0m \033P1;2q#0~~\033\\sixel \033[6n\a\b\vend\n"#;
+    let id = browser.create(&prints(attack), "attack");
+    browser.wait_row("attack", "stopped");
+    browser.wait_text("#log", "end");
+    let lines =
+        "return [...document.querySelectorAll('#log .line .text')].map((text) => text.textContent)";
+    let expected = json!([
+        r#"<script>document.title="pwned"</script><img src=x onerror=alert(1)>"#,
+        "red loud link c1 ⟨U+202E⟩desrever",
+        "hidden sixel end",
+    ]);
+    assert_eq!(browser.script(lines, &[]), expected);
+    let inside = "return [...document.querySelectorAll('#log .text *')].map((node) => \
+        `${node.localName} ${node.className}`)";
+    assert_eq!(browser.script(inside, &[]), json!(["span af1", "span af9 a1"]));
+    let title = browser.script("return document.title", &[]);
+    assert!(title.as_str().is_some_and(|title| !title.contains("pwned")), "{title}");
+
+    // Also where a name and a tag are text of strangers.
+    let markup = "<b onclick=alert(1)>x</b>";
+    let tags = json!({ "alias": markup, "meta": { "tags": { "__proto__": markup, "<i>": "" } } });
+    master.api().patch(&id, &tags).expect(200);
+    browser.wait_text("#detail-title", markup);
+    assert_eq!(
+        browser.script(
+            "return document.querySelectorAll('#app b[onclick], #app i:not([class])').length \
+        - document.querySelectorAll('.strip i').length",
+            &[]
+        ),
+        0
+    );
+    browser.click("#tab-settings");
+    browser.wait("both tags", "document.querySelectorAll('.tag-row').length === 2");
+
+    let long = "exec:sh?arg=-c&arg=head+-c+1000000+/dev/zero+%7C+tr+'%5C0'+x;echo;echo+after";
+    browser.create(long, "long");
+    browser.wait_text("#log", "after");
+    let drawn = "return document.querySelector('#log .line .text').textContent.length";
+    assert_eq!(browser.script(drawn, &[]), 1500);
+    browser.click("#log .more-text");
+    browser
+        .wait("all of it", "document.querySelector('#log .line .text').textContent.length > 50000");
+    browser.click("#log .more-text");
+    browser.wait(
+        "less of it",
+        "document.querySelector('#log .line .text').textContent.length === 1500",
+    );
+}
+
+#[test]
+fn a_log_is_held_and_searched() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.log_in(&page_of(&master), master.key());
+    browser.create("demo://ticker?every=50ms", "ticker");
+    browser.wait_text("#log", "tick 5");
+    browser.click("#log-pause");
+    let held = browser.text("#log .lines");
+    browser.wait_text(".newer", "new line");
+    assert_eq!(browser.text("#log .lines"), held, "a log that is held does not move");
+    browser.click("#log-pause");
+    browser.wait_with(
+        "the log to go on",
+        "document.querySelector('#log .lines').textContent !== arguments[0]",
+        &[json!(held)],
+    );
+    browser.fill("#log-search", "TICK 7");
+    browser.wait(
+        "only matches, marked",
+        "[...document.querySelectorAll('#log .line')].length > 0 \
+        && [...document.querySelectorAll('#log .line')].every((line) => \
+            line.querySelector('mark')?.textContent === 'tick 7')",
+    );
+    browser.fill("#log-search", "no such line");
+    browser.wait("nothing", "document.querySelectorAll('#log .line').length === 0");
+    browser.wait_text(".found", "0 matches");
+}
+
+#[test]
+fn what_the_master_remembers_and_measures_is_shown() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.log_in(&page_of(&master), master.key());
+    // As a master that keeps logs and samples processes answers.
+    browser.script_async(include_str!("page/remember.js"), &[]);
+    let id = browser.create("demo://history?every=100ms", "history");
+    browser.wait_text("#log", "tick 3");
+    let lines =
+        "return [...document.querySelectorAll('#log .text')].map((text) => text.textContent)";
+    until("what was printed before", || {
+        browser.script(lines, &[])[0] == "printed before anybody watched"
+    });
+    browser.click("#log .earlier");
+    until("what was printed still earlier", || browser.script(lines, &[])[0] == "the very first");
+    browser.wait("no more of it", "document.querySelector('#log .earlier').hidden");
+    browser.wait_text(".facts.process", "pid 4711, 2 in its group");
+    browser.wait_text(".facts.process", "killed by SIGKILL");
+    browser.script("location.hash = '#/'", &[]);
+    browser.wait_text(&format!("#row-{id} .c-cpu"), "12 %");
+    browser.wait_text(&format!("#row-{id} .c-memory"), "4.2 MB");
+    browser.picture("usage");
+}
+
+#[test]
+fn the_list_is_filtered_sorted_and_changed_in_bulk() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = Master::start();
+    let api = master.api();
+    let failing = Script::new().exit(1).url();
+    for (alias, url, tags) in [
+        ("web-2", "stub://user:s3cret@web-2", json!({ "env": "prod" })),
+        ("web-10", "stub://web-10?token=s3cret&a=b", json!({ "env": "prod" })),
+        ("db", "stub://db", json!({ "env": "test" })),
+        ("job", failing.as_str(), json!({})),
+    ] {
+        let created =
+            api.post("/instances", &json!({ "alias": alias, "url": url })).expect(201).json();
+        let id = created["id"].as_str().expect("an id");
+        api.patch(id, &json!({ "meta": { "tags": tags }, "restart": false })).expect(200);
+    }
+    browser.log_in(&page_of(&master), master.key());
+    browser.wait_row("job", "error");
+    browser.wait_row("web-10", "running");
+    browser.wait_names(&["db", "job", "web-2", "web-10"]);
+    let web = "[...document.querySelectorAll('.rows .row')].find((row) => \
+        row.querySelector('.alias').textContent === 'web-2').dataset.id";
+    let id = browser.wait("its id", web).as_str().unwrap_or("").to_owned();
+    browser.open_row(&id);
+    browser.wait_text(".facts .url-line", "stub://•••@web-2");
+    browser.click("#reveal");
+    browser.wait_text(".facts .url-line", "stub://user:s3cret@web-2");
+    browser.click("#tab-settings");
+    let field = "return document.querySelector('#set-url').value";
+    assert_eq!(browser.script(field, &[]), "stub://•••@web-2");
+    browser.click("#set-url");
+    assert_eq!(browser.script(field, &[]), "stub://user:s3cret@web-2");
+    browser.click("#detail-close");
+    let urls = browser.text(".rows");
+    assert!(!urls.contains("s3cret") && urls.contains("•••@web-2"), "{urls}");
+    assert!(!urls.contains("********"), "the key instance is no row: {urls}");
+
+    browser.click("[data-column=name] .sort");
+    browser.wait_names(&["web-10", "web-2", "job", "db"]);
+    browser.click("[data-column=name] .sort");
+    browser.click("#statuses [data-status=error]");
+    browser.wait_names(&["job"]);
+    browser.click("#statuses [data-status=all]");
+    browser.fill("#search", "web WEB-1");
+    browser.wait_names(&["web-10"]);
+    browser.press("\u{e00c}");
+    browser.fill("#search", "nothing like it");
+    browser.wait_text("#list .empty", "No instance matches");
+    browser.click("#list .empty button");
+    browser.wait_names(&["db", "job", "web-2", "web-10"]);
+    browser.script(
+        "const select = document.querySelector('#tag-filter'); select.value = 'env=prod'; \
+        select.dispatchEvent(new Event('change'))",
+        &[],
+    );
+    browser.wait_names(&["web-2", "web-10"]);
+    browser.click(".rows .row:not([hidden]) .tag");
+    browser.wait_names(&["db", "job", "web-2", "web-10"]);
+
+    // By keys alone: the first row, selected; the third, too.
+    browser.script("document.querySelector('#rows').focus()", &[]);
+    for key in ["\u{e011}", "x", "j", "j", "x"] {
+        browser.press(key);
+    }
+    browser.wait_text("#bulk", "2 selected");
+    browser.picture("bulk");
+    browser.click("#bulk [data-action=stop]");
+    browser.wait_row("db", "stopped");
+    browser.wait_row("web-2", "stopped");
+    browser.wait_row("web-10", "running");
+
+    // One of those to be changed is gone; its error stands by its name.
+    browser.click("#rows .row.head input");
+    browser.wait_text("#bulk", "4 selected");
+    browser.click("#bulk [data-action=delete]");
+    browser.wait_text("dialog[open] h2", "Delete 4 instances?");
+    browser.click("dialog[open] button[value=no]");
+    assert_eq!(api.list().len(), 5);
+    browser.click("#bulk [data-action=delete]");
+    browser.confirm();
+    until("all to be deleted", || api.list().len() == 1);
+    browser.wait_text("#list .empty", "No instances yet");
+    browser.wait("the bar to go", "document.querySelector('#bulk').hidden");
+}
