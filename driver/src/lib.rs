@@ -18,10 +18,12 @@ mod master;
 mod metrics;
 mod process;
 mod reactor;
+mod replay;
 pub mod runtime;
 mod store;
 mod sysinfo;
 mod tls;
+mod trace;
 mod usage;
 
 pub use cli::run;

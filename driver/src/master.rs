@@ -12,7 +12,7 @@ use openctrl_core::engine::{Engine, Input, MasterFace};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
-use openctrl_core::url::{MasterUrl, MasterUrlError, Tls};
+use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
@@ -31,6 +31,7 @@ use crate::reactor::{Hands, Reactor};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
 use crate::tls::{self, TlsError, TlsSource};
+use crate::trace::{Destination, Recorder};
 use crate::usage::Processes;
 
 /// How long answers may take to be written at the end.
@@ -109,6 +110,8 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let tls = acceptor(&url)?;
     let (listener, url) = listen(url).await?;
     let (mailbox, inbox) = inbox();
+    let boot = BootId(u32::from_le_bytes(random()?));
+    let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
     let mut ledger = Ledger::open(directory.path());
     let (image, store) = adopt(directory, loaded, mailbox.clone())?;
     let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
@@ -118,7 +121,6 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         tracing::warn!("Master.run: the last run left processes behind, ending them: {count}");
     }
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
-    let boot = BootId(u32::from_le_bytes(random()?));
     let hub = Hub::new(boot, face);
     let metrics = url.metrics;
     let known: Vec<InstanceId> = image.instances.keys().copied().collect();
@@ -138,7 +140,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     };
     let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
-    let reactor = Reactor::new(engine, hands, clock);
+    let reactor = Reactor::new(engine, recorder, hands, clock);
     let address = url.display_address();
     let sampler = Sampler::start();
     let service = Service {
@@ -184,6 +186,20 @@ fn state_path(url: &MasterUrl, executable: &Path) -> Result<PathBuf, StartError>
         StartError::System("place the state directory beside this program", reason)
     })?;
     Ok(beside.join("gob"))
+}
+
+/// Records what the engine is told, beside the state unless the URL says where.
+fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder> {
+    let Some(TraceConfig { directory, size_mib, has_text }) = &url.trace else {
+        return Ok(Recorder::default());
+    };
+    Recorder::start(Destination {
+        directory: directory.as_ref().map_or_else(|| state.join("trace"), PathBuf::from),
+        total_bytes: u64::from(*size_mib) * 1024 * 1024,
+        has_text: *has_text,
+        boot,
+        product: VERSION.to_owned(),
+    })
 }
 
 fn acceptor(url: &MasterUrl) -> Result<Option<TlsAcceptor>, StartError> {

@@ -14,6 +14,8 @@
 mod commits;
 mod dials;
 mod effect;
+mod fingerprint;
+mod freeze;
 mod input;
 mod on_process;
 mod on_request;
@@ -29,6 +31,8 @@ use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+pub(crate) use freeze::EngineV1;
 
 pub use effect::{Effect, Event, LogRun, MasterFace, Object, Signal, Subject};
 pub use input::{Exit, Input};
@@ -48,7 +52,7 @@ use crate::store::Image;
 use crate::time::{Now, Time};
 
 /// The master, but for its hands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     master: MasterIdentity,
     key_epoch: KeyEpoch,

@@ -21,9 +21,9 @@ use crate::output::OutputBatch;
 use crate::time::{Now, Wall};
 
 /// What the processes of all instances share.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Processes {
-    last_generation: Generation,
+    pub(super) last_generation: Generation,
     /// How many processes are alive or being started.
     pub(super) alive: usize,
 }

@@ -19,7 +19,7 @@ use crate::time::Time;
 use crate::url::InstanceUrl;
 
 /// One row of the instance table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Instance {
     /// The definition in force: durable, and shown to clients.
     pub definition: Arc<Definition>,

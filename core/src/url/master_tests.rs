@@ -25,6 +25,7 @@ fn a_plain_url_has_defaults() {
         logs: LogOptions::default(),
         metrics: MetricsOptions::default(),
         page: true,
+        trace: Some(TraceConfig::default()),
         ignored: Vec::new(),
     };
     assert_eq!(parse("master://127.0.0.1:8080"), expected);
@@ -45,6 +46,36 @@ fn addresses_as_displayed() {
         let url = parse(text);
         assert_eq!((url.host.as_str(), url.display_address().as_str()), (host, address));
         assert!(address.ends_with(&url.api_base()));
+    }
+}
+
+#[test]
+fn what_is_recorded() {
+    let plain = TraceConfig::default();
+    assert_eq!((plain.size_mib, plain.has_text), (64, false));
+    for (query, expected) in [
+        ("trace=off&trace_size=2", None),
+        ("trace=&trace_size=&trace_text=", Some(plain.clone())),
+        ("trace=on&trace_text=off", Some(plain)),
+        (
+            "trace=%2Fvar%2Ft&trace_size=8&trace_text=on",
+            Some(TraceConfig {
+                directory: Some("/var/t".to_string()),
+                size_mib: 8,
+                has_text: true,
+            }),
+        ),
+    ] {
+        assert_eq!(parse(&format!("master://h:1?{query}")).trace, expected, "{query}");
+    }
+    for (query, named) in [
+        ("trace_size=0", "trace_size \"0\""),
+        ("trace_size=%2B1", "trace_size \"+1\""),
+        ("trace=off&trace_size=1048577", "from 1 to 1048576"),
+        ("trace_text=yes", "use on or off"),
+    ] {
+        let error = MasterUrl::parse(&format!("master://h:1?{query}")).expect_err("it is refused");
+        assert!(error.to_string().contains(named), "{error}");
     }
 }
 
@@ -204,6 +235,7 @@ proptest! {
             logs: LogOptions::default(),
             metrics: MetricsOptions::default(),
             page: true,
+            trace: Some(TraceConfig::default()),
             ignored: vec![ignored],
         };
         prop_assert_eq!(url, expected);

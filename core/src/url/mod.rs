@@ -9,6 +9,6 @@ mod options;
 mod parts;
 
 pub use instance::{InstanceUrl, InstanceUrlError};
-pub use master::{MasterUrl, MasterUrlError, Tls};
+pub use master::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 pub use options::{LogOptions, MetricsOptions};
 pub use parts::UrlFault;
