@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use openctrl_core::engine::{Effect, Event, Input, MasterFace, Subject};
+use openctrl_core::engine::{Effect, Event, Input, MasterFace, Object};
 use openctrl_core::events::{EventId, EventKind};
 use openctrl_core::ids::{BootId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::Recorder;
 use super::tests::{Loop, destination};
-use crate::hub::Hub;
+use crate::hub::{Hub, Publisher};
 
 /// Inputs between two looks at the clock.
 const ROUND: usize = 64;
@@ -54,7 +54,7 @@ fn cost_of_recording_a_flood_of_checkpoints() {
 struct Side {
     _home: TempDir,
     looped: Loop,
-    hub: Arc<Hub>,
+    hub: Publisher,
     spent: Duration,
 }
 
@@ -65,15 +65,15 @@ impl Side {
         let recorder = is_recording.then(|| Recorder::start(to).expect("a thread"));
         let looped = Loop::new(recorder.unwrap_or_default());
         let identity = MasterIdentity::from_random([1; 8], [2; 16]);
-        let hub = Hub::new(BootId(7), MasterFace { identity, key_epoch: KeyEpoch(0) });
+        let face = MasterFace { identity, key_epoch: KeyEpoch(0) };
+        let mut hub = Publisher::new(Hub::new(BootId(7), face));
         // What the engine published before: the hub counts along.
         for number in 1..=2 {
-            hub.publish(&Event {
+            hub.publish(Event {
                 id: EventId(number),
                 time: looped.now.wall,
                 kind: EventKind::Update,
-                subject: Subject::Key,
-                json: Bytes::from_static(b"{}"),
+                object: Object::Key(Bytes::from_static(b"{}")),
             });
         }
         Self { _home: home, looped, hub, spent: Duration::ZERO }
@@ -90,12 +90,12 @@ impl Side {
             while let Some(effect) = looped.engine.poll_effect() {
                 looped.recorder.effect(&effect);
                 if let Effect::Publish(event) = effect {
-                    self.hub.publish(&event);
+                    self.hub.publish(event);
                 }
             }
             if (index + 1) % inputs_per_step == 0 {
                 looped.recorder.hand_over(&looped.engine, now);
-                self.hub.wake();
+                self.hub.wake(now.mono);
             }
         }
         self.spent += time_on_processor().saturating_sub(begun);
