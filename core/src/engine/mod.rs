@@ -16,6 +16,7 @@ mod dials;
 mod effect;
 mod fingerprint;
 mod freeze;
+mod freeze_facts;
 mod input;
 mod on_process;
 mod on_request;

@@ -29,7 +29,8 @@ pub struct ProcessFacts {
     pub last_exit: Option<LastExit>,
     /// When it is started again, and how long that was from when it was decided.
     pub next_restart: Option<(Wall, u64)>,
-    changed: bool,
+    /// Whether it is still to be shown.
+    pub(crate) changed: bool,
 }
 
 /// The end of a process, or of an attempt to start one.

@@ -102,7 +102,8 @@ impl Digest {
         self.word(sum);
     }
 
-    fn facts(&mut self, facts: &ProcessFacts) {
+    /// Takes in what became of processes, but for its words.
+    pub(crate) fn facts(&mut self, facts: &ProcessFacts) {
         let ProcessFacts { status, alive, starts, failures, restarts, exits, .. } = facts;
         let alive = alive.map_or(0, |(process, _)| process.generation.0);
         let (due, delay_ms) = facts.next_restart.unwrap_or_default();
