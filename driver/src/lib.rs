@@ -13,7 +13,9 @@ mod inbox;
 mod inspect;
 mod limits;
 mod log;
+mod logs;
 mod master;
+mod metrics;
 mod process;
 mod reactor;
 mod replay;
@@ -22,5 +24,6 @@ mod store;
 mod sysinfo;
 mod tls;
 mod trace;
+mod usage;
 
 pub use cli::run;

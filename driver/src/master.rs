@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use openctrl_core::api::describe;
 use openctrl_core::engine::{Engine, Input, MasterFace};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
@@ -19,17 +20,19 @@ use tokio_rustls::TlsAcceptor;
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::http::{About, Page, Server, ServerConfig, Service, bind};
+use crate::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::hub::{Hub, Publisher};
 use crate::inbox::{Mailbox, Notice, inbox};
 use crate::limits::raise_descriptor_limit;
 use crate::log;
+use crate::logs::Logs;
 use crate::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::reactor::{Hands, Reactor};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
 use crate::tls::{self, TlsError, TlsSource};
 use crate::trace::{Destination, Recorder};
+use crate::usage::Processes;
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -119,12 +122,19 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     }
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
     let hub = Hub::new(boot, face);
+    let metrics = url.metrics;
+    let known: Vec<InstanceId> = image.instances.keys().copied().collect();
+    let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
+    let description = describe(&url.api_base(), VERSION);
+    let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
         hub: Arc::clone(&hub),
         publisher: Publisher::new(Arc::clone(&hub)),
         spawner: spawner.begin(runtime, ledger, mailbox.clone()),
         store,
         stdout: stdout.clone(),
+        logs: Arc::clone(&logs),
+        processes: Arc::clone(&processes),
         mailbox: mailbox.clone(),
         leftovers,
     };
@@ -141,6 +151,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         mailbox: mailbox.clone(),
         sampler,
         clock,
+        observed: Observed { logs, processes, metrics, description },
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     tracing::info!("Master.run: started: {address}");
@@ -148,6 +159,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
 
     let hands = reactor.run(inbox).await;
     hands.store.finish();
+    hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
     Ok(())
 }
