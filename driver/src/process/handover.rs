@@ -73,7 +73,7 @@ impl Sender {
 
 impl Receiver {
     /// The next process; an error when the spawner is gone.
-    pub(super) async fn receive(&self) -> io::Result<Newborn> {
+    pub(super) async fn receive(&mut self) -> io::Result<Newborn> {
         self.0.async_io(Interest::READABLE, |socket| read(socket.as_fd())).await
     }
 }
@@ -113,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pipe_arrives_with_its_process() {
-        let (sender, receiver) = handover().expect("sockets");
+        let (sender, mut receiver) = handover().expect("sockets");
         let process = ProcessRef { slot: SlotId(7), generation: Generation(u64::MAX) };
         let leader = Pid::from_raw(4711).expect("not 0");
         let (output, mut input) = io::pipe().expect("a pipe");
