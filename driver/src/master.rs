@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use openctrl_core::api::describe;
@@ -125,7 +125,8 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let metrics = url.metrics;
     let known: Vec<InstanceId> = image.instances.keys().copied().collect();
     let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
-    let description = describe(&url.api_base(), VERSION);
+    let api_base = url.api_base();
+    let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
     let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
         hub: Arc::clone(&hub),

@@ -1,7 +1,7 @@
 //! Answers about what the master knows beside the state of its instances: what they printed, what
 //! became of their processes, metrics, and what the API is.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
@@ -24,7 +24,7 @@ pub(crate) struct Observed {
     pub(crate) processes: Arc<Processes>,
     pub(crate) metrics: MetricsOptions,
     /// The OpenAPI document.
-    pub(crate) description: Bytes,
+    pub(crate) description: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
 }
 
 impl Service {
