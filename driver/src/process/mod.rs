@@ -11,7 +11,6 @@ mod group;
 mod handover;
 mod ledger;
 mod leftover;
-mod promises;
 mod spawner;
 mod watch;
 
