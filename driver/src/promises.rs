@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{FdFlags, fcntl_setfd};
+#[cfg(target_os = "linux")]
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -20,6 +21,7 @@ pub(crate) fn register(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// Gives the calling thread a descriptor table of its own, a copy of the one it shares with the
 /// others so far.
+#[cfg(target_os = "linux")]
 pub(crate) fn leave_descriptor_table() -> io::Result<()> {
     // SAFETY: afterwards a descriptor must only be used on the side where it was made. The thread
     // that calls this, the spawner's, is handed nothing that holds a descriptor but its end of the
@@ -30,6 +32,12 @@ pub(crate) fn leave_descriptor_table() -> io::Result<()> {
         unshare_unsafe(UnshareFlags::FILES)?;
     }
     Ok(())
+}
+
+/// Nothing but Linux can do that.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn leave_descriptor_table() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Takes a descriptor that the process was started with, and keeps it from processes that this one
