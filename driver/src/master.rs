@@ -8,29 +8,29 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use openctrl_core::api::describe;
-use openctrl_core::engine::{Engine, Input, MasterFace};
+use openctrl_core::engine::{Engine, MasterFace};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_rustls::TlsAcceptor;
 
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
 use crate::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::hub::{Hub, Publisher};
-use crate::inbox::{Mailbox, Notice, inbox};
+use crate::inbox::{Mailbox, inbox};
 use crate::limits::raise_descriptor_limit;
-use crate::log;
+use crate::log::{self, LogFormat};
 use crate::logs::Logs;
 use crate::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::reactor::{Hands, Reactor};
+use crate::service::{Notifier, Watchdog, inherited_listener};
+use crate::signals::{Signals, Told};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
-use crate::tls::{self, TlsError, TlsSource};
+use crate::tls::{self, Secured, TlsError, TlsSource};
 use crate::trace::{Destination, Recorder};
 use crate::usage::Processes;
 
@@ -77,15 +77,20 @@ impl std::error::Error for StartError {
 pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let url = MasterUrl::parse(url).map_err(StartError::Url)?;
     let system = |attempt| move |error| StartError::System(attempt, error);
-    let stdout = Console::start("stdout", io::stdout()).map_err(system("start a thread"))?;
-    let stderr = Console::start("stderr", io::stderr()).map_err(system("start a thread"))?;
-    log::start(&stderr);
+    // First of all: it has the number of whatever would be opened next.
+    let inherited = inherited_listener().map_err(system("use the service manager's socket"))?;
+    let format = if url.log_is_json { LogFormat::Json } else { LogFormat::Plain };
+    let thread = system("start a thread");
+    // Standard output is the lines of instances, whatever the form of the log (Contract §7).
+    let stdout = Console::start("stdout", io::stdout(), LogFormat::Plain).map_err(thread)?;
+    let stderr = Console::start("stderr", io::stderr(), format).map_err(thread)?;
+    log::start(&stderr, format);
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(system("start the async runtime"))
         .and_then(|runtime| {
-            let result = runtime.block_on(serve(url, &stdout));
+            let result = runtime.block_on(serve(url, inherited, &stdout));
             // A name look-up may hang for as long as the resolver likes; nobody needs it now.
             runtime.shutdown_background();
             result
@@ -95,7 +100,11 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
     result
 }
 
-async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
+async fn serve(
+    url: MasterUrl,
+    inherited: Option<std::net::TcpListener>,
+    stdout: &Console,
+) -> Result<(), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
     let clock = Clock::start();
     raise_descriptor_limit();
@@ -104,11 +113,15 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let runtime = url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from);
     warn_of_oddities(&url, &runtime);
 
-    let stops = stop_signals().map_err(system("listen for signals"))?;
+    let notifier = Notifier::from_environment();
+    let signals = Signals::listen().map_err(system("listen for signals"))?;
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
     let loaded = directory.load()?;
-    let tls = acceptor(&url)?;
-    let (listener, url) = listen(url).await?;
+    let (tls, certificate) = match secured(&url)? {
+        Some(Secured { acceptor, certificate }) => (Some(acceptor), certificate),
+        None => (None, None),
+    };
+    let (listener, url) = listen(url, inherited).await?;
     let (mailbox, inbox) = inbox();
     let boot = BootId(u32::from_le_bytes(random()?));
     let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
@@ -156,7 +169,11 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     tracing::info!("Master.run: started: {address}");
-    tokio::spawn(pass_on(stops, mailbox));
+    notifier.ready(&address);
+    if let Some(watchdog) = Watchdog::from_environment() {
+        tokio::spawn(watchdog.feed(mailbox.clone(), notifier.clone()));
+    }
+    tokio::spawn(signals.pass_on(Told { mailbox, notifier, certificate, address }));
 
     let hands = reactor.run(inbox).await;
     hands.store.finish();
@@ -203,7 +220,7 @@ fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder>
     })
 }
 
-fn acceptor(url: &MasterUrl) -> Result<Option<TlsAcceptor>, StartError> {
+fn secured(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
     let source = match &url.tls {
         Tls::Off => return Ok(None),
         Tls::SelfSigned => TlsSource::SelfSigned,
@@ -214,12 +231,21 @@ fn acceptor(url: &MasterUrl) -> Result<Option<TlsAcceptor>, StartError> {
     tls::acceptor(&source, &url.host).map(Some).map_err(StartError::Tls)
 }
 
-/// Binds, and puts the port that the system chose in the place of 0.
-async fn listen(mut url: MasterUrl) -> Result<(TcpListener, MasterUrl), StartError> {
+/// Binds, unless a socket was inherited, and puts its port in the place of 0.
+async fn listen(
+    mut url: MasterUrl,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<(TcpListener, MasterUrl), StartError> {
     let address = format!("{}:{}", url.host, url.port);
-    let failed = |error| StartError::Bind(address, error);
-    let listener = bind(&url.host, url.port).await.map_err(failed)?;
-    if let Ok(bound) = listener.local_addr() {
+    let listener = match inherited {
+        Some(inherited) => TcpListener::from_std(inherited),
+        None => bind(&url.host, url.port).await,
+    };
+    let listener = listener.map_err(|error| StartError::Bind(address, error))?;
+    // An address that clients see may be another than the one that is bound, but 0 is none.
+    if url.port == 0
+        && let Ok(bound) = listener.local_addr()
+    {
         url.port = bound.port();
     }
     Ok((listener, url))
@@ -272,23 +298,6 @@ fn random<const N: usize>() -> Result<[u8; N], StartError> {
         |error| StartError::System("get randomness from the system", io::Error::other(error));
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(bytes)
-}
-
-fn stop_signals() -> io::Result<[Signal; 2]> {
-    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
-}
-
-/// Tells the engine of every TERM and INT.
-async fn pass_on(stops: [Signal; 2], mailbox: Mailbox) {
-    let [mut terminate, mut interrupt] = stops;
-    loop {
-        let name = tokio::select! {
-            _ = terminate.recv() => "TERM",
-            _ = interrupt.recv() => "INT",
-        };
-        tracing::info!("Master.run: {name} received, shutting down");
-        mailbox.fact(Notice::Fact(Input::ShutdownRequested));
-    }
 }
 
 impl From<StoreError> for StartError {

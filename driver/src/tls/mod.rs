@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub(crate) use error::TlsError;
 use files::PemFiles;
-use reload::Reloading;
+pub(crate) use reload::Reloading;
 
 /// Where the certificate comes from: `tls=1` or `tls=2` of the master URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,19 +37,30 @@ pub(crate) enum TlsSource {
     },
 }
 
+/// What the API's listener needs to speak TLS.
+pub(crate) struct Secured {
+    pub(crate) acceptor: TlsAcceptor,
+    /// What can be asked to look at the files at once, if there are any.
+    pub(crate) certificate: Option<Arc<Reloading>>,
+}
+
 /// Makes the acceptor for the API's listener.
 ///
 /// `name` is the host of the master URL, a name or an address, with or without the brackets of an
 /// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
 /// returns, blocking, so that what is wrong with them stops the start.
-pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<TlsAcceptor, TlsError> {
-    let resolver: Arc<dyn ResolvesServerCert> = match tls {
-        TlsSource::SelfSigned => Arc::new(SingleCertAndKey::from(self_signed::generate(name)?)),
-        TlsSource::Files { crt, key } => {
-            Arc::new(Reloading::load(PemFiles { crt: crt.clone(), key: key.clone() })?)
+pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<Secured, TlsError> {
+    Ok(match tls {
+        TlsSource::SelfSigned => {
+            let resolver = Arc::new(SingleCertAndKey::from(self_signed::generate(name)?));
+            Secured { acceptor: accept_with(resolver), certificate: None }
         }
-    };
-    Ok(accept_with(resolver))
+        TlsSource::Files { crt, key } => {
+            let files = PemFiles { crt: crt.clone(), key: key.clone() };
+            let resolver = Arc::new(Reloading::load(files)?);
+            Secured { acceptor: accept_with(resolver.clone()), certificate: Some(resolver) }
+        }
+    })
 }
 
 fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
