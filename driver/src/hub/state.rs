@@ -313,9 +313,11 @@ impl State {
             (Read::FellOut { .. }, Some(end)) => Next::End(end.farewell.clone()),
             (Read::FellOut { lost }, None) => {
                 COUNTERS.subscriber_gaps.add(1);
+                // Looked at first: closing the block may push others out.
+                let first_missed = self.window.oldest_id().0 - lost;
                 self.close_block();
-                let held = self.window.next_id().0 - self.window.oldest_id().0;
-                Next::Picture(self.picture(Missed::Events(lost + held)))
+                let missed = self.window.next_id().0 - first_missed;
+                Next::Picture(self.picture(Missed::Events(missed)))
             }
         }
     }

@@ -222,6 +222,21 @@ fn a_reader_that_fell_out_is_told_how_much_it_missed() {
 }
 
 #[test]
+fn what_falls_out_while_a_gap_is_counted_is_missed_too() {
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    stage.update(1..=100_200);
+    // Published and not told yet: they push others out when the reader comes.
+    for id in 100_201..=100_300 {
+        stage.publish(event(id, Object::Instance(view(1, 0))));
+    }
+    let (text, _) = read(&mut reader);
+    assert_eq!(outline(&text), ["event: gap", "initial", "initial 100300"]);
+    assert!(text.contains(r#""lost":100300}"#), "{text}");
+}
+
+#[test]
 fn no_stream_of_the_old_key_carries_the_new_one() {
     let mut stage = Stage::new();
     let hub = Arc::clone(&stage.hub);
