@@ -6,6 +6,7 @@
 
 mod counter;
 mod ledger;
+mod resumed;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use openctrl_core::store::Image;
 
 pub use self::counter::CounterModel;
 pub use self::ledger::{Asked, Ledger, Version};
+pub use self::resumed::image_of;
 pub use self::wish::Wish;
 use crate::object::Shown;
 use crate::world::{Phase, World};

@@ -27,6 +27,10 @@ impl Invariant for DurableFirst {
         "INV-1"
     }
 
+    fn resume(&mut self, scene: Scene<'_>) {
+        self.open_from = scene.engine.under_way().face.key_epoch;
+    }
+
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         match effect {
             Effect::ShowInstance(view) => self.shows(scene, view.definition().id),

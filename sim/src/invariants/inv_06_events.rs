@@ -36,6 +36,12 @@ impl Invariant for Events {
         "INV-6"
     }
 
+    fn resume(&mut self, scene: Scene<'_>) {
+        let under_way = scene.engine.under_way();
+        self.last_id = under_way.next_event.0 - 1;
+        self.last_time = under_way.last_event_time;
+    }
+
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         if let Effect::ShowMaster(_) = effect {
             self.key_shown = true;

@@ -1,5 +1,8 @@
 //! The engine in its world, step by step, with the books and all invariants at each.
 
+mod recording;
+mod resumed;
+
 use std::collections::VecDeque;
 
 use openctrl_core::api::Reply;
@@ -7,7 +10,9 @@ use openctrl_core::engine::{Effect, Engine, Input, Subject};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
 use openctrl_core::store::{Image, encode};
+use openctrl_core::trace::Header;
 
+use self::recording::Recording;
 use super::Report;
 use crate::choice::Choices;
 use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation};
@@ -52,6 +57,9 @@ pub struct Run {
     object: Option<Shown>,
     /// The state of each instance before the input at hand.
     before: Vec<(InstanceId, State)>,
+    recording: Option<Recording>,
+    /// At which step a recording is to begin.
+    records_at: Option<(usize, Header)>,
 }
 
 impl Run {
@@ -81,6 +89,8 @@ impl Run {
             timeline: None,
             object: None,
             before: Vec::new(),
+            recording: None,
+            records_at: None,
         }
     }
 
@@ -123,7 +133,13 @@ impl Run {
     pub fn whole(&mut self, choices: &mut Choices, scenario: &Scenario) -> Result<(), Violation> {
         self.begin()?;
         let mut after_end = 0;
-        while after_end <= AFTER_END && choices.next_step() {
+        for step in 0.. {
+            if after_end > AFTER_END || !choices.next_step() {
+                break;
+            }
+            if let Some((_, header)) = self.records_at.take_if(|(at, _)| *at == step) {
+                self.record(header);
+            }
             let outcome = scenario.step(choices, &mut self.world, &self.engine, &self.oracle);
             self.take(outcome)?;
             after_end = if self.oracle.finished { after_end + 1 } else { 0 };
@@ -153,7 +169,9 @@ impl Run {
         self.before.clear();
         self.before.extend(states(&self.engine));
         self.oracle.on_input(&self.world, &input, is_late);
-        self.engine.handle(self.world.clock.now(), input.clone());
+        let now = self.world.clock.now();
+        self.recording.iter_mut().for_each(|recording| recording.input(now, &input));
+        self.engine.handle(now, input.clone());
         self.report.inputs += 1;
         self.drain(is_late)?;
         if self.is_dead() {
@@ -188,6 +206,7 @@ impl Run {
             self.report.coverage.left_behind(leftovers.len());
         }
         self.dies_in = None;
+        self.recording = None;
         self.oracle = Oracle::new(&image);
         self.invariants = invariants::all();
         let now = self.world.clock.now();
@@ -280,6 +299,7 @@ impl Run {
         }
         self.dies_in.iter_mut().for_each(|left| *left -= 1);
         self.report.digest.effect(effect);
+        self.recording.iter_mut().for_each(|recording| recording.effect(effect));
         self.report.effects += 1;
         self.remember(|| format!("            {}", words::effect(effect)));
         let object = self.object_of(effect)?;
