@@ -64,7 +64,6 @@ fn shrinks(canary: &str, invariant: &str, bug: impl FnOnce(&Master)) {
     let (shrunk, said) = sim(canary, "shrink", &trace);
     assert!(shrunk, "{said}");
     let (before, after) = steps(&said);
-    eprintln!("{canary}: {before} steps became {after}");
     assert!(before > 100 && after < STEPS_MAX, "{said}");
 
     let small = trace.with_extension("shrunk.trace");
