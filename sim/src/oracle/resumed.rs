@@ -36,8 +36,7 @@ impl Oracle {
             oracle.ledger.on_effect(&Effect::Persist { epoch, seq, record });
         }
         oracle.shown = rows(engine).map(shown).collect();
-        let key = Shown::parse(&under_way.face.json(), None);
-        oracle.shown.insert(Subject::Key, key.expect("the core renders what is read here"));
+        oracle.shown.insert(Subject::Key, Shown::key(&under_way.face));
         oracle.face = Some(under_way.face);
         oracle.wishes = rows(engine).map(|row| (row.definition.id, Wish::of(row))).collect();
         oracle.counters = rows(engine).map(counted).collect::<BTreeMap<_, _>>();
@@ -53,8 +52,7 @@ fn rows(engine: &Engine) -> impl Iterator<Item = &Instance> {
 }
 
 fn shown(row: &Instance) -> (Subject, Shown) {
-    let shown = Shown::parse(&row.view().json(), None);
-    (Subject::Instance(row.definition.id), shown.expect("the core renders what is read here"))
+    (Subject::Instance(row.definition.id), Shown::instance(&row.view()))
 }
 
 fn counted(row: &Instance) -> (openctrl_core::ids::InstanceId, [CounterModel; 4]) {

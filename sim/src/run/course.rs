@@ -6,7 +6,7 @@ mod resumed;
 use std::collections::VecDeque;
 
 use openctrl_core::api::Reply;
-use openctrl_core::engine::{Effect, Engine, Input, Subject};
+use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
 use openctrl_core::store::{Image, encode};
@@ -15,8 +15,9 @@ use openctrl_core::trace::Header;
 use self::recording::Recording;
 use super::Report;
 use crate::choice::Choices;
+use crate::digest::Hashes;
 use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation};
-use crate::object::{Shown, id_of, is_same};
+use crate::object::{Shown, subject_of};
 use crate::oracle::Oracle;
 use crate::scenario::{self, Outcome, Scenario};
 use crate::words;
@@ -53,8 +54,8 @@ pub struct Run {
     dies_in: Option<u64>,
     tamper: Option<Tamper>,
     timeline: Option<VecDeque<String>>,
-    /// The object last seen in an effect.
-    object: Option<Shown>,
+    /// Definitions that were met before, for the digest.
+    hashes: Hashes,
     /// The state of each instance before the input at hand.
     before: Vec<(InstanceId, State)>,
     recording: Option<Recording>,
@@ -87,7 +88,7 @@ impl Run {
             dies_in: None,
             tamper: None,
             timeline: None,
-            object: None,
+            hashes: Hashes::default(),
             before: Vec::new(),
             recording: None,
             records_at: None,
@@ -298,7 +299,7 @@ impl Run {
             return Ok(());
         }
         self.dies_in.iter_mut().for_each(|left| *left -= 1);
-        self.report.digest.effect(effect);
+        self.report.digest.effect(effect, &mut self.hashes);
         self.recording.iter_mut().for_each(|recording| recording.effect(effect));
         self.report.effects += 1;
         self.remember(|| format!("            {}", words::effect(effect)));
@@ -308,29 +309,18 @@ impl Run {
         self.report.coverage.on_effect(&self.before, &self.oracle, effect);
         self.oracle.on_effect(&self.world, effect, shown);
         self.world.carry_out(effect);
-        self.object = object.or(self.object.take());
         Ok(())
     }
 
     /// The object in an effect, if there is one.
     fn object_of(&self, effect: &Effect) -> Result<Option<Shown>, Violation> {
-        let shown = |subject| self.oracle.shown.get(&subject).or(self.object.as_ref());
-        let read = match effect {
-            Effect::ShowMaster(face) => Shown::parse(&face.json(), shown(Subject::Key)),
-            Effect::ShowInstance(view) => {
-                Shown::parse(&view.json(), shown(Subject::Instance(view.definition().id)))
-            }
-            Effect::Publish(event) => {
-                Shown::parse(&event.object.json(), shown(event.object.subject()))
-            }
-            Effect::PublishLogs(run) => {
-                Shown::parse(&run.view.json(), shown(Subject::Instance(run.instance)))
-            }
+        Ok(match effect {
+            Effect::ShowMaster(face) => Some(Shown::key(face)),
+            Effect::ShowInstance(view) => Some(Shown::instance(view)),
+            Effect::Publish(event) => Some(Shown::new(&event.object)),
+            Effect::PublishLogs(run) => Some(Shown::instance(&run.view)),
             Effect::Respond { reply: Reply::Instance(json) | Reply::Created(json), .. } => {
-                let named =
-                    id_of(json).and_then(|id| self.oracle.shown.get(&Subject::Instance(id)));
-                let like = self.object.as_ref().filter(|object| is_same(&object.json, json));
-                Shown::parse(json, like.or(named))
+                Some(self.answered(json)?)
             }
             Effect::Respond { .. }
             | Effect::CloseStreams { .. }
@@ -341,9 +331,18 @@ impl Run {
             | Effect::Signal { .. }
             | Effect::Dial { .. }
             | Effect::AnnounceKey(_)
-            | Effect::Finish => return Ok(None),
-        };
-        read.map(Some).map_err(|what| Violation { invariant: "INV-6", what })
+            | Effect::Finish => None,
+        })
+    }
+
+    /// The object in an answer, which has to be what everybody was shown last.
+    fn answered(&self, json: &[u8]) -> Result<Shown, Violation> {
+        let shown = subject_of(json).and_then(|subject| self.oracle.shown.get(&subject));
+        shown.filter(|shown| shown.is_json(json)).cloned().ok_or_else(|| {
+            let json = String::from_utf8_lossy(json);
+            let what = format!("{json} is answered, and {shown:?} was shown last");
+            Violation { invariant: "INV-6", what }
+        })
     }
 
     fn check(

@@ -9,6 +9,7 @@ use openctrl_core::trace::Header;
 
 use super::recording::Recording;
 use super::{Run, WINDOW};
+use crate::digest::Hashes;
 use crate::invariants::{self, Readers, Scene};
 use crate::oracle::{Oracle, image_of};
 use crate::run::Report;
@@ -33,7 +34,7 @@ impl Run {
             dies_in: None,
             tamper: None,
             timeline: None,
-            object: None,
+            hashes: Hashes::default(),
             before: Vec::new(),
             recording: None,
             records_at: None,
