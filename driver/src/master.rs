@@ -14,8 +14,8 @@ use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_rustls::TlsAcceptor;
 
+use crate::address_file::{Address, AddressFile};
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
@@ -28,7 +28,7 @@ use crate::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::reactor::{Hands, Reactor};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
-use crate::tls::{self, TlsError, TlsSource};
+use crate::tls::{self, Secured, TlsError, TlsSource};
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -102,8 +102,9 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
 
     let stops = stop_signals().map_err(system("listen for signals"))?;
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
+    let address_file = AddressFile::claim(directory.path());
     let loaded = directory.load()?;
-    let tls = acceptor(&url)?;
+    let secured = acceptor(&url)?;
     let (listener, url) = listen(url).await?;
     let (mailbox, inbox) = inbox();
     let mut ledger = Ledger::open(directory.path());
@@ -128,7 +129,8 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
     let reactor = Reactor::new(engine, hands, clock);
-    let address = url.display_address();
+    let address = address(&url, secured.as_ref());
+    let tls = secured.map(|secured| secured.acceptor);
     let sampler = Sampler::start();
     let service = Service {
         page: url.page.then(|| Page::new(&url.api_base())),
@@ -140,10 +142,15 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         clock,
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
-    tracing::info!("Master.run: started: {address}");
+    if let Err(error) = address_file.publish(&address) {
+        tracing::warn!("Master.run: clients on this machine do not find this master: {error}");
+    }
+    tracing::info!("Master.run: started: {}", address.url);
     tokio::spawn(pass_on(stops, mailbox));
 
     let hands = reactor.run(inbox).await;
+    // While the directory is held still: the next master has a file of its own.
+    drop(address_file);
     hands.store.finish();
     server.finish(LAST_ANSWERS).await;
     Ok(())
@@ -173,7 +180,18 @@ fn state_path(url: &MasterUrl, executable: &Path) -> Result<PathBuf, StartError>
     Ok(beside.join("gob"))
 }
 
-fn acceptor(url: &MasterUrl) -> Result<Option<TlsAcceptor>, StartError> {
+/// What clients on this machine have to know.
+fn address(url: &MasterUrl, secured: Option<&Secured>) -> Address {
+    let crt = match &url.tls {
+        Tls::Off | Tls::SelfSigned => None,
+        // Clients run elsewhere.
+        Tls::Files { crt, .. } => Some(std::path::absolute(crt).unwrap_or_else(|_| crt.into())),
+    };
+    let certificate = secured.map(|secured| secured.fingerprint.clone());
+    Address { url: url.display_address(), certificate, crt }
+}
+
+fn acceptor(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
     let source = match &url.tls {
         Tls::Off => return Ok(None),
         Tls::SelfSigned => TlsSource::SelfSigned,

@@ -37,19 +37,39 @@ pub(crate) enum TlsSource {
     },
 }
 
+/// The acceptor for the API's listener, and what it begins with.
+pub(crate) struct Secured {
+    pub(crate) acceptor: TlsAcceptor,
+    /// Of the certificate it has now; files may bring another.
+    pub(crate) fingerprint: String,
+}
+
 /// Makes the acceptor for the API's listener.
 ///
 /// `name` is the host of the master URL, a name or an address, with or without the brackets of an
 /// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
 /// returns, blocking, so that what is wrong with them stops the start.
-pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<TlsAcceptor, TlsError> {
-    let resolver: Arc<dyn ResolvesServerCert> = match tls {
-        TlsSource::SelfSigned => Arc::new(SingleCertAndKey::from(self_signed::generate(name)?)),
+pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<Secured, TlsError> {
+    let (resolver, certified): (Arc<dyn ResolvesServerCert>, _) = match tls {
+        TlsSource::SelfSigned => {
+            let certified = Arc::new(self_signed::generate(name)?);
+            (Arc::new(SingleCertAndKey::from(Arc::clone(&certified))), certified)
+        }
         TlsSource::Files { crt, key } => {
-            Arc::new(Reloading::load(PemFiles { crt: crt.clone(), key: key.clone() })?)
+            let reloading = Reloading::load(PemFiles { crt: crt.clone(), key: key.clone() })?;
+            let certified = reloading.current();
+            (Arc::new(reloading), certified)
         }
     };
-    Ok(accept_with(resolver))
+    let fingerprint = certified.cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default();
+    Ok(Secured { acceptor: accept_with(resolver), fingerprint })
+}
+
+/// The SHA-256 of a certificate, in hex.
+pub(crate) fn fingerprint(certificate: &[u8]) -> String {
+    let suite = ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
+    let sha256 = suite.expect("it is one of TLS 1.3").common.hash_provider;
+    sha256.hash(certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
@@ -64,6 +84,6 @@ fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
 
 /// Named here rather than installed for the process: a second provider linked in by some dependency
 /// then changes nothing.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     ring::default_provider()
 }
