@@ -18,7 +18,7 @@ const DOUBLINGS: u32 = 5;
 /// Delays that double from 2 s to 60 s, each with ±20 % jitter, for ever (Contract §6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backoff {
-    attempts: u32,
+    pub(crate) attempts: u32,
 }
 
 impl Backoff {

@@ -19,11 +19,11 @@ pub fn on_wire(total: u64) -> u64 {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counter {
     /// What earlier processes counted.
-    base: u64,
+    pub(crate) base: u64,
     /// The raw value at the last reset within this process. Never above `last_raw`.
-    reset_point: u64,
+    pub(crate) reset_point: u64,
     /// What the runtime reported last.
-    last_raw: u64,
+    pub(crate) last_raw: u64,
 }
 
 impl Counter {

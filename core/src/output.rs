@@ -27,12 +27,19 @@ pub enum OutputItem {
 /// Where a log line stands in the text of its batch, and what the engine has to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    start: u32,
-    end: u32,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
     /// How many bytes of the line were cut off.
     pub cut_bytes: u64,
     /// Whether the line contains `ERROR`.
     pub is_error: bool,
+}
+
+impl LogLine {
+    /// How many bytes of the line were kept.
+    pub const fn kept_bytes(&self) -> u32 {
+        self.end - self.start
+    }
 }
 
 /// The lines that one read of a process's output completed.
@@ -51,9 +58,20 @@ impl OutputBatch {
         building.done()
     }
 
-    /// The text of a log line of this batch, as the process printed it.
+    /// A batch as it was recorded. Without its text, every line reads as empty.
+    pub(crate) const fn recorded(text: Bytes, items: Vec<OutputItem>) -> Self {
+        Self { text, items }
+    }
+
+    /// The text of a log line of this batch, as the process printed it; empty in a batch that was
+    /// read from a trace without text.
     pub fn text_of(&self, line: &LogLine) -> &[u8] {
-        &self.text[line.start as usize..line.end as usize]
+        self.text.get(line.start as usize..line.end as usize).unwrap_or_default()
+    }
+
+    /// The text of all log lines, one after the other.
+    pub fn text(&self) -> &[u8] {
+        &self.text
     }
 
     /// Whether there is nothing in it.

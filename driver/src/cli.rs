@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::inspect::Inspection;
 use crate::sysinfo::{go_arch, go_os};
-use crate::{client, master, runtime};
+use crate::{client, master, replay, runtime};
 
 /// The version: what the release was tagged with, or that of the package.
 pub(crate) const VERSION: &str = match option_env!("OPENCTRL_VERSION") {
@@ -22,6 +22,8 @@ Usage:
   openctrl exec:... | demo://...                       run one instance in the foreground
   openctrl state check DIR                             whether the state in DIR is complete
   openctrl state export DIR [--secrets]                the state in DIR as JSON
+  openctrl replay FILE [--until T] [--instance ID] [--json]
+                                                       a trace, told to the same core again
   openctrl help [COMMAND]                              this text, or that of a command
   openctrl version                                     the version
   openctrl COMMAND ...                                 ask a master that runs
@@ -34,7 +36,13 @@ Query parameters of the master URL:
   crt=<path>     certificate chain in PEM, for tls=2
   key=<path>     private key in PEM, for tls=2
   state=<dir>    where the state is kept (default: gob/ beside this program)
+  logs=<dir>     keep what instances print in files there
+                 (log_lines, log_memory, log_size, log_keep, log_age: see docs/OPERATIONS.md)
+  metrics=open   serve /metrics without a key; metrics_instances=on: of each instance, too
   page=on|off    whether the page for operators is served at / (default: on)
+  trace=off|<dir>     whether and where inputs are recorded (default: trace/ in the state)
+  trace_size=<MiB>    what the trace may take (default: 64)
+  trace_text=on|off   whether the text of log lines is recorded too (default: off)
 
 Examples:
   openctrl 'master://127.0.0.1:8080'
@@ -60,6 +68,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             print(&format!("openctrl-{VERSION} {}/{}\n", go_os(), go_arch()))
         }
         ["state", ref question @ ..] => inspect(question),
+        ["replay", ref words @ ..] => match replay::Options::parse(words) {
+            Some(options) => replay::run(&options),
+            None => {
+                fail("usage: openctrl replay FILE [--until T] [--instance ID] [--json]");
+                ExitCode::from(2)
+            }
+        },
         ref question if client::knows(question) => client::run(question),
         [url] => dispatch(url),
         [..] => fail("more than one argument; quote the URL if it has an & in it"),

@@ -69,6 +69,14 @@ impl Mailbox {
         answered.await.ok()
     }
 
+    /// How much waits in the lanes that are bounded.
+    pub(crate) fn waiting(&self) -> [(&'static str, usize); 2] {
+        [
+            ("requests", self.requests.max_capacity() - self.requests.capacity()),
+            ("output", self.output.max_capacity() - self.output.capacity()),
+        ]
+    }
+
     /// Waits for room for something a process printed, or that it ended; `None` when the loop has
     /// ended.
     pub(crate) async fn output(&self) -> Option<mpsc::Permit<'_, Notice>> {

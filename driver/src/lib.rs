@@ -15,12 +15,17 @@ mod inbox;
 mod inspect;
 mod limits;
 mod log;
+mod logs;
 mod master;
+mod metrics;
 mod process;
 mod reactor;
+mod replay;
 pub mod runtime;
 mod store;
 mod sysinfo;
 mod tls;
+mod trace;
+mod usage;
 
 pub use cli::run;

@@ -4,14 +4,15 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use openctrl_core::api::describe;
 use openctrl_core::engine::{Engine, Input, MasterFace};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
-use openctrl_core::url::{MasterUrl, MasterUrlError, Tls};
+use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,16 +20,19 @@ use crate::address_file::{Address, AddressFile};
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::http::{About, Page, Server, ServerConfig, Service, bind};
+use crate::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::hub::{Hub, Publisher};
 use crate::inbox::{Mailbox, Notice, inbox};
 use crate::limits::raise_descriptor_limit;
 use crate::log;
+use crate::logs::Logs;
 use crate::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::reactor::{Hands, Reactor};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
 use crate::tls::{self, Secured, TlsError, TlsSource};
+use crate::trace::{Destination, Recorder};
+use crate::usage::Processes;
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -107,6 +111,8 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let secured = acceptor(&url)?;
     let (listener, url) = listen(url).await?;
     let (mailbox, inbox) = inbox();
+    let boot = BootId(u32::from_le_bytes(random()?));
+    let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
     let mut ledger = Ledger::open(directory.path());
     let (image, store) = adopt(directory, loaded, mailbox.clone())?;
     let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
@@ -116,19 +122,27 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         tracing::warn!("Master.run: the last run left processes behind, ending them: {count}");
     }
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
-    let hub = Hub::new(BootId(u32::from_le_bytes(random()?)), face);
+    let hub = Hub::new(boot, face);
+    let metrics = url.metrics;
+    let known: Vec<InstanceId> = image.instances.keys().copied().collect();
+    let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
+    let api_base = url.api_base();
+    let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
+    let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
         hub: Arc::clone(&hub),
         publisher: Publisher::new(Arc::clone(&hub)),
         spawner: spawner.begin(runtime, ledger, mailbox.clone()),
         store,
         stdout: stdout.clone(),
+        logs: Arc::clone(&logs),
+        processes: Arc::clone(&processes),
         mailbox: mailbox.clone(),
         leftovers,
     };
     let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
-    let reactor = Reactor::new(engine, hands, clock);
+    let reactor = Reactor::new(engine, recorder, hands, clock);
     let address = address(&url, secured.as_ref());
     let tls = secured.map(|secured| secured.acceptor);
     let sampler = Sampler::start();
@@ -140,6 +154,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         mailbox: mailbox.clone(),
         sampler,
         clock,
+        observed: Observed { logs, processes, metrics, description },
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     if let Err(error) = address_file.publish(&address) {
@@ -152,6 +167,7 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     // While the directory is held still: the next master has a file of its own.
     drop(address_file);
     hands.store.finish();
+    hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
     Ok(())
 }
@@ -178,6 +194,20 @@ fn state_path(url: &MasterUrl, executable: &Path) -> Result<PathBuf, StartError>
         StartError::System("place the state directory beside this program", reason)
     })?;
     Ok(beside.join("gob"))
+}
+
+/// Records what the engine is told, beside the state unless the URL says where.
+fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder> {
+    let Some(TraceConfig { directory, size_mib, has_text }) = &url.trace else {
+        return Ok(Recorder::default());
+    };
+    Recorder::start(Destination {
+        directory: directory.as_ref().map_or_else(|| state.join("trace"), PathBuf::from),
+        total_bytes: u64::from(*size_mib) * 1024 * 1024,
+        has_text: *has_text,
+        boot,
+        product: VERSION.to_owned(),
+    })
 }
 
 /// What clients on this machine have to know.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use openctrl_core::api::Reply;
 use openctrl_core::engine::{Effect, Engine, Input, LogRun, Signal};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
-use openctrl_core::time::Time;
+use openctrl_core::time::{Now, Time};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -17,8 +17,11 @@ use crate::console::Console;
 use crate::dial::dial;
 use crate::hub::{Hub, Publisher};
 use crate::inbox::{Inbox, Mailbox, Notice};
+use crate::logs::Logs;
 use crate::process::{Group, Leftover, Spawner};
 use crate::store::StoreWriter;
+use crate::trace::Recorder;
+use crate::usage::Processes;
 
 /// What effects are carried out with.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Hands {
     pub(crate) spawner: Spawner,
     pub(crate) store: StoreWriter,
     pub(crate) stdout: Console,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) processes: Arc<Processes>,
     pub(crate) mailbox: Mailbox,
     /// What the last master left behind, until the engine asks for it.
     pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
@@ -37,6 +42,7 @@ pub(crate) struct Hands {
 #[derive(Debug)]
 pub(crate) struct Reactor {
     engine: Engine,
+    recorder: Recorder,
     hands: Hands,
     clock: Clock,
     waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
@@ -56,9 +62,10 @@ struct Child {
 
 impl Reactor {
     /// A loop around an engine; carries out what the engine wants at its start.
-    pub(crate) fn new(engine: Engine, hands: Hands, clock: Clock) -> Self {
+    pub(crate) fn new(engine: Engine, recorder: Recorder, hands: Hands, clock: Clock) -> Self {
         let mut reactor = Self {
             engine,
+            recorder,
             hands,
             clock,
             waiting: HashMap::new(),
@@ -86,22 +93,29 @@ impl Reactor {
             }
             self.step(&mut batch);
         }
+        self.recorder.finish(&self.engine);
         self.hands
     }
 
     fn step(&mut self, batch: &mut Vec<Notice>) {
         let now = self.hands.publisher.advance(self.clock.sample());
         if self.engine.poll_timeout().is_some_and(|(deadline, _)| deadline <= now.mono) {
-            self.engine.handle(now, Input::TimeAdvanced);
-            self.drain();
+            self.tell(now, Input::TimeAdvanced);
         }
         for notice in batch.drain(..) {
             if let Some(input) = self.input(notice) {
-                self.engine.handle(now, input);
-                self.drain();
+                self.tell(now, input);
             }
         }
         self.wake_at = self.hands.publisher.wake(now.mono);
+        self.recorder.hand_over(&self.engine, now);
+    }
+
+    /// An input is recorded before the engine is told it: one that it panics at is the last.
+    fn tell(&mut self, now: Now, input: Input) {
+        self.recorder.input(&self.engine, now, &input);
+        self.engine.handle(now, input);
+        self.drain();
     }
 
     /// What a notice is to the engine: nothing, if it is a request whose key was replaced by one
@@ -146,17 +160,29 @@ impl Reactor {
 
     fn drain(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
+            self.recorder.effect(&effect);
             self.carry_out(effect);
         }
     }
 
     fn carry_out(&mut self, effect: Effect) {
-        let Hands { publisher, spawner, store, stdout, mailbox, .. } = &mut self.hands;
+        let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, .. } =
+            &mut self.hands;
         match effect {
             Effect::ShowMaster(face) => publisher.show_master(face),
             Effect::ShowInstance(view) => publisher.show_instance(view),
-            Effect::Publish(event) => publisher.publish(event),
+            Effect::ShowProcess { instance, facts } => {
+                let child = facts.alive.and_then(|(process, _)| self.groups.get(&process));
+                processes.show(instance, facts, child.map(|child| child.group.pid()));
+            }
+            Effect::Publish(event) => {
+                logs.follow(&event);
+                processes.follow(&event);
+                publisher.publish(event);
+            }
             Effect::PublishLogs(run) => {
+                // First of all: who has seen the event finds the line here.
+                logs.append(&run);
                 forward(stdout, &run);
                 publisher.publish_logs(run);
             }

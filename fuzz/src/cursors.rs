@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use openctrl_core::events::{
-    Cursor, EventId, EventKind, EventName, Read, Window, WindowLimits, event_frame, log_frame,
+    Cursor, EventId, EventKind, EventName, LogFrames, Read, Window, WindowLimits, event_frame,
 };
 use openctrl_core::ids::BootId;
 use openctrl_core::time::Wall;
@@ -13,22 +13,30 @@ use crate::choices::Choices;
 const BOOT: BootId = BootId(0xb007);
 const READERS: usize = 3;
 
-/// The bytes are choices: limits of a window, then events that are pushed and readers that read,
-/// start anew, or resume with a `Last-Event-ID`. Each reader gets every event once and in order,
-/// or is told how many it lost; of the window no more is kept than its limits allow.
+/// More of them are slow and show nothing new: the window holds a dozen events.
+const STEPS_MAX: usize = 200;
+
+/// The bytes are choices: limits of a window, then events and runs of log lines that are pushed or
+/// turn out to be of another size, and readers that read, start anew, or resume with a
+/// `Last-Event-ID`. Each reader gets every event once and in order, or is told how many it lost;
+/// of the window no more is kept than its limits allow.
 pub fn cursors(data: &[u8]) {
     let choices = &mut Choices::new(data);
     let limits = WindowLimits { max_events: choices.below(12), max_bytes: choices.below(16) * 100 };
     let mut hall = Hall::new(limits);
-    while !choices.is_exhausted() {
+    for _ in 0..STEPS_MAX {
+        if choices.is_exhausted() {
+            break;
+        }
         let reader = choices.below(READERS);
         match choices.below(8) {
             0..3 => hall.push(choices),
-            3..6 => hall.read(reader, choices.below(1_000)),
+            3..5 => hall.read(reader, choices.below(1_000)),
+            5 => hall.resize(choices),
             6 => hall.start(reader),
             _ => hall.resume(reader, choices),
         }
-        hall.check_limits();
+        hall.compare();
     }
     for reader in 0..READERS {
         hall.read(reader, usize::MAX);
@@ -38,11 +46,25 @@ pub fn cursors(data: &[u8]) {
 /// The window, its readers, and a model of both.
 struct Hall {
     limits: WindowLimits,
-    window: Window<Vec<u8>>,
-    /// Every frame so far, and the sizes of those that the window ought to hold.
+    window: Window<Item>,
+    /// Every frame so far, by the number of its event.
     frames: Vec<Vec<u8>>,
-    kept: VecDeque<usize>,
+    /// What the window ought to hold.
+    kept: VecDeque<Kept>,
     readers: [Reader; READERS],
+}
+
+/// The frames of consecutive events, pushed as one.
+struct Item {
+    first: EventId,
+    frames: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Copy)]
+struct Kept {
+    first: usize,
+    events: usize,
+    bytes: usize,
 }
 
 struct Reader {
@@ -62,64 +84,78 @@ impl Hall {
     }
 
     fn push(&mut self, choices: &mut Choices<'_>) {
-        let id = EventId(self.frames.len() as u64 + 1);
-        let name = EventName { boot: BOOT, id };
-        let time = Wall::from_micros(id.0);
-        let frame = if choices.one_in(2) {
-            event_frame(Some(name), EventKind::Update, time, Some(b"{}"))
-        } else {
-            log_frame(name, &time.to_string(), b"{}", &vec![choices.byte(); choices.below(300)], 0)
-        };
-        assert_eq!(self.window.next_id(), id);
-        assert_eq!(self.window.push(frame.clone(), frame.len()), id);
-        self.kept.push_back(frame.len());
-        self.frames.push(frame);
+        let first = EventId(self.frames.len() as u64 + 1);
+        let frames = frames(first, choices);
+        let (events, bytes) = (frames.len(), frames.iter().map(Vec::len).sum());
+        self.kept.push_back(Kept { first: self.frames.len() + 1, events, bytes });
+        self.frames.extend(frames.iter().cloned());
+        assert_eq!(self.window.next_id(), first);
+        assert_eq!(self.window.push_run(Item { first, frames }, events, bytes), first);
+        self.evict(self.limits.max_events);
     }
 
-    /// Keeps the model to the limits, and compares.
-    fn check_limits(&mut self) {
-        let WindowLimits { max_events, max_bytes } = self.limits;
-        let is_over = |kept: &VecDeque<usize>| {
-            kept.len() > max_events || kept.iter().sum::<usize>() > max_bytes
+    /// What was pushed turns out to be larger or smaller.
+    fn resize(&mut self, choices: &mut Choices<'_>) {
+        let (event, bytes) = (choices.below(self.frames.len() + 2), choices.below(700));
+        self.window.resize(EventId(event as u64), bytes);
+        let is_it = |kept: &&mut Kept| (kept.first..kept.first + kept.events).contains(&event);
+        if let Some(kept) = self.kept.iter_mut().find(is_it) {
+            kept.bytes = bytes;
+            self.evict(usize::MAX);
+        }
+    }
+
+    /// Keeps the model to the limits.
+    fn evict(&mut self, max_events: usize) {
+        let is_over = |kept: &VecDeque<Kept>| {
+            let events: usize = kept.iter().map(|kept| kept.events).sum();
+            let bytes: usize = kept.iter().map(|kept| kept.bytes).sum();
+            events > max_events || bytes > self.limits.max_bytes
         };
         while self.kept.len() > 1 && is_over(&self.kept) {
             self.kept.pop_front();
         }
-        assert_eq!(self.window.len(), self.kept.len());
-        assert_eq!(self.window.bytes(), self.kept.iter().sum::<usize>());
-        assert_eq!(self.window.oldest_id().0, (self.frames.len() - self.kept.len()) as u64 + 1);
+    }
+
+    fn compare(&self) {
+        assert_eq!(self.window.oldest_id().0, self.gone() as u64 + 1);
+        assert_eq!(self.window.len(), self.frames.len() - self.gone());
+        assert_eq!(self.window.bytes(), self.kept.iter().map(|kept| kept.bytes).sum::<usize>());
+    }
+
+    /// How many events are gone.
+    fn gone(&self) -> usize {
+        self.kept.front().map_or(self.frames.len(), |kept| kept.first - 1)
     }
 
     fn read(&mut self, reader: usize, max_bytes: usize) {
+        let gone = self.gone();
         let Self { window, frames, kept, readers, .. } = self;
         let reader = &mut readers[reader];
-        let gone = frames.len() - kept.len();
-        let (before, mut at, mut bytes) = (reader.cursor, reader.seen, 0);
-        let mut sizes = Vec::new();
-        let read = window.read(&mut reader.cursor, max_bytes, |id, frame| {
+        let (before, mut at) = (reader.cursor, reader.seen);
+        let read = window.read(&mut reader.cursor, max_bytes, |id, item| {
             assert_eq!(id.0, at as u64 + 1, "events come in order");
-            assert_eq!(frame, &frames[at], "an event stays what it was");
-            at += 1;
-            bytes += frame.len();
-            sizes.push(frame.len());
-            reader.last_event_id = Some(id_line(frame));
+            let seen = usize::try_from(id.0 - item.first.0).expect("a short run");
+            for frame in &item.frames[seen..] {
+                assert_eq!(frame, &frames[at], "an event stays what it was");
+                at += 1;
+                reader.last_event_id = Some(id_line(frame));
+            }
         });
         if reader.seen < gone {
             let lost = (gone - reader.seen) as u64;
-            assert_eq!((read, sizes.len()), (Read::FellOut { lost }, 0));
+            assert_eq!((read, at), (Read::FellOut { lost }, reader.seen));
             assert_eq!(reader.cursor, before, "who fell out stays where he was");
             // As the driver does: a picture, and on from the head.
             (reader.cursor, reader.seen) = (window.cursor_at_head(), frames.len());
             return;
         }
-        assert!(bytes <= max_bytes || sizes.len() == 1, "{sizes:?} do not fit {max_bytes}");
-        match frames.get(at) {
-            Some(next) => assert!(bytes + next.len() > max_bytes, "more would have fitted"),
-            None => assert_eq!(at, frames.len()),
-        }
-        let expected = if at == reader.seen { Read::CaughtUp } else { Read::Items(sizes.len()) };
+        assert_eq!(at, fitting(kept, reader.seen, max_bytes), "as much as fits, and something");
+        let expected = match at - reader.seen {
+            0 => Read::CaughtUp,
+            count => Read::Items(count),
+        };
         assert_eq!(read, expected);
-        assert!(at > reader.seen || at == frames.len(), "a reader that may read gets something");
         reader.seen = at;
     }
 
@@ -150,6 +186,36 @@ impl Hall {
             None => assert!(name.id.0 > self.frames.len() as u64, "{name} was given out"),
         }
     }
+}
+
+/// One event of an instance, or a run of log lines.
+fn frames(first: EventId, choices: &mut Choices<'_>) -> Vec<Vec<u8>> {
+    let time = Wall::from_micros(first.0);
+    let name = |offset| EventName { boot: BOOT, id: first.plus(offset) };
+    if choices.one_in(2) {
+        return vec![event_frame(Some(name(0)), EventKind::Update, time, Some(b"{}"))];
+    }
+    let lines = LogFrames::new(&time.to_string(), |head| head.extend_from_slice(b"{}"));
+    let line = vec![choices.byte(); choices.below(300)];
+    let mut frame = |offset| {
+        let mut frame = Vec::new();
+        lines.write(&mut frame, name(offset), &line, 0);
+        frame
+    };
+    (0..=choices.below(4) as u64).map(&mut frame).collect()
+}
+
+/// Up to which event a reader gets that has seen `seen`: as many items as fit, and at least one.
+fn fitting(kept: &VecDeque<Kept>, seen: usize, max_bytes: usize) -> usize {
+    let (mut at, mut bytes) = (seen, 0);
+    for item in kept.iter().filter(|item| item.first + item.events > seen + 1) {
+        bytes += item.bytes;
+        if at > seen && bytes > max_bytes {
+            break;
+        }
+        at = item.first + item.events - 1;
+    }
+    at
 }
 
 /// What follows `id: ` in a frame, as a reader keeps it.

@@ -22,6 +22,7 @@ mod patch;
 mod recover;
 mod request;
 mod state;
+mod trace;
 mod url;
 
 pub use cursors::cursors;
@@ -33,13 +34,14 @@ pub use output::{checkpoint, line};
 pub use recover::recover;
 pub use request::request;
 pub use state::state;
+pub use trace::trace;
 pub use url::{instance_url, master_url};
 
 /// A target: any bytes will do.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus and of its binary.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("line", line),
     ("checkpoint", checkpoint),
     ("instance_url", instance_url),
@@ -51,5 +53,6 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("gob", gob),
     ("frame", frame),
     ("cursors", cursors),
+    ("trace", trace),
     ("engine", engine),
 ];

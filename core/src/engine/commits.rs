@@ -17,7 +17,7 @@ use crate::master::{ApiKey, MasterIdentity};
 use crate::store::Record;
 
 /// What to do once a record is durable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Change {
     /// Put a new instance in the table and start it.
     Create(Arc<Definition>),
@@ -34,23 +34,23 @@ pub(super) enum Change {
 }
 
 /// A change, who asked for it, and its record's place in the order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Commit {
-    seq: RecordSeq,
+    pub(super) seq: RecordSeq,
     pub(super) request: RequestId,
     pub(super) change: Change,
 }
 
 /// All changes on their way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Commits {
-    epoch: StoreEpoch,
-    last_seq: RecordSeq,
-    queue: VecDeque<Commit>,
+    pub(super) epoch: StoreEpoch,
+    pub(super) last_seq: RecordSeq,
+    pub(super) queue: VecDeque<Commit>,
     /// Ids of instances that are being created.
-    reserved: BTreeSet<InstanceId>,
+    pub(super) reserved: BTreeSet<InstanceId>,
     /// The newest identity on its way, for later changes to build on.
-    staged_master: Option<MasterIdentity>,
+    pub(super) staged_master: Option<MasterIdentity>,
 }
 
 impl Commits {

@@ -13,10 +13,10 @@ use crate::limits::{DIAL_WAIT_MS, DIALS_MAX};
 use crate::time::Now;
 
 /// Dials under way and pings that wait for one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Dials {
-    under_way: BTreeMap<RequestId, String>,
-    waiting: VecDeque<(RequestId, String)>,
+    pub(super) under_way: BTreeMap<RequestId, String>,
+    pub(super) waiting: VecDeque<(RequestId, String)>,
 }
 
 impl Dials {

@@ -14,6 +14,9 @@
 mod commits;
 mod dials;
 mod effect;
+mod fingerprint;
+mod freeze;
+mod freeze_facts;
 mod input;
 mod on_process;
 mod on_request;
@@ -29,6 +32,8 @@ use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+pub(crate) use freeze::EngineV1;
 
 pub use effect::{Effect, Event, LogRun, MasterFace, Object, Signal, Subject};
 pub use input::{Exit, Input};
@@ -48,7 +53,7 @@ use crate::store::Image;
 use crate::time::{Now, Time};
 
 /// The master, but for its hands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     master: MasterIdentity,
     key_epoch: KeyEpoch,
@@ -95,7 +100,10 @@ impl Engine {
             let (definition, saved) = (stored.definition, stored.totals);
             let instance = Instance::new(definition, saved.mode, saved.totals);
             engine.out.push(Effect::ShowInstance(instance.view()));
-            engine.table.insert(instance);
+            let slot = engine.table.insert(instance);
+            if let Some(mut supervisor) = engine.supervise(now, slot) {
+                supervisor.show_facts();
+            }
         }
         for slot in leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
             engine.fire(now, slot, StateEvent::LeftBehind);

@@ -14,11 +14,11 @@ use crate::output::OutputBatch;
 use crate::time::Wall;
 
 /// What the engine wants done, oldest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outbox {
-    effects: VecDeque<Effect>,
-    next_event: EventId,
-    last_event_time: Wall,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) next_event: EventId,
+    pub(super) last_event_time: Wall,
 }
 
 impl Outbox {

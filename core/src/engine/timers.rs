@@ -23,7 +23,7 @@ pub enum TimerReason {
 }
 
 /// All armed timers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
     by_time: BTreeSet<(Time, TimerReason)>,
     by_reason: BTreeMap<TimerReason, Time>,

@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::definition::Definition;
+use super::facts::ProcessFacts;
 use super::state::State;
 use super::view::{InstanceView, Template};
 use crate::backoff::Backoff;
@@ -18,7 +19,7 @@ use crate::time::Time;
 use crate::url::InstanceUrl;
 
 /// One row of the instance table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Instance {
     /// The definition in force: durable, and shown to clients.
     pub definition: Arc<Definition>,
@@ -52,6 +53,8 @@ pub struct Instance {
     pub operations: VecDeque<Operation>,
     /// Requests to answer once it is known whether the process came to life.
     pub awaiting_start: VecDeque<RequestId>,
+    /// What became of its processes.
+    pub facts: ProcessFacts,
     /// What of its JSON follows from the definition in force.
     template: Arc<Template>,
 }
@@ -114,6 +117,7 @@ impl Instance {
             group_left: false,
             operations: VecDeque::new(),
             awaiting_start: VecDeque::new(),
+            facts: ProcessFacts::default(),
         }
     }
 

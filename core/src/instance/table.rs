@@ -10,7 +10,7 @@ use crate::canary::{self, Canary};
 use crate::ids::{InstanceId, ProcessRef, SlotId};
 
 /// All instances of the master.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
     slots: Vec<Option<Instance>>,
     free: Vec<SlotId>,
@@ -37,6 +37,31 @@ impl Table {
         self.by_id.remove(&instance.definition.id);
         self.free.push(slot);
         Some(instance)
+    }
+
+    /// A table as it was: its rows, and its free slots with the one that is used next at the end.
+    /// `None` if they contradict each other.
+    pub(crate) fn restored(slots: Vec<Option<Instance>>, free: Vec<SlotId>) -> Option<Self> {
+        let mut is_free: Vec<bool> = slots.iter().map(Option::is_none).collect();
+        for slot in &free {
+            if !core::mem::take(is_free.get_mut(slot.0 as usize)?) {
+                return None;
+            }
+        }
+        let mut by_id = BTreeMap::new();
+        for (slot, row) in (0u32..).zip(&slots) {
+            if let Some(instance) = row
+                && by_id.insert(instance.definition.id, SlotId(slot)).is_some()
+            {
+                return None;
+            }
+        }
+        (!is_free.contains(&true)).then_some(Self { slots, free, by_id })
+    }
+
+    /// Every row, free ones included, and the free slots with the one that is used next at the end.
+    pub(crate) fn parts(&self) -> (&[Option<Instance>], &[SlotId]) {
+        (&self.slots, &self.free)
     }
 
     /// Where the instance `id` stands.

@@ -1,28 +1,19 @@
 //! What is stored, as types of the format: apart from the model on purpose, for the model may
 //! change and a version of the format may not.
-//!
-//! This is the only place that knows bincode, which is no longer maintained.
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use bincode::{Decode, Encode};
-
 use super::image::{Image, StoredInstance};
 use super::record::{Entry, Record, SavedTotals};
+use crate::codec::{self, Decode, Encode, encode};
 use crate::counters::Totals;
 use crate::ids::InstanceId;
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::url::{InstanceUrl, InstanceUrlError};
-
-/// What decoding may allocate. Far above what the limit on instances allows in practice.
-const BODY_MAX_BYTES: usize = 1 << 30;
-const CONFIG: Configuration<LittleEndian, Varint, Limit<BODY_MAX_BYTES>> =
-    bincode::config::standard().with_limit::<BODY_MAX_BYTES>();
 
 /// Why a body whose checksum is right cannot be read.
 #[derive(Debug)]
@@ -60,19 +51,8 @@ pub(super) fn decode_entry(body: &[u8]) -> Result<Entry, BodyError> {
     decode::<EntryV1>(body)?.try_into()
 }
 
-fn encode(dto: impl Encode) -> Vec<u8> {
-    bincode::encode_to_vec(dto, CONFIG)
-        .expect("plain data encodes, and the limit on instances keeps it below the size limit")
-}
-
 fn decode<T: Decode<()>>(body: &[u8]) -> Result<T, BodyError> {
-    let malformed = |reason| BodyError::Malformed(reason);
-    let (dto, length) = bincode::decode_from_slice(body, CONFIG)
-        .map_err(|error| malformed(alloc::format!("{error}")))?;
-    if length != body.len() {
-        return Err(malformed(String::from("there is more than there should be")));
-    }
-    Ok(dto)
+    codec::decode(body).map_err(BodyError::Malformed)
 }
 
 #[derive(Encode, Decode)]

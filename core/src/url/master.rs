@@ -3,6 +3,7 @@
 //! Owns: what its parts configure. Does not own: resolving the host, reading certificates, or
 //! warning about parameters that nobody knows.
 
+use super::options::{LogOptions, MetricsOptions, OptionTexts};
 use super::parts::{Parts, UrlFault, outline};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
@@ -30,8 +31,14 @@ pub struct MasterUrl {
     pub bin: Option<String>,
     /// The state directory.
     pub state: Option<String>,
+    /// What is kept of output.
+    pub logs: LogOptions,
+    /// What `/metrics` shows, and to whom.
+    pub metrics: MetricsOptions,
     /// Whether the page for operators is served.
     pub page: bool,
+    /// What is recorded of its inputs; `None` with `trace=off`.
+    pub trace: Option<TraceConfig>,
     /// The names of the parameters that mean nothing to us, each once, in order.
     pub ignored: Vec<String>,
 }
@@ -50,6 +57,31 @@ pub enum Tls {
         /// Path of the private key.
         key: String,
     },
+}
+
+/// Where inputs are recorded, and how much of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceConfig {
+    /// The `trace` parameter; without one, beside the state.
+    pub directory: Option<String>,
+    /// The `trace_size` parameter: what all files together may take, in MiB.
+    pub size_mib: u32,
+    /// The `trace_text` parameter: whether the text of log lines is recorded too.
+    pub has_text: bool,
+}
+
+impl TraceConfig {
+    /// Without `trace_size`: hours of a busy master, and little beside its log.
+    pub const DEFAULT_SIZE_MIB: u32 = 64;
+
+    /// The most that `trace_size` may be: a disk of its own.
+    pub const SIZE_MAX_MIB: u32 = 1 << 20;
+}
+
+impl Default for TraceConfig {
+    fn default() -> Self {
+        Self { directory: None, size_mib: Self::DEFAULT_SIZE_MIB, has_text: false }
+    }
 }
 
 /// Why a master cannot be started with a URL.
@@ -73,6 +105,30 @@ pub enum MasterUrlError {
     BadPage(String),
     /// `tls=2` without this parameter.
     MissingFile(&'static str),
+    /// The parameter is not a number within these bounds.
+    BadNumber {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// The least it may be.
+        least: u32,
+        /// The most it may be.
+        most: u32,
+    },
+    /// The parameter is not one of two words.
+    BadChoice {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        values: [&'static str; 2],
+    },
+    /// The `trace_size` parameter is this, not a number of MiB.
+    BadTraceSize(String),
+    /// The `trace_text` parameter is this, not `on` or `off`.
+    BadTraceText(String),
 }
 
 impl MasterUrl {
@@ -83,8 +139,9 @@ impl MasterUrl {
             return Err(MasterUrlError::UnknownScheme(outline(parts.scheme)));
         }
         let (host, port) = split_port(parts.host)?;
-        let Parameters { tls, crt, key, bin, state, page, ignored } =
-            Parameters::parse(parts.query);
+        let parameters = Parameters::parse(parts.query);
+        let trace = parameters.trace()?;
+        let Parameters { tls, crt, key, bin, state, page, options, ignored, .. } = parameters;
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
         Ok(MasterUrl {
             host: decode("host", host)?.into_owned(),
@@ -95,7 +152,10 @@ impl MasterUrl {
             key,
             bin: bin.filter(|bin| !bin.is_empty()),
             state: state.filter(|state| !state.is_empty()),
+            logs: options.logs()?,
+            metrics: options.metrics()?,
             page: switch(&page.unwrap_or_default())?,
+            trace,
             ignored,
         })
     }
@@ -139,7 +199,11 @@ struct Parameters {
     key: Option<String>,
     bin: Option<String>,
     state: Option<String>,
+    options: OptionTexts,
     page: Option<String>,
+    trace: Option<String>,
+    trace_size: Option<String>,
+    trace_text: Option<String>,
     ignored: Vec<String>,
 }
 
@@ -155,7 +219,14 @@ impl Parameters {
                 "bin" => &mut parameters.bin,
                 "state" => &mut parameters.state,
                 "page" => &mut parameters.page,
-                _ => {
+                "trace" => &mut parameters.trace,
+                "trace_size" => &mut parameters.trace_size,
+                "trace_text" => &mut parameters.trace_text,
+                other => {
+                    if let Some(place) = parameters.options.place_of(other) {
+                        place.get_or_insert_with(|| value.into_owned());
+                        continue;
+                    }
                     if !parameters.ignored.iter().any(|known| *known == name) {
                         parameters.ignored.push(name.into_owned());
                     }
@@ -165,6 +236,32 @@ impl Parameters {
             parameter.get_or_insert_with(|| value.into_owned());
         }
         parameters
+    }
+
+    /// What is recorded. Also what is off is checked: a mistake shows at once, not when it is on.
+    fn trace(&self) -> Result<Option<TraceConfig>, MasterUrlError> {
+        let text = |parameter: &Option<String>| parameter.clone().unwrap_or_default();
+        let size = text(&self.trace_size);
+        let size_mib = match size.as_str() {
+            "" => TraceConfig::DEFAULT_SIZE_MIB,
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
+                .parse()
+                .ok()
+                .filter(|size| (1..=TraceConfig::SIZE_MAX_MIB).contains(size))
+                .ok_or_else(|| MasterUrlError::BadTraceSize(outline(&size)))?,
+            other => return Err(MasterUrlError::BadTraceSize(outline(other))),
+        };
+        let has_text = match text(&self.trace_text).as_str() {
+            "" | "off" => false,
+            "on" => true,
+            other => return Err(MasterUrlError::BadTraceText(outline(other))),
+        };
+        let directory = match text(&self.trace).as_str() {
+            "off" => return Ok(None),
+            "" | "on" => None,
+            directory => Some(directory.to_owned()),
+        };
+        Ok(Some(TraceConfig { directory, size_mib, has_text }))
     }
 }
 
@@ -237,6 +334,21 @@ impl fmt::Display for MasterUrlError {
             }
             MasterUrlError::MissingFile(name) => {
                 write!(f, "tls=2 needs {name}; add {name}=<file> to the master URL")
+            }
+            MasterUrlError::BadNumber { name, value, least, most } => write!(
+                f,
+                "bad {name} \"{value}\" in the master URL; use a number from {least} to {most}"
+            ),
+            MasterUrlError::BadChoice { name, value, values: [first, second] } => {
+                write!(f, "bad {name} \"{value}\" in the master URL; use {first} or {second}")
+            }
+            MasterUrlError::BadTraceSize(size) => write!(
+                f,
+                "bad trace_size \"{size}\" in the master URL; use a number of MiB from 1 to {}",
+                TraceConfig::SIZE_MAX_MIB
+            ),
+            MasterUrlError::BadTraceText(text) => {
+                write!(f, "bad trace_text \"{text}\" in the master URL; use on or off")
             }
         }
     }

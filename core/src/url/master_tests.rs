@@ -22,7 +22,10 @@ fn a_plain_url_has_defaults() {
         key: String::new(),
         bin: None,
         state: None,
+        logs: LogOptions::default(),
+        metrics: MetricsOptions::default(),
         page: true,
+        trace: Some(TraceConfig::default()),
         ignored: Vec::new(),
     };
     assert_eq!(parse("master://127.0.0.1:8080"), expected);
@@ -43,6 +46,36 @@ fn addresses_as_displayed() {
         let url = parse(text);
         assert_eq!((url.host.as_str(), url.display_address().as_str()), (host, address));
         assert!(address.ends_with(&url.api_base()));
+    }
+}
+
+#[test]
+fn what_is_recorded() {
+    let plain = TraceConfig::default();
+    assert_eq!((plain.size_mib, plain.has_text), (64, false));
+    for (query, expected) in [
+        ("trace=off&trace_size=2", None),
+        ("trace=&trace_size=&trace_text=", Some(plain.clone())),
+        ("trace=on&trace_text=off", Some(plain)),
+        (
+            "trace=%2Fvar%2Ft&trace_size=8&trace_text=on",
+            Some(TraceConfig {
+                directory: Some("/var/t".to_string()),
+                size_mib: 8,
+                has_text: true,
+            }),
+        ),
+    ] {
+        assert_eq!(parse(&format!("master://h:1?{query}")).trace, expected, "{query}");
+    }
+    for (query, named) in [
+        ("trace_size=0", "trace_size \"0\""),
+        ("trace_size=%2B1", "trace_size \"+1\""),
+        ("trace=off&trace_size=1048577", "from 1 to 1048576"),
+        ("trace_text=yes", "use on or off"),
+    ] {
+        let error = MasterUrl::parse(&format!("master://h:1?{query}")).expect_err("it is refused");
+        assert!(error.to_string().contains(named), "{error}");
     }
 }
 
@@ -70,6 +103,21 @@ fn tls_modes() {
     for bad in ["3", "01", "on"] {
         assert_eq!(tls(&format!("tls={bad}")), Err(MasterUrlError::BadTls(bad.to_string())));
     }
+}
+
+#[test]
+fn output_and_metrics_are_configured() {
+    let url = parse(
+        "master://h:1?logs=%2Fvar%2Flog&log_lines=0&log_memory=1&log_size=2&log_keep=3&log_age=0\
+         &metrics=open&metrics_instances=on",
+    );
+    let dir = Some("/var/log".to_string());
+    let logs = LogOptions { dir, lines: 0, memory_mib: 1, size_mib: 2, keep: 3, age_days: 0 };
+    assert_eq!(url.logs, logs);
+    assert_eq!(url.metrics, MetricsOptions { open: true, per_instance: true });
+    let url = parse("master://h:1?logs=&log_lines=&metrics=key&metrics_instances=off&metrics=x");
+    assert_eq!((url.logs, url.metrics), (LogOptions::default(), MetricsOptions::default()));
+    assert!(url.ignored.is_empty());
 }
 
 #[test]
@@ -128,6 +176,15 @@ fn messages_say_what_to_do() {
             "bad tls \"4\" in the master URL; use 0 (off), 1 (self-signed) or 2 (files)",
         ),
         ("master://h:1?tls=2&crt=c", "tls=2 needs key; add key=<file> to the master URL"),
+        (
+            "master://h:1?log_lines=+5",
+            "bad log_lines \" 5\" in the master URL; use a number from 0 to 100000",
+        ),
+        (
+            "master://h:1?log_size=0",
+            "bad log_size \"0\" in the master URL; use a number from 1 to 65536",
+        ),
+        ("master://h:1?metrics=on", "bad metrics \"on\" in the master URL; use key or open"),
     ] {
         assert_eq!(MasterUrl::parse(text).expect_err("it is refused").to_string(), message);
     }
@@ -175,7 +232,10 @@ proptest! {
             key: files.1,
             bin: Some(bin),
             state: None,
+            logs: LogOptions::default(),
+            metrics: MetricsOptions::default(),
             page: true,
+            trace: Some(TraceConfig::default()),
             ignored: vec![ignored],
         };
         prop_assert_eq!(url, expected);

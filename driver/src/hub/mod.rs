@@ -17,6 +17,7 @@ use openctrl_core::api::Refusal;
 use openctrl_core::engine::MasterFace;
 use openctrl_core::events::EventName;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
+use openctrl_core::instance::InstanceView;
 
 pub(crate) use self::publisher::Publisher;
 use self::state::State;
@@ -76,6 +77,16 @@ impl Hub {
     pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
         let mut state = self.lock();
         if state.is_in_force(epoch) { Ok(state.list()) } else { Err(Refusal::NoKey) }
+    }
+
+    /// Every instance as it stands, but not the key instance.
+    pub(crate) fn instances(&self) -> Vec<InstanceView> {
+        self.lock().instances()
+    }
+
+    /// How many events there were, and how many streams are open.
+    pub(crate) fn figures(&self) -> (u64, usize) {
+        self.lock().figures()
     }
 
     pub(crate) fn face(&self) -> MasterFace {

@@ -13,6 +13,7 @@ use openctrl_core::instance::InstanceView;
 use openctrl_core::time::Wall;
 
 use super::block::{Block, Item, OpenBlock};
+use crate::metrics::COUNTERS;
 
 /// The replay window: what a reader may lag behind. At the usual 600 bytes a frame both limits
 /// are of one size; the second bounds memory when frames are large.
@@ -166,6 +167,14 @@ impl State {
         Some(json.get_or_insert_with(|| view.json()).clone())
     }
 
+    pub(super) fn instances(&self) -> Vec<InstanceView> {
+        self.instances.values().map(|shown| shown.view.clone()).collect()
+    }
+
+    pub(super) fn figures(&self) -> (u64, usize) {
+        (self.window.next_id().0 - 1 + self.open.events as u64, self.streams.len())
+    }
+
     pub(super) fn list(&mut self) -> Bytes {
         let Self { list, key_instance, instances, .. } = self;
         list.get_or_insert_with(|| join(key_instance, instances)).clone()
@@ -303,6 +312,7 @@ impl State {
             // A picture would hold what came after the end: a new key, perhaps.
             (Read::FellOut { .. }, Some(end)) => Next::End(end.farewell.clone()),
             (Read::FellOut { lost }, None) => {
+                COUNTERS.subscriber_gaps.add(1);
                 self.close_block();
                 let held = self.window.next_id().0 - self.window.oldest_id().0;
                 Next::Picture(self.picture(Missed::Events(lost + held)))

@@ -26,7 +26,6 @@ use super::group::Group;
 use super::handover::{Newborn, Receiver, Sender, handover};
 use super::ledger::Ledger;
 use super::leftover::{Leftover, start_ticks};
-use super::promises::leave_descriptor_table;
 use super::watch::{Watch, wait_for_leftover};
 use crate::inbox::{Mailbox, Notice};
 use crate::limits::restore_descriptor_limit;
@@ -50,7 +49,8 @@ impl IdleSpawner {
         let (ready, is_ready) = mpsc::channel();
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             // Without a table of its own it is slower, and right all the same.
-            let _ = leave_descriptor_table();
+            #[cfg(target_os = "linux")]
+            let _ = super::promises::leave_descriptor_table();
             drop(ready);
             if let Ok(mut worker) = workers.recv() {
                 worker.run(&handover);
@@ -111,7 +111,7 @@ impl Spawner {
 }
 
 /// Takes the processes that the thread started: tells the loop of them, and reads what they print.
-async fn take_over(newborns: Receiver, mailbox: Mailbox, jobs: mpsc::Sender<Job>) {
+async fn take_over(mut newborns: Receiver, mailbox: Mailbox, jobs: mpsc::Sender<Job>) {
     while let Ok(Newborn { process, leader, output }) = newborns.receive().await {
         let watch = output
             .ok_or_else(|| io::Error::other("too many open files: raise the limit (ulimit -n)"))

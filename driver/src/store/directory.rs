@@ -217,7 +217,7 @@ fn is_ours(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        if !name.starts_with("openctrl.") && !name.starts_with("gob-") {
+        if !name.starts_with("openctrl.") && !name.starts_with("gob-") && name != "trace" {
             return Ok(false);
         }
     }

@@ -313,6 +313,7 @@ impl Run {
                 Shown::parse(json, like.or(named))
             }
             Effect::Respond { .. }
+            | Effect::ShowProcess { .. }
             | Effect::CloseStreams { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)

@@ -71,6 +71,7 @@ impl World {
             | Effect::ShowInstance(_)
             | Effect::Publish(_)
             | Effect::PublishLogs(_)
+            | Effect::ShowProcess { .. }
             | Effect::CloseStreams { .. }
             | Effect::Respond { .. }
             | Effect::AnnounceKey(_)

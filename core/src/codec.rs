@@ -1,0 +1,58 @@
+//! Plain data as bytes: state files and traces use it.
+//!
+//! This is the only place that knows bincode, which is no longer maintained. What is encoded are
+//! types of a format, apart from the model and named by its version; headers, lengths and checksums
+//! are the format's.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
+pub(crate) use bincode::{Decode, Encode};
+
+/// What decoding may allocate. Far above what the limit on instances allows in practice.
+const BODY_MAX_BYTES: usize = 1 << 30;
+const CONFIG: Configuration<LittleEndian, Varint, Limit<BODY_MAX_BYTES>> =
+    bincode::config::standard().with_limit::<BODY_MAX_BYTES>();
+
+/// The bytes of `dto`.
+pub(crate) fn encode(dto: impl Encode) -> Vec<u8> {
+    let mut body = Vec::new();
+    encode_onto(&mut body, dto);
+    body
+}
+
+/// Appends the bytes of `dto`.
+pub(crate) fn encode_onto(body: &mut Vec<u8>, dto: impl Encode) {
+    bincode::encode_into_writer(dto, Onto(body), CONFIG).expect("plain data always encodes");
+}
+
+/// Reads a body that is one `T` and nothing else.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn decode<T: Decode<()>>(body: &[u8]) -> Result<T, String> {
+    let (dto, rest) = decode_first(body)?;
+    if rest.is_empty() { Ok(dto) } else { Err("there is more than there should be".into()) }
+}
+
+/// Reads the `T` at the start of `bytes`, and returns what follows it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn decode_first<T: Decode<()>>(bytes: &[u8]) -> Result<(T, &[u8]), String> {
+    let (dto, length) =
+        bincode::decode_from_slice(bytes, CONFIG).map_err(|error| alloc::format!("{error}"))?;
+    Ok((dto, &bytes[length..]))
+}
+
+struct Onto<'a>(&'a mut Vec<u8>);
+
+impl Writer for Onto<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,308 @@
+//! What stands in a trace, as types of the format: apart from the model on purpose, for the model
+//! may change and a version of the format may not. No type here has room for a key.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::items::{decode_items, encode_items};
+use super::mask::{Masks, json_bytes};
+use crate::api::{Call, InstanceAction, MetaPatch, Patch, PingOutcome};
+use crate::codec::{Decode, Encode};
+use crate::engine::{Exit, Input};
+use crate::ids::{Generation, InstanceId, ProcessRef, RecordSeq, RequestId, SlotId, StoreEpoch};
+use crate::instance::{Definition, Meta, Peer};
+use crate::master::{ApiKey, MasterIdentity};
+use crate::output::OutputBatch;
+use crate::url::InstanceUrl;
+
+/// Longer than any key.
+const KEY_MAX_BYTES: u32 = 64 * 1024;
+
+#[derive(Encode, Decode)]
+pub(crate) struct MasterV1 {
+    mid: String,
+    alias: String,
+    key_bytes: u32,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct DefinitionV1 {
+    id: u32,
+    url: String,
+    alias: String,
+    restart: bool,
+    peer: [String; 3],
+    tags: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Encode, Decode)]
+pub(crate) struct ProcessV1(u32, u64);
+
+#[derive(Encode, Decode)]
+pub(super) enum InputV1 {
+    Request(u64, CallV1),
+    Started(ProcessV1),
+    StartFailed(ProcessV1, String),
+    /// The items, see `items`, and the text of the lines.
+    Output(ProcessV1, Vec<u8>, Option<Vec<u8>>),
+    Exited(ProcessV1, ExitV1, bool),
+    Persisted(u64),
+    PersistFailed(u32, String),
+    Dialled(u64, OutcomeV1),
+    TimeAdvanced,
+    Shutdown,
+}
+
+#[derive(Encode, Decode)]
+pub(super) enum CallV1 {
+    SetAlias(Option<String>),
+    Create(String, String),
+    Patch {
+        id: u32,
+        alias: Option<String>,
+        action: Option<u8>,
+        restart: Option<bool>,
+        meta: Option<MetaV1>,
+    },
+    Replace(u32, String),
+    Delete(u32),
+    RotateKey(u32),
+    Ping(String),
+}
+
+#[derive(Encode, Decode)]
+pub(super) struct MetaV1 {
+    peer: Option<[String; 3]>,
+    tags: Option<Vec<(String, String)>>,
+}
+
+#[derive(Encode, Decode)]
+pub(super) enum ExitV1 {
+    Code(i32),
+    Signal(i32),
+}
+
+#[derive(Encode, Decode)]
+pub(super) enum OutcomeV1 {
+    Connected(u64),
+    Failed(String),
+}
+
+const ACTIONS: [InstanceAction; 4] =
+    [InstanceAction::Start, InstanceAction::Stop, InstanceAction::Restart, InstanceAction::Reset];
+
+/// The number of an action in the format.
+pub(crate) fn action_number(action: InstanceAction) -> u8 {
+    match action {
+        InstanceAction::Start => 0,
+        InstanceAction::Stop => 1,
+        InstanceAction::Restart => 2,
+        InstanceAction::Reset => 3,
+    }
+}
+
+/// The action of a number.
+pub(crate) fn nth_action(number: u8) -> Result<InstanceAction, String> {
+    let known = ACTIONS.get(usize::from(number)).copied();
+    known.ok_or_else(|| "an unknown action".into())
+}
+
+impl MasterV1 {
+    pub(crate) fn new(master: &MasterIdentity, masks: &mut Masks) -> Self {
+        let MasterIdentity { mid, alias, key } = master;
+        Self { mid: mid.clone(), alias: masks.text(alias), key_bytes: key_bytes(key) }
+    }
+
+    pub(crate) fn into_master(self) -> Result<MasterIdentity, String> {
+        let Self { mid, alias, key_bytes } = self;
+        Ok(MasterIdentity { mid, alias, key: star_key(key_bytes)? })
+    }
+}
+
+/// As many bytes as the key has in JSON: the key instance is no larger or smaller with stars.
+pub(crate) fn key_bytes(key: &ApiKey) -> u32 {
+    u32::try_from(json_bytes(key.reveal())).unwrap_or(KEY_MAX_BYTES).min(KEY_MAX_BYTES)
+}
+
+/// A key of so many stars.
+pub(crate) fn star_key(bytes: u32) -> Result<ApiKey, String> {
+    if bytes > KEY_MAX_BYTES {
+        return Err("a key is longer than any".into());
+    }
+    Ok(ApiKey::from_stored("*".repeat(bytes as usize)))
+}
+
+impl DefinitionV1 {
+    pub(crate) fn new(definition: &Definition, masks: &mut Masks) -> Self {
+        let Definition { id, url, alias, restart, meta: Meta { peer, tags } } = definition;
+        Self {
+            id: id.0,
+            url: masks.url(url.as_str()),
+            alias: masks.text(alias),
+            restart: *restart,
+            peer: peer_of(peer, masks),
+            tags: tags.iter().map(|(key, tag)| (key.clone(), masks.text(tag))).collect(),
+        }
+    }
+
+    pub(crate) fn into_definition(self) -> Result<Definition, String> {
+        let Self { id, url, alias, restart, peer, tags } = self;
+        let meta = Meta { peer: into_peer(peer), tags: tags.into_iter().collect() };
+        Ok(Definition { id: InstanceId(id), url: into_url(&url)?, alias, restart, meta })
+    }
+}
+
+fn peer_of(peer: &Peer, masks: &mut Masks) -> [String; 3] {
+    [&peer.sid, &peer.kind, &peer.alias].map(|text| masks.text(text))
+}
+
+fn into_peer([sid, kind, alias]: [String; 3]) -> Peer {
+    Peer { sid, kind, alias }
+}
+
+/// A masked URL as one of the model.
+pub(crate) fn into_url(url: &str) -> Result<InstanceUrl, String> {
+    InstanceUrl::parse(url).map_err(|error| alloc::format!("{error}"))
+}
+
+impl From<ProcessRef> for ProcessV1 {
+    fn from(process: ProcessRef) -> Self {
+        Self(process.slot.0, process.generation.0)
+    }
+}
+
+impl From<ProcessV1> for ProcessRef {
+    fn from(ProcessV1(slot, generation): ProcessV1) -> Self {
+        Self { slot: SlotId(slot), generation: Generation(generation) }
+    }
+}
+
+impl InputV1 {
+    pub(super) fn new(input: &Input, has_text: bool, masks: &mut Masks) -> Self {
+        match input {
+            Input::RequestArrived { request, call } => {
+                Self::Request(request.0, CallV1::new(call, masks))
+            }
+            Input::ProcessStarted { process } => Self::Started((*process).into()),
+            Input::StartFailed { process, reason } => {
+                Self::StartFailed((*process).into(), masks.prose(reason))
+            }
+            Input::OutputRead { process, batch } => {
+                let items = encode_items(&batch.items);
+                Self::Output((*process).into(), items, has_text.then(|| batch.text().to_vec()))
+            }
+            Input::ProcessExited { process, exit, group_left } => {
+                let exit = match *exit {
+                    Exit::Code(code) => ExitV1::Code(code),
+                    Exit::Signal(signal) => ExitV1::Signal(signal),
+                };
+                Self::Exited((*process).into(), exit, *group_left)
+            }
+            Input::RecordsPersisted { upto } => Self::Persisted(upto.0),
+            Input::PersistFailed { epoch, reason } => {
+                Self::PersistFailed(epoch.0, masks.prose(reason))
+            }
+            Input::Dialled { request, outcome } => {
+                let outcome = match outcome {
+                    PingOutcome::Connected { latency_ms } => OutcomeV1::Connected(*latency_ms),
+                    PingOutcome::Failed(reason) => OutcomeV1::Failed(masks.prose(reason)),
+                };
+                Self::Dialled(request.0, outcome)
+            }
+            Input::TimeAdvanced => Self::TimeAdvanced,
+            Input::ShutdownRequested => Self::Shutdown,
+        }
+    }
+
+    pub(super) fn into_input(self) -> Result<Input, String> {
+        Ok(match self {
+            Self::Request(request, call) => {
+                Input::RequestArrived { request: RequestId(request), call: call.into_call()? }
+            }
+            Self::Started(process) => Input::ProcessStarted { process: process.into() },
+            Self::StartFailed(process, reason) => {
+                Input::StartFailed { process: process.into(), reason }
+            }
+            Self::Output(process, items, text) => {
+                let (items, text) = (decode_items(&items)?, Bytes::from(text.unwrap_or_default()));
+                let batch = Arc::new(OutputBatch::recorded(text, items));
+                Input::OutputRead { process: process.into(), batch }
+            }
+            Self::Exited(process, exit, group_left) => {
+                let exit = match exit {
+                    ExitV1::Code(code) => Exit::Code(code),
+                    ExitV1::Signal(signal) => Exit::Signal(signal),
+                };
+                Input::ProcessExited { process: process.into(), exit, group_left }
+            }
+            Self::Persisted(upto) => Input::RecordsPersisted { upto: RecordSeq(upto) },
+            Self::PersistFailed(epoch, reason) => {
+                Input::PersistFailed { epoch: StoreEpoch(epoch), reason }
+            }
+            Self::Dialled(request, outcome) => {
+                let outcome = match outcome {
+                    OutcomeV1::Connected(latency_ms) => PingOutcome::Connected { latency_ms },
+                    OutcomeV1::Failed(reason) => PingOutcome::Failed(reason),
+                };
+                Input::Dialled { request: RequestId(request), outcome }
+            }
+            Self::TimeAdvanced => Input::TimeAdvanced,
+            Self::Shutdown => Input::ShutdownRequested,
+        })
+    }
+}
+
+impl CallV1 {
+    fn new(call: &Call, masks: &mut Masks) -> Self {
+        match call {
+            Call::SetAlias(alias) => Self::SetAlias(alias.as_ref().map(|alias| masks.text(alias))),
+            Call::Create { url, alias } => Self::Create(masks.url(url.as_str()), masks.text(alias)),
+            Call::Patch(id, Patch { alias, action, restart, meta }) => Self::Patch {
+                id: id.0,
+                alias: alias.as_ref().map(|alias| masks.text(alias)),
+                action: action.map(action_number),
+                restart: *restart,
+                meta: meta.as_ref().map(|meta| MetaV1::new(meta, masks)),
+            },
+            Call::Replace(id, url) => Self::Replace(id.0, masks.url(url.as_str())),
+            Call::Delete(id) => Self::Delete(id.0),
+            Call::RotateKey(key) => Self::RotateKey(key_bytes(key)),
+            Call::Ping(target) => Self::Ping(masks.url(target)),
+        }
+    }
+
+    fn into_call(self) -> Result<Call, String> {
+        Ok(match self {
+            Self::SetAlias(alias) => Call::SetAlias(alias),
+            Self::Create(url, alias) => Call::Create { url: into_url(&url)?, alias },
+            Self::Patch { id, alias, action, restart, meta } => {
+                let action = action.map(nth_action).transpose()?;
+                let meta = meta.map(MetaV1::into_meta);
+                Call::Patch(InstanceId(id), Patch { alias, action, restart, meta })
+            }
+            Self::Replace(id, url) => Call::Replace(InstanceId(id), into_url(&url)?),
+            Self::Delete(id) => Call::Delete(InstanceId(id)),
+            Self::RotateKey(bytes) => Call::RotateKey(star_key(bytes)?),
+            Self::Ping(target) => Call::Ping(target),
+        })
+    }
+}
+
+impl MetaV1 {
+    fn new(MetaPatch { peer, tags }: &MetaPatch, masks: &mut Masks) -> Self {
+        Self {
+            peer: peer.as_ref().map(|peer| peer_of(peer, masks)),
+            tags: tags
+                .as_ref()
+                .map(|tags| tags.iter().map(|(key, tag)| (key.clone(), masks.text(tag))).collect()),
+        }
+    }
+
+    fn into_meta(self) -> MetaPatch {
+        let tags = self.tags.map(|tags| tags.into_iter().collect());
+        MetaPatch { peer: self.peer.map(into_peer), tags }
+    }
+}

@@ -1,0 +1,194 @@
+//! Reads a segment: whatever happened to its end, all whole blocks before it.
+
+use alloc::string::String;
+use core::fmt;
+
+use super::block::{Kind, Next, after_preamble, next_block};
+use super::encoder::{EndReasonV1, EndV1, HeaderV1, RecordV1};
+use super::{Digest, End, EndReason, Header, TRACE_VERSION};
+use crate::codec::{decode, decode_first};
+use crate::engine::{Engine, Input};
+use crate::ids::BootId;
+use crate::time::{Now, Time, Wall};
+
+/// Later than any clock of a master: thousands of years after its start.
+const LAST_MICROS: u64 = 1 << 60;
+
+/// Why a file cannot be replayed at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceError {
+    /// It does not start like a trace.
+    NotATrace,
+    /// It is of a version that this program does not know.
+    Version(u16),
+    /// It was cut off before its header was whole.
+    NoHeader,
+    /// Its header is damaged, or is not what this version writes.
+    BadHeader(String),
+}
+
+impl fmt::Display for TraceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotATrace => f.write_str("it is not a trace of OpenCtrl"),
+            Self::Version(version) => write!(
+                f,
+                "it has format version {version}; this program knows {TRACE_VERSION}: use the openctrl that recorded it"
+            ),
+            Self::NoHeader => f.write_str("it was cut off before its header was written"),
+            Self::BadHeader(reason) => write!(f, "its header cannot be read: {reason}"),
+        }
+    }
+}
+
+impl core::error::Error for TraceError {}
+
+/// One thing that stands in a segment.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// The engine was told something.
+    Input {
+        /// When.
+        now: Now,
+        /// The digest of all effects since the segment began, up to here.
+        effects: u32,
+        /// What.
+        input: Input,
+    },
+    /// The fingerprint of the engine at this point.
+    State(u64),
+}
+
+/// Where the reading of a segment came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// At its end.
+    Marked(End),
+    /// Within a block, so many bytes from the start: the recorder was killed, or still writes.
+    Torn(usize),
+    /// At a block that is damaged, so many bytes from the start.
+    Damaged(usize, String),
+}
+
+/// A segment that is being read.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    header: Header,
+    engine: Engine,
+    file: &'a [u8],
+    /// What follows the block that is being read.
+    rest: &'a [u8],
+    /// What is left of that block.
+    records: &'a [u8],
+    now: Now,
+    ending: Option<Ending>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// When there is no header that this version can read.
+    pub fn new(file: &'a [u8]) -> Result<Self, TraceError> {
+        let bad = TraceError::BadHeader;
+        let (body, rest) = match next_block(after_preamble(file)?) {
+            Next::Block(Kind::Header, body, rest) => (body, rest),
+            Next::Nothing | Next::Torn => return Err(TraceError::NoHeader),
+            Next::Block(Kind::Records | Kind::End, ..) | Next::Damaged => {
+                return Err(bad("it is damaged".into()));
+            }
+        };
+        let HeaderV1 { product, boot, sequence, started: (mono, wall), has_text, engine } =
+            decode(body).map_err(bad)?;
+        let engine = Engine::thaw(engine).map_err(TraceError::BadHeader)?;
+        let started = now(mono, wall).map_err(TraceError::BadHeader)?;
+        let header = Header { product, boot: BootId(boot), sequence, started, has_text };
+        Ok(Self { header, engine, file, rest, records: &[], now: started, ending: None })
+    }
+
+    /// What it says of itself.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The engine as it stood when the segment began.
+    pub fn engine(&self) -> Engine {
+        self.engine.clone()
+    }
+
+    /// Where the reading ended; `None` while there is more.
+    pub const fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    fn read(&mut self) -> Result<Option<Record>, Ending> {
+        let here = self.file.len() - self.rest.len();
+        let damaged = |reason| Ending::Damaged(here, reason);
+        while self.records.is_empty() {
+            match next_block(self.rest) {
+                Next::Block(Kind::Records, body, rest) => {
+                    (self.records, self.rest) = (body, rest);
+                }
+                Next::Block(Kind::End, body, rest) => {
+                    let end = decode::<EndV1>(body).map_err(damaged)?;
+                    self.rest = rest;
+                    return Err(Ending::Marked(end.into()));
+                }
+                Next::Block(Kind::Header, ..) => {
+                    return Err(damaged("a second header follows".into()));
+                }
+                Next::Nothing | Next::Torn => return Err(Ending::Torn(here)),
+                Next::Damaged => return Err(damaged("its checksum is wrong".into())),
+            }
+        }
+        let (record, records) = decode_first(self.records).map_err(damaged)?;
+        self.records = records;
+        Ok(Some(match record {
+            RecordV1::State(fingerprint) => Record::State(u64::from_le_bytes(fingerprint)),
+            RecordV1::Input { micros, wall_micros, effects, input } => {
+                let later = |time: u64, by: i64| time.wrapping_add(by.cast_unsigned());
+                let mono = later(self.now.mono.as_micros(), micros);
+                let wall = later(self.now.wall.as_micros(), wall_micros);
+                self.now = now(mono, wall).map_err(damaged)?;
+                let input = input.into_input().map_err(damaged)?;
+                Record::Input { now: self.now, effects: u32::from_le_bytes(effects), input }
+            }
+        }))
+    }
+}
+
+impl Iterator for Reader<'_> {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        if self.ending.is_some() {
+            return None;
+        }
+        match self.read() {
+            Ok(record) => record,
+            Err(ending) => {
+                self.ending = Some(ending);
+                None
+            }
+        }
+    }
+}
+
+fn now(mono: u64, wall: u64) -> Result<Now, String> {
+    if mono > LAST_MICROS {
+        return Err("a time is later than any".into());
+    }
+    Ok(Now { mono: Time::from_micros(mono), wall: Wall::from_micros(wall) })
+}
+
+impl From<EndV1> for End {
+    fn from(end: EndV1) -> Self {
+        let why = match end.why {
+            EndReasonV1::Continued => EndReason::Continued,
+            EndReasonV1::Lost(inputs) => EndReason::Lost(inputs),
+            EndReasonV1::Finished => EndReason::Finished,
+            EndReasonV1::Panicked => EndReason::Panicked,
+        };
+        Self { why, effects: end.effects.map(Digest), state: end.state }
+    }
+}

@@ -1,0 +1,229 @@
+//! Inputs, effects and changes as text, one line each, safe on a terminal: for timelines.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::{self, Write};
+
+use super::replay::{Change, Glance};
+use crate::api::{Call, Patch, PingOutcome, Reply};
+use crate::engine::{Effect, Exit, Input, Signal, Subject};
+use crate::ids::ProcessRef;
+use crate::output::{OutputBatch, OutputItem};
+use crate::store::Record;
+
+/// A text without control characters: they are escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(pub &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.chars() {
+            // Also what turns the direction of a text around, or hides in it.
+            let is_plain = letter == '"' || letter == '\'' || letter == '\\';
+            if is_plain {
+                f.write_char(letter)?;
+            } else {
+                write!(f, "{}", letter.escape_debug())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An input in a line.
+pub fn show_input(input: &Input) -> String {
+    match input {
+        Input::RequestArrived { request, call } => {
+            format!("request {}: {}", request.0, show_call(call))
+        }
+        Input::ProcessStarted { process } => format!("{} started", name(*process)),
+        Input::StartFailed { process, reason } => {
+            format!("{} could not be started: {}", name(*process), Shown(reason))
+        }
+        Input::OutputRead { process, batch } => {
+            format!("{} printed {}", name(*process), show_batch(batch))
+        }
+        Input::ProcessExited { process, exit, group_left } => {
+            let left = if *group_left { ", leaving a group" } else { "" };
+            match exit {
+                Exit::Code(code) => format!("{} exited with {code}{left}", name(*process)),
+                Exit::Signal(signal) => format!("{} died of signal {signal}{left}", name(*process)),
+            }
+        }
+        Input::RecordsPersisted { upto } => format!("durable up to record {}", upto.0),
+        Input::PersistFailed { epoch, reason } => {
+            format!("the store failed in epoch {}: {}", epoch.0, Shown(reason))
+        }
+        Input::Dialled { request, outcome: PingOutcome::Connected { latency_ms } } => {
+            format!("the dial for request {} connected in {latency_ms} ms", request.0)
+        }
+        Input::Dialled { request, outcome: PingOutcome::Failed(reason) } => {
+            format!("the dial for request {} failed: {}", request.0, Shown(reason))
+        }
+        Input::TimeAdvanced => "a deadline was reached".to_string(),
+        Input::ShutdownRequested => "shutdown was requested".to_string(),
+    }
+}
+
+/// An effect in a line.
+pub fn show_effect(effect: &Effect) -> String {
+    match effect {
+        Effect::ShowMaster(face) => format!("show the master, key epoch {}", face.key_epoch.0),
+        Effect::ShowInstance(view) => format!("show {}", view.definition().id),
+        Effect::ShowProcess { instance, .. } => {
+            format!("show what became of the processes of {instance}")
+        }
+        Effect::Publish(event) => {
+            let subject = match event.object.subject() {
+                Subject::Key => "the key instance".to_string(),
+                Subject::Instance(id) => id.to_string(),
+            };
+            format!("event {}: {} of {subject}", event.id.0, event.kind.as_str())
+        }
+        Effect::PublishLogs(run) => {
+            let (first, count) = (run.first.0, run.items.len());
+            format!("events {first}..{}: log lines of {}", first + count as u64, run.instance)
+        }
+        Effect::CloseStreams { keep_from: Some(epoch), .. } => {
+            format!("close the streams of keys before epoch {}", epoch.0)
+        }
+        Effect::CloseStreams { keep_from: None, .. } => "close all streams".to_string(),
+        Effect::Respond { request, reply } => {
+            format!("answer request {}: {}", request.0, show_reply(reply))
+        }
+        Effect::Persist { epoch, seq, record } => {
+            let what = match record {
+                Record::PutInstance { definition, .. } => format!("put {}", definition.id),
+                Record::RemoveInstance(id) => format!("remove {id}"),
+                Record::PutMaster(_) => "put the master".to_string(),
+            };
+            format!("persist record {} of epoch {}: {what}", seq.0, epoch.0)
+        }
+        Effect::SaveTotals(totals) => format!("save the totals of {} instances", totals.len()),
+        Effect::Spawn { process, definition } => {
+            let url = definition.url.as_str();
+            format!("spawn {} for {}: {}", name(*process), definition.id, Shown(url))
+        }
+        Effect::Adopt { process, instance } => format!("adopt {} of {instance}", name(*process)),
+        Effect::Signal { process, signal: Signal::Terminate } => {
+            format!("send TERM to {}", name(*process))
+        }
+        Effect::Signal { process, signal: Signal::Kill } => {
+            format!("send KILL to {}", name(*process))
+        }
+        Effect::Dial { request, target } => format!("dial {} for {}", Shown(target), request.0),
+        Effect::AnnounceKey(_) => "announce the new key".to_string(),
+        Effect::Finish => "finish".to_string(),
+    }
+}
+
+/// A change of an instance in a line.
+pub fn show_change(change: &Change) -> String {
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) if before.id == after.id => difference(before, after),
+        (Some(before), Some(after)) => format!("{} is gone, {} is new", before.id, after.id),
+        (Some(before), None) => format!("{} is gone", before.id),
+        (None, Some(after)) => format!("{} is new, {:?}", after.id, after.state),
+        (None, None) => String::new(),
+    }
+}
+
+fn difference(before: &Glance, after: &Glance) -> String {
+    let mut shown = format!("{}:", after.id);
+    let mut field = |name: &str, before: &dyn fmt::Debug, after: &dyn fmt::Debug| {
+        let (before, after) = (format!("{before:?}"), format!("{after:?}"));
+        if before != after {
+            shown.push_str(&format!(" {name} {before} → {after}"));
+        }
+    };
+    field("state", &before.state, &after.state);
+    field("process", &before.generation.0, &after.generation.0);
+    let (old, new) = (before.metrics, after.metrics);
+    field("mode", &old.mode, &new.mode);
+    field("ping", &old.ping, &new.ping);
+    field("pool", &old.pool, &new.pool);
+    field("tcps", &old.tcps, &new.tcps);
+    field("udps", &old.udps, &new.udps);
+    let (old, new) = (before.totals, after.totals);
+    field("tcprx", &old.tcprx, &new.tcprx);
+    field("tcptx", &old.tcptx, &new.tcptx);
+    field("udprx", &old.udprx, &new.udprx);
+    field("udptx", &old.udptx, &new.udptx);
+    shown
+}
+
+fn show_call(call: &Call) -> String {
+    match call {
+        Call::SetAlias(_) => "set the alias of the master".to_string(),
+        Call::Create { url, .. } => format!("create {}", Shown(url.as_str())),
+        Call::Patch(id, patch) => format!("patch {id}{}", show_patch(patch)),
+        Call::Replace(id, url) => format!("replace {id} by {}", Shown(url.as_str())),
+        Call::Delete(id) => format!("delete {id}"),
+        Call::RotateKey(_) => "rotate the key".to_string(),
+        Call::Ping(target) => format!("ping {}", Shown(target)),
+    }
+}
+
+fn show_patch(patch: &Patch) -> String {
+    let mut shown = String::new();
+    let Patch { alias, action, restart, meta } = patch;
+    if alias.is_some() {
+        shown.push_str(" alias");
+    }
+    if let Some(action) = action {
+        shown.push_str(&format!(" action {action:?}"));
+    }
+    if let Some(restart) = restart {
+        shown.push_str(&format!(" restart {restart}"));
+    }
+    if meta.is_some() {
+        shown.push_str(" meta");
+    }
+    shown
+}
+
+fn show_reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Instance(_) => "the instance".to_string(),
+        Reply::Created(_) => "created".to_string(),
+        Reply::Deleted => "deleted".to_string(),
+        Reply::AliasSet => "alias set".to_string(),
+        Reply::Pinged(report) => match &report.outcome {
+            PingOutcome::Connected { latency_ms } => format!("connected in {latency_ms} ms"),
+            PingOutcome::Failed(_) => "not connected".to_string(),
+        },
+        Reply::Refused(refusal) => format!("refused, {}", refusal.status()),
+    }
+}
+
+/// What a batch holds, in numbers; its lines too if their text was recorded.
+fn show_batch(batch: &OutputBatch) -> String {
+    let (mut lines, mut bytes, mut errors, mut checkpoints) = (0, 0, 0, 0);
+    for item in &batch.items {
+        match item {
+            OutputItem::Checkpoint(_) => checkpoints += 1,
+            OutputItem::Log(line) => {
+                lines += 1;
+                bytes += u64::from(line.kept_bytes());
+                errors += usize::from(line.is_error);
+            }
+        }
+    }
+    let mut shown = format!("{checkpoints} checkpoints, {lines} lines of {bytes} bytes");
+    if errors > 0 {
+        shown.push_str(&format!(", {errors} with ERROR"));
+    }
+    for item in &batch.items {
+        if let OutputItem::Log(line) = item
+            && let text = batch.text_of(line)
+            && !text.is_empty()
+        {
+            shown.push_str(&format!(" \"{}\"", Shown(&String::from_utf8_lossy(text))));
+        }
+    }
+    shown
+}
+
+fn name(process: ProcessRef) -> String {
+    format!("p{}", process.generation.0)
+}
