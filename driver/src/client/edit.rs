@@ -67,7 +67,9 @@ pub(crate) fn at_word(failure: Failure) -> Failure {
         ("url", "URL"),
         ("the key of tag", "--tag"),
         ("the value of tag", "--tag"),
-        ("peer", "--peer"),
+        ("meta.peer.sid", "--peer-sid"),
+        ("meta.peer.type", "--peer-type"),
+        ("meta.peer.alias", "--peer-alias"),
     ];
     match about.iter().find(|(beginning, _)| reason.starts_with(beginning)) {
         Some((_, word)) => failure.of(word),

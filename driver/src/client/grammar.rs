@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Ask a master, or change what it keeps.
 #[derive(Debug, Parser)]
@@ -12,7 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     bin_name = "openctrl",
     disable_version_flag = true,
     subcommand_required = true,
-    max_term_width = 100,
+    disable_help_flag = true,
+    term_width = 100,
     after_help = "A master is started with 'openctrl master://HOST:PORT'; see 'openctrl help'."
 )]
 pub(crate) struct Line {
@@ -53,6 +54,9 @@ pub(crate) struct Options {
     /// How the answer is written; json and yaml have the master's objects as they are
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
     pub(crate) output: Format,
+    /// Print this
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    pub(crate) help: Option<bool>,
 }
 
 const WHERE: &str = "Which master";

@@ -72,3 +72,25 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
 fn grammar() -> clap::Command {
     Line::command().version(VERSION).disable_version_flag(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_help_page() {
+        let mut line = grammar();
+        line.build();
+        let mut pages = format!("$ openctrl --help\n{}\n", line.render_help());
+        for command in line.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            pages.push_str(&format!("$ openctrl {name} --help\n{}\n", command.render_help()));
+            for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+                let inner_name = inner.get_name().to_owned();
+                let page = inner.render_help();
+                pages.push_str(&format!("$ openctrl {name} {inner_name} --help\n{page}\n"));
+            }
+        }
+        insta::assert_snapshot!(pages);
+    }
+}
