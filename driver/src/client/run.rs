@@ -20,10 +20,8 @@ pub(crate) fn knows(words: &[&str]) -> bool {
     match words {
         ["help", _, ..] => true,
         [first, ..] if first.starts_with("--") => true,
-        [first, ..] => {
-            let line = Line::command();
-            !first.contains(':') && line.find_subcommand(first).is_some()
-        }
+        // A URL, as a master or a runtime is started with, costs them no grammar.
+        [first, ..] => !first.contains(':') && Line::command().find_subcommand(first).is_some(),
         [] => false,
     }
 }
