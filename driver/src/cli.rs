@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::inspect::Inspection;
 use crate::sysinfo::{go_arch, go_os};
-use crate::{master, replay, runtime};
+use crate::{client, master, replay, runtime};
 
 /// The version: what the release was tagged with, or that of the package.
 pub(crate) const VERSION: &str = match option_env!("OPENCTRL_VERSION") {
@@ -24,9 +24,12 @@ Usage:
   openctrl state export DIR [--secrets]                the state in DIR as JSON
   openctrl replay FILE [--until T] [--instance ID] [--json]
                                                        a trace, told to the same core again
-  openctrl help                                        this text
+  openctrl help [COMMAND]                              this text, or that of a command
   openctrl version                                     the version
+  openctrl COMMAND ...                                 ask a master that runs
 
+Commands, with -o table|wide|json|yaml; see 'openctrl help COMMAND':
+{commands}
 Query parameters of the master URL:
   bin=<path>     runtime that instances are run with (default: this program)
   tls=0|1|2      HTTP, HTTPS with a certificate made at start, HTTPS with crt and key
@@ -61,7 +64,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match words[..] {
         [] => fail("no master URL; try 'openctrl help'"),
-        ["help" | "--help" | "-h"] => print(USAGE),
+        ["help" | "--help" | "-h"] => print(&usage()),
         ["version" | "--version" | "-v"] => {
             print(&format!("openctrl-{VERSION} {}/{}\n", go_os(), go_arch()))
         }
@@ -73,9 +76,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        ref question if client::knows(question) => client::run(question),
         [url] => dispatch(url),
         [..] => fail("more than one argument; quote the URL if it has an & in it"),
     }
+}
+
+fn usage() -> String {
+    USAGE.replace("{commands}", client::summary().trim_start_matches('\n'))
 }
 
 /// Lets the known bug be there that the environment names, so that it can be recorded.

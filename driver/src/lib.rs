@@ -1,9 +1,11 @@
 //! The OpenCtrl daemon: carries out what `openctrl-core` decides.
 //!
 //! `cli` reads the command line; `master` puts the parts of a master together; `reactor` is its
-//! loop. Each of the other modules is one kind of I/O.
+//! loop. `client` is what operators ask such a master. Each of the other modules is one kind of I/O.
 
+mod address_file;
 mod cli;
+mod client;
 mod clock;
 mod console;
 mod dial;

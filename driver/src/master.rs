@@ -15,6 +15,7 @@ use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
 
+use crate::address_file::{Address, AddressFile};
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
@@ -116,11 +117,9 @@ async fn serve(
     let notifier = Notifier::from_environment();
     let signals = Signals::listen().map_err(system("listen for signals"))?;
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
+    let address_file = AddressFile::claim(directory.path());
     let loaded = directory.load()?;
-    let (tls, certificate) = match secured(&url)? {
-        Some(Secured { acceptor, certificate }) => (Some(acceptor), certificate),
-        None => (None, None),
-    };
+    let secured = secured(&url)?;
     let (listener, url) = listen(url, inherited).await?;
     let (mailbox, inbox) = inbox();
     let boot = BootId(u32::from_le_bytes(random()?));
@@ -155,7 +154,11 @@ async fn serve(
     let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
     let reactor = Reactor::new(engine, recorder, hands, clock);
-    let address = url.display_address();
+    let address = address(&url, secured.as_ref());
+    let (tls, certificate) = match secured {
+        Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),
+        None => (None, None),
+    };
     let sampler = Sampler::start();
     let service = Service {
         page: url.page.then(|| Page::new(&url.api_base())),
@@ -168,6 +171,10 @@ async fn serve(
         observed: Observed { logs, processes, metrics, description },
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
+    if let Err(error) = address_file.publish(&address) {
+        tracing::warn!("Master.run: clients on this machine do not find this master: {error}");
+    }
+    let address = address.url;
     tracing::info!("Master.run: started: {address}");
     notifier.ready(&address);
     if let Some(watchdog) = Watchdog::from_environment() {
@@ -176,6 +183,8 @@ async fn serve(
     tokio::spawn(signals.pass_on(Told { mailbox, notifier, certificate, address }));
 
     let hands = reactor.run(inbox).await;
+    // While the directory is held still: the next master has a file of its own.
+    drop(address_file);
     hands.store.finish();
     hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
@@ -218,6 +227,17 @@ fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder>
         boot,
         product: VERSION.to_owned(),
     })
+}
+
+/// What clients on this machine have to know.
+fn address(url: &MasterUrl, secured: Option<&Secured>) -> Address {
+    let crt = match &url.tls {
+        Tls::Off | Tls::SelfSigned => None,
+        // Clients run elsewhere.
+        Tls::Files { crt, .. } => Some(std::path::absolute(crt).unwrap_or_else(|_| crt.into())),
+    };
+    let certificate = secured.map(|secured| secured.fingerprint.clone());
+    Address { url: url.display_address(), certificate, crt }
 }
 
 fn secured(url: &MasterUrl) -> Result<Option<Secured>, StartError> {

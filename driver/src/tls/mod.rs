@@ -40,6 +40,8 @@ pub(crate) enum TlsSource {
 /// What the API's listener needs to speak TLS.
 pub(crate) struct Secured {
     pub(crate) acceptor: TlsAcceptor,
+    /// Of the certificate it has now; files may bring another.
+    pub(crate) fingerprint: String,
     /// What can be asked to look at the files at once, if there are any.
     pub(crate) certificate: Option<Arc<Reloading>>,
 }
@@ -50,17 +52,27 @@ pub(crate) struct Secured {
 /// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
 /// returns, blocking, so that what is wrong with them stops the start.
 pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<Secured, TlsError> {
-    Ok(match tls {
+    let (acceptor, certified, certificate) = match tls {
         TlsSource::SelfSigned => {
-            let resolver = Arc::new(SingleCertAndKey::from(self_signed::generate(name)?));
-            Secured { acceptor: accept_with(resolver), certificate: None }
+            let certified = Arc::new(self_signed::generate(name)?);
+            let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&certified)));
+            (accept_with(resolver), certified, None)
         }
         TlsSource::Files { crt, key } => {
             let files = PemFiles { crt: crt.clone(), key: key.clone() };
             let resolver = Arc::new(Reloading::load(files)?);
-            Secured { acceptor: accept_with(resolver.clone()), certificate: Some(resolver) }
+            (accept_with(resolver.clone()), resolver.current(), Some(resolver))
         }
-    })
+    };
+    let fingerprint = certified.cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default();
+    Ok(Secured { acceptor, fingerprint, certificate })
+}
+
+/// The SHA-256 of a certificate, in hex.
+pub(crate) fn fingerprint(certificate: &[u8]) -> String {
+    let suite = ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
+    let sha256 = suite.expect("it is one of TLS 1.3").common.hash_provider;
+    sha256.hash(certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
@@ -75,6 +87,6 @@ fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
 
 /// Named here rather than installed for the process: a second provider linked in by some dependency
 /// then changes nothing.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     ring::default_provider()
 }

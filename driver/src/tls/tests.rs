@@ -40,7 +40,7 @@ async fn self_signed_serves_every_name_over_tls_1_3() {
 async fn both_sources_refuse_tls_1_2() {
     let dir = Pair::in_new_dir(pkcs8());
     for source in [TlsSource::SelfSigned, dir.source()] {
-        let acceptor = acceptor(&source, "[::1]").map(|it| it.acceptor).expect("a good source");
+        let acceptor = acceptor(&source, "[::1]").expect("a good source").acceptor;
         let old = handshake(&acceptor, &client(&dir.root(), &TLS12), "localhost").await;
         assert!(old.expect_err("refused").contains("ProtocolVersion"), "{source:?}");
     }
@@ -50,8 +50,7 @@ async fn both_sources_refuse_tls_1_2() {
 async fn files_of_every_key_form_are_served() {
     for pair in [pkcs8(), own(RSA), own(SEC1)] {
         let dir = Pair::in_new_dir(pair);
-        let acceptor =
-            acceptor(&dir.source(), "ignored").map(|it| it.acceptor).expect("good files");
+        let acceptor = acceptor(&dir.source(), "ignored").expect("good files").acceptor;
         let root = dir.root();
         let met = handshake(&acceptor, &client(&root, &TLS13), "localhost").await.expect("met");
         assert_eq!(met.certificate, root);
