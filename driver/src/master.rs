@@ -117,7 +117,6 @@ async fn serve(
     let notifier = Notifier::from_environment();
     let signals = Signals::listen().map_err(system("listen for signals"))?;
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
-    let address_file = AddressFile::claim(directory.path());
     let loaded = directory.load()?;
     let secured = secured(&url)?;
     let (listener, url) = listen(url, inherited).await?;
@@ -125,7 +124,10 @@ async fn serve(
     let boot = BootId(u32::from_le_bytes(random()?));
     let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
     let mut ledger = Ledger::open(directory.path());
+    let state = directory.path().to_owned();
     let (image, store) = adopt(directory, loaded, mailbox.clone())?;
+    // A start that is refused leaves the directory as it was.
+    let address_file = AddressFile::claim(&state);
     let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
     let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
     if !left_behind.is_empty() {
