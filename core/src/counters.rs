@@ -19,11 +19,11 @@ pub fn on_wire(total: u64) -> u64 {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counter {
     /// What earlier processes counted.
-    pub(crate) base: u64,
+    pub base: u64,
     /// The raw value at the last reset within this process. Never above `last_raw`.
-    pub(crate) reset_point: u64,
+    pub reset_point: u64,
     /// What the runtime reported last.
-    pub(crate) last_raw: u64,
+    pub last_raw: u64,
 }
 
 impl Counter {

@@ -39,6 +39,7 @@ Query parameters of the master URL:
   logs=<dir>     keep what instances print in files there
                  (log_lines, log_memory, log_size, log_keep, log_age: see docs/OPERATIONS.md)
   metrics=open   serve /metrics without a key; metrics_instances=on: of each instance, too
+  log_format=json     the master's own log as JSON (default: plain)
   page=on|off    whether the page for operators is served at / (default: on)
   trace=off|<dir>     whether and where inputs are recorded (default: trace/ in the state)
   trace_size=<MiB>    what the trace may take (default: 64)

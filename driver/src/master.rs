@@ -8,13 +8,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use openctrl_core::api::describe;
-use openctrl_core::engine::{Engine, Input, MasterFace};
+use openctrl_core::engine::{Engine, MasterFace};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::address_file::{Address, AddressFile};
 use crate::cli::VERSION;
@@ -22,12 +21,14 @@ use crate::clock::Clock;
 use crate::console::Console;
 use crate::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::hub::{Hub, Publisher};
-use crate::inbox::{Mailbox, Notice, inbox};
+use crate::inbox::{Mailbox, inbox};
 use crate::limits::raise_descriptor_limit;
-use crate::log;
+use crate::log::{self, LogFormat};
 use crate::logs::Logs;
 use crate::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::reactor::{Hands, Reactor};
+use crate::service::{Notifier, Watchdog, inherited_listener};
+use crate::signals::{Signals, Told};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
 use crate::tls::{self, Secured, TlsError, TlsSource};
@@ -77,15 +78,20 @@ impl std::error::Error for StartError {
 pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let url = MasterUrl::parse(url).map_err(StartError::Url)?;
     let system = |attempt| move |error| StartError::System(attempt, error);
-    let stdout = Console::start("stdout", io::stdout()).map_err(system("start a thread"))?;
-    let stderr = Console::start("stderr", io::stderr()).map_err(system("start a thread"))?;
-    log::start(&stderr);
+    // First of all: it has the number of whatever would be opened next.
+    let inherited = inherited_listener().map_err(system("use the service manager's socket"))?;
+    let format = if url.log_is_json { LogFormat::Json } else { LogFormat::Plain };
+    let thread = system("start a thread");
+    // Standard output is the lines of instances, whatever the form of the log (Contract §7).
+    let stdout = Console::start("stdout", io::stdout(), LogFormat::Plain).map_err(thread)?;
+    let stderr = Console::start("stderr", io::stderr(), format).map_err(thread)?;
+    log::start(&stderr, format);
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(system("start the async runtime"))
         .and_then(|runtime| {
-            let result = runtime.block_on(serve(url, &stdout));
+            let result = runtime.block_on(serve(url, inherited, &stdout));
             // A name look-up may hang for as long as the resolver likes; nobody needs it now.
             runtime.shutdown_background();
             result
@@ -95,7 +101,11 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
     result
 }
 
-async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
+async fn serve(
+    url: MasterUrl,
+    inherited: Option<std::net::TcpListener>,
+    stdout: &Console,
+) -> Result<(), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
     let clock = Clock::start();
     raise_descriptor_limit();
@@ -104,12 +114,13 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let runtime = url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from);
     warn_of_oddities(&url, &runtime);
 
-    let stops = stop_signals().map_err(system("listen for signals"))?;
+    let notifier = Notifier::from_environment();
+    let signals = Signals::listen().map_err(system("listen for signals"))?;
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
     let address_file = AddressFile::claim(directory.path());
     let loaded = directory.load()?;
-    let secured = acceptor(&url)?;
-    let (listener, url) = listen(url).await?;
+    let secured = secured(&url)?;
+    let (listener, url) = listen(url, inherited).await?;
     let (mailbox, inbox) = inbox();
     let boot = BootId(u32::from_le_bytes(random()?));
     let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
@@ -144,7 +155,10 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
     let reactor = Reactor::new(engine, recorder, hands, clock);
     let address = address(&url, secured.as_ref());
-    let tls = secured.map(|secured| secured.acceptor);
+    let (tls, certificate) = match secured {
+        Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),
+        None => (None, None),
+    };
     let sampler = Sampler::start();
     let service = Service {
         page: url.page.then(|| Page::new(&url.api_base())),
@@ -160,8 +174,13 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     if let Err(error) = address_file.publish(&address) {
         tracing::warn!("Master.run: clients on this machine do not find this master: {error}");
     }
-    tracing::info!("Master.run: started: {}", address.url);
-    tokio::spawn(pass_on(stops, mailbox));
+    let address = address.url;
+    tracing::info!("Master.run: started: {address}");
+    notifier.ready(&address);
+    if let Some(watchdog) = Watchdog::from_environment() {
+        tokio::spawn(watchdog.feed(mailbox.clone(), notifier.clone()));
+    }
+    tokio::spawn(signals.pass_on(Told { mailbox, notifier, certificate, address }));
 
     let hands = reactor.run(inbox).await;
     // While the directory is held still: the next master has a file of its own.
@@ -221,7 +240,7 @@ fn address(url: &MasterUrl, secured: Option<&Secured>) -> Address {
     Address { url: url.display_address(), certificate, crt }
 }
 
-fn acceptor(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
+fn secured(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
     let source = match &url.tls {
         Tls::Off => return Ok(None),
         Tls::SelfSigned => TlsSource::SelfSigned,
@@ -232,12 +251,21 @@ fn acceptor(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
     tls::acceptor(&source, &url.host).map(Some).map_err(StartError::Tls)
 }
 
-/// Binds, and puts the port that the system chose in the place of 0.
-async fn listen(mut url: MasterUrl) -> Result<(TcpListener, MasterUrl), StartError> {
+/// Binds, unless a socket was inherited, and puts its port in the place of 0.
+async fn listen(
+    mut url: MasterUrl,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<(TcpListener, MasterUrl), StartError> {
     let address = format!("{}:{}", url.host, url.port);
-    let failed = |error| StartError::Bind(address, error);
-    let listener = bind(&url.host, url.port).await.map_err(failed)?;
-    if let Ok(bound) = listener.local_addr() {
+    let listener = match inherited {
+        Some(inherited) => TcpListener::from_std(inherited),
+        None => bind(&url.host, url.port).await,
+    };
+    let listener = listener.map_err(|error| StartError::Bind(address, error))?;
+    // An address that clients see may be another than the one that is bound, but 0 is none.
+    if url.port == 0
+        && let Ok(bound) = listener.local_addr()
+    {
         url.port = bound.port();
     }
     Ok((listener, url))
@@ -290,23 +318,6 @@ fn random<const N: usize>() -> Result<[u8; N], StartError> {
         |error| StartError::System("get randomness from the system", io::Error::other(error));
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(bytes)
-}
-
-fn stop_signals() -> io::Result<[Signal; 2]> {
-    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
-}
-
-/// Tells the engine of every TERM and INT.
-async fn pass_on(stops: [Signal; 2], mailbox: Mailbox) {
-    let [mut terminate, mut interrupt] = stops;
-    loop {
-        let name = tokio::select! {
-            _ = terminate.recv() => "TERM",
-            _ = interrupt.recv() => "INT",
-        };
-        tracing::info!("Master.run: {name} received, shutting down");
-        mailbox.fact(Notice::Fact(Input::ShutdownRequested));
-    }
 }
 
 impl From<StoreError> for StartError {

@@ -118,8 +118,8 @@ impl Reactor {
         self.drain();
     }
 
-    /// What a notice is to the engine: nothing, if it is a request whose key was replaced by one
-    /// that was handled before it.
+    /// What a notice is to the engine: nothing, if it is no more than a sign of life, or a request
+    /// whose key was replaced by one that was handled before it.
     fn input(&mut self, notice: Notice) -> Option<Input> {
         Some(match notice {
             Notice::Fact(input) => input,
@@ -138,6 +138,10 @@ impl Reactor {
                 Input::ProcessStarted { process }
             }
             Notice::Exited(process) => self.reap(process),
+            Notice::Ping(answer) => {
+                let _ = answer.send(());
+                return None;
+            }
         })
     }
 

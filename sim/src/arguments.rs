@@ -12,9 +12,9 @@ pub(crate) enum Command {
     Run { runs: Runs, save_to: Option<String> },
     /// Many.
     Sweep(Plan),
-    /// The run of a file, as it is.
+    /// The run of a file, as it is, or a trace.
     Replay(String),
-    /// The run of a file, made small.
+    /// The run of a file, or a trace, made small.
     Shrink(String),
 }
 
@@ -33,8 +33,8 @@ const USAGE: &str = "usage:
       [--twice]         each run twice, which have to be the same
       [--digest]        print the digest of all runs alone, to compare builds
       [--cover]         fail if anything was never visited (so do 300 seeds and more)
-  openctrl-sim replay FILE           the run of a file, with its timeline if it fails
-  openctrl-sim shrink FILE           makes a file that fails small";
+  openctrl-sim replay FILE           the run of a file, with its timeline if it fails, or a trace
+  openctrl-sim shrink FILE           makes a file that fails small, choices or a trace";
 
 /// Reads the arguments.
 ///

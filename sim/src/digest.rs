@@ -4,12 +4,14 @@
 //! digest is the same in every build and on every machine.
 
 use std::fmt;
+use std::sync::Arc;
 
 use openctrl_core::api::{PingOutcome, PingReport, Refusal, Reply};
 use openctrl_core::checkpoint::Checkpoint;
-use openctrl_core::engine::{Effect, Event, LogRun, MasterFace, Signal, Subject};
+use openctrl_core::counters::Totals;
+use openctrl_core::engine::{Effect, Event, LogRun, MasterFace, Object, Signal};
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::instance::{Definition, ProcessFacts};
+use openctrl_core::instance::{Definition, InstanceView, Metrics, ProcessFacts};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::output::OutputItem;
 use openctrl_core::store::{Record, SavedTotals};
@@ -52,27 +54,27 @@ impl Digest {
         }
     }
 
-    /// Takes an effect in, with everything in it.
-    pub fn effect(&mut self, effect: &Effect) {
+    /// Takes an effect in, with everything in it. `hashes` remembers what it has met.
+    pub fn effect(&mut self, effect: &Effect, hashes: &mut Hashes) {
         match effect {
             Effect::ShowMaster(face) => self.tagged(0).face(face),
-            Effect::ShowInstance(view) => self.tagged(1).bytes(&view.json()),
-            Effect::Publish(event) => self.tagged(2).event(event),
-            Effect::PublishLogs(run) => self.tagged(3).log_run(run),
+            Effect::ShowInstance(view) => self.tagged(1).view(view, hashes),
+            Effect::Publish(event) => self.tagged(2).event(event, hashes),
+            Effect::PublishLogs(run) => self.tagged(3).log_run(run, hashes),
             Effect::CloseStreams { keep_from, time } => {
                 let keep_from = keep_from.map_or(u64::MAX, |epoch| epoch.0.into());
                 self.tagged(4).words(&[keep_from, time.as_micros()]);
             }
             Effect::Respond { request, reply } => self.tagged(5).number(request.0).reply(reply),
             Effect::Persist { epoch, seq, record } => {
-                self.tagged(6).number(epoch.0.into()).number(seq.0).record(record);
+                self.tagged(6).number(epoch.0.into()).number(seq.0).record(record, hashes);
             }
             Effect::SaveTotals(totals) => {
                 let digest = self.tagged(7).number(totals.len() as u64);
                 totals.iter().for_each(|(id, totals)| digest.id(*id).totals(totals));
             }
             Effect::Spawn { process, definition } => {
-                self.tagged(8).process(*process).definition(definition);
+                self.tagged(8).process(*process).word(hashes.of(definition));
             }
             Effect::Adopt { process, instance } => {
                 self.tagged(9).process(*process).id(*instance);
@@ -135,19 +137,17 @@ impl Digest {
         }
     }
 
-    fn event(&mut self, event: &Event) {
-        let subject = match event.object.subject() {
-            Subject::Key => u64::MAX,
-            Subject::Instance(id) => id.0.into(),
-        };
-        self.words(&[event.id.0, event.time.as_micros(), subject]);
-        self.bytes(event.kind.as_str().as_bytes());
-        self.bytes(&event.object.json());
+    fn event(&mut self, event: &Event, hashes: &mut Hashes) {
+        self.words(&[event.id.0, event.time.as_micros(), event.kind as u64]);
+        match &event.object {
+            Object::Key(json) => self.tagged(0).bytes(json),
+            Object::Instance(view) => self.tagged(1).view(view, hashes),
+        }
     }
 
-    fn log_run(&mut self, run: &LogRun) {
+    fn log_run(&mut self, run: &LogRun, hashes: &mut Hashes) {
         self.words(&[run.first.0, run.time.as_micros(), run.instance.0.into()]);
-        self.bytes(&run.view.json());
+        self.view(&run.view, hashes);
         self.words(&[run.items.start as u64, run.items.end as u64, run.batch.items.len() as u64]);
         for item in run.batch.items.get(run.items.clone()).unwrap_or_default() {
             match item {
@@ -158,6 +158,14 @@ impl Digest {
                 OutputItem::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
             }
         }
+    }
+
+    fn view(&mut self, view: &InstanceView, hashes: &mut Hashes) {
+        let Metrics { mode, ping, pool, tcps, udps } = view.metrics;
+        let Totals { tcprx, tcptx, udprx, udptx } = view.totals;
+        self.words(&[hashes.of(view.definition()), view.status as u64]);
+        self.words(&[mode, ping, pool, tcps, udps].map(|gauge| gauge as u64));
+        self.words(&[tcprx, tcptx, udprx, udptx]);
     }
 
     fn checkpoint(&mut self, checkpoint: &Checkpoint) {
@@ -192,10 +200,10 @@ impl Digest {
         self.bytes(refusal.to_string().as_bytes());
     }
 
-    fn record(&mut self, record: &Record) {
+    fn record(&mut self, record: &Record, hashes: &mut Hashes) {
         match record {
             Record::PutInstance { definition, totals } => {
-                self.tagged(0).definition(definition);
+                self.tagged(0).word(hashes.of(definition));
                 self.totals(totals);
             }
             Record::RemoveInstance(id) => {
@@ -225,15 +233,36 @@ impl Digest {
     }
 }
 
+/// The digests of definitions that were met lately. Each is taken of every byte, once.
+#[derive(Debug, Default)]
+pub struct Hashes(Vec<(Arc<Definition>, u64)>);
+
+/// More than are in use at a time, as a rule; few enough to look through.
+const HASHES_MAX: usize = 32;
+
+impl Hashes {
+    fn of(&mut self, definition: &Arc<Definition>) -> u64 {
+        // As long as it is remembered here, nothing else has its address.
+        let known = self.0.iter().rfind(|(known, _)| Arc::ptr_eq(known, definition));
+        if let Some((_, hash)) = known {
+            return *hash;
+        }
+        if self.0.len() == HASHES_MAX {
+            self.0.clear();
+        }
+        let mut digest = Digest::default();
+        digest.definition(definition);
+        self.0.push((Arc::clone(definition), digest.0));
+        digest.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openctrl_core::engine::Object;
     use openctrl_core::events::{EventId, EventKind};
-    use openctrl_core::instance::InstanceView;
     use openctrl_core::time::Wall;
     use openctrl_core::url::InstanceUrl;
-    use std::sync::Arc;
 
     fn digest(take: impl FnOnce(&mut Digest)) -> Digest {
         let mut digest = Digest::default();
@@ -269,7 +298,10 @@ mod tests {
             Event { object: Object::Instance(view), ..event.clone() },
             Event { object: Object::Key("{ }".into()), ..event.clone() },
         ];
-        let of = |event: &Event| digest(|digest| digest.effect(&Effect::Publish(event.clone())));
+        let of = |event: &Event| {
+            let effect = Effect::Publish(event.clone());
+            digest(|digest| digest.effect(&effect, &mut Hashes::default()))
+        };
         assert_eq!(of(&event), of(&event.clone()));
         for other in &others {
             assert_ne!(of(&event), of(other), "{other:?}");

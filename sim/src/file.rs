@@ -1,13 +1,17 @@
 //! Files that can be run again. What a file is, is told by how it begins, and this is the one
-//! place where that is looked at: bare choices, as a fuzzer keeps them, begin with anything.
+//! place where that is looked at: bare choices, as a fuzzer keeps them, begin with anything else.
 
 use std::fs;
+
+use openctrl_sim::trace::is_trace;
 
 /// What a file holds.
 #[derive(Debug)]
 pub(crate) enum Content {
     /// The choices of a run.
     Choices(Vec<u8>),
+    /// A segment of a trace of the real master.
+    Trace(Vec<u8>),
 }
 
 /// Reads a file.
@@ -15,18 +19,20 @@ pub(crate) enum Content {
 /// # Errors
 /// Why it cannot be read, and what to do.
 pub(crate) fn read(path: &str) -> Result<Content, String> {
-    let bytes = fs::read(path);
-    bytes.map(Content::Choices).map_err(|error| {
-        format!("cannot read {path:?}: {error}; name a file that `run --save` or a failure wrote")
-    })
+    let bytes = fs::read(path).map_err(|error| {
+        format!(
+            "cannot read {path:?}: {error}; name a file that `run --save` or a failure wrote, or a segment of a trace"
+        )
+    })?;
+    Ok(if is_trace(&bytes) { Content::Trace(bytes) } else { Content::Choices(bytes) })
 }
 
-/// Writes the choices of a run.
+/// Writes what can be run again.
 ///
 /// # Errors
-/// Why they cannot be written, and what to do.
-pub(crate) fn write_choices(path: &str, choices: &[u8]) -> Result<(), String> {
-    fs::write(path, choices).map_err(|error| {
+/// Why it cannot be written, and what to do.
+pub(crate) fn write(path: &str, content: &[u8]) -> Result<(), String> {
+    fs::write(path, content).map_err(|error| {
         format!("cannot write {path:?}: {error}; name a file in a folder of yours")
     })
 }

@@ -62,7 +62,7 @@ pub(crate) fn of_choices(bytes: Vec<u8>, path: &str, console: &mut Console) -> i
 
 /// Writes choices to a file, and says so.
 pub(crate) fn save(path: &str, choices: &[u8], console: &mut Console) -> io::Result<()> {
-    match file::write_choices(path, choices) {
+    match file::write(path, choices) {
         Ok(()) => console.say(&format!("{} bytes of choices written to {path}", choices.len())),
         Err(what) => console.say(&what),
     }

@@ -14,5 +14,6 @@ pub mod oracle;
 pub mod run;
 pub mod scenario;
 pub mod shrink;
+pub mod trace;
 pub mod words;
 pub mod world;

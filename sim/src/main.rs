@@ -4,6 +4,7 @@ mod arguments;
 mod console;
 mod file;
 mod found;
+mod recorded;
 mod sweep;
 
 use std::io;
@@ -15,13 +16,18 @@ use openctrl_sim::scenario::Scenario;
 
 use self::arguments::{Command, Runs, parse};
 use self::console::Console;
+use self::file::Content;
 use self::found::{Origin, save};
 
 fn main() -> ExitCode {
     // A panic of the core is a finding like others, and told of as they are.
     std::panic::set_hook(Box::new(|_| {}));
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut console = Console::new();
+    #[cfg(canary)]
+    if let Err(what) = choose_canary() {
+        return done(console.say(&what).map(|()| false));
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let command = match parse(&arguments) {
         Ok(command) => command,
         Err(what) => return done(console.say(&what).map(|()| false)),
@@ -29,9 +35,27 @@ fn main() -> ExitCode {
     done(match command {
         Command::Run { runs, save_to } => one(runs, save_to.as_deref(), &mut console),
         Command::Sweep(plan) => sweep::sweep(&plan, &mut console),
-        Command::Replay(path) => of_file(&path, &mut console, replay),
-        Command::Shrink(path) => of_file(&path, &mut console, found::of_choices),
+        Command::Replay(path) => match file::read(&path) {
+            Ok(Content::Choices(bytes)) => replay(bytes, &mut console),
+            Ok(Content::Trace(segment)) => recorded::of_trace(&segment, &path, &mut console),
+            Err(what) => console.say(&what).map(|()| false),
+        },
+        Command::Shrink(path) => match file::read(&path) {
+            Ok(Content::Choices(bytes)) => found::of_choices(bytes, &path, &mut console),
+            Ok(Content::Trace(segment)) => recorded::shrink(&segment, &path, &mut console),
+            Err(what) => console.say(&what).map(|()| false),
+        },
     })
+}
+
+/// Lets the known bug be there that the environment names, as in the program that was recorded.
+#[cfg(canary)]
+fn choose_canary() -> Result<(), String> {
+    use openctrl_core::canary::{Canary, choose};
+    let Ok(name) = std::env::var("OPENCTRL_CANARY") else { return Ok(()) };
+    let canary = Canary::find(&name);
+    choose(Some(canary.ok_or_else(|| format!("no canary {name}; see core/src/canary.rs"))?));
+    Ok(())
 }
 
 fn done(done: io::Result<bool>) -> ExitCode {
@@ -45,10 +69,17 @@ fn one(runs: Runs, save_to: Option<&str>, console: &mut Console) -> io::Result<b
             console.say(&format!("seed {seed}"))?;
             whole(Choices::from_seed(seed), &Origin::Seed(seed), save_to, console)
         }
-        Runs::Choices(path) => of_file(&path, console, |bytes, path, console| {
-            let choices = Choices::from_bytes(bytes);
-            whole(choices, &Origin::File(path.to_string()), save_to, console)
-        }),
+        Runs::Choices(path) => match file::read(&path) {
+            Ok(Content::Choices(bytes)) => {
+                whole(Choices::from_bytes(bytes), &Origin::File(path), save_to, console)
+            }
+            Ok(Content::Trace(_)) => {
+                let what =
+                    format!("{path} is a trace and has no choices in it: use `replay {path}`");
+                console.say(&what).map(|()| false)
+            }
+            Err(what) => console.say(&what).map(|()| false),
+        },
     }
 }
 
@@ -80,7 +111,7 @@ fn whole(
 }
 
 /// A run of choices, with its timeline if it fails, and no shrinking.
-fn replay(bytes: Vec<u8>, _path: &str, console: &mut Console) -> io::Result<bool> {
+fn replay(bytes: Vec<u8>, console: &mut Console) -> io::Result<bool> {
     let mut choices = Choices::from_bytes(bytes);
     console.say(&describe(&choices))?;
     match run(&mut choices) {
@@ -89,17 +120,6 @@ fn replay(bytes: Vec<u8>, _path: &str, console: &mut Console) -> io::Result<bool
             Ok(true)
         }
         Err(failure) => console.say(&failure.to_string()).map(|()| false),
-    }
-}
-
-fn of_file(
-    path: &str,
-    console: &mut Console,
-    go_on: impl FnOnce(Vec<u8>, &str, &mut Console) -> io::Result<bool>,
-) -> io::Result<bool> {
-    match file::read(path) {
-        Ok(file::Content::Choices(bytes)) => go_on(bytes, path, console),
-        Err(what) => console.say(&what).map(|()| false),
     }
 }
 

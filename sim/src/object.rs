@@ -1,35 +1,126 @@
-//! Instance objects as clients see them, read back from their JSON.
+//! Objects as clients are shown them, and whether their JSON says the same.
 //!
-//! Not a JSON parser: the engine renders objects compactly and in one order of fields (the core's
-//! own tests pin that), and quotes inside of strings are escaped, so that the text between two
-//! field names is a field.
+//! [`read`] is not a JSON parser: the engine renders objects compactly and in one order of fields
+//! (the core's own tests pin that), and quotes inside of strings are escaped, so that the text
+//! between two field names is a field.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use openctrl_core::counters::Totals;
-use openctrl_core::ids::InstanceId;
-use openctrl_core::instance::{Definition, Instance, Status};
+use openctrl_core::counters::{Totals, on_wire};
+use openctrl_core::engine::{MasterFace, Object, Subject};
+use openctrl_core::ids::{InstanceId, KEY_INSTANCE_ID};
+use openctrl_core::instance::{Definition, InstanceView, Metrics, Status};
 
-/// What an object says.
+/// An object as it is shown at one moment. Cheap to copy.
 #[derive(Clone)]
-pub struct Shown {
-    /// The whole object.
-    pub json: Bytes,
+pub struct Shown(Object);
+
+impl Shown {
+    /// The object of an event.
+    pub fn new(object: &Object) -> Self {
+        Self(object.clone())
+    }
+
+    /// An instance.
+    pub fn instance(view: &InstanceView) -> Self {
+        Self(Object::Instance(view.clone()))
+    }
+
+    /// The key instance.
+    pub fn key(face: &MasterFace) -> Self {
+        Self(Object::Key(face.json()))
+    }
+
+    /// What it is of.
+    pub fn subject(&self) -> Subject {
+        self.0.subject()
+    }
+
+    /// The instance, if it is one.
+    pub fn view(&self) -> Option<&InstanceView> {
+        match &self.0 {
+            Object::Instance(view) => Some(view),
+            Object::Key(_) => None,
+        }
+    }
+
+    /// What the instance is defined as, if it is one.
+    pub fn definition(&self) -> Option<&Arc<Definition>> {
+        self.view().map(InstanceView::definition)
+    }
+
     /// The status; `None` for the key instance.
-    pub status: Option<Status>,
-    /// `mode`.
-    pub mode: i64,
-    /// `ping pool tcps udps`.
-    pub live: [u64; 4],
-    /// The byte counters.
-    pub totals: [u64; 4],
-    /// All that comes before the word for the status.
-    head: usize,
-    /// All between that word and the numbers.
-    tail: Range<usize>,
+    pub fn status(&self) -> Option<Status> {
+        self.view().map(|view| view.status)
+    }
+
+    /// It as clients get it.
+    pub fn json(&self) -> Bytes {
+        self.0.json()
+    }
+
+    /// Whether this is what clients get of it.
+    pub fn is_json(&self, json: &[u8]) -> bool {
+        match &self.0 {
+            Object::Key(key) => key == json,
+            Object::Instance(view) => view.json() == json,
+        }
+    }
+
+    /// Whether clients see no difference.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Object::Key(one), Object::Key(other)) => one == other,
+            (Object::Instance(one), Object::Instance(other)) => {
+                one.status == other.status
+                    && one.metrics == other.metrics
+                    && one.totals == other.totals
+                    && is_same(one.definition(), other.definition())
+            }
+            (Object::Key(_), Object::Instance(_)) | (Object::Instance(_), Object::Key(_)) => false,
+        }
+    }
+
+    /// The key, if it is that of the key instance.
+    pub fn key_text(&self) -> Option<&[u8]> {
+        let Object::Key(json) = &self.0 else { return None };
+        let start = find(json, b"\"url\":\"")? + 7;
+        let end = start + find(&json[start..], b"\",\"config\"")?;
+        Some(&json[start..end])
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.json()))
+    }
+}
+
+/// Whether two definitions say the same.
+pub(crate) fn is_same(one: &Arc<Definition>, other: &Arc<Definition>) -> bool {
+    if Arc::ptr_eq(one, other) {
+        return true;
+    }
+    let Definition { id, url, alias, restart, meta } = one.as_ref();
+    (id, url, alias, restart, meta)
+        == (&other.id, &other.url, &other.alias, &other.restart, &other.meta)
+}
+
+/// The byte counters in the order in which they are shown, as they are shown.
+pub(crate) fn on_wire_each(totals: Totals) -> [u64; 4] {
+    let Totals { tcprx, tcptx, udprx, udptx } = totals;
+    [tcprx, tcptx, udprx, udptx].map(on_wire)
+}
+
+/// What the object in an answer is of.
+pub(crate) fn subject_of(json: &[u8]) -> Option<Subject> {
+    let id = str::from_utf8(json.strip_prefix(b"{\"id\":\"")?.get(..8)?).ok()?;
+    if id == KEY_INSTANCE_ID {
+        return Some(Subject::Key);
+    }
+    InstanceId::parse(id).map(Subject::Instance)
 }
 
 const STATUS: &[u8] = b"\"status\":\"";
@@ -46,127 +137,61 @@ const NUMBERS: [&[u8]; 9] = [
     b",\"udptx\":",
 ];
 
-impl Shown {
-    /// Reads an object. One that is much `like` another is read faster.
-    ///
-    /// # Errors
-    /// What is not as it should be.
-    pub fn parse(json: &Bytes, like: Option<&Self>) -> Result<Self, String> {
-        let wrong = |what: &str| format!("no {what} in {}", String::from_utf8_lossy(json));
-        if let Some(like) = like.filter(|like| is_same(&like.json, json)) {
-            return Ok(like.clone());
-        }
-        let (head, tail) = like
-            .and_then(|like| cut_like(json, like))
-            .map_or_else(|| cut(json), Ok)
-            .map_err(wrong)?;
-        let word = &json[head..tail.start];
-        let status = parse_status(word).ok_or_else(|| wrong("good status"))?;
-        let (mode, numbers) = numbers(&json[tail.end..]).ok_or_else(|| wrong("good numbers"))?;
-        let [ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx] = numbers;
-        let (live, totals) = ([ping, pool, tcps, udps], [tcprx, tcptx, udprx, udptx]);
-        Ok(Self { json: json.clone(), status, mode, live, totals, head, tail })
-    }
-
-    /// What every object of an instance with this definition says of it; the numbers are 0.
-    pub fn of(definition: &Arc<Definition>) -> Self {
-        let instance = Instance::new(Arc::clone(definition), 0, Totals::default());
-        Self::parse(&instance.view().json(), None).expect("the core renders what this module reads")
-    }
-
-    /// Whether all that the operator defined is the same: the object without status, gauges and
-    /// totals.
-    pub fn is_as_defined(&self, other: &Self) -> bool {
-        self.definition() == other.definition()
-    }
-
-    /// The URL, as it stands in the JSON.
-    pub fn url(&self) -> &[u8] {
-        let tail = &self.json[self.tail.clone()];
-        let start = find(tail, b"\"url\":\"").map_or(0, |at| at + 7);
-        let end = find(&tail[start..], b"\",\"config\"").unwrap_or(0);
-        &tail[start..start + end]
-    }
-
-    /// `restart`.
-    pub fn restart(&self) -> bool {
-        find(&self.json[self.tail.clone()], b",\"restart\":true,").is_some()
-    }
-
-    fn definition(&self) -> (&[u8], &[u8]) {
-        (&self.json[..self.head], &self.json[self.tail.clone()])
-    }
+/// Whether the JSON of an instance says what its fields say.
+///
+/// # Errors
+/// What it says otherwise.
+pub fn check_json(view: &InstanceView) -> Result<(), String> {
+    let (json, bare) = (view.json(), InstanceView::new(Arc::clone(view.definition())).json());
+    let wrong = |what: &str| format!("no {what} in {}", String::from_utf8_lossy(&json));
+    let (said, defined) = (read(&json).map_err(wrong)?, read(&bare).map_err(wrong)?);
+    let Metrics { mode, ping, pool, tcps, udps } = view.metrics;
+    let gauges = [mode, ping, pool, tcps, udps].map(i64::from);
+    let is_so = said.status == view.status.as_str().as_bytes()
+        && said.gauges == gauges
+        && said.totals == on_wire_each(view.totals)
+        && (said.head, said.tail) == (defined.head, defined.tail);
+    if is_so { Ok(()) } else { Err(wrong("good values")) }
 }
 
-impl fmt::Debug for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.json))
-    }
+/// The parts of an object as they stand in its JSON.
+struct Read<'a> {
+    /// Up to the status.
+    head: &'a [u8],
+    status: &'a [u8],
+    /// Between the status and the numbers.
+    tail: &'a [u8],
+    gauges: [i64; 5],
+    totals: [u64; 4],
 }
 
-/// Whether two of the same bytes are the very same.
-pub(crate) fn is_same(one: &Bytes, other: &Bytes) -> bool {
-    one.as_ptr() == other.as_ptr() && one.len() == other.len()
-}
-
-/// The instance that an object is of.
-pub(crate) fn id_of(json: &[u8]) -> Option<InstanceId> {
-    let id = json.strip_prefix(b"{\"id\":\"")?.get(..8)?;
-    InstanceId::parse(str::from_utf8(id).ok()?)
-}
-
-/// Cuts an object into what comes before the word for the status, and what is between that and
-/// the numbers.
-fn cut(json: &[u8]) -> Result<(usize, Range<usize>), &'static str> {
-    std::str::from_utf8(json).map_err(|_| "text")?;
+fn read(json: &[u8]) -> Result<Read<'_>, &'static str> {
+    str::from_utf8(json).map_err(|_| "text")?;
     let head = find(json, STATUS).ok_or("status")? + STATUS.len();
-    let start = head + find(&json[head..], b"\",").ok_or("status")?;
-    let end = memchr::memmem::rfind(json, MODE).filter(|end| *end >= start).ok_or("mode")?;
-    Ok((head, start..end))
+    let status = head + find(&json[head..], b"\",").ok_or("status")?;
+    let tail = memchr::memmem::rfind(json, MODE).filter(|end| *end >= status).ok_or("mode")?;
+    let (gauges, totals) = numbers(&json[tail..]).ok_or("good numbers")?;
+    let (head, status, tail) = (&json[..head], &json[head..status], &json[status..tail]);
+    Ok(Read { head, status, tail, gauges, totals })
 }
 
-/// The same, if the object differs in status and numbers only.
-fn cut_like(json: &[u8], like: &Shown) -> Option<(usize, Range<usize>)> {
-    let (head, tail) = like.definition();
-    let rest = json.strip_prefix(head)?;
-    let word = rest.iter().position(|byte| *byte == b'"')?;
-    rest[word..].strip_prefix(tail)?;
-    let start = head.len() + word;
-    Some((head.len(), start..start + tail.len()))
-}
-
-fn parse_status(word: &[u8]) -> Option<Option<Status>> {
-    match word {
-        b"" => Some(None),
-        b"stopped" => Some(Some(Status::Stopped)),
-        b"running" => Some(Some(Status::Running)),
-        b"error" => Some(Some(Status::Error)),
-        _ => None,
-    }
-}
-
-fn numbers(mut text: &[u8]) -> Option<(i64, [u64; 8])> {
-    let mut found = [0; 9];
-    let mut is_negative = false;
+fn numbers(mut text: &[u8]) -> Option<([i64; 5], [u64; 4])> {
+    let mut found = [0i128; 9];
     for (number, name) in found.iter_mut().zip(NUMBERS) {
         text = text.strip_prefix(name)?;
-        if name == MODE
-            && let Some(rest) = text.strip_prefix(b"-")
-        {
-            (text, is_negative) = (rest, true);
-        }
-        let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 {
-            return None;
-        }
-        for digit in &text[..digits] {
-            *number = u64::checked_mul(*number, 10)?.checked_add(u64::from(digit - b'0'))?;
-        }
-        text = &text[digits..];
+        let end = text.iter().position(|byte| matches!(byte, b',' | b'}'))?;
+        *number = str::from_utf8(&text[..end]).ok()?.parse().ok()?;
+        text = &text[end..];
     }
-    let [mode, rest @ ..] = found;
-    let mode = i64::try_from(mode).ok()?;
-    (text == b"}").then_some((if is_negative { -mode } else { mode }, rest))
+    let mut gauges = [0; 5];
+    for (gauge, found) in gauges.iter_mut().zip(found) {
+        *gauge = i64::try_from(found).ok()?;
+    }
+    let mut totals = [0; 4];
+    for (total, found) in totals.iter_mut().zip(&found[5..]) {
+        *total = u64::try_from(*found).ok()?;
+    }
+    (text == b"}").then_some((gauges, totals))
 }
 
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
@@ -176,52 +201,52 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use openctrl_core::ids::KeyEpoch;
+    use openctrl_core::master::MasterIdentity;
     use openctrl_core::url::InstanceUrl;
 
-    fn definition(alias: &str) -> Arc<Definition> {
+    fn view(alias: &str) -> InstanceView {
         let url = InstanceUrl::parse("demo:\",\"status\":\"x").expect("a valid URL");
         let mut definition = Definition::new(InstanceId(1), url, alias.to_string());
         definition.meta.tags.insert("mode".to_string(), ",\"mode\":1".to_string());
-        Arc::new(definition)
+        InstanceView::new(Arc::new(definition))
     }
 
     #[test]
-    fn reads_what_the_core_renders() {
-        let definition = definition("\"url\":\"");
-        let totals = Totals { tcptx: 7, udptx: u64::MAX, ..Default::default() };
-        let instance = Instance::new(Arc::clone(&definition), -4, totals);
-        let shown = Shown::parse(&instance.view().json(), None).expect("an object");
-        assert_eq!((shown.status, shown.mode), (Some(Status::Stopped), -4));
-        assert_eq!(shown.url(), br#"demo:\",\"status\":\"x"#);
-        assert_eq!((shown.restart(), shown.live), (true, [0; 4]));
-        assert_eq!(shown.totals, [0, 7, 0, i64::MAX as u64]);
-        assert!(shown.is_as_defined(&Shown::of(&definition)));
-        assert!(Shown::parse(&Bytes::from_static(b"{}"), None).is_err());
-    }
-
-    #[test]
-    fn a_like_one_changes_nothing_but_the_time_it_takes() {
-        let objects = ["", "a", "b\\"].map(|alias| Shown::of(&definition(alias)));
-        let text = |shown: &Shown| String::from_utf8_lossy(&shown.json).into_owned();
-        for shown in &objects {
-            let texts = [
-                text(shown),
-                text(shown).replace("stopped", "error").replace("\"ping\":0", "\"ping\":12"),
-                text(shown).replace("stopped", "gone"),
-                text(shown).replace("\"ping\":0", "\"ping\":-1"),
-                text(shown).replace("\"ping\":0", "\"ping\":99999999999999999999"),
-            ];
-            for json in texts.map(Bytes::from) {
-                let alone = Shown::parse(&json, None);
-                for like in &objects {
-                    let read = Shown::parse(&json, Some(like));
-                    assert_eq!(alone.is_ok(), read.is_ok());
-                    if let (Ok(alone), Ok(read)) = (&alone, &read) {
-                        assert_eq!((alone.status, alone.live), (read.status, read.live));
-                        assert!(alone.is_as_defined(read));
-                    }
-                }
-            }
+    fn the_json_says_what_the_fields_say() {
+        let mut view = view("\"url\":\"");
+        view.metrics.mode = -4;
+        view.totals = Totals { tcptx: 7, udptx: u64::MAX, ..Totals::default() };
+        assert_eq!(check_json(&view), Ok(()));
+        let json = view.json();
+        let said = read(&json).expect("an object");
+        assert_eq!((said.status, said.gauges), (&b"stopped"[..], [-4, 0, 0, 0, 0]));
+        assert_eq!(said.totals, [0, 7, 0, i64::MAX as u64]);
+        assert_eq!(subject_of(&json), Some(Subject::Instance(InstanceId(1))));
+        for bad in [r#"{}"#, r#"{"status":"x",,"mode":1}"#] {
+            assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_looks_the_same_is_the_same() {
+        let (one, other) = (view("a"), view("a"));
+        let shown = Shown::instance(&one);
+        assert!(shown.is_same(&Shown::instance(&other)) && shown.is_json(&other.json()));
+        let mut counted = other.clone();
+        counted.totals.tcprx = 1;
+        for other in [view("b"), counted] {
+            assert!(!shown.is_same(&Shown::instance(&other)) && !shown.is_json(&other.json()));
+        }
+    }
+
+    #[test]
+    fn the_key_is_read_from_the_key_instance() {
+        let identity = MasterIdentity::from_random([1; 8], [2; 16]);
+        let face = MasterFace { identity, key_epoch: KeyEpoch::default() };
+        let shown = Shown::key(&face);
+        assert_eq!(shown.key_text(), Some(face.identity.key.reveal().as_bytes()));
+        assert_eq!((shown.status(), shown.subject()), (None, Subject::Key));
+        assert_eq!(subject_of(&shown.json()), Some(Subject::Key));
     }
 }

@@ -6,9 +6,11 @@
 
 mod counter;
 mod ledger;
+mod resumed;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use openctrl_core::api::{Call, InstanceAction, Reply};
 use openctrl_core::checkpoint::Checkpoint;
@@ -20,7 +22,8 @@ use openctrl_core::output::OutputItem;
 use openctrl_core::store::Image;
 
 pub use self::counter::CounterModel;
-pub use self::ledger::{Asked, Ledger, Version};
+pub use self::ledger::{Asked, Ledger};
+pub use self::resumed::image_of;
 pub use self::wish::Wish;
 use crate::object::Shown;
 use crate::world::{Phase, World};
@@ -193,9 +196,10 @@ impl Oracle {
     fn on_update(&mut self, world: &World, id: InstanceId, object: Option<&Shown>) {
         let before = self.shown.get(&Subject::Instance(id));
         let (Some(before), Some(after)) = (before, object) else { return };
-        let has_new_url = !before.is_as_defined(after) && before.url() != after.url();
-        let statuses = (before.status, after.status);
-        let settles = statuses == (Some(Status::Error), Some(Status::Stopped)) && !before.restart();
+        let (Some(old), Some(new)) = (before.definition(), after.definition()) else { return };
+        let has_new_url = !Arc::ptr_eq(old, new) && old.url != new.url;
+        let statuses = (before.status(), after.status());
+        let settles = statuses == (Some(Status::Error), Some(Status::Stopped)) && !old.restart;
         if has_new_url {
             self.wish(id).put_applied();
         }
@@ -240,7 +244,7 @@ impl Oracle {
 
     fn on_action(&mut self, id: InstanceId, action: Option<InstanceAction>) {
         let shown = self.shown.get(&Subject::Instance(id));
-        let is_stopped = shown.is_some_and(|shown| shown.status == Some(Status::Stopped));
+        let is_stopped = shown.is_some_and(|shown| shown.status() == Some(Status::Stopped));
         match action {
             None => {}
             Some(InstanceAction::Start) => self.wish(id).running |= is_stopped,

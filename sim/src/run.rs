@@ -3,6 +3,7 @@
 
 mod course;
 
+use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -142,11 +143,13 @@ fn attempt(choices: &mut Choices, keeps_timeline: bool) -> Result<Run, (Violatio
     match done {
         Ok(Ok(())) => Ok(run),
         Ok(Err(violation)) => Err((violation, run.into_timeline())),
-        Err(payload) => {
-            let text = payload.downcast_ref::<String>().map(String::as_str);
-            let what = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no reason");
-            let violation = Violation { invariant: "PANIC", what: what.to_string() };
-            Err((violation, run.into_timeline()))
-        }
+        Err(payload) => Err((panicked(payload.as_ref()), run.into_timeline())),
     }
+}
+
+/// A panic, as a violation.
+pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Violation {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let what = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+    Violation { invariant: "PANIC", what: what.to_string() }
 }

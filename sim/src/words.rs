@@ -1,11 +1,12 @@
 //! What happens, in words, for the timeline of a failure.
 
 use openctrl_core::api::{Call, PingOutcome, Reply};
-use openctrl_core::engine::{Effect, Exit, Input, Signal, Subject};
+use openctrl_core::engine::{Effect, Exit, Input, Object, Signal, Subject};
+use openctrl_core::instance::{InstanceView, Metrics};
 use openctrl_core::output::{OutputBatch, OutputItem};
 use openctrl_core::store::Record;
 
-use crate::object::Shown;
+use crate::object::on_wire_each;
 
 /// An input.
 pub fn input(input: &Input) -> String {
@@ -49,7 +50,7 @@ pub fn effect(effect: &Effect) -> String {
             format!("show master {:?}, key epoch {}", face.identity.alias, face.key_epoch.0)
         }
         Effect::ShowInstance(view) => {
-            format!("show {}: {}", view.definition().id, object(&view.json()))
+            format!("show {}: {}", view.definition().id, instance(view))
         }
         Effect::ShowProcess { instance, facts } => {
             let running = facts.alive.map_or(0, |(process, _)| process.generation.0);
@@ -60,7 +61,7 @@ pub fn effect(effect: &Effect) -> String {
             format!(
                 "event {id}: {kind} {}: {}",
                 subject(event.object.subject()),
-                object(&event.object.json())
+                object(&event.object)
             )
         }
         Effect::PublishLogs(run) => {
@@ -135,21 +136,24 @@ fn subject(subject: Subject) -> String {
     }
 }
 
-/// Status and numbers of an object.
-fn object(json: &bytes::Bytes) -> String {
-    match Shown::parse(json, None) {
-        Ok(shown) => {
-            let status = shown.status.map_or("no status", |status| status.as_str());
-            format!("{status}, gauges {:?}, totals {:?}", shown.live, shown.totals)
-        }
-        Err(what) => what,
+fn object(object: &Object) -> String {
+    match object {
+        Object::Key(_) => "the key instance".to_string(),
+        Object::Instance(view) => instance(view),
     }
+}
+
+/// Status and numbers of an instance.
+fn instance(view: &InstanceView) -> String {
+    let Metrics { mode: _, ping, pool, tcps, udps } = view.metrics;
+    let (gauges, totals) = ([ping, pool, tcps, udps], on_wire_each(view.totals));
+    format!("{}, gauges {gauges:?}, totals {totals:?}", view.status.as_str())
 }
 
 fn answer(reply: &Reply) -> String {
     match reply {
-        Reply::Instance(json) => object(json),
-        Reply::Created(json) => format!("created: {}", object(json)),
+        Reply::Instance(json) => format!("shows {}", String::from_utf8_lossy(json)),
+        Reply::Created(json) => format!("created {}", String::from_utf8_lossy(json)),
         Reply::Deleted => "deleted".to_string(),
         Reply::AliasSet => "the alias is set".to_string(),
         Reply::Pinged(report) => dialled(&report.outcome),

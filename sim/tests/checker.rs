@@ -155,13 +155,13 @@ fn inv_6_finds_a_reader_that_is_not_given_everything() {
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
     let id = InstanceId(1);
     let definition = Arc::new(Definition::new(id, demo(), String::new()));
-    let object = Shown::of(&definition);
+    let object = Shown::instance(&InstanceView::new(Arc::clone(&definition)));
     let event = |number, kind| {
         let object = Object::Instance(InstanceView::new(Arc::clone(&definition)));
         Effect::Publish(Event { id: EventId(number), time: Wall::default(), kind, object })
     };
     let master = Effect::ShowMaster(face.clone());
-    let key = Shown::parse(&face.json(), None).expect("an object");
+    let key = Shown::key(&face);
     let given = |lost: Option<u64>, afresh: bool| {
         let mut world = World::new(image.clone(), Hub::new(WINDOW, 1));
         let (mut oracle, mut readers) = (Oracle::new(&image), Readers::new(1));

@@ -27,6 +27,7 @@ mod outbox;
 mod shutdown;
 mod supervisor;
 mod timers;
+mod under_way;
 
 use alloc::vec::Vec;
 
@@ -38,6 +39,7 @@ pub(crate) use freeze::EngineV1;
 pub use effect::{Effect, Event, LogRun, MasterFace, Object, Signal, Subject};
 pub use input::{Exit, Input};
 pub use timers::TimerReason;
+pub use under_way::{RecordUnderWay, UnderWay};
 
 use self::commits::Commits;
 use self::dials::Dials;

@@ -35,6 +35,8 @@ pub struct MasterUrl {
     pub logs: LogOptions,
     /// What `/metrics` shows, and to whom.
     pub metrics: MetricsOptions,
+    /// `log_format=json`: the master's own log is one JSON object a line.
+    pub log_is_json: bool,
     /// Whether the page for operators is served.
     pub page: bool,
     /// What is recorded of its inputs; `None` with `trace=off`.
@@ -154,6 +156,7 @@ impl MasterUrl {
             state: state.filter(|state| !state.is_empty()),
             logs: options.logs()?,
             metrics: options.metrics()?,
+            log_is_json: options.log_is_json()?,
             page: switch(&page.unwrap_or_default())?,
             trace,
             ignored,

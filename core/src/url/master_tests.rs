@@ -24,6 +24,7 @@ fn a_plain_url_has_defaults() {
         state: None,
         logs: LogOptions::default(),
         metrics: MetricsOptions::default(),
+        log_is_json: false,
         page: true,
         trace: Some(TraceConfig::default()),
         ignored: Vec::new(),
@@ -118,6 +119,20 @@ fn output_and_metrics_are_configured() {
     let url = parse("master://h:1?logs=&log_lines=&metrics=key&metrics_instances=off&metrics=x");
     assert_eq!((url.logs, url.metrics), (LogOptions::default(), MetricsOptions::default()));
     assert!(url.ignored.is_empty());
+}
+
+#[test]
+fn the_log_is_plain_unless_it_is_asked_for_as_json() {
+    let log = |query: &str| {
+        let url = MasterUrl::parse(&format!("master://h:1?{query}"));
+        url.map(|url| url.log_is_json)
+    };
+    assert_eq!(log("log=json"), Ok(false), "left-overs of other masters");
+    assert_eq!(log("log_format=plain"), Ok(false));
+    assert_eq!(log("log_format=json"), Ok(true));
+    let message = log("log_format=JSON").map_err(|error| error.to_string());
+    let want = "bad log_format \"JSON\" in the master URL; use plain or json";
+    assert_eq!(message, Err(want.to_string()));
 }
 
 #[test]
@@ -234,6 +249,7 @@ proptest! {
             state: None,
             logs: LogOptions::default(),
             metrics: MetricsOptions::default(),
+            log_is_json: false,
             page: true,
             trace: Some(TraceConfig::default()),
             ignored: vec![ignored],

@@ -1,5 +1,5 @@
-//! The parameters of the master URL beyond the contract: what is kept of output, and who may see
-//! metrics. What they mean is said in docs/OPERATIONS.md.
+//! The parameters of the master URL beyond the contract: what is kept of output, who may see
+//! metrics, and the form of the log. What they mean is said in docs/OPERATIONS.md.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -48,7 +48,8 @@ pub(super) struct OptionTexts {
 const LOGS: usize = 0;
 const METRICS: usize = 6;
 const METRICS_INSTANCES: usize = 7;
-const NAMES: [&str; 8] = [
+const LOG_FORMAT: usize = 8;
+const NAMES: [&str; 9] = [
     "logs",
     "log_lines",
     "log_memory",
@@ -57,6 +58,7 @@ const NAMES: [&str; 8] = [
     "log_age",
     "metrics",
     "metrics_instances",
+    "log_format",
 ];
 
 impl OptionTexts {
@@ -88,6 +90,14 @@ impl OptionTexts {
             open: self.choice(METRICS, ["key", "open"])?,
             per_instance: self.choice(METRICS_INSTANCES, ["off", "on"])?,
         })
+    }
+
+    /// Whether the master's own log is JSON.
+    ///
+    /// # Errors
+    /// For a value that is not one of those that the parameter has.
+    pub(super) fn log_is_json(&self) -> Result<bool, MasterUrlError> {
+        self.choice(LOG_FORMAT, ["plain", "json"])
     }
 
     fn text(&self, index: usize) -> Option<&str> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use openctrl_core::engine::{MasterFace, Object};
 use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimits, event_frame};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
-use openctrl_core::instance::InstanceView;
+use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::time::Wall;
 
 use super::block::{Block, Item, OpenBlock};
@@ -194,10 +194,15 @@ impl State {
     /// Takes published items into the stream and into the picture, as a client's reducer would.
     pub(super) fn take_in(&mut self, items: &mut Vec<Item>) {
         for item in items.drain(..) {
+            let mut kept_bytes = 0;
             if let Item::Event(event) = &item
                 // The key instance comes with the master's face.
                 && let Object::Instance(view) = &event.object
             {
+                // All events share a definition until the operator changes it.
+                if !self.shows(view.definition()) {
+                    kept_bytes = view.definition_bytes();
+                }
                 if event.kind == EventKind::Delete {
                     self.instances.remove(&view.definition().id);
                     self.list = None;
@@ -205,23 +210,28 @@ impl State {
                     self.set_instance(view.clone());
                 }
             }
-            self.open.push(item);
+            self.open.push(item, kept_bytes);
             if self.open.is_full() {
                 self.close_block();
             }
         }
     }
 
+    fn shows(&self, definition: &Arc<Definition>) -> bool {
+        let shown = self.instances.get(&definition.id);
+        shown.is_some_and(|shown| Arc::ptr_eq(shown.view.definition(), definition))
+    }
+
     /// Lets streams read what is new.
     fn close_block(&mut self) {
-        let (events, bytes) = (self.open.events, self.open.bytes);
+        let (events, bytes) = (self.open.events, self.open.bytes());
         let Some(block) = self.open.close(self.boot) else { return };
         let first = block.first;
         let given = self.window.push_run(Arc::new(block), events, bytes);
         assert_eq!(given, first, "the engine and the window count events alike");
     }
 
-    /// Takes in that a block was encoded and is larger than it seemed.
+    /// Takes in that a block was encoded and takes another amount of memory than it did.
     pub(super) fn encoded(&mut self, block: &Block) {
         self.window.resize(block.first, block.bytes());
     }
@@ -313,9 +323,11 @@ impl State {
             (Read::FellOut { .. }, Some(end)) => Next::End(end.farewell.clone()),
             (Read::FellOut { lost }, None) => {
                 COUNTERS.subscriber_gaps.add(1);
+                // Looked at first: closing the block may push others out.
+                let first_missed = self.window.oldest_id().0 - lost;
                 self.close_block();
-                let held = self.window.next_id().0 - self.window.oldest_id().0;
-                Next::Picture(self.picture(Missed::Events(lost + held)))
+                let missed = self.window.next_id().0 - first_missed;
+                Next::Picture(self.picture(Missed::Events(missed)))
             }
         }
     }

@@ -45,7 +45,7 @@ pub(crate) struct Logs {
     boot: BootId,
     book: Mutex<LogBook>,
     files: Option<Files>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Logs {
@@ -74,7 +74,7 @@ impl Logs {
             files = Some(Files::start(directory, limits, instances)?);
             restore(&mut book, directory, instances);
         }
-        let (book, turns) = (Mutex::new(book), Semaphore::new(PAGES_AT_A_TIME));
+        let (book, turns) = (Mutex::new(book), Arc::new(Semaphore::new(PAGES_AT_A_TIME)));
         Ok(Arc::new(Self { boot, book, files, turns }))
     }
 
@@ -113,10 +113,13 @@ impl Logs {
     /// 400 for a regular expression that is none.
     pub(crate) async fn page(&self, id: InstanceId, query: LogQuery) -> Result<Bytes, Refusal> {
         let wanted = query.grep.as_deref().map(compile).transpose()?;
-        let _turn = self.turns.acquire().await.map_err(|_| Refusal::ShuttingDown)?;
+        let turns = Arc::clone(&self.turns);
+        let turn = turns.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
         let (shelf, boot) = (self.lock().shelf(id), self.boot);
         // Off the async workers: it may take long.
         let render = move || {
+            // Ends with the work and not with the wait for it: a client may be gone before.
+            let _turn = turn;
             let matches = |text: &str| wanted.as_ref().is_none_or(|wanted| wanted.is_match(text));
             Page::new(&shelf, &query, boot, matches).json()
         };

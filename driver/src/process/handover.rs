@@ -18,7 +18,7 @@ use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::promises::register;
+use crate::promises::register;
 
 /// Slot, generation and process id.
 const MESSAGE_BYTES: usize = 4 + 8 + 4;

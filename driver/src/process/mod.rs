@@ -12,8 +12,6 @@ mod group;
 mod handover;
 mod ledger;
 mod leftover;
-#[cfg(target_os = "linux")]
-mod promises;
 mod spawner;
 mod watch;
 

@@ -29,6 +29,8 @@ use super::leftover::{Leftover, start_ticks};
 use super::watch::{Watch, wait_for_leftover};
 use crate::inbox::{Mailbox, Notice};
 use crate::limits::restore_descriptor_limit;
+use crate::promises::leave_descriptor_table;
+use crate::service::PRIVATE_VARIABLES;
 
 /// How long a ledger that could not be written is left alone.
 const LEDGER_RETRY: Duration = Duration::from_secs(1);
@@ -49,8 +51,7 @@ impl IdleSpawner {
         let (ready, is_ready) = mpsc::channel();
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             // Without a table of its own it is slower, and right all the same.
-            #[cfg(target_os = "linux")]
-            let _ = super::promises::leave_descriptor_table();
+            let _ = leave_descriptor_table();
             drop(ready);
             if let Ok(mut worker) = workers.recv() {
                 worker.run(&handover);
@@ -187,7 +188,14 @@ impl Worker {
 /// outputs. Nothing here may need code to run in the child before `exec`: that would make the
 /// standard library `fork`, which takes as long as the master is large.
 fn spawn(runtime: &PathBuf, url: &str, input: PipeWriter) -> io::Result<Pid> {
-    let child = Command::new(runtime)
+    let mut command = Command::new(runtime);
+    for name in PRIVATE_VARIABLES {
+        // Not without need: the standard library then has to copy the environment.
+        if std::env::var_os(name).is_some() {
+            command.env_remove(name);
+        }
+    }
+    let child = command
         .arg(OsString::from(url))
         .stdin(Stdio::null())
         .stdout(Stdio::from(input.try_clone()?))

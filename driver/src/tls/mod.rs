@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub(crate) use error::TlsError;
 use files::PemFiles;
-use reload::Reloading;
+pub(crate) use reload::Reloading;
 
 /// Where the certificate comes from: `tls=1` or `tls=2` of the master URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +37,13 @@ pub(crate) enum TlsSource {
     },
 }
 
-/// The acceptor for the API's listener, and what it begins with.
+/// What the API's listener needs to speak TLS.
 pub(crate) struct Secured {
     pub(crate) acceptor: TlsAcceptor,
     /// Of the certificate it has now; files may bring another.
     pub(crate) fingerprint: String,
+    /// What can be asked to look at the files at once, if there are any.
+    pub(crate) certificate: Option<Arc<Reloading>>,
 }
 
 /// Makes the acceptor for the API's listener.
@@ -50,19 +52,20 @@ pub(crate) struct Secured {
 /// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
 /// returns, blocking, so that what is wrong with them stops the start.
 pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<Secured, TlsError> {
-    let (resolver, certified): (Arc<dyn ResolvesServerCert>, _) = match tls {
+    let (acceptor, certified, certificate) = match tls {
         TlsSource::SelfSigned => {
             let certified = Arc::new(self_signed::generate(name)?);
-            (Arc::new(SingleCertAndKey::from(Arc::clone(&certified))), certified)
+            let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&certified)));
+            (accept_with(resolver), certified, None)
         }
         TlsSource::Files { crt, key } => {
-            let reloading = Reloading::load(PemFiles { crt: crt.clone(), key: key.clone() })?;
-            let certified = reloading.current();
-            (Arc::new(reloading), certified)
+            let files = PemFiles { crt: crt.clone(), key: key.clone() };
+            let resolver = Arc::new(Reloading::load(files)?);
+            (accept_with(resolver.clone()), resolver.current(), Some(resolver))
         }
     };
     let fingerprint = certified.cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default();
-    Ok(Secured { acceptor: accept_with(resolver), fingerprint })
+    Ok(Secured { acceptor, fingerprint, certificate })
 }
 
 /// The SHA-256 of a certificate, in hex.

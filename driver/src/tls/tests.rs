@@ -129,6 +129,23 @@ fn a_bad_file_keeps_the_old_certificate_and_is_refused_once_a_change() {
 }
 
 #[test]
+fn who_asks_is_told_at_once_and_every_time() {
+    let dir = Pair::in_new_dir(own(RSA));
+    let (resolver, _) = reloading(&dir);
+    let asked = || resolver.look(&mut resolver.last.lock().expect("no panic"), true);
+    assert!(matches!(asked(), Refresh::Unchanged));
+    dir.write((SEC1.0.to_owned(), RSA.1.to_owned()));
+    for _ in 0..2 {
+        assert!(matches!(asked(), Refresh::Kept(TlsError::Mismatch { .. })));
+    }
+    assert_eq!(resolver.current().cert[0], der(RSA.0));
+    dir.write(own(SEC1));
+    assert!(matches!(asked(), Refresh::Replaced));
+    assert_eq!(resolver.current().cert[0], der(SEC1.0));
+    assert!(matches!(asked(), Refresh::Unchanged));
+}
+
+#[test]
 fn of_concurrent_handshakes_one_looks_and_the_others_go_on() {
     const HANDSHAKES: usize = 8;
     let dir = Pair::in_new_dir(own(RSA));

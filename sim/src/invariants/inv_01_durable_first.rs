@@ -3,6 +3,7 @@
 //! Includes that the streams of an old key end before anything shows the new one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use openctrl_core::api::{Call, Patch, Reply};
 use openctrl_core::engine::{Effect, Event, Subject};
@@ -11,7 +12,7 @@ use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::Definition;
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::object::{Shown, id_of};
+use crate::object::{Shown, is_same};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -27,6 +28,10 @@ impl Invariant for DurableFirst {
         "INV-1"
     }
 
+    fn resume(&mut self, scene: Scene<'_>) {
+        self.open_from = scene.engine.under_way().face.key_epoch;
+    }
+
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         match effect {
             Effect::ShowInstance(view) => self.shows(scene, view.definition().id),
@@ -37,11 +42,11 @@ impl Invariant for DurableFirst {
                 asked.map_or(Ok(()), |asked| self.on_reply(scene, &asked.call, reply))
             }
             Effect::Spawn { definition, .. } => {
-                let started = scene.oracle.ledger.shown_of(definition);
-                self.version(scene, definition.id, &started)?;
+                self.version(scene, definition)?;
                 let shown = scene.oracle.shown.get(&Subject::Instance(definition.id));
-                ensure(shown.is_some_and(|shown| shown.is_as_defined(&started)), || {
-                    format!("{started:?} is started, and {shown:?} is shown")
+                let shown = shown.and_then(Shown::definition);
+                ensure(shown.is_some_and(|shown| is_same(shown, definition)), || {
+                    format!("{definition:?} is started, and {shown:?} is shown")
                 })
             }
             Effect::ShowMaster(face) => {
@@ -116,7 +121,7 @@ impl DurableFirst {
             }
             (Call::RotateKey(key), Reply::Instance(_)) => {
                 self.master(scene)?;
-                ensure(key.admits(scene.object()?.url()), || {
+                ensure(scene.object()?.key_text().is_some_and(|text| key.admits(text)), || {
                     "the answer is another key".to_string()
                 })
             }
@@ -136,29 +141,24 @@ impl DurableFirst {
     /// The definition in an answer, which has to be durable.
     fn answered<'a>(&mut self, scene: Scene<'a>) -> Result<&'a Definition, String> {
         let shown = scene.object()?;
-        let id = id_of(&shown.json).ok_or_else(|| format!("no id in {shown:?}"))?;
-        let index = self.version(scene, id, shown)?;
-        Ok(&scene.oracle.ledger.versions[&id][index].definition)
+        let definition = shown.definition().ok_or_else(|| format!("no instance: {shown:?}"))?;
+        self.version(scene, definition).map(|()| definition.as_ref())
     }
 
     fn shows(&mut self, scene: Scene<'_>, id: InstanceId) -> Verdict {
-        self.version(scene, id, scene.object()?).map(drop)
+        let shown = scene.object()?;
+        let definition = shown.definition().filter(|definition| definition.id == id);
+        self.version(scene, definition.ok_or_else(|| format!("{shown:?} is told of {id}"))?)
     }
 
-    /// The first durable version that reads so and is not older than the one shown last.
-    fn version(
-        &mut self,
-        scene: Scene<'_>,
-        id: InstanceId,
-        shown: &Shown,
-    ) -> Result<usize, String> {
-        let versions = scene.oracle.ledger.versions.get(&id).map_or(&[][..], Vec::as_slice);
-        let last = self.shown.entry(id).or_default();
-        let newer =
-            versions.iter().skip(*last).position(|version| version.shown.is_as_defined(shown));
-        let index = newer.ok_or_else(|| format!("{shown:?} is shown and is not durable"))? + *last;
-        *last = index;
-        Ok(index)
+    /// A definition is shown, and durable is one that says the same and is not older than the one
+    /// shown last.
+    fn version(&mut self, scene: Scene<'_>, shown: &Arc<Definition>) -> Verdict {
+        let versions = scene.oracle.ledger.versions.get(&shown.id).map_or(&[][..], Vec::as_slice);
+        let last = self.shown.entry(shown.id).or_default();
+        let newer = versions.iter().skip(*last).position(|version| is_same(version, shown));
+        *last += newer.ok_or_else(|| format!("{shown:?} is shown and is not durable"))?;
+        Ok(())
     }
 
     fn removed(&self, scene: Scene<'_>, id: InstanceId) -> Verdict {
@@ -168,8 +168,9 @@ impl DurableFirst {
     }
 
     fn master(&self, scene: Scene<'_>) -> Verdict {
-        let json = &scene.object()?.json;
-        let is_durable = scene.oracle.ledger.masters.iter().any(|master| master.as_bytes() == json);
+        let json = scene.object()?.json();
+        let is_durable =
+            scene.oracle.ledger.masters.iter().any(|master| master.as_bytes() == &json[..]);
         ensure(is_durable, || "a master is shown that is not durable".to_string())
     }
 }

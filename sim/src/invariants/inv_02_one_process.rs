@@ -21,6 +21,10 @@ impl Invariant for OneProcess {
         "INV-2"
     }
 
+    fn resume(&mut self, scene: Scene<'_>) {
+        self.newest = scene.engine.under_way().last_generation;
+    }
+
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         if let Effect::Spawn { process, definition } = effect {
             let is_left_behind = scene.world.processes.is_left_behind(definition.id);

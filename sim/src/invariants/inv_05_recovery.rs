@@ -12,6 +12,7 @@ use openctrl_core::instance::{Definition, Instance};
 use openctrl_core::store::{Image, Record};
 
 use super::{Invariant, Scene, Verdict, ensure};
+use crate::object::is_same;
 use crate::oracle::Ledger;
 use crate::world::{Crash, Tail};
 
@@ -40,7 +41,7 @@ impl Invariant for Recovery {
             let Record::PutInstance { definition, .. } = record else { continue };
             let before = newest.insert(definition.id, Arc::clone(definition)).or_else(|| {
                 let last = ledger.versions.get(&definition.id)?.last()?;
-                Some(Arc::clone(&last.definition))
+                Some(Arc::clone(last))
             });
             let mut asked = ledger.unanswered();
             ensure(
@@ -110,7 +111,7 @@ fn after_power_loss(scene: Scene<'_>) -> Result<Image, String> {
 }
 
 /// Whether a call that is not answered yet makes of `before` what reads as `after`.
-fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &Definition) -> bool {
+fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &Arc<Definition>) -> bool {
     let made = match (call, before) {
         (Call::Create { .. }, None) => return true,
         (Call::Patch(id, patch), Some(before)) if *id == before.id => {
@@ -131,12 +132,6 @@ fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &Definition) -
         ) => return false,
     };
     is_same(&made, after)
-}
-
-fn is_same(one: &Definition, other: &Definition) -> bool {
-    let Definition { id, url, alias, restart, meta } = one;
-    (id, url, alias, restart, meta)
-        == (&other.id, &other.url, &other.alias, &other.restart, &other.meta)
 }
 
 fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {

@@ -1,19 +1,14 @@
 //! INV-6: event ids are contiguous, times do not go backwards, and a reader that keeps the last
 //! object of each instance has what the table holds.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use openctrl_core::counters::Counters;
 use openctrl_core::engine::{Effect, Event, Input, LogRun, Subject};
 use openctrl_core::events::EventKind;
-use openctrl_core::ids::InstanceId;
-use openctrl_core::instance::{Definition, Instance, Metrics, Status};
+use openctrl_core::instance::{Instance, Metrics, Status};
 use openctrl_core::output::OutputItem;
 use openctrl_core::time::Wall;
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::object::{Shown, id_of, is_same};
+use crate::object::{Shown, check_json, is_same};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -23,12 +18,12 @@ pub(super) struct Events {
     turn: usize,
     /// Whether the key instance was shown or told with the input under way.
     key_shown: bool,
-    /// The definition of each instance, and the object that was last found to show it.
-    defined: BTreeMap<InstanceId, (Arc<Definition>, Shown)>,
+    /// How many objects were shown.
+    shown: usize,
 }
 
-/// One instance in turn is rendered afresh after so many inputs: all that is in an object is
-/// compared after each input, and this is for what might one day not be.
+/// One instance in turn is rendered after so many inputs, and one of so many objects that are
+/// shown: what is in them is compared each time, and this is for their JSON.
 const RENDER_EVERY: usize = 16;
 
 impl Invariant for Events {
@@ -36,7 +31,19 @@ impl Invariant for Events {
         "INV-6"
     }
 
+    fn resume(&mut self, scene: Scene<'_>) {
+        let under_way = scene.engine.under_way();
+        self.last_id = under_way.next_event.0 - 1;
+        self.last_time = under_way.last_event_time;
+    }
+
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
+        if let Some(view) = scene.object.and_then(Shown::view) {
+            self.shown += 1;
+            if self.shown.is_multiple_of(RENDER_EVERY) {
+                check_json(view)?;
+            }
+        }
         if let Effect::ShowMaster(_) = effect {
             self.key_shown = true;
         }
@@ -60,7 +67,7 @@ impl Invariant for Events {
         let turn = self.turn % (RENDER_EVERY * scene.engine.table().len().max(1));
         for (index, instance) in scene.instances().enumerate() {
             let shown = scene.oracle.shown.get(&Subject::Instance(instance.definition.id));
-            let is_told = shown.is_some_and(|shown| self.is_summed_up(scene, shown, instance));
+            let is_told = shown.is_some_and(|shown| is_summed_up(shown, instance));
             ensure(is_told, || format!("{shown:?} was told of {instance:?}"))?;
             if RENDER_EVERY * index == turn {
                 is_rendered(shown, instance)?;
@@ -92,53 +99,31 @@ impl Events {
         (self.last_id, self.last_time) = (first + count - 1, time);
         Ok(())
     }
-
-    /// Whether an object shows what the table holds. Only what an operator defines is not read
-    /// from it each time, but when either is another than before.
-    fn is_summed_up(&mut self, scene: Scene<'_>, shown: &Shown, instance: &Instance) -> bool {
-        let Metrics { mode, ping, pool, tcps, udps } = instance.metrics;
-        let live = [ping, pool, tcps, udps].map(|gauge| u64::try_from(gauge).ok());
-        let Counters { tcprx, tcptx, udprx, udptx } = instance.counters;
-        shown.status == Some(instance.state.status())
-            && shown.mode == i64::from(mode)
-            && shown.live.map(Some) == live
-            && shown.totals == [tcprx, tcptx, udprx, udptx].map(|counter| counter.on_wire())
-            && self.is_defined_so(scene, shown, &instance.definition)
-    }
-
-    fn is_defined_so(
-        &mut self,
-        scene: Scene<'_>,
-        shown: &Shown,
-        definition: &Arc<Definition>,
-    ) -> bool {
-        let of = || (Arc::clone(definition), scene.oracle.ledger.shown_of(definition));
-        let known = self.defined.entry(definition.id).or_insert_with(of);
-        if !Arc::ptr_eq(&known.0, definition) {
-            *known = of();
-        }
-        if is_same(&known.1.json, &shown.json) {
-            return true;
-        }
-        let is_so = shown.is_as_defined(&known.1);
-        if is_so {
-            known.1 = shown.clone();
-        }
-        is_so
-    }
 }
 
-fn key_is_told(scene: Scene<'_>) -> Verdict {
-    let key = scene.oracle.shown.get(&Subject::Key).map(|key| &key.json);
-    let face = scene.oracle.face.as_ref().map(|face| face.json());
-    ensure(key == face.as_ref(), || {
-        "the key instance was told otherwise than it is shown".to_string()
+/// Whether an object shows what the table holds.
+fn is_summed_up(shown: &Shown, instance: &Instance) -> bool {
+    let Metrics { mode: _, ping, pool, tcps, udps } = instance.metrics;
+    shown.view().is_some_and(|view| {
+        view.status == instance.state.status()
+            && view.metrics == instance.metrics
+            && [ping, pool, tcps, udps].iter().all(|gauge| *gauge >= 0)
+            && view.totals == instance.counters.totals()
+            && is_same(view.definition(), &instance.definition)
     })
 }
 
+fn key_is_told(scene: Scene<'_>) -> Verdict {
+    let told = scene.oracle.shown.get(&Subject::Key);
+    let face = scene.oracle.face.as_ref().map(|face| face.json());
+    let is_told = told.zip(face).is_some_and(|(told, face)| told.is_json(&face));
+    ensure(is_told, || "the key instance was told otherwise than it is shown".to_string())
+}
+
 fn is_rendered(shown: Option<&Shown>, instance: &Instance) -> Verdict {
-    let live = instance.view().json();
-    ensure(shown.is_some_and(|shown| shown.json == live), || {
+    let live = instance.view();
+    check_json(&live)?;
+    ensure(shown.is_some_and(|shown| shown.is_json(&live.json())), || {
         format!("{shown:?} was told last, and the table holds {live:?}")
     })
 }
@@ -149,16 +134,16 @@ fn told(scene: Scene<'_>, event: &Event) -> Verdict {
     let fits = match event.kind {
         EventKind::Create => !is_known,
         EventKind::Update => is_known,
-        EventKind::Delete => is_known && shown.status == Some(Status::Stopped),
+        EventKind::Delete => is_known && shown.status() == Some(Status::Stopped),
         EventKind::Initial | EventKind::Log | EventKind::Shutdown => false,
     };
     ensure(fits, || format!("{:?} of {shown:?}, known: {is_known}", event.kind))?;
-    if let Subject::Instance(id) = event.object.subject() {
-        ensure(id_of(&shown.json) == Some(id), || format!("an event of {id} shows {shown:?}"))?;
-    }
     // A process that is gone has no gauges (Contract §6).
-    let has_gauges = shown.live != [0; 4];
-    ensure(!has_gauges || shown.status == Some(Status::Running), || {
+    let has_gauges = shown.view().is_some_and(|view| {
+        let Metrics { mode: _, ping, pool, tcps, udps } = view.metrics;
+        [ping, pool, tcps, udps] != [0; 4]
+    });
+    ensure(!has_gauges || shown.status() == Some(Status::Running), || {
         format!("gauges without a process that is well: {shown:?}")
     })
 }
@@ -167,11 +152,9 @@ fn logged(scene: Scene<'_>, run: &LogRun) -> Verdict {
     let items = run.batch.items.get(run.items.clone()).unwrap_or_default();
     let is_log = |item: &OutputItem| matches!(item, OutputItem::Log(_));
     ensure(!items.is_empty() && items.iter().all(is_log), || format!("no log lines: {run:?}"))?;
-    let shown = scene.oracle.shown.get(&Subject::Instance(run.instance));
-    ensure(
-        shown.is_some_and(|shown| {
-            is_same(&shown.json, &run.view.json()) || shown.json == run.view.json()
-        }),
-        || format!("a log line shows {:?}, and {shown:?} was told last", run.view.json()),
-    )
+    let told = scene.oracle.shown.get(&Subject::Instance(run.instance));
+    let shown = scene.object()?;
+    ensure(told.is_some_and(|told| told.is_same(shown)), || {
+        format!("a log line shows {shown:?}, and {told:?} was told last")
+    })
 }

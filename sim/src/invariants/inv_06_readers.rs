@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use openctrl_core::engine::Subject;
 use openctrl_core::events::EventKind;
 
@@ -23,7 +22,7 @@ pub struct Readers {
 #[derive(Debug, Default)]
 struct Reader {
     seen: Option<Seen>,
-    objects: BTreeMap<Subject, Bytes>,
+    objects: BTreeMap<Subject, Shown>,
 }
 
 /// What a reader met that not every one does.
@@ -117,10 +116,11 @@ impl Reader {
                     let next = self.seen.map(|seen| seen.id.plus(1));
                     ensure(next == Some(id), || format!("{id:?} comes, and {next:?} was due"))?;
                     self.seen = self.seen.map(|seen| Seen { id, ..seen });
-                    self.reduce(frame.kind, frame.subject, frame.json)?;
+                    let subject = frame.object.subject();
+                    self.reduce(frame.kind, subject, frame.object)?;
                     // Of a new key nobody hears whose stream is of an old one.
                     ensure(
-                        frame.subject != Subject::Key || is_of_this_key || self.is_old(oracle),
+                        subject != Subject::Key || is_of_this_key || self.is_old(oracle),
                         || "the new key is told on a stream of the old one".to_string(),
                     )?;
                 }
@@ -131,10 +131,9 @@ impl Reader {
 
     /// Whether the key that it knows is not the one in force.
     fn is_old(&self, oracle: &Oracle) -> bool {
-        let Some(json) = self.objects.get(&Subject::Key) else { return true };
+        let Some(known) = self.objects.get(&Subject::Key) else { return true };
         let in_force = oracle.shown.get(&Subject::Key);
-        let url = Shown::parse(json, None).map(|shown| shown.url().to_vec());
-        in_force.is_none_or(|shown| Some(shown.url()) != url.as_deref().ok())
+        in_force.is_none_or(|shown| shown.key_text() != known.key_text())
     }
 
     fn missed(&self, last: Seen, missed: Missed, oracle: &Oracle) -> Result<Met, String> {
@@ -156,7 +155,7 @@ impl Reader {
     }
 
     /// Takes an event in as clients do.
-    fn reduce(&mut self, kind: EventKind, subject: Subject, json: Bytes) -> Verdict {
+    fn reduce(&mut self, kind: EventKind, subject: Subject, object: Shown) -> Verdict {
         let is_known = self.objects.contains_key(&subject);
         let fits = match kind {
             EventKind::Create => !is_known,
@@ -167,15 +166,15 @@ impl Reader {
         if kind == EventKind::Delete {
             self.objects.remove(&subject);
         } else {
-            self.objects.insert(subject, json);
+            self.objects.insert(subject, object);
         }
         Ok(())
     }
 
     fn agrees(&self, oracle: &Oracle) -> Verdict {
-        let shown = oracle.shown.iter().map(|(subject, shown)| (subject, &shown.json));
-        ensure(self.objects.iter().eq(shown), || {
-            format!("it holds {:?}, and shown are {:?}", self.objects, oracle.shown)
-        })
+        let mut both = self.objects.iter().zip(&oracle.shown);
+        let is_same = self.objects.len() == oracle.shown.len()
+            && both.all(|((subject, held), (of, shown))| subject == of && held.is_same(shown));
+        ensure(is_same, || format!("it holds {:?}, and shown are {:?}", self.objects, oracle.shown))
     }
 }

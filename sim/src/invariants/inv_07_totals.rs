@@ -7,6 +7,7 @@ use openctrl_core::engine::{Input, Subject};
 use openctrl_core::ids::InstanceId;
 
 use super::{Invariant, Scene, Verdict, ensure};
+use crate::object::{Shown, on_wire_each};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -26,15 +27,15 @@ impl Invariant for Totals {
             return Ok(());
         }
         for (id, model) in &scene.oracle.counters {
-            let Some(shown) = scene.oracle.shown.get(&Subject::Instance(*id)) else { continue };
+            let shown = scene.oracle.shown.get(&Subject::Instance(*id));
+            let Some(view) = shown.and_then(Shown::view) else { continue };
+            let shown = on_wire_each(view.totals);
             let expected = model.map(|counter| counter.on_wire());
-            ensure(shown.totals == expected, || {
-                format!("{id} shows {:?}, the model {expected:?}", shown.totals)
-            })?;
-            let last = self.last.insert(*id, shown.totals).unwrap_or_default();
-            let grew = last.iter().zip(&shown.totals).all(|(last, now)| last <= now);
+            ensure(shown == expected, || format!("{id} shows {shown:?}, the model {expected:?}"))?;
+            let last = self.last.insert(*id, shown).unwrap_or_default();
+            let grew = last.iter().zip(&shown).all(|(last, now)| last <= now);
             let may_drop = scene.oracle.resets.contains(id) || scene.oracle.recounts.contains(id);
-            ensure(grew || may_drop, || format!("{id} went from {last:?} to {:?}", shown.totals))?;
+            ensure(grew || may_drop, || format!("{id} went from {last:?} to {shown:?}"))?;
         }
         Ok(())
     }

@@ -68,6 +68,9 @@ pub trait Invariant {
     /// Its number in `docs/INVARIANTS.md`.
     fn id(&self) -> &'static str;
 
+    /// A run goes on in the middle of the master's life: what was before it is taken to be right.
+    fn resume(&mut self, _scene: Scene<'_>) {}
+
     /// Before the engine takes an input.
     fn before_input(&mut self, _scene: Scene<'_>, _input: &Input) -> Verdict {
         Ok(())

@@ -1,5 +1,7 @@
 //! A byte counter in integers too wide to overflow, after the words of Contract §7.
 
+use openctrl_core::counters::Counter;
+
 /// What one counter ought to show.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CounterModel {
@@ -13,6 +15,13 @@ impl CounterModel {
     /// A counter that was read back from the disk.
     pub fn from_total(total: u64) -> Self {
         Self { base: total.into(), shown: total.into(), ..Self::default() }
+    }
+
+    /// The counter of a process that has counted for a while.
+    pub fn of(counter: Counter) -> Self {
+        let Counter { base, reset_point, last_raw } = counter;
+        let [base, reset_point, last_raw] = [base, reset_point, last_raw].map(u128::from);
+        Self { base, shown: base + last_raw - reset_point, reset_point, last_raw }
     }
 
     /// Takes a raw value in; says whether the runtime counts anew.

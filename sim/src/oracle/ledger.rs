@@ -8,9 +8,9 @@ use openctrl_core::engine::{Effect, Input};
 use openctrl_core::ids::{InstanceId, RecordSeq, RequestId, StoreEpoch};
 use openctrl_core::instance::{Definition, render_key_instance};
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Entry, Image, Record, SavedTotals, encode};
+use openctrl_core::store::{Entry, Image, Record};
 
-use crate::object::Shown;
+use crate::object::is_same;
 
 /// A request, and how often it was answered.
 #[derive(Clone, Debug)]
@@ -21,15 +21,6 @@ pub struct Asked {
     pub answers: u32,
 }
 
-/// A definition that became durable.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// The definition.
-    pub definition: Arc<Definition>,
-    /// What every object says that shows it.
-    pub shown: Shown,
-}
-
 /// All requests and records of a run.
 #[derive(Debug)]
 pub struct Ledger {
@@ -37,8 +28,8 @@ pub struct Ledger {
     pub asked: BTreeMap<RequestId, Asked>,
     /// Those that have no answer yet.
     waiting: BTreeSet<RequestId>,
-    /// The versions of each instance that became durable, oldest first; kept when it is gone.
-    pub versions: BTreeMap<InstanceId, Vec<Version>>,
+    /// The definitions of each instance that became durable, oldest first; kept when it is gone.
+    pub versions: BTreeMap<InstanceId, Vec<Arc<Definition>>>,
     /// The instances whose removal is durable.
     pub removed: BTreeSet<InstanceId>,
     /// The key instance as it became durable, oldest first.
@@ -132,13 +123,6 @@ impl Ledger {
         }
     }
 
-    /// What every object says that shows this definition. Looked up, if it was ever written.
-    pub fn shown_of(&self, definition: &Arc<Definition>) -> Shown {
-        let mut written = self.versions.get(&definition.id).into_iter().flatten().rev();
-        let known = written.find(|version| Arc::ptr_eq(&version.definition, definition));
-        known.map_or_else(|| Shown::of(definition), |version| version.shown.clone())
-    }
-
     /// The requests without an answer.
     pub fn unanswered(&self) -> impl Iterator<Item = (RequestId, &Asked)> {
         self.waiting.iter().map(|request| (*request, &self.asked[request]))
@@ -151,14 +135,37 @@ impl Ledger {
 
     /// Whether a crash may leave `found`.
     pub fn is_legal(&self, found: &Image) -> bool {
-        let found = self.comparable(found.clone());
-        self.legal_states().into_iter().any(|legal| self.comparable(legal) == found)
+        let since = self.since.iter().map(|(_, entry)| entry);
+        let refused = self.lingering.iter();
+        self.has_beginning(found, since)
+            || refused.into_iter().any(|entries| self.has_beginning(found, entries.iter()))
     }
 
-    /// All that is written of a state, but for totals that may be stale.
-    fn comparable(&self, mut image: Image) -> Vec<u8> {
-        self.stale.iter().for_each(|id| image.set_totals(*id, SavedTotals::default()));
-        encode(&image, 0)
+    /// Whether a beginning of `entries` makes `found` of what is durable.
+    fn has_beginning<'a>(&self, found: &Image, entries: impl Iterator<Item = &'a Entry>) -> bool {
+        let mut state = self.base.clone();
+        let mut entries = entries.into_iter();
+        loop {
+            if self.is_same_state(&state, found) {
+                return true;
+            }
+            let Some(entry) = entries.next() else { return false };
+            take_in(&mut state, entry);
+        }
+    }
+
+    /// Whether all that is written of two states is the same, but for totals that may be stale.
+    fn is_same_state(&self, one: &Image, other: &Image) -> bool {
+        let (master, found) = (&one.master, &other.master);
+        let (key, other_key) = (master.key.reveal(), found.key.reveal());
+        (&master.mid, &master.alias, key) == (&found.mid, &found.alias, other_key)
+            && one.instances.len() == other.instances.len()
+            && one.instances.iter().zip(&other.instances).all(|((id, one), (other_id, other))| {
+                let may_differ = self.stale.contains(id);
+                id == other_id
+                    && is_same(&one.definition, &other.definition)
+                    && (may_differ || one.totals == other.totals)
+            })
     }
 
     /// Every state that a crash may leave: all that is durable, and of the rest a beginning.
@@ -196,9 +203,7 @@ impl Ledger {
     }
 
     fn keep(&mut self, definition: &Arc<Definition>) {
-        let version =
-            Version { definition: Arc::clone(definition), shown: self.shown_of(definition) };
-        self.versions.entry(definition.id).or_default().push(version);
+        self.versions.entry(definition.id).or_default().push(Arc::clone(definition));
     }
 
     fn keep_master(&mut self, identity: &MasterIdentity) {

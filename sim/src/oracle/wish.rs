@@ -1,6 +1,7 @@
 //! What the operators want of one instance, after the order in which their requests took effect.
 
 use openctrl_core::ids::RequestId;
+use openctrl_core::instance::{Instance, OperationKind, State};
 
 /// Whether an instance is wanted to run, and the PUTs that wait to make it so.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,17 @@ impl Wish {
     /// What is wanted of an instance at its beginning.
     pub fn new(running: bool) -> Self {
         Self { running, puts: Vec::new() }
+    }
+
+    /// What is wanted of an instance in the middle of its life, as far as it knows itself.
+    pub fn of(instance: &Instance) -> Self {
+        let is_left_failed = instance.state == State::Failed && !instance.definition.restart;
+        let running = instance.wants_to_run() || instance.start_after_stop || is_left_failed;
+        let puts = instance.operations.iter().filter_map(|operation| match operation.kind {
+            OperationKind::Replace(_) => Some((operation.request, operation.starts)),
+            OperationKind::Delete => None,
+        });
+        Self { running, puts: puts.collect() }
     }
 
     /// A stop: also for all that is under way.

@@ -1,17 +1,23 @@
 //! The engine in its world, step by step, with the books and all invariants at each.
 
+mod recording;
+mod resumed;
+
 use std::collections::VecDeque;
 
 use openctrl_core::api::Reply;
-use openctrl_core::engine::{Effect, Engine, Input, Subject};
+use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
 use openctrl_core::store::{Image, encode};
+use openctrl_core::trace::Header;
 
+use self::recording::Recording;
 use super::Report;
 use crate::choice::Choices;
+use crate::digest::Hashes;
 use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation};
-use crate::object::{Shown, id_of, is_same};
+use crate::object::{Shown, subject_of};
 use crate::oracle::Oracle;
 use crate::scenario::{self, Outcome, Scenario};
 use crate::words;
@@ -48,10 +54,13 @@ pub struct Run {
     dies_in: Option<u64>,
     tamper: Option<Tamper>,
     timeline: Option<VecDeque<String>>,
-    /// The object last seen in an effect.
-    object: Option<Shown>,
+    /// Definitions that were met before, for the digest.
+    hashes: Hashes,
     /// The state of each instance before the input at hand.
     before: Vec<(InstanceId, State)>,
+    recording: Option<Recording>,
+    /// At which step a recording is to begin.
+    records_at: Option<(usize, Header)>,
 }
 
 impl Run {
@@ -79,8 +88,10 @@ impl Run {
             dies_in: None,
             tamper: None,
             timeline: None,
-            object: None,
+            hashes: Hashes::default(),
             before: Vec::new(),
+            recording: None,
+            records_at: None,
         }
     }
 
@@ -123,7 +134,13 @@ impl Run {
     pub fn whole(&mut self, choices: &mut Choices, scenario: &Scenario) -> Result<(), Violation> {
         self.begin()?;
         let mut after_end = 0;
-        while after_end <= AFTER_END && choices.next_step() {
+        for step in 0.. {
+            if after_end > AFTER_END || !choices.next_step() {
+                break;
+            }
+            if let Some((_, header)) = self.records_at.take_if(|(at, _)| *at == step) {
+                self.record(header);
+            }
             let outcome = scenario.step(choices, &mut self.world, &self.engine, &self.oracle);
             self.take(outcome)?;
             after_end = if self.oracle.finished { after_end + 1 } else { 0 };
@@ -153,7 +170,9 @@ impl Run {
         self.before.clear();
         self.before.extend(states(&self.engine));
         self.oracle.on_input(&self.world, &input, is_late);
-        self.engine.handle(self.world.clock.now(), input.clone());
+        let now = self.world.clock.now();
+        self.recording.iter_mut().for_each(|recording| recording.input(now, &input));
+        self.engine.handle(now, input.clone());
         self.report.inputs += 1;
         self.drain(is_late)?;
         if self.is_dead() {
@@ -188,6 +207,7 @@ impl Run {
             self.report.coverage.left_behind(leftovers.len());
         }
         self.dies_in = None;
+        self.recording = None;
         self.oracle = Oracle::new(&image);
         self.invariants = invariants::all();
         let now = self.world.clock.now();
@@ -279,7 +299,8 @@ impl Run {
             return Ok(());
         }
         self.dies_in.iter_mut().for_each(|left| *left -= 1);
-        self.report.digest.effect(effect);
+        self.report.digest.effect(effect, &mut self.hashes);
+        self.recording.iter_mut().for_each(|recording| recording.effect(effect));
         self.report.effects += 1;
         self.remember(|| format!("            {}", words::effect(effect)));
         let object = self.object_of(effect)?;
@@ -288,29 +309,18 @@ impl Run {
         self.report.coverage.on_effect(&self.before, &self.oracle, effect);
         self.oracle.on_effect(&self.world, effect, shown);
         self.world.carry_out(effect);
-        self.object = object.or(self.object.take());
         Ok(())
     }
 
     /// The object in an effect, if there is one.
     fn object_of(&self, effect: &Effect) -> Result<Option<Shown>, Violation> {
-        let shown = |subject| self.oracle.shown.get(&subject).or(self.object.as_ref());
-        let read = match effect {
-            Effect::ShowMaster(face) => Shown::parse(&face.json(), shown(Subject::Key)),
-            Effect::ShowInstance(view) => {
-                Shown::parse(&view.json(), shown(Subject::Instance(view.definition().id)))
-            }
-            Effect::Publish(event) => {
-                Shown::parse(&event.object.json(), shown(event.object.subject()))
-            }
-            Effect::PublishLogs(run) => {
-                Shown::parse(&run.view.json(), shown(Subject::Instance(run.instance)))
-            }
+        Ok(match effect {
+            Effect::ShowMaster(face) => Some(Shown::key(face)),
+            Effect::ShowInstance(view) => Some(Shown::instance(view)),
+            Effect::Publish(event) => Some(Shown::new(&event.object)),
+            Effect::PublishLogs(run) => Some(Shown::instance(&run.view)),
             Effect::Respond { reply: Reply::Instance(json) | Reply::Created(json), .. } => {
-                let named =
-                    id_of(json).and_then(|id| self.oracle.shown.get(&Subject::Instance(id)));
-                let like = self.object.as_ref().filter(|object| is_same(&object.json, json));
-                Shown::parse(json, like.or(named))
+                Some(self.answered(json)?)
             }
             Effect::Respond { .. }
             | Effect::ShowProcess { .. }
@@ -322,9 +332,18 @@ impl Run {
             | Effect::Signal { .. }
             | Effect::Dial { .. }
             | Effect::AnnounceKey(_)
-            | Effect::Finish => return Ok(None),
-        };
-        read.map(Some).map_err(|what| Violation { invariant: "INV-6", what })
+            | Effect::Finish => None,
+        })
+    }
+
+    /// The object in an answer, which has to be what everybody was shown last.
+    fn answered(&self, json: &[u8]) -> Result<Shown, Violation> {
+        let shown = subject_of(json).and_then(|subject| self.oracle.shown.get(&subject));
+        shown.filter(|shown| shown.is_json(json)).cloned().ok_or_else(|| {
+            let json = String::from_utf8_lossy(json);
+            let what = format!("{json} is answered, and {shown:?} was shown last");
+            Violation { invariant: "INV-6", what }
+        })
     }
 
     fn check(

@@ -23,6 +23,11 @@ impl Clock {
         self.now
     }
 
+    /// Lets both clocks show this.
+    pub fn set(&mut self, now: Now) {
+        self.now = now;
+    }
+
     /// Lets time pass up to `then`; one that is past changes nothing.
     pub fn advance_to(&mut self, then: Time) {
         let passed = then.as_micros().saturating_sub(self.now.mono.as_micros());

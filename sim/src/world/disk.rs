@@ -107,6 +107,13 @@ impl Disk {
         self.queue.iter().filter(|job| matches!(job, Job::Persist(..))).count()
     }
 
+    /// How much of what is on its way has to be written for this record to be durable; `None` if
+    /// it is not on its way.
+    pub fn queued_up_to(&self, record: RecordSeq) -> Option<usize> {
+        let is_it = |job: &Job| matches!(job, Job::Persist(_, seq, _) if *seq == record);
+        self.queue.iter().position(is_it).map(|index| index + 1)
+    }
+
     /// How much is on its way, records and totals.
     pub fn queued(&self) -> usize {
         self.queue.len()

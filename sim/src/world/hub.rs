@@ -3,20 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use openctrl_core::engine::{Effect, Event, LogRun, Subject};
 use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimits};
 use openctrl_core::ids::KeyEpoch;
+use openctrl_core::instance::InstanceView;
+
+use crate::object::Shown;
+
+/// About what the key instance takes.
+const KEY_BYTES: usize = 256;
 
 /// One event as a reader gets it.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// What happened.
     pub kind: EventKind,
-    /// To what.
-    pub subject: Subject,
     /// The object after it.
-    pub json: Bytes,
+    pub object: Shown,
 }
 
 /// The name of an event: which run of the master, and its number in it.
@@ -38,7 +41,7 @@ pub enum Given {
     /// Every object as it stands; and what it has missed, if it has read before.
     Picture {
         /// The objects.
-        objects: BTreeMap<Subject, Bytes>,
+        objects: BTreeMap<Subject, Shown>,
         /// The last event that is in them.
         last: Seen,
         /// What it missed.
@@ -69,7 +72,7 @@ pub struct Hub {
     boot: u32,
     limits: WindowLimits,
     window: Window<Frame>,
-    picture: BTreeMap<Subject, Bytes>,
+    picture: BTreeMap<Subject, Shown>,
     key_epoch: KeyEpoch,
     open_from: KeyEpoch,
     is_closed: bool,
@@ -122,9 +125,9 @@ impl Hub {
         } else if let Effect::PublishLogs(run) = effect {
             self.publish_logs(run);
         } else if let Effect::ShowInstance(view) = effect {
-            self.picture.insert(Subject::Instance(view.definition().id), view.json());
+            self.picture.insert(Subject::Instance(view.definition().id), Shown::instance(view));
         } else if let Effect::ShowMaster(face) = effect {
-            self.picture.insert(Subject::Key, face.json());
+            self.picture.insert(Subject::Key, Shown::key(face));
             self.key_epoch = face.key_epoch;
         } else if let Effect::CloseStreams { keep_from, .. } = effect {
             self.close(*keep_from);
@@ -199,25 +202,26 @@ impl Hub {
     }
 
     fn publish(&mut self, event: &Event) {
-        let (kind, subject, json) = (event.kind, event.object.subject(), event.object.json());
+        let (kind, object) = (event.kind, Shown::new(&event.object));
+        let subject = object.subject();
         if kind == EventKind::Delete {
             self.picture.remove(&subject);
         } else if subject != Subject::Key {
-            self.picture.insert(subject, json.clone());
+            self.picture.insert(subject, object.clone());
         }
-        self.push(Frame { kind, subject, json });
+        self.push(Frame { kind, object });
     }
 
     fn publish_logs(&mut self, run: &LogRun) {
-        let json = run.view.json();
+        let object = Shown::instance(&run.view);
         for _ in run.items.clone() {
-            let (kind, subject) = (EventKind::Log, Subject::Instance(run.instance));
-            self.push(Frame { kind, subject, json: json.clone() });
+            self.push(Frame { kind: EventKind::Log, object: object.clone() });
         }
     }
 
+    /// Without a reader nobody renders, so that the window goes by what an object takes at most.
     fn push(&mut self, frame: Frame) {
-        let bytes = frame.json.len();
+        let bytes = frame.object.view().map_or(KEY_BYTES, InstanceView::json_max_bytes);
         self.window.push(frame, bytes);
     }
 

@@ -158,6 +158,11 @@ impl Processes {
         self.table.push(Process::new(reference, Arc::clone(definition), Phase::Spawning));
     }
 
+    /// Takes in a process that is there already.
+    pub fn put(&mut self, reference: ProcessRef, definition: &Arc<Definition>, phase: Phase) {
+        self.table.push(Process::new(reference, Arc::clone(definition), phase));
+    }
+
     /// Gives what was left behind its name.
     pub fn adopt(&mut self, reference: ProcessRef, instance: InstanceId) {
         if let Some((definition, character)) = self.leftovers.remove(&instance) {

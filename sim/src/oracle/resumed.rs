@@ -1,0 +1,61 @@
+//! The books of a master that is in the middle of its life: what it knows itself is taken to be
+//! right, for nobody can tell any more what led to it.
+
+use std::collections::BTreeMap;
+
+use openctrl_core::counters::Counters;
+use openctrl_core::engine::{Effect, Engine, Input, Subject};
+use openctrl_core::instance::Instance;
+use openctrl_core::store::{Image, StoredInstance};
+
+use super::{CounterModel, Oracle, Wish};
+use crate::object::Shown;
+
+/// What has to be durable for an engine to stand as it does.
+pub fn image_of(engine: &Engine) -> Image {
+    let mut image = Image::new(engine.under_way().face.identity);
+    image.instances = rows(engine)
+        .map(|row| {
+            let definition = row.definition.clone();
+            (row.definition.id, StoredInstance { definition, totals: row.saved_totals() })
+        })
+        .collect();
+    image
+}
+
+impl Oracle {
+    /// The books of an engine in the middle of its life.
+    pub fn of(engine: &Engine) -> Self {
+        let under_way = engine.under_way();
+        let mut oracle = Self::new(&image_of(engine));
+        for (request, call) in under_way.requests {
+            oracle.ledger.on_input(&Input::RequestArrived { request, call }, false);
+        }
+        for record in under_way.records {
+            let (epoch, seq, record) = (record.epoch, record.seq, record.record);
+            oracle.ledger.on_effect(&Effect::Persist { epoch, seq, record });
+        }
+        oracle.shown = rows(engine).map(shown).collect();
+        oracle.shown.insert(Subject::Key, Shown::key(&under_way.face));
+        oracle.face = Some(under_way.face);
+        oracle.wishes = rows(engine).map(|row| (row.definition.id, Wish::of(row))).collect();
+        oracle.counters = rows(engine).map(counted).collect::<BTreeMap<_, _>>();
+        oracle.shutdowns = under_way.is_ending.into();
+        oracle.finished = under_way.is_finished;
+        oracle.last_event = under_way.next_event.0 - 1;
+        oracle
+    }
+}
+
+fn rows(engine: &Engine) -> impl Iterator<Item = &Instance> {
+    engine.table().slots().filter_map(|slot| engine.table().get(slot))
+}
+
+fn shown(row: &Instance) -> (Subject, Shown) {
+    (Subject::Instance(row.definition.id), Shown::instance(&row.view()))
+}
+
+fn counted(row: &Instance) -> (openctrl_core::ids::InstanceId, [CounterModel; 4]) {
+    let Counters { tcprx, tcptx, udprx, udptx } = row.counters;
+    (row.definition.id, [tcprx, tcptx, udprx, udptx].map(CounterModel::of))
+}

@@ -1,0 +1,175 @@
+//! Traces of the real master (`docs/TRACE.md`): replayed under the eyes of the invariants, and made
+//! small when something does not hold.
+//!
+//! A trace begins in the middle of a life, so what was before it is taken to be right, and so is
+//! what it does not tell of: the files of the disk, the readers of the event stream, and how long
+//! clients wait.
+
+mod cut;
+mod player;
+mod steps;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use openctrl_core::trace::Replay;
+
+use self::cut::cut_after;
+use self::player::Player;
+pub use self::steps::{About, Step, Steps};
+use crate::invariants::Violation;
+use crate::run::panicked;
+use crate::shrink::{Limits, Shrunk, shrink};
+
+/// How a file begins that is a segment of a trace.
+const MAGIC: &[u8] = b"OPENCTRT";
+
+/// What a recording and its replay have to agree in: effects and states.
+const RECORDED: &str = "INV-10";
+
+/// What cannot be told of a trace, invariant by invariant.
+pub const NOT_JUDGED: &str = "not judged, as a trace does not tell of it: \
+what an earlier run left behind (INV-2), the files on the disk (INV-5), readers (INV-6); \
+taken as the engine has it at the beginning: totals (INV-7) and what is wanted (INV-9)";
+
+/// Whether a file is a segment of a trace.
+pub fn is_trace(file: &[u8]) -> bool {
+    file.starts_with(MAGIC)
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How many inputs were told.
+    pub told: usize,
+    /// How many of them no driver could have given, as far as the world can tell.
+    pub impossible: usize,
+    /// What does not hold: an invariant, or the digests that were recorded (INV-10).
+    pub violation: Option<Violation>,
+    /// What the comparison with what was recorded came to, in words.
+    pub digests: String,
+    /// What happened, the latest last.
+    pub timeline: Vec<String>,
+}
+
+/// A trace that was made small.
+#[derive(Clone, Debug)]
+pub struct Small {
+    /// It as a segment.
+    pub segment: Vec<u8>,
+    /// How many steps are left.
+    pub steps: usize,
+    /// How many there were.
+    pub steps_before: usize,
+    /// How many lists of steps were tried.
+    pub tries: u32,
+}
+
+/// Replays a trace as it was recorded, then lets the world heal and asks whether everything comes
+/// right.
+///
+/// # Errors
+/// Why the segment cannot be read.
+pub fn replay(segment: &[u8]) -> Result<Outcome, String> {
+    let trace = Steps::read(segment)?;
+    let mut player = Player::new(&trace);
+    player.run.keep_timeline();
+    let violation = attempt(&mut player, |player| {
+        trace.steps.iter().try_for_each(|step| player.tell_as_recorded(step))
+    });
+    let (digests, differs) = match compare(segment)? {
+        (digests, None) => (digests, None),
+        (digests, Some(number)) => (digests, Some(differs_at(number))),
+    };
+    let (told, impossible) = (player.told, player.impossible);
+    let violation = violation.or(differs);
+    Ok(Outcome { told, impossible, violation, digests, timeline: player.run.into_timeline() })
+}
+
+/// Makes a trace small in which `violation` was found, so that the same does not hold. One that
+/// differs from what was recorded is only cut off behind that, for the digests that were recorded
+/// are of all that came before.
+///
+/// # Errors
+/// Why the segment cannot be read or made small.
+pub fn make_small(
+    segment: &[u8],
+    violation: &Violation,
+    limits: Limits,
+    mut progress: impl FnMut(u32, usize),
+) -> Result<Small, String> {
+    let trace = Steps::read(segment)?;
+    let invariant = violation.invariant;
+    if let (true, (_, Some(number))) = (invariant == RECORDED, compare(segment)?) {
+        let steps = usize::try_from(number).unwrap_or(usize::MAX);
+        let (segment, steps_before) = (cut_after(&trace, steps), trace.steps.len());
+        return Ok(Small { segment, steps, steps_before, tries: 0 });
+    }
+    let mut tries = 0;
+    let mut fails = |steps: &[Step]| {
+        tries += 1;
+        progress(tries, steps.len());
+        fails_so(&trace, steps, invariant)
+    };
+    if !fails(&trace.steps) {
+        return Err(format!(
+            "{invariant} does not hold of what was recorded, but of what a driver could have told it: \
+             nothing can be left out"
+        ));
+    }
+    let Shrunk { items, tries, .. } = shrink(trace.steps.clone(), limits, Step::simpler, fails);
+    let (segment, steps) = record(&trace, &items);
+    Ok(Small { segment, steps, steps_before: trace.steps.len(), tries })
+}
+
+fn fails_so(trace: &Steps, steps: &[Step], invariant: &str) -> bool {
+    let mut player = Player::new(trace);
+    let found = attempt(&mut player, |player| steps.iter().try_for_each(|step| player.tell(step)));
+    found.is_some_and(|found| found.invariant == invariant)
+}
+
+/// The steps as a segment of their own, and how many of them could be told.
+fn record(trace: &Steps, steps: &[Step]) -> (Vec<u8>, usize) {
+    let mut player = Player::new(trace);
+    player.run.record(trace.header.clone());
+    let told =
+        catch_unwind(AssertUnwindSafe(|| steps.iter().try_for_each(|step| player.tell(step))));
+    let segment = player.run.recorded(matches!(told, Ok(Ok(()))));
+    (segment.expect("no master dies in a trace"), player.told)
+}
+
+/// Tells the steps, heals, and asks whether everything has come right.
+fn attempt<'a>(
+    player: &mut Player<'a>,
+    tell: impl FnOnce(&mut Player<'a>) -> Result<(), Violation>,
+) -> Option<Violation> {
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        tell(player)?;
+        player.run.rest()
+    }));
+    match done {
+        Ok(done) => done.err(),
+        Err(payload) => Some(panicked(payload.as_ref())),
+    }
+}
+
+/// Compares with the digests that were recorded: what came of it in words, and the number of the
+/// first input that differs.
+fn compare(segment: &[u8]) -> Result<(String, Option<u64>), String> {
+    let mut replay = Replay::new(segment).map_err(|error| error.to_string())?;
+    let told = catch_unwind(AssertUnwindSafe(|| while replay.step().is_some() {}));
+    let summary = replay.summary();
+    let (effects, states) = (summary.effects_checked, summary.states_checked);
+    let checked = format!("{effects} digests of effects and {states} of states compared");
+    Ok(match &summary.difference {
+        Some(difference) => {
+            (format!("{checked}: input {} differs", difference.number), Some(difference.number))
+        }
+        None if told.is_err() => (format!("{checked}: equal until the engine panics"), None),
+        None => (format!("{checked}: all equal"), None),
+    })
+}
+
+fn differs_at(number: u64) -> Violation {
+    let what = format!("input {number} came to another digest when it was recorded");
+    Violation { invariant: RECORDED, what }
+}

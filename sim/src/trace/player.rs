@@ -1,0 +1,211 @@
+//! Tells the steps of a trace to an engine again, in a world that follows along: what a driver
+//! could not say in it any more is left out.
+
+use std::collections::BTreeMap;
+
+use openctrl_core::api::Call;
+use openctrl_core::engine::Input;
+use openctrl_core::ids::{InstanceId, ProcessRef, RecordSeq, RequestId};
+use openctrl_core::time::{Now, Time, Wall};
+
+use super::steps::{About, Step, Steps, created};
+use crate::invariants::Violation;
+use crate::run::Run;
+use crate::world::{Character, Phase};
+
+/// A trace, or what is left of one, on its way through an engine.
+pub(super) struct Player<'a> {
+    trace: &'a Steps,
+    /// The run that it is.
+    pub(super) run: Run,
+    /// What the instances are called that were created here.
+    created: BTreeMap<RequestId, InstanceId>,
+    /// What the records are called.
+    records: BTreeMap<RequestId, RecordSeq>,
+    /// Whether steps are told as they were recorded.
+    is_recorded: bool,
+    /// How many steps were told.
+    pub(super) told: usize,
+    /// How many no driver could have told.
+    pub(super) impossible: usize,
+}
+
+impl<'a> Player<'a> {
+    /// The engine of a trace, and its world.
+    pub(super) fn new(trace: &'a Steps) -> Self {
+        let run = Run::resumed(trace.engine.clone(), trace.header.started);
+        let mut player = Self {
+            trace,
+            run,
+            created: BTreeMap::new(),
+            records: BTreeMap::new(),
+            is_recorded: false,
+            told: 0,
+            impossible: 0,
+        };
+        player.learn();
+        player
+    }
+
+    /// Tells a step as it was recorded, whatever the world says to it: what no driver could say is
+    /// taken for late.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub(super) fn tell_as_recorded(&mut self, step: &Step) -> Result<(), Violation> {
+        self.is_recorded = true;
+        self.run.world.clock.set(step.now);
+        let is_possible = self.come_about(step).is_some();
+        self.impossible += usize::from(!is_possible);
+        self.told += 1;
+        self.feed(step.input.clone(), !is_possible && is_about_a_process(&step.input))
+    }
+
+    /// Tells a step, by the names that things have here, if a driver could.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub(super) fn tell(&mut self, step: &Step) -> Result<(), Violation> {
+        let before = self.run.world.clock.now();
+        let Some(now) = self.time_of(step) else { return Ok(()) };
+        self.run.world.clock.set(now);
+        match self.come_about(step) {
+            Some(input) => {
+                self.told += 1;
+                self.feed(input, false)
+            }
+            None => {
+                self.run.world.clock.set(before);
+                Ok(())
+            }
+        }
+    }
+
+    fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
+        self.run.feed(input, is_late)?;
+        self.learn();
+        Ok(())
+    }
+
+    /// When a step is told; none if there is no timer that could be due.
+    fn time_of(&self, step: &Step) -> Option<Now> {
+        let Now { mono, wall } = self.run.world.clock.now();
+        let mut micros = step.micros;
+        if let Input::TimeAdvanced = step.input {
+            let (due, _) = self.run.engine().poll_timeout()?;
+            micros = micros.max(due.as_micros().saturating_sub(mono.as_micros()));
+        }
+        let wall = (wall.as_micros() + micros).saturating_add_signed(step.wall_step);
+        let mono = Time::from_micros(mono.as_micros() + micros);
+        Some(Now { mono, wall: Wall::from_micros(wall) })
+    }
+
+    /// Lets a step come about in the world: what the engine is told of it, if it can be.
+    fn come_about(&mut self, step: &Step) -> Option<Input> {
+        let world = &mut self.run.world;
+        Some(match &step.input {
+            Input::RequestArrived { request, call } => {
+                Input::RequestArrived { request: *request, call: self.call(call) }
+            }
+            Input::ProcessStarted { process } => {
+                let process = self.process(step, *process, Phase::Spawning)?;
+                self.run.world.processes.started(process, Character::default());
+                Input::ProcessStarted { process }
+            }
+            Input::StartFailed { process, reason } => {
+                let process = self.process(step, *process, Phase::Spawning)?;
+                self.run.world.processes.gone(process, false);
+                Input::StartFailed { process, reason: reason.clone() }
+            }
+            Input::OutputRead { process, batch } => {
+                let process = self.process(step, *process, Phase::Alive)?;
+                Input::OutputRead { process, batch: batch.clone() }
+            }
+            Input::ProcessExited { process, exit, group_left } => {
+                let process = self.process(step, *process, Phase::Alive)?;
+                self.run.world.processes.gone(process, *group_left);
+                Input::ProcessExited { process, exit: *exit, group_left: *group_left }
+            }
+            Input::RecordsPersisted { .. } => {
+                let count = self.records_of(step)?;
+                self.run.world.disk.write(count).ok()??
+            }
+            Input::PersistFailed { reason, .. } => {
+                let waiting = world.disk.waiting();
+                let told = if waiting > 0 {
+                    world.disk.write_refused(usize::MAX, 0, 1).ok()??
+                } else {
+                    return None;
+                };
+                let Input::PersistFailed { epoch, .. } = told else { return None };
+                Input::PersistFailed { epoch, reason: reason.clone() }
+            }
+            Input::Dialled { request, outcome } => {
+                world.clients.dials().find(|dial| dial == request)?;
+                world.clients.dialled(*request);
+                Input::Dialled { request: *request, outcome: outcome.clone() }
+            }
+            Input::TimeAdvanced => Input::TimeAdvanced,
+            Input::ShutdownRequested => Input::ShutdownRequested,
+        })
+    }
+
+    /// The process that a step is about: the recorded one or, with steps left out, the oldest of
+    /// its instance in that phase.
+    fn process(&self, step: &Step, recorded: ProcessRef, phase: Phase) -> Option<ProcessRef> {
+        if self.is_recorded {
+            let process = self.run.world.processes.get(recorded);
+            return process.filter(|process| process.phase == phase).map(|_| recorded);
+        }
+        let About::ProcessOf(instance) = step.about else { return None };
+        let instance = self.name_of(instance);
+        let mut all = self.run.world.processes.iter();
+        let is_it = |id: InstanceId, of: Phase| id == instance && of == phase;
+        all.find(|other| is_it(other.definition.id, other.phase)).map(|other| other.reference)
+    }
+
+    /// How much the disk has to write: up to the record of the request that a step is about or, if
+    /// that was left out, of the last one before it.
+    fn records_of(&self, step: &Step) -> Option<usize> {
+        let About::RecordOf(request) = step.about else { return None };
+        let before = self.records.range(..=request).rev();
+        before.filter_map(|(_, seq)| self.run.world.disk.queued_up_to(*seq)).next()
+    }
+
+    fn call(&self, call: &Call) -> Call {
+        match call {
+            Call::Patch(id, patch) => Call::Patch(self.name_of(*id), patch.clone()),
+            Call::Replace(id, url) => Call::Replace(self.name_of(*id), url.clone()),
+            Call::Delete(id) => Call::Delete(self.name_of(*id)),
+            Call::SetAlias(_) | Call::Create { .. } | Call::RotateKey(_) | Call::Ping(_) => {
+                call.clone()
+            }
+        }
+    }
+
+    /// What an instance of the recording is called here.
+    fn name_of(&self, recorded: InstanceId) -> InstanceId {
+        let created = self.trace.created.get(&recorded);
+        created.and_then(|request| self.created.get(request)).copied().unwrap_or(recorded)
+    }
+
+    fn learn(&mut self) {
+        if self.run.world.disk.waiting() == 0 {
+            return;
+        }
+        for record in self.run.engine().under_way().records {
+            self.records.insert(record.request, record.seq);
+            self.created.extend(created(&record).map(|id| (record.request, id)));
+        }
+    }
+}
+
+fn is_about_a_process(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::ProcessStarted { .. }
+            | Input::StartFailed { .. }
+            | Input::OutputRead { .. }
+            | Input::ProcessExited { .. }
+    )
+}
