@@ -147,7 +147,13 @@ impl Running {
         let mut block = [0; 4096];
         while !self.seen.contains(text) {
             let count = self.stdout.read(&mut block).expect("its output can be read");
-            assert!(count > 0, "it ended without {text:?}: {}", self.seen);
+            if count == 0 {
+                let mut reason = String::new();
+                if let Some(stderr) = &mut self.child.stderr {
+                    stderr.read_to_string(&mut reason).expect("UTF-8");
+                }
+                panic!("it ended without {text:?}: {}{reason}", self.seen);
+            }
             self.seen.push_str(&String::from_utf8_lossy(&block[..count]));
         }
         &self.seen

@@ -1,6 +1,6 @@
 //! The live screens in a terminal: `list --watch` and `top`.
 
-use openctrl_tests::{Master, Script, Shell};
+use openctrl_tests::{Master, Script, Shell, until};
 
 #[test]
 fn a_list_is_kept_and_the_terminal_given_back() {
@@ -106,5 +106,5 @@ fn many_are_done_with_a_bar() {
     let mut screen = shell.terminal(80, 24, &["stop", "--tag", "many", "--wait"]);
     assert_eq!(screen.wait(), Some(0));
     screen.wait_output("stop [");
-    assert_eq!(screen.output().matches(": stopped").count(), 10, "{}", screen.output());
+    until("a line for each", || screen.output().matches(": stopped").count() == 10);
 }

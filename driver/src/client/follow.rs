@@ -35,18 +35,18 @@ pub(crate) struct Follower {
     api: Arc<Api>,
     stream: Option<EventStream>,
     last_id: Option<String>,
-    attempts: usize,
-    was_open: bool,
+    /// Attempts that failed since it was open, the end of it included.
+    failures: usize,
 }
 
 impl Follower {
     /// A follower of what comes after an event, or of everything from now on.
     pub(crate) fn new(api: &Arc<Api>, last_id: Option<String>) -> Self {
-        Self { api: Arc::clone(api), stream: None, last_id, attempts: 0, was_open: false }
+        Self { api: Arc::clone(api), stream: None, last_id, failures: 0 }
     }
 
-    /// What comes next. A failure is one that waiting does not mend: of the first attempt, or of
-    /// the key.
+    /// What comes next. A failure is one that waiting does not mend: of the key. Whoever follows has
+    /// reached the master before, so one that cannot be reached is on its way back.
     pub(crate) async fn next(&mut self) -> Result<Item, Failure> {
         if let Some(stream) = &mut self.stream {
             if let Some(event) = stream.next().await {
@@ -56,20 +56,22 @@ impl Follower {
                 return Ok(Item::Event(event));
             }
             self.stream = None;
+            self.failures = 1;
             return Ok(Item::Lost("the connection ended".to_owned()));
         }
-        if self.was_open {
-            sleep(PAUSES[self.attempts.min(PAUSES.len() - 1)]).await;
-            self.attempts += 1;
+        if let Some(last) = self.failures.checked_sub(1) {
+            sleep(PAUSES[last.min(PAUSES.len() - 1)]).await;
         }
         match self.api.events(self.last_id.as_deref()).await {
             Ok(stream) => {
                 self.stream = Some(stream);
-                self.was_open = true;
-                self.attempts = 0;
+                self.failures = 0;
                 Ok(Item::Opened)
             }
-            Err(Failure::Unreachable(reason)) if self.was_open => Ok(Item::Lost(reason)),
+            Err(Failure::Unreachable(reason)) => {
+                self.failures += 1;
+                Ok(Item::Lost(reason))
+            }
             Err(failure) => Err(failure),
         }
     }
