@@ -14,7 +14,7 @@ use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::instance::{Definition, InstanceView, Metrics, ProcessFacts};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::output::OutputItem;
-use openctrl_core::store::{Record, SavedTotals};
+use openctrl_core::store::{Image, Record, SavedTotals};
 
 /// A 64-bit digest. It is no defence against anybody who wants two things to look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,15 @@ impl Digest {
         self.words(&[alive, *starts, *failures, *restarts, *exits, due.as_micros(), delay_ms]);
         self.words(&[facts.last_exit.as_ref().map_or(0, |exit| exit.time.as_micros())]);
         self.bytes(facts.status.as_str().as_bytes());
+    }
+
+    /// Takes a state in.
+    pub fn image(&mut self, image: &Image) {
+        self.master(&image.master);
+        for stored in image.instances.values() {
+            self.definition(&stored.definition);
+            self.totals(&stored.totals);
+        }
     }
 
     fn tagged(&mut self, tag: u64) -> &mut Self {
@@ -213,7 +222,8 @@ impl Digest {
         }
     }
 
-    fn definition(&mut self, definition: &Definition) {
+    /// Takes a definition in, every byte of it.
+    pub fn definition(&mut self, definition: &Definition) {
         self.id(definition.id).number(definition.restart.into());
         let peer = &definition.meta.peer;
         let url = definition.url.as_str();

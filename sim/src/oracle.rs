@@ -37,6 +37,8 @@ pub struct Oracle {
     pub shown: BTreeMap<Subject, Shown>,
     /// The master as it was shown last.
     pub face: Option<MasterFace>,
+    /// The key instance that follows from it.
+    pub key: Option<Shown>,
     /// What the operators want of each instance.
     pub wishes: BTreeMap<InstanceId, Wish>,
     /// What each instance's byte counters ought to show.
@@ -72,6 +74,7 @@ impl Oracle {
             ledger: Ledger::new(image),
             shown: BTreeMap::new(),
             face: None,
+            key: None,
             wishes: wishes
                 .map(|(id, stored)| (*id, Wish::new(stored.definition.restart)))
                 .collect(),
@@ -140,6 +143,7 @@ impl Oracle {
         match effect {
             Effect::ShowMaster(face) => {
                 self.face = Some(face.clone());
+                self.key = object.cloned();
                 self.show(Subject::Key, object);
             }
             Effect::ShowInstance(view) => {

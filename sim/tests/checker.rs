@@ -166,14 +166,14 @@ fn inv_6_finds_a_reader_that_is_not_given_everything() {
         let mut world = World::new(image.clone(), Hub::new(WINDOW, 1));
         let (mut oracle, mut readers) = (Oracle::new(&image), Readers::new(1));
         oracle.on_effect(&world, &master, Some(&key));
-        world.hub.carry_out(&master);
+        world.hub.carry_out(&master, Some(&key));
         readers.read(0, &mut world.hub, &oracle, 9_999, false)?;
         for number in 1..=2 {
             let kind = if number == 1 { EventKind::Create } else { EventKind::Update };
             let effect = event(number, kind);
             oracle.on_effect(&world, &effect, Some(&object));
             if lost != Some(number) {
-                world.hub.carry_out(&effect);
+                world.hub.carry_out(&effect, Some(&object));
             }
         }
         if afresh {

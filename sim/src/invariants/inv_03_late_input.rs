@@ -3,15 +3,15 @@
 //! The fingerprint of the engine, which has all that is in it but texts, is compared each time. The
 //! texts as well are compared at one late input of sixteen, since it takes as long as a dozen inputs.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use openctrl_core::engine::{Effect, Input};
 
 use super::{Invariant, Scene, Verdict, ensure};
 use crate::digest::Digest;
 
-/// At one late input of so many everything is compared.
-const WHOLE_EVERY: u64 = 16;
+/// At one late input of so many the texts are compared as well.
+const TEXTS_EVERY: u64 = 16;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -45,8 +45,17 @@ fn digest(scene: Scene<'_>) -> Digest {
     let (mut digest, fingerprint) = (Digest::default(), scene.engine.fingerprint());
     digest.word(fingerprint);
     // As good as a throw of dice, and the same one before and after.
-    if fingerprint.is_multiple_of(WHOLE_EVERY) {
-        write!(digest, "{:?}", scene.engine).expect("a digest takes everything");
+    if fingerprint.is_multiple_of(TEXTS_EVERY) {
+        texts(&mut digest, scene).expect("a digest takes everything");
     }
     digest
+}
+
+/// Every text that is in the engine: of what is under way, and of the instances.
+fn texts(digest: &mut Digest, scene: Scene<'_>) -> fmt::Result {
+    write!(digest, "{:?}", scene.engine.under_way())?;
+    scene.instances().try_for_each(|row| {
+        digest.definition(&row.definition);
+        write!(digest, "{:?}{:?}", row.staged, row.operations)
+    })
 }

@@ -36,7 +36,9 @@ impl Oracle {
             oracle.ledger.on_effect(&Effect::Persist { epoch, seq, record });
         }
         oracle.shown = rows(engine).map(shown).collect();
-        oracle.shown.insert(Subject::Key, Shown::key(&under_way.face));
+        let key = Shown::key(&under_way.face);
+        oracle.key = Some(key.clone());
+        oracle.shown.insert(Subject::Key, key);
         oracle.face = Some(under_way.face);
         oracle.wishes = rows(engine).map(|row| (row.definition.id, Wish::of(row))).collect();
         oracle.counters = rows(engine).map(counted).collect::<BTreeMap<_, _>>();

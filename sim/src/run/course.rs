@@ -9,7 +9,7 @@ use openctrl_core::api::Reply;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
-use openctrl_core::store::{Image, encode};
+use openctrl_core::store::Image;
 use openctrl_core::trace::Header;
 
 use self::recording::Recording;
@@ -201,7 +201,7 @@ impl Run {
         self.report.restarts += 1;
         // No two boots draw the same ids, though a fuzzer chooses the same seed for them.
         seed[24..].copy_from_slice(&self.report.restarts.to_le_bytes());
-        self.report.digest.bytes(&encode(&image, 0));
+        self.report.digest.image(&image);
         if !leftovers.is_empty() {
             self.world.happened(Fault::LeavesProcesses);
             self.report.coverage.left_behind(leftovers.len());
@@ -308,7 +308,7 @@ impl Run {
         self.check(|invariant, scene| invariant.on_effect(scene, effect), is_late, shown)?;
         self.report.coverage.on_effect(&self.before, &self.oracle, effect);
         self.oracle.on_effect(&self.world, effect, shown);
-        self.world.carry_out(effect);
+        self.world.carry_out(effect, shown);
         Ok(())
     }
 

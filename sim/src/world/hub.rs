@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use openctrl_core::engine::{Effect, Event, LogRun, Subject};
+use openctrl_core::engine::{Effect, Subject};
 use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimits};
 use openctrl_core::ids::KeyEpoch;
 use openctrl_core::instance::InstanceView;
@@ -118,16 +118,16 @@ impl Hub {
         self.streams.len()
     }
 
-    /// Takes an effect in, as far as it is about the stream.
-    pub fn carry_out(&mut self, effect: &Effect) {
-        if let Effect::Publish(event) = effect {
-            self.publish(event);
-        } else if let Effect::PublishLogs(run) = effect {
-            self.publish_logs(run);
-        } else if let Effect::ShowInstance(view) = effect {
-            self.picture.insert(Subject::Instance(view.definition().id), Shown::instance(view));
-        } else if let Effect::ShowMaster(face) = effect {
-            self.picture.insert(Subject::Key, Shown::key(face));
+    /// Takes an effect in, as far as it is about the stream, with the object in it.
+    pub fn carry_out(&mut self, effect: &Effect, object: Option<&Shown>) {
+        if let (Effect::Publish(event), Some(object)) = (effect, object) {
+            self.publish(event.kind, object);
+        } else if let (Effect::PublishLogs(run), Some(object)) = (effect, object) {
+            self.publish_logs(run.items.len(), object);
+        } else if let (Effect::ShowInstance(_), Some(object)) = (effect, object) {
+            self.picture.insert(object.subject(), object.clone());
+        } else if let (Effect::ShowMaster(face), Some(object)) = (effect, object) {
+            self.picture.insert(Subject::Key, object.clone());
             self.key_epoch = face.key_epoch;
         } else if let Effect::CloseStreams { keep_from, .. } = effect {
             self.close(*keep_from);
@@ -201,20 +201,18 @@ impl Hub {
         }
     }
 
-    fn publish(&mut self, event: &Event) {
-        let (kind, object) = (event.kind, Shown::new(&event.object));
+    fn publish(&mut self, kind: EventKind, object: &Shown) {
         let subject = object.subject();
         if kind == EventKind::Delete {
             self.picture.remove(&subject);
         } else if subject != Subject::Key {
             self.picture.insert(subject, object.clone());
         }
-        self.push(Frame { kind, object });
+        self.push(Frame { kind, object: object.clone() });
     }
 
-    fn publish_logs(&mut self, run: &LogRun) {
-        let object = Shown::instance(&run.view);
-        for _ in run.items.clone() {
+    fn publish_logs(&mut self, lines: usize, object: &Shown) {
+        for _ in 0..lines {
             self.push(Frame { kind: EventKind::Log, object: object.clone() });
         }
     }

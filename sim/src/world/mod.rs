@@ -20,6 +20,8 @@ use openctrl_core::engine::Effect;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::store::Image;
 
+use crate::object::Shown;
+
 /// Everything but the engine.
 #[derive(Debug)]
 pub struct World {
@@ -55,9 +57,9 @@ impl World {
         self.faults[fault as usize] += 1;
     }
 
-    /// Carries an effect out, as far as it has an effect on the world.
-    pub fn carry_out(&mut self, effect: &Effect) {
-        self.hub.carry_out(effect);
+    /// Carries an effect out, as far as it has an effect on the world. `object` is the one in it.
+    pub fn carry_out(&mut self, effect: &Effect, object: Option<&Shown>) {
+        self.hub.carry_out(effect, object);
         match effect {
             Effect::Spawn { process, definition } => self.processes.spawn(*process, definition),
             Effect::Adopt { process, instance } => self.processes.adopt(*process, *instance),
