@@ -14,6 +14,7 @@ use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::address_file::{Address, AddressFile};
 use crate::cli::VERSION;
@@ -170,7 +171,13 @@ async fn serve(
         mailbox: mailbox.clone(),
         sampler,
         clock,
-        observed: Observed { logs, processes, metrics, description },
+        observed: Observed {
+            logs,
+            processes,
+            metrics,
+            metrics_turn: Arc::new(Semaphore::new(1)),
+            description,
+        },
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     if let Err(error) = address_file.publish(&address) {

@@ -10,6 +10,7 @@ use openctrl_core::api::{Answer, Observation, Refusal};
 use openctrl_core::history::LogQuery;
 use openctrl_core::metrics::METRICS_TYPE;
 use openctrl_core::url::MetricsOptions;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::service::{HttpResponse, Service, whole};
@@ -23,6 +24,8 @@ pub(crate) struct Observed {
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
     pub(crate) metrics: MetricsOptions,
+    /// One page of metrics is written at a time: with open metrics anybody may ask.
+    pub(crate) metrics_turn: Arc<Semaphore>,
     /// The OpenAPI document.
     pub(crate) description: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
 }
@@ -46,12 +49,16 @@ impl Service {
     }
 
     async fn metrics(&self) -> Result<HttpResponse, Refusal> {
+        let turn = Arc::clone(&self.observed.metrics_turn);
+        let turn = turn.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
         let Observed { logs, processes, metrics, .. } = &self.observed;
         let (logs, processes) = (Arc::clone(logs), Arc::clone(processes));
         let (hub, mailbox) = (Arc::clone(&self.hub), self.mailbox.clone());
         let (version, uptime) = (self.about.version, self.clock.uptime());
         let per_instance = metrics.per_instance;
         let write = move || {
+            // Held until it is written, also for a client that has hung up.
+            let _turn = turn;
             render(&Sources {
                 version,
                 uptime,

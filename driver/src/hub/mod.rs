@@ -20,7 +20,7 @@ use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 
 pub(crate) use self::publisher::Publisher;
-use self::state::State;
+use self::state::{List, State};
 pub(crate) use self::subscriber::Subscriber;
 
 /// The published state of the master.
@@ -75,8 +75,19 @@ impl Hub {
     /// # Errors
     /// 401 when the key has changed since: the list has the new one in it.
     pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
-        let mut state = self.lock();
-        if state.is_in_force(epoch) { Ok(state.list()) } else { Err(Refusal::NoKey) }
+        let state = self.lock();
+        if !state.is_in_force(epoch) {
+            return Err(Refusal::NoKey);
+        }
+        let parts = match state.list() {
+            List::Ready(list) => return Ok(list),
+            List::Parts(parts) => parts,
+        };
+        // Rendering thousands of instances takes milliseconds; nobody waits for it but who asked.
+        drop(state);
+        let list = parts.render();
+        self.lock().keep_list(&parts, &list);
+        Ok(list)
     }
 
     /// Every instance as it stands, but not the key instance.

@@ -26,6 +26,8 @@ pub(super) struct State {
     key_instance: Bytes,
     instances: BTreeMap<InstanceId, Shown>,
     list: Option<Bytes>,
+    /// How often the list changed.
+    list_version: u64,
     window: Window<Arc<Block>>,
     /// The newest events, which are not in the window yet.
     open: OpenBlock,
@@ -42,6 +44,21 @@ pub(super) struct State {
     open_from: KeyEpoch,
     /// The farewell of the streams when the master is on its way out: no new ones either.
     farewell: Option<Bytes>,
+}
+
+/// The list of all instances, or what it is rendered from.
+#[derive(Debug)]
+pub(super) enum List {
+    Ready(Bytes),
+    Parts(ListParts),
+}
+
+/// What the list is rendered from.
+#[derive(Debug)]
+pub(super) struct ListParts {
+    version: u64,
+    key_instance: Bytes,
+    instances: Vec<InstanceView>,
 }
 
 /// An instance as reads see it, rendered when somebody reads it.
@@ -127,6 +144,7 @@ impl State {
             face,
             instances: BTreeMap::new(),
             list: None,
+            list_version: 0,
             window: Window::new(WINDOW),
             open: OpenBlock::default(),
             streams: BTreeMap::new(),
@@ -175,20 +193,39 @@ impl State {
         (self.window.next_id().0 - 1 + self.open.events as u64, self.streams.len())
     }
 
-    pub(super) fn list(&mut self) -> Bytes {
-        let Self { list, key_instance, instances, .. } = self;
-        list.get_or_insert_with(|| join(key_instance, instances)).clone()
+    /// The JSON of all instances, if it was rendered since the last change.
+    pub(super) fn list(&self) -> List {
+        match &self.list {
+            Some(list) => List::Ready(list.clone()),
+            None => List::Parts(ListParts {
+                version: self.list_version,
+                key_instance: self.key_instance.clone(),
+                instances: self.instances.values().map(|shown| shown.view.clone()).collect(),
+            }),
+        }
+    }
+
+    /// Keeps a list that was rendered, unless something changed meanwhile.
+    pub(super) fn keep_list(&mut self, parts: &ListParts, list: &Bytes) {
+        if parts.version == self.list_version {
+            self.list = Some(list.clone());
+        }
+    }
+
+    fn list_changed(&mut self) {
+        self.list = None;
+        self.list_version += 1;
     }
 
     pub(super) fn set_face(&mut self, face: MasterFace) {
         self.key_instance = face.json();
         self.face = face;
-        self.list = None;
+        self.list_changed();
     }
 
     pub(super) fn set_instance(&mut self, view: InstanceView) {
         self.instances.insert(view.definition().id, Shown { view, json: None });
-        self.list = None;
+        self.list_changed();
     }
 
     /// Takes published items into the stream and into the picture, as a client's reducer would.
@@ -205,7 +242,7 @@ impl State {
                 }
                 if event.kind == EventKind::Delete {
                     self.instances.remove(&view.definition().id);
-                    self.list = None;
+                    self.list_changed();
                 } else {
                     self.set_instance(view.clone());
                 }
@@ -353,16 +390,18 @@ impl State {
     }
 }
 
-fn join(key_instance: &Bytes, instances: &BTreeMap<InstanceId, Shown>) -> Bytes {
-    let size: usize = instances.values().map(|shown| shown.view.json_max_bytes() + 1).sum();
-    let mut list = Vec::with_capacity(size + key_instance.len() + 2);
-    list.push(b'[');
-    list.extend_from_slice(key_instance);
-    for shown in instances.values() {
-        list.push(b',');
-        shown.view.write_json(&mut list);
+impl ListParts {
+    pub(super) fn render(&self) -> Bytes {
+        let size: usize = self.instances.iter().map(|view| view.json_max_bytes() + 1).sum();
+        let mut list = Vec::with_capacity(size + self.key_instance.len() + 2);
+        list.push(b'[');
+        list.extend_from_slice(&self.key_instance);
+        for view in &self.instances {
+            list.push(b',');
+            view.write_json(&mut list);
+        }
+        list.push(b']');
+        list.shrink_to_fit();
+        Bytes::from(list)
     }
-    list.push(b']');
-    list.shrink_to_fit();
-    Bytes::from(list)
 }
