@@ -37,6 +37,15 @@ impl Invariant for Events {
         self.last_time = under_way.last_event_time;
     }
 
+    fn before_input(&mut self, scene: Scene<'_>, input: &Input) -> Verdict {
+        let Input::ProcessExited { process, .. } = input else { return Ok(()) };
+        let Some(process) = scene.world.processes.get(*process) else { return Ok(()) };
+        let (printed, read) = process.lines();
+        ensure(scene.is_late || process.adopted || printed == read, || {
+            format!("{} printed {printed} lines, {read} were read", process.definition.id)
+        })
+    }
+
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         if let Some(view) = scene.object.and_then(Shown::view) {
             self.shown += 1;

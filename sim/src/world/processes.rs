@@ -86,6 +86,11 @@ pub struct Process {
     /// What it has printed and nobody has read yet.
     unread: Vec<u8>,
     parser: OutputParser,
+    /// The lines that it has ended, and whether it has begun another.
+    ended_lines: usize,
+    is_in_a_line: bool,
+    /// The lines that were read.
+    read_lines: usize,
 }
 
 impl Process {
@@ -103,7 +108,15 @@ impl Process {
             adopted: false,
             unread: Vec::new(),
             parser: OutputParser::default(),
+            ended_lines: 0,
+            is_in_a_line: false,
+            read_lines: 0,
         }
+    }
+
+    /// How many lines it has printed, an unterminated last one included, and how many were read.
+    pub fn lines(&self) -> (usize, usize) {
+        (self.ended_lines + usize::from(self.is_in_a_line), self.read_lines)
     }
 
     /// Whether its output is read.
@@ -124,20 +137,27 @@ impl Process {
     /// Prints `text`, of which all but the last `kept_back` bytes are read now, with what was
     /// kept back before. Returns the lines that this completes.
     pub fn print(&mut self, text: &[u8], kept_back: usize) -> OutputBatch {
-        if self.unread.is_empty() && kept_back == 0 {
-            return self.parser.push(text);
-        }
-        self.unread.extend_from_slice(text);
-        let read = self.unread.len().saturating_sub(kept_back);
-        let rest = self.unread.split_off(read);
-        self.parser.push(&std::mem::replace(&mut self.unread, rest))
+        self.ended_lines += text.iter().filter(|byte| **byte == b'\n').count();
+        self.is_in_a_line = text.last().map_or(self.is_in_a_line, |byte| *byte != b'\n');
+        let batch = if self.unread.is_empty() && kept_back == 0 {
+            self.parser.push(text)
+        } else {
+            self.unread.extend_from_slice(text);
+            let read = self.unread.len().saturating_sub(kept_back);
+            let rest = self.unread.split_off(read);
+            self.parser.push(&std::mem::replace(&mut self.unread, rest))
+        };
+        self.read_lines += batch.items.len();
+        batch
     }
 
     /// The next lines that are left at the end of its output, the unterminated last one at last;
     /// empty when nothing is left.
     pub fn close_output(&mut self) -> OutputBatch {
         let batch = self.parser.push(&std::mem::take(&mut self.unread));
-        if batch.is_empty() { self.parser.finish() } else { batch }
+        let batch = if batch.is_empty() { self.parser.finish() } else { batch };
+        self.read_lines += batch.items.len();
+        batch
     }
 }
 
