@@ -148,7 +148,12 @@ impl Building {
         u32::try_from(self.text.len()).expect("a batch is far below 4 GiB")
     }
 
-    fn done(self) -> OutputBatch {
+    fn done(mut self) -> OutputBatch {
+        // A batch may be kept for long, for one line of it. A long line around a checkpoint is not
+        // in the text, and the room made for it must not be kept either.
+        if self.text.len() < self.text.capacity() / 2 {
+            self.text.shrink_to_fit();
+        }
         OutputBatch { text: Bytes::from(self.text), items: self.items }
     }
 }
@@ -160,6 +165,18 @@ mod tests {
     #[test]
     fn an_item_is_small() {
         assert!(size_of::<OutputItem>() <= 32);
+    }
+
+    #[test]
+    fn the_room_of_a_long_checkpoint_is_given_back() {
+        let mut output = b"x\n".to_vec();
+        output.resize(30_000, b'.');
+        output.extend_from_slice(b"CHECK_POINT|MODE=1|PING=2ms|POOL=3|TCPS=4|UDPS=5");
+        output.extend_from_slice(b"|TCPRX=6|TCPTX=7|UDPRX=8|UDPTX=9\n");
+        let batch = OutputParser::default().push(&output);
+        assert_eq!((batch.items.len(), batch.text()), (2, &b"x"[..]));
+        let kept = batch.text.try_into_mut().expect("nobody shares it").capacity();
+        assert!(kept < 64, "{kept} bytes are kept for one");
     }
 
     #[test]

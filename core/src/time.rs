@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock; the driver samples both once a batch and hands them in as [`Now`].
 
+use alloc::string::ToString;
 use core::fmt;
 
 /// A point on the monotonic clock, in microseconds since an origin the driver chose at start.
@@ -52,6 +53,29 @@ impl Wall {
     pub const fn as_micros(self) -> u64 {
         self.0
     }
+
+    /// Reads back what is displayed; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        if year < 1970 || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let seconds = ((day_number(year, month, day)? * 24 + hour) * 60 + minute) * 60 + second;
+        let wall = Self(seconds * 1_000_000 + number(20, 26)?);
+        // Whatever is not where it belongs, or no such day, is found here.
+        (wall.to_string() == text).then_some(wall)
+    }
+}
+
+/// The number of a Gregorian date since 1970-01-01; the inverse of [`civil_date`] for dates that
+/// there are.
+fn day_number(year: u64, month: u64, day: u64) -> Option<u64> {
+    let (year, march_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let day_of_year = (153 * march_month + 2) / 5 + day.checked_sub(1)?;
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year;
+    days.checked_sub(719_468)
 }
 
 impl fmt::Display for Wall {
@@ -93,7 +117,6 @@ pub struct Now {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
     use proptest::prelude::*;
 
     #[test]
@@ -110,6 +133,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_wall_time_reads_back(micros in 0..=Wall::LAST) {
+            let wall = Wall::from_micros(micros);
+            prop_assert_eq!(Wall::parse(&wall.to_string()), Some(wall));
+        }
+
+        #[test]
+        fn no_text_panics(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{6}Z|\\PC{0,30}") {
+            if let Some(wall) = Wall::parse(&text) {
+                prop_assert_eq!(wall.to_string(), text);
+            }
+        }
+
         #[test]
         fn later_wall_times_sort_later_as_text(a in 0..Wall::LAST, b in 0..Wall::LAST) {
             let (a, b) = (Wall::from_micros(a), Wall::from_micros(b));

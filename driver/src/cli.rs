@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::inspect::Inspection;
 use crate::sysinfo::{go_arch, go_os};
-use crate::{master, replay, runtime};
+use crate::{client, master, replay, runtime};
 
 /// The version: what the release was tagged with, or that of the package.
 pub(crate) const VERSION: &str = match option_env!("OPENCTRL_VERSION") {
@@ -24,15 +24,22 @@ Usage:
   openctrl state export DIR [--secrets]                the state in DIR as JSON
   openctrl replay FILE [--until T] [--instance ID] [--json]
                                                        a trace, told to the same core again
-  openctrl help                                        this text
+  openctrl help [COMMAND]                              this text, or that of a command
   openctrl version                                     the version
+  openctrl COMMAND ...                                 ask a master that runs
 
+Commands, with -o table|wide|json|yaml; see 'openctrl help COMMAND':
+{commands}
 Query parameters of the master URL:
   bin=<path>     runtime that instances are run with (default: this program)
   tls=0|1|2      HTTP, HTTPS with a certificate made at start, HTTPS with crt and key
   crt=<path>     certificate chain in PEM, for tls=2
   key=<path>     private key in PEM, for tls=2
   state=<dir>    where the state is kept (default: gob/ beside this program)
+  logs=<dir>     keep what instances print in files there
+                 (log_lines, log_memory, log_size, log_keep, log_age: see docs/OPERATIONS.md)
+  metrics=open   serve /metrics without a key; metrics_instances=on: of each instance, too
+  log_format=json     the master's own log as JSON (default: plain)
   page=on|off    whether the page for operators is served at / (default: on)
   trace=off|<dir>     whether and where inputs are recorded (default: trace/ in the state)
   trace_size=<MiB>    what the trace may take (default: 64)
@@ -57,7 +64,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match words[..] {
         [] => fail("no master URL; try 'openctrl help'"),
-        ["help" | "--help" | "-h"] => print(USAGE),
+        ["help" | "--help" | "-h"] => print(&usage()),
         ["version" | "--version" | "-v"] => {
             print(&format!("openctrl-{VERSION} {}/{}\n", go_os(), go_arch()))
         }
@@ -69,9 +76,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        ref question if client::knows(question) => client::run(question),
         [url] => dispatch(url),
         [..] => fail("more than one argument; quote the URL if it has an & in it"),
     }
+}
+
+fn usage() -> String {
+    USAGE.replace("{commands}", client::summary().trim_start_matches('\n'))
 }
 
 /// Lets the known bug be there that the environment names, so that it can be recorded.

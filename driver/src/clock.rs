@@ -31,7 +31,12 @@ impl Clock {
 
     /// Whole seconds since the start.
     pub(crate) fn uptime_s(self) -> u64 {
-        self.origin.elapsed().as_secs()
+        self.uptime().as_secs()
+    }
+
+    /// The time since the start.
+    pub(crate) fn uptime(self) -> Duration {
+        self.origin.elapsed()
     }
 }
 

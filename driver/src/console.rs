@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::log::{self, LogFormat};
+
 /// What may wait to be written: some seconds of a flood, and little beside the event window.
 const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
 
@@ -32,11 +34,15 @@ struct Pending {
 }
 
 impl Console {
-    /// Starts the thread that writes to `stream`.
-    pub(crate) fn start(name: &str, stream: impl Write + Send + 'static) -> io::Result<Self> {
+    /// Starts the thread that writes to `stream`; a note that lines were dropped has this form.
+    pub(crate) fn start(
+        name: &str,
+        stream: impl Write + Send + 'static,
+        notes: LogFormat,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
-        thread::Builder::new().name(name.to_owned()).spawn(move || writer.run(stream))?;
+        thread::Builder::new().name(name.to_owned()).spawn(move || writer.run(stream, notes))?;
         Ok(Self { shared })
     }
 
@@ -74,7 +80,7 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, mut stream: impl Write) {
+    fn run(&self, mut stream: impl Write, notes: LogFormat) {
         let mut writing = Vec::new();
         loop {
             let is_idle = |pending: &mut Pending| pending.text.is_empty();
@@ -88,7 +94,7 @@ impl Shared {
             // Nobody is left to tell when even this cannot be written.
             let _ = stream.write_all(&writing);
             if dropped > 0 {
-                let _ = writeln!(stream, "{dropped} lines were not written: the reader is slow");
+                let _ = stream.write_all(log::dropped(notes, dropped).as_bytes());
             }
             let _ = stream.flush();
             writing.clear();
@@ -156,7 +162,8 @@ mod tests {
     fn a_stuck_reader_costs_lines_but_nobody_waits() {
         let (open, opened) = mpsc::channel();
         let (written, shown) = mpsc::channel();
-        let console = Console::start("test", Gate { open: opened, written }).expect("a thread");
+        let gate = Gate { open: opened, written };
+        let console = Console::start("test", gate, LogFormat::Plain).expect("a thread");
         let line = vec![b'x'; 1024 * 1024];
         for _ in 0..30 {
             console.write_lines(iter::once(&line), |out, line| out.extend_from_slice(line));

@@ -35,6 +35,8 @@ pub(crate) enum Notice {
     Spawned(ProcessRef, Group),
     /// A process printed its last and is waiting to be reaped.
     Exited(ProcessRef),
+    /// Somebody wants to know whether the loop lives.
+    Ping(oneshot::Sender<()>),
 }
 
 impl Notice {
@@ -42,7 +44,11 @@ impl Notice {
     fn lines(&self) -> usize {
         match self {
             Self::Fact(Input::OutputRead { batch, .. }) => batch.items.len(),
-            Self::Fact(_) | Self::Request(..) | Self::Spawned(..) | Self::Exited(_) => 1,
+            Self::Fact(_)
+            | Self::Request(..)
+            | Self::Spawned(..)
+            | Self::Exited(_)
+            | Self::Ping(_) => 1,
         }
     }
 }
@@ -67,6 +73,21 @@ impl Mailbox {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Notice::Request(epoch, call, answer)).await.ok()?;
         answered.await.ok()
+    }
+
+    /// Waits until the loop has taken this in, which says that it lives; `false` when it has ended.
+    pub(crate) async fn ping(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.fact(Notice::Ping(answer));
+        answered.await.is_ok()
+    }
+
+    /// How much waits in the lanes that are bounded.
+    pub(crate) fn waiting(&self) -> [(&'static str, usize); 2] {
+        [
+            ("requests", self.requests.max_capacity() - self.requests.capacity()),
+            ("output", self.output.max_capacity() - self.output.capacity()),
+        ]
     }
 
     /// Waits for room for something a process printed, or that it ended; `None` when the loop has

@@ -1,9 +1,11 @@
 //! The OpenCtrl daemon: carries out what `openctrl-core` decides.
 //!
 //! `cli` reads the command line; `master` puts the parts of a master together; `reactor` is its
-//! loop. Each of the other modules is one kind of I/O.
+//! loop. `client` is what operators ask such a master. Each of the other modules is one kind of I/O.
 
+mod address_file;
 mod cli;
+mod client;
 mod clock;
 mod console;
 mod dial;
@@ -13,14 +15,20 @@ mod inbox;
 mod inspect;
 mod limits;
 mod log;
+mod logs;
 mod master;
+mod metrics;
 mod process;
+mod promises;
 mod reactor;
 mod replay;
 pub mod runtime;
+mod service;
+mod signals;
 mod store;
 mod sysinfo;
 mod tls;
 mod trace;
+mod usage;
 
 pub use cli::run;

@@ -4,32 +4,37 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use openctrl_core::engine::{Engine, Input, MasterFace};
+use openctrl_core::api::describe;
+use openctrl_core::engine::{Engine, MasterFace};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::Semaphore;
 
+use crate::address_file::{Address, AddressFile};
 use crate::cli::VERSION;
 use crate::clock::Clock;
 use crate::console::Console;
-use crate::http::{About, Page, Server, ServerConfig, Service, bind};
+use crate::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::hub::{Hub, Publisher};
-use crate::inbox::{Mailbox, Notice, inbox};
+use crate::inbox::{Mailbox, inbox};
 use crate::limits::raise_descriptor_limit;
-use crate::log;
+use crate::log::{self, LogFormat};
+use crate::logs::Logs;
 use crate::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::reactor::{Hands, Reactor};
+use crate::service::{Notifier, Watchdog, inherited_listener};
+use crate::signals::{Signals, Told};
 use crate::store::{Loaded, StateDirectory, StoreError, StoreWriter};
 use crate::sysinfo::Sampler;
-use crate::tls::{self, TlsError, TlsSource};
+use crate::tls::{self, Secured, TlsError, TlsSource};
 use crate::trace::{Destination, Recorder};
+use crate::usage::Processes;
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -74,15 +79,20 @@ impl std::error::Error for StartError {
 pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let url = MasterUrl::parse(url).map_err(StartError::Url)?;
     let system = |attempt| move |error| StartError::System(attempt, error);
-    let stdout = Console::start("stdout", io::stdout()).map_err(system("start a thread"))?;
-    let stderr = Console::start("stderr", io::stderr()).map_err(system("start a thread"))?;
-    log::start(&stderr);
+    // First of all: it has the number of whatever would be opened next.
+    let inherited = inherited_listener().map_err(system("use the service manager's socket"))?;
+    let format = if url.log_is_json { LogFormat::Json } else { LogFormat::Plain };
+    let thread = system("start a thread");
+    // Standard output is the lines of instances, whatever the form of the log (Contract §7).
+    let stdout = Console::start("stdout", io::stdout(), LogFormat::Plain).map_err(thread)?;
+    let stderr = Console::start("stderr", io::stderr(), format).map_err(thread)?;
+    log::start(&stderr, format);
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(system("start the async runtime"))
         .and_then(|runtime| {
-            let result = runtime.block_on(serve(url, &stdout));
+            let result = runtime.block_on(serve(url, inherited, &stdout));
             // A name look-up may hang for as long as the resolver likes; nobody needs it now.
             runtime.shutdown_background();
             result
@@ -92,7 +102,11 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
     result
 }
 
-async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
+async fn serve(
+    url: MasterUrl,
+    inherited: Option<std::net::TcpListener>,
+    stdout: &Console,
+) -> Result<(), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
     let clock = Clock::start();
     raise_descriptor_limit();
@@ -101,16 +115,20 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     let runtime = url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from);
     warn_of_oddities(&url, &runtime);
 
-    let stops = stop_signals().map_err(system("listen for signals"))?;
+    let notifier = Notifier::from_environment();
+    let signals = Signals::listen().map_err(system("listen for signals"))?;
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
     let loaded = directory.load()?;
-    let tls = acceptor(&url)?;
-    let (listener, url) = listen(url).await?;
+    let secured = secured(&url)?;
+    let (listener, url) = listen(url, inherited).await?;
     let (mailbox, inbox) = inbox();
     let boot = BootId(u32::from_le_bytes(random()?));
     let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
     let mut ledger = Ledger::open(directory.path());
+    let state = directory.path().to_owned();
     let (image, store) = adopt(directory, loaded, mailbox.clone())?;
+    // A start that is refused leaves the directory as it was.
+    let address_file = AddressFile::claim(&state);
     let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
     let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
     if !left_behind.is_empty() {
@@ -119,19 +137,31 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
     }
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
     let hub = Hub::new(boot, face);
+    let metrics = url.metrics;
+    let known: Vec<InstanceId> = image.instances.keys().copied().collect();
+    let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
+    let api_base = url.api_base();
+    let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
+    let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
         hub: Arc::clone(&hub),
         publisher: Publisher::new(Arc::clone(&hub)),
         spawner: spawner.begin(runtime, ledger, mailbox.clone()),
         store,
         stdout: stdout.clone(),
+        logs: Arc::clone(&logs),
+        processes: Arc::clone(&processes),
         mailbox: mailbox.clone(),
         leftovers,
     };
     let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
     let reactor = Reactor::new(engine, recorder, hands, clock);
-    let address = url.display_address();
+    let address = address(&url, secured.as_ref());
+    let (tls, certificate) = match secured {
+        Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),
+        None => (None, None),
+    };
     let sampler = Sampler::start();
     let service = Service {
         page: url.page.then(|| Page::new(&url.api_base())),
@@ -141,13 +171,31 @@ async fn serve(url: MasterUrl, stdout: &Console) -> Result<(), StartError> {
         mailbox: mailbox.clone(),
         sampler,
         clock,
+        observed: Observed {
+            logs,
+            processes,
+            metrics,
+            metrics_turn: Arc::new(Semaphore::new(1)),
+            description,
+        },
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
+    if let Err(error) = address_file.publish(&address) {
+        tracing::warn!("Master.run: clients on this machine do not find this master: {error}");
+    }
+    let address = address.url;
     tracing::info!("Master.run: started: {address}");
-    tokio::spawn(pass_on(stops, mailbox));
+    notifier.ready(&address);
+    if let Some(watchdog) = Watchdog::from_environment() {
+        tokio::spawn(watchdog.feed(mailbox.clone(), notifier.clone()));
+    }
+    tokio::spawn(signals.pass_on(Told { mailbox, notifier, certificate, address }));
 
     let hands = reactor.run(inbox).await;
+    // While the directory is held still: the next master has a file of its own.
+    drop(address_file);
     hands.store.finish();
+    hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
     Ok(())
 }
@@ -190,7 +238,18 @@ fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder>
     })
 }
 
-fn acceptor(url: &MasterUrl) -> Result<Option<TlsAcceptor>, StartError> {
+/// What clients on this machine have to know.
+fn address(url: &MasterUrl, secured: Option<&Secured>) -> Address {
+    let crt = match &url.tls {
+        Tls::Off | Tls::SelfSigned => None,
+        // Clients run elsewhere.
+        Tls::Files { crt, .. } => Some(std::path::absolute(crt).unwrap_or_else(|_| crt.into())),
+    };
+    let certificate = secured.map(|secured| secured.fingerprint.clone());
+    Address { url: url.display_address(), certificate, crt }
+}
+
+fn secured(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
     let source = match &url.tls {
         Tls::Off => return Ok(None),
         Tls::SelfSigned => TlsSource::SelfSigned,
@@ -201,12 +260,21 @@ fn acceptor(url: &MasterUrl) -> Result<Option<TlsAcceptor>, StartError> {
     tls::acceptor(&source, &url.host).map(Some).map_err(StartError::Tls)
 }
 
-/// Binds, and puts the port that the system chose in the place of 0.
-async fn listen(mut url: MasterUrl) -> Result<(TcpListener, MasterUrl), StartError> {
+/// Binds, unless a socket was inherited, and puts its port in the place of 0.
+async fn listen(
+    mut url: MasterUrl,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<(TcpListener, MasterUrl), StartError> {
     let address = format!("{}:{}", url.host, url.port);
-    let failed = |error| StartError::Bind(address, error);
-    let listener = bind(&url.host, url.port).await.map_err(failed)?;
-    if let Ok(bound) = listener.local_addr() {
+    let listener = match inherited {
+        Some(inherited) => TcpListener::from_std(inherited),
+        None => bind(&url.host, url.port).await,
+    };
+    let listener = listener.map_err(|error| StartError::Bind(address, error))?;
+    // An address that clients see may be another than the one that is bound, but 0 is none.
+    if url.port == 0
+        && let Ok(bound) = listener.local_addr()
+    {
         url.port = bound.port();
     }
     Ok((listener, url))
@@ -259,23 +327,6 @@ fn random<const N: usize>() -> Result<[u8; N], StartError> {
         |error| StartError::System("get randomness from the system", io::Error::other(error));
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(bytes)
-}
-
-fn stop_signals() -> io::Result<[Signal; 2]> {
-    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
-}
-
-/// Tells the engine of every TERM and INT.
-async fn pass_on(stops: [Signal; 2], mailbox: Mailbox) {
-    let [mut terminate, mut interrupt] = stops;
-    loop {
-        let name = tokio::select! {
-            _ = terminate.recv() => "TERM",
-            _ = interrupt.recv() => "INT",
-        };
-        tracing::info!("Master.run: {name} received, shutting down");
-        mailbox.fact(Notice::Fact(Input::ShutdownRequested));
-    }
 }
 
 impl From<StoreError> for StartError {

@@ -17,9 +17,11 @@ use crate::console::Console;
 use crate::dial::dial;
 use crate::hub::{Hub, Publisher};
 use crate::inbox::{Inbox, Mailbox, Notice};
+use crate::logs::Logs;
 use crate::process::{Group, Leftover, Spawner};
 use crate::store::StoreWriter;
 use crate::trace::Recorder;
+use crate::usage::Processes;
 
 /// What effects are carried out with.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Hands {
     pub(crate) spawner: Spawner,
     pub(crate) store: StoreWriter,
     pub(crate) stdout: Console,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) processes: Arc<Processes>,
     pub(crate) mailbox: Mailbox,
     /// What the last master left behind, until the engine asks for it.
     pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
@@ -114,8 +118,8 @@ impl Reactor {
         self.drain();
     }
 
-    /// What a notice is to the engine: nothing, if it is a request whose key was replaced by one
-    /// that was handled before it.
+    /// What a notice is to the engine: nothing, if it is no more than a sign of life, or a request
+    /// whose key was replaced by one that was handled before it.
     fn input(&mut self, notice: Notice) -> Option<Input> {
         Some(match notice {
             Notice::Fact(input) => input,
@@ -134,6 +138,10 @@ impl Reactor {
                 Input::ProcessStarted { process }
             }
             Notice::Exited(process) => self.reap(process),
+            Notice::Ping(answer) => {
+                let _ = answer.send(());
+                return None;
+            }
         })
     }
 
@@ -162,12 +170,23 @@ impl Reactor {
     }
 
     fn carry_out(&mut self, effect: Effect) {
-        let Hands { publisher, spawner, store, stdout, mailbox, .. } = &mut self.hands;
+        let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, .. } =
+            &mut self.hands;
         match effect {
             Effect::ShowMaster(face) => publisher.show_master(face),
             Effect::ShowInstance(view) => publisher.show_instance(view),
-            Effect::Publish(event) => publisher.publish(event),
+            Effect::ShowProcess { instance, facts } => {
+                let child = facts.alive.and_then(|(process, _)| self.groups.get(&process));
+                processes.show(instance, facts, child.map(|child| child.group.pid()));
+            }
+            Effect::Publish(event) => {
+                logs.follow(&event);
+                processes.follow(&event);
+                publisher.publish(event);
+            }
             Effect::PublishLogs(run) => {
+                // First of all: who has seen the event finds the line here.
+                logs.append(&run);
                 forward(stdout, &run);
                 publisher.publish_logs(run);
             }

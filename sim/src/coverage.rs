@@ -29,7 +29,7 @@ const INPUTS: [&str; 10] = [
 
 const CALLS: [&str; 7] = ["SetAlias", "Create", "Patch", "Replace", "Delete", "RotateKey", "Ping"];
 
-const EFFECTS: [&str; 14] = [
+const EFFECTS: [&str; 15] = [
     "ShowMaster",
     "ShowInstance",
     "Publish",
@@ -43,6 +43,7 @@ const EFFECTS: [&str; 14] = [
     "Signal",
     "Dial",
     "AnnounceKey",
+    "ShowProcess",
     "Finish",
 ];
 
@@ -213,7 +214,8 @@ const fn effect_kind(effect: &Effect) -> usize {
         Effect::Signal { .. } => 10,
         Effect::Dial { .. } => 11,
         Effect::AnnounceKey(_) => 12,
-        Effect::Finish => 13,
+        Effect::ShowProcess { .. } => 13,
+        Effect::Finish => 14,
     }
 }
 

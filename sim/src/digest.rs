@@ -11,7 +11,7 @@ use openctrl_core::checkpoint::Checkpoint;
 use openctrl_core::counters::Totals;
 use openctrl_core::engine::{Effect, Event, LogRun, MasterFace, Object, Signal};
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::instance::{Definition, InstanceView, Metrics};
+use openctrl_core::instance::{Definition, InstanceView, Metrics, ProcessFacts};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::output::OutputItem;
 use openctrl_core::store::{Image, Record, SavedTotals};
@@ -91,7 +91,19 @@ impl Digest {
             }
             Effect::AnnounceKey(key) => self.tagged(12).bytes(key.reveal().as_bytes()),
             Effect::Finish => self.word(13),
+            Effect::ShowProcess { instance, facts } => {
+                self.tagged(14).id(*instance).facts(facts);
+            }
         }
+    }
+
+    fn facts(&mut self, facts: &ProcessFacts) {
+        let ProcessFacts { alive, starts, failures, restarts, exits, .. } = facts;
+        let alive = alive.map_or(0, |(process, _)| process.generation.0);
+        let (due, delay_ms) = facts.next_restart.unwrap_or_default();
+        self.words(&[alive, *starts, *failures, *restarts, *exits, due.as_micros(), delay_ms]);
+        self.words(&[facts.last_exit.as_ref().map_or(0, |exit| exit.time.as_micros())]);
+        self.bytes(facts.status.as_str().as_bytes());
     }
 
     /// Takes a state in.

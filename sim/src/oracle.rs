@@ -163,6 +163,7 @@ impl Oracle {
                 self.gave_up = world.disk.waiting() > 0;
             }
             Effect::CloseStreams { .. }
+            | Effect::ShowProcess { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
             | Effect::Adopt { .. }

@@ -52,6 +52,10 @@ pub fn effect(effect: &Effect) -> String {
         Effect::ShowInstance(view) => {
             format!("show {}: {}", view.definition().id, instance(view))
         }
+        Effect::ShowProcess { instance, facts } => {
+            let running = facts.alive.map_or(0, |(process, _)| process.generation.0);
+            format!("show what became of the processes of {instance}, now {running}")
+        }
         Effect::Publish(event) => {
             let (id, kind) = (event.id.0, event.kind.as_str());
             format!(

@@ -7,17 +7,21 @@
 mod answer;
 mod body;
 mod call;
+mod description;
 mod info;
 mod patch;
 mod ping;
+mod process;
 mod refusal;
 mod route;
 
 pub use answer::{Answer, CORS_HEADERS, Reply};
 pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_key_patch, decode_replace};
 pub use call::Call;
+pub use description::describe;
 pub use info::{Info, SystemSample};
 pub use patch::{InstanceAction, MetaPatch, Patch, decode_patch};
 pub use ping::{PingOutcome, PingReport, ping_target};
+pub use process::{ProcessReport, Usage, render_processes};
 pub use refusal::Refusal;
-pub use route::{Endpoint, Method, Route, Target, admit, route};
+pub use route::{Endpoint, Method, Observation, Route, Target, admit, route};

@@ -1,5 +1,6 @@
 //! What to do: the orders that the engine gives. They are to be carried out in order.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use crate::api::Reply;
 use crate::events::{EventId, EventKind};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, InstanceView, render_key_instance};
+use crate::instance::{Definition, InstanceView, ProcessFacts, render_key_instance};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{LogLine, OutputBatch, OutputItem};
 use crate::store::{Record, SavedTotals};
@@ -24,6 +25,15 @@ pub enum Effect {
     ShowMaster(MasterFace),
     /// Let reads see this instance, without an event: it was there before anybody could listen.
     ShowInstance(InstanceView),
+    /// Let those who ask see what became of the processes of an instance. Comes before an event
+    /// that tells of the same, and only when something changed. It rests on nothing durable: these
+    /// are facts about the world, which no disk can take back.
+    ShowProcess {
+        /// Whose.
+        instance: InstanceId,
+        /// What.
+        facts: Box<ProcessFacts>,
+    },
     /// Tell every subscriber, and let reads see the same.
     Publish(Event),
     /// Forward lines of output to standard output and to every subscriber.

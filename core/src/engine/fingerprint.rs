@@ -71,6 +71,7 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
         let is_delete = matches!(kind, OperationKind::Delete);
         print.words([request.0, is_delete.into(), (*committing).into(), (*starts).into()]);
     }
+    print.facts(&instance.facts);
     print.word(instance.awaiting_start.len() as u64);
     instance.awaiting_start.iter().for_each(|request| print.word(request.0));
 }

@@ -16,6 +16,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::Engine;
 use super::commits::{Change, Commit, Commits};
 use super::dials::Dials;
+use super::freeze_facts::FactsV1;
 use super::outbox::Outbox;
 use super::shutdown::Life;
 use super::supervisor::Processes;
@@ -70,6 +71,7 @@ struct InstanceV1 {
     group_left: bool,
     operations: Vec<OperationV1>,
     awaiting_start: Vec<u64>,
+    facts: FactsV1,
 }
 
 #[derive(Encode, Decode)]
@@ -240,6 +242,7 @@ impl InstanceV1 {
             group_left: instance.group_left,
             operations: operations.map(|operation| OperationV1::new(operation, masks)).collect(),
             awaiting_start: instance.awaiting_start.iter().map(|request| request.0).collect(),
+            facts: FactsV1::new(&instance.facts, masks),
         }
     }
 
@@ -269,6 +272,7 @@ impl InstanceV1 {
         instance.group_left = self.group_left;
         instance.operations = operations.collect::<Result<_, _>>()?;
         instance.awaiting_start = self.awaiting_start.into_iter().map(RequestId).collect();
+        instance.facts = self.facts.thaw()?;
         Ok(instance)
     }
 }
@@ -399,17 +403,17 @@ fn counter([base, reset_point, last_raw]: [u64; 3]) -> Result<Counter, String> {
     Ok(Counter { base, reset_point, last_raw })
 }
 
-fn number_of<T: PartialEq>(all: &[T], one: T) -> u8 {
+pub(super) fn number_of<T: PartialEq>(all: &[T], one: T) -> u8 {
     let place = all.iter().position(|known| *known == one).expect("the list has all of them");
     u8::try_from(place).expect("the list is short")
 }
 
-fn nth<T>(all: &[T], place: impl TryInto<usize>) -> Result<&T, String> {
+pub(super) fn nth<T>(all: &[T], place: impl TryInto<usize>) -> Result<&T, String> {
     let found = place.try_into().ok().and_then(|place| all.get(place));
     found.ok_or_else(|| "something is named that is not there".into())
 }
 
-fn count(number: u64) -> Result<u64, String> {
+pub(super) fn count(number: u64) -> Result<u64, String> {
     if number < COUNT_MAX { Ok(number) } else { Err("a number is larger than any".into()) }
 }
 

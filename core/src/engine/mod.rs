@@ -16,6 +16,7 @@ mod dials;
 mod effect;
 mod fingerprint;
 mod freeze;
+mod freeze_facts;
 mod input;
 mod on_process;
 mod on_request;
@@ -101,7 +102,10 @@ impl Engine {
             let (definition, saved) = (stored.definition, stored.totals);
             let instance = Instance::new(definition, saved.mode, saved.totals);
             engine.out.push(Effect::ShowInstance(instance.view()));
-            engine.table.insert(instance);
+            let slot = engine.table.insert(instance);
+            if let Some(mut supervisor) = engine.supervise(now, slot) {
+                supervisor.show_facts();
+            }
         }
         for slot in leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
             engine.fire(now, slot, StateEvent::LeftBehind);

@@ -22,6 +22,7 @@ impl Engine {
         let Some(slot) = self.table.current(process) else { return };
         if let Some(mut supervisor) = self.supervise(now, slot) {
             supervisor.note(&format!("cannot start: {reason}"));
+            supervisor.instance.facts.not_started(reason, now.wall);
         }
         self.fire(now, slot, StateEvent::StartFailed);
     }
@@ -58,6 +59,8 @@ impl Engine {
         let Some(slot) = self.table.current(process) else { return };
         if let Some(instance) = self.table.get_mut(slot) {
             instance.group_left = group_left;
+            let is_requested = instance.state.is_stopping();
+            instance.facts.exited(exit, is_requested, now.wall);
         }
         let event =
             if exit.is_clean() { StateEvent::ExitedClean } else { StateEvent::ExitedFailed };

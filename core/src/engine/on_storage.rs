@@ -71,6 +71,9 @@ impl Engine {
         let instance = Instance::new(definition, 0, crate::counters::Totals::default());
         let view = instance.view();
         let slot = self.table.insert(instance);
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.show_facts();
+        }
         self.out.publish(now.wall, EventKind::Create, Object::Instance(view.clone()));
         self.out.respond(request, Reply::Created(view.json()));
         if self.life.is_serving() {

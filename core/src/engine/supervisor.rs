@@ -3,6 +3,7 @@
 //! Borrows just the parts of the engine that one instance may touch. What follows once an
 //! instance has come to rest (a waiting deletion, a start that was asked for) is `operations`'.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
@@ -17,7 +18,7 @@ use crate::ids::{Generation, ProcessRef, SlotId};
 use crate::instance::{Action, Instance, State, StateEvent, Status};
 use crate::limits::{GRACE_MS, HEALTHY_MS};
 use crate::output::OutputBatch;
-use crate::time::Now;
+use crate::time::{Now, Wall};
 
 /// What the processes of all instances share.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,7 @@ impl Supervisor<'_> {
         if step.next == State::Running && before != State::Running {
             self.instance.healthy_since = Some(self.now.mono);
         }
+        self.take_note(event, before);
         let was_spawning = before.is_spawning() && !step.next.is_spawning();
         if was_spawning && !step.next.has_process() {
             self.processes.alive -= 1;
@@ -56,6 +58,7 @@ impl Supervisor<'_> {
         if step.next != State::Running {
             self.instance.healthy_since = None;
         }
+        self.show_facts();
     }
 
     /// Takes a checkpoint of the current process.
@@ -89,15 +92,26 @@ impl Supervisor<'_> {
     /// The policy may have changed: arms or disarms the restart timer.
     pub(super) fn apply_restart_policy(&mut self) {
         if !self.instance.definition.restart {
-            self.timers.cancel(TimerReason::Restart(self.slot));
+            self.cancel_restart();
         } else if matches!(self.instance.state, State::Failed | State::Failing) {
             self.schedule_restart();
         }
+        self.show_facts();
     }
 
     /// Tells the subscribers what the instance is now.
     pub(super) fn publish(&mut self) {
+        // Who hears of it finds the facts.
+        self.show_facts();
         self.out.publish(self.now.wall, EventKind::Update, Object::Instance(self.instance.view()));
+    }
+
+    /// Lets those who ask see what became of the processes, if that changed.
+    pub(super) fn show_facts(&mut self) {
+        if self.instance.facts.take_changed() {
+            let (instance, facts) = (self.instance.definition.id, &self.instance.facts);
+            self.out.push(Effect::ShowProcess { instance, facts: Box::new(facts.clone()) });
+        }
     }
 
     /// Lets a line of the master's own stand among those of the instance.
@@ -130,11 +144,26 @@ impl Supervisor<'_> {
             Action::Release => self.release(before),
             Action::ClearLive => self.instance.clear_live(),
             Action::ScheduleRestart => self.schedule_restart(),
-            Action::CancelRestart => {
-                self.timers.cancel(TimerReason::Restart(self.slot));
-            }
+            Action::CancelRestart => self.cancel_restart(),
             Action::StartLater => self.instance.start_after_stop = true,
             Action::Publish => self.publish(),
+        }
+    }
+
+    /// What a step says of the processes. How one ended is noted where it is told.
+    fn take_note(&mut self, event: StateEvent, before: State) {
+        let state = self.instance.state;
+        let process = self.process();
+        let facts = &mut self.instance.facts;
+        facts.set_status(state.status());
+        if event == StateEvent::Started && before != state {
+            facts.started(process, self.now);
+        }
+        if event == StateEvent::RestartDue {
+            facts.set_next_restart(None);
+            if before != state {
+                facts.restarted();
+            }
         }
     }
 
@@ -197,6 +226,13 @@ impl Supervisor<'_> {
         }
         let delay_ms = self.instance.backoff.next_delay_ms(self.rng);
         self.timers.arm(reason, self.now.mono.after_ms(delay_ms));
+        let due = Wall::from_micros(self.now.wall.as_micros().saturating_add(delay_ms * 1_000));
+        self.instance.facts.set_next_restart(Some((due, delay_ms)));
+    }
+
+    fn cancel_restart(&mut self) {
+        self.timers.cancel(TimerReason::Restart(self.slot));
+        self.instance.facts.set_next_restart(None);
     }
 
     fn signal(&mut self, signal: Signal) {

@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::definition::Definition;
+use super::facts::ProcessFacts;
 use super::state::State;
 use super::view::{InstanceView, Template};
 use crate::backoff::Backoff;
@@ -52,6 +53,8 @@ pub struct Instance {
     pub operations: VecDeque<Operation>,
     /// Requests to answer once it is known whether the process came to life.
     pub awaiting_start: VecDeque<RequestId>,
+    /// What became of its processes.
+    pub facts: ProcessFacts,
     /// What of its JSON follows from the definition in force.
     template: Arc<Template>,
 }
@@ -114,6 +117,7 @@ impl Instance {
             group_left: false,
             operations: VecDeque::new(),
             awaiting_start: VecDeque::new(),
+            facts: ProcessFacts::default(),
         }
     }
 

@@ -43,6 +43,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Stopped, Self::Running, Self::Error];
+
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -69,6 +69,17 @@ impl InstanceView {
         self.template.head.len() + self.template.middle.len() + NUMBERS_MAX_BYTES
     }
 
+    /// How much memory its definition takes with the text that follows from it, roughly. Every tag
+    /// is two strings and its share of a map: ten times what a short one takes in the object.
+    pub fn definition_bytes(&self) -> usize {
+        const TAG_BYTES: usize = 144;
+        let Definition { url, alias, meta, .. } = &**self.definition();
+        let tags: usize =
+            meta.tags.iter().map(|(key, tag)| key.len() + tag.len() + TAG_BYTES).sum();
+        let peer = meta.peer.sid.len() + meta.peer.kind.len() + meta.peer.alias.len();
+        self.json_max_bytes() + url.as_str().len() + alias.len() + peer + tags
+    }
+
     /// Appends the instance object.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.template.head);

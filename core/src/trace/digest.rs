@@ -8,7 +8,7 @@ use crate::api::{PingOutcome, Reply};
 use crate::counters::Totals;
 use crate::engine::{Effect, Event, LogRun, Object, Signal, Subject};
 use crate::ids::{InstanceId, ProcessRef};
-use crate::instance::{InstanceView, Metrics};
+use crate::instance::{InstanceView, Metrics, ProcessFacts};
 use crate::store::{Record, SavedTotals};
 
 /// How much of the end of an object is looked at: it has four counters at least, and no text.
@@ -85,6 +85,10 @@ impl Digest {
             Effect::Dial { request, target: _ } => self.words([13, request.0]),
             Effect::AnnounceKey(_) => self.word(14),
             Effect::Finish => self.word(15),
+            Effect::ShowProcess { instance, facts } => {
+                self.words([16, instance.0.into()]);
+                self.facts(facts);
+            }
         }
     }
 
@@ -96,6 +100,15 @@ impl Digest {
             .zip(FACTORS)
             .fold(0u64, |sum, (word, factor)| sum.wrapping_add(word.wrapping_mul(factor)));
         self.word(sum);
+    }
+
+    /// Takes in what became of processes, but for its words.
+    pub(crate) fn facts(&mut self, facts: &ProcessFacts) {
+        let ProcessFacts { status, alive, starts, failures, restarts, exits, .. } = facts;
+        let alive = alive.map_or(0, |(process, _)| process.generation.0);
+        let (due, delay_ms) = facts.next_restart.unwrap_or_default();
+        self.words([*status as u64, alive, *starts, *failures, *restarts, *exits]);
+        self.words([due.as_micros(), delay_ms]);
     }
 
     fn process(&mut self, kind: u64, process: ProcessRef) {

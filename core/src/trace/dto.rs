@@ -1,22 +1,21 @@
 //! What stands in a trace, as types of the format: apart from the model on purpose, for the model
 //! may change and a version of the format may not. No type here has room for a key.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::items::{decode_items, encode_items};
 use super::mask::{Masks, json_bytes};
 use crate::api::{Call, InstanceAction, MetaPatch, Patch, PingOutcome};
-use crate::checkpoint::Checkpoint;
 use crate::codec::{Decode, Encode};
 use crate::engine::{Exit, Input};
 use crate::ids::{Generation, InstanceId, ProcessRef, RecordSeq, RequestId, SlotId, StoreEpoch};
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
-use crate::output::{LogLine, OutputBatch, OutputItem};
+use crate::output::OutputBatch;
 use crate::url::InstanceUrl;
 
 /// Longer than any key.
@@ -47,7 +46,8 @@ pub(super) enum InputV1 {
     Request(u64, CallV1),
     Started(ProcessV1),
     StartFailed(ProcessV1, String),
-    Output(ProcessV1, Vec<ItemV1>, Option<Vec<u8>>),
+    /// The items, see `items`, and the text of the lines.
+    Output(ProcessV1, Vec<u8>, Option<Vec<u8>>),
     Exited(ProcessV1, ExitV1, bool),
     Persisted(u64),
     PersistFailed(u32, String),
@@ -77,18 +77,6 @@ pub(super) enum CallV1 {
 pub(super) struct MetaV1 {
     peer: Option<[String; 3]>,
     tags: Option<Vec<(String, String)>>,
-}
-
-#[derive(Encode, Decode)]
-pub(super) enum ItemV1 {
-    /// A whole line without `ERROR`, of so many bytes.
-    Log(u32),
-    OtherLog {
-        bytes: u32,
-        cut_bytes: u64,
-        is_error: bool,
-    },
-    Checkpoint([Option<i32>; 5], [Option<u64>; 4]),
 }
 
 #[derive(Encode, Decode)]
@@ -203,7 +191,7 @@ impl InputV1 {
                 Self::StartFailed((*process).into(), masks.prose(reason))
             }
             Input::OutputRead { process, batch } => {
-                let items = batch.items.iter().map(ItemV1::from).collect();
+                let items = encode_items(&batch.items);
                 Self::Output((*process).into(), items, has_text.then(|| batch.text().to_vec()))
             }
             Input::ProcessExited { process, exit, group_left } => {
@@ -239,7 +227,8 @@ impl InputV1 {
                 Input::StartFailed { process: process.into(), reason }
             }
             Self::Output(process, items, text) => {
-                let batch = Arc::new(into_batch(items, text)?);
+                let (items, text) = (decode_items(&items)?, Bytes::from(text.unwrap_or_default()));
+                let batch = Arc::new(OutputBatch::recorded(text, items));
                 Input::OutputRead { process: process.into(), batch }
             }
             Self::Exited(process, exit, group_left) => {
@@ -316,47 +305,4 @@ impl MetaV1 {
         let tags = self.tags.map(|tags| tags.into_iter().collect());
         MetaPatch { peer: self.peer.map(into_peer), tags }
     }
-}
-
-impl From<&OutputItem> for ItemV1 {
-    fn from(item: &OutputItem) -> Self {
-        match item {
-            OutputItem::Log(line) if line.cut_bytes == 0 && !line.is_error => {
-                Self::Log(line.kept_bytes())
-            }
-            OutputItem::Log(line) => Self::OtherLog {
-                bytes: line.kept_bytes(),
-                cut_bytes: line.cut_bytes,
-                is_error: line.is_error,
-            },
-            OutputItem::Checkpoint(point) => {
-                let Checkpoint { mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx } =
-                    **point;
-                Self::Checkpoint([mode, ping, pool, tcps, udps], [tcprx, tcptx, udprx, udptx])
-            }
-        }
-    }
-}
-
-/// The batch of these items. Lines stand one after the other in its text.
-fn into_batch(items: Vec<ItemV1>, text: Option<Vec<u8>>) -> Result<OutputBatch, String> {
-    let mut start = 0u32;
-    let mut log = |bytes: u32, cut_bytes, is_error| {
-        let end = start.checked_add(bytes).ok_or("the lines of a batch are longer than any")?;
-        let line = LogLine { start, end, cut_bytes, is_error };
-        start = end;
-        Ok::<_, String>(OutputItem::Log(line))
-    };
-    let items: Vec<OutputItem> = items
-        .into_iter()
-        .map(|item| match item {
-            ItemV1::Log(bytes) => log(bytes, 0, false),
-            ItemV1::OtherLog { bytes, cut_bytes, is_error } => log(bytes, cut_bytes, is_error),
-            ItemV1::Checkpoint([mode, ping, pool, tcps, udps], [tcprx, tcptx, udprx, udptx]) => {
-                let point = Checkpoint { mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx };
-                Ok(OutputItem::Checkpoint(Box::new(point)))
-            }
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(OutputBatch::recorded(Bytes::from(text.unwrap_or_default()), items))
 }

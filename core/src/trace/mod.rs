@@ -18,6 +18,7 @@ mod block;
 mod digest;
 mod dto;
 mod encoder;
+mod items;
 mod mask;
 mod reader;
 mod replay;

@@ -70,6 +70,9 @@ pub fn show_effect(effect: &Effect) -> String {
     match effect {
         Effect::ShowMaster(face) => format!("show the master, key epoch {}", face.key_epoch.0),
         Effect::ShowInstance(view) => format!("show {}", view.definition().id),
+        Effect::ShowProcess { instance, .. } => {
+            format!("show what became of the processes of {instance}")
+        }
         Effect::Publish(event) => {
             let subject = match event.object.subject() {
                 Subject::Key => "the key instance".to_string(),

@@ -3,6 +3,7 @@
 //! Owns: what its parts configure. Does not own: resolving the host, reading certificates, or
 //! warning about parameters that nobody knows.
 
+use super::options::{LogOptions, MetricsOptions, OptionTexts};
 use super::parts::{Parts, UrlFault, outline};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
@@ -30,6 +31,12 @@ pub struct MasterUrl {
     pub bin: Option<String>,
     /// The state directory.
     pub state: Option<String>,
+    /// What is kept of output.
+    pub logs: LogOptions,
+    /// What `/metrics` shows, and to whom.
+    pub metrics: MetricsOptions,
+    /// `log_format=json`: the master's own log is one JSON object a line.
+    pub log_is_json: bool,
     /// Whether the page for operators is served.
     pub page: bool,
     /// What is recorded of its inputs; `None` with `trace=off`.
@@ -100,6 +107,26 @@ pub enum MasterUrlError {
     BadPage(String),
     /// `tls=2` without this parameter.
     MissingFile(&'static str),
+    /// The parameter is not a number within these bounds.
+    BadNumber {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// The least it may be.
+        least: u32,
+        /// The most it may be.
+        most: u32,
+    },
+    /// The parameter is not one of two words.
+    BadChoice {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        values: [&'static str; 2],
+    },
     /// The `trace_size` parameter is this, not a number of MiB.
     BadTraceSize(String),
     /// The `trace_text` parameter is this, not `on` or `off`.
@@ -116,7 +143,7 @@ impl MasterUrl {
         let (host, port) = split_port(parts.host)?;
         let parameters = Parameters::parse(parts.query);
         let trace = parameters.trace()?;
-        let Parameters { tls, crt, key, bin, state, page, ignored, .. } = parameters;
+        let Parameters { tls, crt, key, bin, state, page, options, ignored, .. } = parameters;
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
         Ok(MasterUrl {
             host: decode("host", host)?.into_owned(),
@@ -127,6 +154,9 @@ impl MasterUrl {
             key,
             bin: bin.filter(|bin| !bin.is_empty()),
             state: state.filter(|state| !state.is_empty()),
+            logs: options.logs()?,
+            metrics: options.metrics()?,
+            log_is_json: options.log_is_json()?,
             page: switch(&page.unwrap_or_default())?,
             trace,
             ignored,
@@ -172,6 +202,7 @@ struct Parameters {
     key: Option<String>,
     bin: Option<String>,
     state: Option<String>,
+    options: OptionTexts,
     page: Option<String>,
     trace: Option<String>,
     trace_size: Option<String>,
@@ -194,7 +225,11 @@ impl Parameters {
                 "trace" => &mut parameters.trace,
                 "trace_size" => &mut parameters.trace_size,
                 "trace_text" => &mut parameters.trace_text,
-                _ => {
+                other => {
+                    if let Some(place) = parameters.options.place_of(other) {
+                        place.get_or_insert_with(|| value.into_owned());
+                        continue;
+                    }
                     if !parameters.ignored.iter().any(|known| *known == name) {
                         parameters.ignored.push(name.into_owned());
                     }
@@ -302,6 +337,13 @@ impl fmt::Display for MasterUrlError {
             }
             MasterUrlError::MissingFile(name) => {
                 write!(f, "tls=2 needs {name}; add {name}=<file> to the master URL")
+            }
+            MasterUrlError::BadNumber { name, value, least, most } => write!(
+                f,
+                "bad {name} \"{value}\" in the master URL; use a number from {least} to {most}"
+            ),
+            MasterUrlError::BadChoice { name, value, values: [first, second] } => {
+                write!(f, "bad {name} \"{value}\" in the master URL; use {first} or {second}")
             }
             MasterUrlError::BadTraceSize(size) => write!(
                 f,

@@ -22,6 +22,9 @@ fn a_plain_url_has_defaults() {
         key: String::new(),
         bin: None,
         state: None,
+        logs: LogOptions::default(),
+        metrics: MetricsOptions::default(),
+        log_is_json: false,
         page: true,
         trace: Some(TraceConfig::default()),
         ignored: Vec::new(),
@@ -104,6 +107,35 @@ fn tls_modes() {
 }
 
 #[test]
+fn output_and_metrics_are_configured() {
+    let url = parse(
+        "master://h:1?logs=%2Fvar%2Flog&log_lines=0&log_memory=1&log_size=2&log_keep=3&log_age=0\
+         &metrics=open&metrics_instances=on",
+    );
+    let dir = Some("/var/log".to_string());
+    let logs = LogOptions { dir, lines: 0, memory_mib: 1, size_mib: 2, keep: 3, age_days: 0 };
+    assert_eq!(url.logs, logs);
+    assert_eq!(url.metrics, MetricsOptions { open: true, per_instance: true });
+    let url = parse("master://h:1?logs=&log_lines=&metrics=key&metrics_instances=off&metrics=x");
+    assert_eq!((url.logs, url.metrics), (LogOptions::default(), MetricsOptions::default()));
+    assert!(url.ignored.is_empty());
+}
+
+#[test]
+fn the_log_is_plain_unless_it_is_asked_for_as_json() {
+    let log = |query: &str| {
+        let url = MasterUrl::parse(&format!("master://h:1?{query}"));
+        url.map(|url| url.log_is_json)
+    };
+    assert_eq!(log("log=json"), Ok(false), "left-overs of other masters");
+    assert_eq!(log("log_format=plain"), Ok(false));
+    assert_eq!(log("log_format=json"), Ok(true));
+    let message = log("log_format=JSON").map_err(|error| error.to_string());
+    let want = "bad log_format \"JSON\" in the master URL; use plain or json";
+    assert_eq!(message, Err(want.to_string()));
+}
+
+#[test]
 fn the_page_is_served_unless_it_is_turned_off() {
     let page = |query: &str| MasterUrl::parse(&format!("master://h:1?{query}")).map(|url| url.page);
     assert_eq!(page(""), Ok(true));
@@ -159,6 +191,15 @@ fn messages_say_what_to_do() {
             "bad tls \"4\" in the master URL; use 0 (off), 1 (self-signed) or 2 (files)",
         ),
         ("master://h:1?tls=2&crt=c", "tls=2 needs key; add key=<file> to the master URL"),
+        (
+            "master://h:1?log_lines=+5",
+            "bad log_lines \" 5\" in the master URL; use a number from 0 to 100000",
+        ),
+        (
+            "master://h:1?log_size=0",
+            "bad log_size \"0\" in the master URL; use a number from 1 to 65536",
+        ),
+        ("master://h:1?metrics=on", "bad metrics \"on\" in the master URL; use key or open"),
     ] {
         assert_eq!(MasterUrl::parse(text).expect_err("it is refused").to_string(), message);
     }
@@ -206,6 +247,9 @@ proptest! {
             key: files.1,
             bin: Some(bin),
             state: None,
+            logs: LogOptions::default(),
+            metrics: MetricsOptions::default(),
+            log_is_json: false,
             page: true,
             trace: Some(TraceConfig::default()),
             ignored: vec![ignored],

@@ -5,8 +5,10 @@
 
 pub mod instance;
 pub mod master;
+mod options;
 mod parts;
 
 pub use instance::{InstanceUrl, InstanceUrlError};
 pub use master::{MasterUrl, MasterUrlError, Tls, TraceConfig};
+pub use options::{LogOptions, MetricsOptions};
 pub use parts::UrlFault;

@@ -4,11 +4,13 @@
 
 mod body;
 mod connection;
+mod observe;
 mod page;
 mod server;
 mod service;
 mod stall;
 
+pub(crate) use observe::Observed;
 pub(crate) use page::Page;
 pub(crate) use server::{Server, ServerConfig, bind};
 pub(crate) use service::{About, Service};

@@ -5,6 +5,7 @@
 //! told one thing, where the API is. It can be read without the key; it holds nothing.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -50,7 +51,7 @@ macro_rules! file {
 }
 
 /// Path, type and content. No path of the API can be one of these: all of its paths have `/v2/` in
-/// them.
+/// them, but for `/metrics`.
 const FILES: [(&str, &str, &str); 22] = [
     ("/", HTML, include_str!("../../page/index.html")),
     file!("icon.svg", SVG),
@@ -76,15 +77,16 @@ const FILES: [(&str, &str, &str); 22] = [
     file!("stream.js", SCRIPT),
 ];
 
-/// The files of the page, ready to be served.
+/// The files of the page, made ready when the first is asked for: most masters run for weeks
+/// before that, and need not hold them in memory.
 #[derive(Debug)]
 pub(crate) struct Page {
-    files: Vec<File>,
+    api_base: String,
+    files: OnceLock<Vec<File>>,
 }
 
 #[derive(Debug)]
 struct File {
-    path: &'static str,
     kind: &'static str,
     tag: HeaderValue,
     body: Bytes,
@@ -93,21 +95,30 @@ struct File {
 impl Page {
     /// The page for the API at `api_base`, such as `/api/v2`.
     pub(crate) fn new(api_base: &str) -> Self {
+        Self { api_base: api_base.to_owned(), files: OnceLock::new() }
+    }
+
+    fn files(&self) -> &[File] {
+        self.files.get_or_init(|| self.make_ready())
+    }
+
+    fn make_ready(&self) -> Vec<File> {
         // Relative to the page, wherever a proxy shows it; the dot keeps it so whatever follows.
-        let api = format!(".{}", utf8_percent_encode(api_base, &PATH));
+        let api = format!(".{}", utf8_percent_encode(&self.api_base, &PATH));
         let ready = |(path, kind, text): (&'static str, &'static str, &'static str)| {
             let body = match path {
                 "/" => Bytes::from(text.replace(API_MARK, &api)),
                 _ => Bytes::from_static(text.as_bytes()),
             };
-            File { path, kind, tag: entity_tag(&body), body }
+            File { kind, tag: entity_tag(&body), body }
         };
-        Self { files: FILES.into_iter().map(ready).collect() }
+        FILES.into_iter().map(ready).collect()
     }
 
     /// Answers a request for a file of the page; `None` if the path is none of its.
     pub(crate) fn answer(&self, parts: &Parts) -> Option<Response<AnswerBody>> {
-        let file = self.files.iter().find(|file| file.path == parts.uri.path())?;
+        let index = FILES.iter().position(|(path, _, _)| *path == parts.uri.path())?;
+        let file = &self.files()[index];
         let mut response = match parts.method {
             Method::GET | Method::HEAD if file.is_known_to(parts) => {
                 let mut response = Response::new(AnswerBody::Whole(None));
@@ -172,7 +183,7 @@ mod tests {
 
     fn index(api_base: &str) -> String {
         let page = Page::new(api_base);
-        String::from_utf8(page.files[0].body.to_vec()).expect("the page is UTF-8")
+        String::from_utf8(page.files()[0].body.to_vec()).expect("the page is UTF-8")
     }
 
     #[test]

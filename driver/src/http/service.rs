@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use openctrl_core::api::{
-    Answer, BODY_MAX_BYTES, CORS_HEADERS, Call, Endpoint, Info, Method, Refusal, admit,
+    Answer, BODY_MAX_BYTES, CORS_HEADERS, Call, Endpoint, Info, Method, Refusal, Route, admit,
     decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
     route,
 };
@@ -21,10 +21,12 @@ use openctrl_core::master::ApiKey;
 use tokio::time::timeout;
 
 use super::body::{AnswerBody, EventBody};
+use super::observe::Observed;
 use super::page::Page;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::inbox::Mailbox;
+use crate::metrics::COUNTERS;
 use crate::sysinfo::{Sampler, cpu_count, go_arch, go_os};
 
 /// How long a body may take to arrive.
@@ -55,9 +57,10 @@ pub(crate) struct Service {
     pub(crate) mailbox: Mailbox,
     pub(crate) sampler: Sampler,
     pub(crate) clock: Clock,
+    pub(crate) observed: Observed,
 }
 
-type HttpResponse = Response<AnswerBody>;
+pub(super) type HttpResponse = Response<AnswerBody>;
 
 impl Service {
     /// Answers one request. Every answer of the API carries the CORS headers.
@@ -65,6 +68,7 @@ impl Service {
         &self,
         request: Request<Incoming>,
     ) -> Result<HttpResponse, Infallible> {
+        let begun = Instant::now();
         let (parts, body) = request.into_parts();
         if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
             return Ok(response);
@@ -77,6 +81,8 @@ impl Service {
             let name = header::HeaderName::from_static(name);
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
+        let route = route(&self.api_base, parts.uri.path()).map_or("other", Route::template);
+        COUNTERS.answered(route, response.status().as_u16(), begun.elapsed());
         Ok(response)
     }
 
@@ -86,41 +92,44 @@ impl Service {
         if method == Method::Options {
             return Ok(preflight(parts));
         }
-        let presented = parts.headers.get("x-api-key").map(HeaderValue::as_bytes);
+        let value = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
+        let presented = route.presented_key(value("x-api-key"), value("authorization"));
         let epoch = self.hub.admits(presented);
-        let endpoint = admit(route, method, epoch.is_some(), |id| self.hub.has(id))?;
-        let epoch = epoch.ok_or(Refusal::NoKey)?;
+        let admitted = epoch.is_some() || !route.needs_key(self.observed.metrics.open);
+        let endpoint = admit(route, method, admitted, |id| self.hub.has(id))?;
+        let epoch = epoch.ok_or(Refusal::NoKey);
         let answer = match endpoint {
-            Endpoint::Events => return self.events(parts, epoch),
+            Endpoint::Events => return self.events(parts, epoch?),
             Endpoint::ReadInfo => Answer::json(200, self.info()),
-            Endpoint::List => Answer::json(200, self.hub.list(epoch)?),
-            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch)?),
+            Endpoint::List => Answer::json(200, self.hub.list(epoch?)?),
+            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch?)?),
             Endpoint::Read(id) => {
                 Answer::json(200, self.hub.instance(id).ok_or(Refusal::NoInstance)?)
             }
             Endpoint::TcpPing => {
                 let target = ping_target(parts.uri.query().unwrap_or_default())?;
-                self.call(epoch, Call::Ping(target)).await?
+                self.call(epoch?, Call::Ping(target)).await?
             }
             Endpoint::SetAlias => {
-                self.call(epoch, Call::SetAlias(decode_alias(&read(body).await?)?)).await?
+                self.call(epoch?, Call::SetAlias(decode_alias(&read(body).await?)?)).await?
             }
             Endpoint::Create => {
                 let (url, alias) = decode_create(&read(body).await?)?;
-                self.call(epoch, Call::Create { url, alias }).await?
+                self.call(epoch?, Call::Create { url, alias }).await?
             }
             Endpoint::Patch(id) => {
-                self.call(epoch, Call::Patch(id, decode_patch(&read(body).await?)?)).await?
+                self.call(epoch?, Call::Patch(id, decode_patch(&read(body).await?)?)).await?
             }
             Endpoint::Replace(id) => {
-                self.call(epoch, Call::Replace(id, decode_replace(&read(body).await?)?)).await?
+                self.call(epoch?, Call::Replace(id, decode_replace(&read(body).await?)?)).await?
             }
-            Endpoint::Delete(id) => self.call(epoch, Call::Delete(id)).await?,
+            Endpoint::Delete(id) => self.call(epoch?, Call::Delete(id)).await?,
+            Endpoint::Observe(what) => return self.observe(what, parts).await,
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
-                    self.call(epoch, Call::RotateKey(fresh_key())).await?
+                    self.call(epoch?, Call::RotateKey(fresh_key())).await?
                 } else {
-                    Answer::json(200, self.hub.key_instance(epoch)?)
+                    Answer::json(200, self.hub.key_instance(epoch?)?)
                 }
             }
         };
@@ -189,7 +198,7 @@ fn preflight(parts: &Parts) -> HttpResponse {
     response
 }
 
-fn whole(answer: Answer) -> HttpResponse {
+pub(super) fn whole(answer: Answer) -> HttpResponse {
     let has_body = answer.body.is_some();
     let mut response = Response::new(AnswerBody::Whole(answer.body));
     *response.status_mut() =

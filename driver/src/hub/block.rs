@@ -86,14 +86,23 @@ impl Item {
 pub(super) struct OpenBlock {
     items: Vec<Item>,
     pub(super) events: usize,
-    pub(super) bytes: usize,
+    frame_bytes: usize,
+    kept_bytes: usize,
 }
 
 impl OpenBlock {
-    pub(super) fn push(&mut self, item: Item) {
+    /// Adds an item, which keeps `kept_bytes` in memory until it is encoded that nothing before it
+    /// keeps.
+    pub(super) fn push(&mut self, item: Item, kept_bytes: usize) {
         self.events += item.events();
-        self.bytes += item.bytes();
+        self.frame_bytes += item.bytes();
+        self.kept_bytes += kept_bytes;
         self.items.push(item);
+    }
+
+    /// How much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.frame_bytes + self.kept_bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -101,14 +110,15 @@ impl OpenBlock {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.events >= BLOCK_MAX_EVENTS || self.bytes >= BLOCK_MAX_BYTES
+        self.events >= BLOCK_MAX_EVENTS || self.bytes() >= BLOCK_MAX_BYTES
     }
 
     /// The block as it stands; `None` if nothing is in it.
     pub(super) fn close(&mut self, boot: BootId) -> Option<Block> {
         let first = self.items.first()?.first();
-        let Self { items, bytes, .. } = std::mem::take(self);
-        Some(Block { boot, first, bytes, items: Mutex::new(items), encoded: OnceLock::new() })
+        let Self { items, frame_bytes, kept_bytes, .. } = std::mem::take(self);
+        let (items, encoded) = (Mutex::new(items), OnceLock::new());
+        Some(Block { boot, first, frame_bytes, kept_bytes, items, encoded })
     }
 }
 
@@ -117,7 +127,9 @@ impl OpenBlock {
 pub(super) struct Block {
     boot: BootId,
     pub(super) first: EventId,
-    bytes: usize,
+    frame_bytes: usize,
+    /// What the items keep beside that.
+    kept_bytes: usize,
     /// Given up once they are encoded.
     items: Mutex<Vec<Item>>,
     encoded: OnceLock<Encoded>,
@@ -141,13 +153,15 @@ impl Block {
 
     /// How much memory it takes.
     pub(super) fn bytes(&self) -> usize {
-        let encoded = self.encoded.get().map_or(0, |encoded| encoded.frames.len());
-        encoded.max(self.bytes)
+        match self.encoded.get() {
+            Some(encoded) => encoded.frames.len().max(self.frame_bytes),
+            None => self.frame_bytes + self.kept_bytes,
+        }
     }
 
     fn encode(&self) -> Encoded {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut frames = Vec::with_capacity(self.bytes);
+        let mut frames = Vec::with_capacity(self.frame_bytes);
         let mut ends = Vec::with_capacity(items.len());
         let mut clock = TimeText::default();
         let name = |id| EventName { boot: self.boot, id };

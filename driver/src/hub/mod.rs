@@ -17,9 +17,10 @@ use openctrl_core::api::Refusal;
 use openctrl_core::engine::MasterFace;
 use openctrl_core::events::EventName;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
+use openctrl_core::instance::InstanceView;
 
 pub(crate) use self::publisher::Publisher;
-use self::state::State;
+use self::state::{List, State};
 pub(crate) use self::subscriber::Subscriber;
 
 /// The published state of the master.
@@ -74,8 +75,29 @@ impl Hub {
     /// # Errors
     /// 401 when the key has changed since: the list has the new one in it.
     pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
-        let mut state = self.lock();
-        if state.is_in_force(epoch) { Ok(state.list()) } else { Err(Refusal::NoKey) }
+        let state = self.lock();
+        if !state.is_in_force(epoch) {
+            return Err(Refusal::NoKey);
+        }
+        let parts = match state.list() {
+            List::Ready(list) => return Ok(list),
+            List::Parts(parts) => parts,
+        };
+        // Rendering thousands of instances takes milliseconds; nobody waits for it but who asked.
+        drop(state);
+        let list = parts.render();
+        self.lock().keep_list(&parts, &list);
+        Ok(list)
+    }
+
+    /// Every instance as it stands, but not the key instance.
+    pub(crate) fn instances(&self) -> Vec<InstanceView> {
+        self.lock().instances()
+    }
+
+    /// How many events there were, and how many streams are open.
+    pub(crate) fn figures(&self) -> (u64, usize) {
+        self.lock().figures()
     }
 
     pub(crate) fn face(&self) -> MasterFace {

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use openctrl_core::engine::{MasterFace, Object};
 use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimits, event_frame};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
-use openctrl_core::instance::InstanceView;
+use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::time::Wall;
 
 use super::block::{Block, Item, OpenBlock};
+use crate::metrics::COUNTERS;
 
 /// The replay window: what a reader may lag behind. At the usual 600 bytes a frame both limits
 /// are of one size; the second bounds memory when frames are large.
@@ -25,6 +26,8 @@ pub(super) struct State {
     key_instance: Bytes,
     instances: BTreeMap<InstanceId, Shown>,
     list: Option<Bytes>,
+    /// How often the list changed.
+    list_version: u64,
     window: Window<Arc<Block>>,
     /// The newest events, which are not in the window yet.
     open: OpenBlock,
@@ -41,6 +44,21 @@ pub(super) struct State {
     open_from: KeyEpoch,
     /// The farewell of the streams when the master is on its way out: no new ones either.
     farewell: Option<Bytes>,
+}
+
+/// The list of all instances, or what it is rendered from.
+#[derive(Debug)]
+pub(super) enum List {
+    Ready(Bytes),
+    Parts(ListParts),
+}
+
+/// What the list is rendered from.
+#[derive(Debug)]
+pub(super) struct ListParts {
+    version: u64,
+    key_instance: Bytes,
+    instances: Vec<InstanceView>,
 }
 
 /// An instance as reads see it, rendered when somebody reads it.
@@ -126,6 +144,7 @@ impl State {
             face,
             instances: BTreeMap::new(),
             list: None,
+            list_version: 0,
             window: Window::new(WINDOW),
             open: OpenBlock::default(),
             streams: BTreeMap::new(),
@@ -166,53 +185,90 @@ impl State {
         Some(json.get_or_insert_with(|| view.json()).clone())
     }
 
-    pub(super) fn list(&mut self) -> Bytes {
-        let Self { list, key_instance, instances, .. } = self;
-        list.get_or_insert_with(|| join(key_instance, instances)).clone()
+    pub(super) fn instances(&self) -> Vec<InstanceView> {
+        self.instances.values().map(|shown| shown.view.clone()).collect()
+    }
+
+    pub(super) fn figures(&self) -> (u64, usize) {
+        (self.window.next_id().0 - 1 + self.open.events as u64, self.streams.len())
+    }
+
+    /// The JSON of all instances, if it was rendered since the last change.
+    pub(super) fn list(&self) -> List {
+        match &self.list {
+            Some(list) => List::Ready(list.clone()),
+            None => List::Parts(ListParts {
+                version: self.list_version,
+                key_instance: self.key_instance.clone(),
+                instances: self.instances.values().map(|shown| shown.view.clone()).collect(),
+            }),
+        }
+    }
+
+    /// Keeps a list that was rendered, unless something changed meanwhile.
+    pub(super) fn keep_list(&mut self, parts: &ListParts, list: &Bytes) {
+        if parts.version == self.list_version {
+            self.list = Some(list.clone());
+        }
+    }
+
+    fn list_changed(&mut self) {
+        self.list = None;
+        self.list_version += 1;
     }
 
     pub(super) fn set_face(&mut self, face: MasterFace) {
         self.key_instance = face.json();
         self.face = face;
-        self.list = None;
+        self.list_changed();
     }
 
     pub(super) fn set_instance(&mut self, view: InstanceView) {
         self.instances.insert(view.definition().id, Shown { view, json: None });
-        self.list = None;
+        self.list_changed();
     }
 
     /// Takes published items into the stream and into the picture, as a client's reducer would.
     pub(super) fn take_in(&mut self, items: &mut Vec<Item>) {
         for item in items.drain(..) {
+            let mut kept_bytes = 0;
             if let Item::Event(event) = &item
                 // The key instance comes with the master's face.
                 && let Object::Instance(view) = &event.object
             {
+                // All events share a definition until the operator changes it.
+                if !self.shows(view.definition()) {
+                    kept_bytes = view.definition_bytes();
+                }
                 if event.kind == EventKind::Delete {
                     self.instances.remove(&view.definition().id);
-                    self.list = None;
+                    self.list_changed();
                 } else {
                     self.set_instance(view.clone());
                 }
             }
-            self.open.push(item);
+            self.open.push(item, kept_bytes);
             if self.open.is_full() {
                 self.close_block();
             }
         }
     }
 
+    fn shows(&self, definition: &Arc<Definition>) -> bool {
+        let shown = self.instances.get(&definition.id);
+        shown.is_some_and(|shown| Arc::ptr_eq(shown.view.definition(), definition))
+    }
+
     /// Lets streams read what is new.
     fn close_block(&mut self) {
-        let (events, bytes) = (self.open.events, self.open.bytes);
+        let (events, bytes) = (self.open.events, self.open.bytes());
         let Some(block) = self.open.close(self.boot) else { return };
         let first = block.first;
         let given = self.window.push_run(Arc::new(block), events, bytes);
         assert_eq!(given, first, "the engine and the window count events alike");
     }
 
-    /// Takes in that a block was encoded and is larger than it seemed.
+    /// Takes in that a block was encoded and takes another amount of memory than it did.
     pub(super) fn encoded(&mut self, block: &Block) {
         self.window.resize(block.first, block.bytes());
     }
@@ -303,9 +359,12 @@ impl State {
             // A picture would hold what came after the end: a new key, perhaps.
             (Read::FellOut { .. }, Some(end)) => Next::End(end.farewell.clone()),
             (Read::FellOut { lost }, None) => {
+                COUNTERS.subscriber_gaps.add(1);
+                // Looked at first: closing the block may push others out.
+                let first_missed = self.window.oldest_id().0 - lost;
                 self.close_block();
-                let held = self.window.next_id().0 - self.window.oldest_id().0;
-                Next::Picture(self.picture(Missed::Events(lost + held)))
+                let missed = self.window.next_id().0 - first_missed;
+                Next::Picture(self.picture(Missed::Events(missed)))
             }
         }
     }
@@ -331,16 +390,18 @@ impl State {
     }
 }
 
-fn join(key_instance: &Bytes, instances: &BTreeMap<InstanceId, Shown>) -> Bytes {
-    let size: usize = instances.values().map(|shown| shown.view.json_max_bytes() + 1).sum();
-    let mut list = Vec::with_capacity(size + key_instance.len() + 2);
-    list.push(b'[');
-    list.extend_from_slice(key_instance);
-    for shown in instances.values() {
-        list.push(b',');
-        shown.view.write_json(&mut list);
+impl ListParts {
+    pub(super) fn render(&self) -> Bytes {
+        let size: usize = self.instances.iter().map(|view| view.json_max_bytes() + 1).sum();
+        let mut list = Vec::with_capacity(size + self.key_instance.len() + 2);
+        list.push(b'[');
+        list.extend_from_slice(&self.key_instance);
+        for view in &self.instances {
+            list.push(b',');
+            view.write_json(&mut list);
+        }
+        list.push(b']');
+        list.shrink_to_fit();
+        Bytes::from(list)
     }
-    list.push(b']');
-    list.shrink_to_fit();
-    Bytes::from(list)
 }

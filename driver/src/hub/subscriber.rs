@@ -96,7 +96,7 @@ impl Subscriber {
     fn frames(&self, block: &Block, from: EventId) -> Bytes {
         let bytes = block.bytes();
         let frames = block.frames_from(from);
-        if block.bytes() > bytes {
+        if block.bytes() != bytes {
             self.hub.lock().encoded(block);
         }
         frames

@@ -222,6 +222,56 @@ fn a_reader_that_fell_out_is_told_how_much_it_missed() {
 }
 
 #[test]
+fn what_falls_out_while_a_gap_is_counted_is_missed_too() {
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    stage.update(1..=100_200);
+    // Published and not told yet: they push others out when the reader comes.
+    for id in 100_201..=100_300 {
+        stage.publish(event(id, Object::Instance(view(1, 0))));
+    }
+    let (text, _) = read(&mut reader);
+    assert_eq!(outline(&text), ["event: gap", "initial", "initial 100300"]);
+    assert!(text.contains(r#""lost":100300}"#), "{text}");
+}
+
+#[test]
+fn old_definitions_count_until_they_are_encoded() {
+    let tagged = |number: u64| {
+        let url = InstanceUrl::parse("demo:x").expect("a valid URL");
+        let mut definition = Definition::new(InstanceId(1), url, String::new());
+        definition.meta.tags.extend((0..3000).map(|tag| (format!("{tag:x}"), String::new())));
+        definition.meta.tags.insert("n".to_owned(), number.to_string());
+        InstanceView::new(Arc::new(definition))
+    };
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    let definitions = (64 << 20) / tagged(1).definition_bytes() as u64;
+    assert!(definitions < 200, "a short tag takes far more than its text: {definitions}");
+    for id in 1..=definitions + 10 {
+        stage.publish(event(id, Object::Instance(tagged(id))));
+        if id == definitions / 2 {
+            stage.wake();
+            read(&mut reader);
+        }
+    }
+    // The half that was read takes no more than its frames, so that nothing had to go.
+    let mut late = stage.hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let (text, _) = read(&mut late);
+    assert_eq!(outline(&text).len() as u64, definitions + 10, "all but the first, and the hint");
+
+    let mut stage = Stage::new();
+    for id in 1..=definitions + 10 {
+        stage.publish(event(id, Object::Instance(tagged(id))));
+    }
+    let mut late = stage.hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let (text, _) = read(&mut late);
+    assert_eq!(outline(&text)[1], "event: gap", "unread, so many do not fit");
+}
+
+#[test]
 fn no_stream_of_the_old_key_carries_the_new_one() {
     let mut stage = Stage::new();
     let hub = Arc::clone(&stage.hub);

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 
-use super::promises::register;
+use crate::promises::register;
 
 /// Becomes ready when a process ends.
 #[derive(Debug)]

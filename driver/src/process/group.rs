@@ -18,6 +18,11 @@ impl Group {
         Self { leader }
     }
 
+    /// The pid of the leader, which is the number of the group.
+    pub(crate) const fn pid(self) -> i32 {
+        self.leader.as_raw_pid()
+    }
+
     /// Signals every member. That none is left is no error: a process may end at any time.
     pub(crate) fn signal(self, signal: Signal) {
         let signal = match signal {

@@ -18,7 +18,7 @@ use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::promises::register;
+use crate::promises::register;
 
 /// Slot, generation and process id.
 const MESSAGE_BYTES: usize = 4 + 8 + 4;
@@ -73,7 +73,7 @@ impl Sender {
 
 impl Receiver {
     /// The next process; an error when the spawner is gone.
-    pub(super) async fn receive(&self) -> io::Result<Newborn> {
+    pub(super) async fn receive(&mut self) -> io::Result<Newborn> {
         self.0.async_io(Interest::READABLE, |socket| read(socket.as_fd())).await
     }
 }
@@ -88,11 +88,9 @@ fn read(socket: BorrowedFd<'_>) -> io::Result<Newborn> {
     if received.bytes != MESSAGE_BYTES {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let mut descriptors = control.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-        _ => None,
+    let output = control.drain().find_map(|message| {
+        if let RecvAncillaryMessage::ScmRights(mut pipes) = message { pipes.next() } else { None }
     });
-    let output = descriptors.next().and_then(|mut descriptors| descriptors.next());
     let is_whole = !received.flags.contains(ReturnFlags::CTRUNC);
     let (slot, rest) = message.split_first_chunk().expect("4 bytes are there");
     let (generation, rest) = rest.split_first_chunk().expect("8 bytes are there");
@@ -104,7 +102,7 @@ fn read(socket: BorrowedFd<'_>) -> io::Result<Newborn> {
             generation: Generation(u64::from_le_bytes(*generation)),
         },
         leader,
-        output: output.filter(|_| is_whole).map(|pipe: OwnedFd| PipeReader::from(pipe)),
+        output: output.filter(|_| is_whole).map(PipeReader::from),
     })
 }
 
@@ -115,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pipe_arrives_with_its_process() {
-        let (sender, receiver) = handover().expect("sockets");
+        let (sender, mut receiver) = handover().expect("sockets");
         let process = ProcessRef { slot: SlotId(7), generation: Generation(u64::MAX) };
         let leader = Pid::from_raw(4711).expect("not 0");
         let (output, mut input) = io::pipe().expect("a pipe");

@@ -8,10 +8,10 @@
 #[cfg_attr(not(target_os = "linux"), path = "ended_thread.rs")]
 mod ended;
 mod group;
+#[cfg_attr(not(target_os = "linux"), path = "handover_channel.rs")]
 mod handover;
 mod ledger;
 mod leftover;
-mod promises;
 mod spawner;
 mod watch;
 

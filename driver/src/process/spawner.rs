@@ -26,10 +26,11 @@ use super::group::Group;
 use super::handover::{Newborn, Receiver, Sender, handover};
 use super::ledger::Ledger;
 use super::leftover::{Leftover, start_ticks};
-use super::promises::leave_descriptor_table;
 use super::watch::{Watch, wait_for_leftover};
 use crate::inbox::{Mailbox, Notice};
 use crate::limits::restore_descriptor_limit;
+use crate::promises::leave_descriptor_table;
+use crate::service::PRIVATE_VARIABLES;
 
 /// How long a ledger that could not be written is left alone.
 const LEDGER_RETRY: Duration = Duration::from_secs(1);
@@ -111,7 +112,7 @@ impl Spawner {
 }
 
 /// Takes the processes that the thread started: tells the loop of them, and reads what they print.
-async fn take_over(newborns: Receiver, mailbox: Mailbox, jobs: mpsc::Sender<Job>) {
+async fn take_over(mut newborns: Receiver, mailbox: Mailbox, jobs: mpsc::Sender<Job>) {
     while let Ok(Newborn { process, leader, output }) = newborns.receive().await {
         let watch = output
             .ok_or_else(|| io::Error::other("too many open files: raise the limit (ulimit -n)"))
@@ -187,7 +188,14 @@ impl Worker {
 /// outputs. Nothing here may need code to run in the child before `exec`: that would make the
 /// standard library `fork`, which takes as long as the master is large.
 fn spawn(runtime: &PathBuf, url: &str, input: PipeWriter) -> io::Result<Pid> {
-    let child = Command::new(runtime)
+    let mut command = Command::new(runtime);
+    for name in PRIVATE_VARIABLES {
+        // Not without need: the standard library then has to copy the environment.
+        if std::env::var_os(name).is_some() {
+            command.env_remove(name);
+        }
+    }
+    let child = command
         .arg(OsString::from(url))
         .stdin(Stdio::null())
         .stdout(Stdio::from(input.try_clone()?))

@@ -169,7 +169,9 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
             },
             Effect::SaveTotals(totals) => ids.extend(totals.iter().map(|(id, _)| *id)),
             Effect::Spawn { definition, .. } => ids.extend([definition.id]),
-            Effect::Adopt { instance, .. } => ids.extend([*instance]),
+            Effect::Adopt { instance, .. } | Effect::ShowProcess { instance, .. } => {
+                ids.extend([*instance]);
+            }
             Effect::Signal { process, .. } => ids.extend(of(*process)),
             Effect::ShowMaster(_)
             | Effect::CloseStreams { .. }

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Instant;
 
 use openctrl_core::store::{Entry, encode_entry, journal_header};
 
 use super::files::{journal_path, write_private};
+use crate::metrics::COUNTERS;
 
 /// An open journal. After a failed append it must not be used again: what of the group is on the
 /// disk is not known.
@@ -35,6 +37,7 @@ impl Journal {
         for (number, entry) in (self.records + 1..).zip(entries) {
             encode_entry(&mut bytes, number, entry);
         }
+        let begun = Instant::now();
         let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // What was refused must not come back after a crash. If this fails too, the disk is
@@ -44,6 +47,7 @@ impl Journal {
         }
         self.records += entries.len() as u64;
         self.length += bytes.len() as u64;
+        COUNTERS.journal_synced(bytes.len(), entries.len(), begun.elapsed());
         Ok(())
     }
 

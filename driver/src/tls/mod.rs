@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub(crate) use error::TlsError;
 use files::PemFiles;
-use reload::Reloading;
+pub(crate) use reload::Reloading;
 
 /// Where the certificate comes from: `tls=1` or `tls=2` of the master URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,19 +37,42 @@ pub(crate) enum TlsSource {
     },
 }
 
+/// What the API's listener needs to speak TLS.
+pub(crate) struct Secured {
+    pub(crate) acceptor: TlsAcceptor,
+    /// Of the certificate it has now; files may bring another.
+    pub(crate) fingerprint: String,
+    /// What can be asked to look at the files at once, if there are any.
+    pub(crate) certificate: Option<Arc<Reloading>>,
+}
+
 /// Makes the acceptor for the API's listener.
 ///
 /// `name` is the host of the master URL, a name or an address, with or without the brackets of an
 /// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
 /// returns, blocking, so that what is wrong with them stops the start.
-pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<TlsAcceptor, TlsError> {
-    let resolver: Arc<dyn ResolvesServerCert> = match tls {
-        TlsSource::SelfSigned => Arc::new(SingleCertAndKey::from(self_signed::generate(name)?)),
+pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<Secured, TlsError> {
+    let (acceptor, certified, certificate) = match tls {
+        TlsSource::SelfSigned => {
+            let certified = Arc::new(self_signed::generate(name)?);
+            let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&certified)));
+            (accept_with(resolver), certified, None)
+        }
         TlsSource::Files { crt, key } => {
-            Arc::new(Reloading::load(PemFiles { crt: crt.clone(), key: key.clone() })?)
+            let files = PemFiles { crt: crt.clone(), key: key.clone() };
+            let resolver = Arc::new(Reloading::load(files)?);
+            (accept_with(resolver.clone()), resolver.current(), Some(resolver))
         }
     };
-    Ok(accept_with(resolver))
+    let fingerprint = certified.cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default();
+    Ok(Secured { acceptor, fingerprint, certificate })
+}
+
+/// The SHA-256 of a certificate, in hex.
+pub(crate) fn fingerprint(certificate: &[u8]) -> String {
+    let suite = ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
+    let sha256 = suite.expect("it is one of TLS 1.3").common.hash_provider;
+    sha256.hash(certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
@@ -64,6 +87,6 @@ fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
 
 /// Named here rather than installed for the process: a second provider linked in by some dependency
 /// then changes nothing.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     ring::default_provider()
 }

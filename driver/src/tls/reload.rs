@@ -3,6 +3,7 @@
 //!
 //! The look happens inside a handshake, on its async worker: two files of a few kilobytes, once an
 //! hour, are not worth a thread. Other handshakes never wait for it; they get the certificate in use.
+//! Whoever does not want to wait for the hour asks for it (HUP).
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,13 +19,13 @@ use super::files::{Content, PemFiles};
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// Serves the certificate last found good.
-pub(super) struct Reloading {
+pub(crate) struct Reloading {
     pub(super) files: PemFiles,
     /// Least time between two looks at the files.
     pub(super) interval: Duration,
     pub(super) clock: Box<dyn Fn() -> Instant + Send + Sync>,
     current: RwLock<Arc<CertifiedKey>>,
-    last: Mutex<Look>,
+    pub(super) last: Mutex<Look>,
 }
 
 /// What came of one [`Reloading::refresh`].
@@ -40,7 +41,7 @@ pub(super) enum Refresh {
     Kept(TlsError),
 }
 
-struct Look {
+pub(super) struct Look {
     at: Instant,
     seen: Seen,
 }
@@ -93,18 +94,35 @@ impl Reloading {
             Err(TryLockError::Poisoned(last)) => last.into_inner(),
             Err(TryLockError::WouldBlock) => return Refresh::NotDue,
         };
-        let now = (self.clock)();
-        if now.saturating_duration_since(last.at) < self.interval {
+        if (self.clock)().saturating_duration_since(last.at) < self.interval {
             return Refresh::NotDue;
         }
+        self.look(&mut last, false)
+    }
+
+    /// Looks at the files now, because somebody asked for it, and logs what came of it.
+    pub(crate) fn reload(&self) {
+        let refresh =
+            self.look(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner), true);
+        if matches!(refresh, Refresh::Unchanged) {
+            let crt = self.files.crt.display();
+            tracing::info!("Master.reloadCertificate: the certificate in {crt} has not changed");
+        }
+        self.log(refresh);
+    }
+
+    /// Whoever asked is told again of files that were refused before.
+    pub(super) fn look(&self, last: &mut Look, is_asked: bool) -> Refresh {
         let read = self.files.read();
         let seen = Seen::of(&read);
-        last.at = now;
-        if seen == last.seen {
+        last.at = (self.clock)();
+        let is_same = seen == last.seen;
+        if is_same && !is_asked {
             return Refresh::Unchanged;
         }
         last.seen = seen;
         match read.and_then(|content| self.files.certified(&content)) {
+            Ok(_) if is_same => Refresh::Unchanged,
             Ok(certified) => {
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
                 *current = Arc::new(certified);
@@ -113,11 +131,9 @@ impl Reloading {
             Err(why) => Refresh::Kept(why),
         }
     }
-}
 
-impl ResolvesServerCert for Reloading {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        match self.refresh() {
+    fn log(&self, refresh: Refresh) {
+        match refresh {
             Refresh::NotDue | Refresh::Unchanged => {}
             Refresh::Replaced => {
                 let crt = self.files.crt.display();
@@ -129,6 +145,12 @@ impl ResolvesServerCert for Reloading {
                 );
             }
         }
+    }
+}
+
+impl ResolvesServerCert for Reloading {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.log(self.refresh());
         Some(self.current())
     }
 }

@@ -40,7 +40,7 @@ async fn self_signed_serves_every_name_over_tls_1_3() {
 async fn both_sources_refuse_tls_1_2() {
     let dir = Pair::in_new_dir(pkcs8());
     for source in [TlsSource::SelfSigned, dir.source()] {
-        let acceptor = acceptor(&source, "[::1]").expect("a good source");
+        let acceptor = acceptor(&source, "[::1]").expect("a good source").acceptor;
         let old = handshake(&acceptor, &client(&dir.root(), &TLS12), "localhost").await;
         assert!(old.expect_err("refused").contains("ProtocolVersion"), "{source:?}");
     }
@@ -50,7 +50,7 @@ async fn both_sources_refuse_tls_1_2() {
 async fn files_of_every_key_form_are_served() {
     for pair in [pkcs8(), own(RSA), own(SEC1)] {
         let dir = Pair::in_new_dir(pair);
-        let acceptor = acceptor(&dir.source(), "ignored").expect("good files");
+        let acceptor = acceptor(&dir.source(), "ignored").expect("good files").acceptor;
         let root = dir.root();
         let met = handshake(&acceptor, &client(&root, &TLS13), "localhost").await.expect("met");
         assert_eq!(met.certificate, root);
@@ -126,6 +126,23 @@ fn a_bad_file_keeps_the_old_certificate_and_is_refused_once_a_change() {
     dir.write(own(SEC1));
     assert!(matches!(look(), Refresh::Replaced));
     assert_eq!(resolver.current().cert[0], der(SEC1.0));
+}
+
+#[test]
+fn who_asks_is_told_at_once_and_every_time() {
+    let dir = Pair::in_new_dir(own(RSA));
+    let (resolver, _) = reloading(&dir);
+    let asked = || resolver.look(&mut resolver.last.lock().expect("no panic"), true);
+    assert!(matches!(asked(), Refresh::Unchanged));
+    dir.write((SEC1.0.to_owned(), RSA.1.to_owned()));
+    for _ in 0..2 {
+        assert!(matches!(asked(), Refresh::Kept(TlsError::Mismatch { .. })));
+    }
+    assert_eq!(resolver.current().cert[0], der(RSA.0));
+    dir.write(own(SEC1));
+    assert!(matches!(asked(), Refresh::Replaced));
+    assert_eq!(resolver.current().cert[0], der(SEC1.0));
+    assert!(matches!(asked(), Refresh::Unchanged));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One file that is being written, and its bound.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -53,7 +53,11 @@ impl Segment {
         let created = files::create(&to.directory, header, limit, total);
         let (path, file) = created.map_err(Refused::Io)?;
         let mut segment = Self { path, file, encoder, written: 0, limit, lost: 0 };
-        segment.append(&head).map_err(Refused::Io)?;
+        if let Err(error) = segment.append(&head) {
+            // An empty one takes no room, so that nothing would ever remove it.
+            let _ = fs::remove_file(&segment.path);
+            return Err(Refused::Io(error));
+        }
         Ok(segment)
     }
 

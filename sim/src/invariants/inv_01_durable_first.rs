@@ -66,6 +66,7 @@ impl Invariant for DurableFirst {
                 ensure(is_shown, || "a key is announced that is not in force".to_string())
             }
             Effect::Adopt { .. }
+            | Effect::ShowProcess { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
             | Effect::Signal { .. }

@@ -73,6 +73,7 @@ impl World {
             | Effect::ShowInstance(_)
             | Effect::Publish(_)
             | Effect::PublishLogs(_)
+            | Effect::ShowProcess { .. }
             | Effect::CloseStreams { .. }
             | Effect::Respond { .. }
             | Effect::AnnounceKey(_)

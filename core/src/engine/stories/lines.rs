@@ -12,6 +12,7 @@ use super::super::effect::{Event, LogRun, Signal};
 use super::super::{Effect, Engine, TimerReason};
 use crate::api::{PingOutcome, Reply};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, SlotId};
+use crate::instance::ProcessFacts;
 use crate::output::OutputItem;
 use crate::store::{Record, SavedTotals};
 
@@ -27,6 +28,8 @@ pub(super) struct Names {
     keys: Vec<String>,
     /// Whether the time of each event is told.
     pub(super) times: bool,
+    /// Whether what became of processes is told.
+    pub(super) facts: bool,
 }
 
 impl Names {
@@ -59,6 +62,9 @@ impl Names {
                 format!("show the master, {key}, alias {:?}", face.identity.alias)
             }
             Effect::ShowInstance(view) => format!("show {}", self.object(&view.json())),
+            Effect::ShowProcess { instance, facts } => {
+                format!("process of {}: {}", self.instance(*instance), shown_facts(facts))
+            }
             Effect::Publish(event) => self.event(event),
             Effect::PublishLogs(run) => self.logs(run),
             Effect::CloseStreams { keep_from: None, .. } => "close all streams".to_string(),
@@ -205,4 +211,21 @@ impl Names {
 
 fn process_name(process: ProcessRef) -> String {
     format!("p{}", process.generation.0)
+}
+
+fn shown_facts(facts: &ProcessFacts) -> String {
+    let ProcessFacts { starts, failures, restarts, exits, .. } = facts;
+    let mut text = facts.alive.map_or_else(
+        || facts.status.as_str().to_string(),
+        |(process, _)| format!("{} {}", process_name(process), facts.status.as_str()),
+    );
+    write!(text, ", {starts} starts, {failures} failures, {restarts} restarts, {exits} exits")
+        .expect("a String takes everything");
+    if let Some(exit) = &facts.last_exit {
+        write!(text, ", last {:?}", exit.end).expect("a String takes everything");
+    }
+    if let Some((_, delay_ms)) = facts.next_restart {
+        write!(text, ", next in {delay_ms} ms").expect("a String takes everything");
+    }
+    text
 }

@@ -6,6 +6,7 @@
 //! order they appear, processes by their generation, keys by their number: no key is ever shown.
 
 mod changes;
+mod facts;
 mod life_cycle;
 mod lines;
 mod pings;
@@ -343,6 +344,9 @@ impl Teller {
                 self.process = Some(*process);
             } else if let Effect::Persist { epoch, seq, .. } = &effect {
                 self.last_persist = (*epoch, *seq);
+            }
+            if matches!(effect, Effect::ShowProcess { .. }) && !self.names.facts {
+                continue;
             }
             let text = self.names.effect(&effect);
             self.line(&format!("  {text}"));

@@ -192,7 +192,7 @@ fn processes_left_behind() {
     "#);
 }
 
-fn stored() -> Image {
+pub(super) fn stored() -> Image {
     let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
     for (id, url) in [(1, "demo:a"), (2, "demo:b"), (3, "demo:c")] {
         let url = InstanceUrl::parse(url).expect("a valid URL");

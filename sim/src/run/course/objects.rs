@@ -19,6 +19,7 @@ impl Run {
                 Some(self.answered(json)?)
             }
             Effect::Respond { .. }
+            | Effect::ShowProcess { .. }
             | Effect::CloseStreams { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)

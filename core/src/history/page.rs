@@ -1,0 +1,145 @@
+//! The answer to a question about the history: some lines, and where to go on.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::block::{KeptLine, LineId};
+use super::book::Shelf;
+use super::query::{Cursor, LogQuery, Place};
+use crate::ids::BootId;
+
+/// The text of an answer ends here, but for its first line: 5 000 lines of 64 KiB would be more
+/// than anybody wants to have in memory. `next` goes on.
+pub const PAGE_TEXT_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// An answer, fields in the order of the wire.
+#[derive(Debug, Serialize)]
+pub struct Page {
+    lines: Vec<ShownLine>,
+    next: String,
+    missed: Option<u64>,
+    more: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownLine {
+    id: String,
+    time: String,
+    text: String,
+    cut: u64,
+}
+
+impl Page {
+    /// The lines of `shelf` that `query` asks for, in the run `boot` of the master. `matches` says
+    /// whether a text is wanted.
+    pub fn new(
+        shelf: &Shelf,
+        query: &LogQuery,
+        boot: BootId,
+        matches: impl Fn(&str) -> bool,
+    ) -> Self {
+        let mut taking = Taking { boot, limit: query.limit, matches, taken: Vec::new(), bytes: 0 };
+        match query.place {
+            Place::After(cursor) => Self::after(shelf, cursor, taking),
+            Place::End => {
+                let newest = shelf.lines().next_back();
+                let more = taking.fill(shelf.lines().rev());
+                taking.taken.reverse();
+                let next = newest.map(|(number, line)| (number, line.id));
+                Self::with(taking, next.unwrap_or(beginning(shelf)), Some(0), more)
+            }
+            Place::Before(cursor) => {
+                let is_before =
+                    |line: &(u64, KeptLine<'_>)| cursor.boot == boot && line.1.id < cursor.line;
+                let newest = shelf.lines().rev().find(is_before);
+                let more = taking.fill(shelf.lines().rev().filter(is_before));
+                taking.taken.reverse();
+                let next = newest.map(|(number, line)| (number, line.id));
+                Self::with(taking, next.unwrap_or(beginning(shelf)), Some(0), more)
+            }
+        }
+    }
+
+    fn after<M: Fn(&str) -> bool>(shelf: &Shelf, cursor: Cursor, mut taking: Taking<M>) -> Self {
+        let (gone, last_gone) = shelf.gone();
+        let is_of_this_run = cursor.boot == taking.boot;
+        let from = if is_of_this_run { cursor.line } else { LineId::ZERO };
+        let missed = match (is_of_this_run, last_gone) {
+            (false, _) => None,
+            (true, Some(last)) if from < last => {
+                cursor.number.map(|number| gone.saturating_sub(number))
+            }
+            (true, _) => Some(0),
+        };
+        let mut last = None;
+        let fresh = shelf.lines().filter(|(_, line)| line.id > from);
+        let more = taking.fill(fresh.inspect(|(number, line)| last = Some((*number, line.id))));
+        // The line that was looked at last did not fit if there is more.
+        let last = if more { taking.taken.last().map(|taken| taken.0) } else { last };
+        match last {
+            Some(next) => Self::with(taking, next, missed, more),
+            None if is_of_this_run => {
+                let next = cursor.to_string();
+                Self { next, ..Self::with(taking, (0, from), missed, more) }
+            }
+            None => Self::with(taking, beginning(shelf), missed, more),
+        }
+    }
+
+    fn with<M>(taking: Taking<M>, next: (u64, LineId), missed: Option<u64>, more: bool) -> Self {
+        let (number, line) = next;
+        let next = Cursor { boot: taking.boot, line, number: Some(number) }.to_string();
+        let lines = taking.taken.into_iter().map(|(_, line)| line).collect();
+        Self { lines, next, missed, more }
+    }
+
+    /// The JSON of the answer.
+    pub fn json(&self) -> Bytes {
+        Bytes::from(serde_json::to_vec(self).expect("strings and integers always encode"))
+    }
+}
+
+/// Where a reader stands that has seen nothing of what there is now, but all that is gone.
+fn beginning(shelf: &Shelf) -> (u64, LineId) {
+    let (gone, last) = shelf.gone();
+    (gone, last.unwrap_or(LineId::ZERO))
+}
+
+/// Lines on their way into an answer.
+struct Taking<M> {
+    boot: BootId,
+    limit: usize,
+    matches: M,
+    taken: Vec<((u64, LineId), ShownLine)>,
+    bytes: usize,
+}
+
+impl<M: Fn(&str) -> bool> Taking<M> {
+    /// Takes lines until the answer is full; whether one that matches is left.
+    fn fill<'a>(&mut self, lines: impl Iterator<Item = (u64, KeptLine<'a>)>) -> bool {
+        for (number, line) in lines {
+            let text = line.text();
+            if !(self.matches)(&text) {
+                continue;
+            }
+            let is_full = self.taken.len() >= self.limit
+                || self.bytes + text.len() > PAGE_TEXT_MAX_BYTES && !self.taken.is_empty();
+            if is_full {
+                return true;
+            }
+            self.bytes += text.len();
+            let cursor = Cursor { boot: self.boot, line: line.id, number: None };
+            let shown = ShownLine {
+                id: cursor.to_string(),
+                time: line.time.to_string(),
+                text: text.into_owned(),
+                cut: line.cut_bytes,
+            };
+            self.taken.push(((number, line.id), shown));
+        }
+        false
+    }
+}

@@ -1,0 +1,134 @@
+//! The parameters of the master URL beyond the contract: what is kept of output, who may see
+//! metrics, and the form of the log. What they mean is said in docs/OPERATIONS.md.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+
+use super::master::MasterUrlError;
+use super::parts::outline;
+
+/// What is kept of the output of instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogOptions {
+    /// `logs=<dir>`: where the files are; `None` writes none.
+    pub dir: Option<String>,
+    /// `log_lines=`: lines of each instance in memory.
+    pub lines: u32,
+    /// `log_memory=`: what they take of it, of all instances together, in MiB.
+    pub memory_mib: u32,
+    /// `log_size=`: how long a file grows, in MiB.
+    pub size_mib: u32,
+    /// `log_keep=`: how many older files of an instance are kept.
+    pub keep: u32,
+    /// `log_age=`: how many days they are kept; 0 for ever.
+    pub age_days: u32,
+}
+
+/// What `/metrics` shows, and to whom.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MetricsOptions {
+    /// `metrics=open`: without a key.
+    pub open: bool,
+    /// `metrics_instances=on`: also series of each instance.
+    pub per_instance: bool,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { dir: None, lines: 1_000, memory_mib: 32, size_mib: 10, keep: 5, age_days: 30 }
+    }
+}
+
+/// The texts of these parameters, as they are collected from a query.
+#[derive(Default)]
+pub(super) struct OptionTexts {
+    texts: [Option<String>; NAMES.len()],
+}
+
+const LOGS: usize = 0;
+const METRICS: usize = 6;
+const METRICS_INSTANCES: usize = 7;
+const LOG_FORMAT: usize = 8;
+const NAMES: [&str; 9] = [
+    "logs",
+    "log_lines",
+    "log_memory",
+    "log_size",
+    "log_keep",
+    "log_age",
+    "metrics",
+    "metrics_instances",
+    "log_format",
+];
+
+impl OptionTexts {
+    /// Where the value of `name` belongs, if it is one of these.
+    pub(super) fn place_of(&mut self, name: &str) -> Option<&mut Option<String>> {
+        let index = NAMES.iter().position(|known| *known == name)?;
+        self.texts.get_mut(index)
+    }
+
+    /// # Errors
+    /// For a value that is not one of those that the parameter has.
+    pub(super) fn logs(&self) -> Result<LogOptions, MasterUrlError> {
+        let plain = LogOptions::default();
+        Ok(LogOptions {
+            dir: self.text(LOGS).map(str::to_owned),
+            // A limit on the bookkeeping of one answer.
+            lines: self.number(1, plain.lines, 0, 100_000)?,
+            memory_mib: self.number(2, plain.memory_mib, 0, 65_536)?,
+            size_mib: self.number(3, plain.size_mib, 1, 65_536)?,
+            keep: self.number(4, plain.keep, 0, 1_000)?,
+            age_days: self.number(5, plain.age_days, 0, 36_500)?,
+        })
+    }
+
+    /// # Errors
+    /// For a value that is not one of those that the parameter has.
+    pub(super) fn metrics(&self) -> Result<MetricsOptions, MasterUrlError> {
+        Ok(MetricsOptions {
+            open: self.choice(METRICS, ["key", "open"])?,
+            per_instance: self.choice(METRICS_INSTANCES, ["off", "on"])?,
+        })
+    }
+
+    /// Whether the master's own log is JSON.
+    ///
+    /// # Errors
+    /// For a value that is not one of those that the parameter has.
+    pub(super) fn log_is_json(&self) -> Result<bool, MasterUrlError> {
+        self.choice(LOG_FORMAT, ["plain", "json"])
+    }
+
+    fn text(&self, index: usize) -> Option<&str> {
+        self.texts[index].as_deref().filter(|text| !text.is_empty())
+    }
+
+    fn number(
+        &self,
+        index: usize,
+        default: u32,
+        least: u32,
+        most: u32,
+    ) -> Result<u32, MasterUrlError> {
+        let Some(text) = self.text(index) else { return Ok(default) };
+        // The standard parser would take a plus sign too.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text);
+        let number = digits.and_then(|digits| digits.parse().ok());
+        number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+            MasterUrlError::BadNumber { name: NAMES[index], value: outline(text), least, most }
+        })
+    }
+
+    /// Whether the second of two values was chosen.
+    fn choice(&self, index: usize, values: [&'static str; 2]) -> Result<bool, MasterUrlError> {
+        match self.text(index) {
+            None => Ok(false),
+            Some(text) if text == values[0] => Ok(false),
+            Some(text) if text == values[1] => Ok(true),
+            Some(text) => {
+                Err(MasterUrlError::BadChoice { name: NAMES[index], value: outline(text), values })
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The master of this user on this machine, found by what it leaves in its state directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::trust::pin_of_file;
+use crate::address_file;
+use crate::store::{is_held, read_state};
+
+/// A master that writes may be met between two steps; it is through in no time.
+const READ_TRIES: u32 = 5;
+const READ_PAUSE: Duration = Duration::from_millis(50);
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The API base, as the master logs it.
+    pub(crate) url: String,
+    /// The key in force.
+    pub(crate) key: String,
+    /// Fingerprints of its certificate; none without TLS.
+    pub(crate) pins: Vec<String>,
+}
+
+/// Where a master keeps its state that was not told where.
+pub(crate) fn usual_directory() -> Option<PathBuf> {
+    Some(std::env::current_exe().ok()?.parent()?.join("gob"))
+}
+
+/// Whether there is anything of a master in a directory.
+pub(crate) fn is_used(directory: &Path) -> bool {
+    directory.join("openctrl.lock").exists()
+}
+
+/// Finds the master that holds `directory`.
+pub(crate) fn find(directory: &Path) -> Result<Found, Failure> {
+    let shown = directory.display();
+    if !directory.is_dir() {
+        return Err(Failure::Unreachable(format!("there is no state directory {shown}")));
+    }
+    let address = address_file::read(directory).map_err(|error| {
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return Failure::Unreachable(format!("cannot read the state in {shown}: {error}"));
+        }
+        Failure::Unreachable(format!(
+            "the state in {shown} is another user's: become that user, or use --api and --key-file"
+        ))
+    })?;
+    if !is_held(directory) {
+        return Err(Failure::Unreachable(format!(
+            "no master runs with its state in {shown}: start one, or use --api, --master or --state"
+        )));
+    }
+    let address = address.ok_or_else(|| {
+        Failure::Unreachable(format!(
+            "the master of {shown} is starting, or of an older version: try again, or use --api"
+        ))
+    })?;
+    let from_file = address.crt.as_deref().and_then(pin_of_file);
+    let pins = address.certificate.into_iter().chain(from_file).collect();
+    Ok(Found { url: address.url, key: read_key(directory)?, pins })
+}
+
+fn read_key(directory: &Path) -> Result<String, Failure> {
+    let mut reason = String::new();
+    for attempt in 0..READ_TRIES {
+        if attempt > 0 {
+            thread::sleep(READ_PAUSE);
+        }
+        match read_state(directory) {
+            Ok(Some(state)) => return Ok(state.image.master.key.reveal().to_owned()),
+            Ok(None) => reason = "it is empty".to_owned(),
+            Err(error) => reason = error.to_string(),
+        }
+    }
+    let shown = directory.display();
+    Err(Failure::Key(format!("cannot read the key from the state in {shown}: {reason}")))
+}

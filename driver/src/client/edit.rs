@@ -1,0 +1,205 @@
+//! `openctrl set` and `openctrl url`.
+
+use std::time::Duration;
+
+use hyper::Method;
+
+use super::api::{Api, object};
+use super::create::check_tags;
+use super::document::quote;
+use super::failure::Failure;
+use super::grammar::{NewUrl, Set, Switch, Which};
+use super::instance::Instance;
+use super::outlet::{Outlet, note};
+use super::select::{resolve, resolve_one};
+use super::text::plain;
+
+/// A new URL is answered when the new process is alive: a stop takes 5 s, and others may wait.
+const REPLACE: Duration = Duration::from_secs(60);
+
+/// Changes what an operator says of instances.
+pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), Failure> {
+    check(question)?;
+    let which = Which { names: question.names.clone(), tag: Vec::new(), all: false };
+    let instances = resolve(api, &which).await?;
+    let (mut changed, mut failed) = (Vec::new(), 0);
+    for instance in &instances {
+        let path = format!("/instances/{}", instance.id());
+        let name = instance.name();
+        let name = plain(&name);
+        match api.change(Method::PATCH, &path, &body(question, instance)).await {
+            Ok(after) => changed.push((name.into_owned(), after)),
+            Err(failure) if instances.len() == 1 => return Err(at_word(failure)),
+            Err(failure @ (Failure::Unreachable(_) | Failure::Key(_))) => return Err(failure),
+            Err(failure) => {
+                note(&format!("{name}: {failure}"));
+                failed += 1;
+            }
+        }
+    }
+    if out.is_for_programs() {
+        out.documents(changed.into_iter().map(|(_, after)| after).collect())?;
+    } else {
+        let line = |(name, _): &(String, _)| format!("{name}: changed\n");
+        out.print(&changed.iter().map(line).collect::<String>())?;
+    }
+    if failed > 0 { Err(Failure::Partial) } else { Ok(()) }
+}
+
+/// Gives an instance another URL.
+pub(crate) async fn url(api: &Api, out: &Outlet, question: &NewUrl) -> Result<(), Failure> {
+    let instance = resolve_one(api, &question.name).await?;
+    let path = format!("/instances/{}", instance.id());
+    let body = object(&[("url", Some(&question.url))]);
+    let after = api.change_slowly(Method::PUT, &path, Some(&body), REPLACE).await;
+    let after = Instance::new(after.map_err(at_word)?);
+    if out.is_for_programs() {
+        return out.document(after.document());
+    }
+    out.print(&format!("{}: {}\n", plain(&after.name()), plain(after.status())))
+}
+
+/// The master's reason, at the word of the command line that it is about.
+pub(crate) fn at_word(failure: Failure) -> Failure {
+    let Failure::Refused(reason) = &failure else { return failure };
+    let about = [
+        ("alias", "--alias"),
+        ("url", "URL"),
+        ("the key of tag", "--tag"),
+        ("the value of tag", "--tag"),
+        ("meta.peer.sid", "--peer-sid"),
+        ("meta.peer.type", "--peer-type"),
+        ("meta.peer.alias", "--peer-alias"),
+    ];
+    match about.iter().find(|(beginning, _)| reason.starts_with(beginning)) {
+        Some((_, word)) => failure.of(word),
+        None => failure,
+    }
+}
+
+/// Tags as a JSON object.
+pub(crate) fn tags_json(tags: &[(String, String)]) -> String {
+    let mut json = String::from("{");
+    for (index, (name, value)) in tags.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        quote(&mut json, name);
+        json.push(':');
+        quote(&mut json, value);
+    }
+    json + "}"
+}
+
+fn check(question: &Set) -> Result<(), Failure> {
+    check_tags(&question.tag)?;
+    if question.alias.as_deref() == Some("") {
+        let reason = "--alias: the API cannot take an alias away from an instance, only change it";
+        return Err(Failure::Usage(reason.to_owned()));
+    }
+    let names_nothing = question.alias.is_none()
+        && question.restart.is_none()
+        && !changes_tags(question)
+        && !changes_peer(question);
+    if names_nothing {
+        let reason = "nothing to set: give --alias, --restart, --tag, --untag or --peer-alias";
+        return Err(Failure::Usage(reason.to_owned()));
+    }
+    Ok(())
+}
+
+const fn changes_tags(question: &Set) -> bool {
+    !question.tag.is_empty() || !question.untag.is_empty() || question.clear_tags
+}
+
+const fn changes_peer(question: &Set) -> bool {
+    question.peer_sid.is_some() || question.peer_type.is_some() || question.peer_alias.is_some()
+}
+
+/// The PATCH. Tags and the peer are replaced as a whole there, so what is to stay is put in.
+fn body(question: &Set, instance: &Instance) -> String {
+    let mut fields = Vec::new();
+    if let Some(alias) = &question.alias {
+        let mut json = String::from("\"alias\":");
+        quote(&mut json, alias);
+        fields.push(json);
+    }
+    if let Some(restart) = question.restart {
+        fields.push(format!("\"restart\":{}", restart == Switch::On));
+    }
+    let mut meta = Vec::new();
+    if changes_peer(question) {
+        let of = |asked: &Option<String>, name| {
+            asked.clone().unwrap_or_else(|| instance.peer(name).to_owned())
+        };
+        let sid = of(&question.peer_sid, "sid");
+        let kind = of(&question.peer_type, "type");
+        let alias = of(&question.peer_alias, "alias");
+        let peer = [("sid", Some(&*sid)), ("type", Some(&*kind)), ("alias", Some(&*alias))];
+        meta.push(format!("\"peer\":{}", object(&peer)));
+    }
+    if changes_tags(question) {
+        meta.push(format!("\"tags\":{}", tags_json(&tags_after(question, instance))));
+    }
+    if !meta.is_empty() {
+        fields.push(format!("\"meta\":{{{}}}", meta.join(",")));
+    }
+    format!("{{{}}}", fields.join(","))
+}
+
+fn tags_after(question: &Set, instance: &Instance) -> Vec<(String, String)> {
+    let mut tags: Vec<(String, String)> = Vec::new();
+    if !question.clear_tags {
+        let old = instance.tags().iter();
+        tags.extend(old.map(|(name, value)| (name.clone(), value.text().to_owned())));
+    }
+    tags.retain(|(name, _)| !question.untag.contains(name));
+    for (name, value) in &question.tag {
+        tags.retain(|(known, _)| known != name);
+        tags.push((name.clone(), value.clone()));
+    }
+    tags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::document::Document;
+    use crate::client::grammar::{Command, Line};
+    use clap::Parser;
+
+    fn asked(words: &str) -> Set {
+        let words = ["openctrl", "set", "x"].into_iter().chain(words.split_whitespace());
+        let command = Line::try_parse_from(words).expect("a good line").command;
+        let Command::Set(set) = command else { panic!("not a set: {command:?}") };
+        set
+    }
+
+    fn body_of(words: &str) -> String {
+        let json =
+            br#"{"id":"00000001","alias":"a","meta":{"peer":{"sid":"1","type":"t","alias":"p"},
+            "tags":{"keep":"1","drop":"2"}}}"#;
+        body(&asked(words), &Instance::new(Document::parse(json).expect("JSON")))
+    }
+
+    #[test]
+    fn what_is_not_named_stays() {
+        insta::assert_snapshot!(body_of("--alias b --restart off"), @r#"{"alias":"b","restart":false}"#);
+        insta::assert_snapshot!(
+            body_of("--tag new=3 --untag drop"),
+            @r#"{"meta":{"tags":{"keep":"1","new":"3"}}}"#
+        );
+        insta::assert_snapshot!(body_of("--clear-tags"), @r#"{"meta":{"tags":{}}}"#);
+        insta::assert_snapshot!(
+            body_of("--peer-sid 9"),
+            @r#"{"meta":{"peer":{"sid":"9","type":"t","alias":"p"}}}"#
+        );
+    }
+
+    #[test]
+    fn nothing_to_set_and_doubled_tags_are_refused() {
+        assert!(check(&asked("")).is_err());
+        assert!(check(&asked("--tag a=1 --tag a=2")).is_err());
+        assert!(check(&asked("--tag a=1 --tag b=2")).is_ok());
+    }
+}

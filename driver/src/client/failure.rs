@@ -1,0 +1,87 @@
+//! Why a command did not do what it was asked, as one line and an exit status.
+
+use std::fmt;
+use std::io;
+
+/// What went wrong. The text is one line that says what to do; the kind decides the exit status,
+/// which is part of the interface (docs/CLI.md).
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// 1: the master turned it down, or something on this machine did.
+    Refused(String),
+    /// 1: some of several failed, and each has been told of.
+    Partial,
+    /// 2: the command line or the configuration makes no sense.
+    Usage(String),
+    /// 3: no master was found, or it cannot be reached.
+    Unreachable(String),
+    /// 4: the key is missing or not the one in force.
+    Key(String),
+    /// 5: no such instance, or several.
+    Missing(String),
+    /// 6: what was waited for did not come in time.
+    TimedOut(String),
+    /// 0: nobody reads what is printed any more, as with `| head`.
+    NobodyReads,
+}
+
+impl Failure {
+    /// The exit status.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::NobodyReads => 0,
+            Self::Refused(_) | Self::Partial => 1,
+            Self::Usage(_) => 2,
+            Self::Unreachable(_) => 3,
+            Self::Key(_) => 4,
+            Self::Missing(_) => 5,
+            Self::TimedOut(_) => 6,
+        }
+    }
+
+    /// What the master says, about what it says it: an instance, or a word of the command line.
+    pub(crate) fn of(self, what: &str) -> Self {
+        match self {
+            Self::Refused(reason) => Self::Refused(format!("{what}: {reason}")),
+            Self::Missing(reason) => Self::Missing(format!("{what}: {reason}")),
+            Self::TimedOut(reason) => Self::TimedOut(format!("{what}: {reason}")),
+            Self::Partial
+            | Self::Usage(_)
+            | Self::Unreachable(_)
+            | Self::Key(_)
+            | Self::NobodyReads => self,
+        }
+    }
+
+    /// Whether there is anything to tell that was not told yet.
+    pub(crate) const fn is_silent(&self) -> bool {
+        matches!(self, Self::Partial | Self::NobodyReads)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(text)
+            | Self::Usage(text)
+            | Self::Unreachable(text)
+            | Self::Key(text)
+            | Self::Missing(text)
+            | Self::TimedOut(text) => f.write_str(text),
+            Self::Partial => f.write_str("some of it failed"),
+            Self::NobodyReads => f.write_str("nobody reads the output"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What became of a write to standard output.
+pub(crate) fn written(result: io::Result<()>) -> Result<(), Failure> {
+    result.map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure::NobodyReads;
+        }
+        Failure::Refused(format!("cannot write the output: {error}"))
+    })
+}

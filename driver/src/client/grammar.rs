@@ -1,0 +1,441 @@
+//! The grammar of the client commands. Help, completions and the man page are made from it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Ask a master, or change what it keeps.
+#[derive(Debug, Parser)]
+#[command(
+    name = "openctrl",
+    bin_name = "openctrl",
+    disable_version_flag = true,
+    subcommand_required = true,
+    disable_help_flag = true,
+    term_width = 100,
+    after_help = "A master is started with 'openctrl master://HOST:PORT'; see 'openctrl help'."
+)]
+pub(crate) struct Line {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The master's API, as it logs it: https://HOST:PORT/api/v2
+    #[arg(long, global = true, value_name = "URL", help_heading = WHERE)]
+    pub(crate) api: Option<String>,
+    /// A master named in the configuration file
+    #[arg(long, global = true, value_name = "NAME", help_heading = WHERE, conflicts_with = "api")]
+    pub(crate) master: Option<String>,
+    /// The master of this machine that keeps its state in DIR
+    #[arg(long, global = true, value_name = "DIR", help_heading = WHERE,
+          conflicts_with_all = ["api", "master"])]
+    pub(crate) state: Option<PathBuf>,
+    /// The API key; others on this machine can see it: better --key-file or OPENCTRL_KEY
+    #[arg(long, global = true, value_name = "KEY", help_heading = WHERE)]
+    pub(crate) key: Option<String>,
+    /// A private file that holds the API key; - is standard input
+    #[arg(long, global = true, value_name = "FILE", help_heading = WHERE, conflicts_with = "key")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Trust only the certificates in this PEM file
+    #[arg(long, global = true, value_name = "FILE", help_heading = WHERE)]
+    pub(crate) ca: Option<PathBuf>,
+    /// Trust only the certificate with this SHA-256 fingerprint
+    #[arg(long, global = true, value_name = "SHA256", help_heading = WHERE, conflicts_with = "ca")]
+    pub(crate) pin: Option<String>,
+    /// Trust any certificate: whoever is between reads the key
+    #[arg(long, global = true, help_heading = WHERE, conflicts_with_all = ["ca", "pin"])]
+    pub(crate) insecure: bool,
+    /// How the answer is written; json and yaml have the master's objects as they are
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(crate) output: Format,
+    /// Print this
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    pub(crate) help: Option<bool>,
+}
+
+const WHERE: &str = "Which master";
+
+/// How answers are written: for reading, with more columns, or the master's objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Table,
+    Wide,
+    Json,
+    Yaml,
+}
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List instances
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show instances in full, with what is known of their processes
+    Show(Which),
+    /// Create an instance and start it; prints its id
+    Create(Create),
+    /// Start instances that are stopped
+    Start(Act),
+    /// Stop instances
+    Stop(Act),
+    /// Stop instances and start them
+    Restart(Act),
+    /// Set the byte counters of instances to 0
+    Reset(Which),
+    /// Stop instances and remove them for good
+    #[command(visible_alias = "rm")]
+    Delete(Delete),
+    /// Change alias, restart policy, peer and tags of instances
+    Set(Set),
+    /// Give an instance another URL, and start it
+    Url(NewUrl),
+    /// Print what an instance printed
+    Logs(Logs),
+    /// Print events of the master
+    Events(Events),
+    /// Show the master and its machine
+    Info,
+    /// Show or set the alias of the master
+    Alias(Alias),
+    /// Change the API key
+    #[command(subcommand)]
+    Key(Key),
+    /// Have the master connect to a TCP address
+    Ping(Ping),
+    /// Watch rates, CPU and memory of every instance
+    Top(Top),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page, or that of one command
+    Man(Man),
+}
+
+/// Which instances.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Id, beginning of an id that no other has, or alias
+    #[arg(value_name = "INSTANCE", required_unless_present_any = ["tag", "all"])]
+    pub(crate) names: Vec<String>,
+    /// Every instance with this tag; given twice, both must be there
+    #[arg(short, long, value_name = "K[=V]")]
+    pub(crate) tag: Vec<String>,
+    /// Every instance
+    #[arg(long, conflicts_with_all = ["names", "tag"])]
+    pub(crate) all: bool,
+}
+
+/// Whether to wait, and how long.
+#[derive(Debug, Args)]
+pub(crate) struct Waiting {
+    /// Wait until it has happened
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+    /// Wait no longer than this: 500ms, 30s, 5m
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// `start`, `stop`, `restart`.
+#[derive(Debug, Args)]
+pub(crate) struct Act {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+/// `delete`.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Do not ask before more than one is deleted
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Always so: the master answers when the process is gone
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+    /// Wait no longer than this for each: 500ms, 30s, 5m
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only instances with this tag; given twice, both must be there
+    #[arg(short, long, value_name = "K[=V]")]
+    pub(crate) tag: Vec<String>,
+    /// Only instances of this status
+    #[arg(long, value_enum)]
+    pub(crate) status: Option<Status>,
+    /// What comes first
+    #[arg(long, value_enum, default_value_t, value_name = "COLUMN")]
+    pub(crate) sort: Sort,
+    /// Keep the list on the screen as it changes
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// `top`.
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// Only instances with this tag; given twice, both must be there
+    #[arg(short, long, value_name = "K[=V]")]
+    pub(crate) tag: Vec<String>,
+    /// What comes first
+    #[arg(long, value_enum, default_value = "cpu", value_name = "COLUMN")]
+    pub(crate) sort: Sort,
+}
+
+/// The status of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Status {
+    Running,
+    Stopped,
+    Error,
+}
+
+/// What a list is sorted by: names upwards, numbers downwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    #[default]
+    Alias,
+    Id,
+    Status,
+    Ping,
+    Sessions,
+    Rx,
+    Tx,
+    Cpu,
+    Memory,
+}
+
+/// `create`.
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// What its runtime is given: exec:COMMAND?arg=…, demo://NAME, or what the runtime knows
+    pub(crate) url: String,
+    /// A name for it
+    #[arg(short, long)]
+    pub(crate) alias: Option<String>,
+    /// A tag; may be given more than once
+    #[arg(short, long, value_name = "K=V", value_parser = pair)]
+    pub(crate) tag: Vec<(String, String)>,
+    /// Do not start it again after a failure or when the master starts
+    #[arg(long)]
+    pub(crate) no_restart: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+/// `set`.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Id, beginning of an id that no other has, or alias
+    #[arg(value_name = "INSTANCE", required = true)]
+    pub(crate) names: Vec<String>,
+    /// Another name for it
+    #[arg(short, long)]
+    pub(crate) alias: Option<String>,
+    /// Whether it is started again after a failure and when the master starts
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub(crate) restart: Option<Switch>,
+    /// Add or change a tag; may be given more than once
+    #[arg(short, long, value_name = "K=V", value_parser = pair)]
+    pub(crate) tag: Vec<(String, String)>,
+    /// Remove a tag; may be given more than once
+    #[arg(long, value_name = "K")]
+    pub(crate) untag: Vec<String>,
+    /// Remove all tags that are not given with --tag
+    #[arg(long)]
+    pub(crate) clear_tags: bool,
+    /// Id of the peer
+    #[arg(long, value_name = "ID")]
+    pub(crate) peer_sid: Option<String>,
+    /// Kind of the peer
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) peer_type: Option<String>,
+    /// Name of the peer
+    #[arg(long, value_name = "NAME")]
+    pub(crate) peer_alias: Option<String>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+/// `url`.
+#[derive(Debug, Args)]
+pub(crate) struct NewUrl {
+    /// Id, beginning of an id that no other has, or alias
+    #[arg(value_name = "INSTANCE")]
+    pub(crate) name: String,
+    /// The new URL
+    pub(crate) url: String,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// Id, beginning of an id that no other has, or alias
+    #[arg(value_name = "INSTANCE")]
+    pub(crate) name: String,
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// So many lines at most
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "COUNT",
+        default_value_t = 200,
+        conflicts_with = "since_start"
+    )]
+    pub(crate) lines: usize,
+    /// All that the present process printed
+    #[arg(long)]
+    pub(crate) since_start: bool,
+    /// Only lines that match this regular expression
+    #[arg(short, long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// Begin each line with its time
+    #[arg(short, long)]
+    pub(crate) time: bool,
+    /// Print control characters and escape sequences as they are
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+/// `events`.
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Only events of this instance: id, beginning of an id, or alias
+    #[arg(value_name = "INSTANCE")]
+    pub(crate) name: Option<String>,
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// So many of the last events
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    pub(crate) lines: u64,
+    /// Each event as the master sent it, one a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `alias`.
+#[derive(Debug, Args)]
+pub(crate) struct Alias {
+    /// The new alias
+    #[arg(value_name = "ALIAS")]
+    pub(crate) alias: Option<String>,
+    /// Remove it
+    #[arg(long, conflicts_with = "alias")]
+    pub(crate) clear: bool,
+}
+
+/// `key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a new key and print it; the old one is worth nothing from then on
+    Rotate {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// `ping`.
+#[derive(Debug, Args)]
+pub(crate) struct Ping {
+    /// What to connect to
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) target: String,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// The shells that scripts are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The command
+    pub(crate) command: Option<String>,
+    /// Write all pages into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `K=V`; the key may not be empty.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some(("", _)) => Err("a tag needs a name before the =".to_owned()),
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err("a tag is written NAME=VALUE".to_owned()),
+    }
+}
+
+/// `500ms`, `30s`, `5m`, `1h`; a number alone is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit_ms = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("a time is written 500ms, 30s, 5m or 1h".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "a time is written 500ms, 30s, 5m or 1h")?;
+    number
+        .checked_mul(unit_ms)
+        .filter(|ms| (1..=86_400_000).contains(ms))
+        .map(Duration::from_millis)
+        .ok_or_else(|| "a time is more than 0 and at most 24h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_tags_are_read() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        for bad in ["", "s", "0", "-1s", "1d", "25h", "99999999999999999999s"] {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(pair("a").is_err() && pair("=a").is_err());
+    }
+}

@@ -1,0 +1,258 @@
+//! A small HTTP client: keeps connections, bounds every wait, says what is wrong in words.
+
+use std::error::Error;
+use std::io;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Request, Response, header};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::failure::Failure;
+use super::place::Place;
+use super::text::plain;
+use super::trust::Secure;
+
+/// Connecting, TLS included.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Between two pieces of an answer.
+const BODY: Duration = Duration::from_secs(30);
+
+/// A hundred thousand instances of an ordinary size.
+const BODY_MAX_BYTES: usize = 512 * 1024 * 1024;
+
+/// One master as a server.
+pub(crate) struct Http {
+    place: Place,
+    secure: Option<Secure>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+type Connection = SendRequest<Full<Bytes>>;
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: Bytes,
+}
+
+impl Http {
+    /// A client that has not connected yet.
+    pub(crate) fn new(place: Place) -> Result<Self, Failure> {
+        let secure = place.trust.as_ref().map(Secure::new).transpose()?;
+        Ok(Self { place, secure, idle: Mutex::new(Vec::new()) })
+    }
+
+    /// Where it connects to.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The fingerprint of the certificate that the master showed last.
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        self.secure.as_ref().map(|secure| secure.seen.lock().expect("no holder panics").clone())
+    }
+
+    /// Asks, and reads the answer. `patience` is how long it may take to begin.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        patience: Duration,
+    ) -> Result<Reply, Failure> {
+        let kept = self.idle.lock().expect("no holder panics").pop();
+        let mut response = None;
+        // The master ends a connection that idles; what was not sent yet may be sent again.
+        if let Some(mut connection) = kept.filter(|connection| !connection.is_closed()) {
+            let request = self.request(&method, path, body, &[])?;
+            match timeout(patience, connection.send_request(request)).await {
+                Ok(Ok(answer)) => response = Some((connection, answer)),
+                Ok(Err(error)) if error.is_canceled() || method == Method::GET => {}
+                Ok(Err(error)) => return Err(self.broken(&error)),
+                Err(_) => return Err(self.slow(patience)),
+            }
+        }
+        let (connection, response) = match response {
+            Some(answered) => answered,
+            None => {
+                let mut connection = self.connect().await?;
+                let request = self.request(&method, path, body, &[])?;
+                let answer = self.first(patience, &mut connection, request).await?;
+                (connection, answer)
+            }
+        };
+        let status = response.status().as_u16();
+        let body = self.read(response).await?;
+        self.idle.lock().expect("no holder panics").push(connection);
+        Ok(Reply { status, body })
+    }
+
+    /// Opens a stream on a connection of its own: the body comes as long as both ends like.
+    pub(crate) async fn open(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut connection = self.connect().await?;
+        let request = self.request(&Method::GET, path, None, headers)?;
+        self.first(BODY, &mut connection, request).await
+    }
+
+    /// Reads a body to its end.
+    pub(crate) async fn read(&self, response: Response<Incoming>) -> Result<Bytes, Failure> {
+        let mut body = Limited::new(response.into_body(), BODY_MAX_BYTES);
+        let mut whole = Vec::new();
+        loop {
+            match timeout(BODY, body.frame()).await {
+                Ok(None) => return Ok(whole.into()),
+                Ok(Some(Ok(frame))) => whole.extend(frame.into_data().unwrap_or_default()),
+                Ok(Some(Err(error))) => return Err(self.broken(&*error)),
+                Err(_) => return Err(self.slow(BODY)),
+            }
+        }
+    }
+
+    async fn first(
+        &self,
+        patience: Duration,
+        connection: &mut Connection,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Failure> {
+        match timeout(patience, connection.send_request(request)).await {
+            Ok(answer) => answer.map_err(|error| self.broken(&error)),
+            Err(_) => Err(self.slow(patience)),
+        }
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let Place { host, port, base, key, .. } = &self.place;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{base}{path}"))
+            .header(header::HOST, format!("{host}:{port}"))
+            .header("x-api-key", key);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = Full::new(Bytes::from(body.unwrap_or_default().to_owned()));
+        request.body(body).map_err(|error| Failure::Usage(format!("this cannot be asked: {error}")))
+    }
+
+    async fn connect(&self) -> Result<Connection, Failure> {
+        match timeout(CONNECT, self.dial()).await {
+            Ok(connection) => connection,
+            Err(_) => Err(self.unreachable("it does not answer")),
+        }
+    }
+
+    async fn dial(&self) -> Result<Connection, Failure> {
+        let address = (self.place.host.as_str(), self.place.port);
+        let stream = TcpStream::connect(address).await.map_err(|error| {
+            if error.kind() == io::ErrorKind::ConnectionRefused {
+                return self.unreachable("nothing listens there");
+            }
+            self.unreachable(&bare(&error))
+        })?;
+        // A request goes out at once.
+        let _ = stream.set_nodelay(true);
+        let Some(secure) = &self.secure else { return self.speak(stream).await };
+        let name = ServerName::try_from(self.place.host.clone())
+            .map_err(|_| self.unreachable("its name is none that TLS knows"))?;
+        let connector = TlsConnector::from(secure.config.clone());
+        let stream =
+            connector.connect(name, stream).await.map_err(|error| self.untrusted(&error))?;
+        self.speak(stream).await
+    }
+
+    async fn speak<S>(&self, stream: S) -> Result<Connection, Failure>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (connection, driver) =
+            handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(&error))?;
+        tokio::spawn(driver);
+        Ok(connection)
+    }
+
+    fn unreachable(&self, reason: &str) -> Failure {
+        let shown = &self.place.shown;
+        Failure::Unreachable(format!(
+            "cannot reach the master at {shown}: {reason}; is it running, and is this its address?"
+        ))
+    }
+
+    fn slow(&self, patience: Duration) -> Failure {
+        let (shown, seconds) = (&self.place.shown, patience.as_secs_f32());
+        Failure::Unreachable(format!("the master at {shown} has not answered for {seconds} s"))
+    }
+
+    fn broken(&self, error: &(dyn Error + 'static)) -> Failure {
+        let shown = &self.place.shown;
+        let is_garbled = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+        if is_garbled && self.secure.is_none() {
+            return Failure::Unreachable(format!(
+                "what answers at {shown} does not speak HTTP; is it https://?"
+            ));
+        }
+        let mut reason = error;
+        while let Some(cause) = reason.source() {
+            reason = cause;
+        }
+        let reason = reason.to_string();
+        let reason = plain(&reason);
+        Failure::Unreachable(format!("the connection to {shown} broke: {reason}"))
+    }
+
+    fn untrusted(&self, error: &io::Error) -> Failure {
+        let shown = &self.place.shown;
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidMessage(_)) = cause {
+            return Failure::Unreachable(format!(
+                "what answers at {shown} does not speak TLS; is it http://?"
+            ));
+        }
+        if let Some(rustls::Error::InvalidCertificate(reason)) = cause {
+            let print = self.fingerprint().unwrap_or_default();
+            let reason = if matches!(reason, rustls::CertificateError::UnknownIssuer) {
+                "nobody trusted has issued it".to_owned()
+            } else {
+                reason.to_string()
+            };
+            return Failure::Unreachable(format!(
+                "the certificate of {shown} is not trusted: {reason}; if its SHA-256 is that of your \
+                 master, use --pin {print}, or else --ca FILE"
+            ));
+        }
+        self.unreachable(&bare(error))
+    }
+}
+
+/// What the system says, without the number of the error.
+fn bare(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+    text.split(" (os error").next().unwrap_or(text).to_owned()
+}

@@ -1,0 +1,43 @@
+//! The client commands: what an operator asks of a master that runs, over its public API.
+//!
+//! Owns the grammar of these commands, how a master is found, and how answers are shown. Knows
+//! nothing of the master in the same program but the two files it leaves for its own user: its
+//! address and its state. Nothing here is reached when a master or a runtime is started.
+
+mod act;
+mod api;
+mod config;
+mod confirm;
+mod create;
+mod discovery;
+mod document;
+mod edit;
+mod events;
+mod failure;
+mod follow;
+mod grammar;
+mod http;
+mod instance;
+mod list;
+mod live;
+mod logs;
+mod master;
+mod meter;
+mod outlet;
+mod pages;
+mod place;
+mod private;
+mod progress;
+mod run;
+mod screen;
+mod select;
+mod show;
+mod stream;
+mod table;
+mod text;
+mod trust;
+mod units;
+mod wait;
+
+pub(crate) use pages::summary;
+pub(crate) use run::{knows, run};

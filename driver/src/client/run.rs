@@ -1,0 +1,144 @@
+//! From the words of the command line to a command that is carried out.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::api::Api;
+use super::failure::Failure;
+use super::grammar::{Command, Format, Key, Line, Options};
+use super::outlet::Outlet;
+use super::place::Place;
+use super::{act, create, edit, events, list, live, logs, master, pages, screen, show};
+
+/// Whether these words are for the client: a command of it, or an option before one.
+pub(crate) fn knows(words: &[&str]) -> bool {
+    match words {
+        ["help", _, ..] => true,
+        [first, ..] if first.starts_with("--") => true,
+        // A URL, as a master or a runtime is started with, costs them no grammar.
+        [first, ..] => !first.contains(':') && Line::command().find_subcommand(first).is_some(),
+        [] => false,
+    }
+}
+
+/// Does what the words ask for.
+pub(crate) fn run(words: &[&str]) -> ExitCode {
+    let line = match Line::try_parse_from(std::iter::once("openctrl").chain(words.iter().copied()))
+    {
+        Ok(line) => line,
+        Err(error) => return explain(&error),
+    };
+    match carry_out(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_silent() {
+                // Without standard error there is nobody to tell; the exit status still does.
+                let _ = writeln!(io::stderr(), "openctrl: {failure}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Help goes to standard output; what is wrong with the words becomes one line.
+fn explain(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = io::stdout().write_all(text.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let (first, usage) = text.split_once("\n\nUsage: ").unwrap_or((&text, "openctrl"));
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let reason: Vec<&str> = first.split_whitespace().collect();
+    let of_command = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let command: Vec<&str> = usage.split_whitespace().take_while(of_command).collect();
+    let (reason, command) = (reason.join(" "), command.join(" "));
+    let _ = writeln!(io::stderr(), "openctrl: {reason}; see '{command} --help'");
+    ExitCode::from(2)
+}
+
+fn carry_out(line: Line) -> Result<(), Failure> {
+    if let Command::Completions(question) = &line.command {
+        return pages::completions(question);
+    }
+    if let Command::Man(question) = &line.command {
+        return pages::man(question);
+    }
+    // One thread works; this one may hang in a write to a pipe that nobody reads.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Refused(format!("cannot start: {error}")))?;
+    let result = runtime.block_on(async {
+        end_on_signals().map_err(|error| Failure::Refused(format!("cannot start: {error}")))?;
+        ask(line.command, &line.options).await
+    });
+    // A name look-up may hang for as long as the resolver likes.
+    runtime.shutdown_background();
+    result
+}
+
+async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
+    let api = Arc::new(Api::new(Place::find(options)?)?);
+    let out = Outlet::new(options.output);
+    match command {
+        Command::List(list) if list.watch => {
+            only_for_reading(options, "list --watch")?;
+            live::watch(&api, live::Kind::list(&list, options.output)).await
+        }
+        Command::List(question) => list::list(&api, &out, &question).await,
+        Command::Top(top) => {
+            only_for_reading(options, "top")?;
+            live::watch(&api, live::Kind::top(&top)).await
+        }
+        Command::Show(which) => show::show(&api, &out, &which).await,
+        Command::Create(question) => create::create(&api, &out, &question).await,
+        Command::Start(act) => act::change(&api, &out, act::Action::Start, &act).await,
+        Command::Stop(act) => act::change(&api, &out, act::Action::Stop, &act).await,
+        Command::Restart(act) => act::change(&api, &out, act::Action::Restart, &act).await,
+        Command::Reset(which) => act::reset(&api, &out, &which).await,
+        Command::Delete(question) => act::delete(&api, &out, &question).await,
+        Command::Set(question) => edit::set(&api, &out, &question).await,
+        Command::Url(question) => edit::url(&api, &out, &question).await,
+        Command::Logs(question) => logs::logs(&api, &out, &question).await,
+        Command::Events(question) => events::events(&api, &out, &question).await,
+        Command::Info => master::info(&api, &out).await,
+        Command::Alias(question) => master::alias(&api, &out, &question).await,
+        Command::Key(Key::Rotate { yes }) => master::rotate(&api, &out, yes).await,
+        Command::Ping(question) => master::ping(&api, &out, &question.target).await,
+        Command::Completions(_) | Command::Man(_) => Ok(()),
+    }
+}
+
+fn only_for_reading(options: &Options, what: &str) -> Result<(), Failure> {
+    match options.output {
+        Format::Table | Format::Wide => Ok(()),
+        Format::Json | Format::Yaml => Err(Failure::Usage(format!(
+            "{what} is a screen; for a program that reads there is 'events --follow --json'"
+        ))),
+    }
+}
+
+/// Ends the program at once, its screen restored, also while it hangs in a write.
+fn end_on_signals() -> io::Result<()> {
+    let kinds = [
+        (SignalKind::interrupt(), 130),
+        (SignalKind::terminate(), 143),
+        (SignalKind::hangup(), 129),
+    ];
+    for (kind, code) in kinds {
+        let mut stream = signal(kind)?;
+        tokio::spawn(async move {
+            stream.recv().await;
+            screen::restore();
+            std::process::exit(code);
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! What process groups use, from one walk through `/proc`.
+//!
+//! A walk over everything that runs is the one way that also finds members of a group that their
+//! leader did not start itself, or that were orphaned; where most processes of a machine are
+//! instances, it is the cheapest too. What it costs is bounded by whoever calls.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Read;
+
+/// What a group uses, its members together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct GroupUse {
+    /// CPU time, in hundredths of a second; also of members that have ended and were waited for.
+    pub(super) cpu_centis: u64,
+    /// Resident memory.
+    pub(super) memory_bytes: u64,
+    /// How many members there are.
+    pub(super) processes: u64,
+}
+
+/// Looks at every process, and sums up the groups that are wanted.
+pub(super) fn look(is_wanted: impl Fn(i32) -> bool) -> HashMap<i32, GroupUse> {
+    let mut found: HashMap<i32, GroupUse> = HashMap::new();
+    let Ok(entries) = fs::read_dir("/proc") else { return found };
+    let (ticks, page) = (procfs::ticks_per_second().max(1), procfs::page_size());
+    let mut text = Vec::new();
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
+        else {
+            continue;
+        };
+        text.clear();
+        // It may have ended meanwhile.
+        let read = File::open(format!("/proc/{pid}/stat"))
+            .and_then(|mut file| file.read_to_end(&mut text));
+        let Some(stat) = read.ok().and_then(|_| Stat::parse(&text)) else { continue };
+        if is_wanted(stat.group) {
+            let sum = found.entry(stat.group).or_default();
+            sum.cpu_centis += stat.cpu_ticks.saturating_mul(100) / ticks;
+            sum.memory_bytes += stat.resident_pages.saturating_mul(page);
+            sum.processes += 1;
+        }
+    }
+    found
+}
+
+/// What is wanted of `/proc/<pid>/stat`.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    group: i32,
+    cpu_ticks: u64,
+    resident_pages: u64,
+}
+
+impl Stat {
+    /// Reads `pid (name) state ppid pgrp …`; the name may hold anything. A zombie has no memory,
+    /// and is a member until it is waited for.
+    fn parse(text: &[u8]) -> Option<Self> {
+        const GROUP: usize = 2;
+        const USER_TIME: usize = 11;
+        const RESIDENT: usize = 21;
+        let after_name = &text[text.iter().rposition(|byte| *byte == b')')? + 1..];
+        let text = str::from_utf8(after_name).ok()?;
+        let mut fields = text.split_ascii_whitespace();
+        let group = fields.nth(GROUP)?.parse().ok()?;
+        let mut cpu_ticks = 0_u64;
+        let mut times = fields.by_ref().skip(USER_TIME - GROUP - 1);
+        // Of itself in user and kernel mode, and the same of its children that were waited for.
+        for _ in 0..4 {
+            // The latter two were once seen negative.
+            let ticks: i64 = times.next()?.parse().ok()?;
+            cpu_ticks = cpu_ticks.saturating_add(u64::try_from(ticks).unwrap_or(0));
+        }
+        let resident: i64 = fields.nth(RESIDENT - USER_TIME - 4)?.parse().ok()?;
+        Some(Self { group, cpu_ticks, resident_pages: u64::try_from(resident).unwrap_or(0) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_line_of_proc_is_read_whatever_the_name() {
+        let line = "42 (a b) c) S 1 40 41 0 -1 4194304 2605 9876 0 3 17 5 100 -1 20 0 4 0 1234 \
+                    9000000 321 18446744073709551615 1 1 0";
+        let expected = Stat { group: 40, cpu_ticks: 122, resident_pages: 321 };
+        assert_eq!(Stat::parse(line.as_bytes()), Some(expected));
+        for bad in ["", "42 (x", "42 (x) S 1", "42 (x) S 1 g 41"] {
+            assert_eq!(Stat::parse(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_summed_up() {
+        // The shell tells when its child is there, and both wait until the pipe is closed.
+        let script = "cat & echo; cat";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.process_group(0).spawn().expect("sh is there");
+        let mut line = [0];
+        child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("a line");
+        let group = i32::try_from(child.id()).expect("a pid");
+        let found = look(|wanted| wanted == group);
+        let used = found[&group];
+        assert!(used.processes >= 2 && used.memory_bytes > 4096, "{used:?}");
+        assert_eq!(found.len(), 1);
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+    }
+}

@@ -1,0 +1,310 @@
+//! The client commands against real masters: what they print, and what they change.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use openctrl_tests::{Master, Script, Shell};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Creates a waiting instance; its id.
+fn create(shell: &Shell, alias: &str) -> String {
+    shell.ok(&["create", "stub://x", "--alias", alias, "--wait"]).trim().to_owned()
+}
+
+#[test]
+fn an_instance_from_its_creation_to_its_end() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let words =
+        ["create", "stub://x", "-a", "edge", "-t", "site=x", "-t", "n=1", "--no-restart", "-w"];
+    let id = shell.ok(&words).trim().to_owned();
+    let shown = json(&shell.ok(&["show", "edge", "-o", "json"]));
+    assert_eq!(shown[0], master.api().instance(&id), "the master's object as it is");
+    assert_eq!(shown[0]["status"], "running");
+    assert_eq!(shown[0]["restart"], false);
+    assert_eq!(shown[0]["meta"]["tags"], json!({"site": "x", "n": "1"}));
+
+    assert_eq!(shell.ok(&["stop", "edge", "--wait"]), format!("edge ({id}): stopped\n"));
+    assert_eq!(shell.ok(&["start", &id[..7], "--wait"]), format!("edge ({id}): running\n"));
+    assert_eq!(shell.ok(&["restart", "-t", "site=x", "-w"]), format!("edge ({id}): running\n"));
+    assert_eq!(shell.ok(&["reset", "edge"]), format!("edge ({id}): counters are 0\n"));
+    shell.ok(&["set", &id, "--alias", "core", "--restart", "on", "--untag", "n", "-t", "k=v"]);
+    let after = master.api().instance(&id);
+    assert_eq!(after["alias"], "core");
+    assert_eq!(after["restart"], true);
+    assert_eq!(after["meta"]["tags"], json!({"site": "x", "k": "v"}));
+    assert_eq!(shell.ok(&["url", "core", "stub://y"]), format!("core ({id}): running\n"));
+    assert_eq!(master.api().instance(&id)["url"], "stub://y");
+    assert_eq!(shell.ok(&["delete", "core"]), format!("core ({id}): deleted\n"));
+    assert_eq!(json(&shell.ok(&["list", "-o", "json"])), json!([]));
+}
+
+#[test]
+fn lists_are_tables_json_and_yaml() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let (b, a) = (create(&shell, "b"), create(&shell, "a"));
+    shell.ok(&["stop", "b", "--wait"]);
+    insta::assert_snapshot!(shell.ok(&["list"]).replace(&a, "aaaaaaaa").replace(&b, "bbbbbbbb"), @r"
+    ALIAS  ID        STATUS   PING  SESSIONS  RX  TX  URL
+    a      aaaaaaaa  running     0         0   0   0  stub://x
+    b      bbbbbbbb  stopped     0         0   0   0  stub://x
+    ");
+    let listed = json(&shell.ok(&["ls", "-o", "json"]));
+    assert_eq!(listed, json!([master.api().instance(&a), master.api().instance(&b)]));
+    let running = json(&shell.ok(&["list", "--status", "running", "-o", "json"]));
+    assert_eq!(running, json!([master.api().instance(&a)]));
+    let yaml = shell.ok(&["list", "-o", "yaml"]);
+    assert!(yaml.starts_with(&format!("- id: \"{a}\"\n  alias: \"a\"\n")), "{yaml}");
+    assert!(shell.ok(&["list", "-o", "wide"]).contains("TCPRX"));
+    assert!(!shell.ok(&["list", "-o", "json"]).contains(master.key()), "the key is not listed");
+}
+
+#[test]
+fn some_of_several_may_fail() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let good = create(&shell, "good");
+    let mut events = master.events();
+    let bad = master.api().run_once(&Script::new().exit(3));
+    events.wait_status(&bad, "error");
+    shell.ok(&["stop", "good", "--wait"]);
+    let ran = shell.run(&["start", &good, &bad, "--wait"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert_eq!(ran.stdout, format!("good ({good}): running\n"));
+    assert!(ran.stderr.starts_with(&format!("openctrl: {bad}: it is in error")), "{}", ran.stderr);
+}
+
+#[test]
+fn a_wait_has_an_end() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let script = Script::new().ignore_term().print("up").wait();
+    let mut events = master.events();
+    let id = master.run(&mut events, &script);
+    events.wait_log(&id, "up");
+    let late = shell.fails(6, &["stop", &id, "--wait", "--timeout", "300ms"]);
+    assert!(late.starts_with(&format!("{id}: not in 0.3 s")), "{late}");
+    assert_eq!(shell.ok(&["stop", &id, "--wait"]), format!("{id}: stopped\n"));
+}
+
+#[test]
+fn more_than_one_is_deleted_only_when_that_is_said() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    create(&shell, "a");
+    create(&shell, "b");
+    let asked = shell.fails(2, &["delete", "--all"]);
+    assert!(asked.starts_with("Delete 2 instances, a ("), "{asked}");
+    assert!(asked.contains("--yes"), "{asked}");
+    assert_eq!(master.api().list().len(), 3);
+    assert_eq!(shell.ok(&["delete", "a", "b", "--yes"]).lines().count(), 2);
+    assert_eq!(master.api().list().len(), 1);
+}
+
+#[test]
+fn logs_are_printed_followed_and_searched() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let cue = master.cue("more");
+    let script = Script::new().print("one").print("two").cue(&cue).print("three").wait();
+    let mut events = master.events();
+    let id = master.run(&mut events, &script);
+    events.wait_log(&id, "two");
+    assert_eq!(shell.ok(&["logs", &id]), "one\ntwo\n");
+    assert_eq!(shell.ok(&["logs", &id, "-n", "1"]), "two\n");
+    assert_eq!(shell.ok(&["logs", &id, "--grep", "^o"]), "one\n");
+    assert_eq!(shell.ok(&["logs", &id, "--since-start"]), "one\ntwo\n");
+    let bad = shell.fails(1, &["logs", &id, "--grep", "("]);
+    assert!(bad.starts_with("--grep: "), "{bad}");
+    let mut following = shell.start(&["logs", &id, "--follow"]);
+    following.wait_for("two\n");
+    cue.give();
+    assert_eq!(following.wait_for("three\n"), "one\ntwo\nthree\n");
+    openctrl_tests::process::send(following.pid(), Signal::INT);
+    assert_eq!(following.wait().0, Some(130));
+}
+
+#[test]
+fn a_follower_goes_on_with_the_next_master() {
+    let mut master = Master::start();
+    let shell = Shell::beside(&master);
+    let cue = master.cue("again");
+    let id = master.api().run(&Script::new().print("hello").cue(&cue).print("more").wait());
+    let mut following = shell.start(&["logs", &id, "--follow"]);
+    following.wait_for("hello\n");
+    let port = master.endpoint().address.port();
+    master.stop();
+    master.reconfigure(|builder| builder.authority(&format!("127.0.0.1:{port}")));
+    master.restart();
+    assert_eq!(following.wait_for("hello\nhello\n"), "hello\nhello\n");
+    cue.give();
+    following.wait_for("more\n");
+    openctrl_tests::process::send(following.pid(), Signal::INT);
+    assert_eq!(following.wait().0, Some(130));
+}
+
+#[test]
+fn events_are_printed_and_followed() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let id = create(&shell, "a");
+    shell.ok(&["stop", "a", "--wait"]);
+    let last = shell.ok(&["events", "-n", "1"]);
+    assert!(last.contains(&format!(" update   a ({id})  stopped ")), "{last}");
+    let lines = shell.ok(&["events", "a", "--json"]);
+    let kinds: Vec<Value> = lines.lines().map(|line| json(line)["type"].clone()).collect();
+    assert_eq!(kinds[0], "create");
+    let mut following = shell.start(&["events", "--follow", "-n", "1"]);
+    following.wait_for(&format!(" a ({id})  stopped"));
+    shell.ok(&["start", "a"]);
+    following.wait_for(&format!(" a ({id})  running"));
+    assert_eq!(following.close_after(|| drop(shell.ok(&["stop", "a"]))), Some(0));
+}
+
+#[test]
+fn what_children_print_cannot_act_on_the_terminal() {
+    let attack = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m pay\u{202e}gpj.exe";
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let mut events = master.events();
+    let id = master.run(&mut events, &Script::new().print(attack).print("end").wait());
+    events.wait_log(&id, "end");
+    master.api().patch(&id, &json!({"alias": attack, "meta": {"tags": {attack: attack}}}));
+    let is_hostile = |c: char| c.is_control() && c != '\n' || "\u{202e}\u{9b}".contains(c);
+    for words in [
+        &["logs", &id][..],
+        &["logs", &id, "-o", "json"],
+        &["logs", &id, "-o", "yaml"],
+        &["list"],
+        &["list", "-o", "wide"],
+        &["list", "-o", "json"],
+        &["list", "-o", "yaml"],
+        &["show", &id],
+        &["events"],
+        &["events", "--json"],
+        &["restart", &id],
+    ] {
+        let shown = shell.ok(words);
+        assert!(!shown.contains(is_hostile), "{words:?}: {shown:?}");
+    }
+    assert!(shell.ok(&["logs", &id]).contains(r"\x1b]0;owned\x07"));
+    assert!(shell.ok(&["logs", &id, "--raw"]).contains(attack));
+    assert_eq!(json(&shell.ok(&["show", &id, "-o", "json"]))[0]["alias"], attack);
+}
+
+#[test]
+fn a_line_of_a_megabyte_is_cut_and_said_to_be() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let mut events = master.events();
+    let fill = openctrl_tests::script::Step::Fill(b'x', 1_000_000);
+    let id = master.run(&mut events, &Script::new().step(fill).print("").print("end").wait());
+    events.wait_log(&id, "end");
+    let shown = shell.ok(&["logs", &id]);
+    let first = shown.lines().next().expect("a line");
+    assert!(first.starts_with("xxx") && first.ends_with(" bytes cut)"), "{}", first.len());
+    assert!(first.len() < 70_000, "{}", first.len());
+}
+
+#[test]
+fn ten_thousand_instances_are_listed() {
+    let one = |number: u32| {
+        json!({"id": format!("{number:08x}"), "alias": "", "status": "running",
+        "url": "stub://x", "meta": {"peer": {}, "tags": {}}})
+    };
+    let body = Value::Array((0..10_000).map(one).collect()).to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let api = format!("http://{}/api/v2", listener.local_addr().expect("bound"));
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().expect("a client");
+        let _ = socket.read(&mut [0; 4096]);
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body.as_bytes()))
+    });
+    let master = Master::start();
+    let shell = Shell::beside(&master).with("OPENCTRL_API", &api).with("OPENCTRL_KEY", "k");
+    let shown = shell.ok(&["list"]);
+    assert_eq!(shown.lines().count(), 10_001);
+    assert!(shown.ends_with("stub://x\n") && shown.contains("0000270f"), "{}", shown.len());
+}
+
+#[test]
+fn nobody_reading_is_no_failure() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let cue = master.cue("flood");
+    let flood = openctrl_tests::script::Step::Flood(20_000, 100);
+    let mut events = master.events();
+    let script = Script::new().print("first").cue(&cue).step(flood).wait();
+    let id = master.run(&mut events, &script);
+    let mut following = shell.start(&["logs", &id, "--follow"]);
+    following.wait_for("first\n");
+    assert_eq!(following.close_after(|| cue.give()), Some(0));
+}
+
+#[test]
+fn the_master_itself() {
+    let master = Master::builder().path("/deep/down").start();
+    let shell = Shell::beside(&master);
+    let info = shell.ok(&["info"]);
+    assert!(info.starts_with(&format!("api         {}\n", master.url())), "{info}");
+    assert_eq!(json(&shell.ok(&["info", "-o", "json"]))["tls"], "0");
+    assert_eq!(shell.ok(&["alias", "home"]), "home\n");
+    assert_eq!(shell.ok(&["alias"]), "home\n");
+    assert_eq!(shell.ok(&["alias", "--clear"]), "\n");
+    let long = shell.fails(1, &["alias", &"x".repeat(257)]);
+    assert!(long.starts_with("ALIAS: alias is 257 bytes long"), "{long}");
+
+    let address = master.endpoint().address.to_string();
+    assert!(shell.ok(&["ping", &address]).starts_with(&format!("{address}: connected in ")));
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let refused = shell.fails(1, &["ping", &free.to_string()]);
+    assert!(refused.contains("refused"), "{refused}");
+}
+
+#[test]
+fn a_key_is_rotated() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    assert!(shell.fails(2, &["key", "rotate"]).contains("--yes"));
+    let key = shell.ok(&["key", "rotate", "--yes"]).trim().to_owned();
+    assert_eq!(key.len(), 32);
+    let old = shell.clone().with("OPENCTRL_API", master.url()).with("OPENCTRL_KEY", master.key());
+    let refused = old.fails(4, &["list"]);
+    assert!(refused.contains("does not take the key from OPENCTRL_KEY"), "{refused}");
+    // Without a word about it, the state has the new one.
+    shell.ok(&["list"]);
+    let new = shell.clone().with("OPENCTRL_API", master.url()).with("OPENCTRL_KEY", &key);
+    new.ok(&["list"]);
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    for (name, word) in
+        [("bash", "complete"), ("zsh", "#compdef openctrl"), ("fish", "complete -c")]
+    {
+        let script = shell.ok(&["completions", name]);
+        assert!(script.contains(word) && script.contains("since-start"), "{name}");
+    }
+    let file = master.folder().join("completions.bash");
+    fs::write(&file, shell.ok(&["completions", "bash"])).expect("a writable folder");
+    let bash = std::process::Command::new("bash").arg("-n").arg(&file).status();
+    assert!(bash.expect("there is a bash").success());
+    let page = shell.ok(&["man"]);
+    assert!(page.contains(".TH openctrl 1") && page.contains(r"openctrl\-list(1)"), "{page}");
+    assert!(shell.ok(&["man", "logs"]).contains(r"\-\-since\-start"));
+    let folder = master.folder().join("man");
+    fs::create_dir(&folder).expect("a writable folder");
+    shell.ok(&["man", "--dir", folder.to_str().expect("UTF-8")]);
+    assert!(folder.join("openctrl.1").exists() && folder.join("openctrl-top.1").exists());
+}
