@@ -140,7 +140,8 @@ impl Digest {
         self.number(face.key_epoch.0.into()).master(&face.identity);
     }
 
-    fn master(&mut self, master: &MasterIdentity) {
+    /// Takes in who the master is, the key included.
+    pub fn master(&mut self, master: &MasterIdentity) {
         for text in [&*master.mid, &*master.alias, master.key.reveal()] {
             self.bytes(text.as_bytes());
         }
@@ -209,7 +210,8 @@ impl Digest {
         self.bytes(refusal.to_string().as_bytes());
     }
 
-    fn record(&mut self, record: &Record, hashes: &mut Hashes) {
+    /// Takes a record in, with everything in it.
+    pub fn record(&mut self, record: &Record, hashes: &mut Hashes) {
         match record {
             Record::PutInstance { definition, totals } => {
                 self.tagged(0).word(hashes.of(definition));

@@ -1,6 +1,6 @@
 //! Objects as clients are shown them, and whether their JSON says the same.
 //!
-//! [`read`] is not a JSON parser: the engine renders objects compactly and in one order of fields
+//! `read` is not a JSON parser: the engine renders objects compactly and in one order of fields
 //! (the core's own tests pin that), and quotes inside of strings are escaped, so that the text
 //! between two field names is a field.
 

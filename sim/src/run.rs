@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use openctrl_core::engine::Effect;
 
 pub use self::course::Run;
+pub(crate) use self::course::is_about_a_process;
 use crate::choice::Choices;
 use crate::coverage::Coverage;
 use crate::digest::Digest;

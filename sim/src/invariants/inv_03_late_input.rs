@@ -5,10 +5,11 @@
 
 use std::fmt::{self, Write};
 
+use openctrl_core::api::Call;
 use openctrl_core::engine::{Effect, Input};
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::digest::Digest;
+use crate::digest::{Digest, Hashes};
 
 /// At one late input of so many the texts are compared as well.
 const TEXTS_EVERY: u64 = 16;
@@ -51,11 +52,22 @@ fn digest(scene: Scene<'_>) -> Digest {
     digest
 }
 
-/// Every text that is in the engine: of what is under way, and of the instances.
+/// Every text that is in the engine: of the master, of what is under way, and of the instances.
 fn texts(digest: &mut Digest, scene: Scene<'_>) -> fmt::Result {
-    write!(digest, "{:?}", scene.engine.under_way())?;
-    scene.instances().try_for_each(|row| {
+    let (under_way, mut hashes) = (scene.engine.under_way(), Hashes::default());
+    digest.master(&under_way.face.identity);
+    under_way.records.iter().for_each(|one| digest.record(&one.record, &mut hashes));
+    for (request, call) in &under_way.requests {
+        write!(digest, "{request:?}{call:?}")?;
+        // What is secret in a URL is not shown above.
+        if let Call::Create { url, .. } | Call::Replace(_, url) = call {
+            digest.bytes(url.as_str().as_bytes());
+        }
+    }
+    for row in scene.instances() {
         digest.definition(&row.definition);
-        write!(digest, "{:?}{:?}", row.staged, row.operations)
-    })
+        row.staged.iter().for_each(|staged| digest.definition(staged));
+        write!(digest, "{:?}", row.facts)?;
+    }
+    Ok(())
 }

@@ -1,11 +1,11 @@
 //! The engine in its world, step by step, with the books and all invariants at each.
 
+mod objects;
 mod recording;
 mod resumed;
 
 use std::collections::VecDeque;
 
-use openctrl_core::api::Reply;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
@@ -17,7 +17,7 @@ use super::Report;
 use crate::choice::Choices;
 use crate::digest::Hashes;
 use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation};
-use crate::object::{Shown, subject_of};
+use crate::object::Shown;
 use crate::oracle::Oracle;
 use crate::scenario::{self, Outcome, Scenario};
 use crate::words;
@@ -312,40 +312,6 @@ impl Run {
         Ok(())
     }
 
-    /// The object in an effect, if there is one.
-    fn object_of(&self, effect: &Effect) -> Result<Option<Shown>, Violation> {
-        Ok(match effect {
-            Effect::ShowMaster(face) => Some(Shown::key(face)),
-            Effect::ShowInstance(view) => Some(Shown::instance(view)),
-            Effect::Publish(event) => Some(Shown::new(&event.object)),
-            Effect::PublishLogs(run) => Some(Shown::instance(&run.view)),
-            Effect::Respond { reply: Reply::Instance(json) | Reply::Created(json), .. } => {
-                Some(self.answered(json)?)
-            }
-            Effect::Respond { .. }
-            | Effect::ShowProcess { .. }
-            | Effect::CloseStreams { .. }
-            | Effect::Persist { .. }
-            | Effect::SaveTotals(_)
-            | Effect::Spawn { .. }
-            | Effect::Adopt { .. }
-            | Effect::Signal { .. }
-            | Effect::Dial { .. }
-            | Effect::AnnounceKey(_)
-            | Effect::Finish => None,
-        })
-    }
-
-    /// The object in an answer, which has to be what everybody was shown last.
-    fn answered(&self, json: &[u8]) -> Result<Shown, Violation> {
-        let shown = subject_of(json).and_then(|subject| self.oracle.shown.get(&subject));
-        shown.filter(|shown| shown.is_json(json)).cloned().ok_or_else(|| {
-            let json = String::from_utf8_lossy(json);
-            let what = format!("{json} is answered, and {shown:?} was shown last");
-            Violation { invariant: "INV-6", what }
-        })
-    }
-
     fn check(
         &mut self,
         mut ask: impl FnMut(&mut dyn Invariant, Scene<'_>) -> Verdict,
@@ -398,7 +364,8 @@ fn of_readers(what: String) -> Violation {
     Violation { invariant: "INV-6", what }
 }
 
-fn is_about_a_process(input: &Input) -> bool {
+/// Whether a driver says this of a process.
+pub(crate) fn is_about_a_process(input: &Input) -> bool {
     matches!(
         input,
         Input::ProcessStarted { .. }

@@ -10,7 +10,7 @@ use openctrl_core::time::{Now, Time, Wall};
 
 use super::steps::{About, Step, Steps, created};
 use crate::invariants::Violation;
-use crate::run::Run;
+use crate::run::{Run, is_about_a_process};
 use crate::world::{Character, Phase};
 
 /// A trace, or what is left of one, on its way through an engine.
@@ -198,14 +198,4 @@ impl<'a> Player<'a> {
             self.created.extend(created(&record).map(|id| (record.request, id)));
         }
     }
-}
-
-fn is_about_a_process(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::ProcessStarted { .. }
-            | Input::StartFailed { .. }
-            | Input::OutputRead { .. }
-            | Input::ProcessExited { .. }
-    )
 }

@@ -11,7 +11,7 @@ use openctrl_core::store::{
 };
 use openctrl_core::time::Time;
 
-use super::files::{Crash, Files, Name, Stop};
+use super::files::{Crash, Files, Name, Stop, unless_died};
 
 /// A journal that is longer than this and than twice the snapshot is followed by a snapshot:
 /// a few changes, so that it happens in every run.
@@ -396,9 +396,4 @@ impl Disk {
         }
         written
     }
-}
-
-/// What is not checked: it may fail, but nothing goes on after the end.
-fn unless_died(done: Result<(), Stop>) -> Result<(), Stop> {
-    if done == Err(Stop::Refused) { Ok(()) } else { done }
 }

@@ -279,6 +279,11 @@ fn set(names: &mut BTreeMap<Name, usize>, name: Name, index: Option<usize>) {
     };
 }
 
+/// What is not checked: it may fail, but nothing goes on after the end.
+pub(super) fn unless_died(done: Result<(), Stop>) -> Result<(), Stop> {
+    if done == Err(Stop::Refused) { Ok(()) } else { done }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
