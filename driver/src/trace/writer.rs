@@ -42,6 +42,8 @@ pub(super) struct Writer {
     sequence: u32,
     retry_at: Option<Instant>,
     has_warned: bool,
+    /// Whether the segment after this one was wished for.
+    has_asked: bool,
 }
 
 impl Writer {
@@ -54,10 +56,21 @@ impl Writer {
 
     /// Starts the thread.
     pub(super) fn start(to: Destination, queue: Arc<Queue>) -> io::Result<()> {
-        let writer =
-            Self { to, queue, segment: None, sequence: 0, retry_at: None, has_warned: false };
+        let writer = Self::new(to, queue);
         thread::Builder::new().name("trace".to_owned()).spawn(move || writer.run())?;
         Ok(())
+    }
+
+    fn new(to: Destination, queue: Arc<Queue>) -> Self {
+        Self {
+            to,
+            queue,
+            segment: None,
+            sequence: 0,
+            retry_at: None,
+            has_warned: false,
+            has_asked: false,
+        }
     }
 
     fn run(mut self) {
@@ -70,6 +83,8 @@ impl Writer {
                 self.record(message);
             }
             self.write();
+            // The head of a block, or a fingerprint, may have been what filled it.
+            self.ask_for_next();
             if taken.is_closed {
                 return;
             }
@@ -96,9 +111,14 @@ impl Writer {
 
     fn input(&mut self, now: Now, effects: Digest, input: &Input) {
         let Some(segment) = &mut self.segment else { return };
-        let was_nearly_full = segment.is_nearly_full();
         segment.input(now, effects, input);
-        if segment.is_nearly_full() && !was_nearly_full {
+        self.ask_for_next();
+    }
+
+    /// Wishes for the next segment in time, once: whatever it was that filled this one.
+    fn ask_for_next(&mut self) {
+        let is_nearly_full = self.segment.as_ref().is_some_and(Segment::is_nearly_full);
+        if is_nearly_full && !std::mem::replace(&mut self.has_asked, true) {
             self.queue.wish_for(Wish::Segment);
         }
     }
@@ -117,6 +137,7 @@ impl Writer {
         match Segment::begin(&self.to, &header, &engine) {
             Ok(segment) => {
                 self.queue.begun(segment.path.clone());
+                self.has_asked = false;
                 self.segment = Some(segment);
             }
             Err(Refused::Io(error)) => self.pause(&error),
@@ -164,5 +185,40 @@ impl Drop for Done {
             tracing::error!("Master.trace: recording ended with a panic; the master goes on");
         }
         self.0.done();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Loop, destination};
+    use super::*;
+    use crate::trace::Recorder;
+    use openctrl_core::output::OutputParser;
+    use openctrl_core::trace::Digest;
+    use tempfile::TempDir;
+
+    /// What fills a segment may be an input, and the head of the block that it is written in.
+    #[test]
+    fn the_next_segment_is_asked_for_whatever_fills_this_one() {
+        let looped = Loop::new(Recorder::default());
+        let process = looped.process.expect("it was spawned");
+        for lines in 1..=60 {
+            let home = TempDir::new().expect("a directory");
+            let to = destination(home.path(), 64);
+            let mut writer = Writer::new(to.clone(), Writer::queue(&to));
+            let end = End { why: EndReason::Continued, effects: None, state: None };
+            let engine = looped.engine.clone();
+            writer.record(Message::Begin(Box::new(Begin { end, now: looped.now, engine })));
+            writer.queue.granted();
+            let batch = Arc::new(OutputParser::default().push(&b"x\n".repeat(lines)));
+            while writer.segment.as_ref().is_some_and(|segment| !segment.is_nearly_full()) {
+                assert!(writer.queue.wish() == Wish::Inputs, "it is not yet time");
+                let (now, effects, batch) = (looped.now, Digest::default(), Arc::clone(&batch));
+                writer.record(Message::Output { now, effects, process, batch });
+                writer.write();
+                writer.ask_for_next();
+            }
+            assert!(writer.queue.wish() == Wish::Segment, "{lines} lines an input");
+        }
     }
 }
