@@ -18,19 +18,11 @@ use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::spawner::Newborn;
 use crate::promises::register;
 
 /// Slot, generation and process id.
 const MESSAGE_BYTES: usize = 4 + 8 + 4;
-
-/// A process that was just started.
-#[derive(Debug)]
-pub(super) struct Newborn {
-    pub(super) process: ProcessRef,
-    pub(super) leader: Pid,
-    /// `None` when the master has no descriptor left for it.
-    pub(super) output: Option<PipeReader>,
-}
 
 /// The spawner's end.
 #[derive(Debug)]

@@ -8,14 +8,7 @@ use openctrl_core::ids::ProcessRef;
 use rustix::process::Pid;
 use tokio::sync::mpsc;
 
-/// A process that was just started.
-#[derive(Debug)]
-pub(super) struct Newborn {
-    pub(super) process: ProcessRef,
-    pub(super) leader: Pid,
-    /// `None` when the master has no descriptor left for it.
-    pub(super) output: Option<PipeReader>,
-}
+use super::spawner::Newborn;
 
 /// The spawner's end.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use openctrl_core::instance::Definition;
 use rustix::process::Pid;
 
 use super::group::Group;
-use super::handover::{Newborn, Receiver, Sender, handover};
+use super::handover::{Receiver, Sender, handover};
 use super::ledger::Ledger;
 use super::leftover::{Leftover, start_ticks};
 use super::watch::{Watch, wait_for_leftover};
@@ -78,6 +78,15 @@ impl IdleSpawner {
 pub(crate) struct Spawner {
     jobs: mpsc::Sender<Job>,
     mailbox: Mailbox,
+}
+
+/// A process that was just started.
+#[derive(Debug)]
+pub(super) struct Newborn {
+    pub(super) process: ProcessRef,
+    pub(super) leader: Pid,
+    /// `None` when the master has no descriptor left for it.
+    pub(super) output: Option<PipeReader>,
 }
 
 /// Holds no descriptor: the thread could not use it.
