@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use openctrl_core::counters::SavedTotals;
+use openctrl_core::doors::v2::{LogFrames, write_event};
 use openctrl_core::engine::{Effect, Engine, Input};
-use openctrl_core::events::{
-    EventId, EventKind, EventName, LogFrames, Window, WindowLimits, write_event,
-};
-use openctrl_core::ids::{BootId, InstanceId, ProcessRef};
+use openctrl_core::event::{EventKind, EventName, Window, WindowLimits};
+use openctrl_core::ids::{BootId, EventId, InstanceId, ProcessRef};
 use openctrl_core::instance::{Definition, Instance};
 use openctrl_core::line::LineSplitter;
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::output::{OutputBatch, OutputParser};
-use openctrl_core::store::{Image, SavedTotals, StoredInstance};
+use openctrl_core::store::{Image, StoredInstance};
 use openctrl_core::time::{Now, Time, Wall};
 use openctrl_core::url::InstanceUrl;
 

@@ -136,6 +136,30 @@ impl Counters {
     }
 }
 
+/// The gauges of a checkpoint (Contract §7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// A mode number that only the runtime understands.
+    pub mode: i32,
+    /// Latency in milliseconds.
+    pub ping: i32,
+    /// Pool size.
+    pub pool: i32,
+    /// TCP connections.
+    pub tcps: i32,
+    /// UDP sessions.
+    pub udps: i32,
+}
+
+/// What is kept of an instance's numbers while it does not run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SavedTotals {
+    /// The last mode.
+    pub mode: i32,
+    /// The byte counters, as shown.
+    pub totals: Totals,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

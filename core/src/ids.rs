@@ -79,6 +79,18 @@ impl fmt::Display for BootId {
     }
 }
 
+/// The number of an event. The first is 1 and each is one more than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(pub u64);
+
+impl EventId {
+    /// The id of the event `count` events later.
+    #[must_use]
+    pub const fn plus(self, count: u64) -> Self {
+        Self(self.0 + count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

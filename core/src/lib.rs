@@ -11,22 +11,25 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-pub mod api;
 pub mod backoff;
 pub mod canary;
 pub mod checkpoint;
 mod codec;
+pub mod command;
 pub mod counters;
+pub mod doors;
 pub mod engine;
-pub mod events;
+pub mod event;
+mod formats;
 pub mod history;
 pub mod ids;
 pub mod instance;
 pub mod limits;
 pub mod line;
 pub mod master;
-pub mod metrics;
+mod mixer;
 pub mod output;
+pub mod process;
 pub mod store;
 pub mod time;
 pub mod trace;

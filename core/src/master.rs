@@ -5,7 +5,11 @@
 use alloc::string::String;
 use core::fmt;
 
+use bytes::Bytes;
 use subtle::ConstantTimeEq;
+
+use crate::ids::KeyEpoch;
+use crate::instance::render_key_instance;
 
 /// How many hex digits an API key has.
 pub const KEY_HEX_DIGITS: usize = 32;
@@ -64,6 +68,22 @@ fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// What everybody may know of the master, and the key that requests need.
+#[derive(Clone, Debug)]
+pub struct MasterFace {
+    /// Who it is.
+    pub identity: MasterIdentity,
+    /// How often the key changed.
+    pub key_epoch: KeyEpoch,
+}
+
+impl MasterFace {
+    /// The JSON of the key instance.
+    pub fn json(&self) -> Bytes {
+        render_key_instance(&self.identity)
+    }
 }
 
 #[cfg(test)]

@@ -4,15 +4,11 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::inspect::Inspection;
-use crate::sysinfo::{go_arch, go_os};
-use crate::{client, master, replay, runtime};
-
-/// The version: what the release was tagged with, or that of the package.
-pub(crate) const VERSION: &str = match option_env!("OPENCTRL_VERSION") {
-    Some(tagged) => tagged,
-    None => env!("CARGO_PKG_VERSION"),
-};
+use crate::daemon::{self, go_arch, go_os};
+use crate::tools::inspect::Inspection;
+use crate::tools::replay;
+use crate::version::VERSION;
+use crate::{client, runtime};
 
 const USAGE: &str = "\
 OpenCtrl keeps instances, each a URL, runs one process for each, and serves a REST API.
@@ -111,7 +107,7 @@ fn dispatch(url: &str) -> ExitCode {
         return fail("the argument is not a URL; a master is started with master://host:port");
     };
     if scheme.eq_ignore_ascii_case("master") {
-        return match master::run(url) {
+        return match daemon::run(url) {
             Ok(()) => ExitCode::SUCCESS,
             Err(reason) => fail(&reason.to_string()),
         };

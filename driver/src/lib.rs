@@ -1,34 +1,19 @@
-//! The OpenCtrl daemon: carries out what `openctrl-core` decides.
+//! The OpenCtrl program: `openctrl-core` decides, this crate does the I/O.
 //!
-//! `cli` reads the command line; `master` puts the parts of a master together; `reactor` is its
-//! loop. `client` is what operators ask such a master. Each of the other modules is one kind of I/O.
+//! `cli` reads the command line. `daemon` is the master, `client` the commands that ask one,
+//! `runtime` what runs a single instance, `tools` what works on files without a master.
+//! `address_file`, `certificate`, `counters` and `state` are shared by the daemon and the others.
 
 mod address_file;
+mod certificate;
 mod cli;
 mod client;
-mod clock;
-mod console;
-mod dial;
-mod http;
-mod hub;
-mod inbox;
-mod inspect;
-mod limits;
-mod log;
-mod logs;
-mod master;
-mod metrics;
-mod process;
+mod counters;
+mod daemon;
 mod promises;
-mod reactor;
-mod replay;
 pub mod runtime;
-mod service;
-mod signals;
-mod store;
-mod sysinfo;
-mod tls;
-mod trace;
-mod usage;
+mod state;
+mod tools;
+mod version;
 
 pub use cli::run;

@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 
-use openctrl_core::events::{
-    Cursor, EventId, EventKind, EventName, LogFrames, Read, Window, WindowLimits, event_frame,
-};
-use openctrl_core::ids::BootId;
+use openctrl_core::doors::v2::{LogFrames, event_frame};
+use openctrl_core::event::{Cursor, EventKind, EventName, Read, Window, WindowLimits};
+use openctrl_core::ids::{BootId, EventId};
 use openctrl_core::time::Wall;
 
 use crate::choices::Choices;

@@ -1,7 +1,8 @@
 //! Frames of the event stream.
 
-use openctrl_core::events::{EventId, EventName, FRAME_MAX_BYTES, LogFrames};
-use openctrl_core::ids::BootId;
+use openctrl_core::doors::v2::{FRAME_MAX_BYTES, LogFrames};
+use openctrl_core::event::EventName;
+use openctrl_core::ids::{BootId, EventId};
 use openctrl_core::instance::OBJECT_MAX_BYTES;
 use serde_json::Value;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use openctrl_core::api::{InstanceAction, MetaPatch, Patch, decode_patch};
+use openctrl_core::command::{InstanceAction, MetaPatch, Patch};
+use openctrl_core::doors::v2::decode_patch;
 use openctrl_core::instance::{Peer, TEXT_MAX_BYTES};
 use serde_json::Value;
 

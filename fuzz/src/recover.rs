@@ -1,13 +1,11 @@
 //! State directories that something happened to.
 
-use openctrl_core::counters::Totals;
+use openctrl_core::counters::{SavedTotals, Totals};
 use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::instance::Definition;
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{
-    Entry, Files, Image, Record, SavedTotals, encode, recover as recovered,
-};
+use openctrl_core::store::{Entry, Files, Image, Record, encode, recover as recovered};
 use openctrl_core::url::InstanceUrl;
 use openctrl_sim::world::{Disk, Name};
 

@@ -1,10 +1,11 @@
 //! Requests: paths, queries and bodies.
 
-use openctrl_core::api::{
-    Answer, Method, Refusal, admit, decode_alias, decode_create, decode_key_patch, decode_patch,
+use openctrl_core::command::Refusal;
+use openctrl_core::doors::v2::{
+    Answer, Method, admit, decode_alias, decode_create, decode_key_patch, decode_patch,
     decode_replace, ping_target, route,
 };
-use openctrl_core::events::EventName;
+use openctrl_core::event::EventName;
 use openctrl_core::instance::TEXT_MAX_BYTES;
 use openctrl_core::url::InstanceUrl;
 

@@ -5,7 +5,7 @@ mod cells;
 
 use std::fmt;
 
-use openctrl_core::api::{Call, Refusal, Reply};
+use openctrl_core::command::{Call, Refusal, Reply};
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;

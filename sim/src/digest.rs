@@ -6,15 +6,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use openctrl_core::api::{PingOutcome, PingReport, Refusal, Reply};
 use openctrl_core::checkpoint::Checkpoint;
-use openctrl_core::counters::Totals;
-use openctrl_core::engine::{Effect, Event, LogRun, MasterFace, Object, Signal};
+use openctrl_core::command::{PingOutcome, PingReport, Refusal, Reply};
+use openctrl_core::counters::{Metrics, SavedTotals, Totals};
+use openctrl_core::engine::Effect;
+use openctrl_core::event::{Event, LogRun, Object};
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::instance::{Definition, InstanceView, Metrics, ProcessFacts};
-use openctrl_core::master::MasterIdentity;
+use openctrl_core::instance::{Definition, InstanceView, ProcessFacts};
+use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::output::OutputItem;
-use openctrl_core::store::{Image, Record, SavedTotals};
+use openctrl_core::process::Signal;
+use openctrl_core::store::{Image, Record};
 
 /// A 64-bit digest. It is no defence against anybody who wants two things to look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,7 +274,8 @@ impl Hashes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openctrl_core::events::{EventId, EventKind};
+    use openctrl_core::event::EventKind;
+    use openctrl_core::ids::EventId;
     use openctrl_core::time::Wall;
     use openctrl_core::url::InstanceUrl;
 

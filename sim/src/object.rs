@@ -8,10 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use openctrl_core::counters::{Totals, on_wire};
-use openctrl_core::engine::{MasterFace, Object, Subject};
+use openctrl_core::counters::{Metrics, Totals, on_wire};
+use openctrl_core::event::{Object, Subject};
 use openctrl_core::ids::{InstanceId, KEY_INSTANCE_ID};
-use openctrl_core::instance::{Definition, InstanceView, Metrics, Status};
+use openctrl_core::instance::{Definition, InstanceView, Status};
+use openctrl_core::master::MasterFace;
 
 /// An object as it is shown at one moment. Cheap to copy.
 #[derive(Clone)]

@@ -12,12 +12,13 @@ mod wish;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use openctrl_core::api::{Call, InstanceAction, Reply};
 use openctrl_core::checkpoint::Checkpoint;
-use openctrl_core::engine::{Effect, Event, Input, MasterFace, Subject};
-use openctrl_core::events::EventKind;
+use openctrl_core::command::{Call, InstanceAction, Reply};
+use openctrl_core::engine::{Effect, Input};
+use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::instance::Status;
+use openctrl_core::master::MasterFace;
 use openctrl_core::output::OutputItem;
 use openctrl_core::store::Image;
 

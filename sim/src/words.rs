@@ -1,9 +1,12 @@
 //! What happens, in words, for the timeline of a failure.
 
-use openctrl_core::api::{Call, PingOutcome, Reply};
-use openctrl_core::engine::{Effect, Exit, Input, Object, Signal, Subject};
-use openctrl_core::instance::{InstanceView, Metrics};
+use openctrl_core::command::{Call, PingOutcome, Reply};
+use openctrl_core::counters::Metrics;
+use openctrl_core::engine::{Effect, Input};
+use openctrl_core::event::{Object, Subject};
+use openctrl_core::instance::InstanceView;
 use openctrl_core::output::{OutputBatch, OutputItem};
+use openctrl_core::process::{Exit, Signal};
 use openctrl_core::store::Record;
 
 use crate::object::on_wire_each;

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use openctrl_core::api::Reply;
-use openctrl_core::engine::{Effect, Engine, Event, Input, MasterFace, Object, Signal};
-use openctrl_core::events::{EventId, EventKind, WindowLimits};
-use openctrl_core::ids::{Generation, InstanceId, KeyEpoch, RecordSeq, StoreEpoch};
+use openctrl_core::command::Reply;
+use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::event::{Event, EventKind, Object, WindowLimits};
+use openctrl_core::ids::{EventId, Generation, InstanceId, KeyEpoch, RecordSeq, StoreEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
-use openctrl_core::master::MasterIdentity;
+use openctrl_core::master::{MasterFace, MasterIdentity};
+use openctrl_core::process::Signal;
 use openctrl_core::store::{Image, Record};
 use openctrl_core::time::Wall;
 use openctrl_core::url::InstanceUrl;

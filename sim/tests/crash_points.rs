@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use openctrl_core::api::{Call, decode_create, decode_patch};
+use openctrl_core::command::Call;
+use openctrl_core::doors::v2::{decode_create, decode_patch};
 use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::master::{ApiKey, MasterIdentity};

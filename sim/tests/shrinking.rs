@@ -1,6 +1,6 @@
 //! A failing run becomes a short one that fails in the same way.
 
-use openctrl_core::api::Reply;
+use openctrl_core::command::Reply;
 use openctrl_core::engine::Effect;
 use openctrl_sim::choice::Choices;
 use openctrl_sim::run::run_tampered;

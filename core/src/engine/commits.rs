@@ -9,8 +9,8 @@ use alloc::sync::Arc;
 
 use super::effect::Effect;
 use super::outbox::Outbox;
-use crate::api::InstanceAction;
 use crate::canary::{self, Canary};
+use crate::command::InstanceAction;
 use crate::ids::{InstanceId, RecordSeq, RequestId, SlotId, StoreEpoch};
 use crate::instance::Definition;
 use crate::master::{ApiKey, MasterIdentity};

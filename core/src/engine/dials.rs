@@ -7,7 +7,7 @@ use super::Engine;
 use super::effect::Effect;
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
-use crate::api::{PingOutcome, PingReport, Reply};
+use crate::command::{PingOutcome, PingReport, Reply};
 use crate::ids::RequestId;
 use crate::limits::{DIAL_WAIT_MS, DIALS_MAX};
 use crate::time::Now;

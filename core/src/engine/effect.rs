@@ -4,17 +4,15 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Range;
 
-use bytes::Bytes;
-
-use crate::api::Reply;
-use crate::events::{EventId, EventKind};
+use crate::command::Reply;
+use crate::counters::SavedTotals;
+use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, InstanceView, ProcessFacts, render_key_instance};
-use crate::master::{ApiKey, MasterIdentity};
-use crate::output::{LogLine, OutputBatch, OutputItem};
-use crate::store::{Record, SavedTotals};
+use crate::instance::{Definition, InstanceView, ProcessFacts};
+use crate::master::{ApiKey, MasterFace};
+use crate::process::Signal;
+use crate::store::Record;
 use crate::time::Wall;
 
 /// An order to the driver. Nothing visible is ordered before what it rests on is durable, so the
@@ -96,115 +94,4 @@ pub enum Effect {
     AnnounceKey(ApiKey),
     /// All is stopped and saved: end.
     Finish,
-}
-
-/// What everybody may know of the master, and the key that requests need.
-#[derive(Clone, Debug)]
-pub struct MasterFace {
-    /// Who it is.
-    pub identity: MasterIdentity,
-    /// How often the key changed.
-    pub key_epoch: KeyEpoch,
-}
-
-impl MasterFace {
-    /// The JSON of the key instance.
-    pub fn json(&self) -> Bytes {
-        render_key_instance(&self.identity)
-    }
-}
-
-/// Something that happened to an instance, for subscribers. A reader that keeps the last object
-/// of each instance has what reads see.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// Its place in the one order of all events.
-    pub id: EventId,
-    /// Never earlier than that of the event before.
-    pub time: Wall,
-    /// Create, update or delete.
-    pub kind: EventKind,
-    /// The object after it.
-    pub object: Object,
-}
-
-/// What an event is about, as it stands after it.
-#[derive(Clone, Debug)]
-pub enum Object {
-    /// The key instance, as JSON.
-    Key(Bytes),
-    /// An instance.
-    Instance(InstanceView),
-}
-
-impl Object {
-    /// Which it is.
-    pub fn subject(&self) -> Subject {
-        match self {
-            Self::Key(_) => Subject::Key,
-            Self::Instance(view) => Subject::Instance(view.definition().id),
-        }
-    }
-
-    /// It as clients get it.
-    pub fn json(&self) -> Bytes {
-        match self {
-            Self::Key(json) => json.clone(),
-            Self::Instance(view) => view.json(),
-        }
-    }
-
-    /// Appends what clients get.
-    pub fn write_json(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Key(json) => out.extend_from_slice(json),
-            Self::Instance(view) => view.write_json(out),
-        }
-    }
-}
-
-/// What an event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
-    /// The key instance.
-    Key,
-    /// An instance.
-    Instance(InstanceId),
-}
-
-/// Consecutive log lines of one process; each is an event of its own.
-#[derive(Clone, Debug)]
-pub struct LogRun {
-    /// The id of the first; the others follow without a gap.
-    pub first: EventId,
-    /// The time of all of them.
-    pub time: Wall,
-    /// Who printed them.
-    pub instance: InstanceId,
-    /// The object as it stands.
-    pub view: InstanceView,
-    /// Where the lines are.
-    pub batch: Arc<OutputBatch>,
-    /// Which items of the batch; all of them are log lines.
-    pub items: Range<usize>,
-}
-
-impl LogRun {
-    /// The lines with the ids of their events, in order.
-    pub fn lines(&self) -> impl Iterator<Item = (EventId, &LogLine)> {
-        let logs = self.batch.items[self.items.clone()].iter().filter_map(|item| match item {
-            OutputItem::Log(line) => Some(line),
-            OutputItem::Checkpoint(_) => None,
-        });
-        (0..).zip(logs).map(|(offset, line)| (self.first.plus(offset), line))
-    }
-}
-
-/// A signal for a process group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// Please end.
-    Terminate,
-    /// End.
-    Kill,
 }

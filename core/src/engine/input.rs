@@ -3,9 +3,10 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use crate::api::{Call, PingOutcome};
+use crate::command::{Call, PingOutcome};
 use crate::ids::{ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::output::OutputBatch;
+use crate::process::Exit;
 
 /// A fact from outside. Every one about a process names its generation.
 #[derive(Clone, Debug)]
@@ -69,20 +70,4 @@ pub enum Input {
     TimeAdvanced,
     /// The operator wants the master to end; a second time: at once.
     ShutdownRequested,
-}
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// By itself, with this code.
-    Code(i32),
-    /// By a signal.
-    Signal(i32),
-}
-
-impl Exit {
-    /// Whether it ended as a process does that has nothing left to do.
-    pub const fn is_clean(self) -> bool {
-        matches!(self, Self::Code(0))
-    }
 }

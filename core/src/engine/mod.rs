@@ -14,12 +14,10 @@
 mod commits;
 mod dials;
 mod effect;
-mod fingerprint;
-mod freeze;
-mod freeze_facts;
+mod frozen;
 mod input;
+mod on_command;
 mod on_process;
-mod on_request;
 mod on_storage;
 mod on_timer;
 mod operations;
@@ -27,19 +25,18 @@ mod outbox;
 mod shutdown;
 mod supervisor;
 mod timers;
-mod under_way;
 
 use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-pub(crate) use freeze::EngineV1;
+pub(crate) use frozen::EngineV1;
 
-pub use effect::{Effect, Event, LogRun, MasterFace, Object, Signal, Subject};
-pub use input::{Exit, Input};
+pub use effect::Effect;
+pub use frozen::{RecordUnderWay, UnderWay};
+pub use input::Input;
 pub use timers::TimerReason;
-pub use under_way::{RecordUnderWay, UnderWay};
 
 use self::commits::Commits;
 use self::dials::Dials;
@@ -50,7 +47,7 @@ use self::timers::Timers;
 use crate::ids::{InstanceId, KeyEpoch, SlotId};
 use crate::instance::{Instance, StateEvent, Table};
 use crate::limits::TICK_MS;
-use crate::master::MasterIdentity;
+use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Image;
 use crate::time::{Now, Time};
 

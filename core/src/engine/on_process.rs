@@ -4,11 +4,11 @@ use alloc::format;
 use alloc::sync::Arc;
 
 use super::Engine;
-use super::input::Exit;
 use super::supervisor::Supervisor;
 use crate::ids::ProcessRef;
 use crate::instance::StateEvent;
 use crate::output::{OutputBatch, OutputItem};
+use crate::process::Exit;
 use crate::time::Now;
 
 impl Engine {

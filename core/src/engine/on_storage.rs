@@ -1,15 +1,15 @@
 //! The disk's word: changes that are durable are put in force, answered and told of; changes that
 //! cannot be made durable are refused whole.
 
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use alloc::{string::String, string::ToString};
 
 use super::Engine;
 use super::commits::{Change, Commit};
-use super::effect::{Effect, Object};
-use crate::api::{InstanceAction, Refusal, Reply};
+use super::effect::Effect;
 use crate::canary::{self, Canary};
-use crate::events::EventKind;
+use crate::command::{InstanceAction, Refusal, Reply};
+use crate::event::{EventKind, Object};
 use crate::ids::{KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
 use crate::instance::{Definition, Instance, StateEvent};
 use crate::master::ApiKey;

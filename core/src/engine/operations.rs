@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 
 use super::Engine;
 use super::commits::Change;
-use super::on_request::check_size;
-use crate::api::{Refusal, Reply};
+use super::on_command::check_size;
+use crate::command::{Refusal, Reply};
 use crate::ids::{InstanceId, RequestId, SlotId};
 use crate::instance::{Definition, Operation, OperationKind, State, StateEvent};
 use crate::limits::OPERATIONS_MAX;

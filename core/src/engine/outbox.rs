@@ -4,11 +4,11 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::ops::Range;
 
-use super::effect::{Effect, Event, LogRun, Object};
-use crate::api::{Refusal, Reply};
+use super::effect::Effect;
 use crate::canary::{self, Canary};
-use crate::events::{EventId, EventKind};
-use crate::ids::RequestId;
+use crate::command::{Refusal, Reply};
+use crate::event::{Event, EventKind, LogRun, Object};
+use crate::ids::{EventId, RequestId};
 use crate::instance::InstanceView;
 use crate::output::OutputBatch;
 use crate::time::Wall;

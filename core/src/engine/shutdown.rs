@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Engine;
 use super::effect::Effect;
 use super::timers::TimerReason;
-use crate::api::{Refusal, Reply};
+use crate::command::{Refusal, Reply};
 use crate::ids::SlotId;
 use crate::instance::StateEvent;
 use crate::limits::SHUTDOWN_LIMIT_MS;

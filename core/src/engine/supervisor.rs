@@ -8,16 +8,17 @@ use alloc::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::effect::{Effect, Object, Signal};
+use super::effect::Effect;
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
-use crate::events::EventKind;
+use crate::event::{EventKind, Object};
 use crate::ids::{Generation, ProcessRef, SlotId};
 use crate::instance::{Action, Instance, State, StateEvent, Status};
 use crate::limits::{GRACE_MS, HEALTHY_MS};
 use crate::output::OutputBatch;
+use crate::process::Signal;
 use crate::time::{Now, Wall};
 
 /// What the processes of all instances share.

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem::size_of;
 
-use crate::engine::LogRun;
-use crate::events::EventId;
+use crate::event::LogRun;
+use crate::ids::EventId;
 use crate::time::Wall;
 
 /// A block is closed when its text reaches this: what a block costs beside its text is then little,

@@ -5,9 +5,8 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::block::LineId;
-use crate::api::Refusal;
-use crate::events::EventId;
-use crate::ids::BootId;
+use crate::command::Refusal;
+use crate::ids::{BootId, EventId};
 
 /// Lines of an answer where the question does not say.
 pub const LIMIT_DEFAULT: usize = 200;

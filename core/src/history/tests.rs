@@ -9,9 +9,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::engine::LogRun;
-use crate::events::EventId;
-use crate::ids::{BootId, InstanceId};
+use crate::event::LogRun;
+use crate::ids::{BootId, EventId, InstanceId};
 use crate::instance::{Definition, InstanceView};
 use crate::output::OutputParser;
 use crate::time::Wall;

@@ -6,15 +6,14 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::definition::Definition;
-use super::facts::ProcessFacts;
-use super::state::State;
+use super::process_table::State;
+use super::runs::ProcessFacts;
 use super::view::{InstanceView, Template};
 use crate::backoff::Backoff;
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
-use crate::counters::{Counters, Totals};
+use crate::counters::{Counters, Metrics, SavedTotals, Totals};
 use crate::ids::{Generation, RequestId};
-use crate::store::SavedTotals;
 use crate::time::Time;
 use crate::url::InstanceUrl;
 
@@ -57,21 +56,6 @@ pub struct Instance {
     pub facts: ProcessFacts,
     /// What of its JSON follows from the definition in force.
     template: Arc<Template>,
-}
-
-/// The gauges of a checkpoint (Contract §7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Metrics {
-    /// A mode number that only the runtime understands.
-    pub mode: i32,
-    /// Latency in milliseconds.
-    pub ping: i32,
-    /// Pool size.
-    pub pool: i32,
-    /// TCP connections.
-    pub tcps: i32,
-    /// UDP sessions.
-    pub udps: i32,
 }
 
 /// What has to wait until an instance has no process.

@@ -1,16 +1,16 @@
 //! Instances: what they are defined as, what they do, and how they are shown.
 
 mod definition;
-mod facts;
 #[expect(clippy::module_inception, reason = "the file is named after its main type")]
 mod instance;
-mod state;
+mod process_table;
+mod runs;
 mod table;
 mod view;
 
 pub use definition::{Definition, Meta, OBJECT_MAX_BYTES, Peer, TEXT_MAX_BYTES};
-pub use facts::{End, LastExit, ProcessFacts};
-pub use instance::{Instance, Metrics, Operation, OperationKind};
-pub use state::{Action, State, StateEvent, Status, StatusPage, Step};
+pub use instance::{Instance, Operation, OperationKind};
+pub use process_table::{Action, State, StateEvent, Status, StatusPage, Step};
+pub use runs::{End, LastExit, ProcessFacts};
 pub use table::Table;
 pub use view::{InstanceView, render_key_instance};

@@ -12,9 +12,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::definition::{Definition, Meta};
-use super::instance::Metrics;
-use super::state::Status;
-use crate::counters::{Totals, on_wire};
+use super::process_table::Status;
+use crate::counters::{Metrics, Totals, on_wire};
 use crate::ids::KEY_INSTANCE_ID;
 use crate::master::MasterIdentity;
 

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::image::{Image, StoredInstance};
-use super::record::{Entry, Record, SavedTotals};
+use super::record::{Entry, Record};
 use crate::codec::{self, Decode, Encode, encode};
-use crate::counters::Totals;
+use crate::counters::{SavedTotals, Totals};
 use crate::ids::InstanceId;
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};

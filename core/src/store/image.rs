@@ -3,7 +3,8 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
-use super::record::{Record, SavedTotals};
+use super::record::Record;
+use crate::counters::SavedTotals;
 use crate::ids::InstanceId;
 use crate::instance::Definition;
 use crate::master::MasterIdentity;

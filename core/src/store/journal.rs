@@ -207,9 +207,10 @@ const SECTOR_BYTES: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counters::SavedTotals;
     use crate::counters::Totals;
     use crate::ids::InstanceId;
-    use crate::store::{Record, SavedTotals};
+    use crate::store::Record;
     use alloc::format;
     use alloc::vec;
 

@@ -18,6 +18,6 @@ pub use image::{Image, StoredInstance};
 pub use journal::{
     JournalEnd, JournalError, ReadJournal, encode_entry, journal_header, read_journal,
 };
-pub use record::{Entry, Record, SavedTotals};
+pub use record::{Entry, Record};
 pub use recover::{FIRST_GENERATION, Files, Finding, Recovered, RecoveryError, recover};
 pub use snapshot::{DecodeError, FORMAT_VERSION, decode, encode};

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::counters::Totals;
+use crate::counters::SavedTotals;
 use crate::ids::InstanceId;
 use crate::instance::Definition;
 use crate::master::MasterIdentity;
@@ -31,13 +31,4 @@ pub enum Entry {
     Change(Record),
     /// Totals that changed since they were last kept; nobody waits for them.
     Totals(Vec<(InstanceId, SavedTotals)>),
-}
-
-/// What is kept of an instance's numbers while it does not run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SavedTotals {
-    /// The last mode.
-    pub mode: i32,
-    /// The byte counters, as shown.
-    pub totals: Totals,
 }

@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::counters::Totals;
+use crate::counters::{SavedTotals, Totals};
 use crate::ids::InstanceId;
 use crate::instance::Definition;
 use crate::master::MasterIdentity;
-use crate::store::{Record, SavedTotals, encode, encode_entry, journal_header};
+use crate::store::{Record, encode, encode_entry, journal_header};
 use crate::url::InstanceUrl;
 
 /// The files as the driver leaves them, step by step.

@@ -110,11 +110,12 @@ pub(super) fn split<const N: usize>(bytes: &[u8]) -> Option<([u8; N], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counters::SavedTotals;
     use crate::counters::Totals;
     use crate::ids::InstanceId;
     use crate::instance::Definition;
     use crate::master::MasterIdentity;
-    use crate::store::{Record, SavedTotals};
+    use crate::store::Record;
     use crate::url::InstanceUrl;
     use alloc::format;
     use alloc::string::ToString;

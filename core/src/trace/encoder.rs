@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use super::block::{Kind, preamble, push_block};
 use super::dto::InputV1;
-use super::mask::Masks;
 use super::{Digest, End, EndReason, Header};
 use crate::codec::{Decode, Encode, encode, encode_onto};
 use crate::engine::{Engine, EngineV1, Input};
+use crate::formats::Masks;
 use crate::time::Now;
 
 /// A block is closed when its records have so many bytes: small beside a segment, and large beside

@@ -19,19 +19,14 @@ mod digest;
 mod dto;
 mod encoder;
 mod items;
-mod mask;
 mod reader;
 mod replay;
 mod show;
 #[cfg(test)]
 mod tests;
 
-pub use digest::Digest;
-pub(crate) use dto::{
-    DefinitionV1, MasterV1, action_number, into_url, key_bytes, nth_action, star_key,
-};
+pub use crate::mixer::Digest;
 pub use encoder::Encoder;
-pub(crate) use mask::Masks;
 pub use reader::{Ending, Reader, Record, TraceError};
 pub use replay::{Change, Difference, Glance, Replay, Step, Summary, Verdict};
 pub use show::{Shown, show_change, show_effect, show_input};

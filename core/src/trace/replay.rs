@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use super::reader::{Ending, Reader, Record, TraceError};
 use super::{Digest, Header};
-use crate::counters::Totals;
+use crate::counters::{Metrics, Totals};
 use crate::engine::{Effect, Engine, Input};
 use crate::ids::{Generation, InstanceId, SlotId};
-use crate::instance::{Metrics, State};
+use crate::instance::State;
 use crate::time::Now;
 
 /// A segment on its way through an engine.

@@ -5,10 +5,12 @@ use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 
 use super::replay::{Change, Glance};
-use crate::api::{Call, Patch, PingOutcome, Reply};
-use crate::engine::{Effect, Exit, Input, Signal, Subject};
+use crate::command::{Call, Patch, PingOutcome, Reply};
+use crate::engine::{Effect, Input};
+use crate::event::Subject;
 use crate::ids::ProcessRef;
 use crate::output::{OutputBatch, OutputItem};
+use crate::process::{Exit, Signal};
 use crate::store::Record;
 
 /// A text without control characters: they are escaped.

@@ -11,13 +11,16 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::api::{Call, InstanceAction, MetaPatch, Patch, PingOutcome};
-use crate::engine::{Effect, Engine, Exit, Input};
+use crate::command::{Call, InstanceAction, MetaPatch, Patch, PingOutcome};
+use crate::counters::SavedTotals;
+use crate::engine::{Effect, Engine, Input};
+use crate::formats::Masks;
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, Peer};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{OutputBatch, OutputParser};
-use crate::store::{Image, Record as Change, SavedTotals};
+use crate::process::Exit;
+use crate::store::{Image, Record as Change};
 use crate::time::{Time, Wall};
 use crate::url::InstanceUrl;
 

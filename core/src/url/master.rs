@@ -3,14 +3,16 @@
 //! Owns: what its parts configure. Does not own: resolving the host, reading certificates, or
 //! warning about parameters that nobody knows.
 
-use super::options::{LogOptions, MetricsOptions, OptionTexts};
-use super::parts::{Parts, UrlFault, outline};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+
 use percent_encoding::percent_decode_str;
+
+use super::options::{LogOptions, MetricsOptions, OptionTexts};
+use super::parts::{Parts, outline};
+use crate::url::{MasterUrlError, TraceConfig};
 
 /// The configuration in `master://<host>:<port>[/prefix][?<query>]` (Contract §1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,78 +61,6 @@ pub enum Tls {
         /// Path of the private key.
         key: String,
     },
-}
-
-/// Where inputs are recorded, and how much of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceConfig {
-    /// The `trace` parameter; without one, beside the state.
-    pub directory: Option<String>,
-    /// The `trace_size` parameter: what all files together may take, in MiB.
-    pub size_mib: u32,
-    /// The `trace_text` parameter: whether the text of log lines is recorded too.
-    pub has_text: bool,
-}
-
-impl TraceConfig {
-    /// Without `trace_size`: hours of a busy master, and little beside its log.
-    pub const DEFAULT_SIZE_MIB: u32 = 64;
-
-    /// The most that `trace_size` may be: a disk of its own.
-    pub const SIZE_MAX_MIB: u32 = 1 << 20;
-}
-
-impl Default for TraceConfig {
-    fn default() -> Self {
-        Self { directory: None, size_mib: Self::DEFAULT_SIZE_MIB, has_text: false }
-    }
-}
-
-/// Why a master cannot be started with a URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MasterUrlError {
-    /// It is not a URL.
-    Malformed(UrlFault),
-    /// Its scheme is this one, not `master`.
-    UnknownScheme(String),
-    /// There is no port.
-    NoPort,
-    /// The port is this, which is not a number up to 65535.
-    BadPort(String),
-    /// An IPv6 address without brackets.
-    BareIpv6,
-    /// The part named does not decode to UTF-8.
-    NotUtf8(&'static str),
-    /// `tls` is this, not 0, 1 or 2.
-    BadTls(String),
-    /// `page` is this, not on or off.
-    BadPage(String),
-    /// `tls=2` without this parameter.
-    MissingFile(&'static str),
-    /// The parameter is not a number within these bounds.
-    BadNumber {
-        /// Its name.
-        name: &'static str,
-        /// What it is.
-        value: String,
-        /// The least it may be.
-        least: u32,
-        /// The most it may be.
-        most: u32,
-    },
-    /// The parameter is not one of two words.
-    BadChoice {
-        /// Its name.
-        name: &'static str,
-        /// What it is.
-        value: String,
-        /// What it may be.
-        values: [&'static str; 2],
-    },
-    /// The `trace_size` parameter is this, not a number of MiB.
-    BadTraceSize(String),
-    /// The `trace_text` parameter is this, not `on` or `off`.
-    BadTraceText(String),
 }
 
 impl MasterUrl {
@@ -308,56 +238,6 @@ fn prefix(path: &str) -> String {
 fn decode<'a>(part: &'static str, text: &'a str) -> Result<Cow<'a, str>, MasterUrlError> {
     percent_decode_str(text).decode_utf8().map_err(|_| MasterUrlError::NotUtf8(part))
 }
-
-impl fmt::Display for MasterUrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MasterUrlError::Malformed(fault) => write!(f, "the master URL is not valid: {fault}"),
-            MasterUrlError::UnknownScheme(scheme) => {
-                write!(f, "unknown URL scheme \"{scheme}\"; use master://host:port")
-            }
-            MasterUrlError::NoPort => {
-                f.write_str("the master URL has no port; use master://host:port")
-            }
-            MasterUrlError::BadPort(port) => {
-                write!(f, "bad port \"{port}\" in the master URL; use a number from 1 to 65535")
-            }
-            MasterUrlError::BareIpv6 => f.write_str(
-                "the host of the master URL has colons; write an IPv6 address as [::1]:8080",
-            ),
-            MasterUrlError::NotUtf8(part) => {
-                write!(f, "the {part} of the master URL is not UTF-8; correct its escapes")
-            }
-            MasterUrlError::BadTls(mode) => write!(
-                f,
-                "bad tls \"{mode}\" in the master URL; use 0 (off), 1 (self-signed) or 2 (files)"
-            ),
-            MasterUrlError::BadPage(word) => {
-                write!(f, "bad page \"{word}\" in the master URL; use on or off")
-            }
-            MasterUrlError::MissingFile(name) => {
-                write!(f, "tls=2 needs {name}; add {name}=<file> to the master URL")
-            }
-            MasterUrlError::BadNumber { name, value, least, most } => write!(
-                f,
-                "bad {name} \"{value}\" in the master URL; use a number from {least} to {most}"
-            ),
-            MasterUrlError::BadChoice { name, value, values: [first, second] } => {
-                write!(f, "bad {name} \"{value}\" in the master URL; use {first} or {second}")
-            }
-            MasterUrlError::BadTraceSize(size) => write!(
-                f,
-                "bad trace_size \"{size}\" in the master URL; use a number of MiB from 1 to {}",
-                TraceConfig::SIZE_MAX_MIB
-            ),
-            MasterUrlError::BadTraceText(text) => {
-                write!(f, "bad trace_text \"{text}\" in the master URL; use on or off")
-            }
-        }
-    }
-}
-
-impl core::error::Error for MasterUrlError {}
 
 #[cfg(test)]
 #[path = "master_tests.rs"]

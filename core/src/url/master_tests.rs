@@ -1,11 +1,14 @@
 //! Tests of the master URL.
 
-use super::*;
 use alloc::string::ToString;
 use alloc::vec;
+
 use form_urlencoded::Serializer;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
+
+use super::super::parts::UrlFault;
+use super::*;
 
 fn parse(text: &str) -> MasterUrl {
     MasterUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))

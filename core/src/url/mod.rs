@@ -3,12 +3,16 @@
 //! Instance URLs belong to the runtime and are kept byte for byte, so a parser that normalises
 //! does not fit. The rules here are those of the contract, which follow Go's `net/url`.
 
+pub mod error;
 pub mod instance;
-pub mod master;
+mod master;
 mod options;
 mod parts;
+mod trace;
 
+pub use error::MasterUrlError;
 pub use instance::{InstanceUrl, InstanceUrlError};
-pub use master::{MasterUrl, MasterUrlError, Tls, TraceConfig};
+pub use master::{MasterUrl, Tls};
 pub use options::{LogOptions, MetricsOptions};
 pub use parts::UrlFault;
+pub use trace::TraceConfig;

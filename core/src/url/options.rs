@@ -4,7 +4,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-use super::master::MasterUrlError;
+use super::error::MasterUrlError;
 use super::parts::outline;
 
 /// What is kept of the output of instances.

@@ -1,14 +1,13 @@
 //! The master of this user on this machine, found by what it leaves in its state directory.
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use super::failure::Failure;
 use super::trust::pin_of_file;
 use crate::address_file;
-use crate::store::{is_held, read_state};
+use crate::state::{is_held, read_state};
 
 /// A master that writes may be met between two steps; it is through in no time.
 const READ_TRIES: u32 = 5;

@@ -1,8 +1,7 @@
 //! What is made from the grammar: completion scripts, manual pages, the list of commands.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use clap::CommandFactory;
 use clap_complete::{Shell as Target, generate};
@@ -10,7 +9,7 @@ use clap_mangen::Man;
 
 use super::failure::{Failure, written};
 use super::grammar::{Completions, Line, Man as Question, Shell};
-use crate::cli::VERSION;
+use crate::version::VERSION;
 
 /// The commands, one a line, for `openctrl help`.
 pub(crate) fn summary() -> String {

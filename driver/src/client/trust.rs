@@ -1,9 +1,8 @@
 //! Which certificate of a master is believed.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::{fs, io};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
@@ -13,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::failure::Failure;
-use crate::tls::{fingerprint, provider};
+use crate::certificate::{fingerprint, provider};
 
 /// What a certificate has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]

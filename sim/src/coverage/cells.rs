@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use openctrl_core::api::{Call, InstanceAction, Reply};
+use openctrl_core::command::{Call, InstanceAction, Reply};
 use openctrl_core::engine::{Engine, Input, TimerReason};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId, SlotId};
 use openctrl_core::instance::{State, StateEvent};

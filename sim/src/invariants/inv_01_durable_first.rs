@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openctrl_core::api::{Call, Patch, Reply};
-use openctrl_core::engine::{Effect, Event, Subject};
-use openctrl_core::events::EventKind;
+use openctrl_core::command::{Call, Patch, Reply};
+use openctrl_core::engine::Effect;
+use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::Definition;
 

@@ -4,8 +4,9 @@
 //! left behind: that is adopted and asked to end before anything else happens. Signals go only to
 //! what lives.
 
-use openctrl_core::engine::{Effect, Input, Signal};
+use openctrl_core::engine::{Effect, Input};
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef};
+use openctrl_core::process::Signal;
 
 use super::{Invariant, Scene, Verdict, ensure};
 use crate::world::Phase;

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write};
 
-use openctrl_core::api::Call;
+use openctrl_core::command::Call;
 use openctrl_core::engine::{Effect, Input};
 
 use super::{Invariant, Scene, Verdict, ensure};

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openctrl_core::api::Call;
+use openctrl_core::command::Call;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::{Definition, Instance};

@@ -1,9 +1,10 @@
 //! INV-6: event ids are contiguous, times do not go backwards, and a reader that keeps the last
 //! object of each instance has what the table holds.
 
-use openctrl_core::engine::{Effect, Event, Input, LogRun, Subject};
-use openctrl_core::events::EventKind;
-use openctrl_core::instance::{Instance, Metrics, Status};
+use openctrl_core::counters::Metrics;
+use openctrl_core::engine::{Effect, Input};
+use openctrl_core::event::{Event, EventKind, LogRun, Subject};
+use openctrl_core::instance::{Instance, Status};
 use openctrl_core::output::OutputItem;
 use openctrl_core::time::Wall;
 

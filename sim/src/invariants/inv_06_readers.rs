@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use openctrl_core::engine::Subject;
-use openctrl_core::events::EventKind;
+use openctrl_core::event::{EventKind, Subject};
 
 use super::{Verdict, ensure};
 use crate::object::Shown;

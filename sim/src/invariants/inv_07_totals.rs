@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use openctrl_core::engine::{Input, Subject};
+use openctrl_core::engine::Input;
+use openctrl_core::event::Subject;
 use openctrl_core::ids::InstanceId;
 
 use super::{Invariant, Scene, Verdict, ensure};

@@ -1,7 +1,7 @@
 //! INV-9: within a bounded time after faults have stopped, every instance does what is wanted of
 //! it; a shutdown ends, and nothing happens after its end.
 
-use openctrl_core::api::Reply;
+use openctrl_core::command::Reply;
 use openctrl_core::engine::Effect;
 use openctrl_core::instance::{Instance, State};
 

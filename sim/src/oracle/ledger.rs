@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use openctrl_core::api::Call;
+use openctrl_core::command::Call;
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::ids::{InstanceId, RecordSeq, RequestId, StoreEpoch};
 use openctrl_core::instance::{Definition, render_key_instance};

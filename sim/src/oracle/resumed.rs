@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use openctrl_core::counters::Counters;
-use openctrl_core::engine::{Effect, Engine, Input, Subject};
+use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::event::Subject;
 use openctrl_core::instance::Instance;
 use openctrl_core::store::{Image, StoredInstance};
 

@@ -34,8 +34,8 @@ const AFTER_END: usize = 10;
 const TIMELINE_MAX: usize = 400;
 
 /// A window for runs that have no readers.
-const WINDOW: openctrl_core::events::WindowLimits =
-    openctrl_core::events::WindowLimits { max_events: 8, max_bytes: 8_192 };
+const WINDOW: openctrl_core::event::WindowLimits =
+    openctrl_core::event::WindowLimits { max_events: 8, max_bytes: 8_192 };
 
 type Tamper = Box<dyn FnMut(Effect) -> Vec<Effect>>;
 

@@ -9,15 +9,17 @@ mod output;
 mod perform;
 mod words;
 
+use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::{Engine, Input};
-use openctrl_core::events::WindowLimits;
+use openctrl_core::event::WindowLimits;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::instance::Definition;
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Image, Record, SavedTotals};
+use openctrl_core::store::{Image, Record};
 use openctrl_core::url::InstanceUrl;
 
 use self::action::{Action, Legal};
+
 pub use self::healing::heal;
 use crate::choice::Choices;
 use crate::oracle::Oracle;

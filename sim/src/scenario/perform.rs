@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use openctrl_core::api::{Call, PingOutcome};
-use openctrl_core::engine::{Engine, Exit, Input};
+use openctrl_core::command::{Call, PingOutcome};
+use openctrl_core::engine::{Engine, Input};
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
 use openctrl_core::output::{OutputBatch, OutputParser};
+use openctrl_core::process::Exit;
 
 use super::action::Action;
 use super::{Outcome, Scenario, Untold, output};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use openctrl_core::api::Call;
+use openctrl_core::command::Call;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, ProcessRef, RecordSeq, RequestId};
 use openctrl_core::time::{Now, Time, Wall};

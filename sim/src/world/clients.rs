@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use openctrl_core::api::{
-    Call, decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
+use openctrl_core::command::Call;
+use openctrl_core::doors::v2::{
+    decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
 };
 use openctrl_core::ids::{InstanceId, RequestId};
 use openctrl_core::master::ApiKey;

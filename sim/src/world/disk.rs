@@ -1,13 +1,14 @@
 //! The store of the driver on simulated files: the same steps in the same order
-//! (`driver/src/store/`), each of which may be the last, or be refused.
+//! (`driver/src/daemon/store/`), each of which may be the last, or be refused.
 
 use std::collections::VecDeque;
 
+use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::store::{
-    self, Entry, FIRST_GENERATION, Finding, Image, Record, Recovered, SavedTotals, encode,
-    encode_entry, journal_header, recover,
+    self, Entry, FIRST_GENERATION, Finding, Image, Record, Recovered, encode, encode_entry,
+    journal_header, recover,
 };
 use openctrl_core::time::Time;
 

@@ -1,11 +1,11 @@
-//! The event stream as the driver serves it (`driver/src/hub/`): the picture that reads see, the
+//! The event stream as the driver serves it (`driver/src/daemon/hub/`): the picture that reads see, the
 //! window that readers are fed from, and where each stream is to end.
 
 use std::collections::BTreeMap;
 
-use openctrl_core::engine::{Effect, Subject};
-use openctrl_core::events::{Cursor, EventId, EventKind, Read, Window, WindowLimits};
-use openctrl_core::ids::KeyEpoch;
+use openctrl_core::engine::Effect;
+use openctrl_core::event::{Cursor, EventKind, Read, Subject, Window, WindowLimits};
+use openctrl_core::ids::{EventId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 
 use crate::object::Shown;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use openctrl_core::engine::Signal;
 use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::instance::Definition;
 use openctrl_core::output::{OutputBatch, OutputParser};
+use openctrl_core::process::Signal;
 use openctrl_core::time::Time;
 
 /// How many processes that are gone are remembered, to say something late.

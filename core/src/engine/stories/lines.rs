@@ -8,13 +8,15 @@ use core::fmt::Write;
 
 use serde_json::Value;
 
-use super::super::effect::{Event, LogRun, Signal};
 use super::super::{Effect, Engine, TimerReason};
-use crate::api::{PingOutcome, Reply};
+use crate::command::{PingOutcome, Reply};
+use crate::counters::SavedTotals;
+use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, SlotId};
 use crate::instance::ProcessFacts;
 use crate::output::OutputItem;
-use crate::store::{Record, SavedTotals};
+use crate::process::Signal;
+use crate::store::Record;
 
 const LETTERS: [&str; 26] = [
     "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q", "R", "S",

@@ -23,11 +23,13 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use self::lines::Names;
-use super::{Effect, Engine, Exit, Input, TimerReason};
-use crate::api::{Call, PingOutcome, decode_create, decode_patch};
+use super::{Effect, Engine, Input, TimerReason};
+use crate::command::{Call, PingOutcome};
+use crate::doors::v2::{decode_create, decode_patch};
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::OutputParser;
+use crate::process::Exit;
 use crate::store::Image;
 use crate::time::{Now, Time, Wall};
 use crate::url::InstanceUrl;

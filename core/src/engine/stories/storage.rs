@@ -4,11 +4,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::Teller;
-use crate::counters::Totals;
+use crate::counters::{SavedTotals, Totals};
 use crate::ids::{Generation, InstanceId, ProcessRef, SlotId};
 use crate::instance::Definition;
 use crate::master::MasterIdentity;
-use crate::store::{Image, Record, SavedTotals};
+use crate::store::{Image, Record};
 use crate::url::InstanceUrl;
 
 /// A create that is refused by the disk leaves nothing behind (Contract §11).

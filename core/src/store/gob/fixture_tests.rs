@@ -1,14 +1,15 @@
 //! What the files under `testdata`, which the Go encoder wrote, are read as.
 
-use super::*;
-use crate::counters::Totals;
-use crate::ids::InstanceId;
-use crate::instance::{Meta, Peer};
-use crate::store::{SavedTotals, StoredInstance, decode, encode};
-use crate::url::UrlFault;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+
+use super::*;
+use crate::counters::{SavedTotals, Totals};
+use crate::ids::InstanceId;
+use crate::instance::{Meta, Peer};
+use crate::store::{StoredInstance, decode, encode};
+use crate::url::UrlFault;
 
 macro_rules! fixture {
     ($name:literal) => {

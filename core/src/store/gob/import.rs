@@ -10,11 +10,11 @@ use super::error::GobError;
 use super::reader::FieldNumbers;
 use super::schema::{Field, Type, TypeId};
 use super::value::Values;
+use crate::counters::SavedTotals;
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::store::image::{Image, StoredInstance};
-use crate::store::record::SavedTotals;
 use crate::url::{InstanceUrl, InstanceUrlError};
 
 /// The fewest bytes that an entry has: the length of its id and the end of its struct.

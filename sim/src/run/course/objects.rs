@@ -1,6 +1,6 @@
 //! The objects in effects. An answer has one as JSON, which has to be what was shown last.
 
-use openctrl_core::api::Reply;
+use openctrl_core::command::Reply;
 use openctrl_core::engine::Effect;
 
 use super::Run;

@@ -1,9 +1,10 @@
 //! A run that goes on with an engine from the middle of its life, as a trace begins with one, and
 //! runs that are recorded as traces.
 
-use openctrl_core::engine::{Engine, Signal};
+use openctrl_core::engine::Engine;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::instance::Instance;
+use openctrl_core::process::Signal;
 use openctrl_core::time::Now;
 use openctrl_core::trace::Header;
 

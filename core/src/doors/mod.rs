@@ -1,0 +1,6 @@
+//! Doors: each translates between a wire format and commands, views and events. Pure functions.
+//!
+//! A door never imports another door, nor the engine. Sockets are the driver's.
+
+pub(crate) mod json;
+pub mod v2;

@@ -1,0 +1,152 @@
+//! Request bodies (Contract §3): JSON objects whose unknown fields are passed over.
+//!
+//! Field names are matched without regard to case and the last of several wins, as the Go
+//! master's decoder does. `null` for an optional field means "absent".
+
+use alloc::string::{String, ToString};
+
+use serde::de::MapAccess;
+
+use super::patch::PatchBody;
+use crate::command::Refusal;
+use crate::doors::json::{Fields, check_length, decode, value};
+use crate::url::InstanceUrl;
+
+/// The largest body that is read (Contract §3).
+pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// `POST /instances`: the URL and the alias.
+///
+/// # Errors
+/// 400 for anything but an object with a good `url`.
+pub fn decode_create(body: &[u8]) -> Result<(InstanceUrl, String), Refusal> {
+    let body: CreateBody = decode(body)?;
+    Ok((instance_url(body.url)?, body.alias.unwrap_or_default()))
+}
+
+/// `PUT /instances/{id}`: the URL.
+///
+/// # Errors
+/// 400 for anything but an object with a good `url`.
+pub fn decode_replace(body: &[u8]) -> Result<InstanceUrl, Refusal> {
+    let body: CreateBody = decode(body)?;
+    instance_url(body.url)
+}
+
+/// `POST /info`: the alias, if there is one; `""` clears it.
+///
+/// # Errors
+/// 400 for malformed JSON or an alias of more than 256 bytes.
+pub fn decode_alias(body: &[u8]) -> Result<Option<String>, Refusal> {
+    let body: AliasBody = decode(body)?;
+    if let Some(alias) = &body.alias {
+        check_length("alias", alias)?;
+    }
+    Ok(body.alias)
+}
+
+/// `PATCH` of the key instance: whether it asks for a new key. Nothing else has an effect there.
+///
+/// # Errors
+/// 400 for malformed JSON.
+pub fn decode_key_patch(body: &[u8]) -> Result<bool, Refusal> {
+    let body: PatchBody = decode(body)?;
+    Ok(body.action.as_deref() == Some("restart"))
+}
+
+#[derive(Default)]
+struct CreateBody {
+    url: Option<String>,
+    alias: Option<String>,
+}
+
+impl Fields for CreateBody {
+    fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        if name.eq_ignore_ascii_case("url") {
+            self.url = value("url", map)?;
+        } else if name.eq_ignore_ascii_case("alias") {
+            self.alias = value("alias", map)?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}
+
+#[derive(Default)]
+struct AliasBody {
+    alias: Option<String>,
+}
+
+impl Fields for AliasBody {
+    fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        if !name.eq_ignore_ascii_case("alias") {
+            return Ok(false);
+        }
+        self.alias = value("alias", map)?;
+        Ok(true)
+    }
+}
+
+fn instance_url(url: Option<String>) -> Result<InstanceUrl, Refusal> {
+    let url = url.ok_or_else(|| Refusal::Bad("url is missing".to_string()))?;
+    InstanceUrl::parse(&url).map_err(|error| Refusal::Bad(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use core::fmt;
+
+    fn refused(result: Result<impl fmt::Debug, Refusal>) -> String {
+        let refusal = result.expect_err("a refusal");
+        assert_eq!(refusal.status(), 400);
+        refusal.to_string()
+    }
+
+    #[test]
+    fn bad_bodies_are_refused_with_the_name_of_what_is_wrong() {
+        insta::assert_snapshot!(refused(decode_create(b"")), @"the body is empty; send a JSON object");
+        insta::assert_snapshot!(refused(decode_create(b"{}")), @"url is missing");
+        insta::assert_snapshot!(refused(decode_create(b"{\"url\":null}")), @"url is missing");
+        insta::assert_snapshot!(refused(decode_create(b"{\"url\":5}")), @"the body is not what is expected: url: invalid type: integer `5`, expected a string at line 1 column 8");
+        insta::assert_snapshot!(refused(decode_create(b"[]")), @"the body is not what is expected: invalid type: sequence, expected a JSON object at line 1 column 0");
+        insta::assert_snapshot!(refused(decode_create(b"null")), @"the body is not what is expected: invalid type: null, expected a JSON object at line 1 column 4");
+        insta::assert_snapshot!(refused(decode_create(b"{\"url\":\"a:b\"")), @"the body is not what is expected: EOF while parsing an object at line 1 column 12");
+        for bad in
+            ["{\"url\":\"a:b\"}x", "{\"url\":\"a:b\",\"alias\":[]}", "{\"url\":\"master://x\"}"]
+        {
+            refused(decode_create(bad.as_bytes()));
+        }
+        let long = format!("{{\"alias\":\"{}\"}}", "x".repeat(257));
+        insta::assert_snapshot!(refused(decode_alias(long.as_bytes())), @"alias is 257 bytes long; at most 256 are kept");
+    }
+
+    #[test]
+    fn unknown_fields_letter_case_and_repetition_do_not_matter() {
+        let body = br#"{"x":[{"url":1}],"URL":"a:b","url":"c:d","Alias":"n","alias":null}"#;
+        let (url, alias) = decode_create(body).expect("a good body");
+        assert_eq!((url.as_str(), alias.as_str()), ("c:d", ""));
+        let long = format!("{{\"url\":\"a:b\",\"alias\":\"{}\"}}", "x".repeat(300));
+        assert_eq!(decode_create(long.as_bytes()).expect("a good body").1.len(), 300);
+    }
+
+    #[test]
+    fn an_alias_may_be_cleared_or_left_alone() {
+        assert_eq!(decode_alias(b"{\"alias\":\"\"}"), Ok(Some(String::new())));
+        assert_eq!(decode_alias(b"{\"alias\":null}"), Ok(None));
+        assert_eq!(decode_alias(b"{}"), Ok(None));
+    }
+
+    #[test]
+    fn only_restart_asks_for_a_new_key() {
+        assert_eq!(decode_key_patch(b"{\"action\":\"restart\"}"), Ok(true));
+        for other in
+            ["{}", "{\"action\":\"reset\"}", "{\"action\":\"nonsense\"}", "{\"alias\":\"x\"}"]
+        {
+            assert_eq!(decode_key_patch(other.as_bytes()), Ok(false));
+        }
+        refused(decode_key_patch(b"{"));
+    }
+}

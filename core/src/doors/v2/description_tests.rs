@@ -1,0 +1,263 @@
+//! Tests that hold the OpenAPI document to the router, and its schemas to what is rendered.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use boon::{Compiler, Schemas};
+
+use super::*;
+use crate::command::{PingOutcome, PingReport, Refusal};
+use crate::counters::Totals;
+use crate::doors::v2::{
+    Answer, Endpoint, Info, Method, ProcessReport, Route, SystemSample, Target, admit, event_frame,
+    route,
+};
+use crate::event::EventKind;
+use crate::history::{LogQuery, Page, Shelf};
+use crate::ids::{BootId, InstanceId};
+use crate::instance::{Definition, Instance, ProcessFacts, render_key_instance};
+use crate::master::MasterIdentity;
+use crate::time::{Now, Wall};
+use crate::url::InstanceUrl;
+
+const BASE: &str = "/api/v2";
+const ID: InstanceId = InstanceId(0xd34d_b33f);
+const METHODS: [(Method, &str); 5] = [
+    (Method::Get, "get"),
+    (Method::Post, "post"),
+    (Method::Patch, "patch"),
+    (Method::Put, "put"),
+    (Method::Delete, "delete"),
+];
+
+fn document() -> Value {
+    serde_json::from_slice(&describe(BASE, "1.2.3")).expect("JSON")
+}
+
+/// Every route that the router knows: a new one has to be put in its place here.
+fn routes() -> Vec<Route> {
+    let instance = Target::Instance(ID);
+    let after = |route: Route| match route {
+        Route::Info => Some(Route::Instances),
+        Route::Instances => Some(Route::Instance(instance)),
+        Route::Instance(_) => Some(Route::Logs(instance)),
+        Route::Logs(_) => Some(Route::Process(instance)),
+        Route::Process(_) => Some(Route::Processes),
+        Route::Processes => Some(Route::Events),
+        Route::Events => Some(Route::TcpPing),
+        Route::TcpPing => Some(Route::Description),
+        Route::Description => Some(Route::Metrics),
+        Route::Metrics => None,
+    };
+    core::iter::successors(Some(Route::Info), |route| after(*route)).collect()
+}
+
+/// The names of the methods that the document has for a path.
+fn documented(path: &Value) -> BTreeSet<&str> {
+    let names = path.as_object().expect("an object").keys().map(String::as_str);
+    names.filter(|name| !["parameters", "servers"].contains(name)).collect()
+}
+
+#[test]
+fn the_document_has_what_the_router_has_and_nothing_else() {
+    let document = document();
+    let paths = document["paths"].as_object().expect("paths");
+    let templates: BTreeSet<&str> = routes().into_iter().map(Route::template).collect();
+    assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), templates);
+    for wanted in routes() {
+        let path = &paths[wanted.template()];
+        // Where the document says that it is, the router finds it.
+        let base = path["servers"][0]["url"].as_str().unwrap_or(BASE).trim_end_matches('/');
+        let shown = format!("{base}{}", wanted.template().replace("{id}", &ID.to_string()));
+        assert_eq!(route(BASE, &shown), Some(wanted), "{shown}");
+
+        let has = |method| admit(wanted, method, true, |_| true).is_ok();
+        let mut methods: BTreeSet<&str> =
+            METHODS.iter().filter(|(method, _)| has(*method)).map(|(_, name)| *name).collect();
+        methods.insert("options");
+        assert_eq!(documented(path), methods, "{shown}");
+        let refused = admit(wanted, Method::Other, true, |_| true);
+        let Err(Refusal::Method(allow)) = refused else { panic!("{shown}: {refused:?}") };
+        let allowed: BTreeSet<String> = allow.split(", ").map(str::to_lowercase).collect();
+        assert!(allowed.iter().map(String::as_str).eq(methods), "{shown} allows {allow}");
+    }
+}
+
+#[test]
+fn what_needs_no_key_says_so() {
+    let document = document();
+    for wanted in routes() {
+        for (_, name) in METHODS {
+            let operation = &document["paths"][wanted.template()][name];
+            if operation.is_null() {
+                continue;
+            }
+            let is_open = operation["security"].as_array().is_some_and(Vec::is_empty);
+            assert_eq!(is_open, !wanted.needs_key(false), "{name} {}", wanted.template());
+            let has_401 = !operation["responses"]["401"].is_null();
+            assert_eq!(has_401, !is_open, "{name} {}", wanted.template());
+            // Both forms of the key where both serve, and only there.
+            let bearer = wanted.presented_key(None, Some(b"Bearer x")).is_some();
+            let has_bearer = operation["security"][1]["bearer"].is_array();
+            assert_eq!(has_bearer, bearer, "{name} {}", wanted.template());
+        }
+    }
+}
+
+#[test]
+fn what_the_key_instance_refuses_is_there() {
+    let document = document();
+    for (method, name) in METHODS {
+        let operation = &document["paths"]["/instances/{id}"][name];
+        let refused = admit(Route::Instance(Target::Key), method, true, |_| true);
+        if let Err(refusal @ Refusal::KeyInstance) = refused {
+            assert!(!operation["responses"][refusal.status().to_string()].is_null(), "{name}");
+        }
+        let unknown = admit(Route::Instance(Target::Unknown), method, true, |_| true);
+        assert_eq!(unknown, Err::<Endpoint, _>(Refusal::NoInstance));
+        assert!(operation.is_null() || !operation["responses"]["404"].is_null(), "{name}");
+    }
+}
+
+/// A compiler of the schemas in the document.
+struct Checker {
+    compiler: Compiler,
+    schemas: Schemas,
+}
+
+impl Checker {
+    const PLACE: &str = "http://localhost/openapi.json";
+
+    fn new() -> Self {
+        let mut compiler = Compiler::new();
+        compiler.enable_format_assertions();
+        compiler.add_resource(Self::PLACE, document()).expect("a resource");
+        Self { compiler, schemas: Schemas::new() }
+    }
+
+    /// Holds a value to the schema at a JSON pointer.
+    fn check(&mut self, pointer: &str, value: &Value) {
+        let pointer = pointer.replace('{', "%7B").replace('}', "%7D");
+        let place = format!("{}#{pointer}", Self::PLACE);
+        let index = self.compiler.compile(&place, &mut self.schemas);
+        let index = index.unwrap_or_else(|error| panic!("{place}: {error:#}"));
+        if let Err(error) = self.schemas.validate(value, index) {
+            panic!("{place}: {error:#}: {value}");
+        }
+    }
+
+    fn check_json(&mut self, name: &str, json: &[u8]) {
+        let value = serde_json::from_slice(json).expect("JSON");
+        self.check(&format!("/components/schemas/{name}"), &value);
+    }
+}
+
+#[test]
+fn every_schema_is_one_and_every_example_is_of_its_schema() {
+    let (document, mut checker) = (document(), Checker::new());
+    for name in document["components"]["schemas"].as_object().expect("schemas").keys() {
+        let place = format!("{}#/components/schemas/{name}", Checker::PLACE);
+        checker.compiler.compile(&place, &mut checker.schemas).expect("a schema");
+    }
+    let mut examples = Vec::new();
+    find_examples(&document, &mut String::new(), &mut examples);
+    assert!(examples.len() > 20, "only {} examples", examples.len());
+    for (pointer, example) in examples {
+        checker.check(&format!("{pointer}/schema"), example);
+    }
+}
+
+/// Every object with an example and a schema, by its JSON pointer.
+fn find_examples<'a>(value: &'a Value, at: &mut String, found: &mut Vec<(String, &'a Value)>) {
+    if let Value::Object(fields) = value {
+        if let (Some(example), Some(_)) = (fields.get("example"), fields.get("schema")) {
+            found.push((at.clone(), example));
+        }
+        for (name, value) in fields {
+            let length = at.len();
+            at.push('/');
+            at.push_str(&name.replace('~', "~0").replace('/', "~1"));
+            find_examples(value, at, found);
+            at.truncate(length);
+        }
+    } else if let Value::Array(values) = value {
+        for (index, value) in values.iter().enumerate() {
+            let length = at.len();
+            at.push_str(&format!("/{index}"));
+            find_examples(value, at, found);
+            at.truncate(length);
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn visit(document: &Value, value: &Value) {
+        if let Some(target) = value.get("$ref").and_then(Value::as_str) {
+            let pointer = target.strip_prefix('#').expect("within the document");
+            assert!(document.pointer(pointer).is_some(), "{target}");
+        }
+        match value {
+            Value::Object(fields) => fields.values().for_each(|value| visit(document, value)),
+            Value::Array(values) => values.iter().for_each(|value| visit(document, value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let document = document();
+    visit(&document, &document);
+}
+
+#[test]
+fn what_is_rendered_is_of_its_schema() {
+    let mut checker = Checker::new();
+    let url = InstanceUrl::parse("Demo://edge-a").expect("a good URL");
+    let definition = Arc::new(Definition::new(ID, url, String::from("x")));
+    let instance = Instance::new(definition, -1, Totals::default()).view();
+    checker.check_json("Instance", &instance.json());
+    let identity = MasterIdentity::from_random([1; 8], [2; 16]);
+    checker.check_json("Instance", &render_key_instance(&identity));
+
+    let frame = event_frame(None, EventKind::Update, Wall::default(), Some(&instance.json()));
+    let frame = String::from_utf8(frame).expect("text");
+    let data = frame.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+    checker.check_json("Event", data.as_bytes());
+
+    let info = Info {
+        mid: "m",
+        alias: "",
+        os: "linux",
+        arch: "amd64",
+        noc: 1,
+        system: SystemSample { cpu: -1, ..SystemSample::default() },
+        ver: "v",
+        name: "",
+        uptime: 0,
+        log: "default",
+        tls: "2",
+        crt: "c",
+        key: "k",
+    };
+    checker.check_json("Info", &info.json());
+    let outcome = PingOutcome::Failed(String::from("refused"));
+    checker.check_json("Ping", &PingReport { target: String::from("a:1"), outcome }.json());
+
+    let facts = ProcessFacts::default();
+    let report = ProcessReport { id: ID, facts: &facts, pid: None, usage: None };
+    checker.check_json("Process", &report.json(Now::default()));
+    let query = LogQuery::decode("").expect("a query");
+    let page = Page::new(&Shelf::default(), &query, BootId(1), |_| true);
+    checker.check_json("Logs", &page.json());
+
+    let answer = Answer::from(Refusal::NoPath);
+    checker.check_json("Error", &answer.body.expect("a body"));
+}
+
+#[test]
+fn the_base_is_that_of_the_master() {
+    let described: Value = serde_json::from_slice(&describe("/a b%/v2", "9")).expect("JSON");
+    assert_eq!(described["servers"][0]["url"], "/a%20b%25/v2");
+    assert_eq!(described["info"]["version"], "9");
+}

@@ -1,0 +1,394 @@
+//! Which endpoint a request is for, and whether it may go there (Contract §3).
+
+use alloc::string::String;
+
+use percent_encoding::percent_decode_str;
+
+use crate::command::Refusal;
+use crate::ids::{InstanceId, KEY_INSTANCE_ID};
+
+/// A request method, as far as the API tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PATCH
+    Patch,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+    /// OPTIONS
+    Options,
+    /// Any other: no path has it.
+    Other,
+}
+
+/// A known path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/info`
+    Info,
+    /// `/instances`
+    Instances,
+    /// `/instances/{id}`
+    Instance(Target),
+    /// `/events`
+    Events,
+    /// `/tcping`
+    TcpPing,
+    /// `/instances/{id}/logs`
+    Logs(Target),
+    /// `/instances/{id}/process`
+    Process(Target),
+    /// `/processes`
+    Processes,
+    /// `/openapi.json`
+    Description,
+    /// `/metrics`, which is not below the API base.
+    Metrics,
+}
+
+/// What the last part of an instance path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Nothing: the id is empty.
+    Nothing,
+    /// The key instance.
+    Key,
+    /// Something with the form of an instance id.
+    Instance(InstanceId),
+    /// Something that can be no instance's id.
+    Unknown,
+}
+
+/// What an admitted request wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `GET /info`
+    ReadInfo,
+    /// `POST /info`
+    SetAlias,
+    /// `GET /instances`
+    List,
+    /// `POST /instances`
+    Create,
+    /// `GET /instances/********`
+    ReadKey,
+    /// `PATCH /instances/********`
+    PatchKey,
+    /// `GET /instances/{id}`
+    Read(InstanceId),
+    /// `PATCH /instances/{id}`
+    Patch(InstanceId),
+    /// `PUT /instances/{id}`
+    Replace(InstanceId),
+    /// `DELETE /instances/{id}`
+    Delete(InstanceId),
+    /// `GET /events`
+    Events,
+    /// `GET /tcping`
+    TcpPing,
+    /// A look at what the master knows beside the state of its instances.
+    Observe(Observation),
+}
+
+/// What can be looked at, and never changed. Some of it may be open to those without the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// `GET /instances/{id}/logs`
+    Logs(InstanceId),
+    /// `GET /instances/{id}/process`
+    Process(InstanceId),
+    /// `GET /processes`
+    Processes,
+    /// `GET /openapi.json`
+    Description,
+    /// `GET /metrics`
+    Metrics,
+}
+
+impl Route {
+    /// The path with a name for what varies, without the API base; tells routes apart where single
+    /// paths would be too many.
+    pub const fn template(self) -> &'static str {
+        match self {
+            Self::Info => "/info",
+            Self::Instances => "/instances",
+            Self::Instance(_) => "/instances/{id}",
+            Self::Events => "/events",
+            Self::TcpPing => "/tcping",
+            Self::Logs(_) => "/instances/{id}/logs",
+            Self::Process(_) => "/instances/{id}/process",
+            Self::Processes => "/processes",
+            Self::Description => "/openapi.json",
+            Self::Metrics => METRICS_PATH,
+        }
+    }
+
+    /// Whether it is only for those who have the key. `open_metrics` is the operator's choice.
+    pub const fn needs_key(self, open_metrics: bool) -> bool {
+        match self {
+            Self::Description => false,
+            Self::Metrics => !open_metrics,
+            Self::Info
+            | Self::Instances
+            | Self::Instance(_)
+            | Self::Events
+            | Self::TcpPing
+            | Self::Logs(_)
+            | Self::Process(_)
+            | Self::Processes => true,
+        }
+    }
+
+    /// The key that a request presents, by its headers. Scrapers of metrics cannot always send a
+    /// header of their own, so there `Authorization: Bearer` serves too; nowhere else.
+    pub fn presented_key<'a>(
+        self,
+        api_key: Option<&'a [u8]>,
+        authorization: Option<&'a [u8]>,
+    ) -> Option<&'a [u8]> {
+        match (self, api_key) {
+            (Self::Metrics, None) => bearer(authorization?),
+            _ => api_key,
+        }
+    }
+}
+
+/// Where the metrics are, whatever the prefix: where scrapers look by themselves.
+const METRICS_PATH: &str = "/metrics";
+
+fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    const SCHEME: usize = "Bearer ".len();
+    let (scheme, token) = authorization.split_at_checked(SCHEME)?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+/// Finds the route of a request path below `api_base` (`/api/v2`); `None` is 404.
+pub fn route(api_base: &str, path: &str) -> Option<Route> {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    if decoded == METRICS_PATH {
+        return Some(Route::Metrics);
+    }
+    let below = decoded.strip_prefix(api_base)?;
+    match below {
+        "/info" => Some(Route::Info),
+        "/instances" => Some(Route::Instances),
+        "/events" => Some(Route::Events),
+        "/tcping" => Some(Route::TcpPing),
+        "/processes" => Some(Route::Processes),
+        "/openapi.json" => Some(Route::Description),
+        other => other.strip_prefix("/instances/").map(instance_route),
+    }
+}
+
+/// The route of what follows `/instances/`.
+fn instance_route(rest: &str) -> Route {
+    match rest.split_once('/') {
+        Some((id, "logs")) => Route::Logs(target(id)),
+        Some((id, "process")) => Route::Process(target(id)),
+        Some(_) | None => Route::Instance(target(rest)),
+    }
+}
+
+fn target(id: &str) -> Target {
+    match id {
+        "" => Target::Nothing,
+        KEY_INSTANCE_ID => Target::Key,
+        other => InstanceId::parse(other).map_or(Target::Unknown, Target::Instance),
+    }
+}
+
+/// Decides whether a request may go where it wants. The key is looked at first, then whether the
+/// instance exists, then the method.
+///
+/// # Errors
+/// The refusal to answer with: 401, 400 for an empty id, 404, 403 or 405.
+pub fn admit(
+    route: Route,
+    method: Method,
+    has_key: bool,
+    exists: impl FnOnce(InstanceId) -> bool,
+) -> Result<Endpoint, Refusal> {
+    if !has_key {
+        return Err(Refusal::NoKey);
+    }
+    match (route, method) {
+        (Route::Info, Method::Get) => Ok(Endpoint::ReadInfo),
+        (Route::Info, Method::Post) => Ok(Endpoint::SetAlias),
+        (Route::Info, _) => Err(Refusal::Method("GET, POST, OPTIONS")),
+        (Route::Instances, Method::Get) => Ok(Endpoint::List),
+        (Route::Instances, Method::Post) => Ok(Endpoint::Create),
+        (Route::Instances, _) => Err(Refusal::Method("GET, POST, OPTIONS")),
+        (Route::Events, Method::Get) => Ok(Endpoint::Events),
+        (Route::TcpPing, Method::Get) => Ok(Endpoint::TcpPing),
+        (Route::Processes, Method::Get) => Ok(Endpoint::Observe(Observation::Processes)),
+        (Route::Description, Method::Get) => Ok(Endpoint::Observe(Observation::Description)),
+        (Route::Metrics, Method::Get) => Ok(Endpoint::Observe(Observation::Metrics)),
+        (
+            Route::Events | Route::TcpPing | Route::Processes | Route::Description | Route::Metrics,
+            _,
+        ) => Err(Refusal::Method(READ_ONLY)),
+        (Route::Instance(target), method) => admit_instance(target, method, exists),
+        (Route::Logs(target), method) => admit_part(target, method, exists, Observation::Logs),
+        (Route::Process(target), method) => {
+            admit_part(target, method, exists, Observation::Process)
+        }
+    }
+}
+
+const READ_ONLY: &str = "GET, OPTIONS";
+
+/// Part of an instance that can only be read. The key instance has none: it is no process.
+fn admit_part(
+    target: Target,
+    method: Method,
+    exists: impl FnOnce(InstanceId) -> bool,
+    part: impl FnOnce(InstanceId) -> Observation,
+) -> Result<Endpoint, Refusal> {
+    match known(target, exists)? {
+        None => Err(Refusal::NoInstance),
+        Some(_) if method != Method::Get => Err(Refusal::Method(READ_ONLY)),
+        Some(id) => Ok(Endpoint::Observe(part(id))),
+    }
+}
+
+fn admit_instance(
+    target: Target,
+    method: Method,
+    exists: impl FnOnce(InstanceId) -> bool,
+) -> Result<Endpoint, Refusal> {
+    match (method, known(target, exists)?) {
+        (Method::Get, Some(id)) => Ok(Endpoint::Read(id)),
+        (Method::Patch, Some(id)) => Ok(Endpoint::Patch(id)),
+        (Method::Put, Some(id)) => Ok(Endpoint::Replace(id)),
+        (Method::Delete, Some(id)) => Ok(Endpoint::Delete(id)),
+        (Method::Get, None) => Ok(Endpoint::ReadKey),
+        (Method::Patch, None) => Ok(Endpoint::PatchKey),
+        (Method::Put | Method::Delete, None) => Err(Refusal::KeyInstance),
+        (Method::Post | Method::Options | Method::Other, _) => {
+            Err(Refusal::Method("GET, PATCH, PUT, DELETE, OPTIONS"))
+        }
+    }
+}
+
+/// The instance that is meant, which exists; `None` is the key instance.
+fn known(
+    target: Target,
+    exists: impl FnOnce(InstanceId) -> bool,
+) -> Result<Option<InstanceId>, Refusal> {
+    match target {
+        Target::Nothing => {
+            let reason = "the instance id is empty; the path is /instances/{id}";
+            Err(Refusal::Bad(String::from(reason)))
+        }
+        Target::Unknown => Err(Refusal::NoInstance),
+        Target::Instance(id) if !exists(id) => Err(Refusal::NoInstance),
+        Target::Instance(id) => Ok(Some(id)),
+        Target::Key => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    const ID: InstanceId = InstanceId(0xd34d_b33f);
+
+    #[test]
+    fn paths_lead_where_the_contract_says() {
+        let cases = [
+            ("/api/v2/info", Some(Route::Info)),
+            ("/api/v2/instances", Some(Route::Instances)),
+            ("/api/v2/events", Some(Route::Events)),
+            ("/api/v2/tcping", Some(Route::TcpPing)),
+            ("/api/v2/instances/", Some(Route::Instance(Target::Nothing))),
+            ("/api/v2/instances/d34db33f", Some(Route::Instance(Target::Instance(ID)))),
+            ("/api/v2/instances/%64%334db33f", Some(Route::Instance(Target::Instance(ID)))),
+            ("/api/v2/instances/********", Some(Route::Instance(Target::Key))),
+            ("/api/v2/instances/%2A%2a******", Some(Route::Instance(Target::Key))),
+            ("/api/v2/instances/d34db33f/x", Some(Route::Instance(Target::Unknown))),
+            ("/api/v2/instances/D34DB33F", Some(Route::Instance(Target::Unknown))),
+            ("/api/v2/instances/d34db33f/logs", Some(Route::Logs(Target::Instance(ID)))),
+            ("/api/v2/instances/d34db33f/process", Some(Route::Process(Target::Instance(ID)))),
+            ("/api/v2/instances//logs", Some(Route::Logs(Target::Nothing))),
+            ("/api/v2/instances/********/process", Some(Route::Process(Target::Key))),
+            ("/api/v2/instances/d34db33f/logs/", Some(Route::Instance(Target::Unknown))),
+            ("/api/v2/processes", Some(Route::Processes)),
+            ("/api/v2/openapi.json", Some(Route::Description)),
+            ("/metrics", Some(Route::Metrics)),
+            ("/%6Detrics", Some(Route::Metrics)),
+            ("/api/v2/metrics", None),
+            ("/metrics/", None),
+            ("/api/v2/info/", None),
+            ("/api/v2", None),
+            ("/api/v2/", None),
+            ("/api/v3/info", None),
+            ("/info", None),
+            ("*", None),
+            ("", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(route("/api/v2", path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_key_comes_before_everything_and_the_id_before_the_method() {
+        let known = |id| id == ID;
+        let instance = Route::Instance(Target::Instance(ID));
+        let stranger = Route::Instance(Target::Instance(InstanceId(1)));
+        let empty = Route::Instance(Target::Nothing);
+        for route in [Route::Info, Route::Events, instance, stranger, empty] {
+            assert_eq!(admit(route, Method::Other, false, known), Err(Refusal::NoKey));
+        }
+        assert_eq!(admit(stranger, Method::Other, true, known), Err(Refusal::NoInstance));
+        assert_eq!(admit(instance, Method::Put, true, known), Ok(Endpoint::Replace(ID)));
+        let statuses = [
+            (empty, Method::Get, 400),
+            (instance, Method::Post, 405),
+            (Route::Info, Method::Delete, 405),
+            (Route::Events, Method::Post, 405),
+            (Route::Instance(Target::Key), Method::Put, 403),
+            (Route::Instance(Target::Key), Method::Delete, 403),
+            (Route::Instance(Target::Key), Method::Post, 405),
+            (Route::Instance(Target::Unknown), Method::Post, 404),
+            (Route::Logs(Target::Nothing), Method::Get, 400),
+            (Route::Logs(Target::Key), Method::Get, 404),
+            (Route::Logs(Target::Unknown), Method::Post, 404),
+            (Route::Logs(Target::Instance(ID)), Method::Post, 405),
+            (Route::Process(Target::Instance(InstanceId(1))), Method::Get, 404),
+            (Route::Process(Target::Instance(ID)), Method::Delete, 405),
+            (Route::Processes, Method::Post, 405),
+            (Route::Description, Method::Post, 405),
+            (Route::Metrics, Method::Post, 405),
+        ];
+        for (route, method, status) in statuses {
+            let refusal = admit(route, method, true, known).expect_err(&format!("{route:?}"));
+            assert_eq!(refusal.status(), status, "{route:?} {method:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_metrics_is_a_prefix_like_any_other() {
+        assert_eq!(route("/metrics/v2", "/metrics/v2/info"), Some(Route::Info));
+        assert_eq!(route("/metrics/v2", "/metrics"), Some(Route::Metrics));
+    }
+
+    #[test]
+    fn a_bearer_is_a_key_for_metrics_alone() {
+        let authorization = Some(&b"bearer  abc "[..]);
+        assert_eq!(Route::Metrics.presented_key(None, authorization), Some(&b"abc"[..]));
+        assert_eq!(Route::Metrics.presented_key(Some(b"x"), authorization), Some(&b"x"[..]));
+        assert_eq!(Route::Info.presented_key(None, authorization), None);
+        for other in ["", "Bearer", "Basic abc"] {
+            assert_eq!(Route::Metrics.presented_key(None, Some(other.as_bytes())), None);
+        }
+        assert!(Route::Metrics.needs_key(false) && !Route::Metrics.needs_key(true));
+        assert!(!Route::Description.needs_key(false) && Route::Processes.needs_key(true));
+    }
+}

@@ -1,0 +1,200 @@
+//! What the world owes an engine, and what it was last told by it: for simulations that go on with
+//! an engine from the middle of its life, as a trace begins with one.
+//!
+//! Looks only; the table of instances and the timers are seen without this.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::command::{Call, MetaPatch, Patch};
+use crate::counters::SavedTotals;
+use crate::engine::Engine;
+use crate::engine::commits::{Change, Commit};
+use crate::engine::shutdown::Life;
+use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
+use crate::instance::{Definition, Instance, OperationKind};
+use crate::master::{MasterFace, MasterIdentity};
+use crate::store::Record;
+use crate::time::Wall;
+
+/// What an engine has under way.
+#[derive(Clone, Debug)]
+pub struct UnderWay {
+    /// The master as it was shown last.
+    pub face: MasterFace,
+    /// The next event to be told of.
+    pub next_event: EventId,
+    /// The time of the last one.
+    pub last_event_time: Wall,
+    /// The newest process there was.
+    pub last_generation: Generation,
+    /// Requests without an answer. Of a PATCH all that the new definition says is named, for it
+    /// is not known any more what the request did.
+    pub requests: BTreeMap<RequestId, Call>,
+    /// Records that are neither durable nor refused, in order.
+    pub records: Vec<RecordUnderWay>,
+    /// The requests whose dials are under way.
+    pub dials: Vec<RequestId>,
+    /// Whether the end was asked for.
+    pub is_ending: bool,
+    /// Whether it came.
+    pub is_finished: bool,
+}
+
+/// A record on its way to the disk.
+#[derive(Clone, Debug)]
+pub struct RecordUnderWay {
+    /// The epoch that it belongs to.
+    pub epoch: StoreEpoch,
+    /// Its place in the order.
+    pub seq: RecordSeq,
+    /// Who asked for what it says.
+    pub request: RequestId,
+    /// Whether it is the first of its instance.
+    pub creates: bool,
+    /// What it says. The totals are those of now, which may be newer than what was sent.
+    pub record: Record,
+}
+
+impl Engine {
+    /// What it has under way.
+    pub fn under_way(&self) -> UnderWay {
+        let waiting = self.dials.waiting.iter().map(|(request, target)| (request, target));
+        let pings = self.dials.under_way.iter().chain(waiting);
+        let mut requests: BTreeMap<RequestId, Call> =
+            pings.map(|(request, target)| (*request, Call::Ping(target.clone()))).collect();
+        for instance in self.table.slots().filter_map(|slot| self.table.get(slot)) {
+            requests.extend(waiting_for(instance));
+        }
+        requests.extend(
+            self.commits
+                .queue
+                .iter()
+                .filter_map(|one| Some((one.request, self.call(&one.change)?))),
+        );
+        UnderWay {
+            face: MasterFace { identity: self.master.clone(), key_epoch: self.key_epoch },
+            next_event: self.out.next_event,
+            last_event_time: self.out.last_event_time,
+            last_generation: self.processes.last_generation,
+            requests,
+            records: self.records(),
+            dials: self.dials.under_way.keys().copied().collect(),
+            is_ending: !self.life.is_serving(),
+            is_finished: self.life == Life::Finished,
+        }
+    }
+
+    fn records(&self) -> Vec<RecordUnderWay> {
+        let mut master = self.master.clone();
+        let record = |Commit { seq, request, change }: &Commit| {
+            let record = match change {
+                Change::Create(definition) => {
+                    let definition = Arc::clone(definition);
+                    Record::PutInstance { definition, totals: SavedTotals::default() }
+                }
+                Change::Patch { slot, definition, .. } | Change::Replace { slot, definition } => {
+                    let totals = self.table.get(*slot)?.saved_totals();
+                    Record::PutInstance { definition: Arc::clone(definition), totals }
+                }
+                Change::Delete(slot) => {
+                    Record::RemoveInstance(self.table.get(*slot)?.definition.id)
+                }
+                Change::SetAlias(alias) => {
+                    master = MasterIdentity { alias: alias.clone(), ..master.clone() };
+                    Record::PutMaster(master.clone())
+                }
+                Change::RotateKey(key) => {
+                    master = MasterIdentity { key: key.clone(), ..master.clone() };
+                    Record::PutMaster(master.clone())
+                }
+            };
+            let creates = matches!(change, Change::Create(_));
+            let (epoch, seq, request) = (self.commits.epoch, *seq, *request);
+            Some(RecordUnderWay { epoch, seq, request, creates, record })
+        };
+        self.commits.queue.iter().filter_map(record).collect()
+    }
+
+    /// What asked for a change; none if its instance is gone.
+    fn call(&self, change: &Change) -> Option<Call> {
+        Some(match change {
+            Change::Create(definition) => {
+                Call::Create { url: definition.url.clone(), alias: definition.alias.clone() }
+            }
+            Change::Patch { definition, action, .. } => {
+                let Definition { id, alias, restart, meta, .. } = definition.as_ref();
+                let (peer, tags) = (Some(meta.peer.clone()), Some(meta.tags.clone()));
+                let meta = Some(MetaPatch { peer, tags });
+                let (alias, restart) = (Some(alias.clone()), Some(*restart));
+                Call::Patch(*id, Patch { alias, action: *action, restart, meta })
+            }
+            Change::Replace { definition, .. } => {
+                Call::Replace(definition.id, definition.url.clone())
+            }
+            Change::Delete(slot) => Call::Delete(self.table.get(*slot)?.definition.id),
+            Change::SetAlias(alias) => Call::SetAlias(Some(alias.clone())),
+            Change::RotateKey(key) => Call::RotateKey(key.clone()),
+        })
+    }
+}
+
+/// The requests that wait for something to become of an instance.
+fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Call)> {
+    let id = instance.definition.id;
+    let operations = instance.operations.iter().map(move |operation| {
+        let call = match &operation.kind {
+            OperationKind::Replace(url) => Call::Replace(id, url.clone()),
+            OperationKind::Delete => Call::Delete(id),
+        };
+        (operation.request, call)
+    });
+    let started = instance.awaiting_start.iter();
+    let url = &instance.definition.url;
+    operations.chain(started.map(move |request| (*request, Call::Replace(id, url.clone()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Effect, Input};
+    use crate::master::ApiKey;
+    use crate::store::Image;
+    use crate::time::Now;
+    use crate::url::InstanceUrl;
+    use alloc::string::ToString;
+
+    #[test]
+    fn what_is_under_way_is_what_was_asked_and_ordered() {
+        let image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
+        let mut engine = Engine::new(image, [0; 32], Now::default());
+        let url = InstanceUrl::parse("demo:a").expect("a valid URL");
+        let calls = [
+            Call::Create { url, alias: "a".to_string() },
+            Call::SetAlias(Some("edge".to_string())),
+            Call::RotateKey(ApiKey::from_random([2; 16])),
+            Call::Ping("h:80".to_string()),
+        ];
+        for (request, call) in (1..).map(RequestId).zip(calls) {
+            engine.handle(Now::default(), Input::RequestArrived { request, call });
+        }
+        let under_way = engine.under_way();
+        let requests: Vec<RequestId> = under_way.requests.keys().copied().collect();
+        assert_eq!(requests, [1, 2, 3, 4].map(RequestId));
+        assert_eq!((under_way.dials.len(), under_way.is_ending), (1, false));
+        let ordered = core::iter::from_fn(|| engine.poll_effect()).filter_map(|effect| {
+            if let Effect::Persist { epoch, seq, record } = effect {
+                Some((epoch, seq, record))
+            } else {
+                None
+            }
+        });
+        let ordered: Vec<_> = ordered.collect();
+        assert_eq!(ordered.len(), under_way.records.len());
+        for ((epoch, seq, record), known) in ordered.into_iter().zip(under_way.records) {
+            assert_eq!((epoch, seq), (known.epoch, known.seq));
+            assert_eq!(alloc::format!("{record:?}"), alloc::format!("{:?}", known.record));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Numbers of the frozen form, checked on their way back.
+
+use alloc::string::String;
+
+/// No count of an engine comes near it, and none that starts here overflows.
+const COUNT_MAX: u64 = 1 << 62;
+
+pub(super) fn number_of<T: PartialEq>(all: &[T], one: T) -> u8 {
+    let place = all.iter().position(|known| *known == one).expect("the list has all of them");
+    u8::try_from(place).expect("the list is short")
+}
+
+pub(super) fn nth<T>(all: &[T], place: impl TryInto<usize>) -> Result<&T, String> {
+    let found = place.try_into().ok().and_then(|place| all.get(place));
+    found.ok_or_else(|| "something is named that is not there".into())
+}
+
+pub(super) fn small(number: u32) -> Result<u32, String> {
+    if number <= u32::MAX / 2 { Ok(number) } else { Err("a number is larger than any".into()) }
+}
+
+pub(super) fn count(number: u64) -> Result<u64, String> {
+    if number < COUNT_MAX { Ok(number) } else { Err("a number is larger than any".into()) }
+}

@@ -1,0 +1,97 @@
+//! What became of processes as plain data, and back: a part of the frozen engine.
+
+use alloc::string::String;
+
+use super::numbers::{count, nth, number_of};
+use crate::codec::{Decode, Encode};
+use crate::formats::Masks;
+use crate::ids::{Generation, ProcessRef, SlotId};
+use crate::instance::{End, LastExit, ProcessFacts, Status};
+use crate::process::Exit;
+use crate::time::{Now, Time, Wall};
+
+#[derive(Encode, Decode)]
+pub(super) struct FactsV1 {
+    status: u8,
+    /// Slot, generation, and both clocks when it came to life.
+    alive: Option<(u32, u64, [u64; 2])>,
+    counts: [u64; 4],
+    last_exit: Option<(u64, EndV1)>,
+    next_restart: Option<(u64, u64)>,
+}
+
+#[derive(Encode, Decode)]
+enum EndV1 {
+    Code(i32, bool),
+    Signal(i32, bool),
+    NotStarted(String),
+}
+
+impl FactsV1 {
+    pub(super) fn new(facts: &ProcessFacts, masks: &mut Masks) -> Self {
+        let ProcessFacts { starts, failures, restarts, exits, .. } = facts;
+        let alive = facts.alive.map(|(process, since)| {
+            let since = [since.mono.as_micros(), since.wall.as_micros()];
+            (process.slot.0, process.generation.0, since)
+        });
+        let last_exit = facts.last_exit.as_ref();
+        Self {
+            status: number_of(&Status::ALL, facts.status),
+            alive,
+            counts: [*starts, *failures, *restarts, *exits],
+            last_exit: last_exit.map(|exit| (exit.time.as_micros(), EndV1::new(&exit.end, masks))),
+            next_restart: facts.next_restart.map(|(at, delay_ms)| (at.as_micros(), delay_ms)),
+        }
+    }
+
+    /// # Errors
+    /// What no engine can have been.
+    pub(super) fn thaw(self) -> Result<ProcessFacts, String> {
+        let [starts, failures, restarts, exits] = self.counts;
+        let alive = self.alive.map(|(slot, generation, [mono, wall])| {
+            let since = Now { mono: Time::from_micros(mono), wall: Wall::from_micros(wall) };
+            (ProcessRef { slot: SlotId(slot), generation: Generation(generation) }, since)
+        });
+        let last_exit = self.last_exit.map(|(time, end)| {
+            let time = Wall::from_micros(time);
+            LastExit { time, end: end.thaw() }
+        });
+        Ok(ProcessFacts {
+            status: *nth(&Status::ALL, self.status)?,
+            alive,
+            starts: count(starts)?,
+            failures: count(failures)?,
+            restarts: count(restarts)?,
+            exits: count(exits)?,
+            last_exit,
+            next_restart: self.next_restart.map(|(at, ms)| (Wall::from_micros(at), ms)),
+            // An engine is frozen between two inputs: they were shown.
+            changed: false,
+        })
+    }
+}
+
+impl EndV1 {
+    fn new(end: &End, masks: &mut Masks) -> Self {
+        let ended = |exit, is_requested| match exit {
+            Exit::Code(code) => Self::Code(code, is_requested),
+            Exit::Signal(signal) => Self::Signal(signal, is_requested),
+        };
+        match end {
+            End::Own(exit) => ended(*exit, false),
+            End::Requested(exit) => ended(*exit, true),
+            End::NotStarted(reason) => Self::NotStarted(masks.prose(reason)),
+        }
+    }
+
+    fn thaw(self) -> End {
+        let ended = |exit, is_requested: bool| {
+            if is_requested { End::Requested(exit) } else { End::Own(exit) }
+        };
+        match self {
+            Self::Code(code, is_requested) => ended(Exit::Code(code), is_requested),
+            Self::Signal(signal, is_requested) => ended(Exit::Signal(signal), is_requested),
+            Self::NotStarted(reason) => End::NotStarted(reason),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What stands in a trace in the place of texts that may be secrets.
+//!
+//! A mask must not change what the engine decides. So it renders to as many bytes of JSON as the
+//! text (objects are limited in size), equal texts have equal masks and, within a segment,
+//! different texts different ones (a PUT of the same URL is refused). It is a number: how manyth
+//! text of its length the segment has. Nothing can be computed back from it.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec;
+
+/// The masks of one segment.
+#[derive(Debug, Default)]
+pub(crate) struct Masks {
+    masks: BTreeMap<String, String>,
+    /// How many masks of each length there are.
+    counts: BTreeMap<usize, u64>,
+    #[cfg(test)]
+    is_plain: bool,
+}
+
+impl Masks {
+    /// Masks that hide nothing, for tests that compare byte for byte.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self { is_plain: true, ..Self::default() }
+    }
+
+    /// The mask of a text of which nothing may be seen but how long it is.
+    pub(crate) fn text(&mut self, text: &str) -> String {
+        #[cfg(test)]
+        if self.is_plain {
+            return text.to_string();
+        }
+        if text.is_empty() {
+            return String::new();
+        }
+        if let Some(mask) = self.masks.get(text) {
+            return mask.clone();
+        }
+        let length = json_bytes(text);
+        let number = self.counts.entry(length).or_default();
+        let mask = numbered(*number, length);
+        *number += 1;
+        self.masks.insert(text.to_string(), mask.clone());
+        mask
+    }
+
+    /// A URL of which scheme, host, path and the names of the query may be seen. It is still a URL
+    /// if it was one.
+    pub(crate) fn url(&mut self, url: &str) -> String {
+        let (rest, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+        let (head, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+        let mut shown = self.head(head);
+        if let Some(query) = query.strip_prefix('?') {
+            for (separator, pair) in
+                core::iter::once('?').chain(core::iter::repeat('&')).zip(query.split('&'))
+            {
+                shown.push(separator);
+                match pair.split_once('=') {
+                    Some((name, value)) => {
+                        shown.push_str(name);
+                        shown.push('=');
+                        shown.push_str(&self.text(value));
+                    }
+                    None => shown.push_str(&self.text(pair)),
+                }
+            }
+        }
+        if let Some(fragment) = fragment.strip_prefix('#') {
+            shown.push('#');
+            shown.push_str(&self.text(fragment));
+        }
+        shown
+    }
+
+    /// A sentence in which URLs may stand.
+    pub(crate) fn prose(&mut self, text: &str) -> String {
+        let words = text.split_inclusive(char::is_whitespace);
+        let masked = words.map(|word| {
+            let (bare, end) = word.split_at(word.trim_end().len());
+            self.url(bare) + end
+        });
+        masked.collect()
+    }
+
+    /// Masks all before the last `@`, for passwords with a `/` in them are common. A `/` itself
+    /// stays where it is, or another part of the URL would come to be its host.
+    fn head(&mut self, head: &str) -> String {
+        let start = match head.split_once(':') {
+            Some((scheme, rest)) if is_scheme(scheme) => {
+                scheme.len() + 1 + if rest.starts_with("//") { 2 } else { 0 }
+            }
+            Some(_) | None => 0,
+        };
+        let (scheme, rest) = head.split_at(start);
+        let Some(at) = rest.rfind('@') else { return head.to_string() };
+        let (user_info, host) = rest.split_at(at);
+        let mut shown = scheme.to_string();
+        for (index, piece) in user_info.split('/').enumerate() {
+            if index > 0 {
+                shown.push('/');
+            }
+            shown.push_str(&self.text(piece));
+        }
+        shown + host
+    }
+}
+
+/// `number` in so many letters and digits, filled up with stars.
+fn numbered(mut number: u64, length: usize) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut mask = vec![b'*'; length];
+    for place in mask.iter_mut().rev() {
+        *place = DIGITS[(number % 62) as usize];
+        number /= 62;
+        if number == 0 {
+            break;
+        }
+    }
+    String::from_utf8(mask).expect("stars, letters and digits are ASCII")
+}
+
+/// How many bytes a text has within quotes in JSON.
+pub(crate) fn json_bytes(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | 0x08 | 0x09 | 0x0a | 0x0c | 0x0d => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|letter: char| letter.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::url::InstanceUrl;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_url_shows_where_it_leads_and_no_secret() {
+        let mut masks = Masks::default();
+        for (url, shown) in [
+            ("demo://h:1/p", "demo://h:1/p"),
+            ("demo://me:hush@h/p?key=hush2&flag#frag", "demo://******0@h/p?key=****0&***0#***1"),
+            ("demo://me:hu/sh@h", "demo://****1/*0@h"),
+            ("demo://other:x@h", "demo://******1@h"),
+            ("mailto:joe@example.org?a=", "mailto:**0@example.org?a="),
+            ("exec:sh?arg=-c&arg=x=1", "exec:sh?arg=*1&arg=**1"),
+        ] {
+            assert_eq!(masks.url(url), shown);
+        }
+        assert_eq!(masks.prose("cannot run a://u:p@h?x=yz\nnow"), "cannot run a://**2@h?x=*2\nnow");
+    }
+
+    #[test]
+    fn a_mask_is_as_long_as_the_text_in_json() {
+        for text in ["", "x", "\"quoted\"\n", "\u{1}\u{7f}é", "back\\slash\u{8}"] {
+            let json = serde_json::to_string(text).expect("a string");
+            assert_eq!(json_bytes(text), json.len() - 2, "{text:?}");
+            assert_eq!(Masks::default().text(text).len(), json.len() - 2);
+        }
+    }
+
+    fn urls() -> impl Strategy<Value = String> {
+        "(a|demo):(//)?[a-c:/@?#&=%\"\\\\\\[\\] é]{0,24}"
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn a_masked_url_is_a_url_of_the_same_length(texts in prop::collection::vec(urls(), 1..6)) {
+            let mut masks = Masks::default();
+            let mut seen = BTreeMap::new();
+            for text in &texts {
+                let Ok(url) = InstanceUrl::parse(text) else { continue };
+                let masked = masks.url(url.as_str());
+                prop_assert_eq!(json_bytes(&masked), json_bytes(url.as_str()));
+                let again = InstanceUrl::parse(&masked);
+                prop_assert_eq!(again.as_ref().map(InstanceUrl::as_str), Ok(&*masked), "{}", text);
+                let earlier = seen.insert(masked, text.clone());
+                prop_assert!(earlier.is_none_or(|earlier| earlier == *text), "{}", text);
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Standard output and standard error, written by threads of their own.
+//!
+//! Whoever reads them may be slow or stuck; supervision must not wait for that. Text beyond a
+//! bound is dropped, and how much is said in its place (Contract §7).
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{iter, thread};
+
+use crate::daemon::log::{self, LogFormat};
+
+/// What may wait to be written: some seconds of a flood, and little beside the event window.
+const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// A stream that is written in the background. Clones write to the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Console {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    pending: Mutex<Pending>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    text: Vec<u8>,
+    dropped_lines: u64,
+    is_writing: bool,
+}
+
+impl Console {
+    /// Starts the thread that writes to `stream`; a note that lines were dropped has this form.
+    pub(crate) fn start(
+        name: &str,
+        stream: impl Write + Send + 'static,
+        notes: LogFormat,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let writer = Arc::clone(&shared);
+        thread::Builder::new().name(name.to_owned()).spawn(move || writer.run(stream, notes))?;
+        Ok(Self { shared })
+    }
+
+    /// Appends what `write` writes, a whole line for each of `lines`, but for those that come when
+    /// too much is waiting already.
+    pub(crate) fn write_lines<T>(
+        &self,
+        lines: impl Iterator<Item = T>,
+        mut write: impl FnMut(&mut Vec<u8>, T),
+    ) {
+        let mut pending = self.shared.lock();
+        let was_empty = pending.text.is_empty();
+        for line in lines {
+            if pending.text.len() < PENDING_MAX_BYTES {
+                write(&mut pending.text, line);
+            } else {
+                pending.dropped_lines += 1;
+            }
+        }
+        if was_empty && !pending.text.is_empty() {
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Waits until everything is written, but no longer than `limit`.
+    pub(crate) fn flush(&self, limit: Duration) {
+        let is_busy = |pending: &mut Pending| pending.is_writing || !pending.text.is_empty();
+        // Timed out or not: there is nothing more to be done for it.
+        drop(self.shared.changed.wait_timeout_while(self.shared.lock(), limit, is_busy));
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, mut stream: impl Write, notes: LogFormat) {
+        let mut writing = Vec::new();
+        loop {
+            let is_idle = |pending: &mut Pending| pending.text.is_empty();
+            let guard = self.changed.wait_while(self.lock(), is_idle);
+            let mut pending = guard.unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut pending.text, &mut writing);
+            let dropped = std::mem::take(&mut pending.dropped_lines);
+            pending.is_writing = true;
+            drop(pending);
+
+            // Nobody is left to tell when even this cannot be written.
+            let _ = stream.write_all(&writing);
+            if dropped > 0 {
+                let _ = stream.write_all(log::dropped(notes, dropped).as_bytes());
+            }
+            let _ = stream.flush();
+            writing.clear();
+            writing.shrink_to(64 * 1024);
+            self.lock().is_writing = false;
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// One line of the operational log, handed on when it is complete.
+#[derive(Debug)]
+pub(crate) struct LogLine<'a> {
+    console: &'a Console,
+    text: Vec<u8>,
+}
+
+impl<'a> LogLine<'a> {
+    pub(crate) const fn new(console: &'a Console) -> Self {
+        Self { console, text: Vec::new() }
+    }
+}
+
+impl Write for LogLine<'_> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LogLine<'_> {
+    fn drop(&mut self) {
+        self.console.write_lines(iter::once(&mut self.text), |out, text| out.append(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Hands on what is written, and writes nothing before it is let go.
+    struct Gate {
+        open: mpsc::Receiver<()>,
+        written: mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let _ = self.open.recv();
+            let _ = self.written.send(text.to_vec());
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stuck_reader_costs_lines_but_nobody_waits() {
+        let (open, opened) = mpsc::channel();
+        let (written, shown) = mpsc::channel();
+        let gate = Gate { open: opened, written };
+        let console = Console::start("test", gate, LogFormat::Plain).expect("a thread");
+        let line = vec![b'x'; 1024 * 1024];
+        for _ in 0..30 {
+            console.write_lines(iter::once(&line), |out, line| out.extend_from_slice(line));
+        }
+        drop(open);
+        console.flush(Duration::from_secs(30));
+        let text: Vec<u8> = shown.try_iter().flatten().collect();
+        let lines = text.iter().filter(|byte| **byte == b'x').count() / line.len();
+        assert!((8..=17).contains(&lines), "{lines} lines were written");
+        let note = format!("{} lines were not written: the reader is slow\n", 30 - lines);
+        assert!(
+            text.ends_with(note.as_bytes())
+                || text.windows(note.len()).any(|w| w == note.as_bytes())
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! Bodies of answers: nothing, one buffer, or the event stream.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use openctrl_core::doors::v2::RETRY_FRAME;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::daemon::hub::Subscriber;
+
+/// An idle stream repeats the reconnect hint this often: readers take minutes of silence for a
+/// dead connection (Contract §8, at least every 30 s).
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    /// At most one buffer.
+    Whole(Option<Bytes>),
+    /// Events until the stream is ended.
+    Events(EventBody),
+}
+
+/// A subscriber and its keep-alive.
+#[derive(Debug)]
+pub(crate) struct EventBody {
+    subscriber: Subscriber,
+    /// When something was last written.
+    written: Instant,
+    /// Looks after that; set anew when it is over, not for every event.
+    keep_alive: Pin<Box<Sleep>>,
+}
+
+impl EventBody {
+    pub(crate) fn new(subscriber: Subscriber) -> Self {
+        let written = Instant::now();
+        Self { subscriber, written, keep_alive: Box::pin(sleep_until(written + KEEP_ALIVE)) }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let next = self.subscriber.poll_next(context);
+        if next.is_ready() {
+            self.written = Instant::now();
+            return next;
+        }
+        loop {
+            std::task::ready!(self.keep_alive.as_mut().poll(context));
+            let due = self.written + KEEP_ALIVE;
+            if due <= Instant::now() {
+                self.written = Instant::now();
+                return Poll::Ready(Some(Bytes::from_static(RETRY_FRAME)));
+            }
+            self.keep_alive.as_mut().reset(due);
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take()),
+            Self::Events(events) => events.poll_next(context),
+        };
+        next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Events(_) => SizeHint::default(),
+        }
+    }
+}

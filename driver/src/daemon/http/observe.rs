@@ -1,0 +1,78 @@
+//! Answers about what the master knows beside the state of its instances: what they printed, what
+//! became of their processes, metrics, and what the API is.
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use openctrl_core::command::Refusal;
+use openctrl_core::doors::v2::{Answer, Observation};
+use openctrl_core::history::LogQuery;
+use openctrl_core::url::MetricsOptions;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::service::{HttpResponse, Service, whole};
+use crate::daemon::logs::Logs;
+use crate::daemon::metrics::{METRICS_TYPE, Sources, render};
+use crate::daemon::usage::Processes;
+
+/// Where these answers come from.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) processes: Arc<Processes>,
+    pub(crate) metrics: MetricsOptions,
+    /// One page of metrics is written at a time: with open metrics anybody may ask.
+    pub(crate) metrics_turn: Arc<Semaphore>,
+    /// The OpenAPI document.
+    pub(crate) description: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
+}
+
+impl Service {
+    pub(super) async fn observe(
+        &self,
+        what: Observation,
+        parts: &Parts,
+    ) -> Result<HttpResponse, Refusal> {
+        let Observed { logs, processes, .. } = &self.observed;
+        let query = parts.uri.query().unwrap_or_default();
+        let json = match what {
+            Observation::Logs(id) => logs.page(id, LogQuery::decode(query)?).await?,
+            Observation::Process(id) => processes.one(id).await.ok_or(Refusal::NoInstance)?,
+            Observation::Processes => processes.all().await,
+            Observation::Metrics => return self.metrics().await,
+            Observation::Description => self.observed.description.clone(),
+        };
+        Ok(whole(Answer::json(200, json)))
+    }
+
+    async fn metrics(&self) -> Result<HttpResponse, Refusal> {
+        let turn = Arc::clone(&self.observed.metrics_turn);
+        let turn = turn.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
+        let Observed { logs, processes, metrics, .. } = &self.observed;
+        let (logs, processes) = (Arc::clone(logs), Arc::clone(processes));
+        let (hub, mailbox) = (Arc::clone(&self.hub), self.mailbox.clone());
+        let (version, uptime) = (self.about.version, self.clock.uptime());
+        let per_instance = metrics.per_instance;
+        let write = move || {
+            // Held until it is written, also for a client that has hung up.
+            let _turn = turn;
+            render(&Sources {
+                version,
+                uptime,
+                hub: &hub,
+                mailbox: &mailbox,
+                logs: &logs,
+                processes: &processes,
+                per_instance,
+            })
+        };
+        let text = spawn_blocking(write).await.map_err(|_| Refusal::ShuttingDown)?;
+        let mut response = whole(Answer::json(200, Bytes::from(text)));
+        let kind = HeaderValue::from_static(METRICS_TYPE);
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        Ok(response)
+    }
+}

@@ -1,0 +1,254 @@
+//! One request: routed, admitted, read, decoded and answered (Contract §3).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode};
+use openctrl_core::command::{Call, Refusal};
+use openctrl_core::doors::v2::{
+    Answer, BODY_MAX_BYTES, CORS_HEADERS, Endpoint, Info, Method, Route, admit, decode_alias,
+    decode_create, decode_key_patch, decode_patch, decode_replace, ping_target, route,
+};
+use openctrl_core::event::EventName;
+use openctrl_core::ids::KeyEpoch;
+use openctrl_core::master::ApiKey;
+use tokio::time::timeout;
+
+use super::body::{AnswerBody, EventBody};
+use super::observe::Observed;
+use super::page::Page;
+use crate::counters::COUNTERS;
+use crate::daemon::clock::Clock;
+use crate::daemon::hub::Hub;
+use crate::daemon::inbox::Mailbox;
+use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// What of a body beyond the limit is read and thrown away, so that a client that sends all of it
+/// before it listens still hears why it was turned down.
+const OVERSIZE_READ_MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// What `/info` says that does not change.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) version: &'static str,
+    pub(crate) name: String,
+    pub(crate) tls: &'static str,
+    pub(crate) crt: String,
+    pub(crate) key: String,
+}
+
+/// Answers requests, on any number of connections at a time.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) api_base: String,
+    /// None with `page=off`.
+    pub(crate) page: Option<Page>,
+    pub(crate) about: About,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) sampler: Sampler,
+    pub(crate) clock: Clock,
+    pub(crate) observed: Observed,
+}
+
+pub(super) type HttpResponse = Response<AnswerBody>;
+
+impl Service {
+    /// Answers one request. Every answer of the API carries the CORS headers.
+    pub(crate) async fn serve(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<HttpResponse, Infallible> {
+        let begun = Instant::now();
+        let (parts, body) = request.into_parts();
+        if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
+            return Ok(response);
+        }
+        let mut response = match self.respond(&parts, body).await {
+            Ok(response) => response,
+            Err(refusal) => refused(refusal),
+        };
+        for (name, value) in CORS_HEADERS {
+            let name = header::HeaderName::from_static(name);
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        let route = route(&self.api_base, parts.uri.path()).map_or("other", Route::template);
+        COUNTERS.answered(route, response.status().as_u16(), begun.elapsed());
+        Ok(response)
+    }
+
+    async fn respond(&self, parts: &Parts, body: Incoming) -> Result<HttpResponse, Refusal> {
+        let route = route(&self.api_base, parts.uri.path()).ok_or(Refusal::NoPath)?;
+        let method = method(&parts.method);
+        if method == Method::Options {
+            return Ok(preflight(parts));
+        }
+        let value = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
+        let presented = route.presented_key(value("x-api-key"), value("authorization"));
+        let epoch = self.hub.admits(presented);
+        let admitted = epoch.is_some() || !route.needs_key(self.observed.metrics.open);
+        let endpoint = admit(route, method, admitted, |id| self.hub.has(id))?;
+        let epoch = epoch.ok_or(Refusal::NoKey);
+        let answer = match endpoint {
+            Endpoint::Events => return self.events(parts, epoch?),
+            Endpoint::ReadInfo => Answer::json(200, self.info()),
+            Endpoint::List => Answer::json(200, self.hub.list(epoch?)?),
+            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch?)?),
+            Endpoint::Read(id) => {
+                Answer::json(200, self.hub.instance(id).ok_or(Refusal::NoInstance)?)
+            }
+            Endpoint::TcpPing => {
+                let target = ping_target(parts.uri.query().unwrap_or_default())?;
+                self.call(epoch?, Call::Ping(target)).await?
+            }
+            Endpoint::SetAlias => {
+                self.call(epoch?, Call::SetAlias(decode_alias(&read(body).await?)?)).await?
+            }
+            Endpoint::Create => {
+                let (url, alias) = decode_create(&read(body).await?)?;
+                self.call(epoch?, Call::Create { url, alias }).await?
+            }
+            Endpoint::Patch(id) => {
+                self.call(epoch?, Call::Patch(id, decode_patch(&read(body).await?)?)).await?
+            }
+            Endpoint::Replace(id) => {
+                self.call(epoch?, Call::Replace(id, decode_replace(&read(body).await?)?)).await?
+            }
+            Endpoint::Delete(id) => self.call(epoch?, Call::Delete(id)).await?,
+            Endpoint::Observe(what) => return self.observe(what, parts).await,
+            Endpoint::PatchKey => {
+                if decode_key_patch(&read(body).await?)? {
+                    self.call(epoch?, Call::RotateKey(fresh_key())).await?
+                } else {
+                    Answer::json(200, self.hub.key_instance(epoch?)?)
+                }
+            }
+        };
+        Ok(whole(answer))
+    }
+
+    fn events(&self, parts: &Parts, epoch: KeyEpoch) -> Result<HttpResponse, Refusal> {
+        let last_seen = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+        let subscriber = self.hub.subscribe(epoch, last_seen.and_then(EventName::parse))?;
+        let mut response = Response::new(AnswerBody::Events(EventBody::new(subscriber)));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // Tells nginx and its like not to collect events before they pass them on.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        Ok(response)
+    }
+
+    /// Asks the engine; the answer is its own. The body may have taken its time: the key that was
+    /// good when the request began must still be.
+    async fn call(&self, epoch: KeyEpoch, call: Call) -> Result<Answer, Refusal> {
+        let reply = self.mailbox.call(epoch, call).await.ok_or(Refusal::ShuttingDown)?;
+        Ok(Answer::from_reply(reply, || self.info()))
+    }
+
+    fn info(&self) -> Bytes {
+        let face = self.hub.face();
+        let About { version, name, tls, crt, key } = &self.about;
+        Info {
+            mid: &face.identity.mid,
+            alias: &face.identity.alias,
+            os: go_os(),
+            arch: go_arch(),
+            noc: cpu_count(),
+            system: self.sampler.latest(),
+            ver: version,
+            name,
+            uptime: self.clock.uptime_s(),
+            log: "default",
+            tls,
+            crt,
+            key,
+        }
+        .json()
+    }
+}
+
+fn method(method: &hyper::Method) -> Method {
+    match *method {
+        hyper::Method::GET => Method::Get,
+        hyper::Method::POST => Method::Post,
+        hyper::Method::PATCH => Method::Patch,
+        hyper::Method::PUT => Method::Put,
+        hyper::Method::DELETE => Method::Delete,
+        hyper::Method::OPTIONS => Method::Options,
+        _ => Method::Other,
+    }
+}
+
+fn preflight(parts: &Parts) -> HttpResponse {
+    let mut response = whole(Answer::empty(204));
+    if parts.headers.contains_key("access-control-request-private-network") {
+        let allow = HeaderValue::from_static("true");
+        response.headers_mut().insert("access-control-allow-private-network", allow);
+    }
+    response
+}
+
+pub(super) fn whole(answer: Answer) -> HttpResponse {
+    let has_body = answer.body.is_some();
+    let mut response = Response::new(AnswerBody::Whole(answer.body));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).expect("core answers with statuses of HTTP");
+    let headers = response.headers_mut();
+    if has_body {
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+    }
+    if let Some(allow) = answer.allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+    }
+    response
+}
+
+fn refused(refusal: Refusal) -> HttpResponse {
+    let closes = matches!(refusal, Refusal::TooLarge(_) | Refusal::TooSlow);
+    let mut response = whole(Answer::from(refusal));
+    if closes {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Reads a body within the limits of size and time.
+async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+    timeout(BODY_TIME, collect(body)).await.map_err(|_| Refusal::TooSlow)?
+}
+
+async fn collect(mut body: Incoming) -> Result<Bytes, Refusal> {
+    let mut collected = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Refusal::Bad("the body broke off".to_owned());
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        length += data.len();
+        if length <= BODY_MAX_BYTES {
+            collected.extend_from_slice(&data);
+        } else if length > OVERSIZE_READ_MAX_BYTES {
+            break;
+        }
+    }
+    if length > BODY_MAX_BYTES {
+        return Err(Refusal::TooLarge(BODY_MAX_BYTES));
+    }
+    Ok(collected.freeze())
+}
+
+fn fresh_key() -> ApiKey {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has randomness: it did at the start");
+    ApiKey::from_random(bytes)
+}

@@ -1,0 +1,209 @@
+//! Consecutive events, encoded together when the first reader wants them: what nobody reads costs
+//! no encoding, and what many read is encoded once.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use openctrl_core::doors::v2::{LogFrames, write_event};
+use openctrl_core::event::{Event, EventName, LogRun, Object};
+use openctrl_core::ids::{BootId, EventId};
+use openctrl_core::time::Wall;
+
+/// What stands in a frame beside the object and the line, at most.
+const FRAME_EXTRA_BYTES: usize = 160;
+
+/// How much one block has at most, so that the first reader of it does not keep others waiting:
+/// what one write to a socket may well take.
+const BLOCK_MAX_EVENTS: usize = 256;
+const BLOCK_MAX_BYTES: usize = 64 * 1024;
+
+/// Something published.
+#[derive(Debug)]
+pub(super) enum Item {
+    Event(Event),
+    Logs(LogRun),
+}
+
+impl Item {
+    /// Cuts a run of lines where a block would get too large; calls `sink` with each piece.
+    pub(super) fn split(self, mut sink: impl FnMut(Self)) {
+        let Self::Logs(mut run) = self else { return sink(self) };
+        let (mut bytes, mut count) = (0, 0);
+        let object_bytes = run.view.json_max_bytes() + FRAME_EXTRA_BYTES;
+        let mut cuts = Vec::new();
+        for (_, line) in run.lines() {
+            bytes += object_bytes + run.batch.text_of(line).len();
+            count += 1;
+            if bytes >= BLOCK_MAX_BYTES || count == BLOCK_MAX_EVENTS {
+                cuts.push(count);
+                (bytes, count) = (0, 0);
+            }
+        }
+        for cut in cuts {
+            let (start, end) = (run.items.start, run.items.end);
+            let head = LogRun { items: start..start + cut, ..run.clone() };
+            run.first = run.first.plus(cut as u64);
+            run.items = start + cut..end;
+            sink(Self::Logs(head));
+        }
+        if !run.items.is_empty() {
+            sink(Self::Logs(run));
+        }
+    }
+
+    fn first(&self) -> EventId {
+        match self {
+            Self::Event(event) => event.id,
+            Self::Logs(run) => run.first,
+        }
+    }
+
+    fn events(&self) -> usize {
+        match self {
+            Self::Event(_) => 1,
+            Self::Logs(run) => run.items.len(),
+        }
+    }
+
+    /// How much its frames take; more only where text has to be escaped.
+    fn bytes(&self) -> usize {
+        let object_bytes = |object: &Object| match object {
+            Object::Key(json) => json.len(),
+            Object::Instance(view) => view.json_max_bytes(),
+        };
+        match self {
+            Self::Event(event) => object_bytes(&event.object) + FRAME_EXTRA_BYTES,
+            Self::Logs(run) => {
+                let each = run.view.json_max_bytes() + FRAME_EXTRA_BYTES;
+                run.lines().map(|(_, line)| each + run.batch.text_of(line).len()).sum()
+            }
+        }
+    }
+}
+
+/// A block that still grows.
+#[derive(Debug, Default)]
+pub(super) struct OpenBlock {
+    items: Vec<Item>,
+    pub(super) events: usize,
+    frame_bytes: usize,
+    kept_bytes: usize,
+}
+
+impl OpenBlock {
+    /// Adds an item, which keeps `kept_bytes` in memory until it is encoded that nothing before it
+    /// keeps.
+    pub(super) fn push(&mut self, item: Item, kept_bytes: usize) {
+        self.events += item.events();
+        self.frame_bytes += item.bytes();
+        self.kept_bytes += kept_bytes;
+        self.items.push(item);
+    }
+
+    /// How much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.frame_bytes + self.kept_bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.events >= BLOCK_MAX_EVENTS || self.bytes() >= BLOCK_MAX_BYTES
+    }
+
+    /// The block as it stands; `None` if nothing is in it.
+    pub(super) fn close(&mut self, boot: BootId) -> Option<Block> {
+        let first = self.items.first()?.first();
+        let Self { items, frame_bytes, kept_bytes, .. } = std::mem::take(self);
+        let (items, encoded) = (Mutex::new(items), OnceLock::new());
+        Some(Block { boot, first, frame_bytes, kept_bytes, items, encoded })
+    }
+}
+
+/// A block that is complete.
+#[derive(Debug)]
+pub(super) struct Block {
+    boot: BootId,
+    pub(super) first: EventId,
+    frame_bytes: usize,
+    /// What the items keep beside that.
+    kept_bytes: usize,
+    /// Given up once they are encoded.
+    items: Mutex<Vec<Item>>,
+    encoded: OnceLock<Encoded>,
+}
+
+#[derive(Debug)]
+struct Encoded {
+    frames: Bytes,
+    /// Where the frame of each event ends.
+    ends: Vec<u32>,
+}
+
+impl Block {
+    /// The frames from the event `id` on, which is one of its own.
+    pub(super) fn frames_from(&self, id: EventId) -> Bytes {
+        let Encoded { frames, ends } = self.encoded.get_or_init(|| self.encode());
+        let before = (id.0 - self.first.0).checked_sub(1);
+        let start = before.map_or(0, |index| ends[index as usize]);
+        frames.slice(start as usize..)
+    }
+
+    /// How much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        match self.encoded.get() {
+            Some(encoded) => encoded.frames.len().max(self.frame_bytes),
+            None => self.frame_bytes + self.kept_bytes,
+        }
+    }
+
+    fn encode(&self) -> Encoded {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut frames = Vec::with_capacity(self.frame_bytes);
+        let mut ends = Vec::with_capacity(items.len());
+        let mut clock = TimeText::default();
+        let name = |id| EventName { boot: self.boot, id };
+        for item in std::mem::take(&mut *items) {
+            match item {
+                Item::Event(Event { id, time, kind, object }) => {
+                    let time = clock.text(time);
+                    let object = |out: &mut Vec<u8>| object.write_json(out);
+                    write_event(&mut frames, Some(name(id)), kind, time, object);
+                    ends.push(frames.len() as u32);
+                }
+                Item::Logs(run) => {
+                    let object = |out: &mut Vec<u8>| run.view.write_json(out);
+                    let common = LogFrames::new(clock.text(run.time), object);
+                    for (id, line) in run.lines() {
+                        common.write(
+                            &mut frames,
+                            name(id),
+                            run.batch.text_of(line),
+                            line.cut_bytes,
+                        );
+                        ends.push(frames.len() as u32);
+                    }
+                }
+            }
+        }
+        Encoded { frames: Bytes::from(frames), ends }
+    }
+}
+
+/// A time and how it is written: many events share one.
+#[derive(Default)]
+struct TimeText {
+    time: Wall,
+    text: String,
+}
+
+impl TimeText {
+    fn text(&mut self, time: Wall) -> &str {
+        if self.text.is_empty() || self.time != time {
+            (self.time, self.text) = (time, time.to_string());
+        }
+        &self.text
+    }
+}

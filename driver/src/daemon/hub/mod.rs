@@ -1,0 +1,124 @@
+//! What the outside sees: instances as JSON for reads, and the event stream for subscribers.
+//!
+//! The loop publishes, everybody else reads; what is published was decided and made durable
+//! before. One lock, held for copies of references only.
+
+mod block;
+mod publisher;
+mod state;
+mod subscriber;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use openctrl_core::command::Refusal;
+use openctrl_core::event::EventName;
+use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
+use openctrl_core::instance::InstanceView;
+use openctrl_core::master::MasterFace;
+
+pub(crate) use self::publisher::Publisher;
+use self::state::{List, State};
+pub(crate) use self::subscriber::Subscriber;
+
+/// The published state of the master.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    boot: BootId,
+    state: Mutex<State>,
+}
+
+impl Hub {
+    pub(crate) fn new(boot: BootId, face: MasterFace) -> Arc<Self> {
+        Arc::new(Self { boot, state: Mutex::new(State::new(boot, face)) })
+    }
+
+    /// The epoch of the key, if `presented` is the one in force.
+    pub(crate) fn admits(&self, presented: Option<&[u8]>) -> Option<KeyEpoch> {
+        let state = self.lock();
+        let face = state.face();
+        let admitted = presented.is_some_and(|key| face.identity.key.admits(key));
+        Some(face.key_epoch).filter(|epoch| admitted && state.is_in_force(*epoch))
+    }
+
+    /// Whether the key that a request presented a while ago is still good.
+    ///
+    /// # Errors
+    /// 401 when it is not.
+    pub(crate) fn check(&self, epoch: KeyEpoch) -> Result<(), Refusal> {
+        if self.lock().is_in_force(epoch) { Ok(()) } else { Err(Refusal::NoKey) }
+    }
+
+    pub(crate) fn has(&self, id: InstanceId) -> bool {
+        self.lock().has(id)
+    }
+
+    /// The JSON of an instance.
+    pub(crate) fn instance(&self, id: InstanceId) -> Option<Bytes> {
+        self.lock().instance(id)
+    }
+
+    /// The JSON of the key instance, for who presented the key of `epoch`.
+    ///
+    /// # Errors
+    /// 401 when the key has changed since: the new one is not for holders of the old one.
+    pub(crate) fn key_instance(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
+        let state = self.lock();
+        if state.is_in_force(epoch) { Ok(state.key_instance()) } else { Err(Refusal::NoKey) }
+    }
+
+    /// The JSON of all instances, put together once per change, for who presented the key of
+    /// `epoch`.
+    ///
+    /// # Errors
+    /// 401 when the key has changed since: the list has the new one in it.
+    pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
+        let state = self.lock();
+        if !state.is_in_force(epoch) {
+            return Err(Refusal::NoKey);
+        }
+        let parts = match state.list() {
+            List::Ready(list) => return Ok(list),
+            List::Parts(parts) => parts,
+        };
+        // Rendering thousands of instances takes milliseconds; nobody waits for it but who asked.
+        drop(state);
+        let list = parts.render();
+        self.lock().keep_list(&parts, &list);
+        Ok(list)
+    }
+
+    /// Every instance as it stands, but not the key instance.
+    pub(crate) fn instances(&self) -> Vec<InstanceView> {
+        self.lock().instances()
+    }
+
+    /// How many events there were, and how many streams are open.
+    pub(crate) fn figures(&self) -> (u64, usize) {
+        self.lock().figures()
+    }
+
+    pub(crate) fn face(&self) -> MasterFace {
+        self.lock().face().clone()
+    }
+
+    /// Opens a stream for a reader that presented the key of `epoch` and has seen `last_seen`.
+    ///
+    /// # Errors
+    /// 401 when the key has changed since it was looked at.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        epoch: KeyEpoch,
+        last_seen: Option<EventName>,
+    ) -> Result<Subscriber, Refusal> {
+        let last_seen_id = last_seen.map(|name| (name.boot == self.boot).then_some(name.id));
+        let entry = self.lock().enter(epoch, last_seen_id).ok_or(Refusal::NoKey)?;
+        Ok(Subscriber::new(Arc::clone(self), entry))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,88 @@
+//! The loop's end of the hub: collects what a step publishes, and hands it over in one go.
+
+use std::sync::Arc;
+
+use openctrl_core::event::{Event, LogRun};
+use openctrl_core::ids::KeyEpoch;
+use openctrl_core::instance::InstanceView;
+use openctrl_core::master::MasterFace;
+use openctrl_core::time::{Now, Time, Wall};
+
+use super::Hub;
+use super::block::Item;
+
+/// How long events wait for others to be written with them while there are many. A write costs as
+/// much as encoding a dozen events, and this is far below what anybody notices. The first event
+/// after a pause does not wait.
+const PACE_MS: u64 = 4;
+
+/// What the loop publishes through. Readers see what was published at the next
+/// [`Publisher::flush`] at the latest.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    hub: Arc<Hub>,
+    pending: Vec<Item>,
+    next_wake: Time,
+}
+
+impl Publisher {
+    pub(crate) const fn new(hub: Arc<Hub>) -> Self {
+        Self { hub, pending: Vec::new(), next_wake: Time::ZERO }
+    }
+
+    /// Takes the wall clock in and holds it where it stepped back, so that neither events nor
+    /// pictures ever show an earlier time than one before.
+    pub(crate) fn advance(&self, now: Now) -> Now {
+        Now { wall: self.hub.lock().advance(now.wall), ..now }
+    }
+
+    pub(crate) fn show_master(&mut self, face: MasterFace) {
+        self.flush();
+        self.hub.lock().set_face(face);
+    }
+
+    pub(crate) fn show_instance(&mut self, view: InstanceView) {
+        self.flush();
+        self.hub.lock().set_instance(view);
+    }
+
+    /// Adds an event to the stream and takes what it says into what reads see.
+    pub(crate) fn publish(&mut self, event: Event) {
+        self.pending.push(Item::Event(event));
+    }
+
+    /// Adds lines of output to the stream.
+    pub(crate) fn publish_logs(&mut self, run: LogRun) {
+        Item::Logs(run).split(|piece| self.pending.push(piece));
+    }
+
+    /// Ends streams opened before `keep_from`, or all; each gets a `shutdown` event at its end.
+    pub(crate) fn close_streams(&mut self, keep_from: Option<KeyEpoch>, time: Wall) {
+        self.flush();
+        self.hub.lock().close(keep_from, time);
+    }
+
+    /// Lets readers see what was published. An answer comes after it: a client reads what it wrote.
+    pub(crate) fn flush(&mut self) {
+        if !self.pending.is_empty() {
+            self.hub.lock().take_in(&mut self.pending);
+        }
+    }
+
+    /// Wakes the streams for what is new; returns when to do so again if it is too early for that.
+    pub(crate) fn wake(&mut self, now: Time) -> Option<Time> {
+        self.flush();
+        let mut state = self.hub.lock();
+        if !state.has_news() {
+            return None;
+        }
+        if now < self.next_wake && !state.is_closing() {
+            return Some(self.next_wake);
+        }
+        self.next_wake = now.after_ms(PACE_MS);
+        let wakers = state.take_wakers();
+        drop(state);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        None
+    }
+}

@@ -1,0 +1,408 @@
+//! What the hub's lock protects: the picture that reads see, the replay window, and where every
+//! stream is to end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use openctrl_core::doors::v2::event_frame;
+use openctrl_core::event::{Cursor, EventKind, Object, Read, Window, WindowLimits};
+use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
+use openctrl_core::instance::{Definition, InstanceView};
+use openctrl_core::master::MasterFace;
+use openctrl_core::time::Wall;
+
+use super::block::{Block, Item, OpenBlock};
+use crate::counters::COUNTERS;
+
+/// The replay window: what a reader may lag behind. At the usual 600 bytes a frame both limits
+/// are of one size; the second bounds memory when frames are large.
+const WINDOW: WindowLimits = WindowLimits { max_events: 100_000, max_bytes: 64 * 1024 * 1024 };
+
+#[derive(Debug)]
+pub(super) struct State {
+    boot: BootId,
+    face: MasterFace,
+    key_instance: Bytes,
+    instances: BTreeMap<InstanceId, Shown>,
+    list: Option<Bytes>,
+    /// How often the list changed.
+    list_version: u64,
+    window: Window<Arc<Block>>,
+    /// The newest events, which are not in the window yet.
+    open: OpenBlock,
+    streams: BTreeMap<StreamId, Stream>,
+    next_stream: u64,
+    /// The wall clock, never going backwards: no event is later than this, and no picture is
+    /// earlier than an event before it.
+    time: Wall,
+    /// Streams were woken for the events before this one.
+    told: EventId,
+    /// Whether streams were closed that were not woken yet.
+    is_closing: bool,
+    /// Streams of keys before this one are closed, and no new one is let in.
+    open_from: KeyEpoch,
+    /// The farewell of the streams when the master is on its way out: no new ones either.
+    farewell: Option<Bytes>,
+}
+
+/// The list of all instances, or what it is rendered from.
+#[derive(Debug)]
+pub(super) enum List {
+    Ready(Bytes),
+    Parts(ListParts),
+}
+
+/// What the list is rendered from.
+#[derive(Debug)]
+pub(super) struct ListParts {
+    version: u64,
+    key_instance: Bytes,
+    instances: Vec<InstanceView>,
+}
+
+/// An instance as reads see it, rendered when somebody reads it.
+#[derive(Debug)]
+struct Shown {
+    view: InstanceView,
+    json: Option<Bytes>,
+}
+
+/// One open stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct StreamId(u64);
+
+#[derive(Debug)]
+struct Stream {
+    epoch: KeyEpoch,
+    waker: Option<Waker>,
+    end: Option<End>,
+}
+
+/// Where a stream ends, and with what.
+#[derive(Clone, Debug)]
+struct End {
+    before: EventId,
+    farewell: Bytes,
+}
+
+/// A stream that was just opened.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) stream: StreamId,
+    pub(super) start: Start,
+}
+
+/// How a stream begins, or goes on after a gap.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// The reader has everything up to here.
+    Resumed(Cursor),
+    /// The reader needs the whole picture.
+    Picture(Picture),
+}
+
+/// Every instance as it stands, and where the live events after it begin.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// What the reader missed: nothing to speak of, an unknown number, or so many events.
+    pub(super) missed: Missed,
+    pub(super) key_instance: Bytes,
+    pub(super) instances: Vec<InstanceView>,
+    pub(super) time: Wall,
+    pub(super) cursor: Cursor,
+    /// The last event that is in the picture.
+    pub(super) last: EventId,
+}
+
+/// What a reader missed before a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// It is new.
+    Nothing,
+    /// It last read another run of the master.
+    Unknown,
+    /// So many events fell out of the window.
+    Events(u64),
+}
+
+/// What a stream has to write next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// The frames of a block from an event on.
+    Frames(Arc<Block>, EventId),
+    Picture(Picture),
+    End(Bytes),
+    Wait,
+}
+
+impl State {
+    pub(super) fn new(boot: BootId, face: MasterFace) -> Self {
+        Self {
+            boot,
+            key_instance: face.json(),
+            face,
+            instances: BTreeMap::new(),
+            list: None,
+            list_version: 0,
+            window: Window::new(WINDOW),
+            open: OpenBlock::default(),
+            streams: BTreeMap::new(),
+            next_stream: 0,
+            time: Wall::default(),
+            told: EventId(1),
+            is_closing: false,
+            open_from: KeyEpoch::default(),
+            farewell: None,
+        }
+    }
+
+    /// Moves the clock on; returns what it shows then.
+    pub(super) fn advance(&mut self, wall: Wall) -> Wall {
+        self.time = self.time.max(wall);
+        self.time
+    }
+
+    pub(super) const fn face(&self) -> &MasterFace {
+        &self.face
+    }
+
+    /// Whether the key of `epoch` is still good: no more from the moment that its streams close.
+    pub(super) fn is_in_force(&self, epoch: KeyEpoch) -> bool {
+        epoch == self.face.key_epoch && epoch >= self.open_from
+    }
+
+    pub(super) fn key_instance(&self) -> Bytes {
+        self.key_instance.clone()
+    }
+
+    pub(super) fn has(&self, id: InstanceId) -> bool {
+        self.instances.contains_key(&id)
+    }
+
+    pub(super) fn instance(&mut self, id: InstanceId) -> Option<Bytes> {
+        let Shown { view, json } = self.instances.get_mut(&id)?;
+        Some(json.get_or_insert_with(|| view.json()).clone())
+    }
+
+    pub(super) fn instances(&self) -> Vec<InstanceView> {
+        self.instances.values().map(|shown| shown.view.clone()).collect()
+    }
+
+    pub(super) fn figures(&self) -> (u64, usize) {
+        (self.window.next_id().0 - 1 + self.open.events as u64, self.streams.len())
+    }
+
+    /// The JSON of all instances, if it was rendered since the last change.
+    pub(super) fn list(&self) -> List {
+        match &self.list {
+            Some(list) => List::Ready(list.clone()),
+            None => List::Parts(ListParts {
+                version: self.list_version,
+                key_instance: self.key_instance.clone(),
+                instances: self.instances.values().map(|shown| shown.view.clone()).collect(),
+            }),
+        }
+    }
+
+    /// Keeps a list that was rendered, unless something changed meanwhile.
+    pub(super) fn keep_list(&mut self, parts: &ListParts, list: &Bytes) {
+        if parts.version == self.list_version {
+            self.list = Some(list.clone());
+        }
+    }
+
+    fn list_changed(&mut self) {
+        self.list = None;
+        self.list_version += 1;
+    }
+
+    pub(super) fn set_face(&mut self, face: MasterFace) {
+        self.key_instance = face.json();
+        self.face = face;
+        self.list_changed();
+    }
+
+    pub(super) fn set_instance(&mut self, view: InstanceView) {
+        self.instances.insert(view.definition().id, Shown { view, json: None });
+        self.list_changed();
+    }
+
+    /// Takes published items into the stream and into the picture, as a client's reducer would.
+    pub(super) fn take_in(&mut self, items: &mut Vec<Item>) {
+        for item in items.drain(..) {
+            let mut kept_bytes = 0;
+            if let Item::Event(event) = &item
+                // The key instance comes with the master's face.
+                && let Object::Instance(view) = &event.object
+            {
+                // All events share a definition until the operator changes it.
+                if !self.shows(view.definition()) {
+                    kept_bytes = view.definition_bytes();
+                }
+                if event.kind == EventKind::Delete {
+                    self.instances.remove(&view.definition().id);
+                    self.list_changed();
+                } else {
+                    self.set_instance(view.clone());
+                }
+            }
+            self.open.push(item, kept_bytes);
+            if self.open.is_full() {
+                self.close_block();
+            }
+        }
+    }
+
+    fn shows(&self, definition: &Arc<Definition>) -> bool {
+        let shown = self.instances.get(&definition.id);
+        shown.is_some_and(|shown| Arc::ptr_eq(shown.view.definition(), definition))
+    }
+
+    /// Lets streams read what is new.
+    fn close_block(&mut self) {
+        let (events, bytes) = (self.open.events, self.open.bytes());
+        let Some(block) = self.open.close(self.boot) else { return };
+        let first = block.first;
+        let given = self.window.push_run(Arc::new(block), events, bytes);
+        assert_eq!(given, first, "the engine and the window count events alike");
+    }
+
+    /// Takes in that a block was encoded and takes another amount of memory than it did.
+    pub(super) fn encoded(&mut self, block: &Block) {
+        self.window.resize(block.first, block.bytes());
+    }
+
+    /// Ends the streams of keys before `keep_from`, or all, after what was published so far.
+    pub(super) fn close(&mut self, keep_from: Option<KeyEpoch>, time: Wall) {
+        self.close_block();
+        self.is_closing = true;
+        let farewell = Bytes::from(event_frame(None, EventKind::Shutdown, time, None));
+        let before = self.window.next_id();
+        for stream in self.streams.values_mut() {
+            if keep_from.is_none_or(|epoch| stream.epoch < epoch) {
+                stream.end.get_or_insert_with(|| End { before, farewell: farewell.clone() });
+            }
+        }
+        match keep_from {
+            Some(epoch) => self.open_from = epoch,
+            None => self.farewell = Some(farewell),
+        }
+    }
+
+    /// Whether there is something that streams wait for.
+    pub(super) fn has_news(&self) -> bool {
+        !self.streams.is_empty() && (self.is_closing || self.has_new_events())
+    }
+
+    fn has_new_events(&self) -> bool {
+        !self.open.is_empty() || self.told < self.window.next_id()
+    }
+
+    pub(super) const fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
+    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
+        self.close_block();
+        self.is_closing = false;
+        self.told = self.window.next_id();
+        self.streams.values_mut().filter_map(|stream| stream.waker.take()).collect()
+    }
+
+    /// Lets a reader in, unless its key is no longer the one in force. `last_seen` is what it has
+    /// read: `Some(None)` is something of another run.
+    pub(super) fn enter(
+        &mut self,
+        epoch: KeyEpoch,
+        last_seen: Option<Option<EventId>>,
+    ) -> Option<Entry> {
+        if !self.is_in_force(epoch) {
+            return None;
+        }
+        // A new reader begins with a block of its own: those before it may never be encoded.
+        self.close_block();
+        let start = match last_seen {
+            None => Start::Picture(self.picture(Missed::Nothing)),
+            Some(id) => self.resume(id),
+        };
+        let stream = StreamId(self.next_stream);
+        self.next_stream += 1;
+        let end =
+            self.farewell.clone().map(|farewell| End { before: self.window.next_id(), farewell });
+        self.streams.insert(stream, Stream { epoch, waker: None, end });
+        Some(Entry { stream, start })
+    }
+
+    pub(super) fn leave(&mut self, stream: StreamId) {
+        self.streams.remove(&stream);
+    }
+
+    /// What a stream at `cursor` has to write next; `waker` is kept where there is nothing yet.
+    pub(super) fn next(&mut self, id: StreamId, cursor: &mut Cursor, waker: &Waker) -> Next {
+        let Some(stream) = self.streams.get_mut(&id) else { return Next::End(Bytes::new()) };
+        let limit = stream.end.as_ref().map_or(EventId(u64::MAX), |end| end.before);
+        let mut found = None;
+        // One block at a time: each is worth a write.
+        let read = self.window.read(cursor, 1, |id, block| {
+            found = (id < limit).then(|| (Arc::clone(block), id));
+        });
+        if let Some((block, id)) = found {
+            return Next::Frames(block, id);
+        }
+        match (read, &stream.end) {
+            (Read::Items(_) | Read::CaughtUp, Some(end)) => Next::End(end.farewell.clone()),
+            (Read::Items(_) | Read::CaughtUp, None) => {
+                stream.waker = Some(waker.clone());
+                Next::Wait
+            }
+            // A picture would hold what came after the end: a new key, perhaps.
+            (Read::FellOut { .. }, Some(end)) => Next::End(end.farewell.clone()),
+            (Read::FellOut { lost }, None) => {
+                COUNTERS.subscriber_gaps.add(1);
+                // Looked at first: closing the block may push others out.
+                let first_missed = self.window.oldest_id().0 - lost;
+                self.close_block();
+                let missed = self.window.next_id().0 - first_missed;
+                Next::Picture(self.picture(Missed::Events(missed)))
+            }
+        }
+    }
+
+    fn resume(&self, last_seen: Option<EventId>) -> Start {
+        let Some(cursor) = last_seen.and_then(|id| self.window.cursor_after(id)) else {
+            return Start::Picture(self.picture(Missed::Unknown));
+        };
+        let first_missed = last_seen.map_or(0, |id| id.0 + 1);
+        if first_missed < self.window.oldest_id().0 {
+            let missed = self.window.next_id().0 - first_missed;
+            return Start::Picture(self.picture(Missed::Events(missed)));
+        }
+        Start::Resumed(cursor)
+    }
+
+    fn picture(&self, missed: Missed) -> Picture {
+        let instances = self.instances.values().map(|shown| shown.view.clone()).collect();
+        let last = EventId(self.window.next_id().0 - 1);
+        let cursor = self.window.cursor_at_head();
+        let key_instance = self.key_instance.clone();
+        Picture { missed, key_instance, instances, time: self.time, cursor, last }
+    }
+}
+
+impl ListParts {
+    pub(super) fn render(&self) -> Bytes {
+        let size: usize = self.instances.iter().map(|view| view.json_max_bytes() + 1).sum();
+        let mut list = Vec::with_capacity(size + self.key_instance.len() + 2);
+        list.push(b'[');
+        list.extend_from_slice(&self.key_instance);
+        for view in &self.instances {
+            list.push(b',');
+            view.write_json(&mut list);
+        }
+        list.push(b']');
+        list.shrink_to_fit();
+        Bytes::from(list)
+    }
+}

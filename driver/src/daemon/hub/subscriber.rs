@@ -1,0 +1,144 @@
+//! One reader of the event stream: a cursor, and what is left of the picture it starts with.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::vec;
+
+use bytes::Bytes;
+use openctrl_core::doors::v2::{RETRY_FRAME, event_frame, gap_frame, write_event};
+use openctrl_core::event::{Cursor, EventKind, EventName};
+use openctrl_core::ids::EventId;
+use openctrl_core::instance::InstanceView;
+use openctrl_core::time::Wall;
+
+use super::Hub;
+use super::block::Block;
+use super::state::{Entry, Missed, Next, Picture, Start, StreamId};
+
+/// What a picture is written in at a time; a thousand instances do not stand in memory twice.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// A stream of frames, ending when the hub says so. Leaves the hub when dropped.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    hub: Arc<Hub>,
+    stream: StreamId,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The picture is being written; `opening` goes first.
+    Picture { opening: Bytes, time: Wall, instances: vec::IntoIter<InstanceView>, then: Live },
+    /// Events are written as they come; `opening` goes first.
+    Live { opening: Bytes, live: Live },
+    /// Everything is written.
+    Ended,
+}
+
+/// Where the live events go on. `name` is what the reader has once the picture is written.
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    cursor: Cursor,
+    name: Option<EventName>,
+}
+
+impl Subscriber {
+    pub(super) fn new(hub: Arc<Hub>, entry: Entry) -> Self {
+        let retry = Bytes::from_static(RETRY_FRAME);
+        let phase = match entry.start {
+            Start::Resumed(cursor) => {
+                Phase::Live { opening: retry, live: Live { cursor, name: None } }
+            }
+            Start::Picture(picture) => begin(&hub, retry, picture),
+        };
+        Self { hub, stream: entry.stream, phase }
+    }
+
+    /// The next bytes of the stream; `None` at its end.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &mut self.phase {
+                Phase::Ended => return Poll::Ready(None),
+                Phase::Picture { opening, time, instances, then } => {
+                    let chunk = picture_chunk(std::mem::take(opening), *time, instances, then.name);
+                    if instances.as_slice().is_empty() {
+                        self.phase = Phase::Live { opening: Bytes::new(), live: *then };
+                    }
+                    return Poll::Ready(Some(chunk));
+                }
+                Phase::Live { opening, live: _ } if !opening.is_empty() => {
+                    return Poll::Ready(Some(std::mem::take(opening)));
+                }
+                Phase::Live { live, .. } => {
+                    let next = self.hub.lock().next(self.stream, &mut live.cursor, context.waker());
+                    match next {
+                        Next::Frames(block, from) => {
+                            return Poll::Ready(Some(self.frames(&block, from)));
+                        }
+                        Next::Wait => return Poll::Pending,
+                        Next::Picture(picture) => {
+                            self.phase = begin(&self.hub, Bytes::new(), picture);
+                        }
+                        Next::End(farewell) => {
+                            self.phase = Phase::Ended;
+                            return Poll::Ready(Some(farewell).filter(|frame| !frame.is_empty()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Subscriber {
+    /// Encodes a block, if nobody has yet, without holding anybody else up.
+    fn frames(&self, block: &Block, from: EventId) -> Bytes {
+        let bytes = block.bytes();
+        let frames = block.frames_from(from);
+        if block.bytes() != bytes {
+            self.hub.lock().encoded(block);
+        }
+        frames
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.hub.lock().leave(self.stream);
+    }
+}
+
+fn begin(hub: &Hub, opening: Bytes, picture: Picture) -> Phase {
+    let time = picture.time;
+    let opening = match picture.missed {
+        Missed::Nothing => opening,
+        Missed::Unknown => [&opening[..], &gap_frame(None, time)].concat().into(),
+        Missed::Events(lost) => [&opening[..], &gap_frame(Some(lost), time)].concat().into(),
+    };
+    let name = EventName { boot: hub.boot, id: picture.last };
+    // The picture begins with the key instance, and ends with it if there is nothing else.
+    let key_name = Some(name).filter(|_| picture.instances.is_empty());
+    let key = event_frame(key_name, EventKind::Initial, time, Some(&picture.key_instance));
+    let opening = [&opening[..], &key].concat().into();
+    let then = Live { cursor: picture.cursor, name: Some(name) };
+    Phase::Picture { opening, time, instances: picture.instances.into_iter(), then }
+}
+
+/// Some of the picture's `initial` events. The very last one carries the id to resume from: a
+/// reader that breaks off earlier starts over.
+fn picture_chunk(
+    opening: Bytes,
+    time: Wall,
+    instances: &mut vec::IntoIter<InstanceView>,
+    name: Option<EventName>,
+) -> Bytes {
+    let mut chunk = Vec::from(opening);
+    let time = time.to_string();
+    while chunk.len() < CHUNK_BYTES {
+        let Some(view) = instances.next() else { break };
+        let name = name.filter(|_| instances.as_slice().is_empty());
+        write_event(&mut chunk, name, EventKind::Initial, &time, |out| view.write_json(out));
+    }
+    Bytes::from(chunk)
+}

@@ -1,0 +1,346 @@
+//! The hub as a subscriber sees it, without a socket.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use openctrl_core::event::{Event, EventKind, EventName, LogRun, Object};
+use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
+use openctrl_core::instance::{Definition, InstanceView};
+use openctrl_core::master::{MasterFace, MasterIdentity};
+use openctrl_core::output::OutputParser;
+use openctrl_core::time::{Now, Time, Wall};
+use openctrl_core::url::InstanceUrl;
+
+use super::{Hub, Publisher, Subscriber};
+
+const BOOT: BootId = BootId(0xb007);
+
+fn face(key: u8, epoch: u32) -> MasterFace {
+    let identity = MasterIdentity::from_random([1; 8], [key; 16]);
+    MasterFace { identity, key_epoch: KeyEpoch(epoch) }
+}
+
+fn view(instance: u32, ping: i32) -> InstanceView {
+    let url = InstanceUrl::parse("demo:x").expect("a valid URL");
+    let definition = Definition::new(InstanceId(instance), url, String::new());
+    let mut view = InstanceView::new(Arc::new(definition));
+    view.metrics.ping = ping;
+    view
+}
+
+fn event(id: u64, object: Object) -> Event {
+    let (id, time) = (EventId(id), Wall::from_micros(id));
+    Event { id, time, kind: EventKind::Update, object }
+}
+
+/// The hub, and the loop's end of it: all that is published is seen at once.
+struct Stage {
+    hub: Arc<Hub>,
+    publisher: Publisher,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let hub = Hub::new(BOOT, face(0xaa, 0));
+        Self { publisher: Publisher::new(Arc::clone(&hub)), hub }
+    }
+
+    fn publish(&mut self, event: Event) {
+        self.publisher.publish(event);
+        self.publisher.flush();
+    }
+
+    /// Publishes updates of the instance 1 with these ids, each with its id as a gauge.
+    fn update(&mut self, ids: RangeInclusive<u64>) {
+        for id in ids {
+            let ping = i32::try_from(id).expect("a small number");
+            self.publish(event(id, Object::Instance(view(1, ping))));
+        }
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        let mut now = Time::ZERO;
+        while let Some(later) = self.publisher.wake(now) {
+            now = later;
+        }
+    }
+}
+
+fn seen(number: u64) -> Option<EventName> {
+    Some(EventName { boot: BOOT, id: EventId(number) })
+}
+
+/// Everything a stream has for now, and whether it has ended.
+fn read(subscriber: &mut Subscriber) -> (String, bool) {
+    let mut text = String::new();
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match subscriber.poll_next(&mut context) {
+            Poll::Ready(Some(bytes)) => text.push_str(std::str::from_utf8(&bytes).expect("UTF-8")),
+            Poll::Ready(None) => return (text, true),
+            Poll::Pending => return (text, false),
+        }
+    }
+}
+
+/// The types of the events in a stream, with their ids.
+fn outline(text: &str) -> Vec<String> {
+    let word = |frame: &str| {
+        let kind = frame.split("\"type\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let id = frame.lines().find_map(|line| line.strip_prefix("id: 0000b007-"));
+        match (kind, id) {
+            (Some(kind), Some(id)) => format!("{kind} {id}"),
+            (Some(kind), None) => kind.to_owned(),
+            (None, _) => frame.lines().next().unwrap_or_default().to_owned(),
+        }
+    };
+    text.split_terminator("\n\n").map(word).collect()
+}
+
+#[test]
+fn a_new_reader_gets_the_picture_then_what_follows() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    stage.publisher.show_instance(view(1, 1));
+    stage.publish(event(1, Object::Instance(view(2, 2))));
+    let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    stage.publish(event(2, Object::Instance(view(1, 3))));
+    stage.wake();
+    let (text, ended) = read(&mut reader);
+    assert_eq!(outline(&text), ["retry: 3000", "initial", "initial", "initial 1", "update 2"]);
+    assert!(!ended);
+    let list = String::from_utf8(hub.list(KeyEpoch(0)).expect("the key is in force").to_vec())
+        .expect("UTF-8");
+    let instances = [view(1, 3).json(), view(2, 2).json()];
+    let [one, two] = instances.map(|json| String::from_utf8(json.to_vec()).expect("UTF-8"));
+    assert!(list.ends_with(&format!(",{one},{two}]")), "{list}");
+}
+
+#[test]
+fn a_reader_goes_on_where_it_was() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    stage.update(1..=3);
+    let mut reader = hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    assert_eq!(outline(&read(&mut reader).0), ["retry: 3000", "update 2", "update 3"]);
+    let mut reader = hub.subscribe(KeyEpoch(0), seen(3)).expect("the key is in force");
+    assert_eq!(outline(&read(&mut reader).0), ["retry: 3000"]);
+}
+
+#[test]
+fn a_reader_goes_on_in_the_middle_of_what_was_published_together() {
+    let mut stage = Stage::new();
+    let mut first = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut first);
+    stage.update(1..=600);
+    let mut middle = stage.hub.subscribe(KeyEpoch(0), seen(300)).expect("the key is in force");
+    let (all, _) = read(&mut first);
+    let (rest, _) = read(&mut middle);
+    let ids = |from: u64| (from..=600).map(|id| format!("update {id}")).collect::<Vec<_>>();
+    assert_eq!(outline(&all), ids(1));
+    assert_eq!(outline(&rest)[1..], ids(301));
+    assert!(all.ends_with(rest.trim_start_matches("retry: 3000\n\n")), "encoded but once");
+}
+
+#[test]
+fn lines_of_one_read_are_events_of_their_own_however_many() {
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    let mut output = b"\x1b\n".repeat(1_000);
+    output.extend_from_slice(&[[b'x'; 40_000].as_slice(), b"\n"].concat().repeat(3));
+    let batch = Arc::new(OutputParser::default().push(&output));
+    let (items, view) = (0..batch.items.len(), view(1, 0));
+    let first = EventId(1);
+    let time = Wall::from_micros(1);
+    stage.publisher.publish_logs(LogRun {
+        first,
+        time,
+        instance: InstanceId(1),
+        view,
+        batch,
+        items,
+    });
+    stage.wake();
+    let (text, _) = read(&mut reader);
+    assert_eq!(outline(&text), (1..=1_003).map(|id| format!("log {id}")).collect::<Vec<_>>());
+    assert_eq!(text.matches("\"logs\":\"\\u001b\"").count(), 1_000);
+}
+
+#[test]
+fn events_close_behind_another_are_written_together() {
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    stage.publish(event(1, Object::Instance(view(1, 1))));
+    let now = Time::ZERO.after_ms(1_000);
+    assert_eq!(stage.publisher.wake(now), None, "the first does not wait");
+    assert_eq!(outline(&read(&mut reader).0), ["update 1"]);
+    for id in 2..=3 {
+        stage.publish(event(id, Object::Instance(view(1, 1))));
+        let due = stage.publisher.wake(now.after_ms(3)).expect("it is too early");
+        assert!(due > now.after_ms(3) && read(&mut reader).0.is_empty());
+    }
+    assert_eq!(stage.publisher.wake(now.after_ms(4)), None);
+    assert_eq!(outline(&read(&mut reader).0), ["update 2", "update 3"]);
+    assert_eq!(stage.publisher.wake(now.after_ms(4)), None, "there is nothing new");
+}
+
+#[test]
+fn a_reader_of_another_run_or_of_the_future_is_told_of_a_gap() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    stage.update(1..=1);
+    let other_run = Some(EventName { boot: BootId(1), id: EventId(1) });
+    for last_seen in [other_run, seen(2)] {
+        let mut reader = hub.subscribe(KeyEpoch(0), last_seen).expect("the key is in force");
+        let (text, _) = read(&mut reader);
+        assert_eq!(outline(&text), ["retry: 3000", "event: gap", "initial", "initial 1"]);
+        assert!(text.contains("\"lost\":null"), "{text}");
+    }
+}
+
+#[test]
+fn a_reader_that_fell_out_is_told_how_much_it_missed() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    stage.update(1..=100_003);
+    let (text, _) = read(&mut reader);
+    assert_eq!(outline(&text), ["event: gap", "initial", "initial 100003"]);
+    assert!(text.contains("\"lost\":100003"), "{text}");
+
+    let mut late = hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let (text, _) = read(&mut late);
+    assert_eq!(outline(&text), ["retry: 3000", "event: gap", "initial", "initial 100003"]);
+    assert!(text.contains("\"lost\":100002"), "{text}");
+}
+
+#[test]
+fn what_falls_out_while_a_gap_is_counted_is_missed_too() {
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    stage.update(1..=100_200);
+    // Published and not told yet: they push others out when the reader comes.
+    for id in 100_201..=100_300 {
+        stage.publish(event(id, Object::Instance(view(1, 0))));
+    }
+    let (text, _) = read(&mut reader);
+    assert_eq!(outline(&text), ["event: gap", "initial", "initial 100300"]);
+    assert!(text.contains(r#""lost":100300}"#), "{text}");
+}
+
+#[test]
+fn old_definitions_count_until_they_are_encoded() {
+    let tagged = |number: u64| {
+        let url = InstanceUrl::parse("demo:x").expect("a valid URL");
+        let mut definition = Definition::new(InstanceId(1), url, String::new());
+        definition.meta.tags.extend((0..3000).map(|tag| (format!("{tag:x}"), String::new())));
+        definition.meta.tags.insert("n".to_owned(), number.to_string());
+        InstanceView::new(Arc::new(definition))
+    };
+    let mut stage = Stage::new();
+    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    let definitions = (64 << 20) / tagged(1).definition_bytes() as u64;
+    assert!(definitions < 200, "a short tag takes far more than its text: {definitions}");
+    for id in 1..=definitions + 10 {
+        stage.publish(event(id, Object::Instance(tagged(id))));
+        if id == definitions / 2 {
+            stage.wake();
+            read(&mut reader);
+        }
+    }
+    // The half that was read takes no more than its frames, so that nothing had to go.
+    let mut late = stage.hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let (text, _) = read(&mut late);
+    assert_eq!(outline(&text).len() as u64, definitions + 10, "all but the first, and the hint");
+
+    let mut stage = Stage::new();
+    for id in 1..=definitions + 10 {
+        stage.publish(event(id, Object::Instance(tagged(id))));
+    }
+    let mut late = stage.hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let (text, _) = read(&mut late);
+    assert_eq!(outline(&text)[1], "event: gap", "unread, so many do not fit");
+}
+
+#[test]
+fn no_stream_of_the_old_key_carries_the_new_one() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    let mut lagging = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut waiting = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut waiting);
+    stage.update(1..=1);
+    stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(2));
+    stage.publisher.show_master(face(0xbb, 1));
+    stage.publish(event(2, Object::Key(Bytes::from_static(b"bbbb"))));
+
+    for (reader, expected) in [(&mut lagging, 4), (&mut waiting, 2)] {
+        let (text, ended) = read(reader);
+        assert_eq!(outline(&text).len(), expected, "{text}");
+        assert!(ended && text.contains("shutdown") && !text.contains("bbbb"), "{text}");
+    }
+    assert!(hub.subscribe(KeyEpoch(0), None).is_err(), "a stream was opened with the old key");
+    assert!(hub.subscribe(KeyEpoch(0), seen(1)).is_err());
+    let mut fresh = hub.subscribe(KeyEpoch(1), None).expect("the key is in force");
+    assert!(read(&mut fresh).0.contains("bbbb"));
+    assert_eq!(hub.admits(Some(&[b'a'; 32])), None);
+    assert_eq!(hub.admits(Some(&[b'b'; 32])), Some(KeyEpoch(1)));
+    assert_eq!(hub.admits(None), None);
+}
+
+#[test]
+fn from_the_close_on_the_old_key_opens_and_reads_nothing() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    let epoch = hub.admits(Some(&[b'a'; 32])).expect("the key is in force");
+    stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
+    // The new face is not shown yet; the old key is good for nothing all the same.
+    assert_eq!(hub.admits(Some(&[b'a'; 32])), None);
+    assert!(hub.subscribe(epoch, None).is_err());
+    stage.publisher.show_master(face(0xbb, 1));
+    assert!(hub.list(epoch).is_err() && hub.key_instance(epoch).is_err());
+    assert!(hub.check(epoch).is_err() && hub.check(KeyEpoch(1)).is_ok());
+    assert!(hub.list(KeyEpoch(1)).is_ok());
+}
+
+#[test]
+fn a_stream_that_fell_out_before_its_end_ends() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    read(&mut reader);
+    stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
+    stage.publisher.show_master(face(0xbb, 1));
+    stage.update(1..=100_001);
+    let (text, ended) = read(&mut reader);
+    assert!(ended);
+    assert_eq!(outline(&text), ["shutdown"]);
+}
+
+#[test]
+fn at_the_end_of_the_master_new_streams_end_too() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    stage.publisher.close_streams(None, Wall::from_micros(1));
+    let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let (text, ended) = read(&mut reader);
+    assert_eq!(outline(&text), ["retry: 3000", "initial 0", "shutdown"]);
+    assert!(ended);
+}
+
+#[test]
+fn the_clock_of_the_hub_does_not_step_back() {
+    let stage = Stage::new();
+    let at = |micros| Now { mono: Time::ZERO, wall: Wall::from_micros(micros) };
+    assert_eq!(stage.publisher.advance(at(5)).wall, Wall::from_micros(5));
+    assert_eq!(stage.publisher.advance(at(3)).wall, Wall::from_micros(5));
+    assert_eq!(stage.publisher.advance(at(7)).wall, Wall::from_micros(7));
+}

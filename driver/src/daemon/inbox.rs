@@ -1,0 +1,170 @@
+//! The loop's inbox: three lanes, each bounded in its way, emptied in order of urgency.
+//!
+//! Facts (results of effects) come first: there is one for each effect under way, which is what
+//! bounds them. Requests come second; a client that finds the lane full waits. Output comes last;
+//! a process that finds the lane full waits on its pipe.
+
+use openctrl_core::command::{Call, Reply};
+use openctrl_core::engine::Input;
+use openctrl_core::ids::{KeyEpoch, ProcessRef};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::daemon::process::Group;
+
+/// Requests that may wait here; those of more connections wait outside.
+const REQUESTS_MAX: usize = 1024;
+
+/// Batches of output that may wait. A batch is what one read of 32 KiB gave: half a mebibyte where
+/// every line is empty, so that all of them are bounded by some 10 MiB, however many processes
+/// flood: a batch is only made when there is room for it. More would only make an end, which comes
+/// after the output before it, come later.
+const OUTPUT_MAX: usize = 16;
+
+/// How much is taken from a lane at a time, so that none starves another for long.
+const REQUESTS_PER_BATCH: usize = 256;
+const OUTPUT_LINES_PER_BATCH: usize = 4096;
+
+/// Something for the loop.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// A fact for the engine as it is.
+    Fact(Input),
+    /// A request, the key that it presented, and where its answer goes.
+    Request(KeyEpoch, Call, oneshot::Sender<Reply>),
+    /// A process came to life.
+    Spawned(ProcessRef, Group),
+    /// A process printed its last and is waiting to be reaped.
+    Exited(ProcessRef),
+    /// Somebody wants to know whether the loop lives.
+    Ping(oneshot::Sender<()>),
+}
+
+impl Notice {
+    /// How many lines of output it has, as a measure of the work that it is.
+    fn lines(&self) -> usize {
+        match self {
+            Self::Fact(Input::OutputRead { batch, .. }) => batch.items.len(),
+            Self::Fact(_)
+            | Self::Request(..)
+            | Self::Spawned(..)
+            | Self::Exited(_)
+            | Self::Ping(_) => 1,
+        }
+    }
+}
+
+/// Where notices are left for the loop. Sending fails only once the loop has ended, when nobody
+/// needs to be told any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    facts: mpsc::UnboundedSender<Notice>,
+    requests: mpsc::Sender<Notice>,
+    output: mpsc::Sender<Notice>,
+}
+
+impl Mailbox {
+    /// Leaves the result of an effect.
+    pub(crate) fn fact(&self, notice: Notice) {
+        let _ = self.facts.send(notice);
+    }
+
+    /// Leaves a request and waits for its answer; `None` when the loop has ended.
+    pub(crate) async fn call(&self, epoch: KeyEpoch, call: Call) -> Option<Reply> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Notice::Request(epoch, call, answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Waits until the loop has taken this in, which says that it lives; `false` when it has ended.
+    pub(crate) async fn ping(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.fact(Notice::Ping(answer));
+        answered.await.is_ok()
+    }
+
+    /// How much waits in the lanes that are bounded.
+    pub(crate) fn waiting(&self) -> [(&'static str, usize); 2] {
+        [
+            ("requests", self.requests.max_capacity() - self.requests.capacity()),
+            ("output", self.output.max_capacity() - self.output.capacity()),
+        ]
+    }
+
+    /// Waits for room for something a process printed, or that it ended; `None` when the loop has
+    /// ended.
+    pub(crate) async fn output(&self) -> Option<mpsc::Permit<'_, Notice>> {
+        self.output.reserve().await.ok()
+    }
+}
+
+/// The loop's end of the lanes.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    facts: mpsc::UnboundedReceiver<Notice>,
+    requests: mpsc::Receiver<Notice>,
+    output: mpsc::Receiver<Notice>,
+}
+
+/// A mailbox and the inbox behind it.
+pub(crate) fn inbox() -> (Mailbox, Inbox) {
+    let (facts, facts_in) = mpsc::unbounded_channel();
+    let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
+    let (output, output_in) = mpsc::channel(OUTPUT_MAX);
+    let mailbox = Mailbox { facts, requests, output };
+    (mailbox, Inbox { facts: facts_in, requests: requests_in, output: output_in })
+}
+
+impl Inbox {
+    /// Waits for a notice, then takes what else is there, most urgent first.
+    ///
+    /// The lanes are emptied from the back, for a fact may be what output rests on: that a process
+    /// started is left before anything it prints, so whoever has the output finds the fact.
+    pub(crate) async fn fill(&mut self, batch: &mut Vec<Notice>) {
+        let mut output = Vec::new();
+        let mut requests = Vec::new();
+        tokio::select! {
+            biased;
+            notice = self.facts.recv() => batch.extend(notice),
+            notice = self.requests.recv() => requests.extend(notice),
+            notice = self.output.recv() => output.extend(notice),
+        }
+        let mut lines: usize = output.iter().map(Notice::lines).sum();
+        while lines < OUTPUT_LINES_PER_BATCH
+            && let Ok(notice) = self.output.try_recv()
+        {
+            lines += notice.lines();
+            output.push(notice);
+        }
+        let waiting = std::iter::from_fn(|| self.requests.try_recv().ok());
+        requests.extend(waiting.take(REQUESTS_PER_BATCH));
+        batch.extend(std::iter::from_fn(|| self.facts.try_recv().ok()));
+        batch.append(&mut requests);
+        batch.append(&mut output);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openctrl_core::ids::{Generation, SlotId};
+
+    #[tokio::test]
+    async fn facts_come_before_requests_and_output_whatever_came_first() {
+        let process = ProcessRef { slot: SlotId(0), generation: Generation(1) };
+        let (mailbox, mut inbox) = inbox();
+        mailbox.output().await.expect("there is room").send(Notice::Exited(process));
+        let caller = mailbox.clone();
+        let asking =
+            tokio::spawn(async move { caller.call(KeyEpoch(0), Call::SetAlias(None)).await });
+        while mailbox.requests.capacity() == REQUESTS_MAX {
+            tokio::task::yield_now().await;
+        }
+        mailbox.fact(Notice::Fact(Input::ProcessStarted { process }));
+
+        let mut batch = Vec::new();
+        inbox.fill(&mut batch).await;
+        assert!(matches!(&batch[..], [Notice::Fact(_), Notice::Request(..), Notice::Exited(_)]));
+        drop(batch);
+        assert!(asking.await.expect("no panic").is_none(), "a dropped request is no answer");
+    }
+}

@@ -1,0 +1,291 @@
+//! The thread that writes what instances print into files.
+//!
+//! The loop hands it blocks of lines and never waits: what a disk does not take in time is left
+//! out, and how much is written in its place. A disk that is full is told of once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use std::{fs, io, thread};
+
+use openctrl_core::history::Block;
+use openctrl_core::ids::InstanceId;
+use openctrl_core::time::Wall;
+
+use super::file::{LogFile, instance_of, numbered};
+use crate::counters::COUNTERS;
+
+/// What may wait to be written: some seconds of a flood.
+const PENDING_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// What is written of one instance at a time.
+const GROUP_BYTES: usize = 1024 * 1024;
+
+/// Files that are open at a time; of more instances, those that printed last.
+const OPEN_MAX: usize = 128;
+
+/// How often files are looked for that are too old.
+const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
+
+/// When a file ends, and when it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// A file is not written beyond this.
+    pub(super) size_bytes: u64,
+    /// How many older files of an instance are kept.
+    pub(super) keep: u32,
+    /// How old a file may be; zero for any age.
+    pub(super) age: Duration,
+}
+
+enum Job {
+    Lines(InstanceId, Vec<Arc<Block>>),
+    Missing(InstanceId, Wall, u64),
+    Forget(InstanceId),
+    Flush(Sender<()>),
+}
+
+/// The files, as the loop sees them.
+#[derive(Debug)]
+pub(super) struct Files {
+    jobs: Sender<Job>,
+    /// Bytes that wait.
+    pending: Arc<AtomicUsize>,
+    /// Lines left out since the last that was taken, of each instance.
+    missing: Mutex<BTreeMap<InstanceId, u64>>,
+}
+
+impl Files {
+    /// Makes the directory, if it is not there, and starts the thread.
+    pub(super) fn start(
+        directory: &Path,
+        limits: Limits,
+        instances: &[InstanceId],
+    ) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let (jobs, queue) = mpsc::channel();
+        let pending = Arc::new(AtomicUsize::new(0));
+        let mut writer = Writer {
+            directory: directory.to_owned(),
+            limits,
+            pending: Arc::clone(&pending),
+            known: instances.iter().copied().collect(),
+            open: BTreeMap::new(),
+            turn: 0,
+            is_failing: false,
+        };
+        thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&queue))?;
+        Ok(Self { jobs, pending, missing: Mutex::default() })
+    }
+
+    /// Asks for lines to be written, unless too much is waiting already.
+    pub(super) fn append(&self, id: InstanceId, time: Wall, blocks: Vec<Arc<Block>>) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.pending.load(Ordering::Relaxed) >= PENDING_MAX_BYTES {
+            let lines: usize = blocks.iter().map(|block| block.len()).sum();
+            *missing.entry(id).or_default() += lines as u64;
+            COUNTERS.log_file_lines_missing.add(lines as u64);
+            return;
+        }
+        if !missing.is_empty()
+            && let Some(lines) = missing.remove(&id)
+        {
+            self.send(Job::Missing(id, time, lines));
+        }
+        let bytes: usize = blocks.iter().map(|block| block.cost_bytes()).sum();
+        self.pending.fetch_add(bytes, Ordering::Relaxed);
+        self.send(Job::Lines(id, blocks));
+    }
+
+    /// An instance is gone: its files may grow too old.
+    pub(super) fn forget(&self, id: InstanceId) {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.send(Job::Forget(id));
+    }
+
+    /// Waits until what was asked for is written, but no longer than `limit`.
+    pub(super) fn flush(&self, limit: Duration) {
+        let (done, flushed) = mpsc::channel();
+        self.send(Job::Flush(done));
+        // Written or not: there is nothing more to be done for it.
+        let _ = flushed.recv_timeout(limit);
+    }
+
+    fn send(&self, job: Job) {
+        // The thread lives as long as this; if it panicked, the files are lost and nothing else.
+        let _ = self.jobs.send(job);
+    }
+}
+
+struct Writer {
+    directory: PathBuf,
+    limits: Limits,
+    pending: Arc<AtomicUsize>,
+    /// The instances that exist: their newest file is kept, however old.
+    known: BTreeSet<InstanceId>,
+    open: BTreeMap<InstanceId, Open>,
+    turn: u64,
+    /// Whether the last write failed; said once, when it changes.
+    is_failing: bool,
+}
+
+struct Open {
+    file: LogFile,
+    /// When it was written last.
+    turn: u64,
+}
+
+impl Writer {
+    fn run(&mut self, queue: &Receiver<Job>) {
+        let mut sweep_at = Instant::now();
+        loop {
+            if Instant::now() >= sweep_at {
+                self.sweep(SystemTime::now());
+                sweep_at = Instant::now() + SWEEP_INTERVAL;
+            }
+            match queue.recv_timeout(sweep_at.saturating_duration_since(Instant::now())) {
+                Ok(job) => self.take(job, queue),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Carries a job out, with those behind it that can share its writes.
+    fn take(&mut self, first: Job, queue: &Receiver<Job>) {
+        let mut texts: BTreeMap<InstanceId, Vec<u8>> = BTreeMap::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Lines(id, blocks) => {
+                    let text = texts.entry(id).or_default();
+                    for block in &blocks {
+                        bytes += block.cost_bytes();
+                        push_lines(text, block);
+                    }
+                }
+                Job::Missing(id, time, count) => {
+                    let note =
+                        format!("{time} ({count} lines are missing here: the disk is slow)\n");
+                    texts.entry(id).or_default().extend_from_slice(note.as_bytes());
+                }
+                Job::Forget(id) => {
+                    self.write(std::mem::take(&mut texts));
+                    self.known.remove(&id);
+                    self.open.remove(&id);
+                }
+                Job::Flush(done) => {
+                    self.write(std::mem::take(&mut texts));
+                    let _ = done.send(());
+                }
+            }
+            next = if bytes < GROUP_BYTES { queue.try_recv().ok() } else { None };
+        }
+        self.write(texts);
+        self.pending.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn write(&mut self, texts: BTreeMap<InstanceId, Vec<u8>>) {
+        for (id, text) in texts {
+            self.known.insert(id);
+            match self.append(id, &text) {
+                Ok(()) => {
+                    if std::mem::take(&mut self.is_failing) {
+                        tracing::info!("Master.logs: the log files can be written again");
+                    }
+                }
+                Err(error) => {
+                    let lines = text.iter().filter(|byte| **byte == b'\n').count();
+                    COUNTERS.log_file_lines_missing.add(lines as u64);
+                    self.open.remove(&id);
+                    self.fail(&error);
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, id: InstanceId, text: &[u8]) -> io::Result<()> {
+        self.turn += 1;
+        let open = match self.open.remove(&id) {
+            Some(open) => open,
+            None => {
+                self.make_room();
+                Open { file: LogFile::open(&self.directory, id)?, turn: 0 }
+            }
+        };
+        let Open { mut file, .. } = open;
+        if file.is_due(text.len() as u64, self.limits.size_bytes, self.limits.age) {
+            drop(file);
+            numbered::rotate(&self.directory, id, self.limits.keep)?;
+            file = LogFile::open(&self.directory, id)?;
+        }
+        let written = file.append(text);
+        self.open.insert(id, Open { file, turn: self.turn });
+        written
+    }
+
+    /// Closes the file that was not written for longest, if there are too many.
+    fn make_room(&mut self) {
+        if self.open.len() < OPEN_MAX {
+            return;
+        }
+        let oldest = self.open.iter().min_by_key(|(_, open)| open.turn).map(|(id, _)| *id);
+        if let Some(id) = oldest {
+            self.open.remove(&id);
+        }
+    }
+
+    /// Removes files that are too many or too old. The newest file of an instance that exists is
+    /// neither.
+    fn sweep(&mut self, now: SystemTime) {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            let Some((id, number)) = entry.file_name().to_str().and_then(instance_of) else {
+                continue;
+            };
+            if number == 0 && self.known.contains(&id) {
+                continue;
+            }
+            let modified = entry.metadata().and_then(|data| data.modified());
+            let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
+            let is_old = !self.limits.age.is_zero() && age.is_some_and(|age| age > self.limits.age);
+            if is_old || number > self.limits.keep {
+                // If it cannot be removed, it is looked at again in an hour.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let directory = self.directory.display();
+            tracing::warn!(
+                "Master.logs: cannot write log files in {directory}: {error}; lines are missing \
+                 there until it can be written"
+            );
+        }
+    }
+}
+
+/// `<time> <text>`, a line each. A line that was cut says so.
+fn push_lines(text: &mut Vec<u8>, block: &Block) {
+    let mut time = String::new();
+    for line in block.lines() {
+        if time.is_empty() {
+            // All lines of a block have one time.
+            time = line.time.to_string();
+        }
+        text.extend_from_slice(time.as_bytes());
+        text.push(b' ');
+        text.extend_from_slice(line.bytes);
+        if line.cut_bytes > 0 {
+            text.extend_from_slice(format!(" … ({} bytes cut)", line.cut_bytes).as_bytes());
+        }
+        text.push(b'\n');
+    }
+}

@@ -1,0 +1,183 @@
+//! The history of what instances printed: in memory for `GET /instances/{id}/logs`, and in files
+//! where the operator wants them.
+//!
+//! What is kept and which lines a question asks for is decided in `openctrl_core::history`. This
+//! holds the lock, asks the regular expressions, and hands blocks of lines to the thread that
+//! writes files.
+
+mod file;
+mod files;
+mod tail;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use openctrl_core::command::Refusal;
+use openctrl_core::event::{Event, EventKind, LogRun, Subject};
+use openctrl_core::history::{HistoryLimits, LogBook, LogQuery, Page, blocks_of, restored};
+use openctrl_core::ids::{BootId, InstanceId};
+use openctrl_core::url::LogOptions;
+use regex::{Regex, RegexBuilder};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use self::files::{Files, Limits};
+use crate::counters::COUNTERS;
+
+/// Answers that are put together at a time: each may be some 20 MiB, and take a second of a CPU
+/// where a regular expression is slow.
+const PAGES_AT_A_TIME: usize = 2;
+
+/// How much memory a compiled regular expression may take, and as much again while it searches.
+const REGEX_MAX_BYTES: usize = 1024 * 1024;
+
+/// What is read of the file of an instance at the start, at least and at most; between them, its
+/// share of the memory.
+const RESTORE_BYTES: (usize, usize) = (4 * 1024, 4 * 1024 * 1024);
+
+/// The history.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    boot: BootId,
+    book: Mutex<LogBook>,
+    files: Option<Files>,
+    turns: Arc<Semaphore>,
+}
+
+impl Logs {
+    /// A history of this run, `boot`; where there are files, with the last lines of `instances`
+    /// that they have.
+    ///
+    /// # Errors
+    /// When the directory of the files cannot be made, or the thread not be started.
+    pub(crate) fn open(
+        options: &LogOptions,
+        boot: BootId,
+        instances: &[InstanceId],
+    ) -> io::Result<Arc<Self>> {
+        let mebibytes = |count: u32| usize::try_from(count).unwrap_or(0).saturating_mul(1 << 20);
+        let lines = usize::try_from(options.lines).unwrap_or(usize::MAX);
+        let limits = HistoryLimits { lines, bytes: mebibytes(options.memory_mib) };
+        let mut book = LogBook::new(limits);
+        let mut files = None;
+        if let Some(directory) = &options.dir {
+            let directory = Path::new(directory);
+            let limits = Limits {
+                size_bytes: mebibytes(options.size_mib) as u64,
+                keep: options.keep,
+                age: Duration::from_hours(24 * u64::from(options.age_days)),
+            };
+            files = Some(Files::start(directory, limits, instances)?);
+            restore(&mut book, directory, instances);
+        }
+        let (book, turns) = (Mutex::new(book), Arc::new(Semaphore::new(PAGES_AT_A_TIME)));
+        Ok(Arc::new(Self { boot, book, files, turns }))
+    }
+
+    /// Takes lines in. Costs a copy of what will be kept, and for files, of all of it.
+    pub(crate) fn append(&self, run: &LogRun) {
+        let count = run.items.len();
+        COUNTERS.log_lines.add(count as u64);
+        COUNTERS
+            .log_lines_cut
+            .add(run.lines().filter(|(_, line)| line.cut_bytes > 0).count() as u64);
+        let limit = self.lock().limits().lines;
+        let keep = if self.files.is_some() { count } else { limit.min(count) };
+        if keep == 0 {
+            return;
+        }
+        let blocks = blocks_of(run, keep);
+        self.lock().append(run.instance, &blocks, (count - keep) as u64);
+        if let Some(files) = &self.files {
+            files.append(run.instance, run.time, blocks);
+        }
+    }
+
+    /// Forgets an instance that is gone.
+    pub(crate) fn follow(&self, event: &Event) {
+        if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.object.subject()) {
+            self.lock().forget(id);
+            if let Some(files) = &self.files {
+                files.forget(id);
+            }
+        }
+    }
+
+    /// The answer to a question about an instance.
+    ///
+    /// # Errors
+    /// 400 for a regular expression that is none.
+    pub(crate) async fn page(&self, id: InstanceId, query: LogQuery) -> Result<Bytes, Refusal> {
+        let wanted = query.grep.as_deref().map(compile).transpose()?;
+        let turns = Arc::clone(&self.turns);
+        let turn = turns.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
+        let (shelf, boot) = (self.lock().shelf(id), self.boot);
+        // Off the async workers: it may take long.
+        let render = move || {
+            // Ends with the work and not with the wait for it: a client may be gone before.
+            let _turn = turn;
+            let matches = |text: &str| wanted.as_ref().is_none_or(|wanted| wanted.is_match(text));
+            Page::new(&shelf, &query, boot, matches).json()
+        };
+        spawn_blocking(render).await.map_err(|_| Refusal::ShuttingDown)
+    }
+
+    /// How many lines are kept in memory, and the bytes that they take.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let book = self.lock();
+        (book.lines(), book.bytes())
+    }
+
+    /// Lets the files have what they lack, but no longer than `limit`.
+    pub(crate) fn flush(&self, limit: Duration) {
+        if let Some(files) = &self.files {
+            files.flush(limit);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogBook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes what the files have of each instance, as much as its share of the memory holds.
+fn restore(book: &mut LogBook, directory: &Path, instances: &[InstanceId]) {
+    let HistoryLimits { lines, bytes } = book.limits();
+    let (least, most) = RESTORE_BYTES;
+    let share = (bytes / instances.len().max(1)).clamp(least, most);
+    for id in instances {
+        let kept = tail::last_lines(directory, *id, lines, share);
+        let kept = kept.iter().map(|(time, text)| (*time, text.as_slice()));
+        book.append(*id, &restored(kept), 0);
+    }
+}
+
+fn compile(pattern: &str) -> Result<Regex, Refusal> {
+    let built = RegexBuilder::new(pattern)
+        .size_limit(REGEX_MAX_BYTES)
+        .dfa_size_limit(REGEX_MAX_BYTES)
+        .build();
+    built.map_err(|error| {
+        // A syntax error is drawn over several lines; the last one says what it is.
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+        Refusal::Bad(format!("grep is not a regular expression that can be used: {reason}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_expression_is_named() {
+        let refused = |pattern: &str| compile(pattern).expect_err(pattern).to_string();
+        let prefix = "grep is not a regular expression that can be used: ";
+        assert_eq!(refused("a("), format!("{prefix}unclosed group"));
+        assert!(refused("(a{1000}){1000}").starts_with(&format!("{prefix}Compiled regex exceeds")));
+        assert!(compile("^a.*z$").expect("a good one").is_match("a to z"));
+    }
+}

@@ -1,0 +1,336 @@
+//! The master from its URL to its last save: puts the parts together, in the order in which a
+//! failure leaves the least behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+use std::{fmt, io};
+
+use openctrl_core::doors::v2::describe;
+use openctrl_core::engine::Engine;
+use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
+use openctrl_core::master::{MasterFace, MasterIdentity};
+use openctrl_core::store::Image;
+use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::address_file::{Address, AddressFile};
+use crate::daemon::clock::Clock;
+use crate::daemon::console::Console;
+use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
+use crate::daemon::hub::{Hub, Publisher};
+use crate::daemon::inbox::{Mailbox, inbox};
+use crate::daemon::limits::raise_descriptor_limit;
+use crate::daemon::log::{self, LogFormat};
+use crate::daemon::logs::Logs;
+use crate::daemon::process::{IdleSpawner, Ledger, find_leftovers};
+use crate::daemon::reactor::{Hands, Reactor};
+use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
+use crate::daemon::signals::{Signals, Told};
+use crate::daemon::store::StoreWriter;
+use crate::daemon::sysinfo::Sampler;
+use crate::daemon::tls::{self, Secured, TlsError, TlsSource};
+use crate::daemon::trace::{Destination, Recorder};
+use crate::daemon::usage::Processes;
+use crate::state::{Loaded, StateDirectory, StoreError};
+use crate::version::VERSION;
+
+/// How long answers may take to be written at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How long the last lines of output may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Why a master does not start.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    Url(MasterUrlError),
+    Store(StoreError),
+    Tls(TlsError),
+    Bind(String, io::Error),
+    System(&'static str, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Url(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::Bind(_, error) | Self::System(_, error) => Some(error),
+        }
+    }
+}
+
+/// Runs a master until it is told to end.
+pub(crate) fn run(url: &str) -> Result<(), StartError> {
+    let url = MasterUrl::parse(url).map_err(StartError::Url)?;
+    let system = |attempt| move |error| StartError::System(attempt, error);
+    // First of all: it has the number of whatever would be opened next.
+    let inherited = inherited_listener().map_err(system("use the service manager's socket"))?;
+    let format = if url.log_is_json { LogFormat::Json } else { LogFormat::Plain };
+    let thread = system("start a thread");
+    // Standard output is the lines of instances, whatever the form of the log (Contract §7).
+    let stdout = Console::start("stdout", io::stdout(), LogFormat::Plain).map_err(thread)?;
+    let stderr = Console::start("stderr", io::stderr(), format).map_err(thread)?;
+    log::start(&stderr, format);
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the async runtime"))
+        .and_then(|runtime| {
+            let result = runtime.block_on(serve(url, inherited, &stdout));
+            // A name look-up may hang for as long as the resolver likes; nobody needs it now.
+            runtime.shutdown_background();
+            result
+        });
+    stdout.flush(LAST_LINES);
+    stderr.flush(LAST_LINES);
+    result
+}
+
+async fn serve(
+    url: MasterUrl,
+    inherited: Option<std::net::TcpListener>,
+    stdout: &Console,
+) -> Result<(), StartError> {
+    let system = |attempt| move |error| StartError::System(attempt, error);
+    let clock = Clock::start();
+    raise_descriptor_limit();
+    let spawner = IdleSpawner::start().map_err(system("start a thread"))?;
+    let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
+    let runtime = url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from);
+    warn_of_oddities(&url, &runtime);
+
+    let notifier = Notifier::from_environment();
+    let signals = Signals::listen().map_err(system("listen for signals"))?;
+    let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
+    let loaded = directory.load()?;
+    let secured = secured(&url)?;
+    let (listener, url) = listen(url, inherited).await?;
+    let (mailbox, inbox) = inbox();
+    let boot = BootId(u32::from_le_bytes(random()?));
+    let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
+    let mut ledger = Ledger::open(directory.path());
+    let state = directory.path().to_owned();
+    let (image, store) = adopt(directory, loaded, mailbox.clone())?;
+    // A start that is refused leaves the directory as it was.
+    let address_file = AddressFile::claim(&state);
+    let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
+    let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
+    if !left_behind.is_empty() {
+        let count = left_behind.len();
+        tracing::warn!("Master.run: the last run left processes behind, ending them: {count}");
+    }
+    let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
+    let hub = Hub::new(boot, face);
+    let metrics = url.metrics;
+    let known: Vec<InstanceId> = image.instances.keys().copied().collect();
+    let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
+    let api_base = url.api_base();
+    let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
+    let processes = Processes::start(clock).map_err(system("start a thread"))?;
+    let hands = Hands {
+        hub: Arc::clone(&hub),
+        publisher: Publisher::new(Arc::clone(&hub)),
+        spawner: spawner.begin(runtime, ledger, mailbox.clone()),
+        store,
+        stdout: stdout.clone(),
+        logs: Arc::clone(&logs),
+        processes: Arc::clone(&processes),
+        mailbox: mailbox.clone(),
+        leftovers,
+    };
+    let now = hands.publisher.advance(clock.sample());
+    let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
+    let reactor = Reactor::new(engine, recorder, hands, clock);
+    let address = address(&url, secured.as_ref());
+    let (tls, certificate) = match secured {
+        Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),
+        None => (None, None),
+    };
+    let sampler = Sampler::start();
+    let service = Service {
+        page: url.page.then(|| Page::new(&url.api_base())),
+        api_base: url.api_base(),
+        about: about(url),
+        hub,
+        mailbox: mailbox.clone(),
+        sampler,
+        clock,
+        observed: Observed {
+            logs,
+            processes,
+            metrics,
+            metrics_turn: Arc::new(Semaphore::new(1)),
+            description,
+        },
+    };
+    let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
+    if let Err(error) = address_file.publish(&address) {
+        tracing::warn!("Master.run: clients on this machine do not find this master: {error}");
+    }
+    let address = address.url;
+    tracing::info!("Master.run: started: {address}");
+    notifier.ready(&address);
+    if let Some(watchdog) = Watchdog::from_environment() {
+        tokio::spawn(watchdog.feed(mailbox.clone(), notifier.clone()));
+    }
+    tokio::spawn(signals.pass_on(Told { mailbox, notifier, certificate, address }));
+
+    let hands = reactor.run(inbox).await;
+    // While the directory is held still: the next master has a file of its own.
+    drop(address_file);
+    hands.store.finish();
+    hands.logs.flush(LAST_LINES);
+    server.finish(LAST_ANSWERS).await;
+    Ok(())
+}
+
+/// What an operator should know and what is no reason not to start.
+fn warn_of_oddities(url: &MasterUrl, runtime: &Path) {
+    if !url.ignored.is_empty() {
+        let names = url.ignored.join(", ");
+        tracing::warn!("Master.run: unknown parameters of the master URL are ignored: {names}");
+    }
+    // A bare name is looked up in PATH at every start.
+    if runtime.components().count() > 1 && !runtime.exists() {
+        let runtime = runtime.display();
+        tracing::warn!("Master.run: the runtime {runtime} does not exist; no instance will start");
+    }
+}
+
+fn state_path(url: &MasterUrl, executable: &Path) -> Result<PathBuf, StartError> {
+    if let Some(state) = &url.state {
+        return Ok(PathBuf::from(state));
+    }
+    let beside = executable.parent().ok_or_else(|| {
+        let reason = io::Error::other("it lies in no directory; use state=<dir>");
+        StartError::System("place the state directory beside this program", reason)
+    })?;
+    Ok(beside.join("gob"))
+}
+
+/// Records what the engine is told, beside the state unless the URL says where.
+fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder> {
+    let Some(TraceConfig { directory, size_mib, has_text }) = &url.trace else {
+        return Ok(Recorder::default());
+    };
+    Recorder::start(Destination {
+        directory: directory.as_ref().map_or_else(|| state.join("trace"), PathBuf::from),
+        total_bytes: u64::from(*size_mib) * 1024 * 1024,
+        has_text: *has_text,
+        boot,
+        product: VERSION.to_owned(),
+    })
+}
+
+/// What clients on this machine have to know.
+fn address(url: &MasterUrl, secured: Option<&Secured>) -> Address {
+    let crt = match &url.tls {
+        Tls::Off | Tls::SelfSigned => None,
+        // Clients run elsewhere.
+        Tls::Files { crt, .. } => Some(std::path::absolute(crt).unwrap_or_else(|_| crt.into())),
+    };
+    let certificate = secured.map(|secured| secured.fingerprint.clone());
+    Address { url: url.display_address(), certificate, crt }
+}
+
+fn secured(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
+    let source = match &url.tls {
+        Tls::Off => return Ok(None),
+        Tls::SelfSigned => TlsSource::SelfSigned,
+        Tls::Files { crt, key } => {
+            TlsSource::Files { crt: PathBuf::from(crt), key: PathBuf::from(key) }
+        }
+    };
+    tls::acceptor(&source, &url.host).map(Some).map_err(StartError::Tls)
+}
+
+/// Binds, unless a socket was inherited, and puts its port in the place of 0.
+async fn listen(
+    mut url: MasterUrl,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<(TcpListener, MasterUrl), StartError> {
+    let address = format!("{}:{}", url.host, url.port);
+    let listener = match inherited {
+        Some(inherited) => TcpListener::from_std(inherited),
+        None => bind(&url.host, url.port).await,
+    };
+    let listener = listener.map_err(|error| StartError::Bind(address, error))?;
+    // An address that clients see may be another than the one that is bound, but 0 is none.
+    if url.port == 0
+        && let Ok(bound) = listener.local_addr()
+    {
+        url.port = bound.port();
+    }
+    Ok((listener, url))
+}
+
+/// The state to start from, durable before its key is told.
+fn adopt(
+    directory: StateDirectory,
+    loaded: Loaded,
+    mailbox: Mailbox,
+) -> Result<(Image, StoreWriter), StartError> {
+    let (image, word) = match loaded {
+        Loaded::State(image, notes) => {
+            for note in notes {
+                tracing::warn!("Master.loadState: {note}");
+            }
+            (image, "loaded")
+        }
+        Loaded::Imported(mut image, path) => {
+            let (path, count) = (path.display(), image.instances.len());
+            tracing::info!("Master.loadState: {count} instances taken over from {path}");
+            if image.master.mid.is_empty() {
+                image.master.mid = MasterIdentity::from_random(random()?, [0; 16]).mid;
+            }
+            (image, "loaded")
+        }
+        Loaded::Nothing => {
+            let identity = MasterIdentity::from_random(random()?, random()?);
+            (Image::new(identity), "created")
+        }
+    };
+    let store = StoreWriter::start(directory, image.clone(), mailbox)
+        .map_err(|error| StartError::System("save the state", error))?;
+    tracing::info!("Master.run: API key {word}: {}", image.master.key.reveal());
+    Ok((image, store))
+}
+
+fn about(url: MasterUrl) -> About {
+    let tls = match url.tls {
+        Tls::Off => "0",
+        Tls::SelfSigned => "1",
+        Tls::Files { .. } => "2",
+    };
+    About { version: VERSION, name: url.host, tls, crt: url.crt, key: url.key }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    let mut bytes = [0; N];
+    let failed =
+        |error| StartError::System("get randomness from the system", io::Error::other(error));
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

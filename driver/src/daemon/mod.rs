@@ -1,0 +1,28 @@
+//! The master: its loop, and one module for each kind of I/O that the engine orders.
+//!
+//! `master` puts the parts together; `reactor` is the loop.
+
+mod clock;
+mod console;
+mod dial;
+mod http;
+mod hub;
+pub(crate) mod inbox;
+mod limits;
+mod log;
+mod logs;
+mod master;
+mod metrics;
+mod process;
+mod reactor;
+mod service;
+mod signals;
+pub(crate) mod store;
+mod sysinfo;
+mod tls;
+mod trace;
+mod usage;
+
+pub(crate) use master::run;
+pub(crate) use sysinfo::{go_arch, go_os};
+pub(crate) use trace::segments;

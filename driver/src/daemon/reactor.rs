@@ -1,0 +1,252 @@
+//! The loop: notices in, effects out, one at a time.
+//!
+//! Nothing here decides anything about an instance. The clock is read once a batch.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use openctrl_core::command::Reply;
+use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::event::LogRun;
+use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
+use openctrl_core::process::Signal;
+use openctrl_core::time::{Now, Time};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use crate::daemon::clock::Clock;
+use crate::daemon::console::Console;
+use crate::daemon::dial::dial;
+use crate::daemon::hub::{Hub, Publisher};
+use crate::daemon::inbox::{Inbox, Mailbox, Notice};
+use crate::daemon::logs::Logs;
+use crate::daemon::process::{Group, Leftover, Spawner};
+use crate::daemon::store::StoreWriter;
+use crate::daemon::trace::Recorder;
+use crate::daemon::usage::Processes;
+
+/// What effects are carried out with.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) publisher: Publisher,
+    pub(crate) spawner: Spawner,
+    pub(crate) store: StoreWriter,
+    pub(crate) stdout: Console,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) processes: Arc<Processes>,
+    pub(crate) mailbox: Mailbox,
+    /// What the last master left behind, until the engine asks for it.
+    pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
+}
+
+/// The engine, its hands, and what is under way between them.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    engine: Engine,
+    recorder: Recorder,
+    hands: Hands,
+    clock: Clock,
+    waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
+    next_request: u64,
+    groups: HashMap<ProcessRef, Child>,
+    /// When to wake the readers of events next, if something waits for that.
+    wake_at: Option<Time>,
+    is_finished: bool,
+}
+
+/// A child that was started, or what is left of its group.
+#[derive(Clone, Copy, Debug)]
+struct Child {
+    group: Group,
+    is_reaped: bool,
+}
+
+impl Reactor {
+    /// A loop around an engine; carries out what the engine wants at its start.
+    pub(crate) fn new(engine: Engine, recorder: Recorder, hands: Hands, clock: Clock) -> Self {
+        let mut reactor = Self {
+            engine,
+            recorder,
+            hands,
+            clock,
+            waiting: HashMap::new(),
+            next_request: 0,
+            groups: HashMap::new(),
+            wake_at: None,
+            is_finished: false,
+        };
+        reactor.drain();
+        reactor
+    }
+
+    /// Runs until the engine is done; returns what still has to be finished.
+    pub(crate) async fn run(mut self, mut inbox: Inbox) -> Hands {
+        let mut batch = Vec::new();
+        while !self.is_finished {
+            let timer = self.engine.poll_timeout().map(|(due, _)| due);
+            match timer.into_iter().chain(self.wake_at).min() {
+                None => inbox.fill(&mut batch).await,
+                Some(deadline) => {
+                    let deadline = self.clock.instant(deadline).into();
+                    // A timeout is no news: the clock is looked at in any case.
+                    let _ = timeout_at(deadline, inbox.fill(&mut batch)).await;
+                }
+            }
+            self.step(&mut batch);
+        }
+        self.recorder.finish(&self.engine);
+        self.hands
+    }
+
+    fn step(&mut self, batch: &mut Vec<Notice>) {
+        let now = self.hands.publisher.advance(self.clock.sample());
+        if self.engine.poll_timeout().is_some_and(|(deadline, _)| deadline <= now.mono) {
+            self.tell(now, Input::TimeAdvanced);
+        }
+        for notice in batch.drain(..) {
+            if let Some(input) = self.input(notice) {
+                self.tell(now, input);
+            }
+        }
+        self.wake_at = self.hands.publisher.wake(now.mono);
+        self.recorder.hand_over(&self.engine, now);
+    }
+
+    /// An input is recorded before the engine is told it: one that it panics at is the last.
+    fn tell(&mut self, now: Now, input: Input) {
+        self.recorder.input(&self.engine, now, &input);
+        self.engine.handle(now, input);
+        self.drain();
+    }
+
+    /// What a notice is to the engine: nothing, if it is no more than a sign of life, or a request
+    /// whose key was replaced by one that was handled before it.
+    fn input(&mut self, notice: Notice) -> Option<Input> {
+        Some(match notice {
+            Notice::Fact(input) => input,
+            Notice::Request(epoch, call, answer) => {
+                if let Err(refusal) = self.hands.hub.check(epoch) {
+                    let _ = answer.send(Reply::Refused(refusal));
+                    return None;
+                }
+                self.next_request += 1;
+                let request = RequestId(self.next_request);
+                self.waiting.insert(request, answer);
+                Input::RequestArrived { request, call }
+            }
+            Notice::Spawned(process, group) => {
+                self.groups.insert(process, Child { group, is_reaped: false });
+                Input::ProcessStarted { process }
+            }
+            Notice::Exited(process) => self.reap(process),
+            Notice::Ping(answer) => {
+                let _ = answer.send(());
+                return None;
+            }
+        })
+    }
+
+    /// Reaps a child only here, between signals: its group's number cannot come to mean another.
+    fn reap(&mut self, process: ProcessRef) -> Input {
+        let child = self.groups.get_mut(&process).expect("a child ends after it was started");
+        let exit = child.group.reap();
+        child.is_reaped = true;
+        let group_left = child.group.is_left();
+        if !group_left {
+            self.forget(process);
+        }
+        Input::ProcessExited { process, exit, group_left }
+    }
+
+    fn forget(&mut self, process: ProcessRef) {
+        self.groups.remove(&process);
+        self.hands.spawner.gone(process);
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            self.recorder.effect(&effect);
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, .. } =
+            &mut self.hands;
+        match effect {
+            Effect::ShowMaster(face) => publisher.show_master(face),
+            Effect::ShowInstance(view) => publisher.show_instance(view),
+            Effect::ShowProcess { instance, facts } => {
+                let child = facts.alive.and_then(|(process, _)| self.groups.get(&process));
+                processes.show(instance, facts, child.map(|child| child.group.pid()));
+            }
+            Effect::Publish(event) => {
+                logs.follow(&event);
+                processes.follow(&event);
+                publisher.publish(event);
+            }
+            Effect::PublishLogs(run) => {
+                // First of all: who has seen the event finds the line here.
+                logs.append(&run);
+                forward(stdout, &run);
+                publisher.publish_logs(run);
+            }
+            Effect::CloseStreams { keep_from, time } => publisher.close_streams(keep_from, time),
+            Effect::Respond { request, reply } => {
+                if let Some(answer) = self.waiting.remove(&request) {
+                    publisher.flush();
+                    // A client that did not wait is told nothing.
+                    let _ = answer.send(reply);
+                }
+            }
+            Effect::Persist { epoch, seq, record } => store.persist(epoch, seq, record),
+            Effect::SaveTotals(totals) => store.save_totals(totals),
+            Effect::Spawn { process, definition } => spawner.spawn(process, definition),
+            Effect::Adopt { process, instance } => self.adopt(process, instance),
+            Effect::Signal { process, signal } => self.signal(process, signal),
+            Effect::Dial { request, target } => {
+                let mailbox = mailbox.clone();
+                tokio::spawn(async move {
+                    let outcome = dial(&target).await;
+                    mailbox.fact(Notice::Fact(Input::Dialled { request, outcome }));
+                });
+            }
+            Effect::AnnounceKey(key) => {
+                let key = key.reveal();
+                tracing::info!("Master.handlePatchInstance: API key regenerated: {key}");
+            }
+            Effect::Finish => self.is_finished = true,
+        }
+    }
+
+    fn adopt(&mut self, process: ProcessRef, instance: InstanceId) {
+        let leftover = self.hands.leftovers.remove(&instance);
+        let leftover = leftover.expect("the engine was told of just these");
+        self.groups.insert(process, Child { group: leftover.group, is_reaped: false });
+        self.hands.spawner.adopt(process, leftover);
+    }
+
+    fn signal(&mut self, process: ProcessRef, signal: Signal) {
+        let Some(child) = self.groups.get(&process).copied() else { return };
+        // Of a group without its leader the number is only sure while somebody is left in it.
+        if !child.is_reaped || child.group.is_left() {
+            child.group.signal(signal);
+        }
+        if child.is_reaped && signal == Signal::Kill {
+            self.forget(process);
+        }
+    }
+}
+
+/// Forwards lines of output to standard output, each with whose it is (Contract §7).
+fn forward(stdout: &Console, run: &LogRun) {
+    let tail = format!(" [{}]\n", run.instance);
+    stdout.write_lines(run.lines(), |out, (_, line)| {
+        out.extend_from_slice(run.batch.text_of(line));
+        if line.cut_bytes > 0 {
+            out.extend_from_slice(format!(" … ({} bytes cut)", line.cut_bytes).as_bytes());
+        }
+        out.extend_from_slice(tail.as_bytes());
+    });
+}

@@ -1,0 +1,245 @@
+//! The thread that makes changes durable: all that are waiting share one write and one sync.
+//!
+//! A write that fails takes its changes back and ends their epoch. What is on the disk is not
+//! known then, so the journal is not appended to again: the next change begins with a snapshot.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use openctrl_core::counters::SavedTotals;
+use openctrl_core::engine::Input;
+use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
+use openctrl_core::store::{Entry, Image, Record};
+
+use crate::daemon::inbox::{Mailbox, Notice};
+use crate::state::{Journal, Prepared, StateDirectory};
+
+/// A journal is followed by a snapshot when it is longer than this and twice as long as the last
+/// snapshot: reading it back stays quick, and writing snapshots stays a small part of the work.
+const JOURNAL_MIN_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Changes that share a write at most: as many as can be waiting for an answer.
+const GROUP_MAX: usize = 4096;
+
+enum Job {
+    Persist {
+        epoch: StoreEpoch,
+        seq: RecordSeq,
+        record: Record,
+    },
+    Totals(Vec<(InstanceId, SavedTotals)>),
+    #[cfg(test)]
+    BreakJournal,
+}
+
+/// Takes changes in for the thread.
+#[derive(Debug)]
+pub(crate) struct StoreWriter {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl StoreWriter {
+    /// Writes a snapshot of `image`, and starts the thread. A new state is written twice: from the
+    /// moment that anybody hears of its key there is a backup of it, and a missing snapshot can
+    /// be told from a master that never came to write one.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be made durable.
+    pub(crate) fn start(
+        mut directory: StateDirectory,
+        image: Image,
+        mailbox: Mailbox,
+    ) -> io::Result<Self> {
+        if directory.is_new() {
+            begin(&mut directory, &image)?;
+        }
+        let journal = Some(begin(&mut directory, &image)?);
+        let (jobs, queue) = mpsc::channel();
+        let worker = Worker { directory, image, mailbox, journal, failed: None, is_failing: false };
+        let thread =
+            thread::Builder::new().name("store".to_owned()).spawn(move || worker.run(&queue))?;
+        Ok(Self { jobs, thread })
+    }
+
+    /// Asks for a record to be made durable; how it went is said through the mailbox.
+    pub(crate) fn persist(&self, epoch: StoreEpoch, seq: RecordSeq, record: Record) {
+        self.send(Job::Persist { epoch, seq, record });
+    }
+
+    /// Asks for totals to be kept.
+    pub(crate) fn save_totals(&self, totals: Vec<(InstanceId, SavedTotals)>) {
+        self.send(Job::Totals(totals));
+    }
+
+    /// Makes the next append fail.
+    #[cfg(test)]
+    pub(super) fn break_journal(&self) {
+        self.send(Job::BreakJournal);
+    }
+
+    /// Waits until all that was asked for is done.
+    pub(crate) fn finish(self) {
+        drop(self.jobs);
+        if self.thread.join().is_err() {
+            tracing::error!("the store ended with a panic; the last totals may be lost");
+        }
+    }
+
+    fn send(&self, job: Job) {
+        self.jobs.send(job).expect("the store lives until it is told to finish");
+    }
+}
+
+struct Worker {
+    directory: StateDirectory,
+    /// What is on the disk, with the group at hand.
+    image: Image,
+    mailbox: Mailbox,
+    /// None after a failure.
+    journal: Option<Current>,
+    /// The last epoch that failed: its records are dropped.
+    failed: Option<StoreEpoch>,
+    /// Whether the last write failed; said once, when it changes.
+    is_failing: bool,
+}
+
+/// The journal that is appended to, and the length at which a snapshot is due.
+struct Current {
+    journal: Journal,
+    snapshot_at: u64,
+}
+
+/// Changes that share a write.
+#[derive(Default)]
+struct Group {
+    entries: Vec<Entry>,
+    last: Option<(StoreEpoch, RecordSeq)>,
+    /// What takes the changes back, newest last.
+    undo: Vec<Record>,
+}
+
+impl Worker {
+    fn run(mut self, queue: &Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let begun = self.begin_again();
+            let mut group = Group::default();
+            self.take(first, &mut group);
+            for job in queue.try_iter().take(GROUP_MAX) {
+                self.take(job, &mut group);
+            }
+            match begun.and_then(|()| self.write(&group.entries)) {
+                Ok(()) => self.written(&group),
+                Err(error) => self.refused(&group, &error),
+            }
+            self.follow_long_journal();
+        }
+    }
+
+    fn take(&mut self, job: Job, group: &mut Group) {
+        match job {
+            Job::Persist { epoch, .. } if self.failed.is_some_and(|failed| epoch <= failed) => {}
+            Job::Persist { epoch, seq, record } => {
+                group.undo.push(self.image.apply(&record));
+                group.last = Some((epoch, seq));
+                group.entries.push(Entry::Change(record));
+            }
+            Job::Totals(totals) => {
+                for (id, saved) in &totals {
+                    self.image.set_totals(*id, *saved);
+                }
+                group.entries.push(Entry::Totals(totals));
+            }
+            #[cfg(test)]
+            Job::BreakJournal => self.journal = None,
+        }
+    }
+
+    /// After a failure, begins with a snapshot of what is in force. The changes at hand are not in
+    /// it but follow in the journal, so that the backup and its journals have them too.
+    fn begin_again(&mut self) -> io::Result<()> {
+        if self.journal.is_none() {
+            self.journal = Some(begin(&mut self.directory, &self.image)?);
+        }
+        Ok(())
+    }
+
+    /// Makes entries that are in the image durable.
+    fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let current = self.journal.take();
+        let mut current = current.ok_or_else(|| io::Error::other("there is no journal"))?;
+        if !entries.is_empty() {
+            let appended = current.journal.append(entries);
+            self.directory.set_records(current.journal.records());
+            appended?;
+        }
+        self.journal = Some(current);
+        Ok(())
+    }
+
+    /// Writes a snapshot when the journal has grown long. What is in the journal is durable
+    /// already: while there is no room for a snapshot, it simply grows on.
+    fn follow_long_journal(&mut self) {
+        let Some(current) = &mut self.journal else { return };
+        if current.journal.length() < current.snapshot_at {
+            return;
+        }
+        match self.directory.prepare(&self.image) {
+            Err(error) => {
+                current.snapshot_at = current.journal.length() + JOURNAL_MIN_BYTES;
+                tracing::warn!("Master.saveState: cannot write a snapshot: {error}");
+            }
+            Ok(prepared) => {
+                // The journal is not appended to again once another may have been begun.
+                self.journal = None;
+                match follow(&mut self.directory, &prepared) {
+                    Ok(current) => self.journal = Some(current),
+                    Err(error) => self.fail(&error),
+                }
+            }
+        }
+    }
+
+    /// Says that the state cannot be saved, once.
+    fn fail(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            tracing::error!(
+                "Master.saveState: cannot save the state: {error}; changes are refused until it \
+                 can be, instances go on"
+            );
+        }
+    }
+
+    fn written(&mut self, group: &Group) {
+        if std::mem::take(&mut self.is_failing) {
+            tracing::info!("Master.saveState: the state can be saved again");
+        }
+        if let Some((_, upto)) = group.last {
+            self.mailbox.fact(Notice::Fact(Input::RecordsPersisted { upto }));
+        }
+    }
+
+    fn refused(&mut self, group: &Group, error: &io::Error) {
+        self.fail(error);
+        for undo in group.undo.iter().rev() {
+            self.image.apply(undo);
+        }
+        if let Some((epoch, _)) = group.last {
+            self.failed = Some(epoch);
+            let reason = error.to_string();
+            self.mailbox.fact(Notice::Fact(Input::PersistFailed { epoch, reason }));
+        }
+    }
+}
+
+/// Writes a snapshot and begins the journal after it.
+fn begin(directory: &mut StateDirectory, image: &Image) -> io::Result<Current> {
+    let prepared = directory.prepare(image)?;
+    follow(directory, &prepared)
+}
+
+fn follow(directory: &mut StateDirectory, prepared: &Prepared) -> io::Result<Current> {
+    let journal = directory.install(prepared)?;
+    Ok(Current { journal, snapshot_at: JOURNAL_MIN_BYTES.max(2 * prepared.bytes) })
+}

@@ -1,0 +1,79 @@
+//! TLS for the API: TLS 1.3 only, ring, ALPN `http/1.1` (Contract §10).
+//!
+//! Owns where the certificate comes from and when it is read again. It does not accept connections,
+//! and it does not know which requests come over them.
+
+mod error;
+mod files;
+mod reload;
+mod self_signed;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::server::ResolvesServerCert;
+use rustls::sign::SingleCertAndKey;
+use tokio_rustls::TlsAcceptor;
+
+use crate::certificate::{fingerprint, provider};
+pub(crate) use error::TlsError;
+use files::PemFiles;
+pub(crate) use reload::Reloading;
+
+/// Where the certificate comes from: `tls=1` or `tls=2` of the master URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TlsSource {
+    /// Made in memory at every start.
+    SelfSigned,
+    /// PEM files, read again when they have changed, at most once an hour.
+    Files {
+        /// The certificate chain, the server's own first.
+        crt: PathBuf,
+        /// Its private key: PKCS#8, SEC1 or PKCS#1 (RSA).
+        key: PathBuf,
+    },
+}
+
+/// What the API's listener needs to speak TLS.
+pub(crate) struct Secured {
+    pub(crate) acceptor: TlsAcceptor,
+    /// Of the certificate it has now; files may bring another.
+    pub(crate) fingerprint: String,
+    /// What can be asked to look at the files at once, if there are any.
+    pub(crate) certificate: Option<Arc<Reloading>>,
+}
+
+/// Makes the acceptor for the API's listener.
+///
+/// `name` is the host of the master URL, a name or an address, with or without the brackets of an
+/// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
+/// returns, blocking, so that what is wrong with them stops the start.
+pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<Secured, TlsError> {
+    let (acceptor, certified, certificate) = match tls {
+        TlsSource::SelfSigned => {
+            let certified = Arc::new(self_signed::generate(name)?);
+            let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&certified)));
+            (accept_with(resolver), certified, None)
+        }
+        TlsSource::Files { crt, key } => {
+            let files = PemFiles { crt: crt.clone(), key: key.clone() };
+            let resolver = Arc::new(Reloading::load(files)?);
+            (accept_with(resolver.clone()), resolver.current(), Some(resolver))
+        }
+    };
+    let fingerprint = certified.cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default();
+    Ok(Secured { acceptor, fingerprint, certificate })
+}
+
+fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("ring has cipher suites for TLS 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}

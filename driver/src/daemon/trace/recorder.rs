@@ -1,0 +1,200 @@
+//! The loop's side of a trace. It pays for a clone of each input, which is small or shared, for a
+//! digest of each effect, and once a step for a lock; it never waits.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use openctrl_core::command::Call;
+use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::limits::TICK_MS;
+use openctrl_core::time::{Now, Time};
+use openctrl_core::trace::{Digest, End, EndReason};
+
+use super::queue::{Begin, Message, Queue, Wish};
+use super::writer::{Destination, Writer};
+
+/// How long the last of a trace may take to be written.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
+
+/// What a message takes, whatever it holds.
+const MESSAGE_BYTES: usize = size_of::<Message>();
+
+/// What an item of output takes: a checkpoint, with what the allocator needs for it.
+const ITEM_BYTES: usize = 112;
+
+/// Records what one engine is told.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    /// None if nothing is to be recorded.
+    queue: Option<Arc<Queue>>,
+    /// What was told in this step.
+    step: Vec<Message>,
+    /// How much memory that keeps.
+    step_bytes: usize,
+    /// Whether a segment is under way that lacks nothing.
+    is_recording: bool,
+    /// Inputs since it lacks something.
+    lost: u64,
+    /// Of the effects since it began.
+    effects: Digest,
+    /// When the next fingerprint of the engine is due.
+    fingerprint_at: Time,
+}
+
+impl Recorder {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    /// When there can be no thread. What is wrong with the destination shows later, as a warning.
+    pub(crate) fn start(destination: Destination) -> io::Result<Self> {
+        let queue = Writer::queue(&destination);
+        Writer::start(destination, Arc::clone(&queue))?;
+        Ok(Self::onto(queue))
+    }
+
+    /// Hands over to whatever thread empties `queue`.
+    pub(super) fn onto(queue: Arc<Queue>) -> Self {
+        let mut recorder = Self::default();
+        recorder.queue = Some(queue);
+        recorder
+    }
+
+    /// The engine is about to be told `input`.
+    pub(crate) fn input(&mut self, engine: &Engine, now: Now, input: &Input) {
+        let Some(queue) = &self.queue else { return };
+        match queue.wish() {
+            Wish::Inputs => {}
+            Wish::Segment => {
+                queue.granted();
+                self.begin(engine, now);
+            }
+            Wish::Nothing => self.is_recording = false,
+        }
+        if !self.is_recording {
+            self.lost += 1;
+            return;
+        }
+        self.step_bytes += MESSAGE_BYTES + content_bytes(input);
+        let effects = self.effects;
+        self.step.push(if let Input::OutputRead { process, batch } = input {
+            Message::Output { now, effects, process: *process, batch: Arc::clone(batch) }
+        } else {
+            Message::Input { now, effects, input: Box::new(input.clone()) }
+        });
+    }
+
+    /// The engine wants `effect`.
+    pub(crate) fn effect(&mut self, effect: &Effect) {
+        if self.is_recording {
+            self.effects.effect(effect);
+        }
+    }
+
+    /// A step of the loop is over: hands over what was told in it.
+    pub(crate) fn hand_over(&mut self, engine: &Engine, now: Now) {
+        let Some(queue) = &self.queue else { return };
+        if self.is_recording && now.mono >= self.fingerprint_at {
+            self.fingerprint_at = now.mono.after_ms(TICK_MS);
+            self.step.push(Message::State(engine.fingerprint()));
+        }
+        if self.step.is_empty() {
+            return;
+        }
+        if !queue.push(&mut self.step, std::mem::take(&mut self.step_bytes)) {
+            self.is_recording = false;
+            for message in self.step.drain(..) {
+                self.lost += match message {
+                    Message::Output { .. } | Message::Input { .. } => 1,
+                    Message::Begin(begin) => match begin.end.why {
+                        EndReason::Lost(lost) => lost,
+                        EndReason::Continued | EndReason::Finished | EndReason::Panicked => 0,
+                    },
+                    Message::State(_) | Message::End(_) => 0,
+                };
+            }
+        }
+    }
+
+    /// The master ends: waits, for a moment, until everything is written.
+    pub(crate) fn finish(mut self, engine: &Engine) {
+        let Some(queue) = self.queue.take() else { return };
+        let mut last = std::mem::take(&mut self.step);
+        if self.is_recording {
+            let (effects, state) = (Some(self.effects), Some(engine.fingerprint()));
+            last.push(Message::End(Box::new(End { why: EndReason::Finished, effects, state })));
+        }
+        queue.close(last, LAST_RECORDS);
+    }
+
+    /// Whether a segment lacks something and the next has not begun.
+    #[cfg(test)]
+    pub(super) const fn has_lost(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// Waits until the thread has taken everything.
+    #[cfg(test)]
+    pub(super) fn wait_until_idle(&self) {
+        while self.queue.as_ref().is_some_and(|queue| !queue.is_empty()) {
+            thread::yield_now();
+        }
+    }
+
+    fn begin(&mut self, engine: &Engine, now: Now) {
+        let end = match std::mem::take(&mut self.lost) {
+            0 => End { why: EndReason::Continued, effects: Some(self.effects), state: None },
+            lost => End { why: EndReason::Lost(lost), effects: None, state: None },
+        };
+        self.step_bytes += MESSAGE_BYTES;
+        self.step.push(Message::Begin(Box::new(Begin { end, now, engine: engine.clone() })));
+        self.effects = Digest::default();
+        self.is_recording = true;
+        self.fingerprint_at = now.mono.after_ms(TICK_MS);
+    }
+}
+
+impl Drop for Recorder {
+    /// If the loop panics, what led to it is the last that is written.
+    fn drop(&mut self) {
+        let Some(queue) = self.queue.take() else { return };
+        if !thread::panicking() {
+            queue.close(Vec::new(), Duration::ZERO);
+            return;
+        }
+        let mut last = std::mem::take(&mut self.step);
+        let end = End { why: EndReason::Panicked, effects: None, state: None };
+        last.push(Message::End(Box::new(end)));
+        let path = queue.close(last, LAST_RECORDS);
+        if let Some(path) = path.filter(|_| self.is_recording) {
+            // Not through the log, which is written by a thread that may not come to it any more.
+            let _ = writeln!(io::stderr(), "REPRODUCE: openctrl replay '{}'", path.display());
+        }
+    }
+}
+
+/// How much memory an input keeps beside itself.
+fn content_bytes(input: &Input) -> usize {
+    match input {
+        Input::OutputRead { batch, .. } => batch.text().len() + batch.items.len() * ITEM_BYTES,
+        Input::RequestArrived { call, .. } => match call {
+            Call::Create { url, alias } => url.as_str().len() + alias.len(),
+            Call::Replace(_, url) => url.as_str().len(),
+            Call::Patch(_, patch) => {
+                let tags = patch.meta.as_ref().and_then(|meta| meta.tags.as_ref());
+                let tags = tags.into_iter().flatten().map(|(key, tag)| key.len() + tag.len());
+                tags.sum::<usize>() + 2048
+            }
+            Call::Ping(text) => text.len(),
+            Call::SetAlias(_) | Call::Delete(_) | Call::RotateKey(_) => 256,
+        },
+        Input::StartFailed { reason, .. } | Input::PersistFailed { reason, .. } => reason.len(),
+        Input::ProcessStarted { .. }
+        | Input::ProcessExited { .. }
+        | Input::RecordsPersisted { .. }
+        | Input::Dialled { .. }
+        | Input::TimeAdvanced
+        | Input::ShutdownRequested => size_of::<Input>(),
+    }
+}

@@ -1,0 +1,222 @@
+//! The thread that encodes inputs and writes them. Nothing that goes wrong here is of any concern
+//! to the master: it is said once, and tried again after a while.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
+
+use openctrl_core::engine::Input;
+use openctrl_core::ids::BootId;
+use openctrl_core::time::Now;
+use openctrl_core::trace::{Digest, End, EndReason, Header};
+
+use super::queue::{Begin, Message, Queue, Wish};
+use super::segment::{Refused, Segment};
+
+/// How long a directory that could not be written is left alone.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Where a trace goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    /// Made if need be.
+    pub(crate) directory: PathBuf,
+    /// What all files together may take.
+    pub(crate) total_bytes: u64,
+    /// Whether the text of log lines is recorded.
+    pub(crate) has_text: bool,
+    /// This run of the master.
+    pub(crate) boot: BootId,
+    /// The version of this program.
+    pub(crate) product: String,
+}
+
+/// The thread's own.
+pub(super) struct Writer {
+    to: Destination,
+    queue: Arc<Queue>,
+    segment: Option<Segment>,
+    sequence: u32,
+    retry_at: Option<Instant>,
+    has_warned: bool,
+    /// Whether the segment after this one was wished for.
+    has_asked: bool,
+}
+
+impl Writer {
+    /// A queue for what goes to `to`.
+    pub(super) fn queue(to: &Destination) -> Arc<Queue> {
+        // A quarter of a segment: what was gathered must fit in what is left of one.
+        let wake_bytes = usize::try_from(to.total_bytes / 32).unwrap_or(usize::MAX);
+        Arc::new(Queue::new(wake_bytes))
+    }
+
+    /// Starts the thread.
+    pub(super) fn start(to: Destination, queue: Arc<Queue>) -> io::Result<()> {
+        let writer = Self::new(to, queue);
+        thread::Builder::new().name("trace".to_owned()).spawn(move || writer.run())?;
+        Ok(())
+    }
+
+    fn new(to: Destination, queue: Arc<Queue>) -> Self {
+        Self {
+            to,
+            queue,
+            segment: None,
+            sequence: 0,
+            retry_at: None,
+            has_warned: false,
+            has_asked: false,
+        }
+    }
+
+    fn run(mut self) {
+        // Also if this panics: the loop stops handing over, and nobody waits.
+        let _done = Done(Arc::clone(&self.queue));
+        let mut messages = Vec::new();
+        loop {
+            let taken = self.queue.take(&mut messages, self.retry_at);
+            for message in messages.drain(..) {
+                self.record(message);
+            }
+            self.write();
+            // The head of a block, or a fingerprint, may have been what filled it.
+            self.ask_for_next();
+            if taken.is_closed {
+                return;
+            }
+            if taken.was_full || self.retry_at.is_some_and(|at| at <= Instant::now()) {
+                self.retry_at = None;
+                self.queue.wish_for(Wish::Segment);
+            }
+        }
+    }
+
+    fn record(&mut self, message: Message) {
+        match (message, &mut self.segment) {
+            (Message::Begin(begin), _) => self.begin(*begin),
+            // Some may have been on their way when it was found that they cannot be written.
+            (_, None) => {}
+            (Message::Output { now, effects, process, batch }, Some(_)) => {
+                self.input(now, effects, &Input::OutputRead { process, batch });
+            }
+            (Message::Input { now, effects, input }, Some(_)) => self.input(now, effects, &input),
+            (Message::State(fingerprint), Some(segment)) => segment.state(fingerprint),
+            (Message::End(end), Some(_)) => self.end(*end),
+        }
+    }
+
+    fn input(&mut self, now: Now, effects: Digest, input: &Input) {
+        let Some(segment) = &mut self.segment else { return };
+        segment.input(now, effects, input);
+        self.ask_for_next();
+    }
+
+    /// Wishes for the next segment in time, once: whatever it was that filled this one.
+    fn ask_for_next(&mut self) {
+        let is_nearly_full = self.segment.as_ref().is_some_and(Segment::is_nearly_full);
+        if is_nearly_full && !std::mem::replace(&mut self.has_asked, true) {
+            self.queue.wish_for(Wish::Segment);
+        }
+    }
+
+    fn begin(&mut self, Begin { end, now, engine }: Begin) {
+        let state = (end.why == EndReason::Continued).then(|| engine.fingerprint());
+        self.end(End { state, ..end });
+        self.sequence += 1;
+        let header = Header {
+            product: self.to.product.clone(),
+            boot: self.to.boot,
+            sequence: self.sequence,
+            started: now,
+            has_text: self.to.has_text,
+        };
+        match Segment::begin(&self.to, &header, &engine) {
+            Ok(segment) => {
+                self.queue.begun(segment.path.clone());
+                self.has_asked = false;
+                self.segment = Some(segment);
+            }
+            Err(Refused::Io(error)) => self.pause(&error),
+            Err(Refused::TooLarge(bytes)) => {
+                let size = self.to.total_bytes / (1024 * 1024);
+                self.pause(&format_args!(
+                    "the state alone takes {bytes} bytes; trace_size={size} is too small for it"
+                ));
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        if let Some(Err(error)) = self.segment.as_mut().map(Segment::write) {
+            self.pause(&error);
+        }
+    }
+
+    fn end(&mut self, end: End) {
+        if let Some(Err(error)) = self.segment.take().map(|segment| segment.end(end)) {
+            self.pause(&error);
+        }
+    }
+
+    /// Wants nothing for a while. Only the first time is worth a line in the log.
+    fn pause(&mut self, reason: &dyn fmt::Display) {
+        self.segment = None;
+        self.queue.wish_for(Wish::Nothing);
+        self.retry_at = Some(Instant::now() + RETRY);
+        if !std::mem::replace(&mut self.has_warned, true) {
+            let directory = self.to.directory.display();
+            tracing::warn!(
+                "Master.trace: nothing is recorded in {directory} for now: {reason}; trace=off turns recording off"
+            );
+        }
+    }
+}
+
+/// Says that the thread has ended, however it did.
+struct Done(Arc<Queue>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!("Master.trace: recording ended with a panic; the master goes on");
+        }
+        self.0.done();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Loop, destination};
+    use super::*;
+    use crate::daemon::trace::Recorder;
+    use openctrl_core::output::OutputParser;
+    use openctrl_core::trace::Digest;
+    use tempfile::TempDir;
+
+    /// What fills a segment may be an input, and the head of the block that it is written in.
+    #[test]
+    fn the_next_segment_is_asked_for_whatever_fills_this_one() {
+        let looped = Loop::new(Recorder::default());
+        let process = looped.process.expect("it was spawned");
+        for lines in 1..=60 {
+            let home = TempDir::new().expect("a directory");
+            let to = destination(home.path(), 64);
+            let mut writer = Writer::new(to.clone(), Writer::queue(&to));
+            let end = End { why: EndReason::Continued, effects: None, state: None };
+            let engine = looped.engine.clone();
+            writer.record(Message::Begin(Box::new(Begin { end, now: looped.now, engine })));
+            writer.queue.granted();
+            let batch = Arc::new(OutputParser::default().push(&b"x\n".repeat(lines)));
+            while writer.segment.as_ref().is_some_and(|segment| !segment.is_nearly_full()) {
+                assert!(writer.queue.wish() == Wish::Inputs, "it is not yet time");
+                let (now, effects, batch) = (looped.now, Digest::default(), Arc::clone(&batch));
+                writer.record(Message::Output { now, effects, process, batch });
+                writer.write();
+                writer.ask_for_next();
+            }
+            assert!(writer.queue.wish() == Wish::Segment, "{lines} lines an input");
+        }
+    }
+}

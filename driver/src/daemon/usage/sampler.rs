@@ -1,0 +1,175 @@
+//! When processes are looked at: while somebody asks, and on a budget.
+//!
+//! A look goes through everything that runs on the machine. It costs some 10 µs a process, so with
+//! ten thousand it takes a tenth of a second and is then taken every ten seconds; nobody who asks
+//! waits for one, but for the very first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use openctrl_core::doors::v2::Usage;
+use openctrl_core::ids::ProcessRef;
+use openctrl_core::time::{Now, Wall};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Rows;
+use super::groups::{GroupUse, look};
+use crate::daemon::clock::Clock;
+
+/// Time from one look to the next, at least.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The same after the first look: a CPU figure takes two of them.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// A look that took some time of a CPU is followed by so many times as long without one.
+const REST_FACTOR: u32 = 99;
+
+/// But no longer than this: figures must not look as if nothing moved.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// Without a question for so long, looks end.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A CPU figure over a longer time than this would be history.
+const STALE_MS: u64 = 60_000;
+
+/// Who asks first waits for the first look for so long.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+
+/// The thread that looks, as those see it who want to know.
+#[derive(Debug)]
+pub(super) struct Sampler {
+    shared: Arc<Shared>,
+    /// Whether there are figures of this time.
+    fresh: watch::Receiver<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    asked: Mutex<Option<Instant>>,
+    woken: Condvar,
+}
+
+impl Sampler {
+    pub(super) fn start(rows: Arc<Rows>, clock: Clock) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (is_fresh, fresh) = watch::channel(false);
+        let looker =
+            Looker { rows, clock, shared: Arc::clone(&shared), is_fresh, last: HashMap::new() };
+        thread::Builder::new().name("usage".to_owned()).spawn(move || looker.run())?;
+        Ok(Self { shared, fresh })
+    }
+
+    /// Somebody wants figures: looks go on for a while. Waits a little where there are none.
+    pub(super) async fn wake(&self) {
+        *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.shared.woken.notify_one();
+        let mut fresh = self.fresh.clone();
+        if !*fresh.borrow() {
+            // Too slow, or the thread is gone: there is an answer without figures too.
+            let _ = timeout(FIRST_LOOK, fresh.wait_for(|fresh| *fresh)).await;
+        }
+    }
+}
+
+struct Looker {
+    rows: Arc<Rows>,
+    clock: Clock,
+    shared: Arc<Shared>,
+    is_fresh: watch::Sender<bool>,
+    /// What was found last, for the CPU figure.
+    last: HashMap<ProcessRef, (Now, u64)>,
+}
+
+impl Looker {
+    fn run(mut self) {
+        while self.is_wanted_again() {
+            let mut interval = WARM_UP;
+            while self.is_wanted() {
+                let begun = cpu_time();
+                self.look();
+                // Fails when the master is gone.
+                if self.is_fresh.send(true).is_err() {
+                    return;
+                }
+                let spent = cpu_time().saturating_sub(begun);
+                thread::sleep(interval.max(spent * REST_FACTOR).min(LONGEST_REST));
+                interval = INTERVAL;
+            }
+            let _ = self.is_fresh.send(false);
+        }
+    }
+
+    /// Waits until somebody asks; false when nobody can any more.
+    fn is_wanted_again(&self) -> bool {
+        let asked = self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let nobody = |asked: &mut Option<Instant>| {
+            asked.is_none_or(|asked| asked.elapsed() > PATIENCE) && !self.is_fresh.is_closed()
+        };
+        drop(self.shared.woken.wait_while(asked, nobody));
+        !self.is_fresh.is_closed()
+    }
+
+    fn is_wanted(&self) -> bool {
+        let asked = *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_some_and(|asked| asked.elapsed() <= PATIENCE)
+    }
+
+    fn look(&mut self) {
+        let alive = self.rows.alive();
+        let found = look(|group| alive.contains_key(&group));
+        let now = self.clock.sample();
+        let mut last = HashMap::with_capacity(found.len());
+        let mut shown = Vec::with_capacity(found.len());
+        for (group, used) in found {
+            let Some((id, process)) = alive.get(&group).copied() else { continue };
+            let before = self.last.get(&process).copied();
+            shown.push((id, process, usage(used, before, now)));
+            last.insert(process, (now, used.cpu_centis));
+        }
+        self.last = last;
+        self.rows.set_usage(shown.into_iter());
+    }
+}
+
+/// The CPU time of this thread: what a look costs, however busy the machine is otherwise.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+fn usage(used: GroupUse, before: Option<(Now, u64)>, now: Now) -> Usage {
+    let cpu_permille = before.and_then(|(then, cpu_centis)| {
+        let passed_ms = now.mono.ms_since(then.mono);
+        // A member that ended without being waited for takes its time with it.
+        let spent_centis = used.cpu_centis.saturating_sub(cpu_centis);
+        (1..=STALE_MS).contains(&passed_ms).then(|| spent_centis * 10_000 / passed_ms)
+    });
+    let sampled: Wall = now.wall;
+    let GroupUse { cpu_centis, memory_bytes, processes } = used;
+    Usage { cpu_centis, cpu_permille, memory_bytes, processes, sampled }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openctrl_core::time::Time;
+
+    #[test]
+    fn the_cpu_figure_is_that_of_the_time_between() {
+        let now = Now { mono: Time::from_micros(100_000_000), wall: Wall::default() };
+        let ago = |ms: u64| Now { mono: Time::from_micros(100_000_000 - ms * 1_000), ..now };
+        let used = GroupUse { cpu_centis: 500, memory_bytes: 1, processes: 1 };
+        let figure = |before| usage(used, before, now).cpu_permille;
+        assert_eq!(figure(None), None);
+        assert_eq!(figure(Some((ago(2_000), 400))), Some(500), "1 s in 2 s is 50.0 %");
+        assert_eq!(figure(Some((ago(1_000), 300))), Some(2_000), "two CPUs");
+        assert_eq!(figure(Some((ago(2_000), 600))), Some(0), "a member took its time with it");
+        assert_eq!(figure(Some((ago(0), 400))), None);
+        assert_eq!(figure(Some((ago(61_000), 400))), None, "that would be history");
+    }
+}

@@ -1,0 +1,244 @@
+//! The state directory (Contract §11): private, held by one master, always recoverable.
+
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{io, thread};
+
+use openctrl_core::store::{
+    FIRST_GENERATION, Files, Finding, Image, Recovered, decode_gob, encode, recover,
+};
+
+use super::error::StoreError;
+use super::files::{
+    BACKUP, FOREIGN, LOCK, SNAPSHOT, TEMPORARY, create_private, install_snapshot, journal_path,
+    journals, read, sync_directory, write_private,
+};
+use super::journal::Journal;
+
+/// How long the lock is waited for: far longer than a new process takes to run its program, and
+/// no long time to be told that another master is there.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_POLL: Duration = Duration::from_millis(5);
+
+/// A state directory, held as long as this lives.
+#[derive(Debug)]
+pub(crate) struct StateDirectory {
+    path: PathBuf,
+    /// The generation to begin next.
+    next_generation: u64,
+    /// The generation of the snapshot that is there now.
+    snapshot_generation: u64,
+    /// How many records the last journal has.
+    records: u64,
+    /// The lock ends with the file, also when the master is killed.
+    _lock: File,
+}
+
+/// A snapshot that was written and is not in its place yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    generation: u64,
+    /// How large it is.
+    pub(crate) bytes: u64,
+}
+
+/// What was found in a state directory.
+#[derive(Debug)]
+pub(crate) enum Loaded {
+    /// Nothing: a new master.
+    Nothing,
+    /// A complete state, and what an operator should know of how it was found.
+    State(Image, Vec<String>),
+    /// The state of the Go master, from this file; ours from now on, once it is saved.
+    Imported(Image, PathBuf),
+}
+
+impl StateDirectory {
+    /// Makes the directory if need be, and takes hold of it.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let io = |attempt, error| StoreError::Io(attempt, path.to_owned(), error);
+        make_private(path).map_err(|error| io("make the state directory", error))?;
+        let lock = create_private(&path.join(LOCK))
+            .map_err(|error| io("make a lock file in the state directory", error))?;
+        match take_hold(&lock) {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                next_generation: FIRST_GENERATION,
+                snapshot_generation: FIRST_GENERATION,
+                records: 0,
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(io("lock the state directory", error)),
+        }
+    }
+
+    /// The directory itself, for what is kept beside the state.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the state together from its files. A bad snapshot is kept aside; nothing new is ever
+    /// made over a state that cannot be read.
+    pub(crate) fn load(&mut self) -> Result<Loaded, StoreError> {
+        let Some(recovered) = read_state(&self.path)? else {
+            return self.import();
+        };
+        let Recovered { image, snapshot, generation, records, findings } = recovered;
+        // What was read may not be on the disk yet, if the last master was killed within a write:
+        // the next journal is going to say how many records this one has.
+        let journal = journal_path(&self.path, generation);
+        let synced = File::open(&journal).and_then(|file| file.sync_all());
+        synced.map_err(|error| StoreError::Io("sync", journal, error))?;
+        self.snapshot_generation = snapshot;
+        self.next_generation = generation + 1;
+        self.records = records;
+        let mut notes = Vec::new();
+        for finding in findings {
+            let mut note = finding.to_string();
+            if matches!(finding, Finding::BackupUsed(Some(_))) {
+                let aside = self.keep_aside(&self.path.join(SNAPSHOT))?;
+                note = format!("{note}; the bad file is kept as {}", aside.display());
+            }
+            notes.push(note);
+        }
+        Ok(Loaded::State(image, notes))
+    }
+
+    /// Writes a snapshot beside the one that is there. Until it is installed it means nothing, so
+    /// that a full disk, which shows here if anywhere, changes nothing.
+    pub(crate) fn prepare(&self, image: &Image) -> io::Result<Prepared> {
+        let generation = self.next_generation;
+        let snapshot = encode(image, generation);
+        write_private(&self.path.join(TEMPORARY), &snapshot)?;
+        Ok(Prepared { generation, bytes: snapshot.len() as u64 })
+    }
+
+    /// Begins the journal of a prepared snapshot and puts the snapshot in its place. The journal
+    /// comes first, so that a snapshot without its journal is always one that lost it.
+    pub(crate) fn install(&mut self, prepared: &Prepared) -> io::Result<Journal> {
+        let generation = prepared.generation;
+        let journal = Journal::create(&self.path, generation, self.records);
+        // Not to be put in its place any more, it only takes room.
+        let journal = journal.inspect_err(|_| drop(fs::remove_file(self.path.join(TEMPORARY))))?;
+        // From here on the journal may be found, and whatever comes next has to follow it.
+        self.next_generation = generation + 1;
+        self.records = 0;
+        sync_directory(&self.path)?;
+        install_snapshot(&self.path)?;
+        // What was the snapshot is the backup now, and needs its journals.
+        let backup_generation = std::mem::replace(&mut self.snapshot_generation, generation);
+        self.forget_journals_before(backup_generation);
+        Ok(journal)
+    }
+
+    /// Whether nothing was ever stored here.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.next_generation == FIRST_GENERATION
+    }
+
+    /// Notes how many records the journal has that is about to be followed by another.
+    pub(crate) const fn set_records(&mut self, records: u64) {
+        self.records = records;
+    }
+
+    fn forget_journals_before(&self, generation: u64) {
+        // One that stays costs some room and is passed over at the next start.
+        for (found, path) in journals(&self.path).unwrap_or_default() {
+            if found < generation {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    fn keep_aside(&self, file: &Path) -> Result<PathBuf, StoreError> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let aside = self.path.join(format!("{SNAPSHOT}.corrupt-{}", since_epoch.as_millis()));
+        match fs::rename(file, &aside) {
+            Ok(()) => Ok(aside),
+            Err(error) => Err(StoreError::Io("keep aside", file.to_owned(), error)),
+        }
+    }
+
+    /// Reads the state of the Go master, or its backup; both stay as they are.
+    fn import(&self) -> Result<Loaded, StoreError> {
+        let mut refused = Vec::new();
+        for name in FOREIGN {
+            let path = self.path.join(name);
+            let file = read(&path).map_err(|error| StoreError::Io("read", path.clone(), error))?;
+            match file.as_deref().map(decode_gob) {
+                None => {}
+                Some(Ok(image)) => return Ok(Loaded::Imported(image, path)),
+                Some(Err(reason)) => refused.push((path, reason)),
+            }
+        }
+        if refused.is_empty() { Ok(Loaded::Nothing) } else { Err(StoreError::Foreign(refused)) }
+    }
+}
+
+/// Reads the files of a state directory and puts them together; changes nothing.
+pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
+    let io = |path: &Path, error| StoreError::Io("read", path.to_owned(), error);
+    let read_named = |name: &str| {
+        let path = path.join(name);
+        read(&path).map_err(|error| io(&path, error))
+    };
+    let (snapshot, backup) = (read_named(SNAPSHOT)?, read_named(BACKUP)?);
+    let mut contents = Vec::new();
+    for (generation, path) in journals(path).map_err(|error| io(path, error))? {
+        let bytes = read(&path).map_err(|error| io(&path, error))?;
+        contents.extend(bytes.map(|bytes| (generation, bytes)));
+    }
+    let journals: Vec<(u64, &[u8])> =
+        contents.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
+    recover(Files { snapshot: snapshot.as_deref(), backup: backup.as_deref(), journals: &journals })
+        .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
+}
+
+/// Locks, waiting for a moment: of a master that was killed, a child that has not come to run its
+/// program yet holds the lock until it has. From then on it can be known for what it is.
+fn take_hold(lock: &File) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(LOCK_POLL);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Whether there is nothing in a directory but what a master keeps there.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with("openctrl.") && !name.starts_with("gob-") && name != "trace" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a master holds the directory.
+pub(crate) fn is_held(path: &Path) -> bool {
+    let lock = File::open(path.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    let is_new = !path.exists();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // The Go master left its own open to others. A directory that has other things in it is not
+    // ours to close: the files are private all the same.
+    if is_ours(path)? {
+        let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
+    }
+    match path.parent().filter(|parent| is_new && !parent.as_os_str().is_empty()) {
+        Some(parent) => sync_directory(parent),
+        None => Ok(()),
+    }
+}

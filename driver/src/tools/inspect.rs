@@ -1,0 +1,188 @@
+//! `openctrl state`: looks at a state directory for the operator, and changes nothing.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use openctrl_core::store::{Image, Recovered, StoredInstance};
+use serde_json::{Value, json};
+
+use crate::state::{StoreError, is_held, read_state};
+
+/// What stands in the place of a secret.
+const REDACTED: &str = "<redacted>";
+
+/// A question about a state directory.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Inspection {
+    /// Is every acknowledged change there?
+    Check(PathBuf),
+    /// What is in it, as JSON.
+    Export { directory: PathBuf, with_secrets: bool },
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum InspectError {
+    /// The directory has no state.
+    Nothing(PathBuf),
+    /// The state cannot be read.
+    Store(StoreError),
+}
+
+impl fmt::Display for InspectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing(path) => {
+                write!(f, "there is no state of a master in {}", path.display())
+            }
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for InspectError {}
+
+impl Inspection {
+    /// Reads `check DIR` or `export DIR [--secrets]`.
+    pub(crate) fn parse(words: &[&str]) -> Option<Self> {
+        match *words {
+            ["check", directory] => Some(Self::Check(directory.into())),
+            ["export", directory] => {
+                Some(Self::Export { directory: directory.into(), with_secrets: false })
+            }
+            ["export", directory, "--secrets"] | ["export", "--secrets", directory] => {
+                Some(Self::Export { directory: directory.into(), with_secrets: true })
+            }
+            _ => None,
+        }
+    }
+
+    /// Answers it.
+    ///
+    /// # Errors
+    /// When there is no state, or not all of it.
+    pub(crate) fn answer(&self) -> Result<String, InspectError> {
+        match self {
+            Self::Check(directory) => read(directory).map(|state| report(directory, &state)),
+            Self::Export { directory, with_secrets } => {
+                let json = export(&read(directory)?.image, *with_secrets);
+                let text = serde_json::to_string_pretty(&json);
+                Ok(text.expect("strings and integers always encode") + "\n")
+            }
+        }
+    }
+}
+
+fn read(directory: &Path) -> Result<Recovered, InspectError> {
+    let state = read_state(directory).map_err(InspectError::Store)?;
+    state.ok_or_else(|| InspectError::Nothing(directory.to_owned()))
+}
+
+fn report(directory: &Path, state: &Recovered) -> String {
+    let mut text = format!(
+        "{}: complete\nmaster {}, {} instances, generation {}, {} changes in its journal\n",
+        directory.display(),
+        state.image.master.mid,
+        state.image.instances.len(),
+        state.generation,
+        state.records,
+    );
+    for finding in &state.findings {
+        text.push_str(&format!("note: {finding}\n"));
+    }
+    if is_held(directory) {
+        text.push_str("note: a master is using it; what it writes meanwhile may look unfinished\n");
+    }
+    text
+}
+
+fn export(image: &Image, with_secrets: bool) -> Value {
+    let key = if with_secrets { image.master.key.reveal() } else { REDACTED };
+    let instances: Vec<Value> =
+        image.instances.values().map(|stored| instance(stored, with_secrets)).collect();
+    json!({
+        "master": { "mid": image.master.mid, "alias": image.master.alias, "key": key },
+        "instances": instances,
+    })
+}
+
+fn instance(stored: &StoredInstance, with_secrets: bool) -> Value {
+    let definition = &stored.definition;
+    let url = &definition.url;
+    let url = if with_secrets { url.as_str().to_owned() } else { url.redacted() };
+    let totals = stored.totals.totals;
+    json!({
+        "id": definition.id.to_string(),
+        "alias": definition.alias,
+        "url": url,
+        "restart": definition.restart,
+        "meta": definition.meta,
+        "mode": stored.totals.mode,
+        "tcprx": totals.tcprx,
+        "tcptx": totals.tcptx,
+        "udprx": totals.udprx,
+        "udptx": totals.udptx,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::inbox::inbox;
+    use crate::daemon::store::StoreWriter;
+    use crate::state::StateDirectory;
+    use openctrl_core::counters::SavedTotals;
+    use openctrl_core::ids::InstanceId;
+    use openctrl_core::instance::Definition;
+    use openctrl_core::master::MasterIdentity;
+    use openctrl_core::store::Record;
+    use openctrl_core::url::InstanceUrl;
+    use std::sync::Arc;
+
+    fn image() -> Image {
+        let mut image = Image::new(MasterIdentity::from_random([1; 8], [0xab; 16]));
+        let url = InstanceUrl::parse("a://me:hush@host/?token=hush").expect("a good URL");
+        let definition = Arc::new(Definition::new(InstanceId(1), url, "edge".to_owned()));
+        image.apply(&Record::PutInstance { definition, totals: SavedTotals::default() });
+        image
+    }
+
+    #[test]
+    fn questions_are_told_apart() {
+        let export = |with_secrets| Inspection::Export { directory: "d".into(), with_secrets };
+        assert_eq!(Inspection::parse(&["check", "d"]), Some(Inspection::Check("d".into())));
+        assert_eq!(Inspection::parse(&["export", "d"]), Some(export(false)));
+        assert_eq!(Inspection::parse(&["export", "d", "--secrets"]), Some(export(true)));
+        assert_eq!(Inspection::parse(&["export", "--secrets", "d"]), Some(export(true)));
+        for bad in [&[][..], &["check"], &["check", "a", "b"], &["repair", "d"], &["export"]] {
+            assert_eq!(Inspection::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_checked_and_exported_without_secrets() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let check = Inspection::Check(home.path().to_owned());
+        let error = check.answer().expect_err("there is nothing").to_string();
+        assert!(error.starts_with("there is no state"), "{error}");
+
+        let (mailbox, _inbox) = inbox();
+        let directory = StateDirectory::open(home.path()).expect("it can be used");
+        let writer = StoreWriter::start(directory, image(), mailbox).expect("saved");
+        assert!(check.answer().expect("complete").contains("a master is using it"));
+        writer.finish();
+        let report = check.answer().expect("complete");
+        assert!(report.contains("complete\n") && report.contains("1 instances"), "{report}");
+        assert!(!report.contains("note"), "{report}");
+
+        let export = |with_secrets| {
+            let directory = home.path().to_owned();
+            Inspection::Export { directory, with_secrets }.answer().expect("complete")
+        };
+        let (plain, secret) = (export(false), export(true));
+        assert!(!plain.contains("hush") && !plain.contains("abab"), "{plain}");
+        assert!(secret.contains("me:hush") && secret.contains("abab"), "{secret}");
+        let value: Value = serde_json::from_str(&plain).expect("JSON");
+        assert_eq!(value["instances"][0]["alias"], "edge");
+    }
+}

@@ -1,0 +1,4 @@
+//! Tools that work on the files of a master, without one.
+
+pub(crate) mod inspect;
+pub(crate) mod replay;
