@@ -52,6 +52,21 @@ pub struct ProcessRef {
     pub generation: Generation,
 }
 
+/// A version of a definition; rises with every change of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// That of a new instance.
+    pub const FIRST: Self = Self(1);
+
+    /// That of the next change.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 /// A request in flight. Handed out by the driver, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);

@@ -101,12 +101,7 @@ impl fmt::Debug for Shown {
 
 /// Whether two definitions say the same.
 pub(crate) fn is_same(one: &Arc<Definition>, other: &Arc<Definition>) -> bool {
-    if Arc::ptr_eq(one, other) {
-        return true;
-    }
-    let Definition { id, url, alias, restart, meta } = one.as_ref();
-    (id, url, alias, restart, meta)
-        == (&other.id, &other.url, &other.alias, &other.restart, &other.meta)
+    Arc::ptr_eq(one, other) || one == other
 }
 
 /// The byte counters in the order in which they are shown, as they are shown.

@@ -77,7 +77,7 @@ impl Oracle {
             face: None,
             key: None,
             wishes: wishes
-                .map(|(id, stored)| (*id, Wish::new(stored.definition.restart)))
+                .map(|(id, stored)| (*id, Wish::new(stored.definition.restarts())))
                 .collect(),
             counters: counters.collect(),
             resets: BTreeSet::new(),
@@ -202,9 +202,9 @@ impl Oracle {
         let before = self.shown.get(&Subject::Instance(id));
         let (Some(before), Some(after)) = (before, object) else { return };
         let (Some(old), Some(new)) = (before.definition(), after.definition()) else { return };
-        let has_new_url = !Arc::ptr_eq(old, new) && old.url != new.url;
+        let has_new_url = !Arc::ptr_eq(old, new) && old.url() != new.url();
         let statuses = (before.status(), after.status());
-        let settles = statuses == (Some(Status::Error), Some(Status::Stopped)) && !old.restart;
+        let settles = statuses == (Some(Status::Error), Some(Status::Stopped)) && !old.restarts();
         if has_new_url {
             self.wish(id).put_applied();
         }

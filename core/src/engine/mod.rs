@@ -156,7 +156,7 @@ impl Engine {
 
     fn start_all(&mut self, now: Now) {
         let wanted = |slot: &SlotId| {
-            self.table.get(*slot).is_some_and(|instance| instance.definition.restart)
+            self.table.get(*slot).is_some_and(|instance| instance.definition.restarts())
         };
         let slots: Vec<SlotId> = self.table.slots().filter(wanted).collect();
         for slot in slots {

@@ -9,7 +9,7 @@ use super::commits::Change;
 use super::on_command::check_size;
 use crate::command::{Refusal, Reply};
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Definition, Operation, OperationKind, State, StateEvent};
+use crate::instance::{Operation, OperationKind, State, StateEvent};
 use crate::limits::OPERATIONS_MAX;
 use crate::store::Record;
 use crate::time::Now;
@@ -26,11 +26,10 @@ impl Engine {
         let slot = self.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get(slot).ok_or(Refusal::NoInstance)?;
         // With others before it, it is looked at when its turn comes.
-        if instance.newest_definition().url == url && instance.operations.is_empty() {
+        if *instance.newest_definition().url() == url && instance.operations.is_empty() {
             return Err(Refusal::SameUrl);
         }
-        let changed =
-            Definition { url: url.clone(), ..instance.newest_definition().as_ref().clone() };
+        let changed = instance.newest_definition().with_url(url.clone());
         check_size(instance, &Arc::new(changed))?;
         self.enqueue(now, slot, request, OperationKind::Replace(url))
     }
@@ -111,7 +110,7 @@ impl Engine {
         let Some(instance) = self.table.get_mut(slot) else { return false };
         let is_same = instance.operations.front().is_some_and(|operation| match &operation.kind {
             OperationKind::Replace(url) => {
-                !operation.committing && instance.newest_definition().url == *url
+                !operation.committing && instance.newest_definition().url() == url
             }
             OperationKind::Delete => false,
         });
@@ -133,7 +132,7 @@ impl Engine {
         let request = operation.request;
         let (record, change) = match &operation.kind {
             OperationKind::Replace(url) => {
-                let changed = Definition { url: url.clone(), ..newest.as_ref().clone() };
+                let changed = newest.with_url(url.clone());
                 let definition = Arc::new(changed);
                 instance.stage(Arc::clone(&definition));
                 let record = Record::PutInstance { definition: Arc::clone(&definition), totals };

@@ -18,7 +18,7 @@ use crate::ids::{Generation, ProcessRef, SlotId};
 use crate::instance::{Action, Instance, State, StateEvent, Status};
 use crate::limits::{GRACE_MS, HEALTHY_MS};
 use crate::output::OutputBatch;
-use crate::process::Signal;
+use crate::process::{Scope, Signal};
 use crate::time::{Now, Wall};
 
 /// What the processes of all instances share.
@@ -92,7 +92,7 @@ impl Supervisor<'_> {
 
     /// The policy may have changed: arms or disarms the restart timer.
     pub(super) fn apply_restart_policy(&mut self) {
-        if !self.instance.definition.restart {
+        if !self.instance.definition.restarts() {
             self.cancel_restart();
         } else if matches!(self.instance.state, State::Failed | State::Failing) {
             self.schedule_restart();
@@ -127,7 +127,7 @@ impl Supervisor<'_> {
             if !canary::is(Canary::TimerLeaked) {
                 self.timers.cancel(TimerReason::Leftover(self.slot));
             }
-            self.signal(Signal::Kill);
+            self.signal(Signal::KILL);
         }
     }
 
@@ -137,11 +137,11 @@ impl Supervisor<'_> {
             Action::Spawn => self.spawn(),
             Action::Adopt => self.adopt(),
             Action::Terminate => {
-                self.signal(Signal::Terminate);
+                self.signal(Signal::TERM);
                 self.timers.arm(grace, self.now.mono.after_ms(GRACE_MS));
             }
             Action::Kill if canary::is(Canary::GraceNeverKills) => {}
-            Action::Kill => self.signal(Signal::Kill),
+            Action::Kill => self.signal(Signal::KILL),
             Action::Release => self.release(before),
             Action::ClearLive => self.instance.clear_live(),
             Action::ScheduleRestart => self.schedule_restart(),
@@ -200,7 +200,7 @@ impl Supervisor<'_> {
         let deadline = self.timers.cancel(TimerReason::Grace(self.slot));
         if self.instance.group_left {
             if !before.is_stopping() {
-                self.signal(Signal::Terminate);
+                self.signal(Signal::TERM);
             }
             let deadline = deadline.unwrap_or(self.now.mono.after_ms(GRACE_MS));
             self.timers.arm(TimerReason::Leftover(self.slot), deadline);
@@ -218,7 +218,7 @@ impl Supervisor<'_> {
 
     fn schedule_restart(&mut self) {
         let reason = TimerReason::Restart(self.slot);
-        if !self.instance.definition.restart || self.timers.is_armed(reason) {
+        if !self.instance.definition.restarts() || self.timers.is_armed(reason) {
             return;
         }
         let healthy_since = self.instance.healthy_since.take();
@@ -237,7 +237,7 @@ impl Supervisor<'_> {
     }
 
     fn signal(&mut self, signal: Signal) {
-        self.out.push(Effect::Signal { process: self.process(), signal });
+        self.out.push(Effect::Signal { process: self.process(), scope: Scope::Group, signal });
     }
 
     fn process(&self) -> ProcessRef {

@@ -75,12 +75,12 @@ pub(crate) fn star_key(bytes: u32) -> Result<ApiKey, String> {
 
 impl DefinitionV1 {
     pub(crate) fn new(definition: &Definition, masks: &mut Masks) -> Self {
-        let Definition { id, url, alias, restart, meta: Meta { peer, tags } } = definition;
+        let Definition { id, alias, meta: Meta { peer, tags }, .. } = definition;
         Self {
             id: id.0,
-            url: masks.url(url.as_str()),
+            url: masks.url(definition.url().as_str()),
             alias: masks.text(alias),
-            restart: *restart,
+            restart: definition.restarts(),
             peer: peer_of(peer, masks),
             tags: tags.iter().map(|(key, tag)| (key.clone(), masks.text(tag))).collect(),
         }
@@ -89,7 +89,10 @@ impl DefinitionV1 {
     pub(crate) fn into_definition(self) -> Result<Definition, String> {
         let Self { id, url, alias, restart, peer, tags } = self;
         let meta = Meta { peer: into_peer(peer), tags: tags.into_iter().collect() };
-        Ok(Definition { id: InstanceId(id), url: into_url(&url)?, alias, restart, meta })
+        let mut definition = Definition::new(InstanceId(id), into_url(&url)?, alias);
+        definition.meta = meta;
+        definition.set_restarts(restart);
+        Ok(definition)
     }
 }
 

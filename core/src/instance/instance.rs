@@ -136,7 +136,7 @@ impl Instance {
 
     /// Whether it runs, or will by itself, and nobody has asked it to stop.
     pub fn wants_to_run(&self) -> bool {
-        let retries = self.state == State::Failed && self.definition.restart;
+        let retries = self.state == State::Failed && self.definition.restarts();
         retries || (self.state.has_process() && !self.state.is_stopping())
     }
 

@@ -72,7 +72,9 @@ impl InstanceView {
     /// is two strings and its share of a map: ten times what a short one takes in the object.
     pub fn definition_bytes(&self) -> usize {
         const TAG_BYTES: usize = 144;
-        let Definition { url, alias, meta, .. } = &**self.definition();
+        let definition = self.definition();
+        let Definition { alias, meta, .. } = &**definition;
+        let url = definition.url();
         let tags: usize =
             meta.tags.iter().map(|(key, tag)| key.len() + tag.len() + TAG_BYTES).sum();
         let peer = meta.peer.sid.len() + meta.peer.kind.len() + meta.peer.alias.len();
@@ -119,12 +121,12 @@ impl Template {
         let mut head = Vec::new();
         put(&mut head, "{\"id\":", &definition.id.to_string());
         put(&mut head, ",\"alias\":", &definition.alias);
-        put(&mut head, ",\"type\":", definition.url.scheme());
+        put(&mut head, ",\"type\":", definition.url().scheme());
         head.extend_from_slice(b",\"status\":\"");
         let mut middle = b"\"".to_vec();
-        put(&mut middle, ",\"url\":", definition.url.as_str());
+        put(&mut middle, ",\"url\":", definition.url().as_str());
         put(&mut middle, ",\"config\":", "");
-        put(&mut middle, ",\"restart\":", &definition.restart);
+        put(&mut middle, ",\"restart\":", &definition.restarts());
         put(&mut middle, ",\"meta\":", &definition.meta);
         middle.extend_from_slice(b",\"mode\":");
         Self { definition, head: head.into(), middle: middle.into() }

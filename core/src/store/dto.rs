@@ -130,12 +130,12 @@ impl From<MasterV1> for MasterIdentity {
 
 impl InstanceV1 {
     fn new(definition: &Definition, totals: SavedTotals) -> Self {
-        let Definition { id, url, alias, restart, meta } = definition.clone();
+        let Definition { id, alias, meta, .. } = definition.clone();
         Self {
             id: id.0,
-            url: url.as_str().into(),
+            url: definition.url().as_str().into(),
             alias,
-            restart,
+            restart: definition.restarts(),
             peer: [meta.peer.sid, meta.peer.kind, meta.peer.alias],
             tags: meta.tags.into_iter().collect(),
             totals: totals.into(),
@@ -151,13 +151,9 @@ impl TryFrom<InstanceV1> for StoredInstance {
         let url = InstanceUrl::parse(&instance.url).map_err(|error| BodyError::Url(id, error))?;
         let [sid, kind, alias] = instance.peer;
         let tags = instance.tags.into_iter().collect();
-        let definition = Definition {
-            id,
-            url,
-            alias: instance.alias,
-            restart: instance.restart,
-            meta: Meta { peer: Peer { sid, kind, alias }, tags },
-        };
+        let mut definition = Definition::new(id, url, instance.alias);
+        definition.meta = Meta { peer: Peer { sid, kind, alias }, tags };
+        definition.set_restarts(instance.restart);
         Ok(Self { definition: Arc::new(definition), totals: instance.totals.into() })
     }
 }

@@ -11,7 +11,7 @@ use crate::event::{Event, LogRun, Object, Subject};
 use crate::ids::{InstanceId, ProcessRef};
 use crate::instance::InstanceView;
 use crate::mixer::Digest;
-use crate::process::Signal;
+use crate::process::Scope;
 use crate::store::Record;
 
 /// How much of the end of an object is looked at: it has four counters at least, and no text.
@@ -52,8 +52,10 @@ impl Digest {
                 self.process(10, *process);
                 self.word(instance.0.into());
             }
-            Effect::Signal { process, signal: Signal::Terminate } => self.process(11, *process),
-            Effect::Signal { process, signal: Signal::Kill } => self.process(12, *process),
+            Effect::Signal { process, scope, signal } => {
+                self.process(11, *process);
+                self.words([u64::from(*scope == Scope::Leader), signal.number().into()]);
+            }
             Effect::Dial { request, target: _ } => self.words([13, request.0]),
             Effect::AnnounceKey(_) => self.word(14),
             Effect::Finish => self.word(15),
@@ -110,7 +112,7 @@ impl Digest {
     fn record(&mut self, record: &Record) {
         match record {
             Record::PutInstance { definition, totals } => {
-                self.words([1, definition.restart.into(), definition.meta.tags.len() as u64]);
+                self.words([1, definition.restarts().into(), definition.meta.tags.len() as u64]);
                 self.totals(definition.id, totals);
             }
             Record::RemoveInstance(id) => self.words([2, id.0.into()]),

@@ -69,7 +69,7 @@ impl World {
         for id in 0..3 {
             let alias = format!("{SECRET}\n{id}");
             let mut definition = Definition::new(InstanceId(id), url(id as u8), alias);
-            definition.restart = id != 1;
+            definition.set_restarts(id != 1);
             definition.meta.tags.insert("tag".to_string(), format!("{SECRET}\u{1}"));
             definition.meta.peer.sid = SECRET.to_string();
             let totals = SavedTotals::default();

@@ -97,7 +97,7 @@ impl DurableFirst {
             (_, Reply::Refused(_)) | (Call::Ping(_), Reply::Pinged(_)) => Ok(()),
             (Call::Create { url, .. }, Reply::Created(_)) => {
                 let definition = self.answered(scene)?;
-                ensure(definition.url == *url, || format!("{definition:?} was not asked for"))
+                ensure(definition.url() == url, || format!("{definition:?} was not asked for"))
             }
             (Call::Patch(id, patch), Reply::Instance(_)) => {
                 let definition = self.answered(scene)?;
@@ -107,7 +107,7 @@ impl DurableFirst {
             }
             (Call::Replace(id, url), Reply::Instance(_)) => {
                 let definition = self.answered(scene)?;
-                ensure(definition.id == *id && definition.url == *url, || {
+                ensure(definition.id == *id && definition.url() == url, || {
                     format!("PUT of {url:?} is answered with {definition:?}")
                 })
             }

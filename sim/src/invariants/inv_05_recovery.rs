@@ -118,7 +118,7 @@ fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &Arc<Definitio
             patch.apply(before).map_or_else(|| Arc::clone(before), Arc::new)
         }
         (Call::Replace(id, url), Some(before)) if *id == before.id => {
-            Arc::new(Definition { url: url.clone(), ..before.as_ref().clone() })
+            Arc::new(before.with_url(url.clone()))
         }
         (
             Call::SetAlias(_)

@@ -40,7 +40,7 @@ fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
         }),
         TimerReason::Leftover(slot) => of(slot, |row| row.group_left && !row.state.has_process()),
         TimerReason::Restart(slot) => of(slot, |row| {
-            row.definition.restart && matches!(row.state, State::Failed | State::Failing)
+            row.definition.restarts() && matches!(row.state, State::Failed | State::Failing)
         }),
         TimerReason::DialWait(request) => {
             let asked = scene.oracle.ledger.asked.get(&request);

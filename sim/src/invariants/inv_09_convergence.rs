@@ -37,7 +37,7 @@ fn is_as_wanted(scene: Scene<'_>, instance: &Instance) -> Verdict {
         State::Running => is_wanted,
         State::Stopped => !is_wanted,
         // Without `restart`, what failed stays as it is.
-        State::Failed | State::Failing => is_wanted && !instance.definition.restart,
+        State::Failed | State::Failing => is_wanted && !instance.definition.restarts(),
         State::Starting
         | State::Retrying
         | State::Cancelling

@@ -190,7 +190,7 @@ fn image(choices: &mut Choices) -> Image {
         let url = InstanceUrl::parse("demo:stored").expect("a valid URL");
         let id = InstanceId(u32::try_from(id).expect("three at most"));
         let mut definition = Definition::new(id, url, String::new());
-        definition.restart = choices.one_in(2);
+        definition.set_restarts(choices.one_in(2));
         let mut totals = SavedTotals::default();
         totals.totals.tcprx = choices.below(1_000) as u64;
         image.apply(&Record::PutInstance { definition: definition.into(), totals });

@@ -50,7 +50,7 @@ impl Engine {
 
 fn fingerprint_of(instance: &Instance, print: &mut Digest) {
     let flags = [
-        instance.definition.restart,
+        instance.definition.restarts(),
         instance.staged.is_some(),
         instance.totals_unsaved,
         instance.start_after_stop,

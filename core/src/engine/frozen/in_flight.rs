@@ -121,17 +121,17 @@ impl Engine {
     fn call(&self, change: &Change) -> Option<Call> {
         Some(match change {
             Change::Create(definition) => {
-                Call::Create { url: definition.url.clone(), alias: definition.alias.clone() }
+                Call::Create { url: definition.url().clone(), alias: definition.alias.clone() }
             }
             Change::Patch { definition, action, .. } => {
-                let Definition { id, alias, restart, meta, .. } = definition.as_ref();
+                let Definition { id, alias, meta, .. } = definition.as_ref();
                 let (peer, tags) = (Some(meta.peer.clone()), Some(meta.tags.clone()));
                 let meta = Some(MetaPatch { peer, tags });
-                let (alias, restart) = (Some(alias.clone()), Some(*restart));
+                let (alias, restart) = (Some(alias.clone()), Some(definition.restarts()));
                 Call::Patch(*id, Patch { alias, action: *action, restart, meta })
             }
             Change::Replace { definition, .. } => {
-                Call::Replace(definition.id, definition.url.clone())
+                Call::Replace(definition.id, definition.url().clone())
             }
             Change::Delete(slot) => Call::Delete(self.table.get(*slot)?.definition.id),
             Change::SetAlias(alias) => Call::SetAlias(Some(alias.clone())),
@@ -151,7 +151,7 @@ fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Call)> {
         (operation.request, call)
     });
     let started = instance.awaiting_start.iter();
-    let url = &instance.definition.url;
+    let url = instance.definition.url();
     operations.chain(started.map(move |request| (*request, Call::Replace(id, url.clone()))))
 }
 

@@ -15,7 +15,6 @@ use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, SlotId};
 use crate::instance::ProcessFacts;
 use crate::output::OutputItem;
-use crate::process::Signal;
 use crate::store::Record;
 
 const LETTERS: [&str; 26] = [
@@ -85,17 +84,14 @@ impl Names {
                 format!("save totals:{}", each.collect::<String>())
             }
             Effect::Spawn { process, definition } => {
-                let (id, url) = (self.instance(definition.id), definition.url.as_str());
+                let (id, url) = (self.instance(definition.id), definition.url().as_str());
                 format!("spawn {} for {id}: {url}", process_name(*process))
             }
             Effect::Adopt { process, instance } => {
                 format!("adopt {} of {}", process_name(*process), self.instance(*instance))
             }
-            Effect::Signal { process, signal: Signal::Terminate } => {
-                format!("TERM to {}", process_name(*process))
-            }
-            Effect::Signal { process, signal: Signal::Kill } => {
-                format!("KILL to {}", process_name(*process))
+            Effect::Signal { process, scope: _, signal } => {
+                format!("{} to {}", signal.name(), process_name(*process))
             }
             Effect::Dial { request, target } => format!("dial {target} for {}", request.0),
             Effect::AnnounceKey(key) => format!("announce {}", self.key(key.reveal())),
@@ -140,7 +136,7 @@ impl Names {
     fn record(&mut self, record: &Record) -> String {
         match record {
             Record::PutInstance { definition, totals } => {
-                let url = definition.url.as_str();
+                let url = definition.url().as_str();
                 let alias = match definition.alias.as_str() {
                     "" => String::new(),
                     alias => format!(" alias={alias}"),

@@ -127,13 +127,9 @@ impl<'a> Entry<'a> {
             InstanceUrlError::Malformed { shown: _, fault } => GobError::BadUrl(id, fault),
             InstanceUrlError::MasterScheme => GobError::MasterUrl(id),
         })?;
-        let definition = Definition {
-            id,
-            url,
-            alias: self.alias.to_owned(),
-            restart: self.restart,
-            meta: self.meta,
-        };
+        let mut definition = Definition::new(id, url, self.alias.to_owned());
+        definition.meta = self.meta;
+        definition.set_restarts(self.restart);
         Ok(StoredInstance { definition: Arc::new(definition), totals: self.saved })
     }
 }
