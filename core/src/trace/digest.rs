@@ -11,7 +11,7 @@ use crate::event::{Event, LogRun, Object, Subject};
 use crate::ids::{InstanceId, ProcessRef};
 use crate::instance::InstanceView;
 use crate::mixer::Digest;
-use crate::process::Scope;
+use crate::process::{Scope, Signal};
 use crate::store::Record;
 
 /// How much of the end of an object is looked at: it has four counters at least, and no text.
@@ -52,8 +52,15 @@ impl Digest {
                 self.process(10, *process);
                 self.word(instance.0.into());
             }
-            Effect::Signal { process, scope, signal } => {
+            // Version 1 has only these two, and digests of it must stay as they were recorded.
+            Effect::Signal { process, scope: Scope::Group, signal: Signal::TERM } => {
                 self.process(11, *process);
+            }
+            Effect::Signal { process, scope: Scope::Group, signal: Signal::KILL } => {
+                self.process(12, *process);
+            }
+            Effect::Signal { process, scope, signal } => {
+                self.process(17, *process);
                 self.words([u64::from(*scope == Scope::Leader), signal.number().into()]);
             }
             Effect::Dial { request, target: _ } => self.words([13, request.0]),
