@@ -11,7 +11,7 @@ use super::commits::Change;
 use crate::command::{Call, InstanceAction, Patch, Refusal, Reply};
 use crate::counters::SavedTotals;
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Definition, Instance, OBJECT_MAX_BYTES, StateEvent, Status};
+use crate::instance::{Definition, Instance, OBJECT_MAX_BYTES};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
 use crate::store::Record;
@@ -130,19 +130,9 @@ impl Engine {
         match action {
             // A reset is done once its record is durable.
             None | Some(InstanceAction::Reset) => return,
-            Some(InstanceAction::Start) => {
-                supervisor.instance.backoff.reset();
-                if supervisor.instance.operations.is_empty() {
-                    supervisor.fire(StateEvent::StartWanted);
-                } else if supervisor.instance.state.status() == Status::Stopped {
-                    supervisor.instance.start_after_stop = true;
-                }
-            }
+            Some(InstanceAction::Start) => supervisor.start(),
             Some(InstanceAction::Stop) => supervisor.stop(),
-            Some(InstanceAction::Restart) => {
-                supervisor.instance.backoff.reset();
-                supervisor.restart();
-            }
+            Some(InstanceAction::Restart) => supervisor.restart(),
         }
         self.settle(now, slot);
     }

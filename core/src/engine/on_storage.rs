@@ -11,7 +11,7 @@ use crate::canary::{self, Canary};
 use crate::command::{InstanceAction, Refusal, Reply};
 use crate::event::{EventKind, Object};
 use crate::ids::{KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
-use crate::instance::{Definition, Instance, StateEvent};
+use crate::instance::{Definition, Instance};
 use crate::master::ApiKey;
 use crate::time::Now;
 
@@ -76,9 +76,10 @@ impl Engine {
         }
         self.out.publish(now.wall, EventKind::Create, Object::Instance(view.clone()));
         self.out.respond(request, Reply::Created(view.json()));
-        if self.life.is_serving() {
-            self.fire(now, slot, StateEvent::StartWanted);
+        if let Some(instance) = self.table.get_mut(slot) {
+            instance.desired.start();
         }
+        self.settle(now, slot);
     }
 
     fn patched(
@@ -94,7 +95,7 @@ impl Engine {
         // One that asked for what another had on its way finds it in force already.
         let changes = is_reset || !Arc::ptr_eq(&definition, &supervisor.instance.definition);
         supervisor.instance.adopt(definition);
-        supervisor.apply_restart_policy();
+        supervisor.apply_policy();
         if is_reset {
             supervisor.instance.reset_counters();
         }
@@ -116,10 +117,12 @@ impl Engine {
     ) {
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
         supervisor.instance.adopt(definition);
-        if let Some(operation) = supervisor.instance.operations.pop_front() {
-            supervisor.instance.start_after_stop |= operation.starts;
+        let operation = supervisor.instance.operations.pop_front();
+        if operation.is_some_and(|operation| operation.starts) {
+            supervisor.instance.desired.start();
         }
         supervisor.instance.backoff.reset();
+        supervisor.instance.forgive_restarts();
         supervisor.publish();
         self.settle(now, slot);
         if canary::is(Canary::AnsweredTwice) {

@@ -9,7 +9,7 @@ use super::commits::Change;
 use super::on_command::check_size;
 use crate::command::{Refusal, Reply};
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Operation, OperationKind, State, StateEvent};
+use crate::instance::{Decision, InstanceEvent, Operation, OperationKind, State};
 use crate::limits::OPERATIONS_MAX;
 use crate::store::Record;
 use crate::time::Now;
@@ -56,7 +56,7 @@ impl Engine {
             return Err(Refusal::Busy);
         }
         // What the operation stops is started again if the operation is refused.
-        instance.start_after_stop |= instance.wants_to_run();
+        instance.desired.restart |= instance.wants_to_run();
         let starts = matches!(kind, OperationKind::Replace(_));
         instance.operations.push_back(Operation { request, kind, committing: false, starts });
         self.settle(now, slot);
@@ -72,34 +72,20 @@ impl Engine {
                     self.out.respond(request, Reply::Instance(instance.view().json()));
                 }
             }
-            let has_operation = !instance.operations.is_empty();
-            let wants_start = instance.start_after_stop && self.life.is_serving();
-            match instance.state {
-                State::Stopped if has_operation => {
+            let is_free = instance.state == State::STOPPED && !instance.operations.is_empty();
+            let Some(mut supervisor) = self.supervise(now, slot) else { return };
+            match supervisor.decision() {
+                Decision::Spawn => supervisor.fire(InstanceEvent::SpawnOrdered),
+                Decision::End(_) => supervisor.fire(InstanceEvent::EndOrdered),
+                Decision::Keep | Decision::SpawnAt(_) => {
+                    supervisor.apply_policy();
+                    if !is_free {
+                        return;
+                    }
                     if !self.refuse_same_url(slot) {
                         return self.run_operation(slot);
                     }
                 }
-                State::Stopped if wants_start => self.fire_only(now, slot, StateEvent::StartWanted),
-                State::Failed
-                | State::Starting
-                | State::Retrying
-                | State::Running
-                | State::Failing
-                    if has_operation =>
-                {
-                    self.fire_only(now, slot, StateEvent::StopWanted);
-                }
-                State::Stopped
-                | State::Starting
-                | State::Retrying
-                | State::Cancelling
-                | State::Running
-                | State::Failing
-                | State::Stopping
-                | State::StoppingFailing
-                | State::Discarding
-                | State::Failed => return,
             }
         }
     }
@@ -141,11 +127,5 @@ impl Engine {
             OperationKind::Delete => (Record::RemoveInstance(newest.id), Change::Delete(slot)),
         };
         self.commits.submit(&mut self.out, request, record, change);
-    }
-
-    fn fire_only(&mut self, now: Now, slot: SlotId, event: StateEvent) {
-        if let Some(mut supervisor) = self.supervise(now, slot) {
-            supervisor.fire(event);
-        }
     }
 }

@@ -8,7 +8,6 @@ use super::effect::Effect;
 use super::timers::TimerReason;
 use crate::command::{Refusal, Reply};
 use crate::ids::SlotId;
-use crate::instance::StateEvent;
 use crate::limits::SHUTDOWN_LIMIT_MS;
 use crate::time::Now;
 
@@ -36,7 +35,9 @@ impl Engine {
             Life::Finished => {}
             Life::ShuttingDown => {
                 for slot in slots {
-                    self.fire(now, slot, StateEvent::GraceElapsed);
+                    if let Some(mut supervisor) = self.supervise(now, slot) {
+                        supervisor.kill();
+                    }
                 }
             }
             Life::Serving => {
@@ -46,9 +47,6 @@ impl Engine {
                 let limit = now.mono.after_ms(SHUTDOWN_LIMIT_MS);
                 self.timers.arm(TimerReason::ShutdownLimit, limit);
                 for slot in slots {
-                    if let Some(mut supervisor) = self.supervise(now, slot) {
-                        supervisor.stop();
-                    }
                     self.settle(now, slot);
                 }
             }

@@ -11,12 +11,26 @@ pub struct Desired {
     pub goal: Goal,
     /// Whether it runs once and is disabled afterwards.
     pub once: Once,
-    /// Whether a restart was asked for and not carried out yet.
+    /// Whether a start was asked for and not carried out yet. What runs is ended first.
     pub restart: bool,
     /// Values that clients keep with the instance: JSON texts by name.
     pub values: BTreeMap<String, String>,
     /// The version of all of this: a change that expects another one is refused.
     pub cas: Cas,
+}
+
+impl Desired {
+    /// It has to run: a start is carried out as soon as there is no process.
+    pub const fn start(&mut self) {
+        self.goal = Goal::Up;
+        self.restart = true;
+    }
+
+    /// It has to be stopped, and stay so.
+    pub const fn stop(&mut self) {
+        self.goal = Goal::Down;
+        self.restart = false;
+    }
 }
 
 /// Whether an instance has to run.

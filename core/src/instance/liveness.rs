@@ -52,6 +52,22 @@ pub enum BeatVia {
     Udp,
 }
 
+impl Liveness {
+    /// How long the instance may be silent after its first checkpoint, in ms; `None` if nothing
+    /// is expected of its output.
+    pub const fn silence_ms(&self) -> Option<u64> {
+        match self {
+            Self::Checkpoint { silence_ms, .. } => Some(*silence_ms),
+            Self::Exit | Self::PidFile { .. } | Self::Beat { .. } | Self::Probe { .. } => None,
+        }
+    }
+
+    /// Whether a line with `ERROR` in it is a failure.
+    pub const fn heeds_errors(&self) -> bool {
+        matches!(self, Self::Checkpoint { error_mark: true, .. })
+    }
+}
+
 impl Default for Liveness {
     /// The rules of the v2 API (Contract §6).
     fn default() -> Self {

@@ -27,6 +27,9 @@ pub struct Policy {
 /// The most ended runs that an instance remembers.
 pub const HISTORY_MAX: u8 = 100;
 
+/// The most restarts that are counted for a limit.
+pub const RESTARTS_MAX: u32 = 1_000;
+
 /// When a process that exited by itself is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
@@ -38,7 +41,8 @@ pub enum Restart {
     Always,
 }
 
-/// At most `max` restarts in any `window_ms` milliseconds.
+/// At most `max` restarts in any `window_ms` milliseconds. A `max` above [`RESTARTS_MAX`] counts
+/// as that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestartLimit {
     /// How many restarts.
@@ -116,6 +120,16 @@ impl StopPolicy {
     /// The steps, in order; one at least.
     pub fn steps(&self) -> &[StopStep] {
         &self.steps
+    }
+
+    /// How long the stop takes from the end of the step with this index, in ms.
+    pub fn ms_after(&self, step: usize) -> u64 {
+        self.steps.iter().skip(step + 1).fold(0, |sum, step| sum.saturating_add(step.wait_ms))
+    }
+
+    /// How long the whole stop takes, in ms.
+    pub fn total_ms(&self) -> u64 {
+        self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.wait_ms))
     }
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::definition::{Definition, Meta};
-use super::process_table::Status;
+use super::health::Status;
 use crate::counters::{Metrics, Totals, on_wire};
 use crate::ids::KEY_INSTANCE_ID;
 use crate::master::MasterIdentity;

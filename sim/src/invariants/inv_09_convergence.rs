@@ -34,16 +34,11 @@ fn is_as_wanted(scene: Scene<'_>, instance: &Instance) -> Verdict {
     let wish = scene.oracle.wishes.get(&id);
     let is_wanted = wish.is_some_and(|wish| wish.running);
     let is_as_wanted = match instance.state {
-        State::Running => is_wanted,
-        State::Stopped => !is_wanted,
+        State::RUNNING => is_wanted,
+        State::STOPPED => !is_wanted,
         // Without `restart`, what failed stays as it is.
-        State::Failed | State::Failing => is_wanted && !instance.definition.restarts(),
-        State::Starting
-        | State::Retrying
-        | State::Cancelling
-        | State::Stopping
-        | State::StoppingFailing
-        | State::Discarding => false,
+        State::FAILED | State::FAILING => is_wanted && !instance.definition.restarts(),
+        _ => false,
     };
     ensure(is_as_wanted, || format!("{id} is {:?}, and this is wanted: {wish:?}", instance.state))?;
     let is_idle = instance.operations.is_empty()

@@ -20,8 +20,8 @@ impl Wish {
 
     /// What is wanted of an instance in the middle of its life, as far as it knows itself.
     pub fn of(instance: &Instance) -> Self {
-        let is_left_failed = instance.state == State::Failed && !instance.definition.restarts();
-        let running = instance.wants_to_run() || instance.start_after_stop || is_left_failed;
+        let is_left_failed = instance.state == State::FAILED && !instance.definition.restarts();
+        let running = instance.wants_to_run() || instance.desired.restart || is_left_failed;
         let puts = instance.operations.iter().filter_map(|operation| match operation.kind {
             OperationKind::Replace(_) => Some((operation.request, operation.starts)),
             OperationKind::Delete => None,

@@ -13,8 +13,9 @@ use crate::command::{PingOutcome, Reply};
 use crate::counters::SavedTotals;
 use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, SlotId};
-use crate::instance::ProcessFacts;
+use crate::instance::{ProcessFacts, Reason};
 use crate::output::OutputItem;
+use crate::process::Scope;
 use crate::store::Record;
 
 const LETTERS: [&str; 26] = [
@@ -47,7 +48,7 @@ impl Names {
         };
         match reason {
             TimerReason::Tick => "Tick".to_string(),
-            TimerReason::Grace(slot) => format!("Grace of {}", of(slot)),
+            TimerReason::StopStep(slot) => format!("Grace of {}", of(slot)),
             TimerReason::Leftover(slot) => format!("Leftover of {}", of(slot)),
             TimerReason::Restart(slot) => format!("Restart of {}", of(slot)),
             TimerReason::DialWait(request) => format!("DialWait of {}", request.0),
@@ -90,8 +91,9 @@ impl Names {
             Effect::Adopt { process, instance } => {
                 format!("adopt {} of {}", process_name(*process), self.instance(*instance))
             }
-            Effect::Signal { process, scope: _, signal } => {
-                format!("{} to {}", signal.name(), process_name(*process))
+            Effect::Signal { process, scope, signal } => {
+                let alone = if *scope == Scope::Leader { " alone" } else { "" };
+                format!("{} to {}{alone}", signal.name(), process_name(*process))
             }
             Effect::Dial { request, target } => format!("dial {target} for {}", request.0),
             Effect::AnnounceKey(key) => format!("announce {}", self.key(key.reveal())),
@@ -224,6 +226,12 @@ fn shown_facts(facts: &ProcessFacts) -> String {
     }
     if let Some((_, delay_ms)) = facts.next_restart {
         write!(text, ", next in {delay_ms} ms").expect("a String takes everything");
+    }
+    if facts.reason != Reason::None {
+        write!(text, ", because: {}", facts.reason).expect("a String takes everything");
+    }
+    if facts.limit_reached.is_some() {
+        text.push_str(", no restarts are left");
     }
     text
 }

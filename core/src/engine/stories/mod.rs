@@ -10,6 +10,7 @@ mod facts;
 mod life_cycle;
 mod lines;
 mod pings;
+mod policies;
 mod restarts;
 mod rotation;
 mod shutdown;
