@@ -134,9 +134,9 @@ impl Supervisor<'_> {
 
     /// Wants the process stopped, and to stay so: also after the operations that wait.
     pub(super) fn stop(&mut self) {
-        let is_started = self.instance.desired.restart;
-        self.instance.desired.stop();
-        self.instance.desired.restart = is_started && canary::is(Canary::StopForgotten);
+        if !(self.instance.desired.restart && canary::is(Canary::StopForgotten)) {
+            self.instance.desired.stop();
+        }
         for operation in &mut self.instance.operations {
             operation.starts = false;
         }
