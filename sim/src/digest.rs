@@ -101,6 +101,7 @@ impl Digest {
         self.words(&[alive, *starts, *failures, *restarts, *exits, due.as_micros(), delay_ms]);
         self.words(&[facts.last_exit.as_ref().map_or(0, |exit| exit.time.as_micros())]);
         self.bytes(facts.status.as_str().as_bytes());
+        self.bytes(facts.explanation().as_bytes());
     }
 
     /// Takes a state in.

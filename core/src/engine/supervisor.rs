@@ -226,6 +226,11 @@ impl Supervisor<'_> {
     /// What a step says of the processes. How one ended is noted where it is known.
     fn take_note(&mut self, event: InstanceEvent, before: State, reason: Option<Reason>) {
         let (state, process) = (self.instance.state, self.process());
+        if event == InstanceEvent::Beat {
+            // It recovered by itself.
+            self.instance.gave_up = false;
+            self.instance.facts.set_limit_reached(None);
+        }
         let why = self.why_it_ends();
         let facts = &mut self.instance.facts;
         facts.set_status(state.status());
@@ -324,10 +329,10 @@ impl Supervisor<'_> {
         let after_ms = stop.ms_after(usize::from(self.instance.steps_done).saturating_sub(1));
         let (total_ms, first) = (stop.total_ms(), stop.steps().first().map(|step| step.signal));
         if self.instance.group_left {
-            if !before.is_stopping()
-                && let Some(first) = first
-            {
-                self.signal(Scope::Group, first);
+            match first.filter(|_| !before.is_stopping()) {
+                Some(Signal::KILL) => return self.kill_leftover(),
+                Some(first) => self.signal(Scope::Group, first),
+                None => {}
             }
             let deadline = match deadline {
                 Some(deadline) => deadline.after_ms(after_ms),
