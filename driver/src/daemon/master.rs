@@ -2,7 +2,7 @@
 //! failure leaves the least behind.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -143,6 +143,7 @@ async fn serve(
     let api_base = url.api_base();
     let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
     let processes = Processes::start(clock).map_err(system("start a thread"))?;
+    let disk_fails = store.is_failing();
     let hands = Hands {
         hub: Arc::clone(&hub),
         publisher: Publisher::new(Arc::clone(&hub)),
@@ -174,10 +175,12 @@ async fn serve(
         observed: Observed {
             logs,
             processes,
+            disk_fails,
             metrics,
             metrics_turn: Arc::new(Semaphore::new(1)),
             description,
         },
+        tickets: Mutex::default(),
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     if let Err(error) = address_file.publish(&address) {

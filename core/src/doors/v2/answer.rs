@@ -11,8 +11,15 @@ use crate::command::{Refusal, Reply};
 pub const CORS_HEADERS: [(&str, &str); 3] = [
     ("access-control-allow-origin", "*"),
     ("access-control-allow-methods", "GET, PATCH, POST, PUT, DELETE, OPTIONS"),
-    ("access-control-allow-headers", "Content-Type, Authorization, X-API-Key, Cache-Control"),
+    (
+        "access-control-allow-headers",
+        "Content-Type, Authorization, X-API-Key, Cache-Control, Last-Event-ID",
+    ),
 ];
+
+/// How long a browser may keep the answer to a preflight, in seconds. The answer never changes; two
+/// hours is the most that Chromium takes.
+pub const PREFLIGHT_MAX_AGE_S: &str = "7200";
 
 /// An HTTP answer: status, JSON body, and the methods to name in `Allow`.
 #[derive(Clone, Debug, PartialEq, Eq)]

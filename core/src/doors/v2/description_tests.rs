@@ -12,15 +12,15 @@ use super::*;
 use crate::command::{PingOutcome, PingReport, Refusal};
 use crate::counters::Totals;
 use crate::doors::v2::{
-    Answer, Endpoint, Info, Method, ProcessReport, Route, SystemSample, Target, admit, event_frame,
-    route,
+    Answer, Endpoint, Health, Info, Method, ProcessReport, Route, SystemSample, Target, Tickets,
+    admit, event_frame, route,
 };
 use crate::event::EventKind;
 use crate::history::{LogQuery, Page, Shelf};
-use crate::ids::{BootId, InstanceId};
+use crate::ids::{BootId, InstanceId, KeyEpoch};
 use crate::instance::{Definition, Instance, ProcessFacts, render_key_instance};
 use crate::master::MasterIdentity;
-use crate::time::{Now, Wall};
+use crate::time::{Now, Time, Wall};
 use crate::url::InstanceUrl;
 
 const BASE: &str = "/api/v2";
@@ -47,8 +47,10 @@ fn routes() -> Vec<Route> {
         Route::Logs(_) => Some(Route::Process(instance)),
         Route::Process(_) => Some(Route::Processes),
         Route::Processes => Some(Route::Events),
-        Route::Events => Some(Route::TcpPing),
-        Route::TcpPing => Some(Route::Description),
+        Route::Events => Some(Route::Ticket),
+        Route::Ticket => Some(Route::TcpPing),
+        Route::TcpPing => Some(Route::Health),
+        Route::Health => Some(Route::Description),
         Route::Description => Some(Route::Metrics),
         Route::Metrics => None,
     };
@@ -81,7 +83,9 @@ fn the_document_has_what_the_router_has_and_nothing_else() {
         assert_eq!(documented(path), methods, "{shown}");
         let refused = admit(wanted, Method::Other, true, |_| true);
         let Err(Refusal::Method(allow)) = refused else { panic!("{shown}: {refused:?}") };
-        let allowed: BTreeSet<String> = allow.split(", ").map(str::to_lowercase).collect();
+        let mut allowed: BTreeSet<String> = allow.split(", ").map(str::to_lowercase).collect();
+        // HEAD goes without saying wherever there is a GET.
+        assert_eq!(allowed.remove("head"), has(Method::Head), "{shown} allows {allow}");
         assert!(allowed.iter().map(String::as_str).eq(methods), "{shown} allows {allow}");
     }
 }
@@ -250,6 +254,11 @@ fn what_is_rendered_is_of_its_schema() {
     let query = LogQuery::decode("").expect("a query");
     let page = Page::new(&Shelf::default(), &query, BootId(1), |_| true);
     checker.check_json("Logs", &page.json());
+
+    let ticket = Tickets::default().issue([7; 16], KeyEpoch(0), Time::ZERO);
+    checker.check_json("Ticket", &ticket);
+    let health = Health { is_alive: true, is_draining: true, is_disk_good: false }.answer();
+    checker.check_json("Health", &health.body.expect("a body"));
 
     let answer = Answer::from(Refusal::NoPath);
     checker.check_json("Error", &answer.body.expect("a body"));

@@ -12,6 +12,8 @@ use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 pub enum Method {
     /// GET
     Get,
+    /// HEAD: the head of what GET answers.
+    Head,
     /// POST
     Post,
     /// PATCH
@@ -37,8 +39,12 @@ pub enum Route {
     Instance(Target),
     /// `/events`
     Events,
+    /// `/events/ticket`
+    Ticket,
     /// `/tcping`
     TcpPing,
+    /// `/health`
+    Health,
     /// `/instances/{id}/logs`
     Logs(Target),
     /// `/instances/{id}/process`
@@ -89,6 +95,8 @@ pub enum Endpoint {
     Delete(InstanceId),
     /// `GET /events`
     Events,
+    /// `POST /events/ticket`
+    IssueTicket,
     /// `GET /tcping`
     TcpPing,
     /// A look at what the master knows beside the state of its instances.
@@ -104,6 +112,8 @@ pub enum Observation {
     Process(InstanceId),
     /// `GET /processes`
     Processes,
+    /// `GET /health`
+    Health,
     /// `GET /openapi.json`
     Description,
     /// `GET /metrics`
@@ -119,7 +129,9 @@ impl Route {
             Self::Instances => "/instances",
             Self::Instance(_) => "/instances/{id}",
             Self::Events => "/events",
+            Self::Ticket => "/events/ticket",
             Self::TcpPing => "/tcping",
+            Self::Health => "/health",
             Self::Logs(_) => "/instances/{id}/logs",
             Self::Process(_) => "/instances/{id}/process",
             Self::Processes => "/processes",
@@ -131,12 +143,13 @@ impl Route {
     /// Whether it is only for those who have the key. `open_metrics` is the operator's choice.
     pub const fn needs_key(self, open_metrics: bool) -> bool {
         match self {
-            Self::Description => false,
+            Self::Description | Self::Health => false,
             Self::Metrics => !open_metrics,
             Self::Info
             | Self::Instances
             | Self::Instance(_)
             | Self::Events
+            | Self::Ticket
             | Self::TcpPing
             | Self::Logs(_)
             | Self::Process(_)
@@ -178,6 +191,8 @@ pub fn route(api_base: &str, path: &str) -> Option<Route> {
         "/info" => Some(Route::Info),
         "/instances" => Some(Route::Instances),
         "/events" => Some(Route::Events),
+        "/events/ticket" => Some(Route::Ticket),
+        "/health" => Some(Route::Health),
         "/tcping" => Some(Route::TcpPing),
         "/processes" => Some(Route::Processes),
         "/openapi.json" => Some(Route::Description),
@@ -203,7 +218,8 @@ fn target(id: &str) -> Target {
 }
 
 /// Decides whether a request may go where it wants. The key is looked at first, then whether the
-/// instance exists, then the method.
+/// instance exists, then the method. HEAD is admitted wherever GET is, except at the stream, which
+/// has no end.
 ///
 /// # Errors
 /// The refusal to answer with: 401, 400 for an empty id, 404, 403 or 405.
@@ -216,20 +232,29 @@ pub fn admit(
     if !has_key {
         return Err(Refusal::NoKey);
     }
+    let method = match (method, route) {
+        (Method::Head, Route::Events) => Method::Other,
+        (Method::Head, _) => Method::Get,
+        (other, _) => other,
+    };
     match (route, method) {
         (Route::Info, Method::Get) => Ok(Endpoint::ReadInfo),
         (Route::Info, Method::Post) => Ok(Endpoint::SetAlias),
-        (Route::Info, _) => Err(Refusal::Method("GET, POST, OPTIONS")),
+        (Route::Info, _) => Err(Refusal::Method("GET, HEAD, POST, OPTIONS")),
         (Route::Instances, Method::Get) => Ok(Endpoint::List),
         (Route::Instances, Method::Post) => Ok(Endpoint::Create),
-        (Route::Instances, _) => Err(Refusal::Method("GET, POST, OPTIONS")),
+        (Route::Instances, _) => Err(Refusal::Method("GET, HEAD, POST, OPTIONS")),
         (Route::Events, Method::Get) => Ok(Endpoint::Events),
+        (Route::Events, _) => Err(Refusal::Method("GET, OPTIONS")),
+        (Route::Ticket, Method::Post) => Ok(Endpoint::IssueTicket),
+        (Route::Ticket, _) => Err(Refusal::Method("POST, OPTIONS")),
         (Route::TcpPing, Method::Get) => Ok(Endpoint::TcpPing),
         (Route::Processes, Method::Get) => Ok(Endpoint::Observe(Observation::Processes)),
+        (Route::Health, Method::Get) => Ok(Endpoint::Observe(Observation::Health)),
         (Route::Description, Method::Get) => Ok(Endpoint::Observe(Observation::Description)),
         (Route::Metrics, Method::Get) => Ok(Endpoint::Observe(Observation::Metrics)),
         (
-            Route::Events | Route::TcpPing | Route::Processes | Route::Description | Route::Metrics,
+            Route::TcpPing | Route::Processes | Route::Health | Route::Description | Route::Metrics,
             _,
         ) => Err(Refusal::Method(READ_ONLY)),
         (Route::Instance(target), method) => admit_instance(target, method, exists),
@@ -240,7 +265,7 @@ pub fn admit(
     }
 }
 
-const READ_ONLY: &str = "GET, OPTIONS";
+const READ_ONLY: &str = "GET, HEAD, OPTIONS";
 
 /// Part of an instance that can only be read. The key instance has none: it is no process.
 fn admit_part(
@@ -269,8 +294,8 @@ fn admit_instance(
         (Method::Get, None) => Ok(Endpoint::ReadKey),
         (Method::Patch, None) => Ok(Endpoint::PatchKey),
         (Method::Put | Method::Delete, None) => Err(Refusal::KeyInstance),
-        (Method::Post | Method::Options | Method::Other, _) => {
-            Err(Refusal::Method("GET, PATCH, PUT, DELETE, OPTIONS"))
+        (Method::Head | Method::Post | Method::Options | Method::Other, _) => {
+            Err(Refusal::Method("GET, HEAD, PATCH, PUT, DELETE, OPTIONS"))
         }
     }
 }
@@ -366,6 +391,9 @@ mod tests {
             (Route::Processes, Method::Post, 405),
             (Route::Description, Method::Post, 405),
             (Route::Metrics, Method::Post, 405),
+            (Route::Events, Method::Head, 405),
+            (Route::Ticket, Method::Get, 405),
+            (Route::Health, Method::Post, 405),
         ];
         for (route, method, status) in statuses {
             let refusal = admit(route, method, true, known).expect_err(&format!("{route:?}"));
@@ -377,6 +405,18 @@ mod tests {
     fn a_prefix_of_metrics_is_a_prefix_like_any_other() {
         assert_eq!(route("/metrics/v2", "/metrics/v2/info"), Some(Route::Info));
         assert_eq!(route("/metrics/v2", "/metrics"), Some(Route::Metrics));
+    }
+
+    #[test]
+    fn head_goes_where_get_goes() {
+        for below in ["/info", "/instances", "/tcping", "/processes", "/openapi.json", "/health"] {
+            let route = route("/api/v2", &format!("/api/v2{below}")).expect(below);
+            let get = admit(route, Method::Get, true, |_| true);
+            assert_eq!(admit(route, Method::Head, true, |_| true), get, "{below}");
+        }
+        let one = Route::Instance(Target::Instance(ID));
+        assert_eq!(admit(one, Method::Head, true, |_| true), Ok(Endpoint::Read(ID)));
+        assert_eq!(admit(one, Method::Head, false, |_| true), Err(Refusal::NoKey));
     }
 
     #[test]

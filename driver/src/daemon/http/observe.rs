@@ -1,28 +1,37 @@
 //! Answers about what the master knows beside the state of its instances: what they printed, what
 //! became of their processes, metrics, and what the API is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use openctrl_core::command::Refusal;
-use openctrl_core::doors::v2::{Answer, Observation};
+use openctrl_core::doors::v2::{Answer, Health, Observation};
 use openctrl_core::history::LogQuery;
 use openctrl_core::url::MetricsOptions;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::service::{HttpResponse, Service, whole};
 use crate::daemon::logs::Logs;
 use crate::daemon::metrics::{METRICS_TYPE, Sources, render};
 use crate::daemon::usage::Processes;
 
+/// How long the loop may take to answer before the master counts as not ready: far longer than any
+/// batch of work, and shorter than probes wait.
+const LOOP_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Where these answers come from.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
+    /// Whether the state cannot be saved.
+    pub(crate) disk_fails: Arc<AtomicBool>,
     pub(crate) metrics: MetricsOptions,
     /// One page of metrics is written at a time: with open metrics anybody may ask.
     pub(crate) metrics_turn: Arc<Semaphore>,
@@ -42,10 +51,20 @@ impl Service {
             Observation::Logs(id) => logs.page(id, LogQuery::decode(query)?).await?,
             Observation::Process(id) => processes.one(id).await.ok_or(Refusal::NoInstance)?,
             Observation::Processes => processes.all().await,
+            Observation::Health => return Ok(whole(self.health().await.answer())),
             Observation::Metrics => return self.metrics().await,
             Observation::Description => self.observed.description.clone(),
         };
         Ok(whole(Answer::json(200, json)))
+    }
+
+    async fn health(&self) -> Health {
+        let is_alive = timeout(LOOP_PATIENCE, self.mailbox.ping()).await.unwrap_or(false);
+        Health {
+            is_alive,
+            is_draining: self.hub.is_draining(),
+            is_disk_good: !self.observed.disk_fails.load(Ordering::Relaxed),
+        }
     }
 
     async fn metrics(&self) -> Result<HttpResponse, Refusal> {

@@ -1,7 +1,7 @@
 //! One request: routed, admitted, read, decoded and answered (Contract §3).
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -12,8 +12,9 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use openctrl_core::command::{Call, Refusal};
 use openctrl_core::doors::v2::{
-    Answer, BODY_MAX_BYTES, CORS_HEADERS, Endpoint, Info, Method, Route, admit, decode_alias,
-    decode_create, decode_key_patch, decode_patch, decode_replace, ping_target, route,
+    Answer, BODY_MAX_BYTES, CORS_HEADERS, Endpoint, Info, Method, PREFLIGHT_MAX_AGE_S, Route,
+    StreamQuery, Tickets, admit, decode_alias, decode_create, decode_key_patch, decode_patch,
+    decode_replace, ping_target, route,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::ids::KeyEpoch;
@@ -35,6 +36,9 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// What of a body beyond the limit is read and thrown away, so that a client that sends all of it
 /// before it listens still hears why it was turned down.
 const OVERSIZE_READ_MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// `no-transform` keeps proxies from compressing the stream, which would hold events back.
+const STREAM_CACHING: &str = "no-cache, no-transform";
 
 /// What `/info` says that does not change.
 #[derive(Debug)]
@@ -58,6 +62,7 @@ pub(crate) struct Service {
     pub(crate) sampler: Sampler,
     pub(crate) clock: Clock,
     pub(crate) observed: Observed,
+    pub(crate) tickets: Mutex<Tickets>,
 }
 
 pub(super) type HttpResponse = Response<AnswerBody>;
@@ -70,17 +75,14 @@ impl Service {
     ) -> Result<HttpResponse, Infallible> {
         let begun = Instant::now();
         let (parts, body) = request.into_parts();
+        // Probes of proxies ask for it, whether or not the page is served there.
+        if parts.method == hyper::Method::OPTIONS && matches!(parts.uri.path(), "/" | "*") {
+            return Ok(with_cors(preflight(&parts)));
+        }
         if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
             return Ok(response);
         }
-        let mut response = match self.respond(&parts, body).await {
-            Ok(response) => response,
-            Err(refusal) => refused(refusal),
-        };
-        for (name, value) in CORS_HEADERS {
-            let name = header::HeaderName::from_static(name);
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
+        let response = with_cors(self.respond(&parts, body).await.unwrap_or_else(refused));
         let route = route(&self.api_base, parts.uri.path()).map_or("other", Route::template);
         COUNTERS.answered(route, response.status().as_u16(), begun.elapsed());
         Ok(response)
@@ -94,12 +96,16 @@ impl Service {
         }
         let value = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
         let presented = route.presented_key(value("x-api-key"), value("authorization"));
-        let epoch = self.hub.admits(presented);
+        let epoch = self.hub.admits(presented).or_else(|| self.redeem(route, method, parts));
         let admitted = epoch.is_some() || !route.needs_key(self.observed.metrics.open);
         let endpoint = admit(route, method, admitted, |id| self.hub.has(id))?;
         let epoch = epoch.ok_or(Refusal::NoKey);
         let answer = match endpoint {
             Endpoint::Events => return self.events(parts, epoch?),
+            Endpoint::IssueTicket => {
+                let ticket = self.tickets().issue(random(), epoch?, self.clock.sample().mono);
+                Answer::json(201, ticket)
+            }
             Endpoint::ReadInfo => Answer::json(200, self.info()),
             Endpoint::List => Answer::json(200, self.hub.list(epoch?)?),
             Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch?)?),
@@ -137,15 +143,30 @@ impl Service {
     }
 
     fn events(&self, parts: &Parts, epoch: KeyEpoch) -> Result<HttpResponse, Refusal> {
-        let last_seen = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
-        let subscriber = self.hub.subscribe(epoch, last_seen.and_then(EventName::parse))?;
+        let header = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+        let last_seen = header.map(str::to_owned).or_else(|| stream_query(parts).last_event_id);
+        let last_seen = last_seen.as_deref().and_then(EventName::parse);
+        let subscriber = self.hub.subscribe(epoch, last_seen)?;
         let mut response = Response::new(AnswerBody::Events(EventBody::new(subscriber)));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(STREAM_CACHING));
         // Tells nginx and its like not to collect events before they pass them on.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         Ok(response)
+    }
+
+    /// The epoch of the key that a ticket was issued for, where the request has one.
+    fn redeem(&self, route: Route, method: Method, parts: &Parts) -> Option<KeyEpoch> {
+        if (route, method) != (Route::Events, Method::Get) {
+            return None;
+        }
+        let ticket = stream_query(parts).ticket?;
+        self.tickets().redeem(ticket.as_bytes(), self.clock.sample().mono)
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the engine; the answer is its own. The body may have taken its time: the key that was
@@ -180,6 +201,7 @@ impl Service {
 fn method(method: &hyper::Method) -> Method {
     match *method {
         hyper::Method::GET => Method::Get,
+        hyper::Method::HEAD => Method::Head,
         hyper::Method::POST => Method::Post,
         hyper::Method::PATCH => Method::Patch,
         hyper::Method::PUT => Method::Put,
@@ -189,8 +211,22 @@ fn method(method: &hyper::Method) -> Method {
     }
 }
 
+fn stream_query(parts: &Parts) -> StreamQuery {
+    StreamQuery::decode(parts.uri.query().unwrap_or_default())
+}
+
+fn with_cors(mut response: HttpResponse) -> HttpResponse {
+    for (name, value) in CORS_HEADERS {
+        let name = header::HeaderName::from_static(name);
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
 fn preflight(parts: &Parts) -> HttpResponse {
     let mut response = whole(Answer::empty(204));
+    let max_age = HeaderValue::from_static(PREFLIGHT_MAX_AGE_S);
+    response.headers_mut().insert(header::ACCESS_CONTROL_MAX_AGE, max_age);
     if parts.headers.contains_key("access-control-request-private-network") {
         let allow = HeaderValue::from_static("true");
         response.headers_mut().insert("access-control-allow-private-network", allow);
@@ -248,7 +284,11 @@ async fn collect(mut body: Incoming) -> Result<Bytes, Refusal> {
 }
 
 fn fresh_key() -> ApiKey {
+    ApiKey::from_random(random())
+}
+
+fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system has randomness: it did at the start");
-    ApiKey::from_random(bytes)
+    bytes
 }

@@ -51,6 +51,11 @@ impl Hub {
         if self.lock().is_in_force(epoch) { Ok(()) } else { Err(Refusal::NoKey) }
     }
 
+    /// Whether the streams were told that the master is shutting down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.lock().is_draining()
+    }
+
     pub(crate) fn has(&self, id: InstanceId) -> bool {
         self.lock().has(id)
     }

@@ -173,6 +173,10 @@ impl State {
         epoch == self.face.key_epoch && epoch >= self.open_from
     }
 
+    pub(super) const fn is_draining(&self) -> bool {
+        self.farewell.is_some()
+    }
+
     pub(super) fn key_instance(&self) -> Bytes {
         self.key_instance.clone()
     }

@@ -4,6 +4,8 @@
 //! known then, so the journal is not appended to again: the next change begins with a snapshot.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -38,6 +40,7 @@ enum Job {
 pub(crate) struct StoreWriter {
     jobs: Sender<Job>,
     thread: JoinHandle<()>,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl StoreWriter {
@@ -57,10 +60,23 @@ impl StoreWriter {
         }
         let journal = Some(begin(&mut directory, &image)?);
         let (jobs, queue) = mpsc::channel();
-        let worker = Worker { directory, image, mailbox, journal, failed: None, is_failing: false };
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            directory,
+            image,
+            mailbox,
+            journal,
+            failed: None,
+            is_failing: Arc::clone(&is_failing),
+        };
         let thread =
             thread::Builder::new().name("store".to_owned()).spawn(move || worker.run(&queue))?;
-        Ok(Self { jobs, thread })
+        Ok(Self { jobs, thread, is_failing })
+    }
+
+    /// Whether the state cannot be saved, for those who ask how the master is.
+    pub(crate) fn is_failing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_failing)
     }
 
     /// Asks for a record to be made durable; how it went is said through the mailbox.
@@ -102,7 +118,7 @@ struct Worker {
     /// The last epoch that failed: its records are dropped.
     failed: Option<StoreEpoch>,
     /// Whether the last write failed; said once, when it changes.
-    is_failing: bool,
+    is_failing: Arc<AtomicBool>,
 }
 
 /// The journal that is appended to, and the length at which a snapshot is due.
@@ -203,7 +219,7 @@ impl Worker {
 
     /// Says that the state cannot be saved, once.
     fn fail(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.is_failing, true) {
+        if !self.is_failing.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 "Master.saveState: cannot save the state: {error}; changes are refused until it \
                  can be, instances go on"
@@ -212,7 +228,7 @@ impl Worker {
     }
 
     fn written(&mut self, group: &Group) {
-        if std::mem::take(&mut self.is_failing) {
+        if self.is_failing.swap(false, Ordering::Relaxed) {
             tracing::info!("Master.saveState: the state can be saved again");
         }
         if let Some((_, upto)) = group.last {

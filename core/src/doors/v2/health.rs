@@ -1,0 +1,76 @@
+//! The health object: `GET /health`, for load balancers and probes that hold no key.
+//!
+//! It says how the master is and nothing about its instances.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::answer::Answer;
+
+/// How the master is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the master answers: it has started and its loop makes progress.
+    pub is_alive: bool,
+    /// Whether the master is shutting down.
+    pub is_draining: bool,
+    /// Whether the state can be saved.
+    pub is_disk_good: bool,
+}
+
+/// Fields in the order of the wire.
+#[derive(Serialize)]
+struct View {
+    status: &'static str,
+    ready: bool,
+    draining: bool,
+    disk: &'static str,
+}
+
+impl Health {
+    /// 200 if the master is ready, 503 if it is not. The body says why.
+    pub fn answer(self) -> Answer {
+        let Self { is_alive, is_draining, is_disk_good } = self;
+        let ready = is_alive && !is_draining && is_disk_good;
+        let status = match (ready, is_draining) {
+            (true, _) => "ready",
+            (false, true) => "draining",
+            (false, false) => "unavailable",
+        };
+        let disk = if is_disk_good { "ok" } else { "failing" };
+        let view = View { status, ready, draining: is_draining, disk };
+        let json = serde_json::to_vec(&view).expect("strings and booleans always encode");
+        Answer::json(if ready { 200 } else { 503 }, Bytes::from(json))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_fault_is_503_and_named() {
+        let good = Health { is_alive: true, is_draining: false, is_disk_good: true };
+        let cases = [
+            (good, 200, r#"{"status":"ready","ready":true,"draining":false,"disk":"ok"}"#),
+            (
+                Health { is_alive: false, ..good },
+                503,
+                r#"{"status":"unavailable","ready":false,"draining":false,"disk":"ok"}"#,
+            ),
+            (
+                Health { is_draining: true, ..good },
+                503,
+                r#"{"status":"draining","ready":false,"draining":true,"disk":"ok"}"#,
+            ),
+            (
+                Health { is_disk_good: false, ..good },
+                503,
+                r#"{"status":"unavailable","ready":false,"draining":false,"disk":"failing"}"#,
+            ),
+        ];
+        for (health, status, body) in cases {
+            assert_eq!(health.answer(), Answer::json(status, Bytes::from(body)));
+        }
+    }
+}
