@@ -23,31 +23,21 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exited with code {code}"),
-            Self::Signal(number) => match portable_name(*number) {
-                Some(name) => write!(f, "killed by {name}"),
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(f, "killed by SIG{name}"),
                 None => write!(f, "killed by signal {number}"),
             },
         }
     }
 }
 
-/// The names of those signals that have one number on all Unixes.
-const fn portable_name(number: i32) -> Option<&'static str> {
-    Some(match number {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        _ => return None,
-    })
+/// The name of a signal that ended a process, without `SIG`. Most numbers above 6 are those of
+/// Linux; elsewhere only those are named that all Unixes share.
+fn signal_name(number: i32) -> Option<&'static str> {
+    const SHARED: [i32; 12] = [1, 2, 3, 4, 5, 6, 8, 9, 11, 13, 14, 15];
+    let is_linux = cfg!(any(target_os = "linux", target_os = "android"));
+    let signal = u8::try_from(number).ok().and_then(Signal::new)?;
+    (is_linux || SHARED.contains(&number)).then(|| signal.name())
 }
 
 /// A signal with a name, by its number on Linux.
@@ -144,6 +134,16 @@ mod tests {
         }
         let names = [Signal::KILL, Signal::CONT].map(|signal| signal.to_string());
         assert_eq!(names, ["SIGKILL", "SIGCONT"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn every_signal_that_ends_a_process_is_named() {
+        for (number, name) in [(7, "SIGBUS"), (24, "SIGXCPU"), (25, "SIGXFSZ"), (31, "SIGSYS")] {
+            assert_eq!(Exit::Signal(number).to_string(), alloc::format!("killed by {name}"));
+        }
+        assert_eq!(Exit::Signal(64).to_string(), "killed by signal 64");
+        assert_eq!(Exit::Signal(-1).to_string(), "killed by signal -1");
     }
 
     #[test]
