@@ -26,6 +26,7 @@ use super::group::Group;
 use super::handover::{Receiver, Sender, handover};
 use super::ledger::Ledger;
 use super::leftover::{Leftover, start_ticks};
+use super::refused::explain;
 use super::watch::{Watch, wait_for_leftover};
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::daemon::limits::restore_descriptor_limit;
@@ -167,7 +168,7 @@ impl Worker {
             Job::Spawn(process, definition) => {
                 if let Err(error) = self.start_one(process, &definition, handover) {
                     self.ledger.gone(process);
-                    let reason = format!("{}: {error}", self.runtime.display());
+                    let reason = explain(&self.runtime, &error);
                     self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
                 }
             }
