@@ -18,7 +18,7 @@ pub(crate) static COUNTERS: Counters = Counters::new();
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
@@ -41,6 +41,7 @@ pub(crate) struct Counters {
     pub(crate) log_lines: Counter,
     pub(crate) log_lines_cut: Counter,
     pub(crate) log_file_lines_missing: Counter,
+    pub(crate) stdout_lines_missing: Counter,
     pub(crate) subscriber_gaps: Counter,
     pub(crate) journal_bytes: Counter,
     pub(crate) journal_records: Counter,
@@ -66,6 +67,7 @@ impl Counters {
             log_lines: Counter::new(),
             log_lines_cut: Counter::new(),
             log_file_lines_missing: Counter::new(),
+            stdout_lines_missing: Counter::new(),
             subscriber_gaps: Counter::new(),
             journal_bytes: Counter::new(),
             journal_records: Counter::new(),

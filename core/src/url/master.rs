@@ -39,6 +39,8 @@ pub struct MasterUrl {
     pub metrics: MetricsOptions,
     /// `log_format=json`: the master's own log is one JSON object a line.
     pub log_is_json: bool,
+    /// How often an idle event stream repeats the reconnect hint, in seconds.
+    pub heartbeat_s: u32,
     /// Whether the page for operators is served.
     pub page: bool,
     /// What is recorded of its inputs; `None` with `trace=off`.
@@ -87,6 +89,7 @@ impl MasterUrl {
             logs: options.logs()?,
             metrics: options.metrics()?,
             log_is_json: options.log_is_json()?,
+            heartbeat_s: options.heartbeat_s()?,
             page: switch(&page.unwrap_or_default())?,
             trace,
             ignored,

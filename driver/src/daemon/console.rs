@@ -4,10 +4,12 @@
 //! bound is dropped, and how much is said in its place (Contract §7).
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{iter, thread};
+use std::{fmt, iter, thread};
 
+use crate::counters::Counter;
 use crate::daemon::log::{self, LogFormat};
 
 /// What may wait to be written: some seconds of a flood, and little beside the event window.
@@ -23,6 +25,14 @@ pub(crate) struct Console {
 struct Shared {
     pending: Mutex<Pending>,
     changed: Condvar,
+    losses: Option<Losses>,
+}
+
+/// What was lost of a stream, counted, and reported in the operational log once per outage.
+#[derive(Debug)]
+struct Losses {
+    counter: &'static Counter,
+    is_reported: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +49,28 @@ impl Console {
         stream: impl Write + Send + 'static,
         notes: LogFormat,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        Self::start_with(name, stream, notes, Shared::default())
+    }
+
+    /// As [`Console::start`], for a stream other than that of the operational log: lines that are
+    /// lost are counted and reported there.
+    pub(crate) fn start_counted(
+        name: &str,
+        stream: impl Write + Send + 'static,
+        notes: LogFormat,
+        counter: &'static Counter,
+    ) -> io::Result<Self> {
+        let losses = Some(Losses { counter, is_reported: AtomicBool::new(false) });
+        Self::start_with(name, stream, notes, Shared { losses, ..Shared::default() })
+    }
+
+    fn start_with(
+        name: &str,
+        stream: impl Write + Send + 'static,
+        notes: LogFormat,
+        shared: Shared,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(shared);
         let writer = Arc::clone(&shared);
         thread::Builder::new().name(name.to_owned()).spawn(move || writer.run(stream, notes))?;
         Ok(Self { shared })
@@ -54,16 +85,20 @@ impl Console {
     ) {
         let mut pending = self.shared.lock();
         let was_empty = pending.text.is_empty();
+        let mut dropped = 0;
         for line in lines {
             if pending.text.len() < PENDING_MAX_BYTES {
                 write(&mut pending.text, line);
             } else {
-                pending.dropped_lines += 1;
+                dropped += 1;
             }
         }
+        pending.dropped_lines += dropped;
         if was_empty && !pending.text.is_empty() {
             self.shared.changed.notify_all();
         }
+        drop(pending);
+        self.shared.lost(dropped, &"its reader is slow or stuck");
     }
 
     /// Waits until everything is written, but no longer than `limit`.
@@ -90,8 +125,13 @@ impl Shared {
             pending.is_writing = true;
             drop(pending);
 
-            // Nobody is left to tell when even this cannot be written.
-            let _ = stream.write_all(&writing);
+            match write_all(&mut stream, &writing) {
+                Ok(()) => self.wrote(dropped),
+                Err((written, error)) => {
+                    let lines = writing[written..].iter().filter(|byte| **byte == b'\n').count();
+                    self.lost(lines as u64, &error);
+                }
+            }
             if dropped > 0 {
                 let _ = stream.write_all(log::dropped(notes, dropped).as_bytes());
             }
@@ -102,6 +142,47 @@ impl Shared {
             self.changed.notify_all();
         }
     }
+}
+
+impl Shared {
+    fn lost(&self, lines: u64, reason: &dyn fmt::Display) {
+        let Some(Losses { counter, is_reported }) = &self.losses else { return };
+        if lines == 0 {
+            return;
+        }
+        counter.add(lines);
+        if !is_reported.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "Master.console: lines of instances are missing on standard output: {reason}; \
+                 /metrics counts them, and the history and the stream have them"
+            );
+        }
+    }
+
+    /// Everything that waited was written, but for `dropped` lines before it.
+    fn wrote(&self, dropped: u64) {
+        let Some(Losses { counter, is_reported }) = &self.losses else { return };
+        if dropped == 0 && is_reported.swap(false, Ordering::Relaxed) {
+            let lines = counter.get();
+            tracing::info!(
+                "Master.console: standard output takes lines again; {lines} are missing since the start"
+            );
+        }
+    }
+}
+
+/// Writes all of `text`, or says how much of it was written and why no more.
+fn write_all(stream: &mut impl Write, text: &[u8]) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < text.len() {
+        match stream.write(&text[written..]) {
+            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+            Ok(bytes) => written += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((written, error)),
+        }
+    }
+    Ok(())
 }
 
 /// One line of the operational log, handed on when it is complete.
@@ -162,7 +243,9 @@ mod tests {
         let (open, opened) = mpsc::channel();
         let (written, shown) = mpsc::channel();
         let gate = Gate { open: opened, written };
-        let console = Console::start("test", gate, LogFormat::Plain).expect("a thread");
+        static LOST: Counter = Counter::new();
+        let console =
+            Console::start_counted("test", gate, LogFormat::Plain, &LOST).expect("a thread");
         let line = vec![b'x'; 1024 * 1024];
         for _ in 0..30 {
             console.write_lines(iter::once(&line), |out, line| out.extend_from_slice(line));
@@ -172,10 +255,36 @@ mod tests {
         let text: Vec<u8> = shown.try_iter().flatten().collect();
         let lines = text.iter().filter(|byte| **byte == b'x').count() / line.len();
         assert!((8..=17).contains(&lines), "{lines} lines were written");
+        assert_eq!(LOST.get(), 30 - lines as u64);
         let note = format!("{} lines were not written: the reader is slow\n", 30 - lines);
         assert!(
             text.ends_with(note.as_bytes())
                 || text.windows(note.len()).any(|w| w == note.as_bytes())
         );
+    }
+
+    /// Takes a few bytes, then is full.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let taken = text.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted() {
+        static LOST: Counter = Counter::new();
+        let console = Console::start_counted("test", Full(6), LogFormat::Plain, &LOST);
+        let console = console.expect("a thread");
+        console.write_lines(0..5, |out, _| out.extend_from_slice(b"1234\n"));
+        console.flush(Duration::from_secs(30));
+        assert_eq!(LOST.get(), 4);
     }
 }

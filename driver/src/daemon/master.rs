@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::address_file::{Address, AddressFile};
+use crate::counters::COUNTERS;
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
@@ -84,7 +85,9 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let format = if url.log_is_json { LogFormat::Json } else { LogFormat::Plain };
     let thread = system("start a thread");
     // Standard output is the lines of instances, whatever the form of the log (Contract §7).
-    let stdout = Console::start("stdout", io::stdout(), LogFormat::Plain).map_err(thread)?;
+    let lost = &COUNTERS.stdout_lines_missing;
+    let stdout = Console::start_counted("stdout", io::stdout(), LogFormat::Plain, lost);
+    let stdout = stdout.map_err(thread)?;
     let stderr = Console::start("stderr", io::stderr(), format).map_err(thread)?;
     log::start(&stderr, format);
     let result = tokio::runtime::Builder::new_multi_thread()
@@ -165,6 +168,7 @@ async fn serve(
     };
     let sampler = Sampler::start();
     let service = Service {
+        heartbeat: Duration::from_secs(u64::from(url.heartbeat_s)),
         page: url.page.then(|| Page::new(&url.api_base())),
         api_base: url.api_base(),
         about: about(url),

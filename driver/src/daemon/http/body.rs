@@ -13,10 +13,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::daemon::hub::Subscriber;
 
-/// An idle stream repeats the reconnect hint this often: readers take minutes of silence for a
-/// dead connection (Contract §8, at least every 30 s).
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
@@ -26,20 +22,24 @@ pub(crate) enum AnswerBody {
     Events(EventBody),
 }
 
-/// A subscriber and its keep-alive.
+/// A subscriber and its heartbeat: an idle stream repeats the reconnect hint, because clients take
+/// seconds of silence for a dead connection (Contract §8).
 #[derive(Debug)]
 pub(crate) struct EventBody {
     subscriber: Subscriber,
+    /// How long the stream may be silent.
+    silence: Duration,
     /// When something was last written.
     written: Instant,
-    /// Looks after that; set anew when it is over, not for every event.
-    keep_alive: Pin<Box<Sleep>>,
+    /// Elapses no later than the next heartbeat is due; reset when it elapses, not for every event.
+    heartbeat: Pin<Box<Sleep>>,
 }
 
 impl EventBody {
-    pub(crate) fn new(subscriber: Subscriber) -> Self {
+    pub(crate) fn new(subscriber: Subscriber, silence: Duration) -> Self {
         let written = Instant::now();
-        Self { subscriber, written, keep_alive: Box::pin(sleep_until(written + KEEP_ALIVE)) }
+        let heartbeat = Box::pin(sleep_until(written + silence));
+        Self { subscriber, silence, written, heartbeat }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -49,13 +49,13 @@ impl EventBody {
             return next;
         }
         loop {
-            std::task::ready!(self.keep_alive.as_mut().poll(context));
-            let due = self.written + KEEP_ALIVE;
+            std::task::ready!(self.heartbeat.as_mut().poll(context));
+            let due = self.written + self.silence;
             if due <= Instant::now() {
                 self.written = Instant::now();
                 return Poll::Ready(Some(Bytes::from_static(RETRY_FRAME)));
             }
-            self.keep_alive.as_mut().reset(due);
+            self.heartbeat.as_mut().reset(due);
         }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) observed: Observed,
     pub(crate) tickets: Mutex<Tickets>,
+    /// How long an event stream may be silent.
+    pub(crate) heartbeat: Duration,
 }
 
 pub(super) type HttpResponse = Response<AnswerBody>;
@@ -147,7 +149,8 @@ impl Service {
         let last_seen = header.map(str::to_owned).or_else(|| stream_query(parts).last_event_id);
         let last_seen = last_seen.as_deref().and_then(EventName::parse);
         let subscriber = self.hub.subscribe(epoch, last_seen)?;
-        let mut response = Response::new(AnswerBody::Events(EventBody::new(subscriber)));
+        let mut response =
+            Response::new(AnswerBody::Events(EventBody::new(subscriber, self.heartbeat)));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(STREAM_CACHING));

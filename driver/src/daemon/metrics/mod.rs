@@ -97,6 +97,9 @@ fn history(text: &mut Exposition, logs: &Logs) {
     let missing = Value::Count(COUNTERS.log_file_lines_missing.get());
     let help = "Lines left out of log files, as the disk was slow or full.";
     text.single("openctrl_log_file_lines_missing_total", Counter, help, missing);
+    let missing = Value::Count(COUNTERS.stdout_lines_missing.get());
+    let help = "Lines not written to standard output: it was full, closed or not read.";
+    text.single("openctrl_stdout_lines_missing_total", Counter, help, missing);
     let (lines, bytes) = logs.kept();
     let (lines, bytes) = (Value::Count(lines as u64), Value::Count(bytes as u64));
     text.single("openctrl_history_lines", Gauge, "Lines kept in memory.", lines);
