@@ -71,15 +71,35 @@ impl Sse {
     /// happens from then on is seen.
     pub fn open(api: &Api, headers: &[(&str, &str)]) -> Self {
         let stream = Self::open_raw(api, headers);
-        stream.wait_state("the first initial event", |state| {
+        stream.wait_initial();
+        stream
+    }
+
+    fn wait_initial(&self) {
+        self.wait_state("the first initial event", |state| {
             state.events.first().map(|event| assert_eq!(event.kind, "initial"))
         });
-        stream
     }
 
     /// Opens the stream and waits for its headers only.
     pub fn open_raw(api: &Api, headers: &[(&str, &str)]) -> Self {
-        let mut call = api.request("GET", "/events").header("Cache-Control", "no-cache");
+        Self::open_at(api, &format!("{}/events", api.base()), headers)
+    }
+
+    /// As [`Sse::open`] at a target of its own, such as one with a query.
+    pub fn open_target(api: &Api, target: &str) -> Self {
+        let stream = Self::open_at(api, target, &[]);
+        stream.wait_initial();
+        stream
+    }
+
+    /// As [`Sse::open_target`], but waits for the headers only.
+    pub fn open_target_raw(api: &Api, target: &str) -> Self {
+        Self::open_at(api, target, &[])
+    }
+
+    fn open_at(api: &Api, target: &str, headers: &[(&str, &str)]) -> Self {
+        let mut call = api.request_at("GET", target).header("Cache-Control", "no-cache");
         for (name, value) in headers {
             call = call.header(name, value);
         }
@@ -87,7 +107,7 @@ impl Sse {
         let socket = connection.socket().try_clone().expect("a socket can be shared");
         let (head, body) = connection.start(&call.into_request()).expect("the stream opens");
         assert_eq!(head.status, 200, "the event stream opens");
-        // An idle stream is silent for up to 30 s; a test's own patience ends a dead one.
+        // A stream may be silent between heartbeats; a test's own patience ends a dead one.
         socket.set_read_timeout(None).expect("the time-out can be set");
         let shared = Shared::default();
         let reader = Arc::clone(&shared);
