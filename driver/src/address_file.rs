@@ -4,10 +4,12 @@
 //! Owns the file and its form. The key is not in it; the state has it. A master that was killed
 //! leaves the file behind: it counts only while a master holds the directory.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::file_identity::{FileIdentity, Place};
 
 const NAME: &str = "openctrl.address";
 const TEMPORARY: &str = "openctrl.address.tmp";
@@ -28,6 +30,15 @@ pub(crate) struct Address {
 #[derive(Debug)]
 pub(crate) struct AddressFile {
     path: PathBuf,
+    published: Option<Published>,
+}
+
+/// What was written, and the file, held open so that no other one is taken for it.
+#[derive(Debug)]
+struct Published {
+    address: Address,
+    identity: FileIdentity,
+    _file: File,
 }
 
 impl AddressFile {
@@ -35,11 +46,24 @@ impl AddressFile {
     pub(crate) fn claim(directory: &Path) -> Self {
         let path = directory.join(NAME);
         let _ = fs::remove_file(&path);
-        Self { path }
+        Self { path, published: None }
+    }
+
+    /// Writes it again if it was removed. One that another master put there stays.
+    ///
+    /// Returns whether it was written.
+    pub(crate) fn restore(&mut self) -> io::Result<bool> {
+        match &self.published {
+            Some(published) if published.identity.place(&self.path)? == Place::Missing => {
+                let address = published.address.clone();
+                self.publish(&address).map(|()| true)
+            }
+            Some(_) | None => Ok(false),
+        }
     }
 
     /// Writes it, whole and private.
-    pub(crate) fn publish(&self, address: &Address) -> io::Result<()> {
+    pub(crate) fn publish(&mut self, address: &Address) -> io::Result<()> {
         let mut text = format!("{HEADING}\nurl {}\n", address.url);
         if let Some(certificate) = &address.certificate {
             text.push_str(&format!("certificate {certificate}\n"));
@@ -52,13 +76,21 @@ impl AddressFile {
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(text.as_bytes())?;
-        fs::rename(&temporary, &self.path)
+        fs::rename(&temporary, &self.path)?;
+        let (address, identity) = (address.clone(), FileIdentity::of(&file)?);
+        self.published = Some(Published { address, identity, _file: file });
+        Ok(())
     }
 }
 
 impl Drop for AddressFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let is_ours = |published: &Published| {
+            published.identity.place(&self.path).is_ok_and(|place| place == Place::Same)
+        };
+        if self.published.as_ref().is_some_and(is_ours) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -94,7 +126,7 @@ mod tests {
     fn what_is_published_is_read_and_removed() {
         let home = tempfile::tempdir().expect("a temporary directory");
         fs::write(home.path().join(NAME), "openctrl-address 1\nurl http://old\n").expect("written");
-        let file = AddressFile::claim(home.path());
+        let mut file = AddressFile::claim(home.path());
         assert_eq!(read(home.path()).expect("readable"), None);
         let address = Address {
             url: "https://[::]:8443/api/v2".to_owned(),
@@ -107,6 +139,24 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         drop(file);
         assert_eq!(fs::read_dir(home.path()).expect("a directory").count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_written_again_and_that_of_another_stays() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let path = home.path().join(NAME);
+        let mut file = AddressFile::claim(home.path());
+        let address = Address { url: "http://a".to_owned(), certificate: None, crt: None };
+        file.publish(&address).expect("written");
+        assert!(!file.restore().expect("it is there"));
+        fs::remove_file(&path).expect("removed");
+        assert!(file.restore().expect("written"));
+        assert_eq!(read(home.path()).expect("readable"), Some(address));
+        fs::remove_file(&path).expect("removed");
+        fs::write(&path, "of another").expect("written");
+        assert!(!file.restore().expect("it is there"));
+        drop(file);
+        assert_eq!(fs::read_to_string(&path).expect("still there"), "of another");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod counters;
 mod daemon;
+mod file_identity;
 mod promises;
 pub mod runtime;
 mod state;

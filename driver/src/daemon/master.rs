@@ -13,7 +13,8 @@ use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 use crate::address_file::{Address, AddressFile};
 use crate::counters::COUNTERS;
@@ -39,6 +40,9 @@ use crate::version::VERSION;
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the file with the address is still there.
+const ADDRESS_LOOK: Duration = Duration::from_secs(1);
 
 /// How long the last lines of output may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -131,7 +135,7 @@ async fn serve(
     let state = directory.path().to_owned();
     let (image, store) = adopt(directory, loaded, mailbox.clone())?;
     // A start that is refused leaves the directory as it was.
-    let address_file = AddressFile::claim(&state);
+    let mut address_file = AddressFile::claim(&state);
     let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
     let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
     if !left_behind.is_empty() {
@@ -146,6 +150,7 @@ async fn serve(
     let api_base = url.api_base();
     let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
     let processes = Processes::start(clock).map_err(system("start a thread"))?;
+    let reopened = Arc::clone(&logs);
     let disk_fails = store.is_failing();
     let hands = Hands {
         hub: Arc::clone(&hub),
@@ -190,21 +195,34 @@ async fn serve(
     if let Err(error) = address_file.publish(&address) {
         tracing::warn!("Master.run: clients on this machine do not find this master: {error}");
     }
+    let (withdraw, withdrawn) = oneshot::channel();
+    let address_kept = tokio::spawn(keep_address(address_file, withdrawn));
     let address = address.url;
     tracing::info!("Master.run: started: {address}");
     notifier.ready(&address);
     if let Some(watchdog) = Watchdog::from_environment() {
         tokio::spawn(watchdog.feed(mailbox.clone(), notifier.clone()));
     }
-    tokio::spawn(signals.pass_on(Told { mailbox, notifier, certificate, address }));
+    tokio::spawn(signals.pass_on(Told { mailbox, notifier, logs: reopened, certificate, address }));
 
     let hands = reactor.run(inbox).await;
     // While the directory is held still: the next master has a file of its own.
-    drop(address_file);
+    let _ = withdraw.send(());
+    let _ = address_kept.await;
     hands.store.finish();
     hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
     Ok(())
+}
+
+/// Keeps the address file in its place until the master ends, and removes it then.
+async fn keep_address(mut file: AddressFile, mut withdrawn: oneshot::Receiver<()>) {
+    while timeout(ADDRESS_LOOK, &mut withdrawn).await.is_err() {
+        // If it cannot be written, its directory is probably missing, too: that is reported there.
+        if file.restore().unwrap_or(false) {
+            tracing::warn!("Master.run: the file with the address of this master was written anew");
+        }
+    }
 }
 
 /// What an operator should know and what is no reason not to start.

@@ -1,5 +1,5 @@
-//! The signals that the master itself obeys: TERM and INT end it (Contract §12), HUP makes it look at
-//! its certificate at once.
+//! The signals that the master itself obeys: TERM and INT end it (Contract §12), HUP reloads the
+//! certificate and reopens log files, USR1 reopens log files.
 
 use std::io;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use openctrl_core::engine::Input;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::daemon::inbox::{Mailbox, Notice};
+use crate::daemon::logs::Logs;
 use crate::daemon::service::Notifier;
 use crate::daemon::tls::Reloading;
 
@@ -18,12 +19,15 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user_1: Signal,
 }
 
 /// Who is told of them.
 pub(crate) struct Told {
     pub(crate) mailbox: Mailbox,
     pub(crate) notifier: Notifier,
+    /// What HUP and USR1 reopen.
+    pub(crate) logs: Arc<Logs>,
     /// What HUP reloads.
     pub(crate) certificate: Option<Arc<Reloading>>,
     /// Where the API is.
@@ -37,6 +41,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            user_1: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -49,6 +54,11 @@ impl Signals {
                 _ = self.interrupt.recv() => "INT",
                 _ = self.hang_up.recv() => {
                     told.reload(is_stopping);
+                    continue;
+                }
+                _ = self.user_1.recv() => {
+                    tracing::info!("Master.run: USR1 received, reopening log files");
+                    told.logs.reopen();
                     continue;
                 }
             };
@@ -68,6 +78,7 @@ impl Told {
             return;
         }
         self.notifier.reloading();
+        self.logs.reopen();
         match &self.certificate {
             Some(certificate) => {
                 tracing::info!("Master.run: HUP received, reading the certificate again");

@@ -16,6 +16,7 @@ use super::files::{
     journals, read, sync_directory, write_private,
 };
 use super::journal::Journal;
+use crate::file_identity::{FileIdentity, Place};
 
 /// How long the lock is waited for: far longer than a new process takes to run its program, and
 /// no long time to be told that another master is there.
@@ -33,7 +34,17 @@ pub(crate) struct StateDirectory {
     /// How many records the last journal has.
     records: u64,
     /// The lock ends with the file, also when the master is killed.
-    _lock: File,
+    lock: Placed,
+    /// The snapshot and the journal that are in force, once there are any.
+    current: Vec<Placed>,
+}
+
+/// A file that has to stay where it was put. It is held open, which keeps its identity unique.
+#[derive(Debug)]
+struct Placed {
+    path: PathBuf,
+    identity: FileIdentity,
+    _file: File,
 }
 
 /// A snapshot that was written and is not in its place yet.
@@ -68,7 +79,8 @@ impl StateDirectory {
                 next_generation: FIRST_GENERATION,
                 snapshot_generation: FIRST_GENERATION,
                 records: 0,
-                _lock: lock,
+                lock: Placed::new(path.join(LOCK), lock).map_err(|error| io("look at", error))?,
+                current: Vec::new(),
             }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(io("lock the state directory", error)),
@@ -99,7 +111,9 @@ impl StateDirectory {
         for finding in findings {
             let mut note = finding.to_string();
             if matches!(finding, Finding::BackupUsed(Some(_))) {
-                let aside = self.keep_aside(&self.path.join(SNAPSHOT))?;
+                let path = self.path.join(SNAPSHOT);
+                let aside = keep_aside(&path, "corrupt")
+                    .map_err(|error| StoreError::Io("keep aside", path, error))?;
                 note = format!("{note}; the bad file is kept as {}", aside.display());
             }
             notes.push(note);
@@ -128,10 +142,68 @@ impl StateDirectory {
         self.records = 0;
         sync_directory(&self.path)?;
         install_snapshot(&self.path)?;
+        self.current = vec![
+            Placed::open(self.path.join(SNAPSHOT))?,
+            Placed::open(journal_path(&self.path, generation))?,
+        ];
         // What was the snapshot is the backup now, and needs its journals.
         let backup_generation = std::mem::replace(&mut self.snapshot_generation, generation);
         self.forget_journals_before(backup_generation);
         Ok(journal)
+    }
+
+    /// Whether the lock, the snapshot and the journal are where this master put them: the first
+    /// that is not, and what its path names.
+    pub(crate) fn displaced(&self) -> io::Result<Option<(&Path, Place)>> {
+        for placed in std::iter::once(&self.lock).chain(&self.current) {
+            match placed.place()? {
+                Place::Same => {}
+                place @ (Place::Missing | Place::Replaced) => {
+                    return Ok(Some((&placed.path, place)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes hold of the directory again after files in it were removed or replaced: makes it if
+    /// need be, locks it, and keeps state files of others aside, whose new names it returns. The
+    /// state has to be written anew then.
+    ///
+    /// # Errors
+    /// When another master holds the directory by now, or it cannot be written.
+    pub(crate) fn reclaim(&mut self) -> io::Result<Vec<PathBuf>> {
+        make_private(&self.path)?;
+        if self.lock.place()? != Place::Same {
+            let path = self.path.join(LOCK);
+            let lock = create_private(&path)?;
+            lock.try_lock().map_err(|error| match error {
+                TryLockError::Error(error) => error,
+                TryLockError::WouldBlock => {
+                    io::Error::other("another master holds the state directory by now")
+                }
+            })?;
+            self.lock = Placed::new(path, lock)?;
+        }
+        let is_replaced = |placed: &Placed| placed.place().map(|place| place == Place::Replaced);
+        let replaced: Vec<bool> = self.current.iter().map(is_replaced).collect::<Result<_, _>>()?;
+        if replaced.contains(&true) { self.keep_replacements_aside() } else { Ok(Vec::new()) }
+    }
+
+    /// Whose they are is not known: perhaps somebody put a copy there to start from.
+    fn keep_replacements_aside(&self) -> io::Result<Vec<PathBuf>> {
+        let states = [SNAPSHOT, BACKUP].map(|name| self.path.join(name));
+        let journals = journals(&self.path)?.into_iter().map(|(_, path)| path);
+        let mut aside = Vec::new();
+        for path in states.into_iter().chain(journals) {
+            let is_ours = |placed: &Placed| {
+                placed.path == path && placed.place().is_ok_and(|place| place == Place::Same)
+            };
+            if path.exists() && !self.current.iter().any(is_ours) {
+                aside.push(keep_aside(&path, "replaced")?);
+            }
+        }
+        Ok(aside)
     }
 
     /// Whether nothing was ever stored here.
@@ -150,15 +222,6 @@ impl StateDirectory {
             if found < generation {
                 let _ = fs::remove_file(path);
             }
-        }
-    }
-
-    fn keep_aside(&self, file: &Path) -> Result<PathBuf, StoreError> {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let aside = self.path.join(format!("{SNAPSHOT}.corrupt-{}", since_epoch.as_millis()));
-        match fs::rename(file, &aside) {
-            Ok(()) => Ok(aside),
-            Err(error) => Err(StoreError::Io("keep aside", file.to_owned(), error)),
         }
     }
 
@@ -195,6 +258,30 @@ pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
         contents.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
     recover(Files { snapshot: snapshot.as_deref(), backup: backup.as_deref(), journals: &journals })
         .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
+}
+
+/// Gives a file another name, which says why and when.
+fn keep_aside(file: &Path, why: &str) -> io::Result<PathBuf> {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut aside = file.as_os_str().to_owned();
+    aside.push(format!(".{why}-{}", since_epoch.as_millis()));
+    fs::rename(file, &aside)?;
+    Ok(PathBuf::from(aside))
+}
+
+impl Placed {
+    fn new(path: PathBuf, file: File) -> io::Result<Self> {
+        Ok(Self { path, identity: FileIdentity::of(&file)?, _file: file })
+    }
+
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let file = File::open(&path)?;
+        Self::new(path, file)
+    }
+
+    fn place(&self) -> io::Result<Place> {
+        self.identity.place(&self.path)
+    }
 }
 
 /// Locks, waiting for a moment: of a master that was killed, a child that has not come to run its

@@ -9,13 +9,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::time::Wall;
 
+use crate::file_identity::{FileIdentity, Place};
+
 /// How long a time is at the start of a line.
 pub(super) const TIME_BYTES: usize = "2026-06-09T10:00:00.000000Z".len();
 
 /// The file that is being written.
 #[derive(Debug)]
 pub(super) struct LogFile {
+    path: PathBuf,
     file: File,
+    identity: FileIdentity,
     length: u64,
     /// The time of its first line.
     first: Option<Wall>,
@@ -26,12 +30,13 @@ impl LogFile {
     pub(super) fn open(directory: &Path, id: InstanceId) -> io::Result<Self> {
         let path = path_of(directory, id, 0);
         let mut options = OpenOptions::new();
-        let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
+        let mut file = options.read(true).append(true).create(true).mode(0o600).open(&path)?;
+        let identity = FileIdentity::of(&file)?;
         let length = file.metadata()?.len();
         let mut head = Vec::new();
         Read::by_ref(&mut file).take(TIME_BYTES as u64).read_to_end(&mut head)?;
         let first = str::from_utf8(&head).ok().and_then(Wall::parse);
-        let mut opened = Self { file, length, first };
+        let mut opened = Self { path, file, identity, length, first };
         if length > 0 {
             let mut last = [0];
             opened.file.seek(SeekFrom::End(-1))?;
@@ -41,6 +46,17 @@ impl LogFile {
             }
         }
         Ok(opened)
+    }
+
+    /// Whether its name still leads to it. A file that was cut short, as `copytruncate` of logrotate
+    /// does, is the same.
+    pub(super) fn is_in_place(&mut self) -> bool {
+        if let Ok(data) = self.file.metadata()
+            && data.len() < self.length
+        {
+            (self.length, self.first) = (data.len(), None);
+        }
+        self.identity.place(&self.path).is_ok_and(|place| place == Place::Same)
     }
 
     /// Whether another file has to be begun before `more_bytes` are written.

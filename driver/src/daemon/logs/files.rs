@@ -46,6 +46,7 @@ enum Job {
     Lines(InstanceId, Vec<Arc<Block>>),
     Missing(InstanceId, Wall, u64),
     Forget(InstanceId),
+    Reopen,
     Flush(Sender<()>),
 }
 
@@ -66,7 +67,7 @@ impl Files {
         limits: Limits,
         instances: &[InstanceId],
     ) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        make_directory(directory)?;
         let (jobs, queue) = mpsc::channel();
         let pending = Arc::new(AtomicUsize::new(0));
         let mut writer = Writer {
@@ -105,6 +106,11 @@ impl Files {
     pub(super) fn forget(&self, id: InstanceId) {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         self.send(Job::Forget(id));
+    }
+
+    /// Asks for the files to be closed, and opened by their names with the next line.
+    pub(super) fn reopen(&self) {
+        self.send(Job::Reopen);
     }
 
     /// Waits until what was asked for is written, but no longer than `limit`.
@@ -179,6 +185,10 @@ impl Writer {
                     self.known.remove(&id);
                     self.open.remove(&id);
                 }
+                Job::Reopen => {
+                    self.write(std::mem::take(&mut texts));
+                    self.open.clear();
+                }
                 Job::Flush(done) => {
                     self.write(std::mem::take(&mut texts));
                     let _ = done.send(());
@@ -211,14 +221,15 @@ impl Writer {
 
     fn append(&mut self, id: InstanceId, text: &[u8]) -> io::Result<()> {
         self.turn += 1;
-        let open = match self.open.remove(&id) {
-            Some(open) => open,
+        // A file that was removed or renamed, as logrotate does, is begun anew.
+        let mut open = self.open.remove(&id);
+        let mut file = match open.take_if(|open| open.file.is_in_place()) {
+            Some(open) => open.file,
             None => {
                 self.make_room();
-                Open { file: LogFile::open(&self.directory, id)?, turn: 0 }
+                self.open_file(id)?
             }
         };
-        let Open { mut file, .. } = open;
         if file.is_due(text.len() as u64, self.limits.size_bytes, self.limits.age) {
             drop(file);
             numbered::rotate(&self.directory, id, self.limits.keep)?;
@@ -227,6 +238,18 @@ impl Writer {
         let written = file.append(text);
         self.open.insert(id, Open { file, turn: self.turn });
         written
+    }
+
+    fn open_file(&self, id: InstanceId) -> io::Result<LogFile> {
+        match LogFile::open(&self.directory, id) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let directory = self.directory.display();
+                tracing::warn!("Master.logs: {directory} was removed or renamed; made anew");
+                make_directory(&self.directory)?;
+                LogFile::open(&self.directory, id)
+            }
+            opened => opened,
+        }
     }
 
     /// Closes the file that was not written for longest, if there are too many.
@@ -270,6 +293,10 @@ impl Writer {
             );
         }
     }
+}
+
+fn make_directory(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 /// `<time> <text>`, a line each. A line that was cut says so.

@@ -131,6 +131,13 @@ impl Logs {
         (book.lines(), book.bytes())
     }
 
+    /// Opens the files by their names again, for whoever has renamed them.
+    pub(crate) fn reopen(&self) {
+        if let Some(files) = &self.files {
+            files.reopen();
+        }
+    }
+
     /// Lets the files have what they lack, but no longer than `limit`.
     pub(crate) fn flush(&self, limit: Duration) {
         if let Some(files) = &self.files {

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use openctrl_core::ids::{InstanceId, ProcessRef};
 
+use crate::file_identity::{FileIdentity, Place};
+
 const FILE: &str = "openctrl.children";
 const HEADER: &str = "openctrl-children 1";
 
@@ -37,12 +39,14 @@ pub(crate) struct Child {
 pub(crate) struct Ledger {
     path: PathBuf,
     boot: String,
-    file: Option<File>,
+    file: Option<(File, FileIdentity)>,
     children: BTreeMap<u64, Child>,
     numbers: HashMap<ProcessRef, u64>,
     next: u64,
     lines: usize,
     is_failing: bool,
+    /// Whether the file was found to be another one, which may be that of another master.
+    is_replaced: bool,
 }
 
 impl Ledger {
@@ -63,6 +67,7 @@ impl Ledger {
             next,
             lines: 0,
             is_failing: false,
+            is_replaced: false,
         };
         ledger.rewrite();
         ledger
@@ -127,12 +132,36 @@ impl Ledger {
         }
     }
 
+    /// Writes the file again if it was removed or renamed.
+    pub(crate) fn look(&mut self) {
+        let Some((_, identity)) = &self.file else { return };
+        let place = identity.place(&self.path);
+        let was_replaced = self.is_replaced;
+        self.is_replaced = matches!(place, Ok(Place::Replaced));
+        let path = self.path.display();
+        match place {
+            Ok(Place::Missing) => {
+                tracing::warn!("Master.run: {path} was removed or renamed; it is written anew");
+                self.rewrite();
+            }
+            Ok(Place::Replaced) if !was_replaced => tracing::warn!(
+                "Master.run: {path} was replaced by another file, which is left alone; a crash of \
+                 this master leaves processes behind that the next one does not know"
+            ),
+            Ok(Place::Replaced | Place::Same) | Err(_) => {}
+        }
+    }
+
     fn append(&mut self, line: &str) {
+        self.look();
+        if self.is_replaced {
+            return;
+        }
         self.lines += 1;
         if self.file.is_none() || self.lines > STALE_MAX + 3 * self.children.len() {
             return self.rewrite();
         }
-        if let Some(file) = &mut self.file
+        if let Some((file, _)) = &mut self.file
             && let Err(error) = file.write_all(line.as_bytes())
         {
             self.fail(&error);
@@ -144,7 +173,8 @@ impl Ledger {
         let temporary = self.path.with_extension("children.tmp");
         let written = self.write_to(&temporary).and_then(|file| {
             fs::rename(&temporary, &self.path)?;
-            Ok(file)
+            let identity = FileIdentity::of(&file)?;
+            Ok((file, identity))
         });
         match written {
             Ok(file) => {
@@ -297,6 +327,20 @@ mod tests {
         drop(ledger);
         let known = [(1, child(1, 11, Some((100, 1000))))];
         assert_eq!(Ledger::open(home.path()).children().collect::<Vec<_>>(), known);
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_written_anew_and_that_of_another_stays() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let path = home.path().join(FILE);
+        let mut ledger = Ledger::open(home.path());
+        ledger.intend(process(1), InstanceId(1), 11);
+        fs::remove_file(&path).expect("removed");
+        ledger.look();
+        assert_eq!(Ledger::open(home.path()).children().count(), 1);
+        // That one has put its own file there.
+        ledger.intend(process(2), InstanceId(2), 12);
+        assert_eq!(Ledger::open(home.path()).children().count(), 1);
     }
 
     #[test]

@@ -36,6 +36,9 @@ use crate::promises::leave_descriptor_table;
 /// How long a ledger that could not be written is left alone.
 const LEDGER_RETRY: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether the ledger is still there, while nothing is written to it.
+const LEDGER_LOOK: Duration = Duration::from_secs(5);
+
 /// The spawner's thread, before there is anything for it to do. To be made before descriptors are
 /// opened that must be closed when the rest of the master closes them, such as a listener.
 #[derive(Debug)]
@@ -154,10 +157,13 @@ struct Worker {
 impl Worker {
     fn run(&mut self, handover: &Sender) {
         loop {
-            let patience = if self.ledger.is_behind() { LEDGER_RETRY } else { Duration::MAX };
+            let patience = if self.ledger.is_behind() { LEDGER_RETRY } else { LEDGER_LOOK };
             match self.queue.recv_timeout(patience) {
                 Ok(job) => self.take(job, handover),
-                Err(RecvTimeoutError::Timeout) => self.ledger.retry(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.ledger.retry();
+                    self.ledger.look();
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }

@@ -6,8 +6,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
@@ -15,11 +16,16 @@ use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::store::{Entry, Image, Record};
 
 use crate::daemon::inbox::{Mailbox, Notice};
+use crate::file_identity::Place;
 use crate::state::{Journal, Prepared, StateDirectory};
 
 /// A journal is followed by a snapshot when it is longer than this and twice as long as the last
 /// snapshot: reading it back stays quick, and writing snapshots stays a small part of the work.
 const JOURNAL_MIN_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How often it is looked whether the files are where they were put, while nothing changes. After
+/// a failure this is also how soon it is tried again.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Changes that share a write at most: as many as can be waiting for an answer.
 const GROUP_MAX: usize = 4096;
@@ -138,18 +144,37 @@ struct Group {
 
 impl Worker {
     fn run(mut self, queue: &Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
-            let begun = self.begin_again();
-            let mut group = Group::default();
-            self.take(first, &mut group);
-            for job in queue.try_iter().take(GROUP_MAX) {
-                self.take(job, &mut group);
+        loop {
+            match queue.recv_timeout(LOOK_INTERVAL) {
+                Ok(first) => self.save(first, queue),
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) => return self.look(),
             }
-            match begun.and_then(|()| self.write(&group.entries)) {
-                Ok(()) => self.written(&group),
-                Err(error) => self.refused(&group, &error),
-            }
-            self.follow_long_journal();
+        }
+    }
+
+    /// Makes a change durable, with those behind it that can share its write.
+    fn save(&mut self, first: Job, queue: &Receiver<Job>) {
+        let begun = self.begin_again();
+        let mut group = Group::default();
+        self.take(first, &mut group);
+        for job in queue.try_iter().take(GROUP_MAX) {
+            self.take(job, &mut group);
+        }
+        let written = begun.and_then(|()| self.write(&group.entries));
+        // A write to a file that was removed meanwhile succeeds, and is worth nothing.
+        match written.and_then(|()| self.stay_in_place()) {
+            Ok(()) => self.written(&group),
+            Err(error) => self.refused(&group, &error),
+        }
+        self.follow_long_journal();
+    }
+
+    /// While nothing changes: sees to it that the state is there for the next start.
+    fn look(&mut self) {
+        match self.begin_again() {
+            Ok(()) => self.succeed(),
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -172,13 +197,43 @@ impl Worker {
         }
     }
 
-    /// After a failure, begins with a snapshot of what is in force. The changes at hand are not in
+    /// Where files were removed or replaced, writes them anew. After a failure, begins with a snapshot of what is in force. The changes at hand are not in
     /// it but follow in the journal, so that the backup and its journals have them too.
     fn begin_again(&mut self) -> io::Result<()> {
+        if let Some((path, place)) = self.directory.displaced()? {
+            let what = match place {
+                Place::Replaced => "replaced",
+                Place::Missing | Place::Same => "removed or renamed",
+            };
+            let what = format!("{} was {what} while the master runs", path.display());
+            self.journal = None;
+            let aside = self.directory.reclaim()?;
+            // Twice, as at the first start: the backup is there from the beginning.
+            begin(&mut self.directory, &self.image)?;
+            self.journal = Some(begin(&mut self.directory, &self.image)?);
+            let aside: Vec<String> = aside.iter().map(|path| path.display().to_string()).collect();
+            let kept = match aside.is_empty() {
+                true => String::new(),
+                false => format!("; what was found there is kept as {}", aside.join(", ")),
+            };
+            tracing::warn!(
+                "Master.saveState: {what}; the state was written anew from memory{kept}"
+            );
+        }
         if self.journal.is_none() {
             self.journal = Some(begin(&mut self.directory, &self.image)?);
         }
         Ok(())
+    }
+
+    fn stay_in_place(&self) -> io::Result<()> {
+        match self.directory.displaced()? {
+            None => Ok(()),
+            Some((path, _)) => {
+                let path = path.display();
+                Err(io::Error::other(format!("{path} was removed or replaced meanwhile")))
+            }
+        }
     }
 
     /// Makes entries that are in the image durable.
@@ -218,7 +273,7 @@ impl Worker {
     }
 
     /// Says that the state cannot be saved, once.
-    fn fail(&mut self, error: &io::Error) {
+    fn fail(&self, error: &io::Error) {
         if !self.is_failing.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 "Master.saveState: cannot save the state: {error}; changes are refused until it \
@@ -227,10 +282,15 @@ impl Worker {
         }
     }
 
-    fn written(&mut self, group: &Group) {
+    /// Says that the state can be saved, if that was not so before.
+    fn succeed(&self) {
         if self.is_failing.swap(false, Ordering::Relaxed) {
             tracing::info!("Master.saveState: the state can be saved again");
         }
+    }
+
+    fn written(&self, group: &Group) {
+        self.succeed();
         if let Some((_, upto)) = group.last {
             self.mailbox.fact(Notice::Fact(Input::RecordsPersisted { upto }));
         }

@@ -10,6 +10,7 @@ use openctrl_core::trace::{Digest, Encoder, End, EndReason, Header};
 
 use super::files;
 use super::writer::Destination;
+use crate::file_identity::{FileIdentity, Place};
 
 /// More than the end of a segment takes, with the head of the block before it.
 const END_BYTES: u64 = 128;
@@ -19,6 +20,7 @@ const END_BYTES: u64 = 128;
 pub(super) struct Segment {
     pub(super) path: PathBuf,
     file: File,
+    identity: FileIdentity,
     encoder: Encoder,
     /// How many bytes of it are in the file, all of them whole blocks.
     written: u64,
@@ -52,7 +54,8 @@ impl Segment {
         let limit = (total / 8).max(head_bytes * 4).min(total / 2);
         let created = files::create(&to.directory, header, limit, total);
         let (path, file) = created.map_err(Refused::Io)?;
-        let mut segment = Self { path, file, encoder, written: 0, limit, lost: 0 };
+        let identity = FileIdentity::of(&file).map_err(Refused::Io)?;
+        let mut segment = Self { path, file, identity, encoder, written: 0, limit, lost: 0 };
         if let Err(error) = segment.append(&head) {
             // An empty one takes no room, so that nothing would ever remove it.
             let _ = fs::remove_file(&segment.path);
@@ -82,6 +85,11 @@ impl Segment {
     /// Whether it is time for another one: what is on its way has to find room in this one.
     pub(super) fn is_nearly_full(&self) -> bool {
         self.lost > 0 || self.bytes() >= self.limit / 4 * 3
+    }
+
+    /// Whether the file was removed, renamed or replaced: what is written to it would be lost.
+    pub(super) fn is_displaced(&self) -> bool {
+        self.identity.place(&self.path).is_ok_and(|place| place != Place::Same)
     }
 
     /// Brings the file up to date.

@@ -149,6 +149,14 @@ impl Writer {
     }
 
     fn write(&mut self) {
+        if let Some(segment) = self.segment.take_if(|segment| segment.is_displaced()) {
+            let path = segment.path.display();
+            tracing::warn!(
+                "Master.trace: {path} was removed or renamed; recording goes on in another file"
+            );
+            self.has_asked = true;
+            self.queue.wish_for(Wish::Segment);
+        }
         if let Some(Err(error)) = self.segment.as_mut().map(Segment::write) {
             self.pause(&error);
         }
