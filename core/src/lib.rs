@@ -30,6 +30,7 @@ pub mod master;
 mod mixer;
 pub mod output;
 pub mod process;
+pub mod steady;
 pub mod store;
 pub mod time;
 pub mod trace;

@@ -1,42 +1,69 @@
 //! The one place where clocks are read for the engine.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use openctrl_core::steady::{SteadyClock, Step};
 use openctrl_core::time::{Now, Time, Wall};
 
-/// Samples both clocks; monotonic time counts from its creation.
-#[derive(Clone, Copy, Debug)]
+/// Samples both clocks; monotonic time counts from its creation. Clones are the same clock.
+#[derive(Clone, Debug)]
 pub(crate) struct Clock {
     origin: Instant,
+    steady: Arc<Mutex<SteadyClock>>,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: Instant::now(), steady: Arc::default() }
     }
 
-    /// Both clocks now. A wall clock before 1970 reads as 1970.
-    pub(crate) fn sample(self) -> Now {
+    /// Both clocks now. Wall time is as it is shown: it never goes backwards. A wall clock before
+    /// 1970 reads as 1970.
+    pub(crate) fn sample(&self) -> Now {
+        let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock: of two samples the later one is also taken in later.
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
+        let (now, step) = steady.advance(Now {
             mono: Time::from_micros(micros(self.origin.elapsed())),
             wall: Wall::from_micros(micros(wall)),
+        });
+        drop(steady);
+        if let Some(step) = step {
+            report(step);
         }
+        now
     }
 
     /// The runtime's name for a point in time of the engine.
-    pub(crate) fn instant(self, time: Time) -> Instant {
+    pub(crate) fn instant(&self, time: Time) -> Instant {
         self.origin + Duration::from_micros(time.as_micros())
     }
 
     /// Whole seconds since the start.
-    pub(crate) fn uptime_s(self) -> u64 {
+    pub(crate) fn uptime_s(&self) -> u64 {
         self.uptime().as_secs()
     }
 
     /// The time since the start.
-    pub(crate) fn uptime(self) -> Duration {
+    pub(crate) fn uptime(&self) -> Duration {
         self.origin.elapsed()
+    }
+}
+
+fn report(step: Step) {
+    let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
+    match step {
+        Step::Forward(by) => tracing::warn!(
+            "Master.clock: the wall clock went forward by {:.1} s: it was set, or the machine slept",
+            seconds(by)
+        ),
+        Step::Back { by, ahead } => tracing::warn!(
+            "Master.clock: the wall clock was set back by {:.1} s; times of events and lines go on \
+             at half speed until it has caught up, {:.0} s from now",
+            seconds(by),
+            seconds(2 * ahead)
+        ),
     }
 }
 

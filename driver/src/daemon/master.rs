@@ -149,7 +149,7 @@ async fn serve(
     let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
     let api_base = url.api_base();
     let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
-    let processes = Processes::start(clock).map_err(system("start a thread"))?;
+    let processes = Processes::start(clock.clone()).map_err(system("start a thread"))?;
     let reopened = Arc::clone(&logs);
     let disk_fails = store.is_failing();
     let hands = Hands {
@@ -165,7 +165,7 @@ async fn serve(
     };
     let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
-    let reactor = Reactor::new(engine, recorder, hands, clock);
+    let reactor = Reactor::new(engine, recorder, hands, clock.clone());
     let address = address(&url, secured.as_ref());
     let (tls, certificate) = match secured {
         Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),

@@ -1,4 +1,4 @@
-//! INV-6: event ids are contiguous, times do not go backwards, and a reader that keeps the last
+//! INV-6: event ids are contiguous, times do not go backwards and come back to the wall clock, and a reader that keeps the last
 //! object of each instance has what the table holds.
 
 use openctrl_core::counters::Metrics;
@@ -59,15 +59,15 @@ impl Invariant for Events {
         }
         if let Effect::Publish(event) = effect {
             self.key_shown |= event.object.subject() == Subject::Key;
-            self.next(event.id.0, 1, event.time)?;
+            self.next(scene, event.id.0, 1, event.time)?;
             return told(scene, event);
         }
         if let Effect::PublishLogs(run) = effect {
-            self.next(run.first.0, run.items.len() as u64, run.time)?;
+            self.next(scene, run.first.0, run.items.len() as u64, run.time)?;
             return logged(scene, run);
         }
         if let Effect::CloseStreams { time, .. } = effect {
-            return self.next(self.last_id + 1, 0, *time);
+            return self.next(scene, self.last_id + 1, 0, *time);
         }
         Ok(())
     }
@@ -99,12 +99,18 @@ impl Invariant for Events {
 }
 
 impl Events {
-    fn next(&mut self, first: u64, count: u64, time: Wall) -> Verdict {
+    fn next(&mut self, scene: Scene<'_>, first: u64, count: u64, time: Wall) -> Verdict {
         ensure(first == self.last_id + 1, || {
             format!("event {first} comes after event {}", self.last_id)
         })?;
         ensure(time >= self.last_time, || {
             format!("event {first} is of {time}, the one before of {}", self.last_time)
+        })?;
+        let clock = &scene.world.clock;
+        let (wall, ahead) = (clock.wall(), clock.ahead_max());
+        let latest = Wall::from_micros(wall.as_micros().saturating_add(ahead));
+        ensure((wall..=latest).contains(&time), || {
+            format!("event {first} is of {time} at {wall}, of which it may be {ahead} µs ahead")
         })?;
         (self.last_id, self.last_time) = (first + count - 1, time);
         Ok(())

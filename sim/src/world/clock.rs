@@ -1,11 +1,18 @@
 //! Virtual time: a monotonic clock that only goes on, and a wall clock that may step.
 
+use openctrl_core::steady::SteadyClock;
 use openctrl_core::time::{Now, Time, Wall};
 
-/// Both clocks.
+/// Both clocks, and what a master shows of the wall clock.
 #[derive(Debug)]
 pub struct Clock {
+    /// What the clocks of the machine show.
     now: Now,
+    steady: SteadyClock,
+    shown: Wall,
+    /// How far shown time may be ahead of the wall clock at most, in microseconds: all steps back,
+    /// less those forward, less half of the time that passed since.
+    ahead_max: u64,
     slept_ms: u64,
 }
 
@@ -13,19 +20,36 @@ impl Default for Clock {
     /// 2026-06-09T10:00:00Z.
     fn default() -> Self {
         let now = Now { mono: Time::ZERO, wall: Wall::from_micros(1_780_999_200_000_000) };
-        Self { now, slept_ms: 0 }
+        let mut steady = SteadyClock::default();
+        steady.advance(now);
+        Self { now, steady, shown: now.wall, ahead_max: 0, slept_ms: 0 }
     }
 }
 
 impl Clock {
-    /// What both clocks show.
+    /// What a master samples: wall time as it shows it.
     pub fn now(&self) -> Now {
-        self.now
+        Now { wall: self.shown, ..self.now }
     }
 
-    /// Lets both clocks show this.
+    /// What the wall clock of the machine shows.
+    pub fn wall(&self) -> Wall {
+        self.now.wall
+    }
+
+    /// How far shown time may be ahead of the wall clock at most, in microseconds.
+    pub fn ahead_max(&self) -> u64 {
+        self.ahead_max
+    }
+
+    /// Lets a master sample just this, as it was recorded.
     pub fn set(&mut self, now: Now) {
-        self.now = now;
+        let behind = self.shown.as_micros().saturating_sub(now.wall.as_micros());
+        (self.now, self.shown) = (now, now.wall);
+        self.steady = SteadyClock::default();
+        self.steady.advance(now);
+        // A recording may show what no master shows; events are held to what was shown before.
+        self.ahead_max = self.ahead_max.max(behind);
     }
 
     /// Lets time pass up to `then`; one that is past changes nothing.
@@ -33,6 +57,8 @@ impl Clock {
         let passed = then.as_micros().saturating_sub(self.now.mono.as_micros());
         self.now.mono = self.now.mono.max(then);
         self.now.wall = Wall::from_micros(self.now.wall.as_micros() + passed);
+        self.ahead_max = self.ahead_max.saturating_sub(passed / 2);
+        self.sample();
     }
 
     /// The machine is suspended: both clocks go on.
@@ -50,5 +76,12 @@ impl Clock {
     pub fn step_wall(&mut self, seconds: i64) {
         let micros = self.now.wall.as_micros().saturating_add_signed(seconds * 1_000_000);
         self.now.wall = Wall::from_micros(micros);
+        let ahead = i128::from(self.ahead_max) - i128::from(seconds) * 1_000_000;
+        self.ahead_max = u64::try_from(ahead).unwrap_or(0);
+        self.sample();
+    }
+
+    fn sample(&mut self) {
+        self.shown = self.steady.advance(self.now).0.wall;
     }
 }

@@ -48,7 +48,7 @@ impl Processes {
     /// Starts the thread that looks at processes.
     pub(crate) fn start(clock: Clock) -> io::Result<Arc<Self>> {
         let rows = Arc::new(Rows::default());
-        let sampler = Sampler::start(Arc::clone(&rows), clock)?;
+        let sampler = Sampler::start(Arc::clone(&rows), clock.clone())?;
         Ok(Arc::new(Self { rows, sampler, clock }))
     }
 
