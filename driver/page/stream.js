@@ -2,7 +2,7 @@
 // back-off, and telling a dead connection from a quiet one. An EventSource cannot send the key,
 // hence fetch. Does not own what the events mean.
 
-/** The master says something every 15 s; this long without a byte is a dead connection. */
+/** The master sends something at least every 30 s; this long without a byte is a dead connection. */
 const SILENCE_MS = 40_000;
 const WATCH_MS = 5_000;
 

@@ -231,7 +231,7 @@ fn an_idle_stream_is_never_silent_for_four_seconds() {
 
 #[test]
 fn a_bad_heartbeat_is_refused() {
-    for bad in ["0", "3s", "-1", "3601"] {
+    for bad in ["0", "3s", "-1", "31"] {
         let url = format!("master://127.0.0.1:0?heartbeat={bad}");
         let finished = openctrl_tests::master::run_to_end(&[&url]);
         assert!(!finished.status.success());

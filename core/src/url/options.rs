@@ -67,6 +67,9 @@ const NAMES: [&str; 10] = [
 /// within the 4 s of Contract §8, also on a busy machine.
 const HEARTBEAT_S: u32 = 3;
 
+/// The page and the commands take a longer silence for a dead connection.
+const HEARTBEAT_MAX_S: u32 = 30;
+
 impl OptionTexts {
     /// Where the value of `name` belongs, if it is one of these.
     pub(super) fn place_of(&mut self, name: &str) -> Option<&mut Option<String>> {
@@ -109,9 +112,9 @@ impl OptionTexts {
     /// `heartbeat=`: how often an idle event stream shows a sign of life, in seconds.
     ///
     /// # Errors
-    /// For anything but a whole number from 1 to 3600.
+    /// For anything but a whole number from 1 to 30.
     pub(super) fn heartbeat_s(&self) -> Result<u32, MasterUrlError> {
-        self.number(HEARTBEAT, HEARTBEAT_S, 1, 3_600)
+        self.number(HEARTBEAT, HEARTBEAT_S, 1, HEARTBEAT_MAX_S)
     }
 
     fn text(&self, index: usize) -> Option<&str> {
