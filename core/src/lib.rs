@@ -32,6 +32,7 @@ pub mod output;
 pub mod process;
 pub mod steady;
 pub mod store;
+pub mod terminal;
 pub mod time;
 pub mod trace;
 pub mod url;

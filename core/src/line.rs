@@ -15,9 +15,10 @@ pub const LINE_MAX_BYTES: usize = 64 * 1024;
 /// One line, without its line ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// The first [`LINE_MAX_BYTES`] of the line, as they came.
+    /// At most [`LINE_MAX_BYTES`] of the line, as they came: its first ones, or of a line that
+    /// carriage returns overwrite, as a progress bar does, the last ones from such a return on.
     pub bytes: &'a [u8],
-    /// How many bytes of the line followed and were dropped. The line ending is not counted.
+    /// How many other bytes of the line were dropped. The line ending is not counted.
     pub cut_bytes: u64,
 }
 
@@ -27,12 +28,23 @@ pub struct Line<'a> {
 /// none is held between lines: most pipes are idle most of the time.
 #[derive(Debug, Default)]
 pub struct LineSplitter {
-    /// The first bytes of the line not ended yet, at most [`LINE_MAX_BYTES`].
+    /// What is kept of the line not ended yet, at most [`LINE_MAX_BYTES`], but for the CRs that it
+    /// ends in.
     held: Vec<u8>,
-    /// All bytes of the line not ended yet, those dropped and a last CR included.
+    /// Where in `held` the last segment begins: what follows the last CR.
+    segment: usize,
+    /// Whether bytes of the last segment were dropped, as it alone is too long.
+    is_segment_cut: bool,
+    /// The CRs that the line ends in so far.
+    returns: u64,
+    /// All bytes of the line not ended yet, those dropped and the last CRs included.
     seen_bytes: u64,
-    /// Whether the last byte seen is a CR, which `held` cannot tell of a long line.
-    ends_in_cr: bool,
+}
+
+/// Where text begins that overwrites what was before it: after each CR, but for the last of a line.
+pub(crate) fn segment_starts(line: &[u8]) -> impl DoubleEndedIterator<Item = usize> + '_ {
+    let after = memchr::memchr_iter(b'\r', line).map(|at| at + 1);
+    after.filter(|start| line.get(*start).is_some_and(|byte| *byte != b'\r'))
 }
 
 impl LineSplitter {
@@ -43,14 +55,14 @@ impl LineSplitter {
 
     /// Takes the next bytes of the stream and hands each line they end to `sink`, in order.
     ///
-    /// A line that lies wholly within `chunk` is borrowed from it, not copied.
+    /// A line that lies wholly within `chunk` is borrowed from it, not copied, unless it is too
+    /// long.
     pub fn push(&mut self, chunk: &[u8], sink: &mut impl FnMut(Line<'_>)) {
         let mut rest = chunk;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (head, tail) = (&rest[..end], &rest[end + 1..]);
-            if self.seen_bytes == 0 {
-                let ends_in_cr = head.last() == Some(&b'\r');
-                sink(trim(head, head.len() as u64, ends_in_cr));
+            if self.seen_bytes == 0 && head.len() <= LINE_MAX_BYTES {
+                sink(Line { bytes: head.strip_suffix(b"\r").unwrap_or(head), cut_bytes: 0 });
             } else {
                 self.hold(head);
                 self.emit(sink);
@@ -67,25 +79,80 @@ impl LineSplitter {
         }
     }
 
+    /// What is kept of the line that has not ended yet, without CRs at its end, and how many bytes
+    /// of it were seen; `None` at the start of a line.
+    pub fn unfinished(&self) -> Option<(&[u8], u64)> {
+        (self.seen_bytes > 0).then_some((&self.held, self.seen_bytes))
+    }
+
     fn hold(&mut self, bytes: &[u8]) {
-        let Some(last) = bytes.last() else { return };
-        let room = LINE_MAX_BYTES - self.held.len();
-        self.held.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.seen_bytes += bytes.len() as u64;
-        self.ends_in_cr = *last == b'\r';
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\r', rest).unwrap_or(rest.len());
+            if end > 0 {
+                self.hold_text(&rest[..end]);
+            }
+            let returns = rest[end..].iter().take_while(|byte| **byte == b'\r').count();
+            self.returns += returns as u64;
+            rest = &rest[end + returns..];
+        }
+    }
+
+    /// Takes text without a CR in it.
+    fn hold_text(&mut self, text: &[u8]) {
+        let returns = usize::try_from(mem::take(&mut self.returns)).unwrap_or(usize::MAX);
+        if returns > 0 {
+            self.begin_segment(returns);
+        }
+        if self.is_segment_cut {
+            return;
+        }
+        self.make_room(text.len());
+        let room = LINE_MAX_BYTES - self.held.len();
+        self.is_segment_cut = text.len() > room;
+        self.held.extend_from_slice(&text[..text.len().min(room)]);
+    }
+
+    /// A new segment follows so many CRs.
+    fn begin_segment(&mut self, returns: usize) {
+        // If the one before is cut, the line is too long to be kept from anywhere in it.
+        let is_short = returns < LINE_MAX_BYTES && !self.is_segment_cut;
+        if is_short {
+            // The new segment has a byte at least.
+            self.make_room(returns + 1);
+        }
+        if is_short && self.held.len() + returns < LINE_MAX_BYTES {
+            self.held.resize(self.held.len() + returns, b'\r');
+        } else {
+            self.held.clear();
+        }
+        self.segment = self.held.len();
+        self.is_segment_cut = false;
+    }
+
+    /// Drops the fewest segments at the front that leave room for so many bytes more; all but the
+    /// last if there is no room for them in any case.
+    fn make_room(&mut self, more_bytes: usize) {
+        let excess = (self.held.len() + more_bytes).saturating_sub(LINE_MAX_BYTES);
+        if excess > 0 {
+            let enough = segment_starts(&self.held).find(|start| *start >= excess);
+            let start = enough.unwrap_or(self.segment);
+            self.held.drain(..start);
+            self.segment -= start;
+        }
     }
 
     fn emit(&mut self, sink: &mut impl FnMut(Line<'_>)) {
-        let LineSplitter { held, seen_bytes, ends_in_cr } = mem::take(self);
-        sink(trim(&held, seen_bytes, ends_in_cr));
+        let LineSplitter { mut held, returns, seen_bytes, .. } = mem::take(self);
+        // One is of the line ending.
+        let returns_inside = returns.saturating_sub(1);
+        let line_bytes = seen_bytes - returns.min(1);
+        let room = LINE_MAX_BYTES - held.len();
+        let kept = usize::try_from(returns_inside).unwrap_or(room).min(room);
+        held.resize(held.len() + kept, b'\r');
+        sink(Line { bytes: &held, cut_bytes: line_bytes - held.len() as u64 });
     }
-}
-
-/// The line whose first bytes are `head`, of `seen_bytes` in all before the LF.
-fn trim(head: &[u8], seen_bytes: u64, ends_in_cr: bool) -> Line<'_> {
-    let line_bytes = seen_bytes - u64::from(ends_in_cr);
-    let kept = line_bytes.min(LINE_MAX_BYTES as u64);
-    Line { bytes: &head[..kept as usize], cut_bytes: line_bytes - kept }
 }
 
 #[cfg(test)]
@@ -107,6 +174,7 @@ mod tests {
             ("a\r\r\n", &["a\r"]),
             ("a\rb\n", &["a\rb"]),
             ("\r", &[""]),
+            ("\ra\r\r\rb\r\r", &["\ra\r\r\rb\r"]),
         ];
         for (text, expected) in cases {
             let lines = split([text.as_bytes()]);
@@ -149,6 +217,30 @@ mod tests {
         splitter.finish(&mut |_| {});
         assert_eq!(splitter.held.capacity(), 0);
         splitter.finish(&mut |_| panic!("the last line counts once"));
+    }
+
+    #[test]
+    fn of_a_long_progress_bar_the_end_is_kept() {
+        let step = |percent: usize| alloc::format!("\r{percent:3} % {}", "#".repeat(percent));
+        let mut bar: Vec<u8> = (0..5_000).flat_map(|at| step(at % 101).into_bytes()).collect();
+        bar.extend_from_slice(step(100).as_bytes());
+        let text = [&bar[..], b"\r\n"].concat();
+        let [(kept, cut)] = &split(text.chunks(37))[..] else { panic!("one line") };
+        assert!(kept.ends_with(step(100).as_bytes()) && kept.starts_with(b" "));
+        assert!(kept.len() <= LINE_MAX_BYTES && kept.len() > LINE_MAX_BYTES - 110);
+        assert_eq!(kept.len() as u64 + cut, bar.len() as u64);
+    }
+
+    #[test]
+    fn what_has_not_ended_can_be_looked_at() {
+        let mut splitter = LineSplitter::new();
+        assert_eq!(splitter.unfinished(), None);
+        splitter.push(b"done\nname: ", &mut |_| {});
+        assert_eq!(splitter.unfinished(), Some((&b"name: "[..], 6)));
+        splitter.push(b"x\r", &mut |_| {});
+        assert_eq!(splitter.unfinished(), Some((&b"name: x"[..], 8)));
+        splitter.push(b"\n", &mut |_| {});
+        assert_eq!(splitter.unfinished(), None);
     }
 
     proptest! {
@@ -202,8 +294,17 @@ mod tests {
         }
         let owned = |line: &[u8]| {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let kept = line.len().min(LINE_MAX_BYTES);
-            (line[..kept].to_vec(), (line.len() - kept) as u64)
+            let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
+            let (text, returns) = line.split_at(end);
+            // The longest part that fits and begins where text overwrites what was before it.
+            let starts: Vec<usize> = core::iter::once(0).chain(segment_starts(text)).collect();
+            let fits = |start: &&usize| text.len() - **start <= LINE_MAX_BYTES;
+            let start = starts.iter().find(fits).or(starts.last()).copied().unwrap_or(0);
+            let kept = &text[start..text.len().min(start + LINE_MAX_BYTES)];
+            let room = LINE_MAX_BYTES - kept.len();
+            let kept = [kept, &returns[..returns.len().min(room)]].concat();
+            let cut = (line.len() - kept.len()) as u64;
+            (kept, cut)
         };
         lines.into_iter().map(owned).collect()
     }

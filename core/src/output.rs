@@ -102,6 +102,11 @@ impl OutputParser {
         building.done()
     }
 
+    /// What is kept of the line that has not ended yet, and how many bytes of it were read.
+    pub fn unfinished(&self) -> Option<(&[u8], u64)> {
+        self.splitter.unfinished()
+    }
+
     /// The unterminated last line, if there is one, at the end of the output.
     pub fn finish(&mut self) -> OutputBatch {
         let mut building = Building::new(0);

@@ -44,8 +44,9 @@ export class LogView {
     this.earlier = button("Earlier lines", { kind: "ghost small earlier",
       on: () => this.showEarlier() });
     this.lines = el("div", { class: "lines" });
+    this.unfinished = el("div", { class: "unfinished", id: "log-unfinished", hidden: true });
     this.scroller = el("div", { class: "log", id: "log", tabindex: "0", role: "log",
-      "aria-live": "off", "aria-label": "Log" }, this.earlier, this.lines);
+      "aria-live": "off", "aria-label": "Log" }, this.earlier, this.lines, this.unfinished);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     // Whatever grows or shrinks, who follows stays at the end.
     const pin = new ResizeObserver(() => this.isFollowing && this.toEnd());
@@ -109,6 +110,7 @@ export class LogView {
     this.drawnTo = (log?.dropped ?? 0) + all.length;
     this.earlier.hidden = matching.length <= drawn.length && !(log?.hasOlder ?? false);
     this.lines.classList.toggle("is-empty", drawn.length === 0);
+    this.showUnfinished(log);
     setText(this.found, this.needle === "" ? "" : plural(matching.length, "match").replace("chs", "ches"));
     if (isPinned) this.toEnd();
     this.showNewer();
@@ -118,7 +120,10 @@ export class LogView {
     const { log } = this;
     if (log === null || document.hidden) return;
     if (log.merges !== this.merges) return this.restart(this.size, this.isFollowing);
-    if (!this.isPaused && this.isFollowing) this.appendNew(log);
+    if (!this.isPaused && this.isFollowing) {
+      this.appendNew(log);
+      this.showUnfinished(log);
+    }
     this.showNewer();
   }
 
@@ -135,6 +140,18 @@ export class LogView {
     }
     if (this.needle !== "") this.search.dispatchEvent(new Event("input"));
     this.toEnd();
+  }
+
+  /** Draws the line that has not ended yet, if there is one. */
+  showUnfinished(log) {
+    const line = log?.unfinished ?? null;
+    this.unfinished.hidden = line === null || !this.matches(line);
+    if (this.unfinished.hidden) return this.unfinished.replaceChildren();
+    const node = this.line(line);
+    node.append(el("span", { class: "cut", text: "not ended yet" }));
+    this.unfinished.replaceChildren(node);
+    this.lines.classList.remove("is-empty");
+    if (this.isFollowing) this.toEnd();
   }
 
   showNewer() {

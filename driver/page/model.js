@@ -5,6 +5,7 @@
 import { KEY_ID } from "./api.js";
 import { nameOf } from "./format.js";
 import { Meter } from "./rates.js";
+import { displayed } from "./terminal.js";
 
 /** Changes of status kept for each instance. */
 const STATUSES_MAX = 120;
@@ -92,9 +93,13 @@ export class Log {
     this.merges = 0;
     this.hasOlder = false;
     this.lastId = null;
+    /** The line that has not ended yet, or null. */
+    this.unfinished = null;
   }
 
   append(line) {
+    // It is the one that had not ended, or comes after it.
+    this.unfinished = null;
     // What the master's history told already comes once more on the stream.
     if (this.lastId !== null && isUpTo(line.id, this.lastId)) return;
     this.lastId = line.id;
@@ -161,9 +166,10 @@ export class Model extends EventTarget {
 
   /** Takes in an event as the stream's parser gives it. */
   take({ event, data, id }) {
-    if (event !== "instance" && event !== "gap") return;
+    if (event !== "instance" && event !== "gap" && event !== "unfinished") return;
     const message = JSON.parse(data);
     if (event === "gap") this.gap(message);
+    else if (event === "unfinished") this.unfinished(message);
     else this.instanceEvent(message, id);
   }
 
@@ -176,6 +182,14 @@ export class Model extends EventTarget {
     this.expectPicture();
     for (const entry of this.entries.values()) entry.log.markGap(time, lost);
     this.dispatchEvent(new CustomEvent("gap", { detail: { lost } }));
+  }
+
+  /** How a line looks that has not ended; an empty text says that there is none any more. */
+  unfinished({ instance, time, text }) {
+    const log = this.entries.get(instance)?.log;
+    if (log === undefined) return;
+    log.unfinished = text === "" ? null : { id: null, time, text, cut: 0 };
+    this.tell();
   }
 
   instanceEvent({ type, time, instance, logs }, id) {
@@ -192,7 +206,7 @@ export class Model extends EventTarget {
       this.drop(instance.id);
     } else {
       this.show(type, timeMs, instance);
-      if (type === "log") this.log(instance.id, { id, time, text: logs, cut: 0 });
+      if (type === "log") this.log(instance.id, { id, time, text: displayed(logs), cut: 0 });
     }
     if (type === "initial" && id !== null) this.endPicture();
     this.tell();

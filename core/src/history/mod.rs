@@ -13,5 +13,5 @@ mod tests;
 
 pub use block::{Block, KeptLine, LineId, blocks_of, restored};
 pub use book::{HistoryLimits, LogBook, Shelf};
-pub use page::{PAGE_TEXT_MAX_BYTES, Page};
+pub use page::{PAGE_TEXT_MAX_BYTES, Page, Unfinished};
 pub use query::{Cursor, LIMIT_DEFAULT, LIMIT_MAX, LogQuery, Place};

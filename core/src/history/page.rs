@@ -10,6 +10,8 @@ use super::block::{KeptLine, LineId};
 use super::book::Shelf;
 use super::query::{Cursor, LogQuery, Place};
 use crate::ids::BootId;
+use crate::terminal::displayed;
+use crate::time::Wall;
 
 /// The text of an answer ends here, but for its first line: 5 000 lines of 64 KiB would be more
 /// than anybody wants to have in memory. `next` goes on.
@@ -22,6 +24,22 @@ pub struct Page {
     next: String,
     missed: Option<u64>,
     more: bool,
+    unfinished: Option<ShownUnfinished>,
+}
+
+/// A line that has not ended yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// When it was read last.
+    pub time: Wall,
+    /// Its end, as a terminal shows it.
+    pub text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownUnfinished {
+    time: String,
+    text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,7 +111,23 @@ impl Page {
         let (number, line) = next;
         let next = Cursor { boot: taking.boot, line, number: Some(number) }.to_string();
         let lines = taking.taken.into_iter().map(|(_, line)| line).collect();
-        Self { lines, next, missed, more }
+        Self { lines, next, missed, more, unfinished: None }
+    }
+
+    /// Adds the line that has not ended yet, where the page reaches the end of the output.
+    #[must_use]
+    pub fn with_unfinished(mut self, query: &LogQuery, unfinished: Option<Unfinished>) -> Self {
+        let is_at_end = match query.place {
+            Place::End => true,
+            Place::After(_) => !self.more,
+            Place::Before(_) => false,
+        };
+        let shown = |Unfinished { time, text }: Unfinished| ShownUnfinished {
+            time: time.to_string(),
+            text,
+        };
+        self.unfinished = unfinished.filter(|_| is_at_end).map(shown);
+        self
     }
 
     /// The JSON of the answer.
@@ -121,7 +155,8 @@ impl<M: Fn(&str) -> bool> Taking<M> {
     /// Takes lines until the answer is full; whether one that matches is left.
     fn fill<'a>(&mut self, lines: impl Iterator<Item = (u64, KeptLine<'a>)>) -> bool {
         for (number, line) in lines {
-            let text = line.text();
+            let line_text = line.text();
+            let text = displayed(&line_text);
             if !(self.matches)(&text) {
                 continue;
             }

@@ -33,6 +33,9 @@ pub(crate) enum Notice {
     Request(KeyEpoch, Call, oneshot::Sender<Reply>),
     /// A process came to life.
     Spawned(ProcessRef, Group),
+    /// A process has printed nothing more of a line for a while, and not ended it: how the line
+    /// looks so far.
+    Unfinished(ProcessRef, String),
     /// A process printed its last and is waiting to be reaped.
     Exited(ProcessRef),
     /// Somebody wants to know whether the loop lives.
@@ -47,6 +50,7 @@ impl Notice {
             Self::Fact(_)
             | Self::Request(..)
             | Self::Spawned(..)
+            | Self::Unfinished(..)
             | Self::Exited(_)
             | Self::Ping(_) => 1,
         }

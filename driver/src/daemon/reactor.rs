@@ -8,9 +8,10 @@ use std::sync::Arc;
 use openctrl_core::command::Reply;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::LogRun;
+use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::process::{Scope, Signal};
-use openctrl_core::time::{Now, Time};
+use openctrl_core::time::{Now, Time, Wall};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -50,6 +51,8 @@ pub(crate) struct Reactor {
     waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
     groups: HashMap<ProcessRef, Child>,
+    /// Processes of which a line is shown that has not ended, and whose they are.
+    unfinished: HashMap<ProcessRef, InstanceId>,
     /// When to wake the readers of events next, if something waits for that.
     wake_at: Option<Time>,
     is_finished: bool,
@@ -73,6 +76,7 @@ impl Reactor {
             waiting: HashMap::new(),
             next_request: 0,
             groups: HashMap::new(),
+            unfinished: HashMap::new(),
             wake_at: None,
             is_finished: false,
         };
@@ -105,6 +109,17 @@ impl Reactor {
             self.tell(now, Input::TimeAdvanced);
         }
         for notice in batch.drain(..) {
+            let notice = match notice {
+                Notice::Unfinished(process, text) => {
+                    self.show_unfinished(process, Unfinished { time: now.wall, text });
+                    continue;
+                }
+                Notice::Fact(Input::OutputRead { process, .. }) | Notice::Exited(process) => {
+                    self.clear_unfinished(process, now.wall);
+                    notice
+                }
+                other => other,
+            };
             if let Some(input) = self.input(notice) {
                 self.tell(now, input);
             }
@@ -140,11 +155,32 @@ impl Reactor {
                 Input::ProcessStarted { process }
             }
             Notice::Exited(process) => self.reap(process),
+            Notice::Unfinished(..) => return None,
             Notice::Ping(answer) => {
                 let _ = answer.send(());
                 return None;
             }
         })
+    }
+
+    /// Shows how a line of a process looks that has not ended. That is no event and no line yet, so
+    /// the engine has no part in it, but that it says whose process it is.
+    fn show_unfinished(&mut self, process: ProcessRef, unfinished: Unfinished) {
+        let Hands { publisher, logs, processes, .. } = &mut self.hands;
+        if let Some(instance) = processes.instance_of(process) {
+            self.unfinished.insert(process, instance);
+            publisher.show_unfinished(instance, unfinished.time, &unfinished.text);
+            logs.set_unfinished(instance, Some(unfinished));
+        }
+    }
+
+    /// The line has ended, or nothing more comes of it.
+    fn clear_unfinished(&mut self, process: ProcessRef, time: Wall) {
+        if let Some(instance) = self.unfinished.remove(&process) {
+            let Hands { publisher, logs, .. } = &mut self.hands;
+            logs.set_unfinished(instance, None);
+            publisher.show_unfinished(instance, time, "");
+        }
     }
 
     /// Reaps a child only here, between signals: its group's number cannot come to mean another.

@@ -54,6 +54,18 @@ function ansi({ parseAnsi, stripAnsi }) {
   equal(many.map((run) => run.text).join("").length, 40_000, "and no text is lost");
 }
 
+function terminal({ displayed }) {
+  const cases = [
+    ["plain \x1b[1mbold", "plain \x1b[1mbold"], ["abc\rx", "xbc"], [" 5 %\r50 %\r100 %", "100 %"],
+    ["long line\rshort\x1b[K", "short"], ["old\r\x1b[2Knew", "new"], ["abcd\r\x1b[1Kx", "xbcd"],
+    ["|\b/\b-", "-"], ["abc\r", "abc"], ["abc\r\x1b[2Cx\x1b[1Dy\x1b[1Gz", "zby"], ["a\r\x1b[5Cb", "a    b"],
+    ["\x1b]0;title\x07a\rb", "b"], ["\x1b]0;title\x1b\\a\rb", "b"], ["größe\rÄ", "Äröße"],
+    ["\x1b[31mabc\r\x1b[1mx\x1b[m", "\x1b[31m\x1b[1mx\x1b[0m\x1b[31mbc\x1b[0m"],
+  ];
+  for (const [line, expected] of cases) equal(displayed(line), expected, JSON.stringify(line));
+  equal(displayed("\r\x1b[999999999Cx\x1b[999999999Gy").length < 50, true, "nothing gets large");
+}
+
 function rates({ Meter, SAMPLES_MAX }) {
   const meter = new Meter();
   equal(meter.at(0), { rx: 0, tx: 0 }, "nothing at first");
@@ -151,6 +163,7 @@ function model({ Model }) {
 async function run() {
   sse(await load("stream"));
   ansi(await load("ansi"));
+  terminal(await load("terminal"));
   rates(await load("rates"));
   format(await load("format"));
   model(await load("model"));

@@ -7,6 +7,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::event::{EventKind, EventName};
+use crate::ids::InstanceId;
+use crate::line::segment_starts;
 use crate::time::Wall;
 
 /// No frame is longer: two dashboards in use reconnect for ever on a line of 64 KiB. The rest is
@@ -78,6 +80,21 @@ pub fn gap_frame(lost: Option<u64>, time: Wall) -> Vec<u8> {
     format!("event: gap\ndata: {{\"time\":\"{time}\",\"lost\":{lost}}}\n\n").into_bytes()
 }
 
+/// How much is shown of a line that has not ended: what a person reads at a glance, its end.
+pub const UNFINISHED_MAX_BYTES: usize = 4 * 1024;
+
+/// The frame that shows a line which has not ended yet, or, with an empty text, that there is none
+/// any more. It has no id: it is no event of the contract, and the line becomes one when it ends.
+pub fn unfinished_frame(instance: InstanceId, time: Wall, text: &str) -> Vec<u8> {
+    let mut frame = format!(
+        "event: unfinished\ndata: {{\"instance\":\"{instance}\",\"time\":\"{time}\",\"text\":\""
+    )
+    .into_bytes();
+    push_escaped(&mut frame, text.as_bytes(), FRAME_MAX_BYTES / 2);
+    frame.extend_from_slice(TAIL);
+    frame
+}
+
 const TAIL: &[u8] = b"\"}\n\n";
 
 /// What stands in a frame beside object and line, at most.
@@ -102,7 +119,8 @@ fn push_head(frame: &mut Vec<u8>, kind: EventKind, time: &str, object: impl FnOn
     frame.extend_from_slice(b",\"logs\":\"");
 }
 
-/// Appends `line` escaped, at most `budget` bytes of it with the note of a cut.
+/// Appends `line` escaped, at most `budget` bytes of it with the note of a cut. Of a line that
+/// carriage returns overwrite, its end is kept; of any other its start.
 fn push_line(frame: &mut Vec<u8>, line: &[u8], cut_bytes: u64, budget: usize) {
     const NOTE_MAX_BYTES: usize = 48; // " … (18446744073709551615 bytes cut)"
     let start = frame.len();
@@ -111,9 +129,33 @@ fn push_line(frame: &mut Vec<u8>, line: &[u8], cut_bytes: u64, budget: usize) {
     }
     // Written once more, now leaving room for the note: only a line at the limit comes here.
     frame.truncate(start);
-    let kept = push_escaped(frame, line, budget.saturating_sub(NOTE_MAX_BYTES));
+    let budget = budget.saturating_sub(NOTE_MAX_BYTES);
+    let kept = &line[kept_from(line, budget)..];
+    let kept = push_escaped(frame, kept, budget);
     let cut = cut_bytes.saturating_add((line.len() - kept) as u64);
     frame.extend_from_slice(format!(" … ({cut} bytes cut)").as_bytes());
+}
+
+/// Where the longest part of a line begins that fits into `budget` bytes when it is escaped, and
+/// that overwrites what was before it; the last such part if even that does not fit.
+fn kept_from(line: &[u8], budget: usize) -> usize {
+    let mut scratch = Vec::new();
+    let mut escaped_bytes = 0;
+    let mut kept = line.len();
+    for start in segment_starts(line).rev().chain([0]) {
+        scratch.clear();
+        push_escaped(&mut scratch, &line[start..kept], FRAME_MAX_BYTES);
+        escaped_bytes += scratch.len();
+        let is_last = kept == line.len();
+        if escaped_bytes > budget && !is_last {
+            break;
+        }
+        kept = start;
+        if escaped_bytes > budget {
+            break;
+        }
+    }
+    kept
 }
 
 /// Appends the start of `text` as the inside of a JSON string, in at most `budget` bytes; bytes
@@ -259,6 +301,36 @@ mod tests {
             let cut: usize = note.strip_suffix(" bytes cut)").expect("its end").parse().expect("n");
             assert_eq!(kept.chars().count() + cut, 100_005);
         }
+    }
+
+    #[test]
+    fn of_a_line_that_overwrites_itself_the_end_is_kept() {
+        let object = format!("\"{}\"", "1".repeat(32 * 1024));
+        let step = |at: usize| format!("\r\u{1b}[32m{at:5} %");
+        let bar: String = (0..6_000).map(step).collect();
+        let frame = log_frame(object.as_bytes(), bar.as_bytes(), 7);
+        assert!(frame.len() <= FRAME_MAX_BYTES && frame.len() > FRAME_MAX_BYTES - 150);
+        let logs = data(&frame)["logs"].as_str().expect("a string").to_string();
+        let (kept, note) = logs.split_once(" … (").expect("the note of a cut");
+        assert!(kept.ends_with(&step(5_999)) && kept.starts_with('\u{1b}'));
+        let cut: usize = note.strip_suffix(" bytes cut)").expect("its end").parse().expect("n");
+        assert_eq!(kept.len() + cut, bar.len() + 7);
+        // The last part alone is too long: its start is kept.
+        let long = format!("short\r{}", "x".repeat(64 * 1024 - 6));
+        let frame = log_frame(object.as_bytes(), long.as_bytes(), 0);
+        assert!(frame.len() <= FRAME_MAX_BYTES);
+        let logs = data(&frame)["logs"].as_str().expect("a string").to_string();
+        assert!(logs.starts_with("xxx") && logs.ends_with(" bytes cut)"));
+    }
+
+    #[test]
+    fn a_line_that_has_not_ended_has_a_frame_of_its_own() {
+        let frame = unfinished_frame(InstanceId(7), Wall::from_micros(1), "say \"yes\": ");
+        let frame = String::from_utf8(frame).expect("UTF-8");
+        insta::assert_snapshot!(frame, @r#"
+        event: unfinished
+        data: {"instance":"00000007","time":"1970-01-01T00:00:00.000001Z","text":"say \"yes\": "}
+        "#);
     }
 
     #[test]

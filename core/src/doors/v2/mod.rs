@@ -19,7 +19,10 @@ mod ticket;
 pub use answer::{Answer, CORS_HEADERS, PREFLIGHT_MAX_AGE_S};
 pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_key_patch, decode_replace};
 pub use description::describe;
-pub use frame::{FRAME_MAX_BYTES, LogFrames, RETRY_FRAME, event_frame, gap_frame, write_event};
+pub use frame::{
+    FRAME_MAX_BYTES, LogFrames, RETRY_FRAME, UNFINISHED_MAX_BYTES, event_frame, gap_frame,
+    unfinished_frame, write_event,
+};
 pub use health::Health;
 pub use info::{Info, SystemSample};
 pub use patch::decode_patch;

@@ -52,7 +52,7 @@ macro_rules! file {
 
 /// Path, type and content. No path of the API can be one of these: all of its paths have `/v2/` in
 /// them, but for `/metrics`.
-const FILES: [(&str, &str, &str); 22] = [
+const FILES: [(&str, &str, &str); 23] = [
     ("/", HTML, include_str!("../../../page/index.html")),
     file!("icon.svg", SVG),
     file!("style.css", CSS),
@@ -75,6 +75,7 @@ const FILES: [(&str, &str, &str); 22] = [
     file!("order.js", SCRIPT),
     file!("rates.js", SCRIPT),
     file!("stream.js", SCRIPT),
+    file!("terminal.js", SCRIPT),
 ];
 
 /// The files of the page, made ready when the first is asked for: most masters run for weeks

@@ -3,6 +3,7 @@
 //! The loop publishes, everybody else reads; what is published was decided and made durable
 //! before. One lock, held for copies of references only.
 
+mod asides;
 mod block;
 mod publisher;
 mod state;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use openctrl_core::event::{Event, LogRun};
-use openctrl_core::ids::KeyEpoch;
+use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 use openctrl_core::master::MasterFace;
 use openctrl_core::time::{Now, Time, Wall};
@@ -54,6 +54,13 @@ impl Publisher {
     /// Adds lines of output to the stream.
     pub(crate) fn publish_logs(&mut self, run: LogRun) {
         Item::Logs(run).split(|piece| self.pending.push(piece));
+    }
+
+    /// Shows readers how a line of an instance looks that has not ended; an empty text says that
+    /// there is none any more.
+    pub(crate) fn show_unfinished(&mut self, instance: InstanceId, time: Wall, text: &str) {
+        self.flush();
+        self.hub.lock().asides.set(instance, time, text);
     }
 
     /// Ends streams opened before `keep_from`, or all; each gets a `shutdown` event at its end.

@@ -13,6 +13,7 @@ use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterFace;
 use openctrl_core::time::Wall;
 
+use super::asides::{Asides, Seen};
 use super::block::{Block, Item, OpenBlock};
 use crate::counters::COUNTERS;
 
@@ -32,6 +33,7 @@ pub(super) struct State {
     window: Window<Arc<Block>>,
     /// The newest events, which are not in the window yet.
     open: OpenBlock,
+    pub(super) asides: Asides,
     streams: BTreeMap<StreamId, Stream>,
     next_stream: u64,
     /// The wall clock, never going backwards: no event is later than this, and no picture is
@@ -92,6 +94,7 @@ struct End {
 pub(super) struct Entry {
     pub(super) stream: StreamId,
     pub(super) start: Start,
+    pub(super) seen: Seen,
 }
 
 /// How a stream begins, or goes on after a gap.
@@ -132,6 +135,8 @@ pub(super) enum Missed {
 pub(super) enum Next {
     /// The frames of a block from an event on.
     Frames(Arc<Block>, EventId),
+    /// What is no event.
+    Aside(Bytes),
     Picture(Picture),
     End(Bytes),
     Wait,
@@ -148,6 +153,7 @@ impl State {
             list_version: 0,
             window: Window::new(WINDOW),
             open: OpenBlock::default(),
+            asides: Asides::default(),
             streams: BTreeMap::new(),
             next_stream: 0,
             time: Wall::default(),
@@ -247,6 +253,7 @@ impl State {
                 }
                 if event.kind == EventKind::Delete {
                     self.instances.remove(&view.definition().id);
+                    self.asides.forget(view.definition().id);
                     self.list_changed();
                 } else {
                     self.set_instance(view.clone());
@@ -301,7 +308,7 @@ impl State {
     }
 
     fn has_new_events(&self) -> bool {
-        !self.open.is_empty() || self.told < self.window.next_id()
+        !self.open.is_empty() || self.told < self.window.next_id() || self.asides.has_news()
     }
 
     pub(super) const fn is_closing(&self) -> bool {
@@ -312,6 +319,7 @@ impl State {
         self.close_block();
         self.is_closing = false;
         self.told = self.window.next_id();
+        self.asides.told();
         self.streams.values_mut().filter_map(|stream| stream.waker.take()).collect()
     }
 
@@ -336,7 +344,7 @@ impl State {
         let end =
             self.farewell.clone().map(|farewell| End { before: self.window.next_id(), farewell });
         self.streams.insert(stream, Stream { epoch, waker: None, end });
-        Some(Entry { stream, start })
+        Some(Entry { stream, start, seen: self.asides.seen_by_new() })
     }
 
     pub(super) fn leave(&mut self, stream: StreamId) {
@@ -344,7 +352,13 @@ impl State {
     }
 
     /// What a stream at `cursor` has to write next; `waker` is kept where there is nothing yet.
-    pub(super) fn next(&mut self, id: StreamId, cursor: &mut Cursor, waker: &Waker) -> Next {
+    pub(super) fn next(
+        &mut self,
+        id: StreamId,
+        cursor: &mut Cursor,
+        seen: &mut Seen,
+        waker: &Waker,
+    ) -> Next {
         let Some(stream) = self.streams.get_mut(&id) else { return Next::End(Bytes::new()) };
         let limit = stream.end.as_ref().map_or(EventId(u64::MAX), |end| end.before);
         let mut found = None;
@@ -358,6 +372,12 @@ impl State {
         match (read, &stream.end) {
             (Read::Items(_) | Read::CaughtUp, Some(end)) => Next::End(end.farewell.clone()),
             (Read::Items(_) | Read::CaughtUp, None) => {
+                // Not before the events that came before it.
+                if self.open.is_empty()
+                    && let Some(frame) = self.asides.next(seen)
+                {
+                    return Next::Aside(frame);
+                }
                 stream.waker = Some(waker.clone());
                 Next::Wait
             }

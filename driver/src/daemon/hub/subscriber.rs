@@ -12,6 +12,7 @@ use openctrl_core::instance::InstanceView;
 use openctrl_core::time::Wall;
 
 use super::Hub;
+use super::asides::Seen;
 use super::block::Block;
 use super::state::{Entry, Missed, Next, Picture, Start, StreamId};
 
@@ -24,6 +25,7 @@ pub(crate) struct Subscriber {
     hub: Arc<Hub>,
     stream: StreamId,
     phase: Phase,
+    seen: Seen,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,7 @@ impl Subscriber {
             }
             Start::Picture(picture) => begin(&hub, retry, picture),
         };
-        Self { hub, stream: entry.stream, phase }
+        Self { hub, stream: entry.stream, phase, seen: entry.seen }
     }
 
     /// The next bytes of the stream; `None` at its end.
@@ -71,11 +73,15 @@ impl Subscriber {
                     return Poll::Ready(Some(std::mem::take(opening)));
                 }
                 Phase::Live { live, .. } => {
-                    let next = self.hub.lock().next(self.stream, &mut live.cursor, context.waker());
+                    let mut state = self.hub.lock();
+                    let cursor = &mut live.cursor;
+                    let next = state.next(self.stream, cursor, &mut self.seen, context.waker());
+                    drop(state);
                     match next {
                         Next::Frames(block, from) => {
                             return Poll::Ready(Some(self.frames(&block, from)));
                         }
+                        Next::Aside(frame) => return Poll::Ready(Some(frame)),
                         Next::Wait => return Poll::Pending,
                         Next::Picture(picture) => {
                             self.phase = begin(&self.hub, Bytes::new(), picture);

@@ -9,6 +9,7 @@ mod file;
 mod files;
 mod tail;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use openctrl_core::command::Refusal;
 use openctrl_core::event::{Event, EventKind, LogRun, Subject};
-use openctrl_core::history::{HistoryLimits, LogBook, LogQuery, Page, blocks_of, restored};
+use openctrl_core::history::{
+    HistoryLimits, LogBook, LogQuery, Page, Unfinished, blocks_of, restored,
+};
 use openctrl_core::ids::{BootId, InstanceId};
 use openctrl_core::url::LogOptions;
 use regex::{Regex, RegexBuilder};
@@ -43,6 +46,8 @@ const RESTORE_BYTES: (usize, usize) = (4 * 1024, 4 * 1024 * 1024);
 pub(crate) struct Logs {
     boot: BootId,
     book: Mutex<LogBook>,
+    /// Lines that have not ended yet, of instances that have one.
+    unfinished: Mutex<BTreeMap<InstanceId, Unfinished>>,
     files: Option<Files>,
     turns: Arc<Semaphore>,
 }
@@ -74,7 +79,7 @@ impl Logs {
             restore(&mut book, directory, instances);
         }
         let (book, turns) = (Mutex::new(book), Arc::new(Semaphore::new(PAGES_AT_A_TIME)));
-        Ok(Arc::new(Self { boot, book, files, turns }))
+        Ok(Arc::new(Self { boot, book, unfinished: Mutex::default(), files, turns }))
     }
 
     /// Takes lines in. Costs a copy of what will be kept, and for files, of all of it.
@@ -96,10 +101,24 @@ impl Logs {
         }
     }
 
+    /// Sets how the line of an instance looks that has not ended yet, or that there is none.
+    pub(crate) fn set_unfinished(&self, id: InstanceId, unfinished: Option<Unfinished>) {
+        let mut lines = self.unfinished();
+        match unfinished {
+            Some(line) => drop(lines.insert(id, line)),
+            None => drop(lines.remove(&id)),
+        }
+    }
+
+    fn unfinished(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Unfinished>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets an instance that is gone.
     pub(crate) fn follow(&self, event: &Event) {
         if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.object.subject()) {
             self.lock().forget(id);
+            self.set_unfinished(id, None);
             if let Some(files) = &self.files {
                 files.forget(id);
             }
@@ -115,12 +134,15 @@ impl Logs {
         let turns = Arc::clone(&self.turns);
         let turn = turns.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
         let (shelf, boot) = (self.lock().shelf(id), self.boot);
+        // After the lines: one that ends meanwhile is shown as neither, but never as both.
+        let unfinished = self.unfinished().get(&id).cloned();
         // Off the async workers: it may take long.
         let render = move || {
             // Ends with the work and not with the wait for it: a client may be gone before.
             let _turn = turn;
             let matches = |text: &str| wanted.as_ref().is_none_or(|wanted| wanted.is_match(text));
-            Page::new(&shelf, &query, boot, matches).json()
+            let unfinished = unfinished.filter(|line| matches(&line.text));
+            Page::new(&shelf, &query, boot, matches).with_unfinished(&query, unfinished).json()
         };
         spawn_blocking(render).await.map_err(|_| Refusal::ShuttingDown)
     }

@@ -7,13 +7,17 @@ use std::cell::RefCell;
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
+use openctrl_core::doors::v2::UNFINISHED_MAX_BYTES;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::output::{OutputBatch, OutputParser};
+use openctrl_core::terminal::displayed;
 use rustix::process::Pid;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::Permit;
+use tokio::time::{Instant, sleep_until};
 
 use super::ended::Ended;
 use crate::daemon::inbox::{Mailbox, Notice};
@@ -26,6 +30,10 @@ const READ_BYTES: usize = 32 * 1024;
 /// the largest size an unprivileged process may set. Beyond that it is somebody else who writes.
 const DRAIN_MAX_BYTES: usize = 1024 * 1024;
 
+/// How long a line may go without an end before it is shown as it is, and how often it is shown
+/// again while it changes.
+const UNFINISHED_AFTER: Duration = Duration::from_secs(1);
+
 thread_local! {
     /// Shared by all tasks of a worker: a read and the parsing of it do not wait in between.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
@@ -37,6 +45,58 @@ pub(super) struct Watch {
     ended: Ended,
     output: pipe::Receiver,
     parser: OutputParser,
+    unfinished: Unfinished,
+}
+
+/// When the line that has not ended yet is shown next.
+#[derive(Debug, Default)]
+struct Unfinished {
+    due: Option<Instant>,
+    /// How many bytes of the line had been read when it was shown.
+    shown_bytes: u64,
+}
+
+impl Unfinished {
+    /// Something was read, and with it lines ended or not.
+    fn update(&mut self, parser: &OutputParser, has_ended_lines: bool) {
+        let seen_bytes = parser.unfinished().map_or(0, |(_, seen_bytes)| seen_bytes);
+        if has_ended_lines {
+            *self = Self::default();
+        }
+        if seen_bytes == self.shown_bytes {
+            self.due = None;
+        } else {
+            self.due.get_or_insert_with(|| Instant::now() + UNFINISHED_AFTER);
+        }
+    }
+
+    /// Waits until it is due; for ever if there is nothing to show.
+    async fn wait(&self) {
+        match self.due {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What to show now.
+    fn take(&mut self, parser: &OutputParser) -> Option<String> {
+        self.due = None;
+        let (line, seen_bytes) = parser.unfinished()?;
+        self.shown_bytes = seen_bytes;
+        Some(unfinished_text(line))
+    }
+}
+
+/// The end of a line as a terminal shows it. A character that is not whole yet is left out.
+fn unfinished_text(line: &[u8]) -> String {
+    let whole = match str::from_utf8(line) {
+        Err(error) if error.error_len().is_none() => &line[..error.valid_up_to()],
+        Ok(_) | Err(_) => line,
+    };
+    let text = String::from_utf8_lossy(whole);
+    let text = displayed(&text);
+    let start = text.ceil_char_boundary(text.len().saturating_sub(UNFINISHED_MAX_BYTES));
+    text[start..].to_owned()
 }
 
 /// Waits for the end of a process whose output goes to an earlier master's pipe.
@@ -70,6 +130,7 @@ impl Watch {
             ended: Ended::of(leader)?,
             output: pipe::Receiver::from_owned_fd(OwnedFd::from(output))?,
             parser: OutputParser::default(),
+            unfinished: Unfinished::default(),
         })
     }
 
@@ -79,6 +140,7 @@ impl Watch {
         while is_open {
             tokio::select! {
                 () = self.ended.wait() => break,
+                () = self.unfinished.wait() => self.show_unfinished(process, &mailbox).await,
                 ready = self.output.readable() => {
                     is_open = ready.is_ok()
                         && self.forward(process, &mailbox, State::Alive).await.is_some();
@@ -99,6 +161,14 @@ impl Watch {
         tell_end(process, &mailbox).await;
     }
 
+    /// In the lane of output: what ends the line comes behind it.
+    async fn show_unfinished(&mut self, process: ProcessRef, mailbox: &Mailbox) {
+        let Some(room) = mailbox.output().await else { return };
+        if let Some(text) = self.unfinished.take(&self.parser) {
+            room.send(Notice::Unfinished(process, text));
+        }
+    }
+
     /// Hands on what is in the pipe: how many bytes, or `None` at its end. Nothing is read before
     /// there is room for it in the lane.
     async fn forward(
@@ -110,6 +180,7 @@ impl Watch {
         let room = mailbox.output().await?;
         match self.read(state) {
             Chunk::Bytes(bytes, batch) => {
+                self.unfinished.update(&self.parser, !batch.is_empty());
                 post(process, batch, room);
                 Some(bytes)
             }
@@ -144,5 +215,47 @@ fn post(process: ProcessRef, batch: OutputBatch, room: Permit<'_, Notice>) {
 async fn tell_end(process: ProcessRef, mailbox: &Mailbox) {
     if let Some(room) = mailbox.output().await {
         room.send(Notice::Exited(process));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_what_a_terminal_shows_is_shown() {
+        assert_eq!(unfinished_text(b"  5 %\r 10 %"), " 10 %");
+        assert_eq!(unfinished_text(b"name \xc3"), "name ");
+        assert_eq!(unfinished_text(b"a\xffb"), "a\u{fffd}b");
+        let long = ["\u{e9}".repeat(5_000), "?".to_owned()].concat();
+        let shown = unfinished_text(long.as_bytes());
+        assert!(shown.len() <= UNFINISHED_MAX_BYTES && shown.ends_with("\u{e9}?"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_is_shown_after_a_second_and_again_when_it_changed() {
+        let begun = Instant::now();
+        let (mut parser, mut unfinished) = (OutputParser::default(), Unfinished::default());
+        let mut read = |unfinished: &mut Unfinished, text: &[u8]| {
+            let batch = parser.push(text);
+            unfinished.update(&parser, !batch.is_empty());
+            unfinished.due.map(|due| (due - begun).as_millis())
+        };
+        assert_eq!(read(&mut unfinished, b"done\nna"), Some(1_000));
+        tokio::time::advance(Duration::from_millis(400)).await;
+        assert_eq!(read(&mut unfinished, b"me: "), Some(1_000));
+        assert_eq!(read(&mut unfinished, b"x\n"), None);
+        assert_eq!(read(&mut unfinished, b"again: "), Some(1_400));
+        unfinished.wait().await;
+        assert_eq!((Instant::now() - begun).as_millis(), 1_400);
+        let mut parser = OutputParser::default();
+        parser.push(b"again: ");
+        assert_eq!(unfinished.take(&parser).as_deref(), Some("again: "));
+        assert_eq!(unfinished.due, None);
+        unfinished.update(&parser, false);
+        assert_eq!(unfinished.due, None, "nothing has changed");
+        parser.push(b"y");
+        unfinished.update(&parser, false);
+        assert_eq!(unfinished.due, Some(Instant::now() + UNFINISHED_AFTER));
     }
 }

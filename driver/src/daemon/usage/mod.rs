@@ -74,6 +74,13 @@ impl Processes {
         self.rows.lock().values().map(|row| row.facts.status).collect()
     }
 
+    /// The instance whose live process this is.
+    pub(crate) fn instance_of(&self, process: ProcessRef) -> Option<InstanceId> {
+        let rows = self.rows.lock();
+        let is_its = |row: &Row| row.facts.alive.is_some_and(|(alive, _)| alive == process);
+        rows.iter().find(|(_, row)| is_its(row)).map(|(id, _)| *id)
+    }
+
     /// The process object of an instance.
     pub(crate) async fn one(&self, id: InstanceId) -> Option<Bytes> {
         self.sampler.wake().await;
