@@ -10,6 +10,7 @@ use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::LogRun;
 use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
+use openctrl_core::output::OutputBatch;
 use openctrl_core::process::{Scope, Signal};
 use openctrl_core::time::{Now, Time, Wall};
 use tokio::sync::oneshot;
@@ -21,7 +22,7 @@ use crate::daemon::dial::dial;
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
-use crate::daemon::process::{Group, Leftover, Spawner};
+use crate::daemon::process::{Group, Leftover, OomKills, Spawner};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
 use crate::daemon::usage::Processes;
@@ -51,6 +52,7 @@ pub(crate) struct Reactor {
     waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
     groups: HashMap<ProcessRef, Child>,
+    oom_kills: OomKills,
     /// Processes of which a line is shown that has not ended, and whose they are.
     unfinished: HashMap<ProcessRef, InstanceId>,
     /// When to wake the readers of events next, if something waits for that.
@@ -63,6 +65,14 @@ pub(crate) struct Reactor {
 struct Child {
     group: Group,
     is_reaped: bool,
+    /// Whether the master sent KILL.
+    was_killed: bool,
+}
+
+impl Child {
+    const fn new(group: Group) -> Self {
+        Self { group, is_reaped: false, was_killed: false }
+    }
 }
 
 impl Reactor {
@@ -76,6 +86,7 @@ impl Reactor {
             waiting: HashMap::new(),
             next_request: 0,
             groups: HashMap::new(),
+            oom_kills: OomKills::watch(),
             unfinished: HashMap::new(),
             wake_at: None,
             is_finished: false,
@@ -120,7 +131,11 @@ impl Reactor {
                 }
                 other => other,
             };
-            if let Some(input) = self.input(notice) {
+            if let Notice::Exited(process) = notice {
+                let (note, exited) = self.reap(process);
+                note.into_iter().for_each(|note| self.tell(now, note));
+                self.tell(now, exited);
+            } else if let Some(input) = self.input(notice) {
                 self.tell(now, input);
             }
         }
@@ -151,11 +166,10 @@ impl Reactor {
                 Input::RequestArrived { request, call }
             }
             Notice::Spawned(process, group) => {
-                self.groups.insert(process, Child { group, is_reaped: false });
+                self.groups.insert(process, Child::new(group));
                 Input::ProcessStarted { process }
             }
-            Notice::Exited(process) => self.reap(process),
-            Notice::Unfinished(..) => return None,
+            Notice::Exited(_) | Notice::Unfinished(..) => return None,
             Notice::Ping(answer) => {
                 let _ = answer.send(());
                 return None;
@@ -184,15 +198,23 @@ impl Reactor {
     }
 
     /// Reaps a child only here, between signals: its group's number cannot come to mean another.
-    fn reap(&mut self, process: ProcessRef) -> Input {
+    /// Returns what the engine is told: a line about the end, where there is something to say, and
+    /// the end.
+    fn reap(&mut self, process: ProcessRef) -> (Option<Input>, Input) {
         let child = self.groups.get_mut(&process).expect("a child ends after it was started");
-        let exit = child.group.reap();
+        let reaped = child.group.reap();
+        let exit = reaped.exit;
+        let note = self.oom_kills.explain(reaped, child.was_killed).map(|note| {
+            let batch = Arc::new(OutputBatch::note(&format!("{exit} ({note})")));
+            self.hands.processes.explain_exit(process, note);
+            Input::OutputRead { process, batch }
+        });
         child.is_reaped = true;
         let group_left = child.group.is_left();
         if !group_left {
             self.forget(process);
         }
-        Input::ProcessExited { process, exit, group_left }
+        (note, Input::ProcessExited { process, exit, group_left })
     }
 
     fn forget(&mut self, process: ProcessRef) {
@@ -259,12 +281,14 @@ impl Reactor {
     fn adopt(&mut self, process: ProcessRef, instance: InstanceId) {
         let leftover = self.hands.leftovers.remove(&instance);
         let leftover = leftover.expect("the engine was told of just these");
-        self.groups.insert(process, Child { group: leftover.group, is_reaped: false });
+        self.groups.insert(process, Child::new(leftover.group));
         self.hands.spawner.adopt(process, leftover);
     }
 
     fn signal(&mut self, process: ProcessRef, scope: Scope, signal: Signal) {
-        let Some(child) = self.groups.get(&process).copied() else { return };
+        let Some(child) = self.groups.get_mut(&process) else { return };
+        child.was_killed |= signal == Signal::KILL;
+        let child = *child;
         // Of a group without its leader the number is only sure while somebody is left in it.
         if !child.is_reaped || child.group.is_left() {
             child.group.signal(scope, signal);

@@ -249,7 +249,7 @@ fn what_is_rendered_is_of_its_schema() {
     checker.check_json("Ping", &PingReport { target: String::from("a:1"), outcome }.json());
 
     let facts = ProcessFacts::default();
-    let report = ProcessReport { id: ID, facts: &facts, pid: None, usage: None };
+    let report = ProcessReport { id: ID, facts: &facts, pid: None, usage: None, exit_note: None };
     checker.check_json("Process", &report.json(Now::default()));
     let query = LogQuery::decode("").expect("a query");
     let page = Page::new(&Shelf::default(), &query, BootId(1), |_| true);

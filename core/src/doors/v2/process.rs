@@ -38,6 +38,8 @@ pub struct ProcessReport<'a> {
     pub pid: Option<i32>,
     /// What it uses.
     pub usage: Option<Usage>,
+    /// What is known of the last exit beyond its status, such as a core dump.
+    pub exit_note: Option<&'a str>,
 }
 
 /// Fields in the order of the wire; all are always there.
@@ -84,9 +86,9 @@ impl ProcessReport<'_> {
 
     /// Appends the same.
     fn write(&self, out: &mut Vec<u8>, now: Now) {
-        let Self { id, facts, pid, usage } = self;
+        let Self { id, facts, pid, usage, exit_note } = self;
         let alive = facts.alive.map(|(_, since)| since);
-        let exit = facts.last_exit.as_ref().map(Told::of);
+        let exit = facts.last_exit.as_ref().map(|exit| Told::of(exit, *exit_note));
         let view = View {
             id: id.to_string(),
             pid: pid.filter(|_| alive.is_some()),
@@ -141,9 +143,12 @@ struct Told {
 }
 
 impl Told {
-    fn of(exit: &LastExit) -> Self {
+    fn of(exit: &LastExit, note: Option<&str>) -> Self {
         let (ended, reason) = match &exit.end {
-            End::Own(ended) => (Some(*ended), ended.to_string()),
+            End::Own(ended) => {
+                let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
+                (Some(*ended), format!("{ended}{note}"))
+            }
             End::Requested(ended) => (Some(*ended), String::from("stopped on request")),
             End::NotStarted(reason) => (None, format!("could not be started: {reason}")),
         };
@@ -178,7 +183,7 @@ mod tests {
     }
 
     fn report(facts: &ProcessFacts, usage: Option<Usage>) -> ProcessReport<'_> {
-        ProcessReport { id: InstanceId(7), facts, pid: Some(1234), usage }
+        ProcessReport { id: InstanceId(7), facts, pid: Some(1234), usage, exit_note: None }
     }
 
     #[test]
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn ends_are_told_in_words() {
-        let reason = |end| Told::of(&LastExit { time: Wall::default(), end }).reason;
+        let reason = |end| Told::of(&LastExit { time: Wall::default(), end }, None).reason;
         assert_eq!(reason(End::Own(Exit::Code(1))), "exited with code 1");
         assert_eq!(reason(End::Own(Exit::Signal(15))), "killed by SIGTERM");
         assert_eq!(reason(End::Own(Exit::Signal(64))), "killed by signal 64");

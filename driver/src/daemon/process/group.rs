@@ -14,6 +14,13 @@ pub(crate) struct Group {
     leader: Pid,
 }
 
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reaped {
+    pub(crate) exit: Exit,
+    pub(crate) has_dumped_core: bool,
+}
+
 impl Group {
     pub(super) const fn new(leader: Pid) -> Self {
         Self { leader }
@@ -40,7 +47,8 @@ impl Group {
     }
 
     /// Reaps the leader, which has ended, and says how.
-    pub(crate) fn reap(self) -> Exit {
+    pub(crate) fn reap(self) -> Reaped {
+        let unknown = Reaped { exit: Exit::Code(-1), has_dumped_core: false };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         loop {
             match waitid(WaitId::Pid(self.leader), options) {
@@ -48,10 +56,11 @@ impl Group {
                 Ok(Some(status)) => {
                     let signal = status.terminating_signal().map(Exit::Signal);
                     let code = status.exit_status().map(Exit::Code);
-                    return signal.or(code).unwrap_or(Exit::Code(-1));
+                    let exit = signal.or(code).unwrap_or(unknown.exit);
+                    return Reaped { exit, has_dumped_core: status.dumped() };
                 }
                 // Somebody else reaped it; how it ended is not to be known any more.
-                Ok(None) | Err(_) => return Exit::Code(-1),
+                Ok(None) | Err(_) => return unknown,
             }
         }
     }

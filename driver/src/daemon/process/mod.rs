@@ -5,6 +5,7 @@
 //! of its own; signals go to the group. On Linux a process is waited for through a pidfd and
 //! started without `fork`; other Unixes wait in a thread.
 
+mod aftermath;
 #[cfg_attr(not(target_os = "linux"), path = "ended_thread.rs")]
 mod ended;
 mod group;
@@ -16,6 +17,7 @@ mod refused;
 mod spawner;
 mod watch;
 
+pub(crate) use aftermath::OomKills;
 pub(crate) use group::Group;
 pub(crate) use ledger::Ledger;
 pub(crate) use leftover::{Leftover, find as find_leftovers};

@@ -42,6 +42,10 @@ struct Row {
     /// Of the process that is alive.
     pid: Option<i32>,
     usage: Option<Usage>,
+    /// What is known of the end of the last process beyond its status.
+    exit_note: Option<String>,
+    /// The same of the process whose end the engine is about to be told.
+    next_exit_note: Option<String>,
 }
 
 impl Processes {
@@ -55,11 +59,28 @@ impl Processes {
     /// Takes facts in; `pid` is that of the process in them.
     pub(crate) fn show(&self, id: InstanceId, facts: Box<ProcessFacts>, pid: Option<i32>) {
         let mut rows = self.rows.lock();
-        let before = rows.remove(&id);
+        let mut before = rows.remove(&id);
         COUNTERS.processes(before.as_ref().map(|before| &*before.facts), &facts);
         let is_same = before.as_ref().is_some_and(|before| before.facts.alive == facts.alive);
         let usage = before.as_ref().and_then(|before| before.usage).filter(|_| is_same);
-        rows.insert(id, Row { facts, pid, usage });
+        let (exits, failures) = (facts.exits, facts.failures);
+        let (exit_note, next_exit_note) = match &mut before {
+            Some(before) if (before.facts.exits, before.facts.failures) == (exits, failures) => {
+                (before.exit_note.take(), before.next_exit_note.take())
+            }
+            Some(before) => (before.next_exit_note.take(), None),
+            None => (None, None),
+        };
+        rows.insert(id, Row { facts, pid, usage, exit_note, next_exit_note });
+    }
+
+    /// Adds to the end of a process, of which the engine is told next, what its status does not say.
+    pub(crate) fn explain_exit(&self, process: ProcessRef, note: String) {
+        let mut rows = self.rows.lock();
+        let is_its = |row: &&mut Row| row.facts.alive.is_some_and(|(alive, _)| alive == process);
+        if let Some(row) = rows.values_mut().find(is_its) {
+            row.next_exit_note = Some(note);
+        }
     }
 
     /// Forgets an instance that is gone.
@@ -127,6 +148,7 @@ impl Rows {
 
 impl Row {
     fn report(&self, id: InstanceId) -> ProcessReport<'_> {
-        ProcessReport { id, facts: &self.facts, pid: self.pid, usage: self.usage }
+        let exit_note = self.exit_note.as_deref();
+        ProcessReport { id, facts: &self.facts, pid: self.pid, usage: self.usage, exit_note }
     }
 }
