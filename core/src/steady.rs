@@ -170,8 +170,7 @@ mod tests {
             let (mut mono, mut offset, mut last) = (0, BEGIN as i64, 0);
             // How far shown time may be ahead: by what was stepped back, less half of what passed.
             let mut bound = 0_u64;
-            let mut samples = samples.into_iter();
-            while let Some((passed, step)) = samples.next() {
+            for (passed, step) in samples {
                 mono += passed;
                 offset += step;
                 let wall = mono + offset as u64;

@@ -34,8 +34,11 @@ fn assert_kept(master: &Master, key: &str, ids: &[String]) {
     }
 }
 
+/// A name and what it does to the state directory.
+type Removal = (&'static str, fn(&Path));
+
 /// What removes the state under a master.
-const REMOVALS: [(&str, fn(&Path)); 4] = [
+const REMOVALS: [Removal; 4] = [
     ("the directory", |gob| fs::remove_dir_all(gob).expect("removed")),
     ("the files", |gob| {
         for entry in fs::read_dir(gob).expect("listed") {
@@ -288,4 +291,24 @@ fn a_trace_that_is_removed_goes_on_in_another_file() {
     change(&master);
     wait_line(&master, "recording goes on in another file");
     until("another file", || !files().is_empty());
+}
+
+#[test]
+fn a_certificate_that_is_removed_stays_in_use_and_is_said_once() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (crt, key) = (folder.path().join("crt.pem"), folder.path().join("key.pem"));
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    fs::write(&crt, pair.cert.pem()).expect("written");
+    fs::write(&key, pair.signing_key.serialize_pem()).expect("written");
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let builder = Master::builder().query("tls", "2");
+    let master = builder.query("crt", &text(&crt)).query("key", &text(&key)).start();
+    let aside = folder.path().join("aside");
+    fs::rename(&key, &aside).expect("renamed");
+    let line = wait_line(&master, "was removed or renamed");
+    assert!(line.contains("key.pem"), "{line}");
+    master.api().get("/info").expect(200);
+    fs::rename(&aside, &key).expect("renamed");
+    wait_line(&master, "the files of the certificate are back");
+    assert_eq!(master.output().count(|line| line.text.contains("was removed or renamed")), 1);
 }

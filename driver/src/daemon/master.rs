@@ -203,6 +203,9 @@ async fn serve(
     if let Some(watchdog) = Watchdog::from_environment() {
         tokio::spawn(watchdog.feed(mailbox.clone(), notifier.clone()));
     }
+    if let Some(certificate) = &certificate {
+        tokio::spawn(Arc::clone(certificate).watch_for_removal());
+    }
     tokio::spawn(signals.pass_on(Told { mailbox, notifier, logs: reopened, certificate, address }));
 
     let hands = reactor.run(inbox).await;

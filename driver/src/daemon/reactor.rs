@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use openctrl_core::command::Reply;
+use openctrl_core::command::{Call, Reply};
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::LogRun;
 use openctrl_core::history::Unfinished;
-use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
+use openctrl_core::ids::{InstanceId, KeyEpoch, ProcessRef, RequestId};
 use openctrl_core::output::OutputBatch;
 use openctrl_core::process::{Scope, Signal};
 use openctrl_core::time::{Now, Time, Wall};
@@ -120,24 +120,7 @@ impl Reactor {
             self.tell(now, Input::TimeAdvanced);
         }
         for notice in batch.drain(..) {
-            let notice = match notice {
-                Notice::Unfinished(process, text) => {
-                    self.show_unfinished(process, Unfinished { time: now.wall, text });
-                    continue;
-                }
-                Notice::Fact(Input::OutputRead { process, .. }) | Notice::Exited(process) => {
-                    self.clear_unfinished(process, now.wall);
-                    notice
-                }
-                other => other,
-            };
-            if let Notice::Exited(process) = notice {
-                let (note, exited) = self.reap(process);
-                note.into_iter().for_each(|note| self.tell(now, note));
-                self.tell(now, exited);
-            } else if let Some(input) = self.input(notice) {
-                self.tell(now, input);
-            }
+            self.take(now, notice);
         }
         self.wake_at = self.hands.publisher.wake(now.mono);
         self.recorder.hand_over(&self.engine, now);
@@ -150,31 +133,44 @@ impl Reactor {
         self.drain();
     }
 
-    /// What a notice is to the engine: nothing, if it is no more than a sign of life, or a request
-    /// whose key was replaced by one that was handled before it.
-    fn input(&mut self, notice: Notice) -> Option<Input> {
-        Some(match notice {
-            Notice::Fact(input) => input,
-            Notice::Request(epoch, call, answer) => {
-                if let Err(refusal) = self.hands.hub.check(epoch) {
-                    let _ = answer.send(Reply::Refused(refusal));
-                    return None;
+    /// Tells the engine what a notice is to it: nothing, if it is no more than a sign of life.
+    fn take(&mut self, now: Now, notice: Notice) {
+        match notice {
+            Notice::Fact(input) => {
+                if let Input::OutputRead { process, .. } = input {
+                    self.clear_unfinished(process, now.wall);
                 }
-                self.next_request += 1;
-                let request = RequestId(self.next_request);
-                self.waiting.insert(request, answer);
-                Input::RequestArrived { request, call }
+                self.tell(now, input);
             }
+            Notice::Request(epoch, call, answer) => self.request(now, epoch, call, answer),
             Notice::Spawned(process, group) => {
                 self.groups.insert(process, Child::new(group));
-                Input::ProcessStarted { process }
+                self.tell(now, Input::ProcessStarted { process });
             }
-            Notice::Exited(_) | Notice::Unfinished(..) => return None,
-            Notice::Ping(answer) => {
-                let _ = answer.send(());
-                return None;
+            Notice::Unfinished(process, text) => {
+                self.show_unfinished(process, Unfinished { time: now.wall, text });
             }
-        })
+            Notice::Exited(process) => {
+                self.clear_unfinished(process, now.wall);
+                let (note, exited) = self.reap(process);
+                note.into_iter().for_each(|note| self.tell(now, note));
+                self.tell(now, exited);
+            }
+            // One that no longer waits is no matter.
+            Notice::Ping(answer) => drop(answer.send(())),
+        }
+    }
+
+    /// A request whose key was replaced by one that was handled before it is turned down here.
+    fn request(&mut self, now: Now, epoch: KeyEpoch, call: Call, answer: oneshot::Sender<Reply>) {
+        if let Err(refusal) = self.hands.hub.check(epoch) {
+            let _ = answer.send(Reply::Refused(refusal));
+            return;
+        }
+        self.next_request += 1;
+        let request = RequestId(self.next_request);
+        self.waiting.insert(request, answer);
+        self.tell(now, Input::RequestArrived { request, call });
     }
 
     /// Shows how a line of a process looks that has not ended. That is no event and no line yet, so

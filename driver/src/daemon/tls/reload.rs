@@ -7,16 +7,21 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tokio::time::sleep;
 
 use super::error::TlsError;
 use super::files::{Content, PemFiles};
 
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// How often it is looked whether the files are still there.
+const LOOK_FOR_REMOVAL: Duration = Duration::from_secs(5);
 
 /// Serves the certificate last found good.
 pub(crate) struct Reloading {
@@ -109,6 +114,31 @@ impl Reloading {
             tracing::info!("Master.reloadCertificate: the certificate in {crt} has not changed");
         }
         self.log(refresh);
+    }
+
+    /// Says once when one of the files is missing, and once when they are back, until the master
+    /// ends. They are not read here.
+    pub(crate) async fn watch_for_removal(self: Arc<Self>) {
+        let mut was_missing = false;
+        loop {
+            sleep(LOOK_FOR_REMOVAL).await;
+            let files = [&self.files.crt, &self.files.key];
+            let is_missing = |path: &&&PathBuf| matches!(path.try_exists(), Ok(false));
+            let missing = files.iter().find(is_missing);
+            match missing {
+                Some(path) if !was_missing => tracing::warn!(
+                    "Master.reloadCertificate: {} was removed or renamed; the certificate that was \
+                     read stays in use, but a start would fail: put the file back",
+                    path.display()
+                ),
+                None if was_missing => tracing::info!(
+                    "Master.reloadCertificate: the files of the certificate are back; HUP reads them \
+                     at once"
+                ),
+                Some(_) | None => {}
+            }
+            was_missing = missing.is_some();
+        }
     }
 
     /// Whoever asked is told again of files that were refused before.
