@@ -24,6 +24,8 @@ pub struct Page {
     next: String,
     missed: Option<u64>,
     more: bool,
+    /// Only there if there is one: clients of earlier versions know the other fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
     unfinished: Option<ShownUnfinished>,
 }
 
