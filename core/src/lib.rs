@@ -19,6 +19,7 @@ pub mod command;
 pub mod counters;
 pub mod doors;
 pub mod engine;
+mod escape;
 pub mod event;
 mod formats;
 pub mod history;

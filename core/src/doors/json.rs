@@ -8,8 +8,9 @@ use core::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use crate::command::Refusal;
-use crate::instance::TEXT_MAX_BYTES;
+/// Why a body cannot be read, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadBody(pub String);
 
 /// A JSON object, read field by field.
 pub(super) trait Fields: Default {
@@ -18,13 +19,13 @@ pub(super) trait Fields: Default {
 }
 
 /// Reads a body.
-pub(super) fn decode<T: Fields>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn decode<T: Fields>(body: &[u8]) -> Result<T, BadBody> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Refusal::Bad("the body is empty; send a JSON object".to_string()));
+        return Err(BadBody("the body is empty; send a JSON object".to_string()));
     }
     serde_json::from_slice::<Object<T>>(body)
         .map(|object| object.0)
-        .map_err(|error| Refusal::Bad(format!("the body is not what is expected: {error}")))
+        .map_err(|error| BadBody(format!("the body is not what is expected: {error}")))
 }
 
 /// The next value of `map`, with the name of the field in its error.
@@ -33,15 +34,6 @@ pub(super) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<T, A::Error> {
     map.next_value().map_err(|error| A::Error::custom(format_args!("{name}: {error}")))
-}
-
-/// Holds a text to the limit of Contract §4.
-pub(super) fn check_length(name: &str, text: &str) -> Result<(), Refusal> {
-    if text.len() <= TEXT_MAX_BYTES {
-        return Ok(());
-    }
-    let length = text.len();
-    Err(Refusal::Bad(format!("{name} is {length} bytes long; at most {TEXT_MAX_BYTES} are kept")))
 }
 
 /// Any object that has [`Fields`].

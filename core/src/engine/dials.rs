@@ -7,7 +7,7 @@ use super::Engine;
 use super::effect::Effect;
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
-use crate::command::{PingOutcome, PingReport, Reply};
+use crate::command::{DialOutcome, DialReport, Outcome};
 use crate::ids::RequestId;
 use crate::limits::{DIAL_WAIT_MS, DIALS_MAX};
 use crate::time::Now;
@@ -63,14 +63,14 @@ impl Dials {
 }
 
 fn fail(request: RequestId, target: String, error: &str, out: &mut Outbox) {
-    let outcome = PingOutcome::Failed(error.to_string());
-    out.respond(request, Reply::Pinged(PingReport { target, outcome }));
+    let outcome = DialOutcome::Failed(error.to_string());
+    out.respond(request, Outcome::Dialed(DialReport { target, outcome }));
 }
 
 impl Engine {
-    pub(super) fn on_dialled(&mut self, request: RequestId, outcome: PingOutcome) {
+    pub(super) fn on_dialled(&mut self, request: RequestId, outcome: DialOutcome) {
         let Some(target) = self.dials.under_way.remove(&request) else { return };
-        self.out.respond(request, Reply::Pinged(PingReport { target, outcome }));
+        self.out.respond(request, Outcome::Dialed(DialReport { target, outcome }));
         if let Some((next, target)) = self.dials.waiting.pop_front() {
             self.timers.cancel(TimerReason::DialWait(next));
             self.dials.dial(next, target, &mut self.out);

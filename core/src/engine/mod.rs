@@ -118,7 +118,9 @@ impl Engine {
             return;
         }
         match input {
-            Input::RequestArrived { request, call } => self.on_request(now, request, call),
+            Input::RequestArrived { request, caller, command } => {
+                self.on_request(now, request, caller, command);
+            }
             Input::ProcessStarted { process } => self.on_started(now, process),
             Input::StartFailed { process, reason } => self.on_start_failed(now, process, &reason),
             Input::OutputRead { process, batch } => self.on_output(now, process, &batch),

@@ -1,17 +1,16 @@
-//! Calls of the API: what can be refused or answered at once, and what goes to the disk first.
+//! Commands: what can be refused or answered at once, and what goes to the disk first.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
 
 use super::Engine;
 use super::commits::Change;
-use crate::command::{Call, InstanceAction, Patch, Refusal, Reply};
+use crate::command::{Amend, Caller, Command, InstanceAction, Outcome, Refusal, Trust};
 use crate::counters::SavedTotals;
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Definition, Instance, OBJECT_MAX_BYTES, StateEvent, Status};
+use crate::instance::{Definition, InstanceView, OBJECT_MAX_BYTES, StateEvent, Status};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
 use crate::store::Record;
@@ -19,27 +18,45 @@ use crate::time::Now;
 use crate::url::InstanceUrl;
 
 impl Engine {
-    pub(super) fn on_request(&mut self, now: Now, request: RequestId, call: Call) {
+    pub(super) fn on_request(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        caller: Caller,
+        command: Command,
+    ) {
+        if !self.admits(caller.trust) {
+            return self.out.refuse(request, Refusal::NotAdmitted);
+        }
         if !self.life.is_serving() {
             return self.out.refuse(request, Refusal::ShuttingDown);
         }
-        let refused = match call {
-            Call::Create { url, alias } => self.create(request, url, alias),
-            Call::Patch(id, patch) => self.patch(now, request, id, &patch),
-            Call::Replace(id, url) => self.replace(now, request, id, url),
-            Call::Delete(id) => self.delete(now, request, id),
-            Call::SetAlias(alias) => self.set_alias(request, alias),
-            Call::RotateKey(key) => {
+        let refused = match command {
+            Command::Create { url, alias } => self.create(request, url, alias),
+            Command::Amend { id, amend } => self.amend(now, request, id, &amend),
+            Command::Replace { id, url } => self.replace(now, request, id, url),
+            Command::Remove { id } => self.delete(now, request, id),
+            Command::SetAlias(alias) => self.set_alias(request, alias),
+            Command::RotateKey(key) => {
                 let identity = MasterIdentity { key: key.clone(), ..self.newest_master().clone() };
                 self.put_master(request, identity, Change::RotateKey(key))
             }
-            Call::Ping(target) => {
+            Command::Dial(target) => {
                 self.dials.ask(now, request, target, &mut self.timers, &mut self.out);
                 Ok(())
             }
         };
         if let Err(refusal) = refused {
             self.out.refuse(request, refusal);
+        }
+    }
+
+    /// Whether a caller that a door let in may still ask. A request can take long to arrive: the
+    /// key that was good when it began must still be in force.
+    fn admits(&self, trust: Trust) -> bool {
+        match trust {
+            Trust::Key(epoch) => epoch == self.key_epoch,
+            Trust::Peer { .. } | Trust::Open => true,
         }
     }
 
@@ -50,42 +67,42 @@ impl Engine {
         alias: String,
     ) -> Result<(), Refusal> {
         if self.table.len() + self.commits.reserved() >= INSTANCES_MAX {
-            return Err(Refusal::Full(INSTANCES_MAX));
+            return Err(Refusal::Full { limit: INSTANCES_MAX });
         }
         let definition = Arc::new(Definition::new(self.unused_id(), url, alias));
         let totals = SavedTotals::default();
-        let shown = Instance::new(Arc::clone(&definition), totals.mode, totals.totals);
-        check_size(&shown, &definition)?;
+        check_size(&InstanceView::new(Arc::clone(&definition)))?;
         let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
         self.commits.submit(&mut self.out, request, record, Change::Create(definition));
         Ok(())
     }
 
-    fn patch(
+    fn amend(
         &mut self,
         now: Now,
         request: RequestId,
         id: InstanceId,
-        patch: &Patch,
+        amend: &Amend,
     ) -> Result<(), Refusal> {
         let slot = self.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
         if instance.is_being_deleted() {
             return Err(Refusal::NoInstance);
         }
-        let is_reset = patch.action == Some(InstanceAction::Reset);
-        let changed = patch.apply(instance.newest_definition());
+        let is_reset = amend.action == Some(InstanceAction::Reset);
+        let changed = amend.apply(instance.newest_definition());
         // What is on its way already is waited for: the answer must not come before it is durable.
-        let rests_on_staged = patch.apply(&instance.definition).is_some();
+        let rests_on_staged = amend.apply(&instance.definition).is_some();
         if changed.is_none() && !rests_on_staged && !is_reset {
-            self.act(now, slot, patch.action);
-            self.reply_instance(request, slot);
+            let before = instance.view();
+            self.act(now, slot, amend.action);
+            self.done(request, slot, before);
             return Ok(());
         }
         let definition = match changed {
             Some(changed) => {
                 let changed = Arc::new(changed);
-                check_size(instance, &changed)?;
+                check_size(&instance.view_with(Arc::clone(&changed)))?;
                 changed
             }
             None => Arc::clone(instance.newest_definition()),
@@ -94,7 +111,7 @@ impl Engine {
         let totals = instance.saved_totals();
         instance.stage(Arc::clone(&definition));
         let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
-        let change = Change::Patch { slot, definition, action: patch.action };
+        let change = Change::Patch { slot, definition, action: amend.action };
         self.commits.submit(&mut self.out, request, record, change);
         Ok(())
     }
@@ -104,7 +121,7 @@ impl Engine {
         // An alias that is on its way already is waited for.
         match alias.filter(|alias| *alias != newest.alias || *alias != self.master.alias) {
             None => {
-                self.out.respond(request, Reply::AliasSet);
+                self.out.respond(request, Outcome::AliasSet);
                 Ok(())
             }
             Some(alias) => {
@@ -124,7 +141,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Does what a PATCH asks, its definition being in force.
+    /// Does what an amendment asks, its definition being in force.
     pub(super) fn act(&mut self, now: Now, slot: SlotId, action: Option<InstanceAction>) {
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
         match action {
@@ -147,9 +164,13 @@ impl Engine {
         self.settle(now, slot);
     }
 
-    pub(super) fn reply_instance(&mut self, request: RequestId, slot: SlotId) {
-        match self.table.get_mut(slot) {
-            Some(instance) => self.out.respond(request, Reply::Instance(instance.view().json())),
+    /// Answers an amendment that took effect.
+    pub(super) fn done(&mut self, request: RequestId, slot: SlotId, before: InstanceView) {
+        match self.table.get(slot) {
+            Some(instance) => {
+                let after = instance.view();
+                self.out.respond(request, Outcome::Done { before, after });
+            }
             None => self.out.refuse(request, Refusal::NoInstance),
         }
     }
@@ -168,14 +189,8 @@ impl Engine {
     }
 }
 
-/// Holds the object to 32 KiB (Contract §4).
-pub(super) fn check_size(instance: &Instance, definition: &Arc<Definition>) -> Result<(), Refusal> {
-    let bytes = instance.json_bytes_with(definition);
-    if bytes <= OBJECT_MAX_BYTES {
-        return Ok(());
-    }
-    let limit = OBJECT_MAX_BYTES.to_string();
-    Err(Refusal::Bad(format!(
-        "the instance would be {bytes} bytes of JSON; at most {limit} are kept: shorten url, alias or meta"
-    )))
+/// Holds an instance to 32 KiB as an object (Contract §4).
+pub(super) fn check_size(view: &InstanceView) -> Result<(), Refusal> {
+    let (bytes, limit) = (view.object_bytes(), OBJECT_MAX_BYTES);
+    if bytes <= limit { Ok(()) } else { Err(Refusal::TooLarge { bytes, limit }) }
 }

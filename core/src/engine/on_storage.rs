@@ -8,7 +8,7 @@ use super::Engine;
 use super::commits::{Change, Commit};
 use super::effect::Effect;
 use crate::canary::{self, Canary};
-use crate::command::{InstanceAction, Refusal, Reply};
+use crate::command::{InstanceAction, Outcome, Refusal};
 use crate::event::{EventKind, Object};
 use crate::ids::{KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
 use crate::instance::{Definition, Instance, StateEvent};
@@ -54,7 +54,7 @@ impl Engine {
             }
         }
         for Commit { request, change, .. } in refused {
-            self.out.refuse(request, Refusal::NotDurable(reason.to_string()));
+            self.out.refuse(request, Refusal::NotDurable { reason: reason.to_string() });
             match change {
                 Change::Create(_)
                 | Change::SetAlias(_)
@@ -75,7 +75,7 @@ impl Engine {
             supervisor.show_facts();
         }
         self.out.publish(now.wall, EventKind::Create, Object::Instance(view.clone()));
-        self.out.respond(request, Reply::Created(view.json()));
+        self.out.respond(request, Outcome::Created(view));
         if self.life.is_serving() {
             self.fire(now, slot, StateEvent::StartWanted);
         }
@@ -91,6 +91,7 @@ impl Engine {
     ) {
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
         let is_reset = action == Some(InstanceAction::Reset);
+        let before = supervisor.instance.view();
         // One that asked for what another had on its way finds it in force already.
         let changes = is_reset || !Arc::ptr_eq(&definition, &supervisor.instance.definition);
         supervisor.instance.adopt(definition);
@@ -104,7 +105,7 @@ impl Engine {
         if self.life.is_serving() {
             self.act(now, slot, action);
         }
-        self.reply_instance(request, slot);
+        self.done(request, slot, before);
     }
 
     fn replaced(
@@ -123,7 +124,8 @@ impl Engine {
         supervisor.publish();
         self.settle(now, slot);
         if canary::is(Canary::AnsweredTwice) {
-            self.reply_instance(request, slot);
+            let replaced = self.table.get(slot).map(|instance| Outcome::Replaced(instance.view()));
+            replaced.into_iter().for_each(|outcome| self.out.respond(request, outcome));
         }
         // Answered now if nothing was started, else once it is known whether that came to life.
         if let Some(instance) = self.table.get_mut(slot) {
@@ -139,7 +141,7 @@ impl Engine {
         self.disarm_all(slot);
         let Some(mut instance) = self.table.remove(slot) else { return };
         self.out.publish(now.wall, EventKind::Delete, Object::Instance(view));
-        self.out.respond(request, Reply::Deleted);
+        self.out.respond(request, Outcome::Removed);
         instance.operations.pop_front();
         if canary::is(Canary::WaitingForgotten) {
             instance.operations.clear();
@@ -156,7 +158,7 @@ impl Engine {
             self.show_master();
             self.publish_key_instance(now);
         }
-        self.out.respond(request, Reply::AliasSet);
+        self.out.respond(request, Outcome::AliasSet);
     }
 
     /// The streams end before anything that holds the new key is published (Contract §5).
@@ -168,15 +170,13 @@ impl Engine {
         }
         self.master.key = key.clone();
         self.show_master();
-        let json = self.publish_key_instance(now);
+        self.publish_key_instance(now);
         self.out.push(Effect::AnnounceKey(key));
-        self.out.respond(request, Reply::Instance(json));
+        self.out.respond(request, Outcome::KeyRotated(self.master.clone()));
     }
 
-    fn publish_key_instance(&mut self, now: Now) -> bytes::Bytes {
-        let json = crate::instance::render_key_instance(&self.master);
-        self.out.publish(now.wall, EventKind::Update, Object::Key(json.clone()));
-        json
+    fn publish_key_instance(&mut self, now: Now) {
+        self.out.publish(now.wall, EventKind::Update, Object::Key(self.master.clone()));
     }
 
     /// Takes the oldest operation out; what it had stopped is started again.

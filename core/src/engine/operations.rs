@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use super::Engine;
 use super::commits::Change;
 use super::on_command::check_size;
-use crate::command::{Refusal, Reply};
+use crate::command::{Outcome, Refusal};
 use crate::ids::{InstanceId, RequestId, SlotId};
 use crate::instance::{Definition, Operation, OperationKind, State, StateEvent};
 use crate::limits::OPERATIONS_MAX;
@@ -31,7 +31,7 @@ impl Engine {
         }
         let changed =
             Definition { url: url.clone(), ..instance.newest_definition().as_ref().clone() };
-        check_size(instance, &Arc::new(changed))?;
+        check_size(&instance.view_with(Arc::new(changed)))?;
         self.enqueue(now, slot, request, OperationKind::Replace(url))
     }
 
@@ -70,7 +70,7 @@ impl Engine {
             let Some(instance) = self.table.get_mut(slot) else { return };
             if !instance.state.is_spawning() {
                 while let Some(request) = instance.awaiting_start.pop_front() {
-                    self.out.respond(request, Reply::Instance(instance.view().json()));
+                    self.out.respond(request, Outcome::Replaced(instance.view()));
                 }
             }
             let has_operation = !instance.operations.is_empty();

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::effect::Effect;
 use crate::canary::{self, Canary};
-use crate::command::{Refusal, Reply};
+use crate::command::{Outcome, Refusal};
 use crate::event::{Event, EventKind, LogRun, Object};
 use crate::ids::{EventId, RequestId};
 use crate::instance::InstanceView;
@@ -38,12 +38,12 @@ impl Outbox {
         self.effects.pop_front()
     }
 
-    pub(super) fn respond(&mut self, request: RequestId, reply: Reply) {
-        self.push(Effect::Respond { request, reply });
+    pub(super) fn respond(&mut self, request: RequestId, outcome: Outcome) {
+        self.push(Effect::Respond { request, outcome });
     }
 
     pub(super) fn refuse(&mut self, request: RequestId, refusal: Refusal) {
-        self.respond(request, Reply::Refused(refusal));
+        self.respond(request, Outcome::Refused(refusal));
     }
 
     /// Gives an event its id and its time.
@@ -61,7 +61,7 @@ impl Outbox {
         items: Range<usize>,
     ) {
         let (first, time) = (self.take_ids(items.len() as u64), self.event_time(wall));
-        let (instance, batch) = (view.definition().id, Arc::clone(batch));
+        let (instance, batch) = (view.definition.id, Arc::clone(batch));
         self.push(Effect::PublishLogs(LogRun { first, time, instance, view, batch, items }));
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Engine;
 use super::effect::Effect;
 use super::timers::TimerReason;
-use crate::command::{Refusal, Reply};
+use crate::command::{Outcome, Refusal};
 use crate::ids::SlotId;
 use crate::instance::StateEvent;
 use crate::limits::SHUTDOWN_LIMIT_MS;
@@ -92,7 +92,7 @@ impl Engine {
                 }
             }
             for request in core::mem::take(&mut instance.awaiting_start) {
-                self.out.respond(request, Reply::Instance(instance.view().json()));
+                self.out.respond(request, Outcome::Replaced(instance.view()));
             }
         }
         for commit in self.commits.abandon() {

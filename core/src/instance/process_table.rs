@@ -6,6 +6,8 @@
 
 use core::fmt;
 
+use super::view::Status;
+
 /// Where an instance is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
@@ -29,31 +31,6 @@ pub enum State {
     Discarding,
     /// No process: the last one failed, or did not start.
     Failed,
-}
-
-/// What clients are shown (Contract §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// No process.
-    Stopped,
-    /// A process that is well.
-    Running,
-    /// Something failed.
-    Error,
-}
-
-impl Status {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Stopped, Self::Running, Self::Error];
-
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::Running => "running",
-            Self::Error => "error",
-        }
-    }
 }
 
 /// What can happen to an instance.

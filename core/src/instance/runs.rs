@@ -5,7 +5,7 @@
 
 use alloc::string::String;
 
-use super::process_table::Status;
+use super::view::Status;
 use crate::ids::ProcessRef;
 use crate::process::Exit;
 use crate::time::{Now, Wall};

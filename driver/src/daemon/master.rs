@@ -144,7 +144,6 @@ async fn serve(
     let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
     let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
-        hub: Arc::clone(&hub),
         publisher: Publisher::new(Arc::clone(&hub)),
         spawner: spawner.begin(runtime, ledger, mailbox.clone()),
         store,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use openctrl_core::command::Reply;
+use openctrl_core::command::Outcome;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::LogRun;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
@@ -17,7 +17,7 @@ use tokio::time::timeout_at;
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::dial::dial;
-use crate::daemon::hub::{Hub, Publisher};
+use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
 use crate::daemon::process::{Group, Leftover, Spawner};
@@ -28,7 +28,6 @@ use crate::daemon::usage::Processes;
 /// What effects are carried out with.
 #[derive(Debug)]
 pub(crate) struct Hands {
-    pub(crate) hub: Arc<Hub>,
     pub(crate) publisher: Publisher,
     pub(crate) spawner: Spawner,
     pub(crate) store: StoreWriter,
@@ -47,7 +46,7 @@ pub(crate) struct Reactor {
     recorder: Recorder,
     hands: Hands,
     clock: Clock,
-    waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
+    waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
     next_request: u64,
     groups: HashMap<ProcessRef, Child>,
     /// When to wake the readers of events next, if something waits for that.
@@ -120,20 +119,15 @@ impl Reactor {
         self.drain();
     }
 
-    /// What a notice is to the engine: nothing, if it is no more than a sign of life, or a request
-    /// whose key was replaced by one that was handled before it.
+    /// What a notice is to the engine: nothing, if it only asks whether the loop lives.
     fn input(&mut self, notice: Notice) -> Option<Input> {
         Some(match notice {
             Notice::Fact(input) => input,
-            Notice::Request(epoch, call, answer) => {
-                if let Err(refusal) = self.hands.hub.check(epoch) {
-                    let _ = answer.send(Reply::Refused(refusal));
-                    return None;
-                }
+            Notice::Request(caller, command, answer) => {
                 self.next_request += 1;
                 let request = RequestId(self.next_request);
                 self.waiting.insert(request, answer);
-                Input::RequestArrived { request, call }
+                Input::RequestArrived { request, caller, command }
             }
             Notice::Spawned(process, group) => {
                 self.groups.insert(process, Child { group, is_reaped: false });
@@ -193,11 +187,11 @@ impl Reactor {
                 publisher.publish_logs(run);
             }
             Effect::CloseStreams { keep_from, time } => publisher.close_streams(keep_from, time),
-            Effect::Respond { request, reply } => {
+            Effect::Respond { request, outcome } => {
                 if let Some(answer) = self.waiting.remove(&request) {
                     publisher.flush();
                     // A client that did not wait is told nothing.
-                    let _ = answer.send(reply);
+                    let _ = answer.send(outcome);
                 }
             }
             Effect::Persist { epoch, seq, record } => store.persist(epoch, seq, record),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use openctrl_core::command::{Call, InstanceAction, Reply};
+use openctrl_core::command::{Command, InstanceAction, Outcome};
 use openctrl_core::engine::{Engine, Input, TimerReason};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId, SlotId};
 use openctrl_core::instance::{State, StateEvent};
@@ -73,7 +73,10 @@ impl Cells {
                 self.told(engine, *process, StateEvent::ExitedFailed);
             }
             Input::OutputRead { process, batch } => self.printed(engine, *process, batch),
-            Input::RequestArrived { call: Call::Replace(id, _) | Call::Delete(id), .. } => {
+            Input::RequestArrived {
+                command: Command::Replace { id, .. } | Command::Remove { id, .. },
+                ..
+            } => {
                 if let Some(slot) = engine.table().find(*id) {
                     self.at(engine, slot, StateEvent::StopWanted);
                 }
@@ -97,14 +100,14 @@ impl Cells {
         before: &[(InstanceId, State)],
         oracle: &Oracle,
         request: RequestId,
-        reply: &Reply,
+        outcome: &Outcome,
     ) {
-        if !matches!(reply, Reply::Instance(_)) || oracle.shutdowns > 0 {
+        if !matches!(outcome, Outcome::Done { .. }) || oracle.shutdowns > 0 {
             return;
         }
         let Some(asked) = oracle.ledger.asked.get(&request) else { return };
-        let Call::Patch(id, patch) = &asked.call else { return };
-        let event = match patch.action {
+        let Command::Amend { id, amend, .. } = &asked.command else { return };
+        let event = match amend.action {
             Some(InstanceAction::Start) => StateEvent::StartWanted,
             Some(InstanceAction::Stop | InstanceAction::Restart) => StateEvent::StopWanted,
             Some(InstanceAction::Reset) | None => return,

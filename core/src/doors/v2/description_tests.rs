@@ -9,16 +9,16 @@ use alloc::vec::Vec;
 use boon::{Compiler, Schemas};
 
 use super::*;
-use crate::command::{PingOutcome, PingReport, Refusal};
+use crate::command::{DialOutcome, DialReport, Outcome, Refusal};
 use crate::counters::Totals;
 use crate::doors::v2::{
-    Answer, Endpoint, Info, Method, ProcessReport, Route, SystemSample, Target, admit, event_frame,
-    route,
+    Answer, Endpoint, Info, InstanceObject, Method, ProcessReport, Rejection, Route, SystemSample,
+    Target, admit, event_frame, render_key_instance, route,
 };
 use crate::event::EventKind;
 use crate::history::{LogQuery, Page, Shelf};
 use crate::ids::{BootId, InstanceId};
-use crate::instance::{Definition, Instance, ProcessFacts, render_key_instance};
+use crate::instance::{Definition, Instance, ProcessFacts};
 use crate::master::MasterIdentity;
 use crate::time::{Now, Wall};
 use crate::url::InstanceUrl;
@@ -80,7 +80,7 @@ fn the_document_has_what_the_router_has_and_nothing_else() {
         methods.insert("options");
         assert_eq!(documented(path), methods, "{shown}");
         let refused = admit(wanted, Method::Other, true, |_| true);
-        let Err(Refusal::Method(allow)) = refused else { panic!("{shown}: {refused:?}") };
+        let Err(Rejection::Method(allow)) = refused else { panic!("{shown}: {refused:?}") };
         let allowed: BTreeSet<String> = allow.split(", ").map(str::to_lowercase).collect();
         assert!(allowed.iter().map(String::as_str).eq(methods), "{shown} allows {allow}");
     }
@@ -113,11 +113,11 @@ fn what_the_key_instance_refuses_is_there() {
     for (method, name) in METHODS {
         let operation = &document["paths"]["/instances/{id}"][name];
         let refused = admit(Route::Instance(Target::Key), method, true, |_| true);
-        if let Err(refusal @ Refusal::KeyInstance) = refused {
+        if let Err(refusal @ Rejection::KeyInstance) = refused {
             assert!(!operation["responses"][refusal.status().to_string()].is_null(), "{name}");
         }
         let unknown = admit(Route::Instance(Target::Unknown), method, true, |_| true);
-        assert_eq!(unknown, Err::<Endpoint, _>(Refusal::NoInstance));
+        assert_eq!(unknown, Err::<Endpoint, _>(Refusal::NoInstance.into()));
         assert!(operation.is_null() || !operation["responses"]["404"].is_null(), "{name}");
     }
 }
@@ -216,6 +216,7 @@ fn what_is_rendered_is_of_its_schema() {
     let url = InstanceUrl::parse("Demo://edge-a").expect("a good URL");
     let definition = Arc::new(Definition::new(ID, url, String::from("x")));
     let instance = Instance::new(definition, -1, Totals::default()).view();
+    let instance = InstanceObject::new(instance);
     checker.check_json("Instance", &instance.json());
     let identity = MasterIdentity::from_random([1; 8], [2; 16]);
     checker.check_json("Instance", &render_key_instance(&identity));
@@ -241,8 +242,10 @@ fn what_is_rendered_is_of_its_schema() {
         key: "k",
     };
     checker.check_json("Info", &info.json());
-    let outcome = PingOutcome::Failed(String::from("refused"));
-    checker.check_json("Ping", &PingReport { target: String::from("a:1"), outcome }.json());
+    let outcome = DialOutcome::Failed(String::from("refused"));
+    let dialed = Outcome::Dialed(DialReport { target: String::from("a:1"), outcome });
+    let answer = Answer::from_outcome(dialed, Bytes::new);
+    checker.check_json("Ping", &answer.body.expect("a body"));
 
     let facts = ProcessFacts::default();
     let report = ProcessReport { id: ID, facts: &facts, pid: None, usage: None };
@@ -251,7 +254,7 @@ fn what_is_rendered_is_of_its_schema() {
     let page = Page::new(&Shelf::default(), &query, BootId(1), |_| true);
     checker.check_json("Logs", &page.json());
 
-    let answer = Answer::from(Refusal::NoPath);
+    let answer = Answer::from(Rejection::NoPath);
     checker.check_json("Error", &answer.body.expect("a body"));
 }
 

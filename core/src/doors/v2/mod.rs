@@ -1,7 +1,8 @@
-//! The REST API as pure functions: a request's parts in, a call or a refusal out (Contract §3-5, §9).
+//! The REST API as pure functions: a request's parts in, a command or a rejection out (Contract §3-5, §9).
 //!
 //! The order is that of a request: [`route()`] the path, [`admit`] key and method, decode the body
-//! into a [`Call`] for the engine, and turn the engine's [`Reply`] into an [`Answer`].
+//! for a [`Command`](crate::command::Command), and turn its [`Outcome`](crate::command::Outcome)
+//! into an [`Answer`].
 //! Sockets, limits in time and reading bodies are the driver's.
 
 mod answer;
@@ -9,17 +10,21 @@ mod body;
 mod description;
 mod frame;
 mod info;
+mod object;
 mod patch;
 mod ping;
 mod process;
 mod route;
+mod status;
 
 pub use answer::{Answer, CORS_HEADERS};
-pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_key_patch, decode_replace};
+pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_replace};
 pub use description::describe;
 pub use frame::{FRAME_MAX_BYTES, LogFrames, RETRY_FRAME, event_frame, gap_frame, write_event};
 pub use info::{Info, SystemSample};
-pub use patch::decode_patch;
+pub use object::{InstanceObject, Templates, render_key_instance};
+pub use patch::{decode_key_patch, decode_patch};
 pub use ping::ping_target;
 pub use process::{ProcessReport, Usage, render_processes};
 pub use route::{Endpoint, Method, Observation, Route, Target, admit, route};
+pub use status::Rejection;

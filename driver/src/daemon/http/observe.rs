@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use openctrl_core::command::Refusal;
-use openctrl_core::doors::v2::{Answer, Observation};
+use openctrl_core::doors::v2::{Answer, Observation, Rejection};
 use openctrl_core::history::LogQuery;
 use openctrl_core::url::MetricsOptions;
 use tokio::sync::Semaphore;
@@ -35,7 +35,7 @@ impl Service {
         &self,
         what: Observation,
         parts: &Parts,
-    ) -> Result<HttpResponse, Refusal> {
+    ) -> Result<HttpResponse, Rejection> {
         let Observed { logs, processes, .. } = &self.observed;
         let query = parts.uri.query().unwrap_or_default();
         let json = match what {
@@ -48,7 +48,7 @@ impl Service {
         Ok(whole(Answer::json(200, json)))
     }
 
-    async fn metrics(&self) -> Result<HttpResponse, Refusal> {
+    async fn metrics(&self) -> Result<HttpResponse, Rejection> {
         let turn = Arc::clone(&self.observed.metrics_turn);
         let turn = turn.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
         let Observed { logs, processes, metrics, .. } = &self.observed;

@@ -10,10 +10,11 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use openctrl_core::command::{Call, Refusal};
+use openctrl_core::command::{Caller, Command, Refusal};
 use openctrl_core::doors::v2::{
-    Answer, BODY_MAX_BYTES, CORS_HEADERS, Endpoint, Info, Method, Route, admit, decode_alias,
-    decode_create, decode_key_patch, decode_patch, decode_replace, ping_target, route,
+    Answer, BODY_MAX_BYTES, CORS_HEADERS, Endpoint, Info, Method, Rejection, Route, admit,
+    decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
+    route,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::ids::KeyEpoch;
@@ -75,7 +76,7 @@ impl Service {
         }
         let mut response = match self.respond(&parts, body).await {
             Ok(response) => response,
-            Err(refusal) => refused(refusal),
+            Err(rejection) => rejected(rejection),
         };
         for (name, value) in CORS_HEADERS {
             let name = header::HeaderName::from_static(name);
@@ -86,8 +87,8 @@ impl Service {
         Ok(response)
     }
 
-    async fn respond(&self, parts: &Parts, body: Incoming) -> Result<HttpResponse, Refusal> {
-        let route = route(&self.api_base, parts.uri.path()).ok_or(Refusal::NoPath)?;
+    async fn respond(&self, parts: &Parts, body: Incoming) -> Result<HttpResponse, Rejection> {
+        let route = route(&self.api_base, parts.uri.path()).ok_or(Rejection::NoPath)?;
         let method = method(&parts.method);
         if method == Method::Options {
             return Ok(preflight(parts));
@@ -97,7 +98,7 @@ impl Service {
         let epoch = self.hub.admits(presented);
         let admitted = epoch.is_some() || !route.needs_key(self.observed.metrics.open);
         let endpoint = admit(route, method, admitted, |id| self.hub.has(id))?;
-        let epoch = epoch.ok_or(Refusal::NoKey);
+        let epoch = epoch.ok_or(Rejection::NoKey);
         let answer = match endpoint {
             Endpoint::Events => return self.events(parts, epoch?),
             Endpoint::ReadInfo => Answer::json(200, self.info()),
@@ -108,26 +109,28 @@ impl Service {
             }
             Endpoint::TcpPing => {
                 let target = ping_target(parts.uri.query().unwrap_or_default())?;
-                self.call(epoch?, Call::Ping(target)).await?
+                self.call(epoch?, Command::Dial(target)).await?
             }
             Endpoint::SetAlias => {
-                self.call(epoch?, Call::SetAlias(decode_alias(&read(body).await?)?)).await?
+                self.call(epoch?, Command::SetAlias(decode_alias(&read(body).await?)?)).await?
             }
             Endpoint::Create => {
                 let (url, alias) = decode_create(&read(body).await?)?;
-                self.call(epoch?, Call::Create { url, alias }).await?
+                self.call(epoch?, Command::Create { url, alias }).await?
             }
             Endpoint::Patch(id) => {
-                self.call(epoch?, Call::Patch(id, decode_patch(&read(body).await?)?)).await?
+                self.call(epoch?, Command::Amend { id, amend: decode_patch(&read(body).await?)? })
+                    .await?
             }
             Endpoint::Replace(id) => {
-                self.call(epoch?, Call::Replace(id, decode_replace(&read(body).await?)?)).await?
+                self.call(epoch?, Command::Replace { id, url: decode_replace(&read(body).await?)? })
+                    .await?
             }
-            Endpoint::Delete(id) => self.call(epoch?, Call::Delete(id)).await?,
+            Endpoint::Delete(id) => self.call(epoch?, Command::Remove { id }).await?,
             Endpoint::Observe(what) => return self.observe(what, parts).await,
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
-                    self.call(epoch?, Call::RotateKey(fresh_key())).await?
+                    self.call(epoch?, Command::RotateKey(fresh_key())).await?
                 } else {
                     Answer::json(200, self.hub.key_instance(epoch?)?)
                 }
@@ -136,7 +139,7 @@ impl Service {
         Ok(whole(answer))
     }
 
-    fn events(&self, parts: &Parts, epoch: KeyEpoch) -> Result<HttpResponse, Refusal> {
+    fn events(&self, parts: &Parts, epoch: KeyEpoch) -> Result<HttpResponse, Rejection> {
         let last_seen = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
         let subscriber = self.hub.subscribe(epoch, last_seen.and_then(EventName::parse))?;
         let mut response = Response::new(AnswerBody::Events(EventBody::new(subscriber)));
@@ -148,11 +151,12 @@ impl Service {
         Ok(response)
     }
 
-    /// Asks the engine; the answer is its own. The body may have taken its time: the key that was
-    /// good when the request began must still be.
-    async fn call(&self, epoch: KeyEpoch, call: Call) -> Result<Answer, Refusal> {
-        let reply = self.mailbox.call(epoch, call).await.ok_or(Refusal::ShuttingDown)?;
-        Ok(Answer::from_reply(reply, || self.info()))
+    /// Asks the engine. The body may have taken long to arrive: the engine checks that the key of
+    /// `epoch`, which was in force when the request began, still is.
+    async fn call(&self, epoch: KeyEpoch, command: Command) -> Result<Answer, Rejection> {
+        let outcome = self.mailbox.call(Caller::v2(epoch), command).await;
+        let outcome = outcome.ok_or(Refusal::ShuttingDown)?;
+        Ok(Answer::from_outcome(outcome, || self.info()))
     }
 
     fn info(&self) -> Bytes {
@@ -214,9 +218,9 @@ pub(super) fn whole(answer: Answer) -> HttpResponse {
     response
 }
 
-fn refused(refusal: Refusal) -> HttpResponse {
-    let closes = matches!(refusal, Refusal::TooLarge(_) | Refusal::TooSlow);
-    let mut response = whole(Answer::from(refusal));
+fn rejected(rejection: Rejection) -> HttpResponse {
+    let closes = matches!(rejection, Rejection::BodyTooLarge(_) | Rejection::TooSlow);
+    let mut response = whole(Answer::from(rejection));
     if closes {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -224,15 +228,15 @@ fn refused(refusal: Refusal) -> HttpResponse {
 }
 
 /// Reads a body within the limits of size and time.
-async fn read(body: Incoming) -> Result<Bytes, Refusal> {
-    timeout(BODY_TIME, collect(body)).await.map_err(|_| Refusal::TooSlow)?
+async fn read(body: Incoming) -> Result<Bytes, Rejection> {
+    timeout(BODY_TIME, collect(body)).await.map_err(|_| Rejection::TooSlow)?
 }
 
-async fn collect(mut body: Incoming) -> Result<Bytes, Refusal> {
+async fn collect(mut body: Incoming) -> Result<Bytes, Rejection> {
     let mut collected = BytesMut::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
-        let broken = |_| Refusal::Bad("the body broke off".to_owned());
+        let broken = |_| Rejection::Bad("the body broke off".to_owned());
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         length += data.len();
         if length <= BODY_MAX_BYTES {
@@ -242,7 +246,7 @@ async fn collect(mut body: Incoming) -> Result<Bytes, Refusal> {
         }
     }
     if length > BODY_MAX_BYTES {
-        return Err(Refusal::TooLarge(BODY_MAX_BYTES));
+        return Err(Rejection::BodyTooLarge(BODY_MAX_BYTES));
     }
     Ok(collected.freeze())
 }

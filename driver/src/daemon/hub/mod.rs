@@ -13,7 +13,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use openctrl_core::command::Refusal;
+use openctrl_core::doors::v2::Rejection;
 use openctrl_core::event::EventName;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
@@ -43,14 +43,6 @@ impl Hub {
         Some(face.key_epoch).filter(|epoch| admitted && state.is_in_force(*epoch))
     }
 
-    /// Whether the key that a request presented a while ago is still good.
-    ///
-    /// # Errors
-    /// 401 when it is not.
-    pub(crate) fn check(&self, epoch: KeyEpoch) -> Result<(), Refusal> {
-        if self.lock().is_in_force(epoch) { Ok(()) } else { Err(Refusal::NoKey) }
-    }
-
     pub(crate) fn has(&self, id: InstanceId) -> bool {
         self.lock().has(id)
     }
@@ -64,9 +56,9 @@ impl Hub {
     ///
     /// # Errors
     /// 401 when the key has changed since: the new one is not for holders of the old one.
-    pub(crate) fn key_instance(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
+    pub(crate) fn key_instance(&self, epoch: KeyEpoch) -> Result<Bytes, Rejection> {
         let state = self.lock();
-        if state.is_in_force(epoch) { Ok(state.key_instance()) } else { Err(Refusal::NoKey) }
+        if state.is_in_force(epoch) { Ok(state.key_instance()) } else { Err(Rejection::NoKey) }
     }
 
     /// The JSON of all instances, put together once per change, for who presented the key of
@@ -74,10 +66,10 @@ impl Hub {
     ///
     /// # Errors
     /// 401 when the key has changed since: the list has the new one in it.
-    pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
+    pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Rejection> {
         let state = self.lock();
         if !state.is_in_force(epoch) {
-            return Err(Refusal::NoKey);
+            return Err(Rejection::NoKey);
         }
         let parts = match state.list() {
             List::Ready(list) => return Ok(list),
@@ -112,9 +104,9 @@ impl Hub {
         self: &Arc<Self>,
         epoch: KeyEpoch,
         last_seen: Option<EventName>,
-    ) -> Result<Subscriber, Refusal> {
+    ) -> Result<Subscriber, Rejection> {
         let last_seen_id = last_seen.map(|name| (name.boot == self.boot).then_some(name.id));
-        let entry = self.lock().enter(epoch, last_seen_id).ok_or(Refusal::NoKey)?;
+        let entry = self.lock().enter(epoch, last_seen_id).ok_or(Rejection::NoKey)?;
         Ok(Subscriber::new(Arc::clone(self), entry))
     }
 

@@ -5,10 +5,9 @@ use std::task::{Context, Poll};
 use std::vec;
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::{RETRY_FRAME, event_frame, gap_frame, write_event};
+use openctrl_core::doors::v2::{InstanceObject, RETRY_FRAME, event_frame, gap_frame, write_event};
 use openctrl_core::event::{Cursor, EventKind, EventName};
 use openctrl_core::ids::EventId;
-use openctrl_core::instance::InstanceView;
 use openctrl_core::time::Wall;
 
 use super::Hub;
@@ -29,7 +28,7 @@ pub(crate) struct Subscriber {
 #[derive(Debug)]
 enum Phase {
     /// The picture is being written; `opening` goes first.
-    Picture { opening: Bytes, time: Wall, instances: vec::IntoIter<InstanceView>, then: Live },
+    Picture { opening: Bytes, time: Wall, instances: vec::IntoIter<InstanceObject>, then: Live },
     /// Events are written as they come; `opening` goes first.
     Live { opening: Bytes, live: Live },
     /// Everything is written.
@@ -130,15 +129,15 @@ fn begin(hub: &Hub, opening: Bytes, picture: Picture) -> Phase {
 fn picture_chunk(
     opening: Bytes,
     time: Wall,
-    instances: &mut vec::IntoIter<InstanceView>,
+    instances: &mut vec::IntoIter<InstanceObject>,
     name: Option<EventName>,
 ) -> Bytes {
     let mut chunk = Vec::from(opening);
     let time = time.to_string();
     while chunk.len() < CHUNK_BYTES {
-        let Some(view) = instances.next() else { break };
+        let Some(object) = instances.next() else { break };
         let name = name.filter(|_| instances.as_slice().is_empty());
-        write_event(&mut chunk, name, EventKind::Initial, &time, |out| view.write_json(out));
+        write_event(&mut chunk, name, EventKind::Initial, &time, |out| object.write(out));
     }
     Bytes::from(chunk)
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openctrl_core::command::Refusal;
+use openctrl_core::doors::v2::Rejection;
 use openctrl_core::event::{Event, EventKind, LogRun, Subject};
 use openctrl_core::history::{HistoryLimits, LogBook, LogQuery, Page, blocks_of, restored};
 use openctrl_core::ids::{BootId, InstanceId};
@@ -110,7 +111,7 @@ impl Logs {
     ///
     /// # Errors
     /// 400 for a regular expression that is none.
-    pub(crate) async fn page(&self, id: InstanceId, query: LogQuery) -> Result<Bytes, Refusal> {
+    pub(crate) async fn page(&self, id: InstanceId, query: LogQuery) -> Result<Bytes, Rejection> {
         let wanted = query.grep.as_deref().map(compile).transpose()?;
         let turns = Arc::clone(&self.turns);
         let turn = turns.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
@@ -122,7 +123,7 @@ impl Logs {
             let matches = |text: &str| wanted.as_ref().is_none_or(|wanted| wanted.is_match(text));
             Page::new(&shelf, &query, boot, matches).json()
         };
-        spawn_blocking(render).await.map_err(|_| Refusal::ShuttingDown)
+        spawn_blocking(render).await.map_err(|_| Refusal::ShuttingDown.into())
     }
 
     /// How many lines are kept in memory, and the bytes that they take.
@@ -155,7 +156,7 @@ fn restore(book: &mut LogBook, directory: &Path, instances: &[InstanceId]) {
     }
 }
 
-fn compile(pattern: &str) -> Result<Regex, Refusal> {
+fn compile(pattern: &str) -> Result<Regex, Rejection> {
     let built = RegexBuilder::new(pattern)
         .size_limit(REGEX_MAX_BYTES)
         .dfa_size_limit(REGEX_MAX_BYTES)
@@ -164,7 +165,7 @@ fn compile(pattern: &str) -> Result<Regex, Refusal> {
         // A syntax error is drawn over several lines; the last one says what it is.
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-        Refusal::Bad(format!("grep is not a regular expression that can be used: {reason}"))
+        Rejection::Bad(format!("grep is not a regular expression that can be used: {reason}"))
     })
 }
 

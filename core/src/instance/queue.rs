@@ -1,0 +1,26 @@
+//! What waits until an instance has no process: replacements and deletions.
+
+use crate::ids::RequestId;
+use crate::url::InstanceUrl;
+
+/// What has to wait until an instance has no process.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// The request, which is answered at the end.
+    pub request: RequestId,
+    /// What is to be done.
+    pub kind: OperationKind,
+    /// Whether its record is on its way to the disk.
+    pub committing: bool,
+    /// Whether a start follows once it is done; a `stop` takes that back.
+    pub starts: bool,
+}
+
+/// The operations that need a stopped instance.
+#[derive(Clone, Debug)]
+pub enum OperationKind {
+    /// Run something else from now on.
+    Replace(InstanceUrl),
+    /// Delete the instance.
+    Delete,
+}
