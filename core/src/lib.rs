@@ -31,6 +31,7 @@ pub mod master;
 mod mixer;
 pub mod output;
 pub mod process;
+pub mod revision;
 pub mod store;
 pub mod time;
 pub mod trace;

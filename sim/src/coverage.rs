@@ -48,7 +48,7 @@ const EFFECTS: [&str; 15] = [
     "Finish",
 ];
 
-const OUTCOMES: [&str; 13] = [
+const OUTCOMES: [&str; 14] = [
     "Done",
     "Created",
     "Removed",
@@ -56,6 +56,7 @@ const OUTCOMES: [&str; 13] = [
     "Dialed",
     "Replaced",
     "KeyRotated",
+    "Stale",
     "NotAdmitted",
     "NoInstance",
     "SameUrl",
@@ -232,12 +233,13 @@ const fn outcome_kind(outcome: &Outcome) -> usize {
         Outcome::Dialed(_) => 4,
         Outcome::Replaced(_) => 5,
         Outcome::KeyRotated(_) => 6,
-        Outcome::Refused(Refusal::NotAdmitted) => 7,
-        Outcome::Refused(Refusal::NoInstance) => 8,
-        Outcome::Refused(Refusal::SameUrl) => 9,
-        Outcome::Refused(Refusal::NotDurable { .. }) => 10,
-        Outcome::Refused(Refusal::ShuttingDown) => 11,
-        Outcome::Refused(Refusal::TooLarge { .. } | Refusal::Busy | Refusal::Full { .. }) => 12,
+        Outcome::Stale(_) => 7,
+        Outcome::Refused(Refusal::NotAdmitted) => 8,
+        Outcome::Refused(Refusal::NoInstance) => 9,
+        Outcome::Refused(Refusal::SameUrl) => 10,
+        Outcome::Refused(Refusal::NotDurable { .. }) => 11,
+        Outcome::Refused(Refusal::ShuttingDown) => 12,
+        Outcome::Refused(Refusal::TooLarge { .. } | Refusal::Busy | Refusal::Full { .. }) => 13,
     }
 }
 

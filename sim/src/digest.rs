@@ -211,6 +211,7 @@ impl Digest {
             Outcome::Refused(refusal) => self.tagged(5).refusal(refusal),
             Outcome::Replaced(view) => self.tagged(6).view(view, hashes),
             Outcome::KeyRotated(master) => self.tagged(7).master(master),
+            Outcome::Stale(view) => self.tagged(8).view(view, hashes),
         }
     }
 
@@ -243,7 +244,7 @@ impl Digest {
 
     /// Takes a definition in, every byte of it.
     pub fn definition(&mut self, definition: &Definition) {
-        self.id(definition.id).number(definition.restart.into());
+        self.id(definition.id).number(definition.restart.into()).word(definition.revision.0);
         let peer = &definition.meta.peer;
         let url = definition.url.as_str();
         for text in [url, &definition.alias, &peer.sid, &peer.kind, &peer.alias] {

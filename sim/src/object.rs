@@ -93,12 +93,12 @@ pub(crate) fn is_same_master(one: &MasterIdentity, other: &MasterIdentity) -> bo
     of(one) == of(other)
 }
 
-/// Whether two definitions say the same.
+/// Whether two definitions say the same, whatever their revisions.
 pub(crate) fn is_same(one: &Arc<Definition>, other: &Arc<Definition>) -> bool {
     if Arc::ptr_eq(one, other) {
         return true;
     }
-    let Definition { id, url, alias, restart, meta } = one.as_ref();
+    let Definition { id, url, alias, restart, meta, revision: _ } = one.as_ref();
     (id, url, alias, restart, meta)
         == (&other.id, &other.url, &other.alias, &other.restart, &other.meta)
 }

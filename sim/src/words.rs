@@ -115,9 +115,11 @@ fn command(command: &Command) -> String {
     match command {
         Command::SetAlias(alias) => format!("set the master's alias to {alias:?}"),
         Command::Create { url, alias } => format!("create {} {alias:?}", url.as_str()),
-        Command::Amend { id, amend } => format!("amend {id}: {amend:?}"),
-        Command::Replace { id, url } => format!("replace the URL of {id} by {}", url.as_str()),
-        Command::Remove { id } => format!("delete {id}"),
+        Command::Amend { id, expect, amend } => format!("amend {id} at {expect:?}: {amend:?}"),
+        Command::Replace { id, expect, url } => {
+            format!("replace the URL of {id} at {expect:?} by {}", url.as_str())
+        }
+        Command::Remove { id, expect } => format!("delete {id} at {expect:?}"),
         Command::RotateKey(_) => "a new API key".to_string(),
         Command::Dial(target) => format!("dial {target}"),
     }
@@ -167,6 +169,7 @@ fn answer(outcome: &Outcome) -> String {
         Outcome::Done { after, .. } => format!("shows {}", instance(after)),
         Outcome::Created(view) => format!("created {}: {}", view.definition.id, instance(view)),
         Outcome::Replaced(view) => format!("replaced, {}", instance(view)),
+        Outcome::Stale(view) => format!("stale: it is at {:?}", view.definition.revision),
         Outcome::Removed => "deleted".to_string(),
         Outcome::AliasSet => "the alias is set".to_string(),
         Outcome::KeyRotated(_) => "the key instance".to_string(),

@@ -9,6 +9,7 @@ use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::master::{ApiKey, MasterIdentity};
 use openctrl_core::output::OutputParser;
+use openctrl_core::revision::Expect;
 use openctrl_core::store::Image;
 use openctrl_core::url::InstanceUrl;
 use openctrl_sim::invariants::judge;
@@ -110,9 +111,9 @@ fn perform(act: Act, run: &mut Run) -> Result<bool, String> {
             let (url, alias) = decode_create(body).expect("a good body");
             Command::Create { url, alias }
         }
-        Patch(body) => Command::Amend { id: first(), amend: patch(body) },
-        Put(text) => Command::Replace { id: first(), url: url(text) },
-        Delete => Command::Remove { id: first() },
+        Patch(body) => Command::Amend { id: first(), expect: Expect::Any, amend: patch(body) },
+        Put(text) => Command::Replace { id: first(), expect: Expect::Any, url: url(text) },
+        Delete => Command::Remove { id: first(), expect: Expect::Any },
         Rename(alias) => Command::SetAlias(Some(alias.to_string())),
         Rotate => Command::RotateKey(ApiKey::from_random([9; 16])),
         Print => return print(run),

@@ -50,6 +50,7 @@ impl Amend {
             return None;
         }
         let mut changed = definition.clone();
+        changed.revision = definition.revision.next();
         if let Some(alias) = alias {
             changed.alias.clone_from(alias);
         }

@@ -5,6 +5,7 @@ use alloc::string::String;
 use super::Amend;
 use crate::ids::InstanceId;
 use crate::master::ApiKey;
+use crate::revision::Expect;
 use crate::url::InstanceUrl;
 
 /// A request that only the engine can answer. Reads are answered from what it published.
@@ -23,6 +24,8 @@ pub enum Command {
     Amend {
         /// Which instance.
         id: InstanceId,
+        /// Which of its revisions; of any other nothing is changed.
+        expect: Expect,
         /// What to change.
         amend: Amend,
     },
@@ -30,6 +33,8 @@ pub enum Command {
     Replace {
         /// Which instance.
         id: InstanceId,
+        /// Which of its revisions; of any other nothing is changed.
+        expect: Expect,
         /// What to run from now on.
         url: InstanceUrl,
     },
@@ -37,6 +42,8 @@ pub enum Command {
     Remove {
         /// Which instance.
         id: InstanceId,
+        /// Which of its revisions; of any other nothing is changed.
+        expect: Expect,
     },
     /// Put another API key in force. The driver drew it.
     RotateKey(ApiKey),

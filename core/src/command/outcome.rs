@@ -21,6 +21,8 @@ pub enum Outcome {
     Replaced(InstanceView),
     /// The instance was deleted.
     Removed,
+    /// The instance is of another revision than expected: nothing was changed. It as it is now.
+    Stale(InstanceView),
     /// The alias of the master is as requested.
     AliasSet,
     /// Another API key is in force.

@@ -31,7 +31,7 @@ use alloc::vec::Vec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-pub(crate) use frozen::EngineV1;
+pub(crate) use frozen::{EngineV1, RevisionsV1};
 
 pub use effect::Effect;
 pub use frozen::{RecordUnderWay, UnderWay};

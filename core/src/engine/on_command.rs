@@ -13,6 +13,7 @@ use crate::ids::{InstanceId, RequestId, SlotId};
 use crate::instance::{Definition, InstanceView, OBJECT_MAX_BYTES, StateEvent, Status};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
+use crate::revision::Expect;
 use crate::store::Record;
 use crate::time::Now;
 use crate::url::InstanceUrl;
@@ -33,9 +34,9 @@ impl Engine {
         }
         let refused = match command {
             Command::Create { url, alias } => self.create(request, url, alias),
-            Command::Amend { id, amend } => self.amend(now, request, id, &amend),
-            Command::Replace { id, url } => self.replace(now, request, id, url),
-            Command::Remove { id } => self.delete(now, request, id),
+            Command::Amend { id, expect, amend } => self.amend(now, request, (id, &expect), &amend),
+            Command::Replace { id, expect, url } => self.replace(now, request, (id, expect), url),
+            Command::Remove { id, expect } => self.delete(now, request, id, expect),
             Command::SetAlias(alias) => self.set_alias(request, alias),
             Command::RotateKey(key) => {
                 let identity = MasterIdentity { key: key.clone(), ..self.newest_master().clone() };
@@ -81,13 +82,18 @@ impl Engine {
         &mut self,
         now: Now,
         request: RequestId,
-        id: InstanceId,
+        (id, expect): (InstanceId, &Expect),
         amend: &Amend,
     ) -> Result<(), Refusal> {
         let slot = self.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
         if instance.is_being_deleted() {
             return Err(Refusal::NoInstance);
+        }
+        if !expect.admits(instance.newest_definition().revision) {
+            let outcome = Outcome::Stale(instance.view());
+            self.out.respond(request, outcome);
+            return Ok(());
         }
         let is_reset = amend.action == Some(InstanceAction::Reset);
         let changed = amend.apply(instance.newest_definition());

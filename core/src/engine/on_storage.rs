@@ -93,7 +93,7 @@ impl Engine {
         let is_reset = action == Some(InstanceAction::Reset);
         let before = supervisor.instance.view();
         // One that asked for what another had on its way finds it in force already.
-        let changes = is_reset || !Arc::ptr_eq(&definition, &supervisor.instance.definition);
+        let changes = is_reset || definition.revision != supervisor.instance.definition.revision;
         supervisor.instance.adopt(definition);
         supervisor.apply_restart_policy();
         if is_reset {

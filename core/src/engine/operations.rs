@@ -9,8 +9,9 @@ use super::commits::Change;
 use super::on_command::check_size;
 use crate::command::{Outcome, Refusal};
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Definition, Operation, OperationKind, State, StateEvent};
+use crate::instance::{Operation, OperationKind, State, StateEvent};
 use crate::limits::OPERATIONS_MAX;
+use crate::revision::Expect;
 use crate::store::Record;
 use crate::time::Now;
 use crate::url::InstanceUrl;
@@ -20,19 +21,20 @@ impl Engine {
         &mut self,
         now: Now,
         request: RequestId,
-        id: InstanceId,
+        (id, expect): (InstanceId, Expect),
         url: InstanceUrl,
     ) -> Result<(), Refusal> {
         let slot = self.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get(slot).ok_or(Refusal::NoInstance)?;
-        // With others before it, it is looked at when its turn comes.
-        if instance.newest_definition().url == url && instance.operations.is_empty() {
-            return Err(Refusal::SameUrl);
+        let newest = instance.newest_definition();
+        if expect.admits(newest.revision) {
+            // With others before it, it is looked at when its turn comes.
+            if newest.url == url && instance.operations.is_empty() {
+                return Err(Refusal::SameUrl);
+            }
+            check_size(&instance.view_with(Arc::new(newest.with_url(url.clone()))))?;
         }
-        let changed =
-            Definition { url: url.clone(), ..instance.newest_definition().as_ref().clone() };
-        check_size(&instance.view_with(Arc::new(changed)))?;
-        self.enqueue(now, slot, request, OperationKind::Replace(url))
+        self.enqueue(now, slot, Operation::new(request, expect, OperationKind::Replace(url)))
     }
 
     pub(super) fn delete(
@@ -40,26 +42,25 @@ impl Engine {
         now: Now,
         request: RequestId,
         id: InstanceId,
+        expect: Expect,
     ) -> Result<(), Refusal> {
         let slot = self.find(id).ok_or(Refusal::NoInstance)?;
-        self.enqueue(now, slot, request, OperationKind::Delete)
+        self.enqueue(now, slot, Operation::new(request, expect, OperationKind::Delete))
     }
 
-    fn enqueue(
-        &mut self,
-        now: Now,
-        slot: SlotId,
-        request: RequestId,
-        kind: OperationKind,
-    ) -> Result<(), Refusal> {
+    fn enqueue(&mut self, now: Now, slot: SlotId, operation: Operation) -> Result<(), Refusal> {
         let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
+        if !operation.expect.admits(instance.newest_definition().revision) {
+            let outcome = Outcome::Stale(instance.view());
+            self.out.respond(operation.request, outcome);
+            return Ok(());
+        }
         if instance.operations.len() >= OPERATIONS_MAX {
             return Err(Refusal::Busy);
         }
         // What the operation stops is started again if the operation is refused.
         instance.start_after_stop |= instance.wants_to_run();
-        let starts = matches!(kind, OperationKind::Replace(_));
-        instance.operations.push_back(Operation { request, kind, committing: false, starts });
+        instance.operations.push_back(operation);
         self.settle(now, slot);
         Ok(())
     }
@@ -77,7 +78,7 @@ impl Engine {
             let wants_start = instance.start_after_stop && self.life.is_serving();
             match instance.state {
                 State::Stopped if has_operation => {
-                    if !self.refuse_same_url(slot) {
+                    if !self.turn_down_first(slot) {
                         return self.run_operation(slot);
                     }
                 }
@@ -105,20 +106,25 @@ impl Engine {
         }
     }
 
-    /// Turns the oldest operation down if it would replace the URL by itself. What it stopped is
-    /// started again.
-    fn refuse_same_url(&mut self, slot: SlotId) -> bool {
+    /// Turns the oldest operation down if it may not be done, the operations before it being done.
+    /// What it stopped is started again.
+    fn turn_down_first(&mut self, slot: SlotId) -> bool {
         let Some(instance) = self.table.get_mut(slot) else { return false };
-        let is_same = instance.operations.front().is_some_and(|operation| match &operation.kind {
-            OperationKind::Replace(url) => {
-                !operation.committing && instance.newest_definition().url == *url
-            }
-            OperationKind::Delete => false,
-        });
-        if let Some(operation) = instance.operations.pop_front_if(|_| is_same) {
-            self.out.refuse(operation.request, Refusal::SameUrl);
-        }
-        is_same
+        let newest = instance.newest_definition();
+        let Some(first) = instance.operations.front().filter(|first| !first.committing) else {
+            return false;
+        };
+        let is_same = matches!(&first.kind, OperationKind::Replace(url) if newest.url == *url);
+        let outcome = if !first.expect.admits(newest.revision) {
+            Outcome::Stale(instance.view())
+        } else if is_same {
+            Outcome::Refused(Refusal::SameUrl)
+        } else {
+            return false;
+        };
+        self.out.respond(first.request, outcome);
+        instance.operations.pop_front();
+        true
     }
 
     /// Sends the record of the oldest operation off, its instance having no process.
@@ -133,8 +139,7 @@ impl Engine {
         let request = operation.request;
         let (record, change) = match &operation.kind {
             OperationKind::Replace(url) => {
-                let changed = Definition { url: url.clone(), ..newest.as_ref().clone() };
-                let definition = Arc::new(changed);
+                let definition = Arc::new(newest.with_url(url.clone()));
                 instance.stage(Arc::clone(&definition));
                 let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
                 (record, Change::Replace { slot, definition })

@@ -11,6 +11,7 @@ use crate::escape::escaped_bytes;
 use crate::ids::InstanceId;
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
+use crate::revision::Revision;
 use crate::url::InstanceUrl;
 
 #[derive(Encode, Decode)]
@@ -76,7 +77,7 @@ pub(crate) fn star_key(bytes: u32) -> Result<ApiKey, String> {
 
 impl DefinitionV1 {
     pub(crate) fn new(definition: &Definition, masks: &mut Masks) -> Self {
-        let Definition { id, url, alias, restart, meta: Meta { peer, tags } } = definition;
+        let Definition { id, url, alias, restart, meta: Meta { peer, tags }, .. } = definition;
         Self {
             id: id.0,
             url: masks.url(url.as_str()),
@@ -90,7 +91,8 @@ impl DefinitionV1 {
     pub(crate) fn into_definition(self) -> Result<Definition, String> {
         let Self { id, url, alias, restart, peer, tags } = self;
         let meta = Meta { peer: into_peer(peer), tags: tags.into_iter().collect() };
-        Ok(Definition { id: InstanceId(id), url: into_url(&url)?, alias, restart, meta })
+        let (id, url, revision) = (InstanceId(id), into_url(&url)?, Revision::FIRST);
+        Ok(Definition { id, url, alias, restart, meta, revision })
     }
 }
 

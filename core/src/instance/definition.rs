@@ -9,6 +9,7 @@ use alloc::string::String;
 use serde::Serialize;
 
 use crate::ids::InstanceId;
+use crate::revision::Revision;
 use crate::url::InstanceUrl;
 
 /// The longest alias, peer field, tag key or tag value that a PATCH may set, in bytes
@@ -32,12 +33,21 @@ pub struct Definition {
     pub restart: bool,
     /// Free-form data of the operator.
     pub meta: Meta,
+    /// Rises by one with every change of the above.
+    pub revision: Revision,
 }
 
 impl Definition {
     /// A new definition: to be restarted, without meta data.
     pub fn new(id: InstanceId, url: InstanceUrl, alias: String) -> Self {
-        Self { id, url, alias, restart: true, meta: Meta::default() }
+        let (meta, revision) = (Meta::default(), Revision::FIRST);
+        Self { id, url, alias, restart: true, meta, revision }
+    }
+
+    /// The definition with another URL: the next revision.
+    #[must_use]
+    pub fn with_url(&self, url: InstanceUrl) -> Self {
+        Self { url, revision: self.revision.next(), ..self.clone() }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::counters::{SavedTotals, Totals};
 use crate::ids::InstanceId;
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
+use crate::revision::Revision;
 use crate::url::{InstanceUrl, InstanceUrlError};
 
 /// Why a body whose checksum is right cannot be read.
@@ -130,7 +131,7 @@ impl From<MasterV1> for MasterIdentity {
 
 impl InstanceV1 {
     fn new(definition: &Definition, totals: SavedTotals) -> Self {
-        let Definition { id, url, alias, restart, meta } = definition.clone();
+        let Definition { id, url, alias, restart, meta, revision: _ } = definition.clone();
         Self {
             id: id.0,
             url: url.as_str().into(),
@@ -157,6 +158,8 @@ impl TryFrom<InstanceV1> for StoredInstance {
             alias: instance.alias,
             restart: instance.restart,
             meta: Meta { peer: Peer { sid, kind, alias }, tags },
+            // Version 1 has no room for it.
+            revision: Revision::FIRST,
         };
         Ok(Self { definition: Arc::new(definition), totals: instance.totals.into() })
     }

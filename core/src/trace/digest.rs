@@ -106,6 +106,10 @@ impl Digest {
                 self.view(view);
             }
             Outcome::KeyRotated(_) => self.word(9),
+            Outcome::Stale(view) => {
+                self.word(10);
+                self.view(view);
+            }
         }
     }
 
@@ -126,16 +130,15 @@ impl Digest {
         self.words([id, mode, totals.tcprx, totals.tcptx, totals.udprx, totals.udptx]);
     }
 
-    /// An instance: its figures, and what of its definition is the same with masked texts.
+    /// An instance: its revision and its figures.
     fn view(&mut self, view: &InstanceView) {
         let Metrics { mode, ping, pool, tcps, udps } = view.metrics;
         let Totals { tcprx, tcptx, udprx, udptx } = view.totals;
-        let Definition { restart, meta, .. } = view.definition.as_ref();
-        let defined = (meta.tags.len() as u64) << 1 | u64::from(*restart);
-        let status = view.status as u64;
+        let Definition { revision, restart, .. } = view.definition.as_ref();
+        let status = (view.status as u64) << 1 | u64::from(*restart);
         let [mode, ping, pool, tcps, udps] =
             [mode, ping, pool, tcps, udps].map(|gauge| gauge as u64);
-        self.words([defined, status, mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx]);
+        self.words([revision.0, status, mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx]);
     }
 }
 

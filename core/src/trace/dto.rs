@@ -19,6 +19,7 @@ use crate::ids::{
 };
 use crate::output::OutputBatch;
 use crate::process::Exit;
+use crate::revision::{Expect, Revision};
 
 #[derive(Clone, Copy, Encode, Decode)]
 pub(crate) struct ProcessV1(u32, u64);
@@ -36,8 +37,9 @@ pub(super) enum InputV1 {
     Dialled(u64, OutcomeV1),
     TimeAdvanced,
     Shutdown,
-    /// A request with its caller; `Request` is one that the driver had admitted by itself.
-    RequestOf(u64, CallerV1, CallV1),
+    /// A request with its caller, and the revisions that it expects; `Request` is one that the
+    /// driver had admitted by itself, and that takes any.
+    RequestOf(u64, CallerV1, Option<Vec<u64>>, CallV1),
 }
 
 #[derive(Encode, Decode)]
@@ -104,7 +106,9 @@ impl InputV1 {
     pub(super) fn new(input: &Input, has_text: bool, masks: &mut Masks) -> Self {
         match input {
             Input::RequestArrived { request, caller, command } => {
-                Self::RequestOf(request.0, (*caller).into(), CallV1::new(command, masks))
+                let expected = expected_by(command);
+                let call = CallV1::new(command, masks);
+                Self::RequestOf(request.0, (*caller).into(), expected, call)
             }
             Input::ProcessStarted { process } => Self::Started((*process).into()),
             Input::StartFailed { process, reason } => {
@@ -142,12 +146,12 @@ impl InputV1 {
             Self::Request(request, call) => Input::RequestArrived {
                 request: RequestId(request),
                 caller: Caller { door: Door::V2, trust: Trust::Open },
-                command: call.into_command()?,
+                command: call.into_command(None)?,
             },
-            Self::RequestOf(request, caller, call) => Input::RequestArrived {
+            Self::RequestOf(request, caller, expected, call) => Input::RequestArrived {
                 request: RequestId(request),
                 caller: caller.into_caller()?,
-                command: call.into_command()?,
+                command: call.into_command(expected)?,
             },
             Self::Started(process) => Input::ProcessStarted { process: process.into() },
             Self::StartFailed(process, reason) => {
@@ -212,6 +216,23 @@ impl CallerV1 {
     }
 }
 
+fn expected_by(command: &Command) -> Option<Vec<u64>> {
+    match command {
+        Command::Amend { expect: Expect::OneOf(revisions), .. }
+        | Command::Replace { expect: Expect::OneOf(revisions), .. }
+        | Command::Remove { expect: Expect::OneOf(revisions), .. } => {
+            Some(revisions.iter().map(|revision| revision.0).collect())
+        }
+        Command::Amend { .. }
+        | Command::Replace { .. }
+        | Command::Remove { .. }
+        | Command::SetAlias(_)
+        | Command::Create { .. }
+        | Command::RotateKey(_)
+        | Command::Dial(_) => None,
+    }
+}
+
 impl CallV1 {
     fn new(command: &Command, masks: &mut Masks) -> Self {
         match command {
@@ -221,21 +242,24 @@ impl CallV1 {
             Command::Create { url, alias } => {
                 Self::Create(masks.url(url.as_str()), masks.text(alias))
             }
-            Command::Amend { id, amend: Amend { alias, action, restart, meta } } => Self::Patch {
+            Command::Amend { id, expect: _, amend } => Self::Patch {
                 id: id.0,
-                alias: alias.as_ref().map(|alias| masks.text(alias)),
-                action: action.map(action_number),
-                restart: *restart,
-                meta: meta.as_ref().map(|meta| MetaV1::new(meta, masks)),
+                alias: amend.alias.as_ref().map(|alias| masks.text(alias)),
+                action: amend.action.map(action_number),
+                restart: amend.restart,
+                meta: amend.meta.as_ref().map(|meta| MetaV1::new(meta, masks)),
             },
-            Command::Replace { id, url } => Self::Replace(id.0, masks.url(url.as_str())),
-            Command::Remove { id } => Self::Delete(id.0),
+            Command::Replace { id, expect: _, url } => Self::Replace(id.0, masks.url(url.as_str())),
+            Command::Remove { id, expect: _ } => Self::Delete(id.0),
             Command::RotateKey(key) => Self::RotateKey(key_bytes(key)),
             Command::Dial(target) => Self::Ping(masks.url(target)),
         }
     }
 
-    fn into_command(self) -> Result<Command, String> {
+    fn into_command(self, expected: Option<Vec<u64>>) -> Result<Command, String> {
+        let expect = expected.map_or(Expect::Any, |expected| {
+            Expect::OneOf(expected.into_iter().map(Revision).collect())
+        });
         Ok(match self {
             Self::SetAlias(alias) => Command::SetAlias(alias),
             Self::Create(url, alias) => Command::Create { url: into_url(&url)?, alias },
@@ -243,10 +267,12 @@ impl CallV1 {
                 let action = action.map(nth_action).transpose()?;
                 let meta = meta.map(MetaV1::into_meta);
                 let amend = Amend { alias, action, restart, meta };
-                Command::Amend { id: InstanceId(id), amend }
+                Command::Amend { id: InstanceId(id), expect, amend }
             }
-            Self::Replace(id, url) => Command::Replace { id: InstanceId(id), url: into_url(&url)? },
-            Self::Delete(id) => Command::Remove { id: InstanceId(id) },
+            Self::Replace(id, url) => {
+                Command::Replace { id: InstanceId(id), expect, url: into_url(&url)? }
+            }
+            Self::Delete(id) => Command::Remove { id: InstanceId(id), expect },
             Self::RotateKey(bytes) => Command::RotateKey(star_key(bytes)?),
             Self::Ping(target) => Command::Dial(target),
         })

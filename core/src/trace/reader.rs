@@ -7,7 +7,7 @@ use super::block::{Kind, Next, after_preamble, next_block};
 use super::encoder::{EndReasonV1, EndV1, HeaderV1, RecordV1};
 use super::{Digest, End, EndReason, Header, TRACE_VERSION};
 use crate::codec::{decode, decode_first};
-use crate::engine::{Engine, Input};
+use crate::engine::{Engine, Input, RevisionsV1};
 use crate::ids::BootId;
 use crate::time::{Now, Time, Wall};
 
@@ -98,9 +98,13 @@ impl<'a> Reader<'a> {
                 return Err(bad("it is damaged".into()));
             }
         };
-        let HeaderV1 { product, boot, sequence, started: (mono, wall), has_text, engine } =
-            decode(body).map_err(bad)?;
-        let engine = Engine::thaw(engine).map_err(TraceError::BadHeader)?;
+        let (header, rest_of_body) = decode_first(body).map_err(bad)?;
+        let HeaderV1 { product, boot, sequence, started: (mono, wall), has_text, engine } = header;
+        let revisions = match rest_of_body {
+            [] => RevisionsV1::default(),
+            revisions => decode(revisions).map_err(bad)?,
+        };
+        let engine = Engine::thaw(engine, &revisions).map_err(bad)?;
         let started = now(mono, wall).map_err(TraceError::BadHeader)?;
         let header = Header { product, boot: BootId(boot), sequence, started, has_text };
         Ok(Self { header, engine, file, rest, records: &[], now: started, ending: None })

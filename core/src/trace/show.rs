@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use super::replay::{Change, Glance};
@@ -11,6 +12,7 @@ use crate::event::Subject;
 use crate::ids::ProcessRef;
 use crate::output::{OutputBatch, OutputItem};
 use crate::process::{Exit, Signal};
+use crate::revision::Expect;
 use crate::store::Record;
 
 /// A text without control characters: they are escaped.
@@ -158,11 +160,26 @@ fn show_command(command: &Command) -> String {
     match command {
         Command::SetAlias(_) => "set the alias of the master".to_string(),
         Command::Create { url, .. } => format!("create {}", Shown(url.as_str())),
-        Command::Amend { id, amend } => format!("patch {id}{}", show_amend(amend)),
-        Command::Replace { id, url } => format!("replace {id} by {}", Shown(url.as_str())),
-        Command::Remove { id } => format!("delete {id}"),
+        Command::Amend { id, expect, amend } => {
+            format!("patch {id}{}{}", show_expect(expect), show_amend(amend))
+        }
+        Command::Replace { id, expect, url } => {
+            format!("replace {id}{} by {}", show_expect(expect), Shown(url.as_str()))
+        }
+        Command::Remove { id, expect } => format!("delete {id}{}", show_expect(expect)),
         Command::RotateKey(_) => "rotate the key".to_string(),
         Command::Dial(target) => format!("ping {}", Shown(target)),
+    }
+}
+
+fn show_expect(expect: &Expect) -> String {
+    match expect {
+        Expect::Any => String::new(),
+        Expect::OneOf(revisions) => {
+            let numbers: Vec<String> =
+                revisions.iter().map(|revision| revision.0.to_string()).collect();
+            format!(" if at revision {}", numbers.join(" or "))
+        }
     }
 }
 
@@ -191,6 +208,7 @@ fn show_outcome(outcome: &Outcome) -> String {
         Outcome::Replaced(_) => "replaced".to_string(),
         Outcome::Removed => "deleted".to_string(),
         Outcome::AliasSet => "alias set".to_string(),
+        Outcome::Stale(_) => "another revision than expected".to_string(),
         Outcome::KeyRotated(_) => "the new key".to_string(),
         Outcome::Dialed(report) => match &report.outcome {
             DialOutcome::Connected { latency_ms } => format!("connected in {latency_ms} ms"),

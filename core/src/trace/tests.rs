@@ -20,6 +20,7 @@ use crate::instance::{Definition, Peer};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{OutputBatch, OutputParser};
 use crate::process::Exit;
+use crate::revision::{Expect, Revision};
 use crate::store::{Image, Record as Change};
 use crate::time::{Time, Wall};
 use crate::url::InstanceUrl;
@@ -97,9 +98,13 @@ impl World {
         let id = *which.get(&self.instances);
         match (kind, process) {
             (0, _) => self.command(Command::Create { url: url(number), alias: SECRET.repeat(3) }),
-            (1, _) => self.command(Command::Replace { id, url: url(number) }),
-            (2, _) => self.command(Command::Remove { id }),
-            (3 | 4, _) => self.command(Command::Amend { id, amend: amend(number) }),
+            (1, _) => {
+                self.command(Command::Replace { id, expect: expect(number), url: url(number) })
+            }
+            (2, _) => self.command(Command::Remove { id, expect: expect(number) }),
+            (3 | 4, _) => {
+                self.command(Command::Amend { id, expect: expect(number), amend: amend(number) })
+            }
             (5, _) => self.command(Command::RotateKey(key(number))),
             (6, _) => self.command(Command::SetAlias(Some(format!("{SECRET}{}", number % 2)))),
             (7, _) => self.command(Command::Dial(format!("u:{SECRET}@h:{number}"))),
@@ -169,6 +174,15 @@ impl World {
             }
         }
         effects
+    }
+}
+
+/// Now and then one of the first revisions, or none.
+fn expect(number: u8) -> Expect {
+    match number % 9 {
+        revision @ 1..=3 => Expect::OneOf((1..=revision.into()).map(Revision).collect()),
+        4 => Expect::OneOf(Vec::new()),
+        _ => Expect::Any,
     }
 }
 
@@ -274,8 +288,8 @@ proptest! {
             if index == at {
                 let mut masks = Masks::plain();
                 let frozen = crate::codec::encode(world.engine.freeze(&mut masks));
-                let frozen = crate::codec::decode(&frozen).expect("what was encoded");
-                thawed = Some(Engine::thaw(frozen).expect("an engine"));
+                let (frozen, revisions) = crate::codec::decode(&frozen).expect("what was encoded");
+                thawed = Some(Engine::thaw(frozen, &revisions).expect("an engine"));
             }
             let input = world.input(*choice);
             let now = world.now;

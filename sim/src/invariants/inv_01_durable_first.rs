@@ -10,6 +10,7 @@ use openctrl_core::engine::Effect;
 use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::Definition;
+use openctrl_core::revision::Expect;
 
 use super::{Invariant, Scene, Verdict, ensure};
 use crate::object::{Shown, is_same, is_same_master};
@@ -101,6 +102,17 @@ impl DurableFirst {
         let command = &asked.command;
         match (command, outcome) {
             (_, Outcome::Refused(_)) | (Command::Dial(_), Outcome::Dialed(_)) => Ok(()),
+            (
+                Command::Amend { id, expect, .. }
+                | Command::Replace { id, expect, .. }
+                | Command::Remove { id, expect },
+                Outcome::Stale(_),
+            ) => {
+                let definition = self.answered(scene)?;
+                ensure(definition.id == *id && *expect != Expect::Any, || {
+                    format!("{command:?} takes any revision and is found stale")
+                })
+            }
             (Command::Create { url, .. }, Outcome::Created(_)) => {
                 let definition = self.answered(scene)?;
                 ensure(definition.url == *url, || format!("{definition:?} was not asked for"))

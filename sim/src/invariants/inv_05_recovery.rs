@@ -114,11 +114,15 @@ fn after_power_loss(scene: Scene<'_>) -> Result<Image, String> {
 fn explains(command: &Command, before: Option<&Arc<Definition>>, after: &Arc<Definition>) -> bool {
     let made = match (command, before) {
         (Command::Create { .. }, None) => return true,
-        (Command::Amend { id, amend, .. }, Some(before)) if *id == before.id => {
+        (Command::Amend { id, expect, amend }, Some(before))
+            if *id == before.id && expect.admits(before.revision) =>
+        {
             amend.apply(before).map_or_else(|| Arc::clone(before), Arc::new)
         }
-        (Command::Replace { id, url, .. }, Some(before)) if *id == before.id => {
-            Arc::new(Definition { url: url.clone(), ..before.as_ref().clone() })
+        (Command::Replace { id, expect, url }, Some(before))
+            if *id == before.id && expect.admits(before.revision) =>
+        {
+            Arc::new(before.with_url(url.clone()))
         }
         (
             Command::SetAlias(_)
@@ -131,7 +135,7 @@ fn explains(command: &Command, before: Option<&Arc<Definition>>, after: &Arc<Def
             _,
         ) => return false,
     };
-    is_same(&made, after)
+    is_same(&made, after) && made.revision == after.revision
 }
 
 fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use openctrl_core::command::{Caller, Command, DialOutcome};
 use openctrl_core::engine::{Engine, Input};
+use openctrl_core::event::Subject;
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Exit;
+use openctrl_core::revision::{Expect, Revision};
 
 use super::action::Action;
 use super::{Outcome, Scenario, Untold, output};
 use crate::choice::Choices;
+use crate::object::Shown;
 use crate::oracle::Oracle;
 use crate::world::{Character, Crash, Died, Fault, OnTerm, Phase, Prints, Process, Tail, World};
 
@@ -220,7 +223,8 @@ fn is_refusal(outcome: &Outcome) -> bool {
 fn request(choices: &mut Choices, world: &mut World, oracle: &Oracle) -> Outcome {
     let known: Vec<InstanceId> = oracle.known().collect();
     match world.clients.command(choices, &known) {
-        Some(command) => {
+        Some(mut command) => {
+            expects(choices, oracle, &mut command);
             let caller = Caller::v2(world.hub.key_epoch());
             arrives(world, caller, command)
         }
@@ -228,6 +232,21 @@ fn request(choices: &mut Choices, world: &mut World, oracle: &Oracle) -> Outcome
             world.happened(Fault::BadBody);
             Outcome::Untold(Untold::BadBody)
         }
+    }
+}
+
+/// Now and then a client only wants to change what it has seen, or has seen before.
+fn expects(choices: &mut Choices, oracle: &Oracle, command: &mut Command) {
+    let (Command::Amend { id, expect, .. }
+    | Command::Replace { id, expect, .. }
+    | Command::Remove { id, expect }) = command
+    else {
+        return;
+    };
+    let seen = oracle.shown.get(&Subject::Instance(*id)).and_then(Shown::definition);
+    if let Some(seen) = seen.filter(|_| choices.one_in(6)) {
+        let earlier = u64::from(choices.one_in(4));
+        *expect = Expect::OneOf(vec![Revision(seen.revision.0.saturating_sub(earlier))]);
     }
 }
 

@@ -8,6 +8,7 @@ use openctrl_core::doors::v2::{
 };
 use openctrl_core::ids::{InstanceId, RequestId};
 use openctrl_core::master::ApiKey;
+use openctrl_core::revision::Expect;
 
 use crate::choice::Choices;
 
@@ -83,7 +84,7 @@ impl Clients {
             0 => patch(choices, known),
             1 => create(choices),
             2 => replace(choices, known),
-            3 => Some(Command::Remove { id: target(choices, known) }),
+            3 => Some(Command::Remove { id: target(choices, known), expect: Expect::Any }),
             4 => alias(choices),
             5 => self.rotate(choices),
             6 => Some(Command::Dial(ping_target("target=h:80").expect("a good target"))),
@@ -118,7 +119,7 @@ fn replace(choices: &mut Choices, known: &[InstanceId]) -> Option<Command> {
     let id = target(choices, known);
     let body = format!(r#"{{"url":"{}"}}"#, choices.pick(&URLS));
     let url = decode_replace(body.as_bytes()).expect("the simulation's URLs are valid");
-    Some(Command::Replace { id, url })
+    Some(Command::Replace { id, expect: Expect::Any, url })
 }
 
 fn alias(choices: &mut Choices) -> Option<Command> {
@@ -157,7 +158,7 @@ fn patch(choices: &mut Choices, known: &[InstanceId]) -> Option<Command> {
     }
     let body = format!("{{{}}}", fields.join(","));
     let amend = decode_patch(body.as_bytes()).expect("the simulation's bodies are valid");
-    Some(Command::Amend { id, amend })
+    Some(Command::Amend { id, expect: Expect::Any, amend })
 }
 
 /// Bodies that must be turned down before the engine hears of them.

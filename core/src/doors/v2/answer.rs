@@ -1,15 +1,17 @@
 //! Answers: what came of a command, in HTTP (Contract §3).
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::object::{InstanceObject, render_key_instance};
 use super::ping::render_dial;
+use super::precondition::etag;
 use super::status::Rejection;
 use crate::command::Outcome;
 use crate::instance::InstanceView;
+use crate::revision::Revision;
 
 /// The headers that every answer carries.
 pub const CORS_HEADERS: [(&str, &str); 3] = [
@@ -18,7 +20,7 @@ pub const CORS_HEADERS: [(&str, &str); 3] = [
     ("access-control-allow-headers", "Content-Type, Authorization, X-API-Key, Cache-Control"),
 ];
 
-/// An HTTP answer: status, JSON body, and the methods to name in `Allow`.
+/// An HTTP answer: status, JSON body, and some headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -27,26 +29,32 @@ pub struct Answer {
     pub body: Option<Bytes>,
     /// The value of `Allow`, on 405.
     pub allow: Option<&'static str>,
+    /// The value of `ETag`, on an instance.
+    pub etag: Option<String>,
 }
 
 impl Answer {
     /// An answer with a body.
     pub const fn json(status: u16, body: Bytes) -> Self {
-        Self { status, body: Some(body), allow: None }
+        Self { status, body: Some(body), allow: None, etag: None }
     }
 
     /// An answer without a body.
     pub const fn empty(status: u16) -> Self {
-        Self { status, body: None, allow: None }
+        Self { status, body: None, allow: None, etag: None }
     }
 
     /// The answer that says what came of a command. `info` renders the info object.
     pub fn from_outcome(outcome: Outcome, info: impl FnOnce() -> Bytes) -> Self {
         match outcome {
             Outcome::Done { before: _, after: view } | Outcome::Replaced(view) => {
-                Self::instance(200, view)
+                Self::view(200, view)
             }
-            Outcome::Created(view) => Self::instance(201, view),
+            Outcome::Created(view) => Self::view(201, view),
+            Outcome::Stale(view) => {
+                let etag = Some(etag(view.definition.revision));
+                Self { etag, ..Self::from(Rejection::Stale) }
+            }
             Outcome::Removed => Self::empty(204),
             Outcome::AliasSet => Self::json(200, info()),
             Outcome::KeyRotated(master) => Self::json(200, render_key_instance(&master)),
@@ -55,8 +63,14 @@ impl Answer {
         }
     }
 
-    fn instance(status: u16, view: InstanceView) -> Self {
-        Self::json(status, InstanceObject::new(view).json())
+    /// The JSON of an instance of this revision.
+    pub fn instance(status: u16, json: Bytes, revision: Revision) -> Self {
+        Self { etag: Some(etag(revision)), ..Self::json(status, json) }
+    }
+
+    fn view(status: u16, view: InstanceView) -> Self {
+        let revision = view.definition.revision;
+        Self::instance(status, InstanceObject::new(view).json(), revision)
     }
 }
 
@@ -69,7 +83,7 @@ impl From<Rejection> for Answer {
         let body = Body { error: &rejection.to_string() };
         let json = serde_json::to_vec(&body).expect("a string always encodes");
         let allow = if let Rejection::Method(allow) = rejection { Some(allow) } else { None };
-        Self { status: rejection.status(), body: Some(Bytes::from(json)), allow }
+        Self { status: rejection.status(), body: Some(Bytes::from(json)), allow, etag: None }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::counters::{Metrics, Totals, on_wire};
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 use crate::instance::{Definition, InstanceView, Meta};
 use crate::master::MasterIdentity;
+use crate::revision::Revision;
 
 /// An instance as clients see it at one moment. Cheap to copy: the JSON is made where it is read,
 /// and most of a flood of checkpoints is never read.
@@ -28,7 +29,8 @@ pub struct InstanceObject {
 /// The parts of the JSON that only the operator changes, rendered once for each definition.
 #[derive(Debug)]
 struct Template {
-    definition: Arc<Definition>,
+    id: InstanceId,
+    revision: Revision,
     /// Up to the status.
     head: Box<[u8]>,
     /// From behind the status up to the first number.
@@ -62,8 +64,8 @@ impl Templates {
         self.last = None;
     }
 
-    fn find(&mut self, definition: &Arc<Definition>) -> Arc<Template> {
-        let make = || Arc::new(Template::new(Arc::clone(definition)));
+    fn find(&mut self, definition: &Definition) -> Arc<Template> {
+        let make = || Arc::new(Template::new(definition));
         let template = self.by_id.entry(definition.id).or_insert_with(make);
         if !template.is_of(definition) {
             *template = make();
@@ -76,7 +78,7 @@ impl Templates {
 impl InstanceObject {
     /// The object of a view that is rendered this once.
     pub fn new(view: InstanceView) -> Self {
-        let template = Arc::new(Template::new(Arc::clone(&view.definition)));
+        let template = Arc::new(Template::new(&view.definition));
         Self { view, template }
     }
 
@@ -132,7 +134,7 @@ impl InstanceObject {
 }
 
 impl Template {
-    fn new(definition: Arc<Definition>) -> Self {
+    fn new(definition: &Definition) -> Self {
         let mut head = Vec::new();
         put(&mut head, "{\"id\":", &definition.id.to_string());
         put(&mut head, ",\"alias\":", &definition.alias);
@@ -144,11 +146,12 @@ impl Template {
         put(&mut middle, ",\"restart\":", &definition.restart);
         put(&mut middle, ",\"meta\":", &definition.meta);
         middle.extend_from_slice(b",\"mode\":");
-        Self { definition, head: head.into(), middle: middle.into() }
+        let (id, revision) = (definition.id, definition.revision);
+        Self { id, revision, head: head.into(), middle: middle.into() }
     }
 
-    fn is_of(&self, definition: &Arc<Definition>) -> bool {
-        Arc::ptr_eq(&self.definition, definition)
+    fn is_of(&self, definition: &Definition) -> bool {
+        (self.id, self.revision) == (definition.id, definition.revision)
     }
 }
 
@@ -216,14 +219,15 @@ mod tests {
     #[test]
     fn a_definition_is_rendered_once() {
         let mut templates = Templates::default();
-        let view = |alias: &str| {
+        let view = |alias: &str, revision| {
             let url = InstanceUrl::parse("a:b").expect("a good URL");
-            InstanceView::new(Arc::new(Definition::new(InstanceId(1), url, alias.to_string())))
+            let definition = Definition::new(InstanceId(1), url, alias.to_string());
+            InstanceView::new(Arc::new(Definition { revision: Revision(revision), ..definition }))
         };
-        let one = view("one");
+        let one = view("one", 1);
         let first = templates.object(one.clone());
         assert!(Arc::ptr_eq(&first.template, &templates.object(one.clone()).template));
-        let other = templates.object(view("other"));
+        let other = templates.object(view("other", 2));
         assert!(text(&other.json()).contains(r#""alias":"other""#));
         templates.forget(InstanceId(1));
         assert!(!Arc::ptr_eq(&first.template, &templates.object(one).template));

@@ -20,6 +20,8 @@ pub enum Rejection {
     NoPath,
     /// 405: the methods that the path has.
     Method(&'static str),
+    /// 412: the instance is of another revision than `If-Match` names.
+    Stale,
     /// 413: the body is larger than the limit in bytes.
     BodyTooLarge(usize),
     /// 408: the body did not arrive in time.
@@ -39,6 +41,7 @@ impl Rejection {
             Self::Method(_) => 405,
             Self::TooSlow => 408,
             Self::Refused(Refusal::SameUrl) => 409,
+            Self::Stale => 412,
             Self::BodyTooLarge(_) => 413,
             Self::Refused(
                 Refusal::NotDurable { .. }
@@ -60,6 +63,9 @@ impl fmt::Display for Rejection {
             }
             Self::NoPath => f.write_str("no such path"),
             Self::Method(allow) => write!(f, "method not allowed here; use {allow}"),
+            Self::Stale => f.write_str(
+                "the instance was changed since its ETag was read; read it again, then repeat this",
+            ),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
             Self::BodyTooLarge(limit) => write!(f, "the body is larger than {limit} bytes"),
             Self::Refused(refusal) => describe(refusal, f),

@@ -3,7 +3,7 @@
 use super::engine::{counters, gauges};
 use crate::engine::Engine;
 use crate::engine::timers::TimerReason;
-use crate::instance::{Instance, Operation, OperationKind, ProcessFacts};
+use crate::instance::{Definition, Instance, Operation, OperationKind, ProcessFacts};
 use crate::mixer::Digest;
 use crate::time::Time;
 
@@ -57,7 +57,8 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
         instance.group_left,
     ];
     let flags = flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag));
-    print.words([instance.definition.id.0.into(), instance.state as u64, flags]);
+    let Definition { id, revision, .. } = instance.definition.as_ref();
+    print.words([id.0.into(), revision.0, instance.state as u64, flags]);
     print.words([instance.unsaved_records.into(), instance.unsaved_resets.into()]);
     print.words([instance.generation.0, instance.backoff.attempts.into()]);
     print.words(gauges(instance).map(|gauge| gauge as u64));
@@ -67,7 +68,7 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
     }
     print.word(instance.operations.len() as u64);
     for operation in &instance.operations {
-        let Operation { request, kind, committing, starts } = operation;
+        let Operation { request, expect: _, kind, committing, starts } = operation;
         let is_delete = matches!(kind, OperationKind::Delete);
         print.words([request.0, is_delete.into(), (*committing).into(), (*starts).into()]);
     }

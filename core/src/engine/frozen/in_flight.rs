@@ -15,6 +15,7 @@ use crate::engine::shutdown::Life;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, Instance, OperationKind};
 use crate::master::{MasterFace, MasterIdentity};
+use crate::revision::Expect;
 use crate::store::Record;
 use crate::time::Wall;
 
@@ -129,12 +130,16 @@ impl Engine {
                 let meta = Some(AmendMeta { peer, tags });
                 let (alias, restart) = (Some(alias.clone()), Some(*restart));
                 let amend = Amend { alias, action: *action, restart, meta };
-                Command::Amend { id: *id, amend }
+                Command::Amend { id: *id, expect: Expect::Any, amend }
             }
-            Change::Replace { definition, .. } => {
-                Command::Replace { id: definition.id, url: definition.url.clone() }
+            Change::Replace { definition, .. } => Command::Replace {
+                id: definition.id,
+                expect: Expect::Any,
+                url: definition.url.clone(),
+            },
+            Change::Delete(slot) => {
+                Command::Remove { id: self.table.get(*slot)?.definition.id, expect: Expect::Any }
             }
-            Change::Delete(slot) => Command::Remove { id: self.table.get(*slot)?.definition.id },
             Change::SetAlias(alias) => Command::SetAlias(Some(alias.clone())),
             Change::RotateKey(key) => Command::RotateKey(key.clone()),
         })
@@ -145,16 +150,17 @@ impl Engine {
 fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Command)> {
     let id = instance.definition.id;
     let operations = instance.operations.iter().map(move |operation| {
+        let expect = operation.expect.clone();
         let command = match &operation.kind {
-            OperationKind::Replace(url) => Command::Replace { id, url: url.clone() },
-            OperationKind::Delete => Command::Remove { id },
+            OperationKind::Replace(url) => Command::Replace { id, expect, url: url.clone() },
+            OperationKind::Delete => Command::Remove { id, expect },
         };
         (operation.request, command)
     });
-    let started = instance.awaiting_start.iter();
     let url = &instance.definition.url;
-    operations
-        .chain(started.map(move |request| (*request, Command::Replace { id, url: url.clone() })))
+    let replaced = move || Command::Replace { id, expect: Expect::Any, url: url.clone() };
+    let started = instance.awaiting_start.iter().map(move |request| (*request, replaced()));
+    operations.chain(started)
 }
 
 #[cfg(test)]

@@ -137,6 +137,10 @@ impl Names {
                 DialOutcome::Connected { latency_ms } => format!("200 connected, {latency_ms} ms"),
                 DialOutcome::Failed(reason) => format!("200 not connected, {reason}"),
             },
+            Outcome::Stale(view) => {
+                let (rejection, revision) = (Rejection::Stale, view.definition.revision);
+                format!("{} at revision {}", rejection.status(), revision.0)
+            }
             Outcome::Refused(refusal) => {
                 let rejection = Rejection::from(refusal.clone());
                 format!("{} {rejection}", rejection.status())

@@ -30,6 +30,7 @@ use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::OutputParser;
 use crate::process::Exit;
+use crate::revision::{Expect, Revision};
 use crate::store::Image;
 use crate::time::{Now, Time, Wall};
 use crate::url::InstanceUrl;
@@ -44,6 +45,8 @@ struct Teller {
     names: Names,
     instances: BTreeMap<&'static str, InstanceId>,
     requests: u64,
+    /// What the next request expects.
+    expect: Expect,
     last_persist: (StoreEpoch, RecordSeq),
     /// The process that `started`, `log`, `exited` … are about: the one started last.
     process: Option<ProcessRef>,
@@ -71,6 +74,7 @@ impl Teller {
             names: Names::default(),
             instances: BTreeMap::new(),
             requests: 0,
+            expect: Expect::Any,
             last_persist: (StoreEpoch(0), RecordSeq(0)),
             process: None,
             told: String::new(),
@@ -103,11 +107,19 @@ impl Teller {
         self.request(&format!("create {}", url.as_str()), Command::Create { url, alias })
     }
 
+    /// The next request is only for this revision.
+    fn at_revision(&mut self, revision: u64) -> &mut Self {
+        self.line(&format!("> only at revision {revision}:"));
+        self.expect = Expect::OneOf(alloc::vec![Revision(revision)]);
+        self
+    }
+
     /// A PATCH as it comes over the wire: one that is refused never reaches the engine.
     fn patch(&mut self, instance: &'static str, body: &str) -> &mut Self {
         match decode_patch(body.as_bytes()) {
             Ok(amend) => {
-                let command = Command::Amend { id: self.id(instance), amend };
+                let (id, expect) = (self.id(instance), core::mem::take(&mut self.expect));
+                let command = Command::Amend { id, expect, amend };
                 let shown = &body[..body.floor_char_boundary(60)];
                 let cut = if shown.len() < body.len() { "…" } else { "" };
                 self.request(&format!("patch {instance} {shown}{cut}"), command)
@@ -126,11 +138,13 @@ impl Teller {
 
     fn put(&mut self, instance: &'static str, url: &str) -> &mut Self {
         let (id, new) = (self.id(instance), InstanceUrl::parse(url).expect("a valid URL"));
-        self.request(&format!("put {instance} {url}"), Command::Replace { id, url: new })
+        let expect = core::mem::take(&mut self.expect);
+        self.request(&format!("put {instance} {url}"), Command::Replace { id, expect, url: new })
     }
 
     fn delete(&mut self, instance: &'static str) -> &mut Self {
-        let command = Command::Remove { id: self.id(instance) };
+        let (id, expect) = (self.id(instance), core::mem::take(&mut self.expect));
+        let command = Command::Remove { id, expect };
         self.request(&format!("delete {instance}"), command)
     }
 

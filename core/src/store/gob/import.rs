@@ -14,6 +14,7 @@ use crate::counters::SavedTotals;
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
+use crate::revision::Revision;
 use crate::store::image::{Image, StoredInstance};
 use crate::url::{InstanceUrl, InstanceUrlError};
 
@@ -133,6 +134,7 @@ impl<'a> Entry<'a> {
             alias: self.alias.to_owned(),
             restart: self.restart,
             meta: self.meta,
+            revision: Revision::FIRST,
         };
         Ok(StoredInstance { definition: Arc::new(definition), totals: self.saved })
     }

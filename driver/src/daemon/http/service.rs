@@ -13,12 +13,13 @@ use hyper::{Request, Response, StatusCode};
 use openctrl_core::command::{Caller, Command, Refusal};
 use openctrl_core::doors::v2::{
     Answer, BODY_MAX_BYTES, CORS_HEADERS, Endpoint, Info, Method, Rejection, Route, admit,
-    decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
-    route,
+    decode_alias, decode_create, decode_if_match, decode_key_patch, decode_patch, decode_replace,
+    ping_target, route,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::ids::KeyEpoch;
 use openctrl_core::master::ApiKey;
+use openctrl_core::revision::Expect;
 use tokio::time::timeout;
 
 use super::body::{AnswerBody, EventBody};
@@ -105,7 +106,8 @@ impl Service {
             Endpoint::List => Answer::json(200, self.hub.list(epoch?)?),
             Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch?)?),
             Endpoint::Read(id) => {
-                Answer::json(200, self.hub.instance(id).ok_or(Refusal::NoInstance)?)
+                let (json, revision) = self.hub.instance(id).ok_or(Refusal::NoInstance)?;
+                Answer::instance(200, json, revision)
             }
             Endpoint::TcpPing => {
                 let target = ping_target(parts.uri.query().unwrap_or_default())?;
@@ -119,14 +121,19 @@ impl Service {
                 self.call(epoch?, Command::Create { url, alias }).await?
             }
             Endpoint::Patch(id) => {
-                self.call(epoch?, Command::Amend { id, amend: decode_patch(&read(body).await?)? })
-                    .await?
+                let expect = if_match(parts)?;
+                let amend = decode_patch(&read(body).await?)?;
+                self.call(epoch?, Command::Amend { id, expect, amend }).await?
             }
             Endpoint::Replace(id) => {
-                self.call(epoch?, Command::Replace { id, url: decode_replace(&read(body).await?)? })
-                    .await?
+                let expect = if_match(parts)?;
+                let url = decode_replace(&read(body).await?)?;
+                self.call(epoch?, Command::Replace { id, expect, url }).await?
             }
-            Endpoint::Delete(id) => self.call(epoch?, Command::Remove { id }).await?,
+            Endpoint::Delete(id) => {
+                let expect = if_match(parts)?;
+                self.call(epoch?, Command::Remove { id, expect }).await?
+            }
             Endpoint::Observe(what) => return self.observe(what, parts).await,
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
@@ -193,6 +200,11 @@ fn method(method: &hyper::Method) -> Method {
     }
 }
 
+fn if_match(parts: &Parts) -> Result<Expect, Rejection> {
+    let headers = parts.headers.get_all(header::IF_MATCH);
+    decode_if_match(headers.iter().map(HeaderValue::as_bytes))
+}
+
 fn preflight(parts: &Parts) -> HttpResponse {
     let mut response = whole(Answer::empty(204));
     if parts.headers.contains_key("access-control-request-private-network") {
@@ -211,6 +223,10 @@ pub(super) fn whole(answer: Answer) -> HttpResponse {
     if has_body {
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
+    }
+    if let Some(etag) = answer.etag {
+        let etag = HeaderValue::try_from(etag).expect("a tag is a quoted number");
+        headers.insert(header::ETAG, etag);
     }
     if let Some(allow) = answer.allow {
         headers.insert(header::ALLOW, HeaderValue::from_static(allow));

@@ -18,6 +18,7 @@ use openctrl_core::event::EventName;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 use openctrl_core::master::MasterFace;
+use openctrl_core::revision::Revision;
 
 pub(crate) use self::publisher::Publisher;
 use self::state::{List, State};
@@ -47,8 +48,8 @@ impl Hub {
         self.lock().has(id)
     }
 
-    /// The JSON of an instance.
-    pub(crate) fn instance(&self, id: InstanceId) -> Option<Bytes> {
+    /// The JSON of an instance, and its revision.
+    pub(crate) fn instance(&self, id: InstanceId) -> Option<(Bytes, Revision)> {
         self.lock().instance(id)
     }
 

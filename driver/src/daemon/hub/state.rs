@@ -11,6 +11,7 @@ use openctrl_core::event::{Cursor, EventKind, Read, Window, WindowLimits};
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterFace;
+use openctrl_core::revision::Revision;
 use openctrl_core::time::Wall;
 
 use super::block::{Block, Item, Object, OpenBlock};
@@ -181,9 +182,11 @@ impl State {
         self.instances.contains_key(&id)
     }
 
-    pub(super) fn instance(&mut self, id: InstanceId) -> Option<Bytes> {
+    /// The JSON of an instance, and its revision.
+    pub(super) fn instance(&mut self, id: InstanceId) -> Option<(Bytes, Revision)> {
         let Shown { object, json } = self.instances.get_mut(&id)?;
-        Some(json.get_or_insert_with(|| object.json()).clone())
+        let json = json.get_or_insert_with(|| object.json()).clone();
+        Some((json, object.view.definition.revision))
     }
 
     pub(super) fn instances(&self) -> Vec<InstanceView> {
@@ -256,9 +259,9 @@ impl State {
         }
     }
 
-    fn shows(&self, definition: &Arc<Definition>) -> bool {
+    fn shows(&self, definition: &Definition) -> bool {
         let shown = self.instances.get(&definition.id);
-        shown.is_some_and(|shown| Arc::ptr_eq(&shown.object.view.definition, definition))
+        shown.is_some_and(|shown| shown.object.view.definition.revision == definition.revision)
     }
 
     /// Lets streams read what is new.

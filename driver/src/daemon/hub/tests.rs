@@ -10,6 +10,7 @@ use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::output::OutputParser;
+use openctrl_core::revision::Revision;
 use openctrl_core::time::{Now, Time, Wall};
 use openctrl_core::url::InstanceUrl;
 
@@ -242,6 +243,7 @@ fn old_definitions_count_until_they_are_encoded() {
         let mut definition = Definition::new(InstanceId(1), url, String::new());
         definition.meta.tags.extend((0..3000).map(|tag| (format!("{tag:x}"), String::new())));
         definition.meta.tags.insert("n".to_owned(), number.to_string());
+        definition.revision = Revision(number);
         InstanceView::new(Arc::new(definition))
     };
     let mut stage = Stage::new();

@@ -35,6 +35,7 @@ impl Run {
         let object = match outcome {
             Outcome::Done { after: view, .. }
             | Outcome::Created(view)
+            | Outcome::Stale(view)
             | Outcome::Replaced(view) => Object::Instance(view.clone()),
             Outcome::KeyRotated(master) => Object::Key(master.clone()),
             Outcome::Removed | Outcome::AliasSet | Outcome::Dialed(_) | Outcome::Refused(_) => {
