@@ -5,50 +5,56 @@ use alloc::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
 
-use super::Engine;
 use super::commits::Change;
+use super::dials::{Dialing, Dials};
+use super::operations::{Operations, check_size};
 use crate::command::{Amend, Caller, Command, InstanceAction, Outcome, Refusal, Trust};
 use crate::counters::SavedTotals;
-use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Definition, InstanceView, OBJECT_MAX_BYTES, StateEvent, Status};
+use crate::ids::{InstanceId, KeyEpoch, RequestId};
+use crate::instance::{Definition, InstanceView};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
 use crate::revision::Expect;
 use crate::store::Record;
-use crate::time::Now;
 use crate::url::InstanceUrl;
 
-impl Engine {
-    pub(super) fn on_request(
-        &mut self,
-        now: Now,
-        request: RequestId,
-        caller: Caller,
-        command: Command,
-    ) {
+/// What a command may touch.
+pub(super) struct Commands<'a> {
+    pub(super) master: &'a MasterIdentity,
+    pub(super) key_epoch: KeyEpoch,
+    pub(super) dials: &'a mut Dials,
+    pub(super) operations: Operations<'a>,
+}
+
+impl Commands<'_> {
+    /// Takes a command in.
+    pub(super) fn take(mut self, request: RequestId, caller: Caller, command: Command) {
         if !self.admits(caller.trust) {
-            return self.out.refuse(request, Refusal::NotAdmitted);
+            return self.operations.out.refuse(request, Refusal::NotAdmitted);
         }
-        if !self.life.is_serving() {
-            return self.out.refuse(request, Refusal::ShuttingDown);
+        if !self.operations.life.is_serving() {
+            return self.operations.out.refuse(request, Refusal::ShuttingDown);
         }
         let refused = match command {
             Command::Create { url, alias } => self.create(request, url, alias),
-            Command::Amend { id, expect, amend } => self.amend(now, request, (id, &expect), &amend),
-            Command::Replace { id, expect, url } => self.replace(now, request, (id, expect), url),
-            Command::Remove { id, expect } => self.delete(now, request, id, expect),
+            Command::Amend { id, expect, amend } => self.amend(request, (id, &expect), &amend),
+            Command::Replace { id, expect, url } => {
+                self.operations.replace(request, (id, expect), url)
+            }
+            Command::Remove { id, expect } => self.operations.delete(request, id, expect),
             Command::SetAlias(alias) => self.set_alias(request, alias),
             Command::RotateKey(key) => {
                 let identity = MasterIdentity { key: key.clone(), ..self.newest_master().clone() };
                 self.put_master(request, identity, Change::RotateKey(key))
             }
             Command::Dial(target) => {
-                self.dials.ask(now, request, target, &mut self.timers, &mut self.out);
+                let Operations { now, timers, out, .. } = &mut self.operations;
+                Dialing { dials: self.dials, timers, out }.ask(*now, request, target);
                 Ok(())
             }
         };
         if let Err(refusal) = refused {
-            self.out.refuse(request, refusal);
+            self.operations.out.refuse(request, refusal);
         }
     }
 
@@ -67,32 +73,32 @@ impl Engine {
         url: InstanceUrl,
         alias: String,
     ) -> Result<(), Refusal> {
-        if self.table.len() + self.commits.reserved() >= INSTANCES_MAX {
+        let Operations { table, commits, .. } = &self.operations;
+        if table.len() + commits.reserved() >= INSTANCES_MAX {
             return Err(Refusal::Full { limit: INSTANCES_MAX });
         }
         let definition = Arc::new(Definition::new(self.unused_id(), url, alias));
         let totals = SavedTotals::default();
         check_size(&InstanceView::new(Arc::clone(&definition)))?;
         let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
-        self.commits.submit(&mut self.out, request, record, Change::Create(definition));
+        self.submit(request, record, Change::Create(definition));
         Ok(())
     }
 
     fn amend(
         &mut self,
-        now: Now,
         request: RequestId,
         (id, expect): (InstanceId, &Expect),
         amend: &Amend,
     ) -> Result<(), Refusal> {
-        let slot = self.find(id).ok_or(Refusal::NoInstance)?;
-        let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
+        let Operations { table, out, .. } = &mut self.operations;
+        let slot = table.find(id).ok_or(Refusal::NoInstance)?;
+        let instance = table.get_mut(slot).ok_or(Refusal::NoInstance)?;
         if instance.is_being_deleted() {
             return Err(Refusal::NoInstance);
         }
         if !expect.admits(instance.newest_definition().revision) {
-            let outcome = Outcome::Stale(instance.view());
-            self.out.respond(request, outcome);
+            out.respond(request, Outcome::Stale(instance.view()));
             return Ok(());
         }
         let is_reset = amend.action == Some(InstanceAction::Reset);
@@ -101,8 +107,8 @@ impl Engine {
         let rests_on_staged = amend.apply(&instance.definition).is_some();
         if changed.is_none() && !rests_on_staged && !is_reset {
             let before = instance.view();
-            self.act(now, slot, amend.action);
-            self.done(request, slot, before);
+            self.operations.act(slot, amend.action);
+            self.operations.done(request, slot, before);
             return Ok(());
         }
         let definition = match changed {
@@ -118,7 +124,7 @@ impl Engine {
         instance.stage(Arc::clone(&definition));
         let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
         let change = Change::Patch { slot, definition, action: amend.action };
-        self.commits.submit(&mut self.out, request, record, change);
+        self.submit(request, record, change);
         Ok(())
     }
 
@@ -127,7 +133,7 @@ impl Engine {
         // An alias that is on its way already is waited for.
         match alias.filter(|alias| *alias != newest.alias || *alias != self.master.alias) {
             None => {
-                self.out.respond(request, Outcome::AliasSet);
+                self.operations.out.respond(request, Outcome::AliasSet);
                 Ok(())
             }
             Some(alias) => {
@@ -143,60 +149,26 @@ impl Engine {
         identity: MasterIdentity,
         change: Change,
     ) -> Result<(), Refusal> {
-        self.commits.submit(&mut self.out, request, Record::PutMaster(identity), change);
+        self.submit(request, Record::PutMaster(identity), change);
         Ok(())
     }
 
-    /// Does what an amendment asks, its definition being in force.
-    pub(super) fn act(&mut self, now: Now, slot: SlotId, action: Option<InstanceAction>) {
-        let Some(mut supervisor) = self.supervise(now, slot) else { return };
-        match action {
-            // A reset is done once its record is durable.
-            None | Some(InstanceAction::Reset) => return,
-            Some(InstanceAction::Start) => {
-                supervisor.instance.backoff.reset();
-                if supervisor.instance.operations.is_empty() {
-                    supervisor.fire(StateEvent::StartWanted);
-                } else if supervisor.instance.state.status() == Status::Stopped {
-                    supervisor.instance.start_after_stop = true;
-                }
-            }
-            Some(InstanceAction::Stop) => supervisor.stop(),
-            Some(InstanceAction::Restart) => {
-                supervisor.instance.backoff.reset();
-                supervisor.restart();
-            }
-        }
-        self.settle(now, slot);
-    }
-
-    /// Answers an amendment that took effect.
-    pub(super) fn done(&mut self, request: RequestId, slot: SlotId, before: InstanceView) {
-        match self.table.get(slot) {
-            Some(instance) => {
-                let after = instance.view();
-                self.out.respond(request, Outcome::Done { before, after });
-            }
-            None => self.out.refuse(request, Refusal::NoInstance),
-        }
+    fn submit(&mut self, request: RequestId, record: Record, change: Change) {
+        let Operations { commits, out, .. } = &mut self.operations;
+        commits.submit(out, request, record, change);
     }
 
     fn newest_master(&self) -> &MasterIdentity {
-        self.commits.newest_master(&self.master)
+        self.operations.commits.newest_master(self.master)
     }
 
     fn unused_id(&mut self) -> InstanceId {
         loop {
-            let id = InstanceId(self.rng.next_u32());
-            if self.find(id).is_none() && !self.commits.reserves(id) {
+            let Operations { rng, table, commits, .. } = &mut self.operations;
+            let id = InstanceId(rng.next_u32());
+            if table.find(id).is_none() && !commits.reserves(id) {
                 return id;
             }
         }
     }
-}
-
-/// Holds an instance to 32 KiB as an object (Contract §4).
-pub(super) fn check_size(view: &InstanceView) -> Result<(), Refusal> {
-    let (bytes, limit) = (view.object_bytes(), OBJECT_MAX_BYTES);
-    if bytes <= limit { Ok(()) } else { Err(Refusal::TooLarge { bytes, limit }) }
 }

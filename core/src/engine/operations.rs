@@ -3,28 +3,69 @@
 //! `settle` runs after every step of an instance and does what its new state allows.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::Engine;
-use super::commits::Change;
-use super::on_command::check_size;
-use crate::command::{Outcome, Refusal};
+use rand_chacha::ChaCha8Rng;
+
+use super::commits::{Change, Commits};
+use super::effect::Effect;
+use super::life::Life;
+use super::outbox::Outbox;
+use super::supervisor::{Processes, Supervisor};
+use super::timers::Timers;
+use crate::command::{InstanceAction, Outcome, Refusal};
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Operation, OperationKind, State, StateEvent};
+use crate::instance::{
+    InstanceView, OBJECT_MAX_BYTES, Operation, OperationKind, State, StateEvent, Status, Table,
+};
 use crate::limits::OPERATIONS_MAX;
 use crate::revision::Expect;
 use crate::store::Record;
 use crate::time::Now;
 use crate::url::InstanceUrl;
 
-impl Engine {
+/// The instances, with what may be touched to bring their operations on.
+pub(super) struct Operations<'a> {
+    pub(super) now: Now,
+    pub(super) life: Life,
+    pub(super) table: &'a mut Table,
+    pub(super) processes: &'a mut Processes,
+    pub(super) commits: &'a mut Commits,
+    pub(super) timers: &'a mut Timers,
+    pub(super) rng: &'a mut ChaCha8Rng,
+    pub(super) out: &'a mut Outbox,
+}
+
+impl Operations<'_> {
+    /// One instance, with what may be touched to move it.
+    pub(super) fn supervise(&mut self, slot: SlotId) -> Option<Supervisor<'_>> {
+        Some(Supervisor {
+            now: self.now,
+            slot,
+            instance: self.table.get_mut(slot)?,
+            processes: self.processes,
+            timers: self.timers,
+            rng: self.rng,
+            out: self.out,
+        })
+    }
+
+    /// Takes an event of one instance through the status machine, and whatever follows from the
+    /// state it comes to rest in.
+    pub(super) fn fire(&mut self, slot: SlotId, event: StateEvent) {
+        if let Some(mut supervisor) = self.supervise(slot) {
+            supervisor.fire(event);
+            self.settle(slot);
+        }
+    }
+
     pub(super) fn replace(
         &mut self,
-        now: Now,
         request: RequestId,
         (id, expect): (InstanceId, Expect),
         url: InstanceUrl,
     ) -> Result<(), Refusal> {
-        let slot = self.find(id).ok_or(Refusal::NoInstance)?;
+        let slot = self.table.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get(slot).ok_or(Refusal::NoInstance)?;
         let newest = instance.newest_definition();
         if expect.admits(newest.revision) {
@@ -34,21 +75,20 @@ impl Engine {
             }
             check_size(&instance.view_with(Arc::new(newest.with_url(url.clone()))))?;
         }
-        self.enqueue(now, slot, Operation::new(request, expect, OperationKind::Replace(url)))
+        self.enqueue(slot, Operation::new(request, expect, OperationKind::Replace(url)))
     }
 
     pub(super) fn delete(
         &mut self,
-        now: Now,
         request: RequestId,
         id: InstanceId,
         expect: Expect,
     ) -> Result<(), Refusal> {
-        let slot = self.find(id).ok_or(Refusal::NoInstance)?;
-        self.enqueue(now, slot, Operation::new(request, expect, OperationKind::Delete))
+        let slot = self.table.find(id).ok_or(Refusal::NoInstance)?;
+        self.enqueue(slot, Operation::new(request, expect, OperationKind::Delete))
     }
 
-    fn enqueue(&mut self, now: Now, slot: SlotId, operation: Operation) -> Result<(), Refusal> {
+    fn enqueue(&mut self, slot: SlotId, operation: Operation) -> Result<(), Refusal> {
         let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
         if !operation.expect.admits(instance.newest_definition().revision) {
             let outcome = Outcome::Stale(instance.view());
@@ -61,12 +101,46 @@ impl Engine {
         // What the operation stops is started again if the operation is refused.
         instance.start_after_stop |= instance.wants_to_run();
         instance.operations.push_back(operation);
-        self.settle(now, slot);
+        self.settle(slot);
         Ok(())
     }
 
+    /// Does what an amendment asks, its definition being in force.
+    pub(super) fn act(&mut self, slot: SlotId, action: Option<InstanceAction>) {
+        let Some(mut supervisor) = self.supervise(slot) else { return };
+        match action {
+            // A reset is done once its record is durable.
+            None | Some(InstanceAction::Reset) => return,
+            Some(InstanceAction::Start) => {
+                supervisor.instance.backoff.reset();
+                if supervisor.instance.operations.is_empty() {
+                    supervisor.fire(StateEvent::StartWanted);
+                } else if supervisor.instance.state.status() == Status::Stopped {
+                    supervisor.instance.start_after_stop = true;
+                }
+            }
+            Some(InstanceAction::Stop) => supervisor.stop(),
+            Some(InstanceAction::Restart) => {
+                supervisor.instance.backoff.reset();
+                supervisor.restart();
+            }
+        }
+        self.settle(slot);
+    }
+
+    /// Answers an amendment that took effect.
+    pub(super) fn done(&mut self, request: RequestId, slot: SlotId, before: InstanceView) {
+        match self.table.get(slot) {
+            Some(instance) => {
+                let after = instance.view();
+                self.out.respond(request, Outcome::Done { before, after });
+            }
+            None => self.out.refuse(request, Refusal::NoInstance),
+        }
+    }
+
     /// Does what the state of an instance allows, until it allows nothing more.
-    pub(super) fn settle(&mut self, now: Now, slot: SlotId) {
+    pub(super) fn settle(&mut self, slot: SlotId) {
         loop {
             let Some(instance) = self.table.get_mut(slot) else { return };
             if !instance.state.is_spawning() {
@@ -82,7 +156,7 @@ impl Engine {
                         return self.run_operation(slot);
                     }
                 }
-                State::Stopped if wants_start => self.fire_only(now, slot, StateEvent::StartWanted),
+                State::Stopped if wants_start => self.fire_only(slot, StateEvent::StartWanted),
                 State::Failed
                 | State::Starting
                 | State::Retrying
@@ -90,7 +164,7 @@ impl Engine {
                 | State::Failing
                     if has_operation =>
                 {
-                    self.fire_only(now, slot, StateEvent::StopWanted);
+                    self.fire_only(slot, StateEvent::StopWanted);
                 }
                 State::Stopped
                 | State::Starting
@@ -146,12 +220,38 @@ impl Engine {
             }
             OperationKind::Delete => (Record::RemoveInstance(newest.id), Change::Delete(slot)),
         };
-        self.commits.submit(&mut self.out, request, record, change);
+        self.commits.submit(self.out, request, record, change);
     }
 
-    fn fire_only(&mut self, now: Now, slot: SlotId, event: StateEvent) {
-        if let Some(mut supervisor) = self.supervise(now, slot) {
+    /// Hands totals that changed since the last time to the store. Those with a reset on its way
+    /// wait: it may be refused, and what it set to zero would be lost.
+    pub(super) fn save_totals(&mut self) {
+        let slots: Vec<SlotId> = self.table.slots().collect();
+        let unsaved: Vec<_> = slots
+            .into_iter()
+            .filter_map(|slot| {
+                let instance = self.table.get_mut(slot)?;
+                if instance.unsaved_resets > 0 {
+                    return None;
+                }
+                core::mem::take(&mut instance.totals_unsaved)
+                    .then(|| (instance.definition.id, instance.saved_totals()))
+            })
+            .collect();
+        if !unsaved.is_empty() {
+            self.out.push(Effect::SaveTotals(unsaved));
+        }
+    }
+
+    fn fire_only(&mut self, slot: SlotId, event: StateEvent) {
+        if let Some(mut supervisor) = self.supervise(slot) {
             supervisor.fire(event);
         }
     }
+}
+
+/// Holds an instance to 32 KiB as an object (Contract §4).
+pub(super) fn check_size(view: &InstanceView) -> Result<(), Refusal> {
+    let (bytes, limit) = (view.object_bytes(), OBJECT_MAX_BYTES);
+    if bytes <= limit { Ok(()) } else { Err(Refusal::TooLarge { bytes, limit }) }
 }

@@ -8,8 +8,9 @@ use super::effect::Effect;
 use crate::canary::{self, Canary};
 use crate::command::{Outcome, Refusal};
 use crate::event::{Event, EventKind, LogRun, Object};
-use crate::ids::{EventId, RequestId};
+use crate::ids::{EventId, KeyEpoch, RequestId};
 use crate::instance::InstanceView;
+use crate::master::{MasterFace, MasterIdentity};
 use crate::output::OutputBatch;
 use crate::time::Wall;
 
@@ -44,6 +45,11 @@ impl Outbox {
 
     pub(super) fn refuse(&mut self, request: RequestId, refusal: Refusal) {
         self.respond(request, Outcome::Refused(refusal));
+    }
+
+    /// Lets this be the master that requests are checked against.
+    pub(super) fn show_master(&mut self, identity: &MasterIdentity, key_epoch: KeyEpoch) {
+        self.push(Effect::ShowMaster(MasterFace { identity: identity.clone(), key_epoch }));
     }
 
     /// Gives an event its id and its time.

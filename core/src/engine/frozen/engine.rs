@@ -22,8 +22,8 @@ use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit, Commits};
 use crate::engine::dials::Dials;
 use crate::engine::frozen::numbers::{count, nth, number_of, small};
+use crate::engine::life::Life;
 use crate::engine::outbox::Outbox;
-use crate::engine::shutdown::Life;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
 use crate::formats::{

@@ -11,7 +11,7 @@ use crate::command::{Amend, AmendMeta, Command};
 use crate::counters::SavedTotals;
 use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit};
-use crate::engine::shutdown::Life;
+use crate::engine::life::Life;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, Instance, OperationKind};
 use crate::master::{MasterFace, MasterIdentity};
