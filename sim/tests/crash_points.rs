@@ -111,7 +111,9 @@ fn perform(act: Act, run: &mut Run) -> Result<bool, String> {
             let (url, alias) = decode_create(body).expect("a good body");
             Command::Create { url, alias }
         }
-        Patch(body) => Command::Amend { id: first(), expect: Expect::Any, amend: patch(body) },
+        Patch(body) => {
+            Command::Amend { id: first(), expect: Expect::Any, amend: patch(body).into() }
+        }
         Put(text) => Command::Replace { id: first(), expect: Expect::Any, url: url(text) },
         Delete => Command::Remove { id: first(), expect: Expect::Any },
         Rename(alias) => Command::SetAlias(Some(alias.to_string())),

@@ -1,5 +1,6 @@
 //! Commands: what a door asks the engine to do.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::Amend;
@@ -27,7 +28,7 @@ pub enum Command {
         /// Which of its revisions; of any other nothing is changed.
         expect: Expect,
         /// What to change.
-        amend: Amend,
+        amend: Box<Amend>,
     },
     /// Stop an instance, give it another URL, start it.
     Replace {

@@ -1,6 +1,7 @@
 //! What stands in a trace, as types of the format: apart from the model on purpose, for the model
 //! may change and a version of the format may not. No type here has room for a key.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -266,7 +267,7 @@ impl CallV1 {
             Self::Patch { id, alias, action, restart, meta } => {
                 let action = action.map(nth_action).transpose()?;
                 let meta = meta.map(MetaV1::into_meta);
-                let amend = Amend { alias, action, restart, meta };
+                let amend = Box::new(Amend { alias, action, restart, meta });
                 Command::Amend { id: InstanceId(id), expect, amend }
             }
             Self::Replace(id, url) => {

@@ -102,9 +102,11 @@ impl World {
                 self.command(Command::Replace { id, expect: expect(number), url: url(number) })
             }
             (2, _) => self.command(Command::Remove { id, expect: expect(number) }),
-            (3 | 4, _) => {
-                self.command(Command::Amend { id, expect: expect(number), amend: amend(number) })
-            }
+            (3 | 4, _) => self.command(Command::Amend {
+                id,
+                expect: expect(number),
+                amend: amend(number).into(),
+            }),
             (5, _) => self.command(Command::RotateKey(key(number))),
             (6, _) => self.command(Command::SetAlias(Some(format!("{SECRET}{}", number % 2)))),
             (7, _) => self.command(Command::Dial(format!("u:{SECRET}@h:{number}"))),

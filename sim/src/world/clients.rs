@@ -158,7 +158,7 @@ fn patch(choices: &mut Choices, known: &[InstanceId]) -> Option<Command> {
     }
     let body = format!("{{{}}}", fields.join(","));
     let amend = decode_patch(body.as_bytes()).expect("the simulation's bodies are valid");
-    Some(Command::Amend { id, expect: Expect::Any, amend })
+    Some(Command::Amend { id, expect: Expect::Any, amend: amend.into() })
 }
 
 /// Bodies that must be turned down before the engine hears of them.

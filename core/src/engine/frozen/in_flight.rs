@@ -3,6 +3,7 @@
 //!
 //! Looks only; the table of instances and the timers are seen without this.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -129,7 +130,7 @@ impl Engine {
                 let (peer, tags) = (Some(meta.peer.clone()), Some(meta.tags.clone()));
                 let meta = Some(AmendMeta { peer, tags });
                 let (alias, restart) = (Some(alias.clone()), Some(*restart));
-                let amend = Amend { alias, action: *action, restart, meta };
+                let amend = Box::new(Amend { alias, action: *action, restart, meta });
                 Command::Amend { id: *id, expect: Expect::Any, amend }
             }
             Change::Replace { definition, .. } => Command::Replace {

@@ -119,7 +119,7 @@ impl Teller {
         match decode_patch(body.as_bytes()) {
             Ok(amend) => {
                 let (id, expect) = (self.id(instance), core::mem::take(&mut self.expect));
-                let command = Command::Amend { id, expect, amend };
+                let command = Command::Amend { id, expect, amend: amend.into() };
                 let shown = &body[..body.floor_char_boundary(60)];
                 let cut = if shown.len() < body.len() { "…" } else { "" };
                 self.request(&format!("patch {instance} {shown}{cut}"), command)

@@ -122,7 +122,7 @@ impl Service {
             }
             Endpoint::Patch(id) => {
                 let expect = if_match(parts)?;
-                let amend = decode_patch(&read(body).await?)?;
+                let amend = decode_patch(&read(body).await?)?.into();
                 self.call(epoch?, Command::Amend { id, expect, amend }).await?
             }
             Endpoint::Replace(id) => {
