@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{iter, thread};
 
-use crate::daemon::log::{self, LogFormat};
+use crate::daemon::log_line::{LogFormat, dropped};
 
 /// What may wait to be written: some seconds of a flood, and little beside the event window.
 const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -86,14 +86,14 @@ impl Shared {
             let guard = self.changed.wait_while(self.lock(), is_idle);
             let mut pending = guard.unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut pending.text, &mut writing);
-            let dropped = std::mem::take(&mut pending.dropped_lines);
+            let count = std::mem::take(&mut pending.dropped_lines);
             pending.is_writing = true;
             drop(pending);
 
             // Nobody is left to tell when even this cannot be written.
             let _ = stream.write_all(&writing);
-            if dropped > 0 {
-                let _ = stream.write_all(log::dropped(notes, dropped).as_bytes());
+            if count > 0 {
+                let _ = stream.write_all(dropped(notes, count).as_bytes());
             }
             let _ = stream.flush();
             writing.clear();

@@ -22,7 +22,8 @@ use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, 
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Mailbox, inbox};
 use crate::daemon::limits::raise_descriptor_limit;
-use crate::daemon::log::{self, LogFormat};
+use crate::daemon::log;
+use crate::daemon::log_line::LogFormat;
 use crate::daemon::logs::Logs;
 use crate::daemon::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::daemon::reactor::{Hands, Reactor};
@@ -166,13 +167,16 @@ async fn serve(
         page: url.page.then(|| Page::new(&url.api_base())),
         api_base: url.api_base(),
         about: about(url),
-        hub,
+        hub: Arc::clone(&hub),
         mailbox: mailbox.clone(),
         sampler,
         clock,
         observed: Observed {
             logs,
             processes,
+            hub,
+            mailbox: mailbox.clone(),
+            clock,
             metrics,
             metrics_turn: Arc::new(Semaphore::new(1)),
             description,

@@ -13,16 +13,23 @@ use openctrl_core::url::MetricsOptions;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::service::{HttpResponse, Service, whole};
+use super::exchange::{HttpResponse, whole};
+use crate::daemon::clock::Clock;
+use crate::daemon::hub::Hub;
+use crate::daemon::inbox::Mailbox;
 use crate::daemon::logs::Logs;
 use crate::daemon::metrics::{METRICS_TYPE, Sources, render};
 use crate::daemon::usage::Processes;
+use crate::version::VERSION;
 
 /// Where these answers come from.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) clock: Clock,
     pub(crate) metrics: MetricsOptions,
     /// One page of metrics is written at a time: with open metrics anybody may ask.
     pub(crate) metrics_turn: Arc<Semaphore>,
@@ -30,37 +37,35 @@ pub(crate) struct Observed {
     pub(crate) description: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
 }
 
-impl Service {
-    pub(super) async fn observe(
+impl Observed {
+    pub(super) async fn answer(
         &self,
         what: Observation,
         parts: &Parts,
     ) -> Result<HttpResponse, Rejection> {
-        let Observed { logs, processes, .. } = &self.observed;
+        let Self { logs, processes, .. } = self;
         let query = parts.uri.query().unwrap_or_default();
         let json = match what {
             Observation::Logs(id) => logs.page(id, LogQuery::decode(query)?).await?,
             Observation::Process(id) => processes.one(id).await.ok_or(Refusal::NoInstance)?,
             Observation::Processes => processes.all().await,
             Observation::Metrics => return self.metrics().await,
-            Observation::Description => self.observed.description.clone(),
+            Observation::Description => self.description.clone(),
         };
         Ok(whole(Answer::json(200, json)))
     }
 
     async fn metrics(&self) -> Result<HttpResponse, Rejection> {
-        let turn = Arc::clone(&self.observed.metrics_turn);
+        let turn = Arc::clone(&self.metrics_turn);
         let turn = turn.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
-        let Observed { logs, processes, metrics, .. } = &self.observed;
-        let (logs, processes) = (Arc::clone(logs), Arc::clone(processes));
+        let (logs, processes) = (Arc::clone(&self.logs), Arc::clone(&self.processes));
         let (hub, mailbox) = (Arc::clone(&self.hub), self.mailbox.clone());
-        let (version, uptime) = (self.about.version, self.clock.uptime());
-        let per_instance = metrics.per_instance;
+        let (uptime, per_instance) = (self.clock.uptime(), self.metrics.per_instance);
         let write = move || {
             // Held until it is written, also for a client that has hung up.
             let _turn = turn;
             render(&Sources {
-                version,
+                version: VERSION,
                 uptime,
                 hub: &hub,
                 mailbox: &mailbox,

@@ -2,27 +2,24 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use openctrl_core::command::{Caller, Command, Refusal};
 use openctrl_core::doors::v2::{
-    Answer, BODY_MAX_BYTES, CORS_HEADERS, Endpoint, Info, Method, Rejection, Route, admit,
-    decode_alias, decode_create, decode_if_match, decode_key_patch, decode_patch, decode_replace,
-    ping_target, route,
+    Answer, CORS_HEADERS, Endpoint, Info, Method, Rejection, Route, admit, decode_alias,
+    decode_create, decode_key_patch, decode_patch, decode_replace, ping_target, route,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::ids::KeyEpoch;
 use openctrl_core::master::ApiKey;
-use openctrl_core::revision::Expect;
-use tokio::time::timeout;
 
 use super::body::{AnswerBody, EventBody};
+use super::exchange::{HttpResponse, if_match, method, preflight, read, rejected, whole};
 use super::observe::Observed;
 use super::page::Page;
 use crate::counters::COUNTERS;
@@ -30,13 +27,6 @@ use crate::daemon::clock::Clock;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
-
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
-
-/// What of a body beyond the limit is read and thrown away, so that a client that sends all of it
-/// before it listens still hears why it was turned down.
-const OVERSIZE_READ_MAX_BYTES: usize = 256 * 1024 * 1024;
 
 /// What `/info` says that does not change.
 #[derive(Debug)]
@@ -61,8 +51,6 @@ pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) observed: Observed,
 }
-
-pub(super) type HttpResponse = Response<AnswerBody>;
 
 impl Service {
     /// Answers one request. Every answer of the API carries the CORS headers.
@@ -134,7 +122,7 @@ impl Service {
                 let expect = if_match(parts)?;
                 self.call(epoch?, Command::Remove { id, expect }).await?
             }
-            Endpoint::Observe(what) => return self.observe(what, parts).await,
+            Endpoint::Observe(what) => return self.observed.answer(what, parts).await,
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
                     self.call(epoch?, Command::RotateKey(fresh_key())).await?
@@ -186,85 +174,6 @@ impl Service {
         }
         .json()
     }
-}
-
-fn method(method: &hyper::Method) -> Method {
-    match *method {
-        hyper::Method::GET => Method::Get,
-        hyper::Method::POST => Method::Post,
-        hyper::Method::PATCH => Method::Patch,
-        hyper::Method::PUT => Method::Put,
-        hyper::Method::DELETE => Method::Delete,
-        hyper::Method::OPTIONS => Method::Options,
-        _ => Method::Other,
-    }
-}
-
-fn if_match(parts: &Parts) -> Result<Expect, Rejection> {
-    let headers = parts.headers.get_all(header::IF_MATCH);
-    decode_if_match(headers.iter().map(HeaderValue::as_bytes))
-}
-
-fn preflight(parts: &Parts) -> HttpResponse {
-    let mut response = whole(Answer::empty(204));
-    if parts.headers.contains_key("access-control-request-private-network") {
-        let allow = HeaderValue::from_static("true");
-        response.headers_mut().insert("access-control-allow-private-network", allow);
-    }
-    response
-}
-
-pub(super) fn whole(answer: Answer) -> HttpResponse {
-    let has_body = answer.body.is_some();
-    let mut response = Response::new(AnswerBody::Whole(answer.body));
-    *response.status_mut() =
-        StatusCode::from_u16(answer.status).expect("core answers with statuses of HTTP");
-    let headers = response.headers_mut();
-    if has_body {
-        let json = HeaderValue::from_static("application/json");
-        headers.insert(header::CONTENT_TYPE, json);
-    }
-    if let Some(etag) = answer.etag {
-        let etag = HeaderValue::try_from(etag).expect("a tag is a quoted number");
-        headers.insert(header::ETAG, etag);
-    }
-    if let Some(allow) = answer.allow {
-        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-    }
-    response
-}
-
-fn rejected(rejection: Rejection) -> HttpResponse {
-    let closes = matches!(rejection, Rejection::BodyTooLarge(_) | Rejection::TooSlow);
-    let mut response = whole(Answer::from(rejection));
-    if closes {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-/// Reads a body within the limits of size and time.
-async fn read(body: Incoming) -> Result<Bytes, Rejection> {
-    timeout(BODY_TIME, collect(body)).await.map_err(|_| Rejection::TooSlow)?
-}
-
-async fn collect(mut body: Incoming) -> Result<Bytes, Rejection> {
-    let mut collected = BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let broken = |_| Rejection::Bad("the body broke off".to_owned());
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        length += data.len();
-        if length <= BODY_MAX_BYTES {
-            collected.extend_from_slice(&data);
-        } else if length > OVERSIZE_READ_MAX_BYTES {
-            break;
-        }
-    }
-    if length > BODY_MAX_BYTES {
-        return Err(Rejection::BodyTooLarge(BODY_MAX_BYTES));
-    }
-    Ok(collected.freeze())
 }
 
 fn fresh_key() -> ApiKey {

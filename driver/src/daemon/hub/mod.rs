@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use openctrl_core::doors::v2::Rejection;
-use openctrl_core::event::EventName;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 use openctrl_core::master::MasterFace;
@@ -95,20 +94,6 @@ impl Hub {
 
     pub(crate) fn face(&self) -> MasterFace {
         self.lock().face().clone()
-    }
-
-    /// Opens a stream for a reader that presented the key of `epoch` and has seen `last_seen`.
-    ///
-    /// # Errors
-    /// 401 when the key has changed since it was looked at.
-    pub(crate) fn subscribe(
-        self: &Arc<Self>,
-        epoch: KeyEpoch,
-        last_seen: Option<EventName>,
-    ) -> Result<Subscriber, Rejection> {
-        let last_seen_id = last_seen.map(|name| (name.boot == self.boot).then_some(name.id));
-        let entry = self.lock().enter(epoch, last_seen_id).ok_or(Rejection::NoKey)?;
-        Ok(Subscriber::new(Arc::clone(self), entry))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

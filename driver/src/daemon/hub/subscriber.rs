@@ -5,9 +5,11 @@ use std::task::{Context, Poll};
 use std::vec;
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::{InstanceObject, RETRY_FRAME, event_frame, gap_frame, write_event};
+use openctrl_core::doors::v2::{
+    InstanceObject, RETRY_FRAME, Rejection, event_frame, gap_frame, write_event,
+};
 use openctrl_core::event::{Cursor, EventKind, EventName};
-use openctrl_core::ids::EventId;
+use openctrl_core::ids::{EventId, KeyEpoch};
 use openctrl_core::time::Wall;
 
 use super::Hub;
@@ -42,8 +44,24 @@ struct Live {
     name: Option<EventName>,
 }
 
+impl Hub {
+    /// Opens a stream for a reader that presented the key of `epoch` and has seen `last_seen`.
+    ///
+    /// # Errors
+    /// 401 when the key has changed since it was looked at.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        epoch: KeyEpoch,
+        last_seen: Option<EventName>,
+    ) -> Result<Subscriber, Rejection> {
+        let last_seen_id = last_seen.map(|name| (name.boot == self.boot).then_some(name.id));
+        let entry = self.lock().enter(epoch, last_seen_id).ok_or(Rejection::NoKey)?;
+        Ok(Subscriber::new(Arc::clone(self), entry))
+    }
+}
+
 impl Subscriber {
-    pub(super) fn new(hub: Arc<Hub>, entry: Entry) -> Self {
+    fn new(hub: Arc<Hub>, entry: Entry) -> Self {
         let retry = Bytes::from_static(RETRY_FRAME);
         let phase = match entry.start {
             Start::Resumed(cursor) => {

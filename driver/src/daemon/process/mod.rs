@@ -12,6 +12,7 @@ mod group;
 mod handover;
 mod ledger;
 mod leftover;
+mod newborn;
 mod spawner;
 mod watch;
 

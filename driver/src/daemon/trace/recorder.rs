@@ -13,7 +13,8 @@ use openctrl_core::time::{Now, Time};
 use openctrl_core::trace::{Digest, End, EndReason};
 
 use super::queue::{Begin, Message, Queue, Wish};
-use super::writer::{Destination, Writer};
+use super::segment::Destination;
+use super::writer::Writer;
 
 /// How long the last of a trace may take to be written.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
