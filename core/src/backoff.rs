@@ -5,17 +5,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
-/// The first delay. With the jitter it lies between 1.6 and 2.4 s: late enough for `error` to be
-/// seen, and well within the 5 s that Contract §6 allows.
-const FIRST_MS: u64 = 2_000;
-
-/// The delay at which the doubling ends (Contract §6).
-const LONGEST_MS: u64 = 60_000;
-
-/// The number of doublings after which every delay is the longest.
-const DOUBLINGS: u32 = 5;
-
-/// Delays that double from 2 s to 60 s, each with ±20 % jitter, for ever (Contract §6).
+/// Delays that double from a first to a longest one, each with ±20 % jitter, without end
+/// (Contract §6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backoff {
     pub(crate) attempts: u32,
@@ -23,13 +14,14 @@ pub struct Backoff {
 
 impl Backoff {
     /// The delay before the next attempt, in ms. Takes exactly one number from `rng`.
-    pub fn next_delay_ms(&mut self, rng: &mut ChaCha8Rng) -> u64 {
-        let nominal_ms = (FIRST_MS << self.attempts.min(DOUBLINGS)).min(LONGEST_MS);
+    pub fn next_delay_ms(&mut self, first_ms: u64, longest_ms: u64, rng: &mut ChaCha8Rng) -> u64 {
+        let doubled_ms = u128::from(first_ms) << self.attempts.min(u64::BITS);
+        let nominal_ms = u64::try_from(doubled_ms).unwrap_or(u64::MAX).min(longest_ms);
         self.attempts = self.attempts.saturating_add(1);
         let fifth_ms = nominal_ms / 5;
-        // The bias of the remainder is 1 in 10^14 here.
+        // The bias of the remainder is 1 in 10^14 for delays of seconds.
         let jitter_ms = rng.next_u64() % (2 * fifth_ms + 1);
-        nominal_ms - fifth_ms + jitter_ms
+        (nominal_ms - fifth_ms).saturating_add(jitter_ms)
     }
 
     /// The instance is healthy again: the next delay is a first one.
@@ -41,6 +33,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{BACKOFF_FIRST_MS as FIRST_MS, BACKOFF_LONGEST_MS as LONGEST_MS};
     use proptest::prelude::*;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -64,7 +57,7 @@ mod tests {
             let mut backoff = Backoff::default();
             for _ in 0..rounds {
                 for nominal_ms in [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000] {
-                    let delay_ms = backoff.next_delay_ms(&mut rng);
+                    let delay_ms = backoff.next_delay_ms(FIRST_MS, LONGEST_MS, &mut rng);
                     let allowed_ms = nominal_ms * 8 / 10..=nominal_ms * 12 / 10;
                     prop_assert!(allowed_ms.contains(&delay_ms), "{} {}", nominal_ms, delay_ms);
                 }
@@ -73,11 +66,19 @@ mod tests {
         }
 
         #[test]
+        fn any_policy_has_its_delays(seed: u64, first_ms: u64, longest_ms: u64, attempts: u32) {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut backoff = Backoff { attempts };
+            let delay_ms = backoff.next_delay_ms(first_ms, longest_ms, &mut rng);
+            prop_assert!(u128::from(delay_ms) <= u128::from(longest_ms) * 6 / 5);
+        }
+
+        #[test]
         fn never_overflows(seed: u64, before_last in 0u32..3) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let mut backoff = Backoff { attempts: u32::MAX - before_last };
             for _ in 0..4 {
-                prop_assert!((48_000..=72_000).contains(&backoff.next_delay_ms(&mut rng)));
+                prop_assert!((48_000..=72_000).contains(&backoff.next_delay_ms(FIRST_MS, LONGEST_MS, &mut rng)));
             }
             prop_assert_eq!(backoff.attempts, u32::MAX);
         }
@@ -86,7 +87,9 @@ mod tests {
     #[test]
     fn the_jitter_reaches_both_ends() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
-        let delays = core::iter::repeat_with(|| Backoff::default().next_delay_ms(&mut rng));
+        let delays = core::iter::repeat_with(|| {
+            Backoff::default().next_delay_ms(FIRST_MS, LONGEST_MS, &mut rng)
+        });
         let (low, high) =
             delays.take(20_000).fold((u64::MAX, 0), |(low, high), ms| (low.min(ms), high.max(ms)));
         assert_eq!((low, high), (1_600, 2_400));

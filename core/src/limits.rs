@@ -13,6 +13,13 @@ pub const LATE_TICK_MS: u64 = 1_000;
 /// (Contract §6).
 pub const SILENCE_MS: u64 = 15_000;
 
+/// The first delay before a restart. With its jitter it lies between 1.6 and 2.4 s: late enough
+/// for `error` to be seen, and within the 5 s that Contract §6 allows.
+pub const BACKOFF_FIRST_MS: u64 = 2_000;
+
+/// The delay before a restart at which the doubling ends (Contract §6).
+pub const BACKOFF_LONGEST_MS: u64 = 60_000;
+
 /// A process that was well for this long has its restarts counted afresh (Contract §6).
 pub const HEALTHY_MS: u64 = 600_000;
 

@@ -1,5 +1,7 @@
 //! How a process ends, and the signals that it is sent.
 
+use core::fmt;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -16,11 +18,139 @@ impl Exit {
     }
 }
 
-/// A signal for a process group.
+impl fmt::Display for Exit {
+    /// `exited with code 1`, `killed by SIGKILL`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with code {code}"),
+            Self::Signal(number) => match portable_name(*number) {
+                Some(name) => write!(f, "killed by {name}"),
+                None => write!(f, "killed by signal {number}"),
+            },
+        }
+    }
+}
+
+/// The names of those signals that have one number on all Unixes.
+const fn portable_name(number: i32) -> Option<&'static str> {
+    Some(match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
+
+/// A signal with a name, by its number on Linux.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signal(u8);
+
+/// Who a signal goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// Please end.
-    Terminate,
-    /// End.
-    Kill,
+pub enum Scope {
+    /// The whole process group.
+    Group,
+    /// The process alone that leads the group.
+    Leader,
+}
+
+impl Signal {
+    /// Asks a process to hang up, or to read its configuration again.
+    pub const HUP: Self = Self(1);
+    /// As from the keyboard.
+    pub const INT: Self = Self(2);
+    /// As from the keyboard, with a core dump.
+    pub const QUIT: Self = Self(3);
+    /// Ends a process that cannot refuse.
+    pub const KILL: Self = Self(9);
+    /// Free for the program.
+    pub const USR1: Self = Self(10);
+    /// Free for the program.
+    pub const USR2: Self = Self(12);
+    /// Asks a process to end.
+    pub const TERM: Self = Self(15);
+    /// Resumes a process that is stopped.
+    pub const CONT: Self = Self(18);
+
+    /// The highest number. Real-time signals follow; nothing here sends one.
+    pub const MAX: u8 = 31;
+
+    /// The signal with this number, from 1 to [`Self::MAX`].
+    pub const fn new(number: u8) -> Option<Self> {
+        if matches!(number, 1..=Self::MAX) { Some(Self(number)) } else { None }
+    }
+
+    /// The signal with this name, with or without `SIG`, in any letter case, or with this number.
+    pub fn parse(text: &str) -> Option<Self> {
+        let has_prefix = text.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("SIG"));
+        let bare = if has_prefix { &text[3..] } else { text };
+        match NAMES.iter().position(|name| !name.is_empty() && name.eq_ignore_ascii_case(bare)) {
+            Some(place) => u8::try_from(place).ok().and_then(Self::new),
+            None => text.parse().ok().and_then(Self::new),
+        }
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Its name without `SIG`.
+    pub const fn name(self) -> &'static str {
+        NAMES[self.0 as usize]
+    }
+}
+
+/// The names of the signals of Linux, by number.
+const NAMES: [&str; 32] = [
+    "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SIG{}", self.name())
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_signal_has_a_name_or_a_number() {
+        for text in ["TERM", "sigterm", "SIGTERM", "15"] {
+            assert_eq!(Signal::parse(text), Some(Signal::TERM), "{text}");
+        }
+        for text in ["", "SIG", "0", "32", "TERMX", "-1", "SIG15"] {
+            assert_eq!(Signal::parse(text), None, "{text}");
+        }
+        let names = [Signal::KILL, Signal::CONT].map(|signal| signal.to_string());
+        assert_eq!(names, ["SIGKILL", "SIGCONT"]);
+    }
+
+    #[test]
+    fn every_name_reads_as_its_number() {
+        for number in 1..=Signal::MAX {
+            let signal = Signal::new(number).expect("within bounds");
+            assert_eq!(Signal::parse(signal.name()), Some(signal));
+        }
+    }
 }

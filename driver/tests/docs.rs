@@ -1,10 +1,14 @@
-//! The documents name files and headings that exist, and the code map names every source file.
+//! The documents name files and headings that exist, the code map names every source file, and the
+//! sections of the contract that sources cite exist.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// The packages whose sources the code map has to name.
 const PACKAGES: [&str; 5] = ["core", "driver", "sim", "tests", "fuzz"];
+
+/// The kinds of files in which the contract is cited.
+const CITING: [&str; 3] = ["rs", "js", "md"];
 
 /// The folders of a package that hold sources.
 const SOURCES: [&str; 4] = ["src", "tests", "benches", "fuzz_targets"];
@@ -58,6 +62,36 @@ fn every_fragment_leads_to_a_heading() {
 }
 
 #[test]
+fn every_section_of_the_contract_that_is_cited_exists() {
+    let contract = fs::read_to_string(root().join("docs/CONTRACT.md")).expect("the contract");
+    let sections: Vec<u32> = prose(&contract)
+        .filter_map(|line| line.strip_prefix("## ")?.split_once(". ")?.0.parse().ok())
+        .collect();
+    assert_eq!(sections, (1..=12).collect::<Vec<u32>>(), "the numbers of sections never change");
+    let mut files = Vec::new();
+    for folder in PACKAGES.iter().chain(&["docs"]) {
+        CITING.iter().for_each(|extension| walk(&root().join(folder), extension, &mut files));
+    }
+    let (mut citing, mut unknown) = (0, Vec::new());
+    for file in files {
+        let cited = cited_sections(&fs::read_to_string(&file).expect("a source is UTF-8"));
+        citing += usize::from(!cited.is_empty());
+        let missing = cited.into_iter().filter(|section| !sections.contains(section));
+        unknown.extend(missing.map(|section| format!("{}: §{section}", shown(&file))));
+    }
+    assert!(citing > 50, "the citations cannot be found: {citing} files");
+    assert!(unknown.is_empty(), "docs/CONTRACT.md does not have these sections: {unknown:?}");
+}
+
+#[test]
+fn citations_are_found_where_they_are() {
+    // The sign is put in here, so that this file does not cite what does not exist.
+    let text = "Contract $1 and contract $22, $3.\n(Contract $4-6, see API $7) $8 Contract $x"
+        .replace('$', "§");
+    assert_eq!(cited_sections(&text), [1, 22, 3, 4, 6]);
+}
+
+#[test]
 fn links_are_found_where_they_are() {
     let text = "[a](x.md) and [b](../y/z.md#part), [c](#here), [d](https://e.org/f)\n\
                 ```\nlist[0](not.md)\n```\n`[e](code.md)` [f](g.md)";
@@ -65,6 +99,21 @@ fn links_are_found_where_they_are() {
         links(text).into_iter().map(|link| format!("{} {}", link.file, link.fragment)).collect();
     assert_eq!(found, ["x.md ", "../y/z.md part", " here", "g.md "]);
     assert_eq!(anchors("# A `b`, c_d\n```\n# no\n```\n### 503"), ["a-b-c_d", "503"]);
+}
+
+/// The sections in citations such as "Contract §6, §7" and "Contract §3-5".
+fn cited_sections(text: &str) -> Vec<u32> {
+    let mut sections = Vec::new();
+    for citation in text.split("ontract §").skip(1) {
+        let mut rest = Some(citation);
+        while let Some(list) = rest {
+            let end = list.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(list.len());
+            let (number, after) = list.split_at(end);
+            sections.extend(number.parse::<u32>());
+            rest = [", §", "-"].iter().find_map(|joint| after.strip_prefix(joint));
+        }
+    }
+    sections
 }
 
 /// Whether an entry stands for a file: `a/b/` for all below it, `a/b.rs` for itself, and `a/b`, a

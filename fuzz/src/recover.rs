@@ -53,7 +53,7 @@ pub(crate) fn entry(choices: &mut Choices<'_>) -> Entry {
         _ => {
             let url = InstanceUrl::parse("demo:a").expect("a good URL");
             let mut definition = Definition::new(id, url, "b".repeat(choices.below(200)));
-            definition.restart = choices.one_in(2);
+            definition.set_restarts(choices.one_in(2));
             Entry::Change(Record::PutInstance { definition: definition.into(), totals })
         }
     }

@@ -105,12 +105,12 @@ impl Coverage {
         self.cells.before_input(engine, oracle, input);
     }
 
-    /// Notes an effect, and what an answer tells of: an action of a PATCH was taken.
-    pub fn on_effect(&mut self, before: &[(InstanceId, State)], oracle: &Oracle, effect: &Effect) {
+    /// Notes an effect.
+    pub fn on_effect(&mut self, effect: &Effect) {
         self.effects[effect_kind(effect)] += 1;
-        if let Effect::Respond { request, outcome } = effect {
+        self.cells.on_effect(effect);
+        if let Effect::Respond { outcome, .. } = effect {
             self.outcomes[outcome_kind(outcome)] += 1;
-            self.cells.on_answer(before, oracle, *request, outcome);
         }
     }
 

@@ -15,7 +15,6 @@ use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::instance::{Definition, InstanceView, ProcessFacts};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::output::OutputItem;
-use openctrl_core::process::Signal;
 use openctrl_core::store::{Image, Record};
 
 /// A 64-bit digest. It is no defence against anybody who wants two things to look the same.
@@ -83,12 +82,8 @@ impl Digest {
             Effect::Adopt { process, instance } => {
                 self.tagged(9).process(*process).id(*instance);
             }
-            Effect::Signal { process, signal } => {
-                let signal = match signal {
-                    Signal::Terminate => 15,
-                    Signal::Kill => 9,
-                };
-                self.tagged(10).process(*process).word(signal);
+            Effect::Signal { process, scope: _, signal } => {
+                self.tagged(10).process(*process).word(signal.number().into());
             }
             Effect::Dial { request, target } => {
                 self.tagged(11).number(request.0).bytes(target.as_bytes());
@@ -108,6 +103,7 @@ impl Digest {
         self.words(&[alive, *starts, *failures, *restarts, *exits, due.as_micros(), delay_ms]);
         self.words(&[facts.last_exit.as_ref().map_or(0, |exit| exit.time.as_micros())]);
         self.bytes(facts.status.as_str().as_bytes());
+        self.bytes(facts.explanation().as_bytes());
     }
 
     /// Takes a state in.
@@ -244,9 +240,9 @@ impl Digest {
 
     /// Takes a definition in, every byte of it.
     pub fn definition(&mut self, definition: &Definition) {
-        self.id(definition.id).number(definition.restart.into()).word(definition.revision.0);
+        self.id(definition.id).number(definition.restarts().into()).word(definition.revision.0);
         let peer = &definition.meta.peer;
-        let url = definition.url.as_str();
+        let url = definition.url().as_str();
         for text in [url, &definition.alias, &peer.sid, &peer.kind, &peer.alias] {
             self.bytes(text.as_bytes());
         }

@@ -98,9 +98,11 @@ pub(crate) fn is_same(one: &Arc<Definition>, other: &Arc<Definition>) -> bool {
     if Arc::ptr_eq(one, other) {
         return true;
     }
-    let Definition { id, url, alias, restart, meta, revision: _ } = one.as_ref();
-    (id, url, alias, restart, meta)
-        == (&other.id, &other.url, &other.alias, &other.restart, &other.meta)
+    let Definition { id, revision: _, label, origin, alias, launch, setup, policy, liveness, meta } =
+        one.as_ref();
+    (id, label, origin, alias) == (&other.id, &other.label, &other.origin, &other.alias)
+        && (launch, setup) == (&other.launch, &other.setup)
+        && (policy, liveness, meta) == (&other.policy, &other.liveness, &other.meta)
 }
 
 /// The byte counters in the order in which they are shown, as they are shown.

@@ -17,10 +17,10 @@ use openctrl_core::command::{Command, InstanceAction, Outcome, Trust};
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
-use openctrl_core::instance::Status;
+use openctrl_core::instance::{Boot, Restart, Status};
 use openctrl_core::master::MasterFace;
 use openctrl_core::output::OutputItem;
-use openctrl_core::store::Image;
+use openctrl_core::store::{Image, StoredInstance};
 
 pub use self::counter::CounterModel;
 pub use self::ledger::{Asked, Ledger};
@@ -42,6 +42,8 @@ pub struct Oracle {
     pub key: Option<Shown>,
     /// What the operators want of each instance.
     pub wishes: BTreeMap<InstanceId, Wish>,
+    /// Instances whose limit of restarts was reached.
+    limited: BTreeSet<InstanceId>,
     /// What each instance's byte counters ought to show.
     pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
     /// Instances whose totals were reset with the input under way.
@@ -76,9 +78,8 @@ impl Oracle {
             shown: BTreeMap::new(),
             face: None,
             key: None,
-            wishes: wishes
-                .map(|(id, stored)| (*id, Wish::new(stored.definition.restart)))
-                .collect(),
+            wishes: wishes.map(|(id, stored)| (*id, Wish::new(starts_at_boot(stored)))).collect(),
+            limited: BTreeSet::new(),
             counters: counters.collect(),
             resets: BTreeSet::new(),
             recounts: BTreeSet::new(),
@@ -114,7 +115,11 @@ impl Oracle {
                 if let Some(process) =
                     process.filter(|p| exit.is_clean() && p.terminated_at.is_none())
                 {
-                    self.wish(process.definition.id).running = false;
+                    let id = process.definition.id;
+                    let is_restarted = self.restarts_always(id);
+                    let wish = self.wish(id);
+                    wish.ended_clean = is_restarted;
+                    wish.running &= is_restarted;
                 }
             }
             Input::OutputRead { process, batch } if !is_late => {
@@ -153,8 +158,16 @@ impl Oracle {
             Effect::Publish(event) => self.on_event(world, event, object),
             Effect::PublishLogs(run) => self.last_event += run.items.len() as u64,
             Effect::Respond { request, outcome } => self.on_outcome(*request, outcome),
+            Effect::ShowProcess { instance, facts } => {
+                if facts.limit_reached.is_some() {
+                    self.limited.insert(*instance);
+                } else {
+                    self.limited.remove(instance);
+                }
+            }
             Effect::Spawn { definition, .. } => {
                 self.changes += 1;
+                self.wish(definition.id).ended_clean = false;
                 for counter in self.counters.entry(definition.id).or_default() {
                     counter.rebase();
                 }
@@ -164,7 +177,6 @@ impl Oracle {
                 self.gave_up = world.disk.waiting() > 0;
             }
             Effect::CloseStreams { .. }
-            | Effect::ShowProcess { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
             | Effect::Adopt { .. }
@@ -202,9 +214,10 @@ impl Oracle {
         let before = self.shown.get(&Subject::Instance(id));
         let (Some(before), Some(after)) = (before, object) else { return };
         let (Some(old), Some(new)) = (before.definition(), after.definition()) else { return };
-        let has_new_url = !Arc::ptr_eq(old, new) && old.url != new.url;
+        let has_new_url = !Arc::ptr_eq(old, new) && old.url() != new.url();
         let statuses = (before.status(), after.status());
-        let settles = statuses == (Some(Status::Error), Some(Status::Stopped)) && !old.restart;
+        let is_left = !old.restarts() || self.limited.contains(&id);
+        let settles = statuses == (Some(Status::Error), Some(Status::Stopped)) && is_left;
         if has_new_url {
             self.wish(id).put_applied();
         }
@@ -285,6 +298,12 @@ impl Oracle {
         }
     }
 
+    /// Whether the policy in force restarts an instance also after it exited with code 0.
+    fn restarts_always(&self, id: InstanceId) -> bool {
+        let definition = self.shown.get(&Subject::Instance(id)).and_then(Shown::definition);
+        definition.is_some_and(|definition| definition.policy.restart == Restart::Always)
+    }
+
     fn wish(&mut self, id: InstanceId) -> &mut Wish {
         self.wishes.entry(id).or_default()
     }
@@ -292,6 +311,15 @@ impl Oracle {
     fn show(&mut self, subject: Subject, object: Option<&Shown>) {
         self.changes += 1;
         self.shown.extend(object.map(|object| (subject, object.clone())));
+    }
+}
+
+/// Whether a stored instance is started with the master.
+fn starts_at_boot(stored: &StoredInstance) -> bool {
+    match stored.definition.policy.boot {
+        Boot::Restart => stored.definition.policy.restart != Restart::Never,
+        Boot::Saved => true,
+        Boot::Always => true,
     }
 }
 

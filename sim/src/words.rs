@@ -6,7 +6,7 @@ use openctrl_core::engine::{Effect, Input};
 use openctrl_core::event::{Object, Subject};
 use openctrl_core::instance::InstanceView;
 use openctrl_core::output::{OutputBatch, OutputItem};
-use openctrl_core::process::{Exit, Signal};
+use openctrl_core::process::Exit;
 use openctrl_core::store::Record;
 
 use crate::object::on_wire_each;
@@ -91,12 +91,8 @@ pub fn effect(effect: &Effect) -> String {
         Effect::Adopt { process, instance } => {
             format!("adopt what is left of {instance} as process {}", process.generation.0)
         }
-        Effect::Signal { process, signal } => {
-            let signal = match signal {
-                Signal::Terminate => "TERM",
-                Signal::Kill => "KILL",
-            };
-            format!("{signal} to the group of process {}", process.generation.0)
+        Effect::Signal { process, scope: _, signal } => {
+            format!("{} to the group of process {}", signal.name(), process.generation.0)
         }
         Effect::Dial { request, target } => format!("dial {target} for request {}", request.0),
         Effect::AnnounceKey(_) => "announce the new key".to_string(),

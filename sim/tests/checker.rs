@@ -67,7 +67,7 @@ fn inv_2_finds_a_leftover_that_nobody_adopts_or_ends() {
     });
     assert_eq!(not_adopted, ["INV-2"].into());
     let not_ended = found(|effect| match effect {
-        Effect::Signal { signal: Signal::Terminate, .. } => vec![],
+        Effect::Signal { signal: Signal::TERM, .. } => vec![],
         other => vec![other],
     });
     assert!(not_ended.contains("INV-2"), "{not_ended:?}");

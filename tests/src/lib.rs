@@ -25,6 +25,7 @@ pub mod script;
 pub mod shell;
 pub mod signpost;
 pub mod sse;
+pub mod state;
 pub mod tls;
 pub mod wait;
 
@@ -37,6 +38,7 @@ pub use script::Script;
 pub use shell::Shell;
 pub use signpost::{Cue, Mark};
 pub use sse::{Event, Sse};
+pub use state::State;
 pub use wait::{eventually, until};
 
 /// How long a wait may take before a test fails. Far above anything a healthy master needs:

@@ -5,7 +5,7 @@ use openctrl_tests::script::Step;
 use openctrl_tests::{Api, Master, Script, eventually, until};
 use serde_json::{Value, json};
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "id",
     "pid",
     "started",
@@ -17,6 +17,7 @@ const FIELDS: [&str; 16] = [
     "lastExit",
     "nextRestart",
     "backoffMs",
+    "reason",
     "cpuSeconds",
     "cpuPercent",
     "memoryBytes",
@@ -56,6 +57,7 @@ fn a_process_is_told_of_from_its_start_to_its_end() {
     assert!(started > 0 && shown["uptime"].as_u64().expect("seconds") < 60, "{shown}");
     assert_eq!((&shown["starts"], &shown["exits"]), (&json!(1), &json!(0)));
     assert_eq!((&shown["lastExit"], &shown["nextRestart"]), (&Value::Null, &Value::Null));
+    assert_eq!(shown["reason"], "", "it runs well");
 
     api.act(&id, "stop");
     events.wait_status(&id, "stopped");
@@ -63,6 +65,7 @@ fn a_process_is_told_of_from_its_start_to_its_end() {
     assert_eq!((&shown["pid"], &shown["exits"]), (&Value::Null, &json!(1)));
     assert_eq!(shown["lastExit"]["signal"], 15);
     assert_eq!(shown["lastExit"]["reason"], "stopped on request");
+    assert_eq!(shown["reason"], "stopped on request");
     assert_eq!(shown["restarts"], 0);
     assert!(shown["sampled"].is_null(), "nothing runs: {shown}");
 }
@@ -80,6 +83,8 @@ fn a_failure_says_how_and_when_it_goes_on() {
         (&json!(3), &Value::Null)
     );
     assert_eq!(shown["lastExit"]["reason"], "exited with code 3");
+    let due = shown["nextRestart"].as_str().expect("a time");
+    assert_eq!(shown["reason"], format!("exited with code 3; restart due at {due}"));
     let delay_ms = i128::from(shown["backoffMs"].as_u64().expect("a restart is due"));
     let at = |value: &Value| unix_nanos(value.as_str().expect("a time")).expect("RFC 3339");
     let waited = at(&shown["nextRestart"]) - at(&shown["lastExit"]["time"]);
@@ -90,11 +95,26 @@ fn a_failure_says_how_and_when_it_goes_on() {
     });
     assert_eq!(shown["starts"], 2);
     api.patch(&id, &json!({"restart": false})).expect(200);
-    assert!(process(&api, &id)["nextRestart"].is_null());
+    let shown = process(&api, &id);
+    assert!(shown["nextRestart"].is_null());
+    assert_eq!(shown["reason"], "exited with code 3");
 
     let killed = api.run_once(&Script::new().step(Step::Die(9)));
     until("its end", || process(&api, &killed)["lastExit"]["reason"] == "killed by SIGKILL");
     assert_eq!(process(&api, &killed)["lastExit"]["signal"], 9);
+}
+
+#[test]
+fn a_line_with_an_error_is_the_reason() {
+    let master = Master::start();
+    let api = master.api();
+    let mut events = master.events();
+    let id = api.run_once(&Script::new().print("ERROR no route to host").wait());
+    events.wait_status(&id, "error");
+    assert_eq!(process(&api, &id)["reason"], "printed an error: ERROR no route to host");
+    api.act(&id, "stop");
+    events.wait_status(&id, "stopped");
+    assert_eq!(process(&api, &id)["reason"], "stopped on request");
 }
 
 #[test]
@@ -109,6 +129,7 @@ fn a_start_that_fails_says_why() {
     let reason = exit["reason"].as_str().expect("words");
     assert!(reason.starts_with("could not be started: /no/such/runtime"), "{reason}");
     assert!(exit["code"].is_null() && exit["signal"].is_null());
+    assert!(shown["reason"].as_str().is_some_and(|why| why.starts_with(reason)), "{shown}");
     assert_eq!((&shown["starts"], &shown["exits"]), (&json!(0), &json!(0)));
 }
 

@@ -4,24 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use openctrl_tests::api::id_of;
 use openctrl_tests::master::{Builder, Finished, run_to_end};
 use openctrl_tests::script::Step;
+use openctrl_tests::state::segments;
 use openctrl_tests::{KEY_ID, Master, Script, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Part of every text that nobody may find.
 const SECRET: &str = "hush";
-
-fn segments(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths
-}
 
 fn total_bytes(directory: &Path) -> u64 {
     segments(directory)

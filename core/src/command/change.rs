@@ -45,7 +45,7 @@ impl Amend {
     /// a change even if it is equal to the old.
     pub fn apply(&self, definition: &Definition) -> Option<Definition> {
         let alias = self.alias.as_ref().filter(|alias| **alias != definition.alias);
-        let restart = self.restart.filter(|restart| *restart != definition.restart);
+        let restart = self.restart.filter(|restart| *restart != definition.restarts());
         if alias.is_none() && restart.is_none() && self.meta.is_none() {
             return None;
         }
@@ -55,7 +55,7 @@ impl Amend {
             changed.alias.clone_from(alias);
         }
         if let Some(restart) = restart {
-            changed.restart = restart;
+            changed.set_restarts(restart);
         }
         if let Some(meta) = &self.meta {
             if let Some(peer) = &meta.peer {

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::Amend;
+use crate::expect::Expect;
 use crate::ids::InstanceId;
 use crate::master::ApiKey;
-use crate::revision::Expect;
 use crate::url::InstanceUrl;
 
 /// A request that only the engine can answer. Reads are answered from what it published.

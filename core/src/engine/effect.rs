@@ -11,7 +11,7 @@ use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, InstanceView, ProcessFacts};
 use crate::master::{ApiKey, MasterFace};
-use crate::process::Signal;
+use crate::process::{Scope, Signal};
 use crate::store::Record;
 use crate::time::Wall;
 
@@ -76,10 +76,12 @@ pub enum Effect {
         /// Whose it was.
         instance: InstanceId,
     },
-    /// Signal the whole group of a process.
+    /// Signal a process or its whole group.
     Signal {
-        /// Whose group.
+        /// Which.
         process: ProcessRef,
+        /// Whether its group gets the signal too.
+        scope: Scope,
         /// Which signal.
         signal: Signal,
     },

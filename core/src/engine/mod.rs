@@ -50,7 +50,7 @@ use self::shutdown::Shutdown;
 use self::supervisor::{Processes, Supervisor};
 use self::timers::Timers;
 use crate::ids::{InstanceId, KeyEpoch, SlotId};
-use crate::instance::{Instance, StateEvent, Table};
+use crate::instance::{Boot, Goal, Instance, InstanceEvent, Table};
 use crate::limits::TICK_MS;
 use crate::master::MasterIdentity;
 use crate::store::Image;
@@ -110,7 +110,7 @@ impl Engine {
             }
         }
         for slot in leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
-            engine.fire(now, slot, StateEvent::LeftBehind);
+            engine.fire(now, slot, InstanceEvent::Found);
         }
         engine.start_all(now);
         engine
@@ -161,13 +161,16 @@ impl Engine {
         self.timers.armed()
     }
 
+    /// Starts what the boot policies say; the others are stopped.
     fn start_all(&mut self, now: Now) {
-        let wanted = |slot: &SlotId| {
-            self.table.get(*slot).is_some_and(|instance| instance.definition.restart)
-        };
-        let slots: Vec<SlotId> = self.table.slots().filter(wanted).collect();
-        for slot in slots {
-            self.fire(now, slot, StateEvent::StartWanted);
+        for slot in self.table.slots().collect::<Vec<SlotId>>() {
+            let Some(instance) = self.table.get_mut(slot) else { continue };
+            if starts_at_boot(instance) {
+                instance.desired.start();
+            } else {
+                instance.desired.stop();
+            }
+            self.settle(now, slot);
         }
     }
 
@@ -186,14 +189,19 @@ impl Engine {
 
     /// Takes an event of one instance through the status machine, and whatever follows from the
     /// state it comes to rest in.
-    fn fire(&mut self, now: Now, slot: SlotId, event: StateEvent) {
+    fn fire(&mut self, now: Now, slot: SlotId, event: InstanceEvent) {
         self.operations(now).fire(slot, event);
+    }
+
+    fn settle(&mut self, now: Now, slot: SlotId) {
+        self.operations(now).settle(slot);
     }
 
     fn supervise(&mut self, now: Now, slot: SlotId) -> Option<Supervisor<'_>> {
         Some(Supervisor {
             now,
             slot,
+            draining: !self.life.is_serving(),
             instance: self.table.get_mut(slot)?,
             processes: &mut self.processes,
             timers: &mut self.timers,
@@ -239,6 +247,15 @@ impl Engine {
 
     fn find(&self, id: InstanceId) -> Option<SlotId> {
         self.table.find(id)
+    }
+}
+
+/// Whether an instance is started with the master.
+fn starts_at_boot(instance: &Instance) -> bool {
+    match instance.definition.policy.boot {
+        Boot::Restart => instance.definition.restarts(),
+        Boot::Saved => instance.desired.goal == Goal::Up,
+        Boot::Always => true,
     }
 }
 

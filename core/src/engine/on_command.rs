@@ -10,11 +10,11 @@ use super::dials::{Dialing, Dials};
 use super::operations::{Operations, check_size};
 use crate::command::{Amend, Caller, Command, InstanceAction, Outcome, Refusal, Trust};
 use crate::counters::SavedTotals;
+use crate::expect::Expect;
 use crate::ids::{InstanceId, KeyEpoch, RequestId};
 use crate::instance::{Definition, InstanceView};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
-use crate::revision::Expect;
 use crate::store::Record;
 use crate::url::InstanceUrl;
 

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use super::Engine;
 use super::supervisor::Supervisor;
 use crate::ids::ProcessRef;
-use crate::instance::StateEvent;
+use crate::instance::{InstanceEvent, Quote, Reason, State};
 use crate::output::{OutputBatch, OutputItem};
 use crate::process::Exit;
 use crate::time::Now;
@@ -14,7 +14,7 @@ use crate::time::Now;
 impl Engine {
     pub(super) fn on_started(&mut self, now: Now, process: ProcessRef) {
         if let Some(slot) = self.table.current(process) {
-            self.fire(now, slot, StateEvent::Started);
+            self.fire(now, slot, InstanceEvent::Spawned);
         }
     }
 
@@ -23,13 +23,16 @@ impl Engine {
         if let Some(mut supervisor) = self.supervise(now, slot) {
             supervisor.note(&format!("cannot start: {reason}"));
             supervisor.instance.facts.not_started(reason, now.wall);
+            let reason = Reason::NotStarted(reason.into());
+            supervisor.fire_because(InstanceEvent::SpawnFailed, Some(reason));
         }
-        self.fire(now, slot, StateEvent::StartFailed);
+        self.settle(now, slot);
     }
 
     pub(super) fn on_output(&mut self, now: Now, process: ProcessRef, batch: &Arc<OutputBatch>) {
         let Some(slot) = self.table.current(process) else { return };
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
+        let heeds_errors = supervisor.instance.definition.liveness.heeds_errors();
         let mut run_start = 0;
         for (index, item) in batch.items.iter().enumerate() {
             match item {
@@ -38,10 +41,13 @@ impl Engine {
                     run_start = index + 1;
                     supervisor.observe(checkpoint);
                 }
-                OutputItem::Log(line) if line.is_error => {
+                OutputItem::Log(line) if line.is_error && heeds_errors => {
                     publish_run(&mut supervisor, batch, run_start, index);
                     run_start = index;
-                    supervisor.fire(StateEvent::ErrorLogged);
+                    let is_news = supervisor.instance.state == State::RUNNING;
+                    let quote =
+                        is_news.then(|| Reason::Complained(Quote::new(batch.text_of(line))));
+                    supervisor.fire_because(InstanceEvent::Complaint, quote);
                 }
                 OutputItem::Log(_) => {}
             }
@@ -57,14 +63,10 @@ impl Engine {
         group_left: bool,
     ) {
         let Some(slot) = self.table.current(process) else { return };
-        if let Some(instance) = self.table.get_mut(slot) {
-            instance.group_left = group_left;
-            let is_requested = instance.state.is_stopping();
-            instance.facts.exited(exit, is_requested, now.wall);
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.ended(exit, group_left);
         }
-        let event =
-            if exit.is_clean() { StateEvent::ExitedClean } else { StateEvent::ExitedFailed };
-        self.fire(now, slot, event);
+        self.settle(now, slot);
     }
 }
 

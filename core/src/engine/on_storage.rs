@@ -11,7 +11,7 @@ use crate::canary::{self, Canary};
 use crate::command::{InstanceAction, Outcome, Refusal};
 use crate::event::{EventKind, Object};
 use crate::ids::{KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
-use crate::instance::{Definition, Instance, StateEvent};
+use crate::instance::{Definition, Instance};
 use crate::master::{ApiKey, MasterIdentity};
 
 /// What news of the disk may touch.
@@ -88,9 +88,10 @@ impl Storage<'_> {
             Object::Instance(view.clone()),
         );
         self.operations.out.respond(request, Outcome::Created(view));
-        if self.operations.life.is_serving() {
-            self.operations.fire(slot, StateEvent::StartWanted);
+        if let Some(instance) = self.operations.table.get_mut(slot) {
+            instance.desired.start();
         }
+        self.operations.settle(slot);
     }
 
     fn patched(
@@ -106,7 +107,7 @@ impl Storage<'_> {
         // One that asked for what another had on its way finds it in force already.
         let changes = is_reset || definition.revision != supervisor.instance.definition.revision;
         supervisor.instance.adopt(definition);
-        supervisor.apply_restart_policy();
+        supervisor.apply_policy();
         if is_reset {
             supervisor.instance.reset_counters();
         }
@@ -122,10 +123,12 @@ impl Storage<'_> {
     fn replaced(&mut self, request: RequestId, slot: SlotId, definition: Arc<Definition>) {
         let Some(mut supervisor) = self.operations.supervise(slot) else { return };
         supervisor.instance.adopt(definition);
-        if let Some(operation) = supervisor.instance.operations.pop_front() {
-            supervisor.instance.start_after_stop |= operation.starts;
+        let operation = supervisor.instance.operations.pop_front();
+        if operation.is_some_and(|operation| operation.starts) {
+            supervisor.instance.desired.start();
         }
         supervisor.instance.backoff.reset();
+        supervisor.instance.forgive_restarts();
         supervisor.publish();
         self.operations.settle(slot);
         if canary::is(Canary::AnsweredTwice) {

@@ -1,12 +1,13 @@
 //! Deadlines that were reached.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Engine;
 use super::timers::TimerReason;
 use crate::ids::SlotId;
-use crate::instance::{State, StateEvent};
-use crate::limits::{LATE_TICK_MS, SILENCE_MS, TICK_MS};
+use crate::instance::{InstanceEvent, Reason, State};
+use crate::limits::{LATE_TICK_MS, TICK_MS};
 use crate::time::{Now, Time};
 
 impl Engine {
@@ -14,8 +15,13 @@ impl Engine {
         while let Some((due, reason)) = self.timers.pop_due(now.mono) {
             match reason {
                 TimerReason::Tick => self.tick(now, due),
-                TimerReason::Grace(slot) => self.fire(now, slot, StateEvent::GraceElapsed),
-                TimerReason::Restart(slot) => self.fire(now, slot, StateEvent::RestartDue),
+                TimerReason::StopStep(slot) => self.fire(now, slot, InstanceEvent::StepElapsed),
+                TimerReason::Restart(slot) => {
+                    if let Some(mut supervisor) = self.supervise(now, slot) {
+                        supervisor.restart_due();
+                    }
+                    self.settle(now, slot);
+                }
                 TimerReason::Leftover(slot) => {
                     if let Some(mut supervisor) = self.supervise(now, slot) {
                         supervisor.kill_leftover();
@@ -38,17 +44,21 @@ impl Engine {
     }
 
     fn look_for_silence(&mut self, now: Now) {
-        let is_silent = |slot: &SlotId| {
-            let Some(instance) = self.table.get(*slot) else { return false };
-            let last = instance.last_checkpoint.filter(|_| instance.state == State::Running);
-            last.is_some_and(|last| now.mono.ms_since(last) > SILENCE_MS)
+        let silence_ms = |slot: &SlotId| {
+            let instance = self.table.get(*slot)?;
+            let last = instance.last_checkpoint.filter(|_| instance.state == State::RUNNING)?;
+            let allowed_ms = instance.definition.liveness.silence_ms()?;
+            (now.mono.ms_since(last) > allowed_ms).then_some((*slot, allowed_ms))
         };
-        let silent: Vec<SlotId> = self.table.slots().filter(is_silent).collect();
-        for slot in silent {
+        let silent: Vec<(SlotId, u64)> =
+            self.table.slots().filter_map(|slot| silence_ms(&slot)).collect();
+        for (slot, ms) in silent {
             if let Some(mut supervisor) = self.supervise(now, slot) {
-                supervisor.note("no checkpoint for more than 15 s");
+                let reason = Reason::Silent { ms };
+                supervisor.note(&reason.to_string());
+                supervisor.fire_because(InstanceEvent::Missed, Some(reason));
             }
-            self.fire(now, slot, StateEvent::FellSilent);
+            self.settle(now, slot);
         }
     }
 }

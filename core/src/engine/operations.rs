@@ -14,12 +14,12 @@ use super::outbox::Outbox;
 use super::supervisor::{Processes, Supervisor};
 use super::timers::Timers;
 use crate::command::{InstanceAction, Outcome, Refusal};
+use crate::expect::Expect;
 use crate::ids::{InstanceId, RequestId, SlotId};
 use crate::instance::{
-    InstanceView, OBJECT_MAX_BYTES, Operation, OperationKind, State, StateEvent, Status, Table,
+    Decision, InstanceEvent, InstanceView, OBJECT_MAX_BYTES, Operation, OperationKind, State, Table,
 };
 use crate::limits::OPERATIONS_MAX;
-use crate::revision::Expect;
 use crate::store::Record;
 use crate::time::Now;
 use crate::url::InstanceUrl;
@@ -42,6 +42,7 @@ impl Operations<'_> {
         Some(Supervisor {
             now: self.now,
             slot,
+            draining: !self.life.is_serving(),
             instance: self.table.get_mut(slot)?,
             processes: self.processes,
             timers: self.timers,
@@ -52,7 +53,7 @@ impl Operations<'_> {
 
     /// Takes an event of one instance through the status machine, and whatever follows from the
     /// state it comes to rest in.
-    pub(super) fn fire(&mut self, slot: SlotId, event: StateEvent) {
+    pub(super) fn fire(&mut self, slot: SlotId, event: InstanceEvent) {
         if let Some(mut supervisor) = self.supervise(slot) {
             supervisor.fire(event);
             self.settle(slot);
@@ -70,7 +71,7 @@ impl Operations<'_> {
         let newest = instance.newest_definition();
         if expect.admits(newest.revision) {
             // With others before it, it is looked at when its turn comes.
-            if newest.url == url && instance.operations.is_empty() {
+            if *newest.url() == url && instance.operations.is_empty() {
                 return Err(Refusal::SameUrl);
             }
             check_size(&instance.view_with(Arc::new(newest.with_url(url.clone()))))?;
@@ -99,7 +100,7 @@ impl Operations<'_> {
             return Err(Refusal::Busy);
         }
         // What the operation stops is started again if the operation is refused.
-        instance.start_after_stop |= instance.wants_to_run();
+        instance.desired.restart |= instance.wants_to_run();
         instance.operations.push_back(operation);
         self.settle(slot);
         Ok(())
@@ -111,19 +112,9 @@ impl Operations<'_> {
         match action {
             // A reset is done once its record is durable.
             None | Some(InstanceAction::Reset) => return,
-            Some(InstanceAction::Start) => {
-                supervisor.instance.backoff.reset();
-                if supervisor.instance.operations.is_empty() {
-                    supervisor.fire(StateEvent::StartWanted);
-                } else if supervisor.instance.state.status() == Status::Stopped {
-                    supervisor.instance.start_after_stop = true;
-                }
-            }
+            Some(InstanceAction::Start) => supervisor.start(),
             Some(InstanceAction::Stop) => supervisor.stop(),
-            Some(InstanceAction::Restart) => {
-                supervisor.instance.backoff.reset();
-                supervisor.restart();
-            }
+            Some(InstanceAction::Restart) => supervisor.restart(),
         }
         self.settle(slot);
     }
@@ -148,34 +139,20 @@ impl Operations<'_> {
                     self.out.respond(request, Outcome::Replaced(instance.view()));
                 }
             }
-            let has_operation = !instance.operations.is_empty();
-            let wants_start = instance.start_after_stop && self.life.is_serving();
-            match instance.state {
-                State::Stopped if has_operation => {
+            let is_free = instance.state == State::STOPPED && !instance.operations.is_empty();
+            let Some(mut supervisor) = self.supervise(slot) else { return };
+            match supervisor.decision() {
+                Decision::Spawn => supervisor.fire(InstanceEvent::SpawnOrdered),
+                Decision::End(_) => supervisor.fire(InstanceEvent::EndOrdered),
+                Decision::Keep | Decision::SpawnAt(_) => {
+                    supervisor.apply_policy();
+                    if !is_free {
+                        return;
+                    }
                     if !self.turn_down_first(slot) {
                         return self.run_operation(slot);
                     }
                 }
-                State::Stopped if wants_start => self.fire_only(slot, StateEvent::StartWanted),
-                State::Failed
-                | State::Starting
-                | State::Retrying
-                | State::Running
-                | State::Failing
-                    if has_operation =>
-                {
-                    self.fire_only(slot, StateEvent::StopWanted);
-                }
-                State::Stopped
-                | State::Starting
-                | State::Retrying
-                | State::Cancelling
-                | State::Running
-                | State::Failing
-                | State::Stopping
-                | State::StoppingFailing
-                | State::Discarding
-                | State::Failed => return,
             }
         }
     }
@@ -188,7 +165,7 @@ impl Operations<'_> {
         let Some(first) = instance.operations.front().filter(|first| !first.committing) else {
             return false;
         };
-        let is_same = matches!(&first.kind, OperationKind::Replace(url) if newest.url == *url);
+        let is_same = matches!(&first.kind, OperationKind::Replace(url) if newest.url() == url);
         let outcome = if !first.expect.admits(newest.revision) {
             Outcome::Stale(instance.view())
         } else if is_same {
@@ -240,12 +217,6 @@ impl Operations<'_> {
             .collect();
         if !unsaved.is_empty() {
             self.out.push(Effect::SaveTotals(unsaved));
-        }
-    }
-
-    fn fire_only(&mut self, slot: SlotId, event: StateEvent) {
-        if let Some(mut supervisor) = self.supervise(slot) {
-            supervisor.fire(event);
         }
     }
 }

@@ -10,7 +10,6 @@ use super::operations::Operations;
 use super::timers::TimerReason;
 use crate::command::{Outcome, Refusal};
 use crate::ids::SlotId;
-use crate::instance::StateEvent;
 use crate::limits::SHUTDOWN_LIMIT_MS;
 
 /// What the end of the master may touch.
@@ -27,16 +26,15 @@ impl Shutdown<'_> {
             Life::Finished => {}
             Life::ShuttingDown => {
                 for slot in slots {
-                    self.operations.fire(slot, StateEvent::GraceElapsed);
+                    if let Some(mut supervisor) = self.operations.supervise(slot) {
+                        supervisor.kill();
+                    }
                 }
             }
             Life::Serving => {
                 self.operations.life = Life::ShuttingDown;
                 self.begin();
                 for slot in slots {
-                    if let Some(mut supervisor) = self.operations.supervise(slot) {
-                        supervisor.stop();
-                    }
                     self.operations.settle(slot);
                 }
             }

@@ -10,8 +10,8 @@ use crate::time::Time;
 pub enum TimerReason {
     /// The periodic look at silent instances and unsaved totals.
     Tick,
-    /// A stopping process has had its grace.
-    Grace(SlotId),
+    /// The time of a step of a stop is over.
+    StopStep(SlotId),
     /// What is left of the group of a process that is gone has had its grace.
     Leftover(SlotId),
     /// A failed instance is due for a restart.
@@ -47,7 +47,7 @@ impl Timers {
     /// Disarms every timer of an instance.
     pub(super) fn disarm_all(&mut self, slot: SlotId) {
         for reason in
-            [TimerReason::Grace(slot), TimerReason::Leftover(slot), TimerReason::Restart(slot)]
+            [TimerReason::StopStep(slot), TimerReason::Leftover(slot), TimerReason::Restart(slot)]
         {
             self.cancel(reason);
         }

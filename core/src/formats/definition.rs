@@ -11,7 +11,6 @@ use crate::escape::escaped_bytes;
 use crate::ids::InstanceId;
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
-use crate::revision::Revision;
 use crate::url::InstanceUrl;
 
 #[derive(Encode, Decode)]
@@ -77,12 +76,12 @@ pub(crate) fn star_key(bytes: u32) -> Result<ApiKey, String> {
 
 impl DefinitionV1 {
     pub(crate) fn new(definition: &Definition, masks: &mut Masks) -> Self {
-        let Definition { id, url, alias, restart, meta: Meta { peer, tags }, .. } = definition;
+        let Definition { id, alias, meta: Meta { peer, tags }, .. } = definition;
         Self {
             id: id.0,
-            url: masks.url(url.as_str()),
+            url: masks.url(definition.url().as_str()),
             alias: masks.text(alias),
-            restart: *restart,
+            restart: definition.restarts(),
             peer: peer_of(peer, masks),
             tags: tags.iter().map(|(key, tag)| (key.clone(), masks.text(tag))).collect(),
         }
@@ -91,8 +90,10 @@ impl DefinitionV1 {
     pub(crate) fn into_definition(self) -> Result<Definition, String> {
         let Self { id, url, alias, restart, peer, tags } = self;
         let meta = Meta { peer: into_peer(peer), tags: tags.into_iter().collect() };
-        let (id, url, revision) = (InstanceId(id), into_url(&url)?, Revision::FIRST);
-        Ok(Definition { id, url, alias, restart, meta, revision })
+        let mut definition = Definition::new(InstanceId(id), into_url(&url)?, alias);
+        definition.meta = meta;
+        definition.set_restarts(restart);
+        Ok(definition)
     }
 }
 

@@ -8,8 +8,10 @@ use alloc::string::String;
 
 use serde::Serialize;
 
-use crate::ids::InstanceId;
-use crate::revision::Revision;
+use super::launch::{Launch, Setup};
+use super::liveness::Liveness;
+use super::policy::{Policy, Restart};
+use crate::ids::{InstanceId, Revision};
 use crate::url::InstanceUrl;
 
 /// The longest alias, peer field, tag key or tag value that a PATCH may set, in bytes
@@ -21,33 +23,87 @@ pub const TEXT_MAX_BYTES: usize = 256;
 pub const OBJECT_MAX_BYTES: usize = 32 * 1024;
 
 /// One instance as its operator defined it (Contract §4).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
-    /// Its id, for good.
+    /// Its id, which never changes.
     pub id: InstanceId,
-    /// What the runtime is given as its argument.
-    pub url: InstanceUrl,
+    /// Rises by one with every change of the definition.
+    pub revision: Revision,
+    /// Its name in the file that defines it; `None` for an instance that was created by request.
+    pub label: Option<Label>,
+    /// Where it was defined.
+    pub origin: Origin,
     /// The operator's name for it; may be empty.
     pub alias: String,
-    /// Whether it is started again after a failure, and at the start of the master.
-    pub restart: bool,
+    /// What is executed.
+    pub launch: Launch,
+    /// In what surroundings.
+    pub setup: Setup,
+    /// How it is kept running.
+    pub policy: Policy,
+    /// How it is known to be alive and well.
+    pub liveness: Liveness,
     /// Free-form data of the operator.
     pub meta: Meta,
-    /// Rises by one with every change of the above.
-    pub revision: Revision,
 }
 
+/// Where an instance was defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By a request of the v2 API.
+    Api,
+    /// In a Patrol configuration file.
+    Config,
+    /// In a manifest.
+    Manifest,
+    /// By the fleet.
+    Fleet,
+}
+
+/// The name of an instance in the file that defines it, such as `app/web`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label(pub String);
+
 impl Definition {
-    /// A new definition: to be restarted, without meta data.
+    /// The definition of a new instance of the v2 API: its runtime is run with `url`, by the rules
+    /// of the contract, without meta data.
     pub fn new(id: InstanceId, url: InstanceUrl, alias: String) -> Self {
-        let (meta, revision) = (Meta::default(), Revision::FIRST);
-        Self { id, url, alias, restart: true, meta, revision }
+        Self {
+            id,
+            revision: Revision::FIRST,
+            label: None,
+            origin: Origin::Api,
+            alias,
+            launch: Launch::Runtime(url),
+            setup: Setup::default(),
+            policy: Policy::default(),
+            liveness: Liveness::default(),
+            meta: Meta::default(),
+        }
     }
 
-    /// The definition with another URL: the next revision.
+    /// The URL that clients of the v2 API see.
+    pub const fn url(&self) -> &InstanceUrl {
+        self.launch.url()
+    }
+
+    /// The next revision, with another URL for the runtime.
     #[must_use]
     pub fn with_url(&self, url: InstanceUrl) -> Self {
-        Self { url, revision: self.revision.next(), ..self.clone() }
+        let revision = self.revision.next();
+        Self { launch: Launch::Runtime(url), revision, ..self.clone() }
+    }
+
+    /// Whether the instance is restarted after a failure: `restart` of the v2 API.
+    pub const fn restarts(&self) -> bool {
+        !matches!(self.policy.restart, Restart::Never)
+    }
+
+    /// Sets `restart` of the v2 API. A policy that is shown as `restart` already stays as it is.
+    pub fn set_restarts(&mut self, restarts: bool) {
+        if restarts != self.restarts() {
+            self.policy.restart = if restarts { Restart::OnFailure } else { Restart::Never };
+        }
     }
 }
 

@@ -5,17 +5,20 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
+use super::decide::{Decision, Situation, decide};
 use super::definition::Definition;
-use super::process_table::State;
+use super::desired::Desired;
+use super::process_table::Process;
 use super::queue::{Operation, OperationKind};
-use super::runs::ProcessFacts;
+use super::runs::{ProcessFacts, Runs};
+use super::step::State;
 use super::view::InstanceView;
 use crate::backoff::Backoff;
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::counters::{Counters, Metrics, SavedTotals, Totals};
 use crate::ids::{Generation, RequestId};
-use crate::time::Time;
+use crate::time::{Now, Time};
 
 /// One row of the instance table.
 #[derive(Clone, Debug)]
@@ -28,8 +31,17 @@ pub struct Instance {
     pub unsaved_records: u32,
     /// How many of those set the totals to zero.
     pub unsaved_resets: u32,
+    /// What is wanted of it.
+    pub desired: Desired,
     /// Where it is in its life.
     pub state: State,
+    /// How many steps of the stop under way were done.
+    pub steps_done: u8,
+    /// When its last restarts after a failure were, as far as a limit counts them; oldest first.
+    pub restarts: VecDeque<Time>,
+    /// Whether its limit of restarts was reached: it is not restarted until it is started by
+    /// request.
+    pub gave_up: bool,
     /// Its current process, or the last one.
     pub generation: Generation,
     /// The gauges of the last checkpoint.
@@ -44,8 +56,6 @@ pub struct Instance {
     pub healthy_since: Option<Time>,
     /// How long to wait before the next restart.
     pub backoff: Backoff,
-    /// Whether a start follows once the stop under way and all operations are over.
-    pub start_after_stop: bool,
     /// A process of the group of `generation` may be left, though its leader is gone.
     pub group_left: bool,
     /// Replacements and deletions waiting for the process to be gone, oldest first.
@@ -54,6 +64,8 @@ pub struct Instance {
     pub awaiting_start: VecDeque<RequestId>,
     /// What became of its processes.
     pub facts: ProcessFacts,
+    /// Its runs.
+    pub runs: Runs,
 }
 
 impl Instance {
@@ -64,7 +76,11 @@ impl Instance {
             staged: None,
             unsaved_records: 0,
             unsaved_resets: 0,
-            state: State::Stopped,
+            desired: Desired::default(),
+            state: State::STOPPED,
+            steps_done: 0,
+            restarts: VecDeque::new(),
+            gave_up: false,
             generation: Generation::default(),
             metrics: Metrics { mode, ..Metrics::default() },
             counters: Counters::from_totals(totals),
@@ -72,11 +88,11 @@ impl Instance {
             last_checkpoint: None,
             healthy_since: None,
             backoff: Backoff::default(),
-            start_after_stop: false,
             group_left: false,
             operations: VecDeque::new(),
             awaiting_start: VecDeque::new(),
             facts: ProcessFacts::default(),
+            runs: Runs::default(),
         }
     }
 
@@ -93,6 +109,10 @@ impl Instance {
 
     /// Puts a durable definition in force.
     pub fn adopt(&mut self, definition: Arc<Definition>) {
+        if definition.policy != self.definition.policy {
+            self.forgive_restarts();
+            self.runs.keep(definition.policy.history);
+        }
         self.definition = definition;
         self.record_settled();
     }
@@ -108,10 +128,35 @@ impl Instance {
         }
     }
 
-    /// Whether it runs, or will by itself, and nobody has asked it to stop.
+    /// How things stand for it, for [`decide`].
+    pub fn situation(&self, draining: bool, restart_is_armed: bool) -> Situation {
+        Situation {
+            state: self.state,
+            queue_is_empty: self.operations.is_empty(),
+            draining,
+            gave_up: self.gave_up,
+            restart_is_armed,
+        }
+    }
+
+    /// Whether it runs or is restarted without a request, operations aside.
     pub fn wants_to_run(&self) -> bool {
-        let retries = self.state == State::Failed && self.definition.restart;
-        retries || (self.state.has_process() && !self.state.is_stopping())
+        match self.state.process {
+            Process::Spawning | Process::Live => true,
+            Process::Cancelled | Process::Ending => false,
+            Process::Absent => {
+                let at = Situation { queue_is_empty: true, ..self.situation(false, false) };
+                let decision = decide(&self.definition.policy, &self.desired, at);
+                matches!(decision, Decision::SpawnAt(_))
+            }
+        }
+    }
+
+    /// Its restarts are counted afresh, and it may be restarted again.
+    pub fn forgive_restarts(&mut self) {
+        self.restarts.clear();
+        self.gave_up = false;
+        self.facts.set_limit_reached(None);
     }
 
     /// Whether the record of its deletion is on its way: nothing may be changed any more.
@@ -131,7 +176,7 @@ impl Instance {
     }
 
     /// Takes a checkpoint into gauges and counters; fields that overflowed keep their old value.
-    pub fn observe(&mut self, checkpoint: &Checkpoint, now: Time) {
+    pub fn observe(&mut self, checkpoint: &Checkpoint, now: Now) {
         let metrics = &mut self.metrics;
         let gauges = [
             (&mut metrics.mode, checkpoint.mode),
@@ -147,7 +192,8 @@ impl Instance {
         }
         self.counters.observe(checkpoint);
         self.totals_unsaved = !canary::is(Canary::TotalsUnsaved);
-        self.last_checkpoint = Some(now);
+        self.last_checkpoint = Some(now.mono);
+        self.runs.seen(now);
     }
 
     /// Zeroes the gauges of a live process; `mode` and the totals are kept (Contract §6).

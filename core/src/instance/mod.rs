@@ -1,18 +1,41 @@
 //! Instances: what they are defined as, what they do, and how they are shown.
 
+mod decide;
 mod definition;
+mod desired;
+mod health;
 #[expect(clippy::module_inception, reason = "the file is named after its main type")]
 mod instance;
+mod launch;
+mod liveness;
+mod policy;
 mod process_table;
 mod queue;
+mod reason;
+mod run;
 mod runs;
+mod status_page;
+mod step;
 mod table;
 mod view;
 
-pub use definition::{Definition, Meta, OBJECT_MAX_BYTES, Peer, TEXT_MAX_BYTES};
+pub use decide::{Decision, Situation, Why, decide, why_to_end};
+pub use definition::{Definition, Label, Meta, OBJECT_MAX_BYTES, Origin, Peer, TEXT_MAX_BYTES};
+pub use desired::{Cas, Desired, Goal, Once};
+pub use health::{Health, HealthEvent, Status};
 pub use instance::Instance;
-pub use process_table::{Action, State, StateEvent, StatusPage, Step};
+pub use launch::{Exec, Launch, Output, Setup, Verb, Verbs};
+pub use liveness::{BeatVia, Liveness};
+pub use policy::{
+    BackoffPolicy, Boot, HISTORY_MAX, Policy, RESTARTS_MAX, Restart, RestartLimit, StopPolicy,
+    StopStep, StopStepsError,
+};
+pub use process_table::{Process, ProcessEvent};
 pub use queue::{Operation, OperationKind};
-pub use runs::{End, LastExit, ProcessFacts};
+pub use reason::{QUOTE_MAX_BYTES, Quote, Reason};
+pub use run::{Run, RunOrigin, RunRecord};
+pub use runs::{End, LastExit, ProcessFacts, Runs};
+pub use status_page::StatusPage;
+pub use step::{Action, Actions, InstanceEvent, State, Step, step};
 pub use table::Table;
-pub use view::{InstanceView, Status};
+pub use view::InstanceView;

@@ -1,7 +1,7 @@
 //! What waits until an instance has no process: replacements and deletions.
 
+use crate::expect::Expect;
 use crate::ids::RequestId;
-use crate::revision::Expect;
 use crate::url::InstanceUrl;
 
 /// What has to wait until an instance has no process.

@@ -1,11 +1,17 @@
-//! What became of the processes of an instance: facts about the world, for people to look at.
+//! The runs of an instance: facts about its processes, for people to look at.
 //!
-//! Nothing here is a state to come back to: it is not durable, begins anew with every run of the
-//! master, and decides nothing. Figures that only the system knows (CPU, memory) are the driver's.
+//! Nothing here is durable, and nothing here decides: it starts empty with every run of the
+//! master. Figures that only the system knows (CPU, memory) are the driver's.
 
-use alloc::string::String;
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::{String, ToString};
 
-use super::view::Status;
+use super::decide::Why;
+use super::health::Status;
+use super::policy::RestartLimit;
+use super::reason::Reason;
+use super::run::{Run, RunRecord};
 use crate::ids::ProcessRef;
 use crate::process::Exit;
 use crate::time::{Now, Wall};
@@ -29,6 +35,10 @@ pub struct ProcessFacts {
     pub last_exit: Option<LastExit>,
     /// When it is started again, and how long that was from when it was decided.
     pub next_restart: Option<(Wall, u64)>,
+    /// Why the instance is in its status.
+    pub reason: Reason,
+    /// The limit of restarts that was reached: it is not restarted until it is started by request.
+    pub limit_reached: Option<RestartLimit>,
     /// Whether it is still to be shown.
     pub(crate) changed: bool,
 }
@@ -65,6 +75,8 @@ impl Default for ProcessFacts {
             exits: 0,
             last_exit: None,
             next_restart: None,
+            reason: Reason::None,
+            limit_reached: None,
             changed: true,
         }
     }
@@ -85,15 +97,17 @@ impl ProcessFacts {
         self.changed = true;
     }
 
-    /// The process ended; one that was left behind by an earlier run is not spoken of.
-    pub fn exited(&mut self, exit: Exit, is_requested: bool, time: Wall) {
+    /// The process ended. Returns whether that is shown: what an earlier run of the master left
+    /// behind is not.
+    pub fn exited(&mut self, exit: Exit, is_requested: bool, time: Wall) -> bool {
         if self.alive.take().is_none() {
-            return;
+            return false;
         }
         self.exits += 1;
         let end = if is_requested { End::Requested(exit) } else { End::Own(exit) };
         self.last_exit = Some(LastExit { time, end });
         self.changed = true;
+        true
     }
 
     /// The restart timer ran out, and led to a start.
@@ -114,8 +128,132 @@ impl ProcessFacts {
         self.status = status;
     }
 
+    /// Why the instance is in its status from now on.
+    pub fn set_reason(&mut self, reason: Reason) {
+        self.changed |= self.reason != reason;
+        self.reason = reason;
+    }
+
+    /// The limit of restarts was reached, or no longer counts.
+    pub fn set_limit_reached(&mut self, limit: Option<RestartLimit>) {
+        self.changed |= self.limit_reached != limit;
+        self.limit_reached = limit;
+    }
+
+    /// Why the instance is in its status and what comes next, in words; empty if there is nothing
+    /// to say.
+    pub fn explanation(&self) -> String {
+        let mut parts = alloc::vec![self.reason.to_string()];
+        if let Some((due, _)) = self.next_restart {
+            parts.push(format!("restart due at {due}"));
+        }
+        if let Some(RestartLimit { max, window_ms }) = self.limit_reached {
+            let seconds = window_ms / 1_000;
+            parts.push(format!(
+                "not restarted: the limit of {max} restarts in {seconds} s is reached; start it to try again"
+            ));
+        }
+        parts.retain(|part| !part.is_empty());
+        parts.join("; ")
+    }
+
     /// Whether something changed since the last time this was asked.
     pub fn take_changed(&mut self) -> bool {
         core::mem::take(&mut self.changed)
+    }
+}
+
+/// The run under way and the last ones that ended.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    current: Option<Run>,
+    ended: VecDeque<RunRecord>,
+}
+
+impl Runs {
+    /// The run under way.
+    pub const fn current(&self) -> Option<&Run> {
+        self.current.as_ref()
+    }
+
+    /// The last runs that ended, oldest first.
+    pub fn ended(&self) -> impl ExactSizeIterator<Item = &RunRecord> {
+        self.ended.iter()
+    }
+
+    /// A run begins.
+    pub const fn begin(&mut self, run: Run) {
+        self.current = Some(run);
+    }
+
+    /// The process of the run under way reported.
+    pub const fn seen(&mut self, now: Now) {
+        if let Some(run) = &mut self.current {
+            run.last_seen = now;
+        }
+    }
+
+    /// The run under way ended. At most `history` records are kept.
+    pub fn end(&mut self, exit: Exit, requested: Option<Why>, now: Now, history: u8) {
+        if let Some(run) = self.current.take() {
+            self.ended.push_back(RunRecord { run, ended: now, exit, requested });
+        }
+        self.keep(history);
+    }
+
+    /// Forgets all but the last `history` records.
+    pub fn keep(&mut self, history: u8) {
+        let surplus = self.ended.len().saturating_sub(history.into());
+        self.ended.drain(..surplus);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Generation, RunId};
+    use crate::instance::RunOrigin;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn run(number: u64) -> Run {
+        Run {
+            id: RunId(number.into()),
+            generation: Generation(number),
+            origin: RunOrigin::Spawned,
+            started: Now::default(),
+            last_seen: Now::default(),
+        }
+    }
+
+    #[test]
+    fn an_explanation_names_the_cause_and_what_comes_next() {
+        let mut facts = ProcessFacts::default();
+        assert_eq!(facts.explanation(), "");
+        facts.set_reason(Reason::Exited(Exit::Code(1)));
+        assert_eq!(facts.explanation(), "exited with code 1");
+        facts.set_next_restart(Some((Wall::from_micros(2_000_000), 2_000)));
+        let due = "exited with code 1; restart due at 1970-01-01T00:00:02.000000Z";
+        assert_eq!(facts.explanation(), due);
+        facts.set_next_restart(None);
+        facts.set_limit_reached(Some(RestartLimit { max: 5, window_ms: 60_000 }));
+        let reached = "exited with code 1; not restarted: the limit of 5 restarts in 60 s is \
+                       reached; start it to try again";
+        assert_eq!(facts.explanation(), reached);
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_runs_are_remembered_in_order(count in 0u64..30, history in 0u8..12) {
+            let mut runs = Runs::default();
+            for number in 0..count {
+                runs.begin(run(number));
+                runs.end(Exit::Code(0), None, Now::default(), history);
+            }
+            let kept: Vec<u64> = runs.ended().map(|record| record.run.generation.0).collect();
+            let first = count.saturating_sub(history.into());
+            prop_assert_eq!(kept, (first..count).collect::<Vec<_>>());
+            prop_assert!(runs.current().is_none());
+        }
     }
 }

@@ -4,6 +4,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::definition::{Definition, Meta};
+use super::health::Status;
 use crate::counters::{Metrics, Totals, on_wire};
 use crate::escape::escaped_bytes;
 
@@ -18,31 +19,6 @@ pub struct InstanceView {
     pub metrics: Metrics,
     /// The byte counters; on the wire none exceeds 2^63-1.
     pub totals: Totals,
-}
-
-/// What clients are shown (Contract §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// No process.
-    Stopped,
-    /// A process that is well.
-    Running,
-    /// Something failed.
-    Error,
-}
-
-impl Status {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Stopped, Self::Running, Self::Error];
-
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::Running => "running",
-            Self::Error => "error",
-        }
-    }
 }
 
 /// What an object takes beside its texts and numbers: names, quotes and punctuation.
@@ -66,8 +42,8 @@ impl InstanceView {
     /// How many bytes the instance takes as a JSON object (Contract §4). This is what bounds a
     /// definition; the door of the REST API proves that it renders just as many.
     pub fn object_bytes(&self) -> usize {
-        let Definition { id, url, alias, restart, meta: Meta { peer, tags }, .. } =
-            &*self.definition;
+        let Definition { id, alias, meta: Meta { peer, tags }, .. } = &*self.definition;
+        let (url, restarts) = (self.definition.url(), self.definition.restarts());
         let texts = [url.scheme(), url.as_str(), alias, &peer.sid, &peer.kind, &peer.alias];
         let tags_bytes: usize =
             tags.iter().map(|(key, tag)| escaped_bytes(key) + escaped_bytes(tag) + TAG_BYTES).sum();
@@ -79,7 +55,7 @@ impl InstanceView {
             + id.to_string().len()
             + texts.map(escaped_bytes).iter().sum::<usize>()
             + self.status.as_str().len()
-            + restart.to_string().len()
+            + restarts.to_string().len()
             + tags_bytes.saturating_sub(1)
             + gauges.iter().chain(&totals).sum::<usize>()
     }

@@ -13,7 +13,6 @@ use crate::counters::{SavedTotals, Totals};
 use crate::ids::InstanceId;
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
-use crate::revision::Revision;
 use crate::url::{InstanceUrl, InstanceUrlError};
 
 /// Why a body whose checksum is right cannot be read.
@@ -131,12 +130,12 @@ impl From<MasterV1> for MasterIdentity {
 
 impl InstanceV1 {
     fn new(definition: &Definition, totals: SavedTotals) -> Self {
-        let Definition { id, url, alias, restart, meta, revision: _ } = definition.clone();
+        let Definition { id, alias, meta, .. } = definition.clone();
         Self {
             id: id.0,
-            url: url.as_str().into(),
+            url: definition.url().as_str().into(),
             alias,
-            restart,
+            restart: definition.restarts(),
             peer: [meta.peer.sid, meta.peer.kind, meta.peer.alias],
             tags: meta.tags.into_iter().collect(),
             totals: totals.into(),
@@ -152,15 +151,9 @@ impl TryFrom<InstanceV1> for StoredInstance {
         let url = InstanceUrl::parse(&instance.url).map_err(|error| BodyError::Url(id, error))?;
         let [sid, kind, alias] = instance.peer;
         let tags = instance.tags.into_iter().collect();
-        let definition = Definition {
-            id,
-            url,
-            alias: instance.alias,
-            restart: instance.restart,
-            meta: Meta { peer: Peer { sid, kind, alias }, tags },
-            // Version 1 has no room for it.
-            revision: Revision::FIRST,
-        };
+        let mut definition = Definition::new(id, url, instance.alias);
+        definition.meta = Meta { peer: Peer { sid, kind, alias }, tags };
+        definition.set_restarts(instance.restart);
         Ok(Self { definition: Arc::new(definition), totals: instance.totals.into() })
     }
 }

@@ -128,7 +128,7 @@ mod tests {
         for id in 0..3 {
             let url = InstanceUrl::parse(&format!("managed://h{id}")).expect("a good URL");
             let mut definition = Definition::new(InstanceId(id), url, "a".to_string());
-            definition.restart = id == 1;
+            definition.set_restarts(id == 1);
             definition.meta.tags.insert("k".to_string(), "v".to_string());
             definition.meta.peer.kind = "t".to_string();
             let totals = Totals { tcprx: u64::MAX, ..Totals::default() };

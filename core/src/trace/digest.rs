@@ -9,9 +9,9 @@ use crate::counters::{Metrics, SavedTotals, Totals};
 use crate::engine::Effect;
 use crate::event::{Event, LogRun, Object, Subject};
 use crate::ids::{InstanceId, ProcessRef};
-use crate::instance::{Definition, InstanceView};
+use crate::instance::InstanceView;
 use crate::mixer::Digest;
-use crate::process::Signal;
+use crate::process::{Scope, Signal};
 use crate::store::Record;
 
 impl Digest {
@@ -49,8 +49,17 @@ impl Digest {
                 self.process(10, *process);
                 self.word(instance.0.into());
             }
-            Effect::Signal { process, signal: Signal::Terminate } => self.process(11, *process),
-            Effect::Signal { process, signal: Signal::Kill } => self.process(12, *process),
+            // Version 1 has only these two, and digests of it must stay as they were recorded.
+            Effect::Signal { process, scope: Scope::Group, signal: Signal::TERM } => {
+                self.process(11, *process);
+            }
+            Effect::Signal { process, scope: Scope::Group, signal: Signal::KILL } => {
+                self.process(12, *process);
+            }
+            Effect::Signal { process, scope, signal } => {
+                self.process(17, *process);
+                self.words([u64::from(*scope == Scope::Leader), signal.number().into()]);
+            }
             Effect::Dial { request, target: _ } => self.words([13, request.0]),
             Effect::AnnounceKey(_) => self.word(14),
             Effect::Finish => self.word(15),
@@ -116,7 +125,7 @@ impl Digest {
     fn record(&mut self, record: &Record) {
         match record {
             Record::PutInstance { definition, totals } => {
-                self.words([1, definition.restart.into(), definition.meta.tags.len() as u64]);
+                self.words([1, definition.restarts().into(), definition.meta.tags.len() as u64]);
                 self.totals(definition.id, totals);
             }
             Record::RemoveInstance(id) => self.words([2, id.0.into()]),
@@ -134,11 +143,11 @@ impl Digest {
     fn view(&mut self, view: &InstanceView) {
         let Metrics { mode, ping, pool, tcps, udps } = view.metrics;
         let Totals { tcprx, tcptx, udprx, udptx } = view.totals;
-        let Definition { revision, restart, .. } = view.definition.as_ref();
-        let status = (view.status as u64) << 1 | u64::from(*restart);
+        let definition = view.definition.as_ref();
+        let status = (view.status as u64) << 1 | u64::from(definition.restarts());
         let [mode, ping, pool, tcps, udps] =
             [mode, ping, pool, tcps, udps].map(|gauge| gauge as u64);
-        self.words([revision.0, status, mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx]);
+        self.words([definition.revision.0, status, mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx]);
     }
 }
 

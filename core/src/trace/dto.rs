@@ -12,15 +12,16 @@ use super::items::{decode_items, encode_items};
 use crate::codec::{Decode, Encode};
 use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, Door, Trust};
 use crate::engine::Input;
+use crate::expect::Expect;
 use crate::formats::{
     Masks, action_number, into_peer, into_url, key_bytes, nth_action, peer_of, star_key,
 };
+use crate::ids::Revision;
 use crate::ids::{
     Generation, InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, SlotId, StoreEpoch,
 };
 use crate::output::OutputBatch;
 use crate::process::Exit;
-use crate::revision::{Expect, Revision};
 
 #[derive(Clone, Copy, Encode, Decode)]
 pub(crate) struct ProcessV1(u32, u64);

@@ -9,10 +9,10 @@ use super::replay::{Change, Glance};
 use crate::command::{Amend, Command, DialOutcome, Outcome, Refusal};
 use crate::engine::{Effect, Input};
 use crate::event::Subject;
+use crate::expect::Expect;
 use crate::ids::ProcessRef;
 use crate::output::{OutputBatch, OutputItem};
-use crate::process::{Exit, Signal};
-use crate::revision::Expect;
+use crate::process::Exit;
 use crate::store::Record;
 
 /// A text without control characters: they are escaped.
@@ -105,15 +105,12 @@ pub fn show_effect(effect: &Effect) -> String {
         }
         Effect::SaveTotals(totals) => format!("save the totals of {} instances", totals.len()),
         Effect::Spawn { process, definition } => {
-            let url = definition.url.as_str();
+            let url = definition.url().as_str();
             format!("spawn {} for {}: {}", name(*process), definition.id, Shown(url))
         }
         Effect::Adopt { process, instance } => format!("adopt {} of {instance}", name(*process)),
-        Effect::Signal { process, signal: Signal::Terminate } => {
-            format!("send TERM to {}", name(*process))
-        }
-        Effect::Signal { process, signal: Signal::Kill } => {
-            format!("send KILL to {}", name(*process))
+        Effect::Signal { process, scope: _, signal } => {
+            format!("send {} to {}", signal.name(), name(*process))
         }
         Effect::Dial { request, target } => format!("dial {} for {}", Shown(target), request.0),
         Effect::AnnounceKey(_) => "announce the new key".to_string(),

@@ -14,13 +14,14 @@ use super::*;
 use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, InstanceAction};
 use crate::counters::SavedTotals;
 use crate::engine::{Effect, Engine, Input};
+use crate::expect::Expect;
 use crate::formats::Masks;
+use crate::ids::Revision;
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, Peer};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{OutputBatch, OutputParser};
 use crate::process::Exit;
-use crate::revision::{Expect, Revision};
 use crate::store::{Image, Record as Change};
 use crate::time::{Time, Wall};
 use crate::url::InstanceUrl;
@@ -70,7 +71,7 @@ impl World {
         for id in 0..3 {
             let alias = format!("{SECRET}\n{id}");
             let mut definition = Definition::new(InstanceId(id), url(id as u8), alias);
-            definition.restart = id != 1;
+            definition.set_restarts(id != 1);
             definition.meta.tags.insert("tag".to_string(), format!("{SECRET}\u{1}"));
             definition.meta.peer.sid = SECRET.to_string();
             let totals = SavedTotals::default();

@@ -9,7 +9,7 @@ use openctrl_core::command::Outcome;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::LogRun;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
-use openctrl_core::process::Signal;
+use openctrl_core::process::{Scope, Signal};
 use openctrl_core::time::{Now, Time};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -198,7 +198,7 @@ impl Reactor {
             Effect::SaveTotals(totals) => store.save_totals(totals),
             Effect::Spawn { process, definition } => spawner.spawn(process, definition),
             Effect::Adopt { process, instance } => self.adopt(process, instance),
-            Effect::Signal { process, signal } => self.signal(process, signal),
+            Effect::Signal { process, scope, signal } => self.signal(process, scope, signal),
             Effect::Dial { request, target } => {
                 let mailbox = mailbox.clone();
                 tokio::spawn(async move {
@@ -221,13 +221,13 @@ impl Reactor {
         self.hands.spawner.adopt(process, leftover);
     }
 
-    fn signal(&mut self, process: ProcessRef, signal: Signal) {
+    fn signal(&mut self, process: ProcessRef, scope: Scope, signal: Signal) {
         let Some(child) = self.groups.get(&process).copied() else { return };
         // Of a group without its leader the number is only sure while somebody is left in it.
         if !child.is_reaped || child.group.is_left() {
-            child.group.signal(signal);
+            child.group.signal(scope, signal);
         }
-        if child.is_reaped && signal == Signal::Kill {
+        if child.is_reaped && signal == Signal::KILL {
             self.forget(process);
         }
     }

@@ -108,14 +108,14 @@ fn export(image: &Image, with_secrets: bool) -> Value {
 
 fn instance(stored: &StoredInstance, with_secrets: bool) -> Value {
     let definition = &stored.definition;
-    let url = &definition.url;
+    let url = definition.url();
     let url = if with_secrets { url.as_str().to_owned() } else { url.redacted() };
     let totals = stored.totals.totals;
     json!({
         "id": definition.id.to_string(),
         "alias": definition.alias,
         "url": url,
-        "restart": definition.restart,
+        "restart": definition.restarts(),
         "meta": definition.meta,
         "mode": stored.totals.mode,
         "tcprx": totals.tcprx,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use openctrl_core::command::{Amend, Command, Outcome, Refusal};
 use openctrl_core::engine::Effect;
 use openctrl_core::event::{Event, EventKind, Subject};
+use openctrl_core::expect::Expect;
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::Definition;
-use openctrl_core::revision::Expect;
 
 use super::{Invariant, Scene, Verdict, ensure};
 use crate::object::{Shown, is_same, is_same_master};
@@ -115,7 +115,7 @@ impl DurableFirst {
             }
             (Command::Create { url, .. }, Outcome::Created(_)) => {
                 let definition = self.answered(scene)?;
-                ensure(definition.url == *url, || format!("{definition:?} was not asked for"))
+                ensure(definition.url() == url, || format!("{definition:?} was not asked for"))
             }
             (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
                 let definition = self.answered(scene)?;
@@ -125,7 +125,7 @@ impl DurableFirst {
             }
             (Command::Replace { id, url, .. }, Outcome::Replaced(_)) => {
                 let definition = self.answered(scene)?;
-                ensure(definition.id == *id && definition.url == *url, || {
+                ensure(definition.id == *id && definition.url() == url, || {
                     format!("PUT of {url:?} is answered with {definition:?}")
                 })
             }

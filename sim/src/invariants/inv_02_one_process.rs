@@ -37,7 +37,7 @@ impl Invariant for OneProcess {
             ensure(is_left_behind, || format!("nothing of {instance} was left behind"))?;
             return self.begins(scene, *process, *instance);
         }
-        if let Effect::Signal { process, signal } = effect {
+        if let Effect::Signal { process, scope: _, signal } = effect {
             return signalled(scene, *process, *signal);
         }
         Ok(())

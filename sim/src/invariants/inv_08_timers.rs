@@ -3,7 +3,7 @@
 
 use openctrl_core::engine::{Input, TimerReason};
 use openctrl_core::ids::SlotId;
-use openctrl_core::instance::{Instance, State};
+use openctrl_core::instance::{Instance, Process, Restart, State};
 
 use super::{Invariant, Scene, Verdict, ensure};
 
@@ -35,12 +35,14 @@ fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
     };
     match reason {
         TimerReason::Tick => true,
-        TimerReason::Grace(slot) => of(slot, |row| {
-            matches!(row.state, State::Stopping | State::StoppingFailing | State::Discarding)
-        }),
+        TimerReason::StopStep(slot) => of(slot, |row| row.state.process == Process::Ending),
         TimerReason::Leftover(slot) => of(slot, |row| row.group_left && !row.state.has_process()),
-        TimerReason::Restart(slot) => of(slot, |row| {
-            row.definition.restart && matches!(row.state, State::Failed | State::Failing)
+        TimerReason::Restart(slot) => of(slot, |row| match row.definition.policy.restart {
+            Restart::Never => false,
+            Restart::OnFailure => matches!(row.state, State::FAILED | State::FAILING),
+            Restart::Always => {
+                matches!(row.state, State::FAILED | State::FAILING | State::STOPPED)
+            }
         }),
         TimerReason::DialWait(request) => {
             let asked = scene.oracle.ledger.asked.get(&request);

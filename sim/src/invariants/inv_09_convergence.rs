@@ -3,7 +3,7 @@
 
 use openctrl_core::command::Outcome;
 use openctrl_core::engine::Effect;
-use openctrl_core::instance::{Instance, State};
+use openctrl_core::instance::{Instance, Restart, State};
 
 use super::{Invariant, Scene, Verdict, ensure};
 
@@ -33,17 +33,20 @@ fn is_as_wanted(scene: Scene<'_>, instance: &Instance) -> Verdict {
     let id = instance.definition.id;
     let wish = scene.oracle.wishes.get(&id);
     let is_wanted = wish.is_some_and(|wish| wish.running);
+    let policy = &instance.definition.policy;
+    ensure(!instance.gave_up || policy.limit.is_some(), || {
+        format!("{id} gave up without a limit")
+    })?;
+    let is_left = !instance.definition.restarts() || instance.gave_up;
+    // One that exited with 0 is restarted as long as its policy is `Always`.
+    let ended_clean = wish.is_some_and(|wish| wish.ended_clean);
+    let may_rest = ended_clean && (policy.restart != Restart::Always || instance.gave_up);
     let is_as_wanted = match instance.state {
-        State::Running => is_wanted,
-        State::Stopped => !is_wanted,
-        // Without `restart`, what failed stays as it is.
-        State::Failed | State::Failing => is_wanted && !instance.definition.restart,
-        State::Starting
-        | State::Retrying
-        | State::Cancelling
-        | State::Stopping
-        | State::StoppingFailing
-        | State::Discarding => false,
+        State::RUNNING => is_wanted,
+        State::STOPPED => !is_wanted || may_rest,
+        // Without restarts, what failed stays as it is.
+        State::FAILED | State::FAILING => is_wanted && is_left,
+        _ => false,
     };
     ensure(is_as_wanted, || format!("{id} is {:?}, and this is wanted: {wish:?}", instance.state))?;
     let is_idle = instance.operations.is_empty()

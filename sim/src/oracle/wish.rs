@@ -8,6 +8,8 @@ use openctrl_core::instance::{Instance, OperationKind, State};
 pub struct Wish {
     /// Whether it is wanted to run.
     pub running: bool,
+    /// Whether its last process exited with code 0 unasked and is restarted by policy.
+    pub ended_clean: bool,
     /// PUTs under way, oldest first, each with whether it starts the instance.
     puts: Vec<(RequestId, bool)>,
 }
@@ -15,18 +17,20 @@ pub struct Wish {
 impl Wish {
     /// What is wanted of an instance at its beginning.
     pub fn new(running: bool) -> Self {
-        Self { running, puts: Vec::new() }
+        Self { running, ended_clean: false, puts: Vec::new() }
     }
 
     /// What is wanted of an instance in the middle of its life, as far as it knows itself.
     pub fn of(instance: &Instance) -> Self {
-        let is_left_failed = instance.state == State::Failed && !instance.definition.restart;
-        let running = instance.wants_to_run() || instance.start_after_stop || is_left_failed;
+        let is_left = !instance.definition.restarts() || instance.gave_up;
+        let is_left_failed = instance.state == State::FAILED && is_left;
+        let running = instance.wants_to_run() || instance.desired.restart || is_left_failed;
+        let ended_clean = instance.state == State::STOPPED && instance.wants_to_run();
         let puts = instance.operations.iter().filter_map(|operation| match operation.kind {
             OperationKind::Replace(_) => Some((operation.request, operation.starts)),
             OperationKind::Delete => None,
         });
-        Self { running, puts: puts.collect() }
+        Self { running, ended_clean, puts: puts.collect() }
     }
 
     /// A stop: also for all that is under way.

@@ -306,7 +306,7 @@ impl Run {
         let object = self.object_of(effect)?;
         let shown = object.as_ref();
         self.check(|invariant, scene| invariant.on_effect(scene, effect), is_late, shown)?;
-        self.report.coverage.on_effect(&self.before, &self.oracle, effect);
+        self.report.coverage.on_effect(effect);
         self.oracle.on_effect(&self.world, effect, shown);
         self.world.carry_out(effect, shown);
         Ok(())

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use openctrl_core::command::{Caller, Command, DialOutcome};
 use openctrl_core::engine::{Engine, Input};
 use openctrl_core::event::Subject;
+use openctrl_core::expect::Expect;
+use openctrl_core::ids::Revision;
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Exit;
-use openctrl_core::revision::{Expect, Revision};
 
 use super::action::Action;
 use super::{Outcome, Scenario, Untold, output};

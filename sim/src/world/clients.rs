@@ -6,9 +6,9 @@ use openctrl_core::command::{Caller, Command};
 use openctrl_core::doors::v2::{
     decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
 };
+use openctrl_core::expect::Expect;
 use openctrl_core::ids::{InstanceId, RequestId};
 use openctrl_core::master::ApiKey;
-use openctrl_core::revision::Expect;
 
 use crate::choice::Choices;
 

@@ -63,7 +63,7 @@ impl World {
         match effect {
             Effect::Spawn { process, definition } => self.processes.spawn(*process, definition),
             Effect::Adopt { process, instance } => self.processes.adopt(*process, *instance),
-            Effect::Signal { process, signal } => {
+            Effect::Signal { process, scope: _, signal } => {
                 self.processes.signal(self.clock.now().mono, *process, *signal);
             }
             Effect::Persist { epoch, seq, record } => self.disk.accept(*epoch, *seq, record),

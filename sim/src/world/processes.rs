@@ -232,15 +232,12 @@ impl Processes {
     /// Signals a process and its group. KILL ends what is left of the group of one that is gone.
     pub fn signal(&mut self, now: Time, reference: ProcessRef, signal: Signal) {
         let Some(process) = self.get_mut(reference) else { return };
-        match signal {
-            Signal::Terminate => {
-                process.terminated_at.get_or_insert(now);
-            }
-            Signal::Kill => {
-                process.killed = true;
-                process.group_left = false;
-                process.group_reported = false;
-            }
+        if signal == Signal::KILL {
+            process.killed = true;
+            process.group_left = false;
+            process.group_reported = false;
+        } else {
+            process.terminated_at.get_or_insert(now);
         }
     }
 

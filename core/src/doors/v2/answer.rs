@@ -10,8 +10,8 @@ use super::ping::render_dial;
 use super::precondition::etag;
 use super::status::Rejection;
 use crate::command::Outcome;
+use crate::ids::Revision;
 use crate::instance::InstanceView;
-use crate::revision::Revision;
 
 /// The headers that every answer carries.
 pub const CORS_HEADERS: [(&str, &str); 3] = [

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::counters::{Metrics, Totals, on_wire};
+use crate::ids::Revision;
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 use crate::instance::{Definition, InstanceView, Meta};
 use crate::master::MasterIdentity;
-use crate::revision::Revision;
 
 /// An instance as clients see it at one moment. Cheap to copy: the JSON is made where it is read,
 /// and most of a flood of checkpoints is never read.
@@ -98,7 +98,8 @@ impl InstanceObject {
     /// is two strings and its share of a map: ten times what a short one takes in the object.
     pub fn definition_bytes(&self) -> usize {
         const TAG_BYTES: usize = 144;
-        let Definition { url, alias, meta, .. } = &*self.view.definition;
+        let definition = &*self.view.definition;
+        let (url, Definition { alias, meta, .. }) = (definition.url(), definition);
         let tags: usize =
             meta.tags.iter().map(|(key, tag)| key.len() + tag.len() + TAG_BYTES).sum();
         let peer = meta.peer.sid.len() + meta.peer.kind.len() + meta.peer.alias.len();
@@ -138,12 +139,12 @@ impl Template {
         let mut head = Vec::new();
         put(&mut head, "{\"id\":", &definition.id.to_string());
         put(&mut head, ",\"alias\":", &definition.alias);
-        put(&mut head, ",\"type\":", definition.url.scheme());
+        put(&mut head, ",\"type\":", definition.url().scheme());
         head.extend_from_slice(b",\"status\":\"");
         let mut middle = b"\"".to_vec();
-        put(&mut middle, ",\"url\":", definition.url.as_str());
+        put(&mut middle, ",\"url\":", definition.url().as_str());
         put(&mut middle, ",\"config\":", "");
-        put(&mut middle, ",\"restart\":", &definition.restart);
+        put(&mut middle, ",\"restart\":", &definition.restarts());
         put(&mut middle, ",\"meta\":", &definition.meta);
         middle.extend_from_slice(b",\"mode\":");
         let (id, revision) = (definition.id, definition.revision);
@@ -243,7 +244,8 @@ mod tests {
             |(id, url, alias, restart, peer, tags)| {
                 let url = InstanceUrl::parse(url).expect("a good URL");
                 let mut definition = Definition::new(InstanceId(id), url, alias);
-                (definition.restart, definition.meta) = (restart, Meta { peer, tags });
+                definition.meta = Meta { peer, tags };
+                definition.set_restarts(restart);
                 definition
             },
         )

@@ -8,7 +8,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::status::Rejection;
-use crate::revision::{Expect, Revision};
+use crate::expect::Expect;
+use crate::ids::Revision;
 
 /// The ETag of a revision.
 pub(super) fn etag(Revision(number): Revision) -> String {

@@ -55,6 +55,7 @@ struct View<'a> {
     last_exit: Option<ExitView<'a>>,
     next_restart: Option<String>,
     backoff_ms: Option<u64>,
+    reason: String,
     cpu_seconds: Option<f64>,
     cpu_percent: Option<f64>,
     memory_bytes: Option<u64>,
@@ -98,6 +99,7 @@ impl ProcessReport<'_> {
             last_exit: exit.as_ref().map(Told::view),
             next_restart: facts.next_restart.map(|(at, _)| at.to_string()),
             backoff_ms: facts.next_restart.map(|(_, delay_ms)| delay_ms),
+            reason: facts.explanation(),
             cpu_seconds: usage.map(|usage| fraction(usage.cpu_centis, 100)),
             cpu_percent: usage.and_then(|usage| Some(fraction(usage.cpu_permille?, 10))),
             memory_bytes: usage.map(|usage| usage.memory_bytes),
@@ -141,7 +143,7 @@ struct Told {
 impl Told {
     fn of(exit: &LastExit) -> Self {
         let (ended, reason) = match &exit.end {
-            End::Own(ended) => (Some(*ended), describe(*ended)),
+            End::Own(ended) => (Some(*ended), ended.to_string()),
             End::Requested(ended) => (Some(*ended), String::from("stopped on request")),
             End::NotStarted(reason) => (None, format!("could not be started: {reason}")),
         };
@@ -157,35 +159,6 @@ impl Told {
         let Self { code, signal, time, reason } = self;
         ExitView { code: *code, signal: *signal, time, reason }
     }
-}
-
-fn describe(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exited with code {code}"),
-        Exit::Signal(number) => match signal_name(number) {
-            Some(name) => format!("killed by {name}"),
-            None => format!("killed by signal {number}"),
-        },
-    }
-}
-
-/// The names of those signals that have one number on all Unixes.
-const fn signal_name(number: i32) -> Option<&'static str> {
-    Some(match number {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -211,7 +184,7 @@ mod tests {
     #[test]
     fn every_field_is_there() {
         let mut facts = ProcessFacts::default();
-        insta::assert_snapshot!(text(&report(&facts, None).json(at(0))), @r#"{"id":"00000007","pid":null,"started":null,"uptime":null,"starts":0,"failures":0,"restarts":0,"exits":0,"lastExit":null,"nextRestart":null,"backoffMs":null,"cpuSeconds":null,"cpuPercent":null,"memoryBytes":null,"processes":null,"sampled":null}"#);
+        insta::assert_snapshot!(text(&report(&facts, None).json(at(0))), @r#"{"id":"00000007","pid":null,"started":null,"uptime":null,"starts":0,"failures":0,"restarts":0,"exits":0,"lastExit":null,"nextRestart":null,"backoffMs":null,"reason":"","cpuSeconds":null,"cpuPercent":null,"memoryBytes":null,"processes":null,"sampled":null}"#);
         let process = ProcessRef { slot: SlotId(0), generation: Generation(1) };
         facts.not_started("no such file", at(1).wall);
         facts.started(process, at(2));
@@ -222,10 +195,10 @@ mod tests {
             processes: 2,
             sampled: at(3).wall,
         };
-        insta::assert_snapshot!(text(&report(&facts, Some(usage)).json(at(4))), @r#"{"id":"00000007","pid":1234,"started":"1970-01-01T00:00:02.000000Z","uptime":2,"starts":1,"failures":1,"restarts":0,"exits":0,"lastExit":{"time":"1970-01-01T00:00:01.000000Z","reason":"could not be started: no such file"},"nextRestart":null,"backoffMs":null,"cpuSeconds":1.23,"cpuPercent":100.5,"memoryBytes":4096,"processes":2,"sampled":"1970-01-01T00:00:03.000000Z"}"#);
+        insta::assert_snapshot!(text(&report(&facts, Some(usage)).json(at(4))), @r#"{"id":"00000007","pid":1234,"started":"1970-01-01T00:00:02.000000Z","uptime":2,"starts":1,"failures":1,"restarts":0,"exits":0,"lastExit":{"time":"1970-01-01T00:00:01.000000Z","reason":"could not be started: no such file"},"nextRestart":null,"backoffMs":null,"reason":"","cpuSeconds":1.23,"cpuPercent":100.5,"memoryBytes":4096,"processes":2,"sampled":"1970-01-01T00:00:03.000000Z"}"#);
         facts.exited(Exit::Signal(9), false, at(5).wall);
         facts.set_next_restart(Some((at(7).wall, 2_000)));
-        insta::assert_snapshot!(text(&report(&facts, None).json(at(6))), @r#"{"id":"00000007","pid":null,"started":null,"uptime":null,"starts":1,"failures":1,"restarts":0,"exits":1,"lastExit":{"signal":9,"time":"1970-01-01T00:00:05.000000Z","reason":"killed by SIGKILL"},"nextRestart":"1970-01-01T00:00:07.000000Z","backoffMs":2000,"cpuSeconds":null,"cpuPercent":null,"memoryBytes":null,"processes":null,"sampled":null}"#);
+        insta::assert_snapshot!(text(&report(&facts, None).json(at(6))), @r#"{"id":"00000007","pid":null,"started":null,"uptime":null,"starts":1,"failures":1,"restarts":0,"exits":1,"lastExit":{"signal":9,"time":"1970-01-01T00:00:05.000000Z","reason":"killed by SIGKILL"},"nextRestart":"1970-01-01T00:00:07.000000Z","backoffMs":2000,"reason":"restart due at 1970-01-01T00:00:07.000000Z","cpuSeconds":null,"cpuPercent":null,"memoryBytes":null,"processes":null,"sampled":null}"#);
     }
 
     #[test]

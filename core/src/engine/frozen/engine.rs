@@ -30,7 +30,7 @@ use crate::formats::{
     DefinitionV1, Masks, MasterV1, action_number, into_url, key_bytes, nth_action, star_key,
 };
 use crate::ids::{EventId, Generation, KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
-use crate::instance::{Definition, Instance, Operation, OperationKind, State, Table};
+use crate::instance::{Definition, Goal, Instance, Operation, OperationKind, State, Table};
 use crate::time::{Time, Wall};
 
 #[derive(Encode, Decode)]
@@ -66,6 +66,10 @@ struct InstanceV1 {
     healthy_since: Option<u64>,
     restart_attempts: u32,
     start_after_stop: bool,
+    is_wanted_down: bool,
+    steps_done: u8,
+    restarts: Vec<u64>,
+    gave_up: bool,
     group_left: bool,
     operations: Vec<OperationV1>,
     awaiting_start: Vec<u64>,
@@ -242,7 +246,11 @@ impl InstanceV1 {
             last_checkpoint: instance.last_checkpoint.map(Time::as_micros),
             healthy_since: instance.healthy_since.map(Time::as_micros),
             restart_attempts: instance.backoff.attempts,
-            start_after_stop: instance.start_after_stop,
+            start_after_stop: instance.desired.restart,
+            is_wanted_down: instance.desired.goal == Goal::Down,
+            steps_done: instance.steps_done,
+            restarts: instance.restarts.iter().map(|at| at.as_micros()).collect(),
+            gave_up: instance.gave_up,
             group_left: instance.group_left,
             operations: operations.map(|operation| OperationV1::new(operation, masks)).collect(),
             awaiting_start: instance.awaiting_start.iter().map(|request| request.0).collect(),
@@ -276,7 +284,11 @@ impl InstanceV1 {
         instance.last_checkpoint = self.last_checkpoint.map(Time::from_micros);
         instance.healthy_since = self.healthy_since.map(Time::from_micros);
         instance.backoff = Backoff { attempts: self.restart_attempts };
-        instance.start_after_stop = self.start_after_stop;
+        instance.desired.goal = if self.is_wanted_down { Goal::Down } else { Goal::Up };
+        instance.desired.restart = self.start_after_stop;
+        instance.steps_done = self.steps_done;
+        instance.restarts = self.restarts.into_iter().map(Time::from_micros).collect();
+        instance.gave_up = self.gave_up;
         instance.group_left = self.group_left;
         instance.operations = operations.collect::<Result<_, _>>()?;
         instance.awaiting_start = self.awaiting_start.into_iter().map(RequestId).collect();
@@ -374,7 +386,7 @@ impl From<TimerReason> for TimerV1 {
     fn from(reason: TimerReason) -> Self {
         match reason {
             TimerReason::Tick => Self::Tick,
-            TimerReason::Grace(slot) => Self::Grace(slot.0),
+            TimerReason::StopStep(slot) => Self::Grace(slot.0),
             TimerReason::Leftover(slot) => Self::Leftover(slot.0),
             TimerReason::Restart(slot) => Self::Restart(slot.0),
             TimerReason::DialWait(request) => Self::DialWait(request.0),
@@ -387,7 +399,7 @@ impl From<TimerV1> for TimerReason {
     fn from(reason: TimerV1) -> Self {
         match reason {
             TimerV1::Tick => Self::Tick,
-            TimerV1::Grace(slot) => Self::Grace(SlotId(slot)),
+            TimerV1::Grace(slot) => Self::StopStep(SlotId(slot)),
             TimerV1::Leftover(slot) => Self::Leftover(SlotId(slot)),
             TimerV1::Restart(slot) => Self::Restart(SlotId(slot)),
             TimerV1::DialWait(request) => Self::DialWait(RequestId(request)),

@@ -3,7 +3,9 @@
 use super::engine::{counters, gauges};
 use crate::engine::Engine;
 use crate::engine::timers::TimerReason;
-use crate::instance::{Definition, Instance, Operation, OperationKind, ProcessFacts};
+use crate::instance::{
+    Definition, Goal, Health, Instance, Operation, OperationKind, ProcessFacts, State,
+};
 use crate::mixer::Digest;
 use crate::time::Time;
 
@@ -28,7 +30,7 @@ impl Engine {
         for (at, reason) in self.timers.armed() {
             let (kind, of) = match reason {
                 TimerReason::Tick => (0, 0),
-                TimerReason::Grace(slot) => (1, slot.0.into()),
+                TimerReason::StopStep(slot) => (1, slot.0.into()),
                 TimerReason::Leftover(slot) => (2, slot.0.into()),
                 TimerReason::Restart(slot) => (3, slot.0.into()),
                 TimerReason::DialWait(request) => (4, request.0),
@@ -50,15 +52,18 @@ impl Engine {
 
 fn fingerprint_of(instance: &Instance, print: &mut Digest) {
     let flags = [
-        instance.definition.restart,
+        instance.definition.restarts(),
         instance.staged.is_some(),
         instance.totals_unsaved,
-        instance.start_after_stop,
+        instance.desired.restart,
+        instance.desired.goal == Goal::Down,
+        instance.gave_up,
         instance.group_left,
     ];
     let flags = flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag));
     let Definition { id, revision, .. } = instance.definition.as_ref();
-    print.words([id.0.into(), revision.0, instance.state as u64, flags]);
+    print.words([id.0.into(), revision.0, state_number(instance.state), flags]);
+    print.words([instance.steps_done.into(), instance.restarts.len() as u64]);
     print.words([instance.unsaved_records.into(), instance.unsaved_resets.into()]);
     print.words([instance.generation.0, instance.backoff.attempts.into()]);
     print.words(gauges(instance).map(|gauge| gauge as u64));
@@ -75,6 +80,10 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
     print.facts(&instance.facts);
     print.word(instance.awaiting_start.len() as u64);
     instance.awaiting_start.iter().for_each(|request| print.word(request.0));
+}
+
+fn state_number(state: State) -> u64 {
+    state.process as u64 * Health::ALL.len() as u64 + state.health as u64
 }
 
 impl Digest {

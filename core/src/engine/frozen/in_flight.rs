@@ -13,10 +13,10 @@ use crate::counters::SavedTotals;
 use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit};
 use crate::engine::life::Life;
+use crate::expect::Expect;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, Instance, OperationKind};
 use crate::master::{MasterFace, MasterIdentity};
-use crate::revision::Expect;
 use crate::store::Record;
 use crate::time::Wall;
 
@@ -123,20 +123,20 @@ impl Engine {
     fn command(&self, change: &Change) -> Option<Command> {
         Some(match change {
             Change::Create(definition) => {
-                Command::Create { url: definition.url.clone(), alias: definition.alias.clone() }
+                Command::Create { url: definition.url().clone(), alias: definition.alias.clone() }
             }
             Change::Patch { definition, action, .. } => {
-                let Definition { id, alias, restart, meta, .. } = definition.as_ref();
+                let Definition { id, alias, meta, .. } = definition.as_ref();
                 let (peer, tags) = (Some(meta.peer.clone()), Some(meta.tags.clone()));
                 let meta = Some(AmendMeta { peer, tags });
-                let (alias, restart) = (Some(alias.clone()), Some(*restart));
+                let (alias, restart) = (Some(alias.clone()), Some(definition.restarts()));
                 let amend = Box::new(Amend { alias, action: *action, restart, meta });
                 Command::Amend { id: *id, expect: Expect::Any, amend }
             }
             Change::Replace { definition, .. } => Command::Replace {
                 id: definition.id,
                 expect: Expect::Any,
-                url: definition.url.clone(),
+                url: definition.url().clone(),
             },
             Change::Delete(slot) => {
                 Command::Remove { id: self.table.get(*slot)?.definition.id, expect: Expect::Any }
@@ -158,7 +158,7 @@ fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Command)
         };
         (operation.request, command)
     });
-    let url = &instance.definition.url;
+    let url = instance.definition.url();
     let replaced = move || Command::Replace { id, expect: Expect::Any, url: url.clone() };
     let started = instance.awaiting_start.iter().map(move |request| (*request, replaced()));
     operations.chain(started)

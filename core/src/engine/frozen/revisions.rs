@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 
 use super::numbers::{count, nth};
 use crate::codec::{Decode, Encode};
+use crate::expect::Expect;
 use crate::ids::RequestId;
+use crate::ids::Revision;
 use crate::instance::{Definition, Table};
-use crate::revision::{Expect, Revision};
 
 #[derive(Default, Encode, Decode)]
 pub(crate) struct RevisionsV1 {

@@ -6,7 +6,7 @@ use super::numbers::{count, nth, number_of};
 use crate::codec::{Decode, Encode};
 use crate::formats::Masks;
 use crate::ids::{Generation, ProcessRef, SlotId};
-use crate::instance::{End, LastExit, ProcessFacts, Status};
+use crate::instance::{End, LastExit, ProcessFacts, Quote, Reason, RestartLimit, Status, Why};
 use crate::process::Exit;
 use crate::time::{Now, Time, Wall};
 
@@ -18,7 +18,23 @@ pub(super) struct FactsV1 {
     counts: [u64; 4],
     last_exit: Option<(u64, EndV1)>,
     next_restart: Option<(u64, u64)>,
+    reason: ReasonV1,
+    limit_reached: Option<(u32, u64)>,
 }
+
+#[derive(Encode, Decode)]
+enum ReasonV1 {
+    None,
+    Stopping(u8),
+    Stopped(u8),
+    Code(i32),
+    Signal(i32),
+    NotStarted(String),
+    Complained(String),
+    Silent(u64),
+}
+
+const WHYS: [Why; 4] = [Why::Shutdown, Why::Operation, Why::Stop, Why::Restart];
 
 #[derive(Encode, Decode)]
 enum EndV1 {
@@ -41,6 +57,8 @@ impl FactsV1 {
             counts: [*starts, *failures, *restarts, *exits],
             last_exit: last_exit.map(|exit| (exit.time.as_micros(), EndV1::new(&exit.end, masks))),
             next_restart: facts.next_restart.map(|(at, delay_ms)| (at.as_micros(), delay_ms)),
+            reason: ReasonV1::new(&facts.reason, masks),
+            limit_reached: facts.limit_reached.map(|limit| (limit.max, limit.window_ms)),
         }
     }
 
@@ -65,8 +83,40 @@ impl FactsV1 {
             exits: count(exits)?,
             last_exit,
             next_restart: self.next_restart.map(|(at, ms)| (Wall::from_micros(at), ms)),
+            reason: self.reason.thaw()?,
+            limit_reached: self
+                .limit_reached
+                .map(|(max, window_ms)| RestartLimit { max, window_ms }),
             // An engine is frozen between two inputs: they were shown.
             changed: false,
+        })
+    }
+}
+
+impl ReasonV1 {
+    fn new(reason: &Reason, masks: &mut Masks) -> Self {
+        match reason {
+            Reason::None => Self::None,
+            Reason::Stopping(why) => Self::Stopping(number_of(&WHYS, *why)),
+            Reason::Stopped(why) => Self::Stopped(number_of(&WHYS, *why)),
+            Reason::Exited(Exit::Code(code)) => Self::Code(*code),
+            Reason::Exited(Exit::Signal(signal)) => Self::Signal(*signal),
+            Reason::NotStarted(reason) => Self::NotStarted(masks.prose(reason)),
+            Reason::Complained(line) => Self::Complained(masks.text(line.as_str())),
+            Reason::Silent { ms } => Self::Silent(*ms),
+        }
+    }
+
+    fn thaw(self) -> Result<Reason, String> {
+        Ok(match self {
+            Self::None => Reason::None,
+            Self::Stopping(why) => Reason::Stopping(*nth(&WHYS, why)?),
+            Self::Stopped(why) => Reason::Stopped(*nth(&WHYS, why)?),
+            Self::Code(code) => Reason::Exited(Exit::Code(code)),
+            Self::Signal(signal) => Reason::Exited(Exit::Signal(signal)),
+            Self::NotStarted(reason) => Reason::NotStarted(reason.into()),
+            Self::Complained(line) => Reason::Complained(Quote::new(line.as_bytes())),
+            Self::Silent(ms) => Reason::Silent { ms },
         })
     }
 }

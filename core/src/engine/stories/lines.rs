@@ -12,10 +12,10 @@ use crate::counters::{Metrics, SavedTotals, Totals};
 use crate::doors::v2::Rejection;
 use crate::event::{Event, LogRun, Object};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, SlotId};
-use crate::instance::{Definition, InstanceView, ProcessFacts};
+use crate::instance::{Definition, InstanceView, ProcessFacts, Reason};
 use crate::master::MasterIdentity;
 use crate::output::OutputItem;
-use crate::process::Signal;
+use crate::process::Scope;
 use crate::store::Record;
 
 const LETTERS: [&str; 26] = [
@@ -48,7 +48,7 @@ impl Names {
         };
         match reason {
             TimerReason::Tick => "Tick".to_string(),
-            TimerReason::Grace(slot) => format!("Grace of {}", of(slot)),
+            TimerReason::StopStep(slot) => format!("Grace of {}", of(slot)),
             TimerReason::Leftover(slot) => format!("Leftover of {}", of(slot)),
             TimerReason::Restart(slot) => format!("Restart of {}", of(slot)),
             TimerReason::DialWait(request) => format!("DialWait of {}", request.0),
@@ -85,17 +85,15 @@ impl Names {
                 format!("save totals:{}", each.collect::<String>())
             }
             Effect::Spawn { process, definition } => {
-                let (id, url) = (self.instance(definition.id), definition.url.as_str());
+                let (id, url) = (self.instance(definition.id), definition.url().as_str());
                 format!("spawn {} for {id}: {url}", process_name(*process))
             }
             Effect::Adopt { process, instance } => {
                 format!("adopt {} of {}", process_name(*process), self.instance(*instance))
             }
-            Effect::Signal { process, signal: Signal::Terminate } => {
-                format!("TERM to {}", process_name(*process))
-            }
-            Effect::Signal { process, signal: Signal::Kill } => {
-                format!("KILL to {}", process_name(*process))
+            Effect::Signal { process, scope, signal } => {
+                let alone = if *scope == Scope::Leader { " alone" } else { "" };
+                format!("{} to {}{alone}", signal.name(), process_name(*process))
             }
             Effect::Dial { request, target } => format!("dial {target} for {}", request.0),
             Effect::AnnounceKey(key) => format!("announce {}", self.key(key.reveal())),
@@ -151,7 +149,7 @@ impl Names {
     fn record(&mut self, record: &Record) -> String {
         match record {
             Record::PutInstance { definition, totals } => {
-                let url = definition.url.as_str();
+                let url = definition.url().as_str();
                 let alias = match definition.alias.as_str() {
                     "" => String::new(),
                     alias => format!(" alias={alias}"),
@@ -184,12 +182,13 @@ impl Names {
 
     /// An instance: what is always there, and what is not at its default.
     fn instance_object(&mut self, view: &InstanceView) -> String {
-        let Definition { id, url, alias, restart, meta, .. } = view.definition.as_ref();
+        let Definition { id, alias, meta, .. } = view.definition.as_ref();
+        let (url, restarts) = (view.definition.url(), view.definition.restarts());
         let mut shown = format!("{} {} {}", self.instance(*id), url.as_str(), view.status.as_str());
         if !alias.is_empty() {
             write!(shown, " alias={alias}").expect("a String takes everything");
         }
-        if !restart {
+        if !restarts {
             shown.push_str(" restart=false");
         }
         if !meta.tags.is_empty() {
@@ -250,6 +249,12 @@ fn shown_facts(facts: &ProcessFacts) -> String {
     }
     if let Some((_, delay_ms)) = facts.next_restart {
         write!(text, ", next in {delay_ms} ms").expect("a String takes everything");
+    }
+    if facts.reason != Reason::None {
+        write!(text, ", because: {}", facts.reason).expect("a String takes everything");
+    }
+    if facts.limit_reached.is_some() {
+        text.push_str(", no restarts are left");
     }
     text
 }

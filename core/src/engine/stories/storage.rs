@@ -197,7 +197,7 @@ pub(super) fn stored() -> Image {
     for (id, url) in [(1, "demo:a"), (2, "demo:b"), (3, "demo:c")] {
         let url = InstanceUrl::parse(url).expect("a valid URL");
         let mut definition = Definition::new(InstanceId(id), url, String::new());
-        definition.restart = id != 2;
+        definition.set_restarts(id != 2);
         let totals = Totals { tcprx: 100, tcptx: 100, udprx: 100, udptx: 100 };
         let totals = SavedTotals { mode: 3, totals };
         image.apply(&Record::PutInstance { definition: Arc::new(definition), totals });

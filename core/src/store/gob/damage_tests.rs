@@ -1,10 +1,12 @@
 //! Damaged and hostile files: none makes the reader panic or hold more than the file can.
 
-use super::fixture_tests::ACCEPTED;
-use super::*;
 use alloc::format;
 use alloc::vec::Vec;
+
 use proptest::prelude::*;
+
+use super::fixture_tests::ACCEPTED;
+use super::*;
 
 /// How many places of a file are tried, at most: all of them, save in the file of a thousand
 /// instances, where they come around in samples.
@@ -41,7 +43,7 @@ fn held_bytes(image: &Image) -> usize {
     for stored in image.instances.values() {
         let definition = &stored.definition;
         let peer = &definition.meta.peer;
-        bytes += 9 + definition.url.as_str().len() + definition.alias.len();
+        bytes += 9 + definition.url().as_str().len() + definition.alias.len();
         bytes += peer.sid.len() + peer.kind.len() + peer.alias.len();
         for (name, value) in &definition.meta.tags {
             bytes += 2 + name.len() + value.len();

@@ -42,9 +42,9 @@ fn every_field_of_an_instance_is_read() {
     assert_eq!(image.instances.len(), 1);
     let StoredInstance { definition, totals } = get(&image, "d34db33f");
     assert_eq!(definition.id, InstanceId(0xd34d_b33f));
-    assert_eq!(definition.url.as_str(), "managed://user:secret@edge-a?token=SECRET");
+    assert_eq!(definition.url().as_str(), "managed://user:secret@edge-a?token=SECRET");
     assert_eq!(definition.alias, "edge-a");
-    assert!(definition.restart);
+    assert!(definition.restarts());
     let peer = peer("site-1", "edge", "Site 1 Edge");
     let tags = [("region".to_string(), "us-east".to_string())].into();
     assert_eq!(definition.meta, Meta { peer, tags });
@@ -55,8 +55,8 @@ fn every_field_of_an_instance_is_read() {
 fn omitted_fields_are_zero() {
     let image = image(fixture!("zeros"));
     let StoredInstance { definition, totals } = get(&image, "00000000");
-    assert_eq!(definition.url.as_str(), "demo:");
-    assert_eq!((definition.alias.as_str(), definition.restart), ("", false));
+    assert_eq!(definition.url().as_str(), "demo:");
+    assert_eq!((definition.alias.as_str(), definition.restarts()), ("", false));
     assert_eq!(definition.meta, Meta::default());
     assert_eq!(*totals, SavedTotals::default());
 }
@@ -66,7 +66,7 @@ fn texts_of_every_kind_and_length_are_kept() {
     let image = image(fixture!("text"));
     let StoredInstance { definition, .. } = get(&image, "0000007e");
     assert_eq!(definition.alias, "Grüße, мир 🌍 \"'\\\n\0");
-    assert_eq!(definition.url.as_str(), format!("demo://{}#é", "ü".repeat(600)));
+    assert_eq!(definition.url().as_str(), format!("demo://{}#é", "ü".repeat(600)));
     assert_eq!(definition.meta.peer, peer("ß", "", &"x".repeat(300)));
     let tags = [("ключ", "значение"), ("", "")].map(|(k, v)| (k.to_string(), v.to_string()));
     assert_eq!(definition.meta.tags, tags.into());
@@ -100,8 +100,8 @@ fn a_thousand_instances_are_a_thousand() {
         let definition = &stored.definition;
         assert_eq!(definition.id, *id);
         assert_eq!(definition.alias, format!("a{n}"));
-        assert_eq!(definition.url.as_str(), format!("demo://h{n}"));
-        assert_eq!(definition.restart, n % 2 == 0);
+        assert_eq!(definition.url().as_str(), format!("demo://h{n}"));
+        assert_eq!(definition.restarts(), n % 2 == 0);
         assert_eq!(definition.meta.tags, [("n".to_string(), n.to_string())].into());
         let mode = i32::try_from(n % 3).expect("below 3");
         assert_eq!(stored.totals, saved(mode, [u64::from(n) * 1000, 0, 0, 0]));
@@ -125,8 +125,8 @@ fn fields_are_found_by_name_and_unknown_ones_skipped() {
     assert_eq!((master.key.reveal(), master.mid.as_str(), master.alias.as_str()), (KEY, MID, "v"));
     assert_eq!(image.instances.len(), 1);
     let StoredInstance { definition, totals } = get(&image, "0a0b0c0d");
-    assert_eq!(definition.url.as_str(), "demo://variant", "the scheme is lower-cased");
-    assert_eq!((definition.alias.as_str(), definition.restart), ("va", true));
+    assert_eq!(definition.url().as_str(), "demo://variant", "the scheme is lower-cased");
+    assert_eq!((definition.alias.as_str(), definition.restarts()), ("va", true));
     let tags = [("k".to_string(), "v".to_string())].into();
     assert_eq!(definition.meta, Meta { peer: peer("ps", "", "pa"), tags });
     assert_eq!(*totals, saved(-7, [1, 0, 0, 4]));

@@ -14,7 +14,6 @@ use crate::counters::SavedTotals;
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
-use crate::revision::Revision;
 use crate::store::image::{Image, StoredInstance};
 use crate::url::{InstanceUrl, InstanceUrlError};
 
@@ -128,14 +127,9 @@ impl<'a> Entry<'a> {
             InstanceUrlError::Malformed { shown: _, fault } => GobError::BadUrl(id, fault),
             InstanceUrlError::MasterScheme => GobError::MasterUrl(id),
         })?;
-        let definition = Definition {
-            id,
-            url,
-            alias: self.alias.to_owned(),
-            restart: self.restart,
-            meta: self.meta,
-            revision: Revision::FIRST,
-        };
+        let mut definition = Definition::new(id, url, self.alias.to_owned());
+        definition.meta = self.meta;
+        definition.set_restarts(self.restart);
         Ok(StoredInstance { definition: Arc::new(definition), totals: self.saved })
     }
 }

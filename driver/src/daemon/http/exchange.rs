@@ -9,7 +9,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use openctrl_core::doors::v2::{Answer, BODY_MAX_BYTES, Method, Rejection, decode_if_match};
-use openctrl_core::revision::Expect;
+use openctrl_core::expect::Expect;
 use tokio::time::timeout;
 
 use super::body::AnswerBody;

@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use openctrl_core::doors::v2::Rejection;
+use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 use openctrl_core::master::MasterFace;
-use openctrl_core::revision::Revision;
 
 pub(crate) use self::publisher::Publisher;
 use self::state::{List, State};

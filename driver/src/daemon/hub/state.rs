@@ -8,10 +8,10 @@ use std::task::Waker;
 use bytes::Bytes;
 use openctrl_core::doors::v2::{InstanceObject, event_frame, render_key_instance};
 use openctrl_core::event::{Cursor, EventKind, Read, Window, WindowLimits};
+use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterFace;
-use openctrl_core::revision::Revision;
 use openctrl_core::time::Wall;
 
 use super::block::{Block, Item, Object, OpenBlock};

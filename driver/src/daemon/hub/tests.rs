@@ -6,11 +6,11 @@ use std::task::{Context, Poll, Waker};
 
 use openctrl_core::doors::v2::InstanceObject;
 use openctrl_core::event::{Event, EventKind, EventName, LogRun, Object};
+use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::output::OutputParser;
-use openctrl_core::revision::Revision;
 use openctrl_core::time::{Now, Time, Wall};
 use openctrl_core::url::InstanceUrl;
 

@@ -17,7 +17,7 @@ pub(super) fn write(text: &mut Exposition, hub: &Hub) {
     let mut family = text.family("openctrl_instance_info", Gauge, help);
     for (id, view) in &shown {
         let definition = &view.definition;
-        let scheme = definition.url.scheme();
+        let scheme = definition.url().scheme();
         let labels = [("id", id.as_str()), ("alias", &definition.alias), ("type", scheme)];
         family.sample(&labels, Value::Count(1));
     }

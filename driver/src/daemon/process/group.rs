@@ -1,10 +1,11 @@
 //! A process group by the id of its leader, which must not have been reaped, or must have members
 //! left: only then is the number sure to be theirs.
 
-use openctrl_core::process::{Exit, Signal};
+use openctrl_core::process::{Exit, Scope, Signal};
 use rustix::io::Errno;
 use rustix::process::{
-    self, Pid, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
+    self, Pid, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process_group,
+    waitid,
 };
 
 /// A child and its process group.
@@ -23,13 +24,15 @@ impl Group {
         self.leader.as_raw_pid()
     }
 
-    /// Signals every member. That none is left is no error: a process may end at any time.
-    pub(crate) fn signal(self, signal: Signal) {
-        let signal = match signal {
-            Signal::Terminate => process::Signal::TERM,
-            Signal::Kill => process::Signal::KILL,
+    /// Signals every member, or the leader alone. A process that has exited meanwhile is no error.
+    pub(crate) fn signal(self, scope: Scope, signal: Signal) {
+        let number = i32::from(signal.number());
+        let to_send = process::Signal::from_named_raw(number).expect("every signal has a name");
+        let sent = match scope {
+            Scope::Group => kill_process_group(self.leader, to_send),
+            Scope::Leader => kill_process(self.leader, to_send),
         };
-        if let Err(error) = kill_process_group(self.leader, signal)
+        if let Err(error) = sent
             && error != Errno::SRCH
         {
             tracing::warn!("cannot signal process group {}: {error}", self.leader);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::{fs, io};
 
 use openctrl_core::ids::InstanceId;
-use openctrl_core::process::Signal;
+use openctrl_core::process::{Scope, Signal};
 use rustix::process::Pid;
 
 use super::ended::Ended;
@@ -43,7 +43,7 @@ pub(crate) fn find(
             None => ledger.forget(number),
             Some((group, leader)) => {
                 if found.contains_key(&child.instance) || !is_known(child.instance) {
-                    group.signal(Signal::Kill);
+                    group.signal(Scope::Group, Signal::KILL);
                     ledger.forget(number);
                 } else {
                     found.insert(child.instance, Leftover { number, group, leader });
@@ -214,7 +214,7 @@ mod tests {
         let kept: Vec<InstanceId> = ledger.children().map(|(_, child)| child.instance).collect();
         assert_eq!(kept, [id(0), id(1)]);
         for (child, _, _) in &mut children {
-            Group::new(Pid::from_child(child)).signal(Signal::Kill);
+            Group::new(Pid::from_child(child)).signal(Scope::Group, Signal::KILL);
             child.wait().expect("it was not reaped");
         }
     }

@@ -176,7 +176,7 @@ impl Worker {
     ) -> io::Result<()> {
         let (output, input) = io::pipe()?;
         self.ledger.intend(process, definition.id, inode(&output)?);
-        let leader = spawn(&self.runtime, definition.url.as_str(), input)?;
+        let leader = spawn(&self.runtime, definition.url().as_str(), input)?;
         restore_descriptor_limit(leader);
         if let Ok(start_ticks) = start_ticks(leader) {
             self.ledger.born(process, leader.as_raw_nonzero().get(), start_ticks);
@@ -214,6 +214,6 @@ fn inode(pipe: &PipeReader) -> io::Result<u64> {
 /// Ends a process that cannot be watched.
 fn abort(leader: Pid) {
     let group = Group::new(leader);
-    group.signal(openctrl_core::process::Signal::Kill);
+    group.signal(openctrl_core::process::Scope::Group, openctrl_core::process::Signal::KILL);
     let _ = rustix::process::waitpid(Some(leader), rustix::process::WaitOptions::empty());
 }

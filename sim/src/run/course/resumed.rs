@@ -79,7 +79,7 @@ fn world_of(engine: &Engine, now: Now) -> World {
             world.processes.gone(process, true);
         }
         if row.state.is_stopping() && !row.state.is_spawning() {
-            world.processes.signal(now.mono, process, Signal::Terminate);
+            world.processes.signal(now.mono, process, Signal::TERM);
         }
     }
     let under_way = engine.under_way();

@@ -1,21 +1,8 @@
-//! Revisions of definitions, and what a command expects of them.
+//! What a command expects of the instance that it is about.
 
 use alloc::vec::Vec;
 
-/// A version of the definition of an instance. The first is 1, and every change adds one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Revision(pub u64);
-
-impl Revision {
-    /// That of a new instance.
-    pub const FIRST: Self = Self(1);
-
-    /// That of the next change.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
+use crate::ids::Revision;
 
 /// Which revisions of an instance a command may change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

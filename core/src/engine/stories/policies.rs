@@ -1,0 +1,374 @@
+//! Policies beside those of the v2 API: restarts, boots, stops and back-offs.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Teller;
+use crate::counters::SavedTotals;
+use crate::ids::InstanceId;
+use crate::instance::{
+    BackoffPolicy, Boot, Definition, Instance, Policy, Restart, RestartLimit, RunOrigin,
+    StopPolicy, StopStep, Why,
+};
+use crate::master::MasterIdentity;
+use crate::process::{Scope, Signal};
+use crate::store::{Image, Record};
+use crate::url::InstanceUrl;
+
+/// A master whose only instance A has this policy and runs as p1, if it is started at boot; how it
+/// came to that is left out.
+fn running(policy: Policy) -> Teller {
+    let mut story = Teller::with(stored(policy));
+    if story.process.is_some() {
+        story.started();
+    }
+    story.names.facts = true;
+    story.untold()
+}
+
+fn stored(policy: Policy) -> Image {
+    let url = InstanceUrl::parse("demo:a").expect("a valid URL");
+    let definition = Definition { policy, ..Definition::new(InstanceId(1), url, String::new()) };
+    let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
+    let totals = SavedTotals::default();
+    image.apply(&Record::PutInstance { definition: Arc::new(definition), totals });
+    image
+}
+
+fn instance(story: &Teller) -> &Instance {
+    let table = story.engine.table();
+    let slot = table.find(InstanceId(1)).expect("the story has one instance");
+    table.get(slot).expect("it is there")
+}
+
+#[test]
+fn never_leaves_a_failure_as_it_is() {
+    let policy = Policy { restart: Restart::Never, boot: Boot::Always, ..Policy::default() };
+    let mut story = running(policy);
+    story.exited(1).wait(100_000).act("A", "stop").act("A", "start");
+    insta::assert_snapshot!(story, @r#"
+    0.000    > p1 exits with 1
+               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), because: exited with code 1
+               event 2 update A demo:a error restart=false
+    100.000  > request 1: patch A {"action":"stop"}
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), because: stopped on request
+               event 3 update A demo:a stopped restart=false
+               answer 1: 200 A demo:a stopped restart=false
+             > request 2: patch A {"action":"start"}
+               spawn p2 for A: demo:a
+               answer 2: 200 A demo:a stopped restart=false
+    "#);
+}
+
+#[test]
+fn always_also_restarts_after_a_clean_exit() {
+    let mut story = running(Policy { restart: Restart::Always, ..Policy::default() });
+    story.exited(0).past_ticks().started().exited(0);
+    insta::assert_snapshot!(story, @r"
+    0.000    > p1 exits with 0
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0)), next in 1667 ms, because: exited with code 0
+               event 2 update A demo:a stopped
+    1.667    > due: Restart of A
+               spawn p2 for A: demo:a
+               process of A: stopped, 1 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(0)), because: exited with code 0
+             > p2 started
+               process of A: p2 running, 2 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(0))
+               event 3 update A demo:a running
+             > p2 exits with 0
+               process of A: stopped, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(0)), next in 4153 ms, because: exited with code 0
+               event 4 update A demo:a stopped
+    ");
+}
+
+#[test]
+fn a_stop_calls_off_the_restart_after_a_clean_exit_and_a_start_goes_before_it() {
+    let mut story = running(Policy { restart: Restart::Always, ..Policy::default() });
+    story.exited(0).act("A", "stop").wait(100_000).act("A", "start").started();
+    story.exited(0).act("A", "start").started().wait(100_000);
+    insta::assert_snapshot!(story, @r#"
+    0.000    > p1 exits with 0
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0)), next in 1667 ms, because: exited with code 0
+               event 2 update A demo:a stopped
+             > request 1: patch A {"action":"stop"}
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0)), because: exited with code 0
+               answer 1: 200 A demo:a stopped
+    100.000  > request 2: patch A {"action":"start"}
+               spawn p2 for A: demo:a
+               answer 2: 200 A demo:a stopped
+             > p2 started
+               process of A: p2 running, 2 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0))
+               event 3 update A demo:a running
+             > p2 exits with 0
+               process of A: stopped, 2 starts, 0 failures, 0 restarts, 2 exits, last Own(Code(0)), next in 2283 ms, because: exited with code 0
+               event 4 update A demo:a stopped
+             > request 3: patch A {"action":"start"}
+               spawn p3 for A: demo:a
+               process of A: stopped, 2 starts, 0 failures, 0 restarts, 2 exits, last Own(Code(0)), because: exited with code 0
+               answer 3: 200 A demo:a stopped
+             > p3 started
+               process of A: p3 running, 3 starts, 0 failures, 0 restarts, 2 exits, last Own(Code(0))
+               event 5 update A demo:a running
+    "#);
+}
+
+#[test]
+fn what_uses_up_its_restarts_stays_in_error_until_it_is_started() {
+    let limit = Some(RestartLimit { max: 2, window_ms: 60_000 });
+    let mut story = running(Policy { limit, ..Policy::default() });
+    story.exited(1).past_ticks().started().exited(1).past_ticks().start_failed("no file");
+    story.wait(100_000).act("A", "start").started().exited(1).past_ticks().started();
+    insta::assert_snapshot!(story, @r#"
+    0.000    > p1 exits with 1
+               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 1667 ms, because: exited with code 1
+               event 2 update A demo:a error
+    1.667    > due: Restart of A
+               spawn p2 for A: demo:a
+               process of A: error, 1 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1)), because: exited with code 1
+             > p2 started
+               process of A: p2 running, 2 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1))
+               event 3 update A demo:a running
+             > p2 exits with 1
+               process of A: error, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(1)), next in 4153 ms, because: exited with code 1
+               event 4 update A demo:a error
+    5.820    > due: Restart of A
+               spawn p3 for A: demo:a
+               process of A: error, 2 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1)), because: exited with code 1
+             > p3 cannot be started
+               event 5 log A: "cannot start: no file"
+               process of A: error, 2 starts, 1 failures, 2 restarts, 2 exits, last NotStarted("no file"), because: could not be started: no file, no restarts are left
+               event 6 update A demo:a error
+    105.820  > request 1: patch A {"action":"start"}
+               process of A: stopped, 2 starts, 1 failures, 2 restarts, 2 exits, last NotStarted("no file"), because: stopped to be started again
+               event 7 update A demo:a stopped
+               spawn p4 for A: demo:a
+               answer 1: 200 A demo:a stopped
+             > p4 started
+               process of A: p4 running, 3 starts, 1 failures, 2 restarts, 2 exits, last NotStarted("no file")
+               event 8 update A demo:a running
+             > p4 exits with 1
+               process of A: error, 3 starts, 1 failures, 2 restarts, 3 exits, last Own(Code(1)), next in 2265 ms, because: exited with code 1
+               event 9 update A demo:a error
+    108.085  > due: Restart of A
+               spawn p5 for A: demo:a
+               process of A: error, 3 starts, 1 failures, 3 restarts, 3 exits, last Own(Code(1)), because: exited with code 1
+             > p5 started
+               process of A: p5 running, 4 starts, 1 failures, 3 restarts, 3 exits, last Own(Code(1))
+               event 10 update A demo:a running
+    "#);
+}
+
+#[test]
+fn restarts_that_are_long_ago_do_not_count() {
+    let limit = Some(RestartLimit { max: 1, window_ms: 60_000 });
+    let mut story = running(Policy { limit, ..Policy::default() });
+    story.exited(1).past_ticks().started().wait(60_000).exited(1).past_ticks().started();
+    assert!(!instance(&story).gave_up);
+    story.log("ERROR again");
+    assert!(instance(&story).gave_up);
+    story.wait(100_000).act("A", "start").exited(0).started();
+    insta::assert_snapshot!(story, @r#"
+    0.000    > p1 exits with 1
+               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 1667 ms, because: exited with code 1
+               event 2 update A demo:a error
+    1.667    > due: Restart of A
+               spawn p2 for A: demo:a
+               process of A: error, 1 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1)), because: exited with code 1
+             > p2 started
+               process of A: p2 running, 2 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1))
+               event 3 update A demo:a running
+    61.667   > p2 exits with 1
+               process of A: error, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(1)), next in 4153 ms, because: exited with code 1
+               event 4 update A demo:a error
+    65.820   > due: Restart of A
+               spawn p3 for A: demo:a
+               process of A: error, 2 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1)), because: exited with code 1
+             > p3 started
+               process of A: p3 running, 3 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1))
+               event 5 update A demo:a running
+             > p3 prints "ERROR again"
+               process of A: p3 error, 3 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1)), because: printed an error: ERROR again, no restarts are left
+               event 6 update A demo:a error
+               event 7 log A: "ERROR again"
+    165.820  > request 1: patch A {"action":"start"}
+               TERM to p3
+               process of A: p3 error, 3 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1)), because: printed an error: ERROR again
+               answer 1: 200 A demo:a error
+             > p3 exits with 0
+               process of A: stopped, 3 starts, 0 failures, 2 restarts, 3 exits, last Requested(Code(0)), because: stopped to be started again
+               event 8 update A demo:a stopped
+               spawn p4 for A: demo:a
+             > p4 started
+               process of A: p4 running, 4 starts, 0 failures, 2 restarts, 3 exits, last Requested(Code(0))
+               event 9 update A demo:a running
+    "#);
+}
+
+#[test]
+fn a_boot_policy_starts_what_is_never_restarted() {
+    for (boot, restart, is_started) in [
+        (Boot::Restart, Restart::Never, false),
+        (Boot::Restart, Restart::OnFailure, true),
+        (Boot::Restart, Restart::Always, true),
+        (Boot::Always, Restart::Never, true),
+        (Boot::Saved, Restart::Never, true),
+    ] {
+        let story = Teller::with(stored(Policy { boot, restart, ..Policy::default() }));
+        assert_eq!(story.process.is_some(), is_started, "{boot:?} {restart:?}");
+    }
+}
+
+#[test]
+fn a_stop_takes_its_steps() {
+    let step = |signal, wait_ms| StopStep { signal, wait_ms };
+    let steps = vec![step(Signal::USR1, 1_000), step(Signal::TERM, 2_000), step(Signal::KILL, 0)];
+    let mut stop = StopPolicy::new(steps, Scope::Leader).expect("three steps");
+    stop.restart_signal = Some(Signal::USR2);
+    let mut story = running(Policy { stop, ..Policy::default() });
+    story.act("A", "stop").next_timer().next_timer().killed();
+    story.act("A", "start").started().act("A", "restart").exited(0);
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: patch A {"action":"stop"}
+               USR1 to p1 alone
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: stopping on request
+               answer 1: 200 A demo:a running
+    1.000    > due: Grace of A
+               TERM to p1 alone
+    3.000    > due: Grace of A
+               KILL to p1 alone
+             > p1 is gone by signal 9
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Requested(Signal(9)), because: stopped on request
+               event 2 update A demo:a stopped
+             > request 2: patch A {"action":"start"}
+               spawn p2 for A: demo:a
+               answer 2: 200 A demo:a stopped
+             > p2 started
+               process of A: p2 running, 2 starts, 0 failures, 0 restarts, 1 exits, last Requested(Signal(9))
+               event 3 update A demo:a running
+             > request 3: patch A {"action":"restart"}
+               USR2 to p2 alone
+               process of A: p2 running, 2 starts, 0 failures, 0 restarts, 1 exits, last Requested(Signal(9)), because: stopping to be started again
+               answer 3: 200 A demo:a running
+             > p2 exits with 0
+               process of A: stopped, 2 starts, 0 failures, 0 restarts, 2 exits, last Requested(Code(0)), because: stopped to be started again
+               event 4 update A demo:a stopped
+               spawn p3 for A: demo:a
+    "#);
+}
+
+#[test]
+fn what_is_left_of_a_group_has_the_time_of_the_whole_stop() {
+    let step = |signal, wait_ms| StopStep { signal, wait_ms };
+    let steps = vec![step(Signal::INT, 1_000), step(Signal::TERM, 2_000), step(Signal::KILL, 0)];
+    let stop = StopPolicy::new(steps, Scope::Group).expect("three steps");
+    let mut story =
+        running(Policy { stop, restart: Restart::Never, boot: Boot::Always, ..Policy::default() });
+    story.act("A", "stop").exited_leaving_a_group(0).next_timer();
+    story.act("A", "start").started().exited_leaving_a_group(1).past_ticks();
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: patch A {"action":"stop"}
+               INT to p1
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: stopping on request
+               answer 1: 200 A demo:a running restart=false
+             > p1 exits with 0 and leaves a group
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Requested(Code(0)), because: stopped on request
+               event 2 update A demo:a stopped restart=false
+    3.000    > due: Leftover of A
+               KILL to p1
+             > request 2: patch A {"action":"start"}
+               spawn p2 for A: demo:a
+               answer 2: 200 A demo:a stopped restart=false
+             > p2 started
+               process of A: p2 running, 2 starts, 0 failures, 0 restarts, 1 exits, last Requested(Code(0))
+               event 3 update A demo:a running restart=false
+             > p2 exits with 1 and leaves a group
+               INT to p2
+               process of A: error, 2 starts, 0 failures, 0 restarts, 2 exits, last Own(Code(1)), because: exited with code 1
+               event 4 update A demo:a error restart=false
+    6.000    > due: Leftover of A
+               KILL to p2
+    "#);
+}
+
+#[test]
+fn a_back_off_has_its_own_numbers() {
+    let backoff = BackoffPolicy { first_ms: 100, longest_ms: 200, healthy_ms: 1_000 };
+    let mut story = running(Policy { backoff, ..Policy::default() });
+    story.names.facts = false;
+    for _ in 0..3 {
+        story.exited(1).next_timer().started();
+    }
+    story.wait(1_000).exited(1).next_timer();
+    insta::assert_snapshot!(story, @r"
+    0.000    > p1 exits with 1
+               event 2 update A demo:a error
+    0.118    > due: Restart of A
+               spawn p2 for A: demo:a
+             > p2 started
+               event 3 update A demo:a running
+             > p2 exits with 1
+               event 4 update A demo:a error
+    0.295    > due: Restart of A
+               spawn p3 for A: demo:a
+             > p3 started
+               event 5 update A demo:a running
+             > p3 exits with 1
+               event 6 update A demo:a error
+    0.463    > due: Restart of A
+               spawn p4 for A: demo:a
+             > p4 started
+               event 7 update A demo:a running
+    1.463    > p4 exits with 1
+               event 8 update A demo:a error
+    1.565    > due: Restart of A
+               spawn p5 for A: demo:a
+    ");
+}
+
+#[test]
+fn every_reason_is_told() {
+    let mut story = running(Policy::default());
+    story.log("ERROR no route to host").checkpoint(1).wait(19_000);
+    story.past_ticks().act("A", "stop").exited(0);
+    insta::assert_snapshot!(story, @r#"
+    0.000    > p1 prints "ERROR no route to host"
+               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 1667 ms, because: printed an error: ERROR no route to host
+               event 2 update A demo:a error
+               event 3 log A: "ERROR no route to host"
+             > p1 prints a checkpoint at 1
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits
+               event 4 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=1
+    5.000    > due: Tick
+               save totals: A at 1
+    20.000   > due: Tick
+               event 5 log A: "no checkpoint for more than 15 s"
+               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 4153 ms, because: no checkpoint for more than 15 s
+               event 6 update A demo:a error mode=1 tcprx=1
+    24.153   > due: Restart of A
+               TERM to p1
+               process of A: p1 error, 1 starts, 0 failures, 1 restarts, 0 exits, because: no checkpoint for more than 15 s
+             > request 1: patch A {"action":"stop"}
+               answer 1: 200 A demo:a error mode=1 tcprx=1
+             > p1 exits with 0
+               process of A: stopped, 1 starts, 0 failures, 1 restarts, 1 exits, last Requested(Code(0)), because: stopped on request
+               event 7 update A demo:a stopped mode=1 tcprx=1
+    "#);
+}
+
+#[test]
+fn the_last_runs_are_remembered() {
+    let mut story = running(Policy { history: 2, ..Policy::default() });
+    story.exited(1).past_ticks().started().advance(1_000).checkpoint(1);
+    story.act("A", "restart").killed().started().act("A", "stop").exited(0);
+    let runs: Vec<_> = instance(&story).runs.ended().collect();
+    let told: Vec<_> = runs
+        .iter()
+        .map(|record| (record.run.generation.0, record.run.origin, record.requested))
+        .collect();
+    let spawned = RunOrigin::Spawned;
+    assert_eq!(told, [(2, spawned, Some(Why::Restart)), (3, spawned, Some(Why::Stop))]);
+    assert_ne!(runs[0].run.id, runs[1].run.id);
+    let seen_ms = runs[0].run.last_seen.mono.ms_since(runs[0].run.started.mono);
+    assert_eq!(seen_ms, 1_000);
+}

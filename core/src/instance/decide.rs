@@ -1,0 +1,124 @@
+//! The decision about one instance: what to do, given what is wanted of it and what is there.
+//!
+//! Pure and level-triggered: it looks at how things stand, not at what has just happened, so that
+//! it can be asked at any time and as often as one likes.
+
+use super::desired::{Desired, Goal};
+use super::health::Health;
+use super::policy::{BackoffPolicy, Policy, Restart};
+use super::process_table::Process;
+use super::step::State;
+
+/// How things stand for one instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Situation {
+    /// Its process and its health.
+    pub state: State,
+    /// Whether no operation waits for its process to exit.
+    pub queue_is_empty: bool,
+    /// Whether the master is shutting down.
+    pub draining: bool,
+    /// Whether its limit of restarts was reached.
+    pub gave_up: bool,
+    /// Whether its restart timer is armed.
+    pub restart_is_armed: bool,
+}
+
+/// What to do with an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: it is as it has to be, or something is under way.
+    Keep,
+    /// Start a process.
+    Spawn,
+    /// Start a process, or end the one that is there and start another, when the back-off is over.
+    SpawnAt(BackoffPolicy),
+    /// End the process, or take back the failure of the last one.
+    End(Why),
+}
+
+/// What an instance is ended for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The master shuts down.
+    Shutdown,
+    /// A replacement or a deletion waits for it.
+    Operation,
+    /// It was stopped by request.
+    Stop,
+    /// It is started again, by request or after a failure.
+    Restart,
+}
+
+/// What to do with an instance that is wanted as `desired` says.
+pub const fn decide(policy: &Policy, desired: &Desired, at: Situation) -> Decision {
+    let State { process, health } = at.state;
+    match process {
+        // What is under way has to come to its end first.
+        Process::Cancelled | Process::Ending => Decision::Keep,
+        Process::Absent => match (why_to_end(desired, at), health) {
+            // A failure is taken back before anything else is done.
+            (Some(why), Health::Failed) => Decision::End(why),
+            (Some(Why::Restart), _) => Decision::Spawn,
+            (Some(Why::Shutdown | Why::Operation | Why::Stop), _) => Decision::Keep,
+            (None, Health::Failed) if !at.gave_up => match policy.restart {
+                Restart::OnFailure | Restart::Always => Decision::SpawnAt(policy.backoff),
+                Restart::Never => Decision::Keep,
+            },
+            (None, Health::Unknown) if !at.gave_up => match policy.restart {
+                Restart::Always => Decision::SpawnAt(policy.backoff),
+                Restart::OnFailure | Restart::Never => Decision::Keep,
+            },
+            (None, _) => Decision::Keep,
+        },
+        Process::Spawning | Process::Live => match (why_to_end(desired, at), health) {
+            (Some(why), _) => Decision::End(why),
+            (None, Health::Failing) if !at.gave_up => match policy.restart {
+                Restart::OnFailure | Restart::Always => Decision::SpawnAt(policy.backoff),
+                Restart::Never => Decision::Keep,
+            },
+            (None, _) => Decision::Keep,
+        },
+    }
+}
+
+/// Why what runs has to end, if it has to.
+pub const fn why_to_end(desired: &Desired, at: Situation) -> Option<Why> {
+    if at.draining {
+        Some(Why::Shutdown)
+    } else if !at.queue_is_empty {
+        Some(Why::Operation)
+    } else if matches!(desired.goal, Goal::Down) {
+        Some(Why::Stop)
+    } else if desired.restart {
+        Some(Why::Restart)
+    } else {
+        None
+    }
+}
+
+/// The rules of [`decide`] in words, for people: who is meant, and what is done.
+pub(super) const RULES: [(&str, &str); 7] = [
+    ("process Cancelled or Ending", "Keep: what is under way comes to its end first"),
+    (
+        "process Spawning or Live, and the master shuts down, an operation waits, the goal is Down, or a restart is asked for",
+        "End",
+    ),
+    (
+        "process Live, health Failing, restart policy OnFailure or Always, limit not reached",
+        "SpawnAt: the process is ended and another one started when the back-off is over",
+    ),
+    (
+        "process Absent, health Failed, and the master shuts down, an operation waits, the goal is Down, or a start is asked for",
+        "End: the failure is taken back",
+    ),
+    (
+        "process Absent, a start is asked for, the goal is Up, no operation waits, and the master does not shut down",
+        "Spawn",
+    ),
+    (
+        "process Absent, goal Up, limit not reached; health Failed and restart policy OnFailure or Always, or health Unknown and restart policy Always",
+        "SpawnAt",
+    ),
+    ("otherwise", "Keep"),
+];

@@ -1,0 +1,120 @@
+//! What is executed for an instance, and in what surroundings.
+//!
+//! Values only: which binary runs a URL, and how a process is made, is the driver's affair.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::url::InstanceUrl;
+
+/// What is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Launch {
+    /// `<runtime> <url>`, the runtime being the one that the master was started with.
+    Runtime(InstanceUrl),
+    /// A command of its own.
+    Exec(Exec),
+    /// A service that other commands start and stop.
+    Verbs(Verbs),
+}
+
+/// A command and where its output goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// What clients of the v2 API see as the URL.
+    pub shown: InstanceUrl,
+    /// The program and its arguments; the program at least.
+    pub argv: Vec<String>,
+    /// Where its output goes.
+    pub output: Output,
+}
+
+/// Where the output of a process goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// To the master, line by line.
+    Pipe,
+    /// To files in a directory.
+    Files {
+        /// The directory.
+        directory: String,
+        /// Whether standard error goes to the file of standard output.
+        merge: bool,
+    },
+}
+
+/// A service: one command for each verb.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verbs {
+    /// What clients of the v2 API see as the URL.
+    pub shown: InstanceUrl,
+    /// Starts it.
+    pub start: Verb,
+    /// Exits with 0 while it runs.
+    pub status: Verb,
+    /// Stops it.
+    pub stop: Verb,
+    /// Restarts it.
+    pub restart: Verb,
+}
+
+/// One command of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verb {
+    /// The program and its arguments; the program at least.
+    pub argv: Vec<String>,
+    /// Exit codes beside 0 that count as success.
+    pub ignored_codes: Vec<u8>,
+}
+
+/// The surroundings of a process, where they differ from those of the master.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// The user, by name or number.
+    pub user: Option<String>,
+    /// The group, by name or number; that of the user if there is none.
+    pub group: Option<String>,
+    /// The file mode creation mask.
+    pub umask: Option<u16>,
+    /// The working directory.
+    pub cwd: Option<String>,
+    /// Variables that are added to the environment, or replaced in it.
+    pub env: BTreeMap<String, String>,
+    /// Whether the process starts with no variable of the master.
+    pub clear_env: bool,
+    /// The soft and hard limit of open files.
+    pub open_files: Option<u64>,
+    /// The limit of the address space, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Launch {
+    /// The URL that clients of the v2 API see.
+    pub const fn url(&self) -> &InstanceUrl {
+        match self {
+            Self::Runtime(url) => url,
+            Self::Exec(exec) => &exec.shown,
+            Self::Verbs(verbs) => &verbs.shown,
+        }
+    }
+}
+
+impl fmt::Debug for Setup {
+    /// Leaves the values of variables out: they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, group, umask, cwd, env, clear_env, open_files, memory_bytes } = self;
+        let names: Vec<&String> = env.keys().collect();
+        f.debug_struct("Setup")
+            .field("user", user)
+            .field("group", group)
+            .field("umask", umask)
+            .field("cwd", cwd)
+            .field("env", &names)
+            .field("clear_env", clear_env)
+            .field("open_files", open_files)
+            .field("memory_bytes", memory_bytes)
+            .finish()
+    }
+}

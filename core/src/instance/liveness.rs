@@ -1,0 +1,76 @@
+//! How it is known that an instance is alive and well.
+//!
+//! Values only; the engine turns them into timers and decisions.
+
+use alloc::string::String;
+
+use crate::limits::SILENCE_MS;
+
+/// What tells that an instance is alive and well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// The process that was started; nothing is expected of it.
+    Exit,
+    /// The process that was started, and what it prints (Contract §6, §7).
+    Checkpoint {
+        /// How long it may be silent after its first checkpoint.
+        silence_ms: u64,
+        /// Whether a line with `ERROR` in it is a failure.
+        error_mark: bool,
+    },
+    /// A process whose number stands in a file.
+    PidFile {
+        /// The file.
+        path: String,
+        /// How often it is read.
+        every_ms: u64,
+    },
+    /// A process that reports by itself.
+    Beat {
+        /// How its reports arrive.
+        via: BeatVia,
+        /// How long it may be silent.
+        timeout_ms: u64,
+        /// How long it may be silent after a start.
+        grace_ms: u64,
+    },
+    /// A command that is run every now and then.
+    Probe {
+        /// How often.
+        every_ms: u64,
+        /// How long it may take.
+        timeout_ms: u64,
+    },
+}
+
+/// How the reports of a process arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeatVia {
+    /// As HTTP requests.
+    Http,
+    /// As datagrams.
+    Udp,
+}
+
+impl Liveness {
+    /// How long the instance may be silent after its first checkpoint, in ms; `None` if nothing
+    /// is expected of its output.
+    pub const fn silence_ms(&self) -> Option<u64> {
+        match self {
+            Self::Checkpoint { silence_ms, .. } => Some(*silence_ms),
+            Self::Exit | Self::PidFile { .. } | Self::Beat { .. } | Self::Probe { .. } => None,
+        }
+    }
+
+    /// Whether a line with `ERROR` in it is a failure.
+    pub const fn heeds_errors(&self) -> bool {
+        matches!(self, Self::Checkpoint { error_mark: true, .. })
+    }
+}
+
+impl Default for Liveness {
+    /// The rules of the v2 API (Contract §6).
+    fn default() -> Self {
+        Self::Checkpoint { silence_ms: SILENCE_MS, error_mark: true }
+    }
+}

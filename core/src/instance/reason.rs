@@ -1,0 +1,121 @@
+//! Why an instance is in its status: as data, and in words for people.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use super::decide::Why;
+use crate::process::Exit;
+
+/// Why an instance is in its status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reason {
+    /// There is nothing to say: it was just created, or it is running.
+    #[default]
+    None,
+    /// Its process was asked to end, and what for.
+    Stopping(Why),
+    /// Its process ended because it was asked to, and what for.
+    Stopped(Why),
+    /// Its process exited by itself.
+    Exited(Exit),
+    /// Its process could not be started, and why.
+    NotStarted(Box<str>),
+    /// Its process printed an error.
+    Complained(Quote),
+    /// Its process printed no checkpoint for longer than this.
+    Silent {
+        /// In ms.
+        ms: u64,
+    },
+}
+
+/// The beginning of a line that a process printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Quote(Box<str>);
+
+/// How much of a line is quoted, in bytes of what is shown.
+pub const QUOTE_MAX_BYTES: usize = 256;
+
+impl Quote {
+    /// The beginning of `line`. Bytes that are no text are replaced, and so are control
+    /// characters: the words are shown on terminals.
+    pub fn new(line: &[u8]) -> Self {
+        let kept = &line[..line.len().min(QUOTE_MAX_BYTES)];
+        let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        let mut text: String = String::from_utf8_lossy(kept).chars().map(clean).collect();
+        let is_cut = kept.len() < line.len() || text.len() > QUOTE_MAX_BYTES;
+        if is_cut {
+            text.truncate(text.floor_char_boundary(QUOTE_MAX_BYTES - '…'.len_utf8()));
+            text.push('…');
+        }
+        Self(text.into())
+    }
+
+    /// The text.
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Quote {
+    /// Leaves the text out: it may hold secrets of the runtime.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl fmt::Display for Reason {
+    /// Empty if there is nothing to say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Stopping(why) => write!(f, "stopping {}", purpose(*why)),
+            Self::Stopped(why) => write!(f, "stopped {}", purpose(*why)),
+            Self::Exited(exit) => write!(f, "{exit}"),
+            Self::NotStarted(reason) => write!(f, "could not be started: {reason}"),
+            Self::Complained(line) => write!(f, "printed an error: {}", line.as_str()),
+            Self::Silent { ms } => write!(f, "no checkpoint for more than {} s", ms / 1_000),
+        }
+    }
+}
+
+const fn purpose(why: Why) -> &'static str {
+    match why {
+        Why::Shutdown => "because the master is shutting down",
+        Why::Operation => "to be replaced or deleted",
+        Why::Stop => "on request",
+        Why::Restart => "to be started again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_reason_has_its_words() {
+        let words = |reason: Reason| reason.to_string();
+        assert_eq!(words(Reason::None), "");
+        assert_eq!(words(Reason::Stopping(Why::Restart)), "stopping to be started again");
+        assert_eq!(words(Reason::Stopped(Why::Stop)), "stopped on request");
+        assert_eq!(words(Reason::Exited(Exit::Code(3))), "exited with code 3");
+        assert_eq!(words(Reason::NotStarted("no file".into())), "could not be started: no file");
+        let line = Quote::new(b"\x1b[31mERROR no route");
+        assert_eq!(words(Reason::Complained(line)), "printed an error: \u{fffd}[31mERROR no route");
+        assert_eq!(words(Reason::Silent { ms: 15_000 }), "no checkpoint for more than 15 s");
+    }
+
+    proptest! {
+        #[test]
+        fn a_quote_is_bounded_and_has_no_control_characters(line: Vec<u8>, long: bool) {
+            let line = if long { line.repeat(40) } else { line };
+            let quote = Quote::new(&line);
+            prop_assert!(quote.as_str().len() <= QUOTE_MAX_BYTES);
+            prop_assert!(!quote.as_str().chars().any(char::is_control));
+        }
+    }
+}
