@@ -259,10 +259,8 @@ impl Supervisor<'_> {
     /// What the process is ended for, now or by the last decision.
     fn why_it_ends(&self) -> Why {
         let now = why_to_end(&self.instance.desired, self.situation());
-        now.unwrap_or(match self.instance.facts.reason {
-            Reason::Stopping(why) => why,
-            _ => Why::Restart,
-        })
+        let last = self.instance.facts.reason.why();
+        now.or(last).unwrap_or(Why::Restart)
     }
 
     fn begin_run(&mut self, origin: RunOrigin) {

@@ -96,29 +96,3 @@ pub const fn why_to_end(desired: &Desired, at: Situation) -> Option<Why> {
         None
     }
 }
-
-/// The rules of [`decide`] in words, for people: who is meant, and what is done.
-pub(super) const RULES: [(&str, &str); 7] = [
-    ("process Cancelled or Ending", "Keep: what is under way comes to its end first"),
-    (
-        "process Spawning or Live, and the master shuts down, an operation waits, the goal is Down, or a restart is asked for",
-        "End",
-    ),
-    (
-        "process Live, health Failing, restart policy OnFailure or Always, limit not reached",
-        "SpawnAt: the process is ended and another one started when the back-off is over",
-    ),
-    (
-        "process Absent, health Failed, and the master shuts down, an operation waits, the goal is Down, or a start is asked for",
-        "End: the failure is taken back",
-    ),
-    (
-        "process Absent, a start is asked for, the goal is Up, no operation waits, and the master does not shut down",
-        "Spawn",
-    ),
-    (
-        "process Absent, goal Up, limit not reached; health Failed and restart policy OnFailure or Always, or health Unknown and restart policy Always",
-        "SpawnAt",
-    ),
-    ("otherwise", "Keep"),
-];

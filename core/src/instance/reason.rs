@@ -65,6 +65,20 @@ impl fmt::Debug for Quote {
     }
 }
 
+impl Reason {
+    /// What the instance was ended for, or is.
+    pub const fn why(&self) -> Option<Why> {
+        match self {
+            Self::Stopping(why) | Self::Stopped(why) => Some(*why),
+            Self::None
+            | Self::Exited(_)
+            | Self::NotStarted(_)
+            | Self::Complained(_)
+            | Self::Silent { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     /// Empty if there is nothing to say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,10 +4,10 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::decide::{Decision, RULES, Situation, Why, decide};
+use super::decide::{Decision, Situation, Why, decide};
 use super::desired::{Desired, Goal};
 use super::health::{Health, HealthEvent};
-use super::policy::Policy;
+use super::policy::{Policy, Restart};
 use super::process_table::{Process, ProcessEvent};
 use super::step::{Action, Actions, InstanceEvent, State, step};
 use crate::process::Signal;
@@ -75,13 +75,7 @@ impl<'a> Model<'a> {
     fn at_rest(policy: &'a Policy, state: State) -> Self {
         let has_to_stop = state.is_stopping() || state == State::STOPPED;
         let goal = if has_to_stop { Goal::Down } else { Goal::Up };
-        let mut at = Situation {
-            state,
-            queue_is_empty: true,
-            draining: false,
-            gave_up: false,
-            restart_is_armed: false,
-        };
+        let mut at = at_rest(state);
         let desired = Desired { goal, ..Desired::default() };
         at.restart_is_armed = matches!(decide(policy, &desired, at), Decision::SpawnAt(_));
         Self { policy, desired, at, done: Vec::new() }
@@ -200,7 +194,11 @@ fn process_table(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn health_table(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "## Health\n\nA row sees the process as it was before the same event.\n")?;
+    writeln!(
+        f,
+        "## Health\n\nA row sees the process as it was before the same event. A start or an end that did not take place\n\
+         tells nothing of the health.\n"
+    )?;
     writeln!(
         f,
         "| health | shown as | event | process | next | actions |\n|---|---|---|---|---|---|"
@@ -208,7 +206,9 @@ fn health_table(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for health in Health::ALL {
         for event in HealthEvent::ALL {
             let mut seen: Vec<(Health, Actions)> = Vec::new();
-            for process in Process::ALL {
+            let occurs =
+                |process: &Process| State::ALL.contains(&State { process: *process, health });
+            for process in Process::ALL.into_iter().filter(occurs) {
                 let cell = health.on(event, process);
                 if cell == (health, Actions::NONE) || seen.contains(&cell) {
                     continue;
@@ -216,8 +216,10 @@ fn health_table(f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 seen.push(cell);
                 let status = health.status().as_str();
                 write!(f, "| {health:?} | {status} | {event:?} |")?;
-                for alike in Process::ALL.iter().filter(|it| health.on(event, **it) == cell) {
-                    write!(f, " {alike:?}")?;
+                let alike =
+                    |process: &Process| occurs(process) && health.on(event, *process) == cell;
+                for process in Process::ALL.into_iter().filter(alike) {
+                    write!(f, " {process:?}")?;
                 }
                 write!(f, " | {:?} |", cell.0)?;
                 end_row(f, cell.1)?;
@@ -232,13 +234,59 @@ fn end_row(f: &mut fmt::Formatter<'_>, actions: Actions) -> fmt::Result {
     writeln!(f, " |")
 }
 
+/// What `decide` says in each state, by what is desired and by the restart policy.
 fn decision(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "## Decision\n\nThe first rule that fits holds.\n\n| if | then |\n|---|---|")?;
-    RULES
-        .iter()
-        .try_for_each(|(condition, decision)| writeln!(f, "| {condition} | {decision} |"))?;
     let order = [Why::Shutdown, Why::Operation, Why::Stop, Why::Restart];
-    writeln!(f, "\nOf several reasons to end, the first of these is given: {order:?}.\n")
+    writeln!(
+        f,
+        "## Decision\n\n\
+         What ends an instance comes first, in this order: {order:?}. The last is a start that is asked\n\
+         for. If nothing does, its restart policy decides. `SpawnAt` waits for the back-off: what is\n\
+         alive then is ended first. With its limit of restarts reached, an instance is kept as it is.\n"
+    )?;
+    writeln!(
+        f,
+        "| state | has to end | start asked for | Never | OnFailure | Always | limit reached |"
+    )?;
+    writeln!(f, "|---|---|---|---|---|---|---|")?;
+    let start = Desired { goal: Goal::Up, restart: true, ..Desired::default() };
+    let stop = Desired { goal: Goal::Down, ..Desired::default() };
+    let keep = Desired::default();
+    for state in State::ALL {
+        let says = |restart: Restart, desired: &Desired, gave_up: bool| {
+            let policy = Policy { restart, ..Policy::default() };
+            let at = Situation { gave_up, ..at_rest(state) };
+            match decide(&policy, desired, at) {
+                Decision::Keep => "",
+                Decision::Spawn => "Spawn",
+                Decision::SpawnAt(_) => "SpawnAt",
+                Decision::End(_) => "End",
+            }
+        };
+        let columns = [
+            says(Restart::OnFailure, &stop, false),
+            says(Restart::OnFailure, &start, false),
+            says(Restart::Never, &keep, false),
+            says(Restart::OnFailure, &keep, false),
+            says(Restart::Always, &keep, false),
+            says(Restart::Always, &keep, true),
+        ];
+        write!(f, "| {state:?} |")?;
+        columns.iter().try_for_each(|column| write!(f, " {column} |"))?;
+        writeln!(f)?;
+    }
+    writeln!(f, "\nAn empty cell is `Keep`.\n")
+}
+
+/// An instance in `state` of which nothing is asked.
+const fn at_rest(state: State) -> Situation {
+    Situation {
+        state,
+        queue_is_empty: true,
+        draining: false,
+        gave_up: false,
+        restart_is_armed: false,
+    }
 }
 
 /// What both tables and the decision come to.
