@@ -11,7 +11,7 @@ use super::desired::Desired;
 use super::process_table::Process;
 use super::queue::{Operation, OperationKind};
 use super::runs::{ProcessFacts, Runs};
-use super::step::State;
+use super::state::State;
 use super::view::InstanceView;
 use crate::backoff::Backoff;
 use crate::canary::{self, Canary};

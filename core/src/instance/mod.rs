@@ -1,5 +1,6 @@
 //! Instances: what they are defined as, what they do, and how they are shown.
 
+mod action;
 mod decide;
 mod definition;
 mod desired;
@@ -14,11 +15,13 @@ mod queue;
 mod reason;
 mod run;
 mod runs;
+mod state;
 mod status_page;
 mod step;
 mod table;
 mod view;
 
+pub use action::{Action, Actions};
 pub use decide::{Decision, Situation, Why, decide, why_to_end};
 pub use definition::{Definition, Label, Meta, OBJECT_MAX_BYTES, Origin, Peer, TEXT_MAX_BYTES};
 pub use desired::{Cas, Desired, Goal, Once};
@@ -35,7 +38,8 @@ pub use queue::{Operation, OperationKind};
 pub use reason::{QUOTE_MAX_BYTES, Quote, Reason};
 pub use run::{Run, RunOrigin, RunRecord};
 pub use runs::{End, LastExit, ProcessFacts, Runs};
+pub use state::State;
 pub use status_page::StatusPage;
-pub use step::{Action, Actions, InstanceEvent, State, Step, step};
+pub use step::{InstanceEvent, Step, step};
 pub use table::Table;
 pub use view::InstanceView;

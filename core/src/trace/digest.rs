@@ -147,7 +147,19 @@ impl Digest {
         let status = (view.status as u64) << 1 | u64::from(definition.restarts());
         let [mode, ping, pool, tcps, udps] =
             [mode, ping, pool, tcps, udps].map(|gauge| gauge as u64);
-        self.words([definition.revision.0, status, mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx]);
+        self.words([
+            definition.revision.0,
+            status,
+            mode,
+            ping,
+            pool,
+            tcps,
+            udps,
+            tcprx,
+            tcptx,
+            udprx,
+            udptx,
+        ]);
     }
 }
 
