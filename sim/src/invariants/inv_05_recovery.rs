@@ -135,7 +135,10 @@ fn explains(command: &Command, before: Option<&Arc<Definition>>, after: &Arc<Def
             _,
         ) => return false,
     };
-    is_same(&made, after) && made.revision == after.revision
+    // Of one that was under way when a trace began, it is not known whether it changes anything.
+    let is_unchanged =
+        before.is_some_and(|before| before.revision == after.revision && is_same(before, after));
+    is_same(&made, after) && (made.revision == after.revision || is_unchanged)
 }
 
 fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {

@@ -229,9 +229,10 @@ fn a_panic_of_the_loop_writes_what_led_to_it() {
         panic!("as the engine would");
     }
     let home = TempDir::new().expect("a directory");
-    let test = "trace::tests::a_panic_of_the_loop_writes_what_led_to_it";
+    let (_, module) = module_path!().split_once("::").expect("a crate and a module");
+    let test = format!("{module}::a_panic_of_the_loop_writes_what_led_to_it");
     let mut child = Command::new(std::env::current_exe().expect("this test"));
-    child.args(["--exact", test, "--nocapture"]).env(CHILD, home.path());
+    child.args(["--exact", &test, "--nocapture"]).env(CHILD, home.path());
     let output = child.output().expect("it runs");
     assert!(!output.status.success());
     let [segment] = &all(home.path())[..] else { panic!("one segment") };
