@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use openctrl_core::counters::SavedTotals;
-use openctrl_core::doors::v2::{LogFrames, write_event};
+use openctrl_core::doors::v2::{InstanceObject, LogFrames, write_event};
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::{EventKind, EventName, Window, WindowLimits};
 use openctrl_core::ids::{BootId, EventId, InstanceId, ProcessRef};
@@ -131,9 +131,9 @@ fn instance() -> Instance {
 }
 
 fn render() -> impl FnMut() {
-    let view = instance().view();
+    let object = InstanceObject::new(instance().view());
     move || {
-        black_box(view.json());
+        black_box(object.json());
     }
 }
 
@@ -142,21 +142,21 @@ fn name(id: u64) -> EventName {
 }
 
 fn encode_event() -> impl FnMut() {
-    let view = instance().view();
+    let object = InstanceObject::new(instance().view());
     let time = Wall::default().to_string();
     let mut frame = Vec::new();
     move || {
         frame.clear();
-        let object = |out: &mut Vec<u8>| view.write_json(out);
+        let object = |out: &mut Vec<u8>| object.write(out);
         write_event(&mut frame, Some(name(7)), EventKind::Update, &time, object);
         black_box(&frame);
     }
 }
 
 fn encode_log() -> impl FnMut() {
-    let view = instance().view();
+    let object = InstanceObject::new(instance().view());
     let line = [b'x'; 100];
-    let frames = LogFrames::new(&Wall::default().to_string(), |out| view.write_json(out));
+    let frames = LogFrames::new(&Wall::default().to_string(), |out| object.write(out));
     let mut frame = Vec::new();
     move || {
         frame.clear();

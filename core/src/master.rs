@@ -5,11 +5,9 @@
 use alloc::string::String;
 use core::fmt;
 
-use bytes::Bytes;
 use subtle::ConstantTimeEq;
 
 use crate::ids::KeyEpoch;
-use crate::instance::render_key_instance;
 
 /// How many hex digits an API key has.
 pub const KEY_HEX_DIGITS: usize = 32;
@@ -77,13 +75,6 @@ pub struct MasterFace {
     pub identity: MasterIdentity,
     /// How often the key changed.
     pub key_epoch: KeyEpoch,
-}
-
-impl MasterFace {
-    /// The JSON of the key instance.
-    pub fn json(&self) -> Bytes {
-        render_key_instance(&self.identity)
-    }
 }
 
 #[cfg(test)]

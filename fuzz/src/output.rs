@@ -82,9 +82,21 @@ fn model(stream: &[u8]) -> Vec<Line> {
     let lines = ended.split(|byte| *byte == b'\n').filter(|_| !stream.is_empty());
     lines
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .map(|line| line.split_at(line.len().min(LINE_MAX_BYTES)))
-        .map(|(kept, cut)| (kept.to_vec(), cut.len() as u64))
+        .map(|line| (kept(line), (line.len() - kept(line).len()) as u64))
         .collect()
+}
+
+/// What is kept of a line: its start, or of a long one in which CRs go back, the longest end that
+/// begins after one.
+fn kept(line: &[u8]) -> Vec<u8> {
+    let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
+    let begins = |at: &usize| *at == 0 || line[at - 1] == b'\r' && line[*at] != b'\r';
+    let starts: Vec<usize> = (0..end).filter(begins).collect();
+    let fits = starts.iter().find(|start| end - **start <= LINE_MAX_BYTES);
+    let start = fits.or(starts.last()).copied().unwrap_or(0);
+    let mut kept = line[start..end.min(start + LINE_MAX_BYTES)].to_vec();
+    kept.resize((kept.len() + line.len() - end).min(LINE_MAX_BYTES), b'\r');
+    kept
 }
 
 /// What a line is taken for: a checkpoint, or a log line that says `ERROR` or does not.

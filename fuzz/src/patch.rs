@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use openctrl_core::command::{InstanceAction, MetaPatch, Patch};
+use openctrl_core::command::{Amend, AmendMeta, InstanceAction};
 use openctrl_core::doors::v2::decode_patch;
 use openctrl_core::instance::{Peer, TEXT_MAX_BYTES};
 use serde_json::Value;
@@ -26,7 +26,7 @@ struct Built {
     alias: Option<String>,
     action: Option<String>,
     restart: Option<bool>,
-    meta: Option<MetaPatch>,
+    meta: Option<AmendMeta>,
 }
 
 impl Built {
@@ -67,11 +67,11 @@ impl Built {
             }
             "meta" if choices.one_in(4) => {
                 self.is_wrong |= !(value.is_object() || value.is_null());
-                self.meta = value.is_object().then(MetaPatch::default);
+                self.meta = value.is_object().then(AmendMeta::default);
                 value.to_string()
             }
             "meta" => {
-                let mut meta = MetaPatch::default();
+                let mut meta = AmendMeta::default();
                 let text = self.object(choices, |built, choices| built.of_meta(&mut meta, choices));
                 self.meta = Some(meta);
                 text
@@ -81,7 +81,7 @@ impl Built {
         (name.to_string(), text)
     }
 
-    fn of_meta(&mut self, meta: &mut MetaPatch, choices: &mut Choices<'_>) -> (String, String) {
+    fn of_meta(&mut self, meta: &mut AmendMeta, choices: &mut Choices<'_>) -> (String, String) {
         match choices.below(3) {
             0 => {
                 let mut peer = Peer::default();
@@ -145,7 +145,7 @@ impl Built {
     }
 
     /// What is accepted, if it is.
-    fn patch(self) -> Option<Patch> {
+    fn patch(self) -> Option<Amend> {
         let fits = |text: &String| text.len() <= TEXT_MAX_BYTES;
         let peer = self.meta.iter().filter_map(|meta| meta.peer.as_ref());
         let tags = self.meta.iter().filter_map(|meta| meta.tags.as_ref()).flatten();
@@ -165,7 +165,7 @@ impl Built {
         }
         let (alias, restart, meta) = (self.alias, self.restart, self.meta);
         let alias = alias.filter(|alias| !alias.is_empty());
-        Some(Patch { alias, action: action?, restart, meta })
+        Some(Amend { alias, action: action?, restart, meta })
     }
 }
 

@@ -1,8 +1,7 @@
 //! Requests: paths, queries and bodies.
 
-use openctrl_core::command::Refusal;
 use openctrl_core::doors::v2::{
-    Answer, Method, admit, decode_alias, decode_create, decode_key_patch, decode_patch,
+    Answer, Method, Rejection, admit, decode_alias, decode_create, decode_key_patch, decode_patch,
     decode_replace, ping_target, route,
 };
 use openctrl_core::event::EventName;
@@ -55,13 +54,13 @@ fn path(text: &str) {
         Method::Other,
     ];
     for method in methods {
-        assert_eq!(admit(route, method, false, |_| true), Err(Refusal::NoKey));
+        assert_eq!(admit(route, method, false, |_| true), Err(Rejection::NoKey));
         check(admit(route, method, true, |_| true), |_| {});
         check(admit(route, method, true, |_| false), |_| {});
     }
 }
 
-fn check<T>(result: Result<T, Refusal>, accepted: impl FnOnce(&T)) {
+fn check<T>(result: Result<T, Rejection>, accepted: impl FnOnce(&T)) {
     match result {
         Ok(value) => accepted(&value),
         Err(refusal) => {

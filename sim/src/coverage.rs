@@ -5,7 +5,7 @@ mod cells;
 
 use std::fmt;
 
-use openctrl_core::command::{Call, Refusal, Reply};
+use openctrl_core::command::{Command, Outcome, Refusal};
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
@@ -27,7 +27,8 @@ const INPUTS: [&str; 10] = [
     "ShutdownRequested",
 ];
 
-const CALLS: [&str; 7] = ["SetAlias", "Create", "Patch", "Replace", "Delete", "RotateKey", "Ping"];
+const COMMANDS: [&str; 7] =
+    ["SetAlias", "Create", "Amend", "Replace", "Remove", "RotateKey", "Dial"];
 
 const EFFECTS: [&str; 15] = [
     "ShowMaster",
@@ -47,12 +48,16 @@ const EFFECTS: [&str; 15] = [
     "Finish",
 ];
 
-const REPLIES: [&str; 10] = [
-    "Instance",
+const OUTCOMES: [&str; 14] = [
+    "Done",
     "Created",
-    "Deleted",
+    "Removed",
     "AliasSet",
-    "Pinged",
+    "Dialed",
+    "Replaced",
+    "KeyRotated",
+    "Stale",
+    "NotAdmitted",
     "NoInstance",
     "SameUrl",
     "NotDurable",
@@ -68,9 +73,9 @@ const OTHER_REFUSALS: &str = "other refusals need thousands of instances or 64 w
 pub struct Coverage {
     cells: Cells,
     inputs: [u64; INPUTS.len()],
-    calls: [u64; CALLS.len()],
+    commands: [u64; COMMANDS.len()],
     effects: [u64; EFFECTS.len()],
-    replies: [u64; REPLIES.len()],
+    outcomes: [u64; OUTCOMES.len()],
     faults: Vec<u64>,
 }
 
@@ -79,9 +84,9 @@ impl Coverage {
     pub fn add(&mut self, other: &Self) {
         self.cells.add(&other.cells);
         add(&mut self.inputs, &other.inputs);
-        add(&mut self.calls, &other.calls);
+        add(&mut self.commands, &other.commands);
         add(&mut self.effects, &other.effects);
-        add(&mut self.replies, &other.replies);
+        add(&mut self.outcomes, &other.outcomes);
         self.faults(&other.faults);
     }
 
@@ -94,8 +99,8 @@ impl Coverage {
     /// Notes an input, and what it is about to lead to.
     pub fn before_input(&mut self, engine: &Engine, oracle: &Oracle, input: &Input) {
         self.inputs[input_kind(input)] += 1;
-        if let Input::RequestArrived { call, .. } = input {
-            self.calls[call_kind(call)] += 1;
+        if let Input::RequestArrived { command, .. } = input {
+            self.commands[command_kind(command)] += 1;
         }
         self.cells.before_input(engine, oracle, input);
     }
@@ -104,8 +109,8 @@ impl Coverage {
     pub fn on_effect(&mut self, effect: &Effect) {
         self.effects[effect_kind(effect)] += 1;
         self.cells.on_effect(effect);
-        if let Effect::Respond { reply, .. } = effect {
-            self.replies[reply_kind(reply)] += 1;
+        if let Effect::Respond { outcome, .. } = effect {
+            self.outcomes[outcome_kind(outcome)] += 1;
         }
     }
 
@@ -132,13 +137,13 @@ impl Coverage {
         };
         let faults = self.faults.iter().chain(std::iter::repeat(&0));
         let faults = Fault::ALL.iter().zip(faults).filter(|(_, count)| **count == 0);
-        let replies = REPLIES.len() - 1;
+        let outcomes = OUTCOMES.len() - 1;
         [
             self.cells.missed(),
             named("input", &INPUTS, &self.inputs),
-            named("request", &CALLS, &self.calls),
+            named("request", &COMMANDS, &self.commands),
             named("effect", &EFFECTS, &self.effects),
-            named("answer", &REPLIES[..replies], &self.replies[..replies]),
+            named("answer", &OUTCOMES[..outcomes], &self.outcomes[..outcomes]),
             faults.map(|((_, words), _)| format!("trouble: {words}")).collect(),
         ]
         .concat()
@@ -150,8 +155,8 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.cells)?;
         line(f, "inputs", &INPUTS, &self.inputs)?;
-        line(f, "requests", &CALLS, &self.calls)?;
-        line(f, "answers", &REPLIES, &self.replies)?;
+        line(f, "requests", &COMMANDS, &self.commands)?;
+        line(f, "answers", &OUTCOMES, &self.outcomes)?;
         writeln!(f, "          ({OTHER_REFUSALS})")?;
         line(f, "effects", &EFFECTS, &self.effects)?;
         write!(f, "trouble")?;
@@ -187,15 +192,15 @@ const fn input_kind(input: &Input) -> usize {
     }
 }
 
-const fn call_kind(call: &Call) -> usize {
-    match call {
-        Call::SetAlias(_) => 0,
-        Call::Create { .. } => 1,
-        Call::Patch(..) => 2,
-        Call::Replace(..) => 3,
-        Call::Delete(_) => 4,
-        Call::RotateKey(_) => 5,
-        Call::Ping(_) => 6,
+const fn command_kind(command: &Command) -> usize {
+    match command {
+        Command::SetAlias(_) => 0,
+        Command::Create { .. } => 1,
+        Command::Amend { .. } => 2,
+        Command::Replace { .. } => 3,
+        Command::Remove { .. } => 4,
+        Command::RotateKey(_) => 5,
+        Command::Dial(_) => 6,
     }
 }
 
@@ -219,28 +224,22 @@ const fn effect_kind(effect: &Effect) -> usize {
     }
 }
 
-const fn reply_kind(reply: &Reply) -> usize {
-    match reply {
-        Reply::Instance(_) => 0,
-        Reply::Created(_) => 1,
-        Reply::Deleted => 2,
-        Reply::AliasSet => 3,
-        Reply::Pinged(_) => 4,
-        Reply::Refused(Refusal::NoInstance) => 5,
-        Reply::Refused(Refusal::SameUrl) => 6,
-        Reply::Refused(Refusal::NotDurable(_)) => 7,
-        Reply::Refused(Refusal::ShuttingDown) => 8,
-        Reply::Refused(
-            Refusal::Bad(_)
-            | Refusal::NoKey
-            | Refusal::KeyInstance
-            | Refusal::NoPath
-            | Refusal::Method(_)
-            | Refusal::TooLarge(_)
-            | Refusal::TooSlow
-            | Refusal::Busy
-            | Refusal::Full(_),
-        ) => 9,
+const fn outcome_kind(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Done { .. } => 0,
+        Outcome::Created(_) => 1,
+        Outcome::Removed => 2,
+        Outcome::AliasSet => 3,
+        Outcome::Dialed(_) => 4,
+        Outcome::Replaced(_) => 5,
+        Outcome::KeyRotated(_) => 6,
+        Outcome::Stale(_) => 7,
+        Outcome::Refused(Refusal::NotAdmitted) => 8,
+        Outcome::Refused(Refusal::NoInstance) => 9,
+        Outcome::Refused(Refusal::SameUrl) => 10,
+        Outcome::Refused(Refusal::NotDurable { .. }) => 11,
+        Outcome::Refused(Refusal::ShuttingDown) => 12,
+        Outcome::Refused(Refusal::TooLarge { .. } | Refusal::Busy | Refusal::Full { .. }) => 13,
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use openctrl_core::checkpoint::Checkpoint;
-use openctrl_core::command::{PingOutcome, PingReport, Refusal, Reply};
+use openctrl_core::command::{DialOutcome, DialReport, Outcome, Refusal};
 use openctrl_core::counters::{Metrics, SavedTotals, Totals};
 use openctrl_core::engine::Effect;
 use openctrl_core::event::{Event, LogRun, Object};
@@ -66,7 +66,9 @@ impl Digest {
                 let keep_from = keep_from.map_or(u64::MAX, |epoch| epoch.0.into());
                 self.tagged(4).words(&[keep_from, time.as_micros()]);
             }
-            Effect::Respond { request, reply } => self.tagged(5).number(request.0).reply(reply),
+            Effect::Respond { request, outcome } => {
+                self.tagged(5).number(request.0).outcome(outcome, hashes);
+            }
             Effect::Persist { epoch, seq, record } => {
                 self.tagged(6).number(epoch.0.into()).number(seq.0).record(record, hashes);
             }
@@ -148,7 +150,7 @@ impl Digest {
     fn event(&mut self, event: &Event, hashes: &mut Hashes) {
         self.words(&[event.id.0, event.time.as_micros(), event.kind as u64]);
         match &event.object {
-            Object::Key(json) => self.tagged(0).bytes(json),
+            Object::Key(master) => self.tagged(0).master(master),
             Object::Instance(view) => self.tagged(1).view(view, hashes),
         }
     }
@@ -171,7 +173,7 @@ impl Digest {
     fn view(&mut self, view: &InstanceView, hashes: &mut Hashes) {
         let Metrics { mode, ping, pool, tcps, udps } = view.metrics;
         let Totals { tcprx, tcptx, udprx, udptx } = view.totals;
-        self.words(&[hashes.of(view.definition()), view.status as u64]);
+        self.words(&[hashes.of(&view.definition), view.status as u64]);
         self.words(&[mode, ping, pool, tcps, udps].map(|gauge| gauge as u64));
         self.words(&[tcprx, tcptx, udprx, udptx]);
     }
@@ -186,26 +188,40 @@ impl Digest {
         }
     }
 
-    fn reply(&mut self, reply: &Reply) {
-        match reply {
-            Reply::Instance(json) => self.tagged(0).bytes(json),
-            Reply::Created(json) => self.tagged(1).bytes(json),
-            Reply::Deleted => self.word(2),
-            Reply::AliasSet => self.word(3),
-            Reply::Pinged(PingReport { target, outcome }) => {
+    fn outcome(&mut self, outcome: &Outcome, hashes: &mut Hashes) {
+        match outcome {
+            Outcome::Done { before, after } => {
+                self.tagged(0).view(before, hashes);
+                self.view(after, hashes);
+            }
+            Outcome::Created(view) => self.tagged(1).view(view, hashes),
+            Outcome::Removed => self.word(2),
+            Outcome::AliasSet => self.word(3),
+            Outcome::Dialed(DialReport { target, outcome }) => {
                 self.tagged(4).bytes(target.as_bytes());
                 match outcome {
-                    PingOutcome::Connected { latency_ms } => self.words(&[0, *latency_ms]),
-                    PingOutcome::Failed(reason) => self.tagged(1).bytes(reason.as_bytes()),
+                    DialOutcome::Connected { latency_ms } => self.words(&[0, *latency_ms]),
+                    DialOutcome::Failed(reason) => self.tagged(1).bytes(reason.as_bytes()),
                 }
             }
-            Reply::Refused(refusal) => self.tagged(5).refusal(refusal),
+            Outcome::Refused(refusal) => self.tagged(5).refusal(refusal),
+            Outcome::Replaced(view) => self.tagged(6).view(view, hashes),
+            Outcome::KeyRotated(master) => self.tagged(7).master(master),
+            Outcome::Stale(view) => self.tagged(8).view(view, hashes),
         }
     }
 
     fn refusal(&mut self, refusal: &Refusal) {
-        self.word(refusal.status().into());
-        self.bytes(refusal.to_string().as_bytes());
+        match refusal {
+            Refusal::NotAdmitted => self.word(0),
+            Refusal::NoInstance => self.word(1),
+            Refusal::SameUrl => self.word(2),
+            Refusal::TooLarge { bytes, limit } => self.words(&[3, *bytes as u64, *limit as u64]),
+            Refusal::Busy => self.word(4),
+            Refusal::Full { limit } => self.words(&[5, *limit as u64]),
+            Refusal::NotDurable { reason } => self.tagged(6).bytes(reason.as_bytes()),
+            Refusal::ShuttingDown => self.word(7),
+        }
     }
 
     /// Takes a record in, with everything in it.
@@ -224,7 +240,7 @@ impl Digest {
 
     /// Takes a definition in, every byte of it.
     pub fn definition(&mut self, definition: &Definition) {
-        self.id(definition.id).number(definition.restarts().into());
+        self.id(definition.id).number(definition.restarts().into()).word(definition.revision.0);
         let peer = &definition.meta.peer;
         let url = definition.url().as_str();
         for text in [url, &definition.alias, &peer.sid, &peer.kind, &peer.alias] {
@@ -293,11 +309,12 @@ mod tests {
 
     #[test]
     fn every_part_of_an_event_counts() {
+        let master = |key| Object::Key(MasterIdentity::from_random([1; 8], [key; 16]));
         let event = Event {
             id: EventId(7),
             time: Wall::from_micros(9),
             kind: EventKind::Update,
-            object: Object::Key("{}".into()),
+            object: master(2),
         };
         let url = InstanceUrl::parse("demo:a").expect("a valid URL");
         let definition = Definition::new(InstanceId(0), url, String::new());
@@ -307,7 +324,7 @@ mod tests {
             Event { time: Wall::from_micros(8), ..event.clone() },
             Event { kind: EventKind::Create, ..event.clone() },
             Event { object: Object::Instance(view), ..event.clone() },
-            Event { object: Object::Key("{ }".into()), ..event.clone() },
+            Event { object: master(3), ..event.clone() },
         ];
         let of = |event: &Event| {
             let effect = Effect::Publish(event.clone());

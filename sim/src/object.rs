@@ -1,21 +1,20 @@
-//! Objects as clients are shown them, and whether their JSON says the same.
+//! Objects as clients are shown them, and whether the JSON that the REST API makes of them says the
+//! same.
 //!
 //! `read` is not a JSON parser: the engine renders objects compactly and in one order of fields
 //! (the core's own tests pin that), and quotes inside of strings are escaped, so that the text
 //! between two field names is a field.
 
-use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use openctrl_core::counters::{Metrics, Totals, on_wire};
+use openctrl_core::doors::v2::InstanceObject;
 use openctrl_core::event::{Object, Subject};
-use openctrl_core::ids::{InstanceId, KEY_INSTANCE_ID};
 use openctrl_core::instance::{Definition, InstanceView, Status};
-use openctrl_core::master::MasterFace;
+use openctrl_core::master::{MasterFace, MasterIdentity};
 
 /// An object as it is shown at one moment. Cheap to copy.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Shown(Object);
 
 impl Shown {
@@ -31,12 +30,26 @@ impl Shown {
 
     /// The key instance.
     pub fn key(face: &MasterFace) -> Self {
-        Self(Object::Key(face.json()))
+        Self(Object::Key(face.identity.clone()))
     }
 
     /// What it is of.
     pub fn subject(&self) -> Subject {
         self.0.subject()
+    }
+
+    /// The master, if it is the key instance.
+    pub fn master(&self) -> Option<&MasterIdentity> {
+        match &self.0 {
+            Object::Key(master) => Some(master),
+            Object::Instance(_) => None,
+        }
+    }
+
+    /// Whether both are the key instance, with one key.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        let key = |shown: &Self| shown.master().map(|master| master.key.reveal().to_string());
+        key(self).is_some() && key(self) == key(other)
     }
 
     /// The instance, if it is one.
@@ -49,7 +62,7 @@ impl Shown {
 
     /// What the instance is defined as, if it is one.
     pub fn definition(&self) -> Option<&Arc<Definition>> {
-        self.view().map(InstanceView::definition)
+        self.view().map(|view| &view.definition)
     }
 
     /// The status; `None` for the key instance.
@@ -57,66 +70,45 @@ impl Shown {
         self.view().map(|view| view.status)
     }
 
-    /// It as clients get it.
-    pub fn json(&self) -> Bytes {
-        self.0.json()
-    }
-
-    /// Whether this is what clients get of it.
-    pub fn is_json(&self, json: &[u8]) -> bool {
-        match &self.0 {
-            Object::Key(key) => key == json,
-            Object::Instance(view) => view.json() == json,
-        }
-    }
-
     /// Whether clients see no difference.
     pub fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Object::Key(one), Object::Key(other)) => one == other,
+            (Object::Key(one), Object::Key(other)) => is_same_master(one, other),
             (Object::Instance(one), Object::Instance(other)) => {
                 one.status == other.status
                     && one.metrics == other.metrics
                     && one.totals == other.totals
-                    && is_same(one.definition(), other.definition())
+                    && is_same(&one.definition, &other.definition)
             }
             (Object::Key(_), Object::Instance(_)) | (Object::Instance(_), Object::Key(_)) => false,
         }
     }
-
-    /// The key, if it is that of the key instance.
-    pub fn key_text(&self) -> Option<&[u8]> {
-        let Object::Key(json) = &self.0 else { return None };
-        let start = find(json, b"\"url\":\"")? + 7;
-        let end = start + find(&json[start..], b"\",\"config\"")?;
-        Some(&json[start..end])
-    }
 }
 
-impl fmt::Debug for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.json()))
-    }
+/// Whether two masters are the same, their keys included.
+pub(crate) fn is_same_master(one: &MasterIdentity, other: &MasterIdentity) -> bool {
+    let of = |master: &MasterIdentity| {
+        [&master.mid, &master.alias, master.key.reveal()].map(str::to_string)
+    };
+    of(one) == of(other)
 }
 
-/// Whether two definitions say the same.
+/// Whether two definitions say the same, whatever their revisions.
 pub(crate) fn is_same(one: &Arc<Definition>, other: &Arc<Definition>) -> bool {
-    Arc::ptr_eq(one, other) || one == other
+    if Arc::ptr_eq(one, other) {
+        return true;
+    }
+    let Definition { id, revision: _, label, origin, alias, launch, setup, policy, liveness, meta } =
+        one.as_ref();
+    (id, label, origin, alias) == (&other.id, &other.label, &other.origin, &other.alias)
+        && (launch, setup) == (&other.launch, &other.setup)
+        && (policy, liveness, meta) == (&other.policy, &other.liveness, &other.meta)
 }
 
 /// The byte counters in the order in which they are shown, as they are shown.
 pub(crate) fn on_wire_each(totals: Totals) -> [u64; 4] {
     let Totals { tcprx, tcptx, udprx, udptx } = totals;
     [tcprx, tcptx, udprx, udptx].map(on_wire)
-}
-
-/// What the object in an answer is of.
-pub(crate) fn subject_of(json: &[u8]) -> Option<Subject> {
-    let id = str::from_utf8(json.strip_prefix(b"{\"id\":\"")?.get(..8)?).ok()?;
-    if id == KEY_INSTANCE_ID {
-        return Some(Subject::Key);
-    }
-    InstanceId::parse(id).map(Subject::Instance)
 }
 
 const STATUS: &[u8] = b"\"status\":\"";
@@ -138,7 +130,9 @@ const NUMBERS: [&[u8]; 9] = [
 /// # Errors
 /// What it says otherwise.
 pub fn check_json(view: &InstanceView) -> Result<(), String> {
-    let (json, bare) = (view.json(), InstanceView::new(Arc::clone(view.definition())).json());
+    let json = InstanceObject::new(view.clone()).json();
+    let bare = InstanceView::new(Arc::clone(&view.definition));
+    let bare = InstanceObject::new(bare).json();
     let wrong = |what: &str| format!("no {what} in {}", String::from_utf8_lossy(&json));
     let said = read(&json).map_err(wrong)?;
     let defined = bare.strip_prefix(said.head).and_then(|rest| rest.strip_prefix(b"stopped"));
@@ -198,7 +192,7 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openctrl_core::ids::KeyEpoch;
+    use openctrl_core::ids::{InstanceId, KeyEpoch};
     use openctrl_core::master::MasterIdentity;
     use openctrl_core::url::InstanceUrl;
 
@@ -215,11 +209,10 @@ mod tests {
         view.metrics.mode = -4;
         view.totals = Totals { tcptx: 7, udptx: u64::MAX, ..Totals::default() };
         assert_eq!(check_json(&view), Ok(()));
-        let json = view.json();
+        let json = InstanceObject::new(view).json();
         let said = read(&json).expect("an object");
         assert_eq!((said.status, said.gauges), (&b"stopped"[..], [-4, 0, 0, 0, 0]));
         assert_eq!(said.totals, [0, 7, 0, i64::MAX as u64]);
-        assert_eq!(subject_of(&json), Some(Subject::Instance(InstanceId(1))));
         for bad in [r#"{}"#, r#"{"status":"x",,"mode":1}"#] {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }
@@ -229,21 +222,21 @@ mod tests {
     fn what_looks_the_same_is_the_same() {
         let (one, other) = (view("a"), view("a"));
         let shown = Shown::instance(&one);
-        assert!(shown.is_same(&Shown::instance(&other)) && shown.is_json(&other.json()));
+        assert!(shown.is_same(&Shown::instance(&other)));
         let mut counted = other.clone();
         counted.totals.tcprx = 1;
         for other in [view("b"), counted] {
-            assert!(!shown.is_same(&Shown::instance(&other)) && !shown.is_json(&other.json()));
+            assert!(!shown.is_same(&Shown::instance(&other)));
         }
     }
 
     #[test]
-    fn the_key_is_read_from_the_key_instance() {
-        let identity = MasterIdentity::from_random([1; 8], [2; 16]);
-        let face = MasterFace { identity, key_epoch: KeyEpoch::default() };
-        let shown = Shown::key(&face);
-        assert_eq!(shown.key_text(), Some(face.identity.key.reveal().as_bytes()));
-        assert_eq!((shown.status(), shown.subject()), (None, Subject::Key));
-        assert_eq!(subject_of(&shown.json()), Some(Subject::Key));
+    fn another_key_is_another_object() {
+        let shown = |key| {
+            let identity = MasterIdentity::from_random([1; 8], [key; 16]);
+            Shown::key(&MasterFace { identity, key_epoch: KeyEpoch::default() })
+        };
+        assert!(shown(2).is_same(&shown(2)) && !shown(2).is_same(&shown(3)));
+        assert_eq!((shown(2).status(), shown(2).subject()), (None, Subject::Key));
     }
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use openctrl_core::checkpoint::Checkpoint;
-use openctrl_core::command::{Call, InstanceAction, Reply};
+use openctrl_core::command::{Command, InstanceAction, Outcome, Trust};
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
@@ -102,9 +102,9 @@ impl Oracle {
         self.resets.clear();
         self.recounts.clear();
         self.ending = None;
-        self.ledger.on_input(input, world.disk.lingers());
+        self.ledger.on_input(input, self.is_admitted(input), world.disk.lingers());
         match input {
-            Input::RequestArrived { request, call: Call::Replace(id, _) } => {
+            Input::RequestArrived { request, command: Command::Replace { id, .. }, .. } => {
                 if let Some(wish) = self.wishes.get_mut(id) {
                     wish.put_arrived(*request);
                 }
@@ -153,11 +153,11 @@ impl Oracle {
                 self.show(Subject::Key, object);
             }
             Effect::ShowInstance(view) => {
-                self.show(Subject::Instance(view.definition().id), object);
+                self.show(Subject::Instance(view.definition.id), object);
             }
             Effect::Publish(event) => self.on_event(world, event, object),
             Effect::PublishLogs(run) => self.last_event += run.items.len() as u64,
-            Effect::Respond { request, reply } => self.on_reply(*request, reply),
+            Effect::Respond { request, outcome } => self.on_outcome(*request, outcome),
             Effect::ShowProcess { instance, facts } => {
                 if facts.limit_reached.is_some() {
                     self.limited.insert(*instance);
@@ -234,27 +234,36 @@ impl Oracle {
         })
     }
 
-    fn on_reply(&mut self, request: RequestId, reply: &Reply) {
+    /// Whether the key that a request presented is the one in force.
+    fn is_admitted(&self, input: &Input) -> bool {
+        let Input::RequestArrived { caller, .. } = input else { return true };
+        match caller.trust {
+            Trust::Key(epoch) => self.face.as_ref().is_some_and(|face| face.key_epoch == epoch),
+            Trust::Peer { .. } | Trust::Open => true,
+        }
+    }
+
+    fn on_outcome(&mut self, request: RequestId, outcome: &Outcome) {
         let Some(asked) = self.ledger.asked.get(&request) else { return };
-        match (&asked.call, reply) {
-            (Call::Replace(id, _), Reply::Refused(_)) => {
+        match (&asked.command, outcome) {
+            (Command::Replace { id, .. }, Outcome::Refused(_)) => {
                 let id = *id;
                 if let Some(wish) = self.wishes.get_mut(&id) {
                     wish.put_refused(request);
                 }
             }
-            (Call::Patch(id, patch), Reply::Instance(_)) => {
-                let (id, action) = (*id, patch.action);
+            (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
+                let (id, action) = (*id, amend.action);
                 self.on_action(id, action);
             }
             (
-                Call::SetAlias(_)
-                | Call::Create { .. }
-                | Call::Patch(..)
-                | Call::Replace(..)
-                | Call::Delete(_)
-                | Call::RotateKey(_)
-                | Call::Ping(_),
+                Command::SetAlias(_)
+                | Command::Create { .. }
+                | Command::Amend { .. }
+                | Command::Replace { .. }
+                | Command::Remove { .. }
+                | Command::RotateKey(_)
+                | Command::Dial(_),
                 _,
             ) => {}
         }

@@ -1,6 +1,6 @@
 //! What happens, in words, for the timeline of a failure.
 
-use openctrl_core::command::{Call, PingOutcome, Reply};
+use openctrl_core::command::{Caller, Command, DialOutcome, Outcome, Trust};
 use openctrl_core::counters::Metrics;
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::event::{Object, Subject};
@@ -14,8 +14,8 @@ use crate::object::on_wire_each;
 /// An input.
 pub fn input(input: &Input) -> String {
     match input {
-        Input::RequestArrived { request, call: asked } => {
-            format!("request {}: {}", request.0, call(asked))
+        Input::RequestArrived { request, caller, command: asked } => {
+            format!("request {} {}: {}", request.0, of(caller), command(asked))
         }
         Input::ProcessStarted { process } => {
             format!("process {} came to life", process.generation.0)
@@ -53,7 +53,7 @@ pub fn effect(effect: &Effect) -> String {
             format!("show master {:?}, key epoch {}", face.identity.alias, face.key_epoch.0)
         }
         Effect::ShowInstance(view) => {
-            format!("show {}: {}", view.definition().id, instance(view))
+            format!("show {}: {}", view.definition.id, instance(view))
         }
         Effect::ShowProcess { instance, facts } => {
             let running = facts.alive.map_or(0, |(process, _)| process.generation.0);
@@ -75,7 +75,9 @@ pub fn effect(effect: &Effect) -> String {
             Some(epoch) => format!("close the streams of keys before epoch {}", epoch.0),
             None => "close all streams".to_string(),
         },
-        Effect::Respond { request, reply } => format!("answer {}: {}", request.0, answer(reply)),
+        Effect::Respond { request, outcome } => {
+            format!("answer {}: {}", request.0, answer(outcome))
+        }
         Effect::Persist { epoch, seq, record } => {
             format!("write record {} of epoch {}: {}", seq.0, epoch.0, written(record))
         }
@@ -98,15 +100,24 @@ pub fn effect(effect: &Effect) -> String {
     }
 }
 
-fn call(call: &Call) -> String {
-    match call {
-        Call::SetAlias(alias) => format!("set the master's alias to {alias:?}"),
-        Call::Create { url, alias } => format!("create {} {alias:?}", url.as_str()),
-        Call::Patch(id, patch) => format!("patch {id}: {patch:?}"),
-        Call::Replace(id, url) => format!("replace the URL of {id} by {}", url.as_str()),
-        Call::Delete(id) => format!("delete {id}"),
-        Call::RotateKey(_) => "a new API key".to_string(),
-        Call::Ping(target) => format!("ping {target}"),
+fn of(caller: &Caller) -> String {
+    match caller.trust {
+        Trust::Key(epoch) => format!("with the key of epoch {}", epoch.0),
+        Trust::Peer { .. } | Trust::Open => "without a key".to_string(),
+    }
+}
+
+fn command(command: &Command) -> String {
+    match command {
+        Command::SetAlias(alias) => format!("set the master's alias to {alias:?}"),
+        Command::Create { url, alias } => format!("create {} {alias:?}", url.as_str()),
+        Command::Amend { id, expect, amend } => format!("amend {id} at {expect:?}: {amend:?}"),
+        Command::Replace { id, expect, url } => {
+            format!("replace the URL of {id} at {expect:?} by {}", url.as_str())
+        }
+        Command::Remove { id, expect } => format!("delete {id} at {expect:?}"),
+        Command::RotateKey(_) => "a new API key".to_string(),
+        Command::Dial(target) => format!("dial {target}"),
     }
 }
 
@@ -121,10 +132,10 @@ fn printed(batch: &OutputBatch) -> String {
     format!("{points} checkpoints and {logs} other lines, {errors} with ERROR")
 }
 
-fn dialled(outcome: &PingOutcome) -> String {
+fn dialled(outcome: &DialOutcome) -> String {
     match outcome {
-        PingOutcome::Connected { latency_ms } => format!("connected in {latency_ms} ms"),
-        PingOutcome::Failed(reason) => format!("failed: {reason}"),
+        DialOutcome::Connected { latency_ms } => format!("connected in {latency_ms} ms"),
+        DialOutcome::Failed(reason) => format!("failed: {reason}"),
     }
 }
 
@@ -149,14 +160,17 @@ fn instance(view: &InstanceView) -> String {
     format!("{}, gauges {gauges:?}, totals {totals:?}", view.status.as_str())
 }
 
-fn answer(reply: &Reply) -> String {
-    match reply {
-        Reply::Instance(json) => format!("shows {}", String::from_utf8_lossy(json)),
-        Reply::Created(json) => format!("created {}", String::from_utf8_lossy(json)),
-        Reply::Deleted => "deleted".to_string(),
-        Reply::AliasSet => "the alias is set".to_string(),
-        Reply::Pinged(report) => dialled(&report.outcome),
-        Reply::Refused(refusal) => format!("{} {refusal}", refusal.status()),
+fn answer(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done { after, .. } => format!("shows {}", instance(after)),
+        Outcome::Created(view) => format!("created {}: {}", view.definition.id, instance(view)),
+        Outcome::Replaced(view) => format!("replaced, {}", instance(view)),
+        Outcome::Stale(view) => format!("stale: it is at {:?}", view.definition.revision),
+        Outcome::Removed => "deleted".to_string(),
+        Outcome::AliasSet => "the alias is set".to_string(),
+        Outcome::KeyRotated(_) => "the key instance".to_string(),
+        Outcome::Dialed(report) => dialled(&report.outcome),
+        Outcome::Refused(refusal) => format!("refused: {refusal:?}"),
     }
 }
 

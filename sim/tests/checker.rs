@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use openctrl_core::command::Reply;
+use openctrl_core::command::Outcome;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::{Event, EventKind, Object, WindowLimits};
 use openctrl_core::ids::{EventId, Generation, InstanceId, KeyEpoch, RecordSeq, StoreEpoch};
@@ -34,7 +34,7 @@ fn inv_1_finds_what_is_told_and_not_durable() {
     let found = found(|effect| match effect {
         Effect::Publish(mut event) if event.kind == EventKind::Create => {
             if let Object::Instance(view) = &mut event.object {
-                let mut definition = view.definition().as_ref().clone();
+                let mut definition = view.definition.as_ref().clone();
                 definition.alias = definition.alias.replace("n0", "n7");
                 *view = InstanceView::new(Arc::new(definition));
             }
@@ -97,7 +97,7 @@ fn inv_4_finds_too_many_and_too_few_answers() {
     });
     assert_eq!(twice, ["INV-4"].into());
     let never = found(|effect| match effect {
-        Effect::Respond { reply: Reply::Deleted, .. } => vec![],
+        Effect::Respond { outcome: Outcome::Removed, .. } => vec![],
         other => vec![other],
     });
     assert_eq!(never, ["INV-4"].into());
@@ -129,7 +129,7 @@ fn inv_5_finds_a_state_that_no_crash_may_leave() {
     let record = Record::PutMaster(renamed.master.clone());
     ledger.on_effect(&Effect::Persist { epoch, seq, record });
     assert!(judge(&ledger, &image).is_ok() && judge(&ledger, &renamed).is_ok());
-    ledger.on_input(&Input::RecordsPersisted { upto: seq }, false);
+    ledger.on_input(&Input::RecordsPersisted { upto: seq }, true, false);
     assert!(judge(&ledger, &image).is_err() && judge(&ledger, &renamed).is_ok());
 }
 
@@ -197,7 +197,7 @@ fn demo() -> InstanceUrl {
 fn inv_7_finds_totals_that_go_down_unasked() {
     // Without its answer, the reset never was as far as the model knows.
     let found = found(|effect| match effect {
-        Effect::Respond { reply: Reply::Instance(_), .. } => vec![],
+        Effect::Respond { outcome: Outcome::Done { .. }, .. } => vec![],
         other => vec![other],
     });
     assert!(found.contains("INV-7"), "{found:?}");

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use openctrl_core::command::Call;
+use openctrl_core::command::{Caller, Command};
 use openctrl_core::doors::v2::{decode_create, decode_patch};
 use openctrl_core::engine::Input;
+use openctrl_core::expect::Expect;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::master::{ApiKey, MasterIdentity};
 use openctrl_core::output::OutputParser;
@@ -104,17 +105,19 @@ fn perform(act: Act, run: &mut Run) -> Result<bool, String> {
     let first = || known.expect("an instance was created before");
     let url = |text| InstanceUrl::parse(text).expect("a good URL");
     let patch = |body: &str| decode_patch(body.as_bytes()).expect("a good body");
-    let call = match act {
+    let command = match act {
         Create => {
             let body = br#"{"url":"demo:a"}"#;
             let (url, alias) = decode_create(body).expect("a good body");
-            Call::Create { url, alias }
+            Command::Create { url, alias }
         }
-        Patch(body) => Call::Patch(first(), patch(body)),
-        Put(text) => Call::Replace(first(), url(text)),
-        Delete => Call::Delete(first()),
-        Rename(alias) => Call::SetAlias(Some(alias.to_string())),
-        Rotate => Call::RotateKey(ApiKey::from_random([9; 16])),
+        Patch(body) => {
+            Command::Amend { id: first(), expect: Expect::Any, amend: patch(body).into() }
+        }
+        Put(text) => Command::Replace { id: first(), expect: Expect::Any, url: url(text) },
+        Delete => Command::Remove { id: first(), expect: Expect::Any },
+        Rename(alias) => Command::SetAlias(Some(alias.to_string())),
+        Rotate => Command::RotateKey(ApiKey::from_random([9; 16])),
         Print => return print(run),
         Refuse(after, count) => {
             run.world.disk.files.refuse(after, count);
@@ -128,8 +131,9 @@ fn perform(act: Act, run: &mut Run) -> Result<bool, String> {
         }
         Shutdown => return feed(run, Input::ShutdownRequested),
     };
-    let (request, call) = run.world.clients.send(call);
-    feed(run, Input::RequestArrived { request, call })
+    let caller = Caller::v2(run.world.hub.key_epoch());
+    let (request, caller, command) = run.world.clients.send(caller, command);
+    feed(run, Input::RequestArrived { request, caller, command })
 }
 
 fn feed(run: &mut Run, input: Input) -> Result<bool, String> {

@@ -1,6 +1,6 @@
 //! A failing run becomes a short one that fails in the same way.
 
-use openctrl_core::command::Reply;
+use openctrl_core::command::Outcome;
 use openctrl_core::engine::Effect;
 use openctrl_sim::choice::Choices;
 use openctrl_sim::run::run_tampered;
@@ -8,7 +8,7 @@ use openctrl_sim::shrink::{Limits, shrink_choices};
 
 /// Nobody is told that an instance is deleted.
 fn forgets_an_answer(effect: Effect) -> Vec<Effect> {
-    let is_lost = matches!(effect, Effect::Respond { reply: Reply::Deleted, .. });
+    let is_lost = matches!(effect, Effect::Respond { outcome: Outcome::Removed, .. });
     if is_lost { vec![] } else { vec![effect] }
 }
 

@@ -76,6 +76,8 @@ fn answers_are_what_the_document_says() {
     let answer = api.patch(&id, &json!({"meta": {"tags": {"a": "b"}}, "restart": null}));
     document.check("patch", instance, &answer);
     document.check("patch", instance, &api.patch(&id, &json!({"action": "jump"})));
+    let stale = api.request("PATCH", &at("")).header("If-Match", "\"x\"");
+    document.check("patch", instance, &stale.json(&json!({})).send());
     let logs = "/instances/{id}/logs";
     let page = document.check("get", logs, &api.get(&at("/logs")));
     assert_eq!(page["lines"][0]["text"], "a line");

@@ -1,11 +1,11 @@
-//! What a command changes of an instance: the edits of a PATCH, as values.
+//! What a command changes of an instance, as values.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use crate::instance::{Definition, Peer};
 
-/// What a PATCH asks an instance to do.
+/// What an instance is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstanceAction {
     /// Run, if it is stopped.
@@ -18,9 +18,9 @@ pub enum InstanceAction {
     Reset,
 }
 
-/// A PATCH that passed every check.
+/// A change of an instance: applied as a whole, or refused as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Patch {
+pub struct Amend {
     /// A new alias; never empty.
     pub alias: Option<String>,
     /// Something to do.
@@ -28,21 +28,21 @@ pub struct Patch {
     /// A new restart policy.
     pub restart: Option<bool>,
     /// New meta data.
-    pub meta: Option<MetaPatch>,
+    pub meta: Option<AmendMeta>,
 }
 
-/// The `meta` of a PATCH. What is absent stays as it is.
+/// A change of meta data. What is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MetaPatch {
+pub struct AmendMeta {
     /// Replaces all three fields together.
     pub peer: Option<Peer>,
     /// Replaces the whole map.
     pub tags: Option<BTreeMap<String, String>>,
 }
 
-impl Patch {
-    /// The definition after this PATCH, or `None` if it changes nothing. Any `meta` object counts
-    /// as a change.
+impl Amend {
+    /// The definition after this change, or `None` if it changes nothing. New meta data counts as
+    /// a change even if it is equal to the old.
     pub fn apply(&self, definition: &Definition) -> Option<Definition> {
         let alias = self.alias.as_ref().filter(|alias| **alias != definition.alias);
         let restart = self.restart.filter(|restart| *restart != definition.restarts());
@@ -50,6 +50,7 @@ impl Patch {
             return None;
         }
         let mut changed = definition.clone();
+        changed.revision = definition.revision.next();
         if let Some(alias) = alias {
             changed.alias.clone_from(alias);
         }

@@ -1,32 +1,53 @@
-//! What the engine is asked to do: a request after routing and decoding.
+//! Commands: what a door asks the engine to do.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
-use super::Patch;
+use super::Amend;
+use crate::expect::Expect;
 use crate::ids::InstanceId;
 use crate::master::ApiKey;
 use crate::url::InstanceUrl;
 
 /// A request that only the engine can answer. Reads are answered from what it published.
 #[derive(Clone, Debug)]
-pub enum Call {
-    /// `POST /info`; `None` changes nothing.
+pub enum Command {
+    /// Change the alias of the master; `None` changes nothing.
     SetAlias(Option<String>),
-    /// `POST /instances`
+    /// Create an instance and start it.
     Create {
         /// What to run.
         url: InstanceUrl,
-        /// Its display name; may be empty, and longer than a PATCH may set.
+        /// Its display name; may be empty, and longer than an [`Amend`] may set.
         alias: String,
     },
-    /// `PATCH /instances/{id}`
-    Patch(InstanceId, Patch),
-    /// `PUT /instances/{id}`
-    Replace(InstanceId, InstanceUrl),
-    /// `DELETE /instances/{id}`
-    Delete(InstanceId),
-    /// `PATCH /instances/********` with `restart`. The driver drew the new key.
+    /// Change an instance, or let it do something.
+    Amend {
+        /// Which instance.
+        id: InstanceId,
+        /// Which of its revisions; of any other nothing is changed.
+        expect: Expect,
+        /// What to change.
+        amend: Box<Amend>,
+    },
+    /// Stop an instance, give it another URL, start it.
+    Replace {
+        /// Which instance.
+        id: InstanceId,
+        /// Which of its revisions; of any other nothing is changed.
+        expect: Expect,
+        /// What to run from now on.
+        url: InstanceUrl,
+    },
+    /// Stop and delete an instance.
+    Remove {
+        /// Which instance.
+        id: InstanceId,
+        /// Which of its revisions; of any other nothing is changed.
+        expect: Expect,
+    },
+    /// Put another API key in force. The driver drew it.
     RotateKey(ApiKey),
-    /// `GET /tcping`
-    Ping(String),
+    /// Measure how long a TCP connection to `host:port` takes.
+    Dial(String),
 }

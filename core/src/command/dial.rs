@@ -4,7 +4,7 @@ use alloc::string::String;
 
 /// How a dial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PingOutcome {
+pub enum DialOutcome {
     /// Connected, after so many milliseconds.
     Connected {
         /// From the start of the dial, name look-up included.
@@ -14,11 +14,11 @@ pub enum PingOutcome {
     Failed(String),
 }
 
-/// The answer to a ping that was admitted, or waited too long for its turn.
+/// The report of a dial that was admitted, or waited too long for its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PingReport {
-    /// What was dialled, as it was asked for.
+pub struct DialReport {
+    /// What was dialed, as the request named it.
     pub target: String,
     /// How it ended.
-    pub outcome: PingOutcome,
+    pub outcome: DialOutcome,
 }

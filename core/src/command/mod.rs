@@ -1,5 +1,6 @@
-//! What a door asks of the engine, and what the engine says of it: no HTTP, no JSON.
+//! What a door asks of the engine, and what comes of it: no HTTP, no JSON.
 
+mod caller;
 mod change;
 #[expect(clippy::module_inception, reason = "the file is named after its main type")]
 mod command;
@@ -7,8 +8,9 @@ mod dial;
 mod outcome;
 mod refusal;
 
-pub use change::{InstanceAction, MetaPatch, Patch};
-pub use command::Call;
-pub use dial::{PingOutcome, PingReport};
-pub use outcome::Reply;
+pub use caller::{Caller, Door, Trust};
+pub use change::{Amend, AmendMeta, InstanceAction};
+pub use command::Command;
+pub use dial::{DialOutcome, DialReport};
+pub use outcome::Outcome;
 pub use refusal::Refusal;

@@ -8,8 +8,9 @@ use core::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use crate::command::Refusal;
-use crate::instance::TEXT_MAX_BYTES;
+/// Why a body cannot be read, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadBody(pub String);
 
 /// A JSON object, read field by field.
 pub(super) trait Fields: Default {
@@ -18,16 +19,16 @@ pub(super) trait Fields: Default {
 }
 
 /// Reads a body.
-pub(super) fn decode<T: Fields>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn decode<T: Fields>(body: &[u8]) -> Result<T, BadBody> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Refusal::Bad("the body is empty; send a JSON object".to_string()));
+        return Err(BadBody("the body is empty; send a JSON object".to_string()));
     }
     if let Some((found, remedy)) = foreign(body) {
-        return Err(Refusal::Bad(format!("the body is {found}, not plain JSON; {remedy}")));
+        return Err(BadBody(format!("the body is {found}, not plain JSON; {remedy}")));
     }
     serde_json::from_slice::<Object<T>>(body)
         .map(|object| object.0)
-        .map_err(|error| Refusal::Bad(format!("the body is not what is expected: {error}")))
+        .map_err(|error| BadBody(format!("the body is not what is expected: {error}")))
 }
 
 /// What a body is that was encoded in another way than JSON in UTF-8, and what to do about it. JSON
@@ -67,15 +68,6 @@ pub(super) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<T, A::Error> {
     map.next_value().map_err(|error| A::Error::custom(format_args!("{name}: {error}")))
-}
-
-/// Holds a text to the limit of Contract §4.
-pub(super) fn check_length(name: &str, text: &str) -> Result<(), Refusal> {
-    if text.len() <= TEXT_MAX_BYTES {
-        return Ok(());
-    }
-    let length = text.len();
-    Err(Refusal::Bad(format!("{name} is {length} bytes long; at most {TEXT_MAX_BYTES} are kept")))
 }
 
 /// Any object that has [`Fields`].
@@ -122,7 +114,7 @@ mod tests {
     }
 
     fn refused(body: &[u8]) -> String {
-        decode::<Nothing>(body).expect_err("a refusal").to_string()
+        decode::<Nothing>(body).expect_err("a refusal").0
     }
 
     #[test]

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::command::Reply;
+use crate::command::Outcome;
 use crate::counters::SavedTotals;
 use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
@@ -49,7 +49,7 @@ pub enum Effect {
         /// Which.
         request: RequestId,
         /// With what.
-        reply: Reply,
+        outcome: Outcome,
     },
     /// Make a record durable and say so; group it with others as you like, in order.
     Persist {

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use crate::command::{Call, PingOutcome};
+use crate::command::{Caller, Command, DialOutcome};
 use crate::ids::{ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::output::OutputBatch;
 use crate::process::Exit;
@@ -15,8 +15,10 @@ pub enum Input {
     RequestArrived {
         /// Under which name to answer.
         request: RequestId,
+        /// Who sent it.
+        caller: Caller,
         /// What it asks for.
-        call: Call,
+        command: Command,
     },
     /// A process came to life.
     ProcessStarted {
@@ -64,7 +66,7 @@ pub enum Input {
         /// Who asked for it.
         request: RequestId,
         /// How it ended.
-        outcome: PingOutcome,
+        outcome: DialOutcome,
     },
     /// The clock reached the time that `poll_timeout` named, or passed it.
     TimeAdvanced,

@@ -16,6 +16,7 @@ mod dials;
 mod effect;
 mod frozen;
 mod input;
+mod life;
 mod on_command;
 mod on_process;
 mod on_storage;
@@ -31,7 +32,7 @@ use alloc::vec::Vec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-pub(crate) use frozen::EngineV1;
+pub(crate) use frozen::{EngineV1, RevisionsV1};
 
 pub use effect::Effect;
 pub use frozen::{RecordUnderWay, UnderWay};
@@ -39,15 +40,19 @@ pub use input::Input;
 pub use timers::TimerReason;
 
 use self::commits::Commits;
-use self::dials::Dials;
+use self::dials::{Dialing, Dials};
+use self::life::Life;
+use self::on_command::Commands;
+use self::on_storage::Storage;
+use self::operations::Operations;
 use self::outbox::Outbox;
-use self::shutdown::Life;
+use self::shutdown::Shutdown;
 use self::supervisor::{Processes, Supervisor};
 use self::timers::Timers;
 use crate::ids::{InstanceId, KeyEpoch, SlotId};
 use crate::instance::{Boot, Goal, Instance, InstanceEvent, Table};
 use crate::limits::TICK_MS;
-use crate::master::{MasterFace, MasterIdentity};
+use crate::master::MasterIdentity;
 use crate::store::Image;
 use crate::time::{Now, Time};
 
@@ -94,7 +99,7 @@ impl Engine {
             out: Outbox::new(),
         };
         engine.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
-        engine.show_master();
+        engine.out.show_master(&engine.master, engine.key_epoch);
         for stored in image.instances.into_values() {
             let (definition, saved) = (stored.definition, stored.totals);
             let instance = Instance::new(definition, saved.mode, saved.totals);
@@ -118,18 +123,20 @@ impl Engine {
             return;
         }
         match input {
-            Input::RequestArrived { request, call } => self.on_request(now, request, call),
+            Input::RequestArrived { request, caller, command } => {
+                self.commands(now).take(request, caller, command);
+            }
             Input::ProcessStarted { process } => self.on_started(now, process),
             Input::StartFailed { process, reason } => self.on_start_failed(now, process, &reason),
             Input::OutputRead { process, batch } => self.on_output(now, process, &batch),
             Input::ProcessExited { process, exit, group_left } => {
                 self.on_exited(now, process, exit, group_left);
             }
-            Input::RecordsPersisted { upto } => self.on_persisted(now, upto),
-            Input::PersistFailed { epoch, reason } => self.on_persist_failed(now, epoch, &reason),
-            Input::Dialled { request, outcome } => self.on_dialled(request, outcome),
+            Input::RecordsPersisted { upto } => self.storage(now).persisted(upto),
+            Input::PersistFailed { epoch, reason } => self.storage(now).failed(epoch, &reason),
+            Input::Dialled { request, outcome } => self.dialing().dialed(request, outcome),
             Input::TimeAdvanced => self.on_time(now),
-            Input::ShutdownRequested => self.on_shutdown(now),
+            Input::ShutdownRequested => self.life = self.shutdown(now).request(),
         }
         self.finish_if_done();
     }
@@ -167,18 +174,27 @@ impl Engine {
         }
     }
 
-    fn show_master(&mut self) {
-        let face = MasterFace { identity: self.master.clone(), key_epoch: self.key_epoch };
-        self.out.push(Effect::ShowMaster(face));
+    /// Ends the shutdown once no process is left and no change is on its way.
+    fn finish_if_done(&mut self) {
+        let idle = self.processes.alive == 0 && self.commits.is_empty();
+        if self.life == Life::ShuttingDown && idle {
+            self.abandon();
+        }
+    }
+
+    /// Ends the shutdown, whatever is left.
+    fn abandon(&mut self) {
+        self.life = self.shutdown(Now::default()).abandon();
     }
 
     /// Takes an event of one instance through the status machine, and whatever follows from the
     /// state it comes to rest in.
     fn fire(&mut self, now: Now, slot: SlotId, event: InstanceEvent) {
-        if let Some(mut supervisor) = self.supervise(now, slot) {
-            supervisor.fire(event);
-            self.settle(now, slot);
-        }
+        self.operations(now).fire(slot, event);
+    }
+
+    fn settle(&mut self, now: Now, slot: SlotId) {
+        self.operations(now).settle(slot);
     }
 
     fn supervise(&mut self, now: Now, slot: SlotId) -> Option<Supervisor<'_>> {
@@ -192,6 +208,41 @@ impl Engine {
             rng: &mut self.rng,
             out: &mut self.out,
         })
+    }
+
+    // Each handler is lent what it may touch.
+
+    fn commands(&mut self, now: Now) -> Commands<'_> {
+        let (master, key_epoch, dials, operations) = self.parts(now);
+        Commands { master, key_epoch: *key_epoch, dials, operations }
+    }
+
+    fn storage(&mut self, now: Now) -> Storage<'_> {
+        let (master, key_epoch, _, operations) = self.parts(now);
+        Storage { master, key_epoch, operations }
+    }
+
+    fn shutdown(&mut self, now: Now) -> Shutdown<'_> {
+        let (_, _, dials, operations) = self.parts(now);
+        Shutdown { dials, operations }
+    }
+
+    fn operations(&mut self, now: Now) -> Operations<'_> {
+        self.parts(now).3
+    }
+
+    fn dialing(&mut self) -> Dialing<'_> {
+        Dialing { dials: &mut self.dials, timers: &mut self.timers, out: &mut self.out }
+    }
+
+    fn parts(
+        &mut self,
+        now: Now,
+    ) -> (&mut MasterIdentity, &mut KeyEpoch, &mut Dials, Operations<'_>) {
+        let Self { table, processes, commits, timers, rng, out, .. } = self;
+        let life = self.life;
+        let operations = Operations { now, life, table, processes, commits, timers, rng, out };
+        (&mut self.master, &mut self.key_epoch, &mut self.dials, operations)
     }
 
     fn find(&self, id: InstanceId) -> Option<SlotId> {

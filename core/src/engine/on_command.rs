@@ -1,45 +1,69 @@
-//! Calls of the API: what can be refused or answered at once, and what goes to the disk first.
+//! Commands: what can be refused or answered at once, and what goes to the disk first.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
 
-use super::Engine;
 use super::commits::Change;
-use crate::command::{Call, InstanceAction, Patch, Refusal, Reply};
+use super::dials::{Dialing, Dials};
+use super::operations::{Operations, check_size};
+use crate::command::{Amend, Caller, Command, InstanceAction, Outcome, Refusal, Trust};
 use crate::counters::SavedTotals;
-use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Definition, Instance, OBJECT_MAX_BYTES};
+use crate::expect::Expect;
+use crate::ids::{InstanceId, KeyEpoch, RequestId};
+use crate::instance::{Definition, InstanceView};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
 use crate::store::Record;
-use crate::time::Now;
 use crate::url::InstanceUrl;
 
-impl Engine {
-    pub(super) fn on_request(&mut self, now: Now, request: RequestId, call: Call) {
-        if !self.life.is_serving() {
-            return self.out.refuse(request, Refusal::ShuttingDown);
+/// What a command may touch.
+pub(super) struct Commands<'a> {
+    pub(super) master: &'a MasterIdentity,
+    pub(super) key_epoch: KeyEpoch,
+    pub(super) dials: &'a mut Dials,
+    pub(super) operations: Operations<'a>,
+}
+
+impl Commands<'_> {
+    /// Takes a command in.
+    pub(super) fn take(mut self, request: RequestId, caller: Caller, command: Command) {
+        if !self.admits(caller.trust) {
+            return self.operations.out.refuse(request, Refusal::NotAdmitted);
         }
-        let refused = match call {
-            Call::Create { url, alias } => self.create(request, url, alias),
-            Call::Patch(id, patch) => self.patch(now, request, id, &patch),
-            Call::Replace(id, url) => self.replace(now, request, id, url),
-            Call::Delete(id) => self.delete(now, request, id),
-            Call::SetAlias(alias) => self.set_alias(request, alias),
-            Call::RotateKey(key) => {
+        if !self.operations.life.is_serving() {
+            return self.operations.out.refuse(request, Refusal::ShuttingDown);
+        }
+        let refused = match command {
+            Command::Create { url, alias } => self.create(request, url, alias),
+            Command::Amend { id, expect, amend } => self.amend(request, (id, &expect), &amend),
+            Command::Replace { id, expect, url } => {
+                self.operations.replace(request, (id, expect), url)
+            }
+            Command::Remove { id, expect } => self.operations.delete(request, id, expect),
+            Command::SetAlias(alias) => self.set_alias(request, alias),
+            Command::RotateKey(key) => {
                 let identity = MasterIdentity { key: key.clone(), ..self.newest_master().clone() };
                 self.put_master(request, identity, Change::RotateKey(key))
             }
-            Call::Ping(target) => {
-                self.dials.ask(now, request, target, &mut self.timers, &mut self.out);
+            Command::Dial(target) => {
+                let Operations { now, timers, out, .. } = &mut self.operations;
+                Dialing { dials: self.dials, timers, out }.ask(*now, request, target);
                 Ok(())
             }
         };
         if let Err(refusal) = refused {
-            self.out.refuse(request, refusal);
+            self.operations.out.refuse(request, refusal);
+        }
+    }
+
+    /// Whether a caller that a door let in may still ask. A request can take long to arrive: the
+    /// key that was good when it began must still be in force.
+    fn admits(&self, trust: Trust) -> bool {
+        match trust {
+            Trust::Key(epoch) => epoch == self.key_epoch,
+            Trust::Peer { .. } | Trust::Open => true,
         }
     }
 
@@ -49,43 +73,48 @@ impl Engine {
         url: InstanceUrl,
         alias: String,
     ) -> Result<(), Refusal> {
-        if self.table.len() + self.commits.reserved() >= INSTANCES_MAX {
-            return Err(Refusal::Full(INSTANCES_MAX));
+        let Operations { table, commits, .. } = &self.operations;
+        if table.len() + commits.reserved() >= INSTANCES_MAX {
+            return Err(Refusal::Full { limit: INSTANCES_MAX });
         }
         let definition = Arc::new(Definition::new(self.unused_id(), url, alias));
         let totals = SavedTotals::default();
-        let shown = Instance::new(Arc::clone(&definition), totals.mode, totals.totals);
-        check_size(&shown, &definition)?;
+        check_size(&InstanceView::new(Arc::clone(&definition)))?;
         let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
-        self.commits.submit(&mut self.out, request, record, Change::Create(definition));
+        self.submit(request, record, Change::Create(definition));
         Ok(())
     }
 
-    fn patch(
+    fn amend(
         &mut self,
-        now: Now,
         request: RequestId,
-        id: InstanceId,
-        patch: &Patch,
+        (id, expect): (InstanceId, &Expect),
+        amend: &Amend,
     ) -> Result<(), Refusal> {
-        let slot = self.find(id).ok_or(Refusal::NoInstance)?;
-        let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
+        let Operations { table, out, .. } = &mut self.operations;
+        let slot = table.find(id).ok_or(Refusal::NoInstance)?;
+        let instance = table.get_mut(slot).ok_or(Refusal::NoInstance)?;
         if instance.is_being_deleted() {
             return Err(Refusal::NoInstance);
         }
-        let is_reset = patch.action == Some(InstanceAction::Reset);
-        let changed = patch.apply(instance.newest_definition());
+        if !expect.admits(instance.newest_definition().revision) {
+            out.respond(request, Outcome::Stale(instance.view()));
+            return Ok(());
+        }
+        let is_reset = amend.action == Some(InstanceAction::Reset);
+        let changed = amend.apply(instance.newest_definition());
         // What is on its way already is waited for: the answer must not come before it is durable.
-        let rests_on_staged = patch.apply(&instance.definition).is_some();
+        let rests_on_staged = amend.apply(&instance.definition).is_some();
         if changed.is_none() && !rests_on_staged && !is_reset {
-            self.act(now, slot, patch.action);
-            self.reply_instance(request, slot);
+            let before = instance.view();
+            self.operations.act(slot, amend.action);
+            self.operations.done(request, slot, before);
             return Ok(());
         }
         let definition = match changed {
             Some(changed) => {
                 let changed = Arc::new(changed);
-                check_size(instance, &changed)?;
+                check_size(&instance.view_with(Arc::clone(&changed)))?;
                 changed
             }
             None => Arc::clone(instance.newest_definition()),
@@ -94,8 +123,8 @@ impl Engine {
         let totals = instance.saved_totals();
         instance.stage(Arc::clone(&definition));
         let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
-        let change = Change::Patch { slot, definition, action: patch.action };
-        self.commits.submit(&mut self.out, request, record, change);
+        let change = Change::Patch { slot, definition, action: amend.action };
+        self.submit(request, record, change);
         Ok(())
     }
 
@@ -104,7 +133,7 @@ impl Engine {
         // An alias that is on its way already is waited for.
         match alias.filter(|alias| *alias != newest.alias || *alias != self.master.alias) {
             None => {
-                self.out.respond(request, Reply::AliasSet);
+                self.operations.out.respond(request, Outcome::AliasSet);
                 Ok(())
             }
             Some(alias) => {
@@ -120,52 +149,26 @@ impl Engine {
         identity: MasterIdentity,
         change: Change,
     ) -> Result<(), Refusal> {
-        self.commits.submit(&mut self.out, request, Record::PutMaster(identity), change);
+        self.submit(request, Record::PutMaster(identity), change);
         Ok(())
     }
 
-    /// Does what a PATCH asks, its definition being in force.
-    pub(super) fn act(&mut self, now: Now, slot: SlotId, action: Option<InstanceAction>) {
-        let Some(mut supervisor) = self.supervise(now, slot) else { return };
-        match action {
-            // A reset is done once its record is durable.
-            None | Some(InstanceAction::Reset) => return,
-            Some(InstanceAction::Start) => supervisor.start(),
-            Some(InstanceAction::Stop) => supervisor.stop(),
-            Some(InstanceAction::Restart) => supervisor.restart(),
-        }
-        self.settle(now, slot);
-    }
-
-    pub(super) fn reply_instance(&mut self, request: RequestId, slot: SlotId) {
-        match self.table.get_mut(slot) {
-            Some(instance) => self.out.respond(request, Reply::Instance(instance.view().json())),
-            None => self.out.refuse(request, Refusal::NoInstance),
-        }
+    fn submit(&mut self, request: RequestId, record: Record, change: Change) {
+        let Operations { commits, out, .. } = &mut self.operations;
+        commits.submit(out, request, record, change);
     }
 
     fn newest_master(&self) -> &MasterIdentity {
-        self.commits.newest_master(&self.master)
+        self.operations.commits.newest_master(self.master)
     }
 
     fn unused_id(&mut self) -> InstanceId {
         loop {
-            let id = InstanceId(self.rng.next_u32());
-            if self.find(id).is_none() && !self.commits.reserves(id) {
+            let Operations { rng, table, commits, .. } = &mut self.operations;
+            let id = InstanceId(rng.next_u32());
+            if table.find(id).is_none() && !commits.reserves(id) {
                 return id;
             }
         }
     }
-}
-
-/// Holds the object to 32 KiB (Contract §4).
-pub(super) fn check_size(instance: &Instance, definition: &Arc<Definition>) -> Result<(), Refusal> {
-    let bytes = instance.json_bytes_with(definition);
-    if bytes <= OBJECT_MAX_BYTES {
-        return Ok(());
-    }
-    let limit = OBJECT_MAX_BYTES.to_string();
-    Err(Refusal::Bad(format!(
-        "the instance would be {bytes} bytes of JSON; at most {limit} are kept: shorten url, alias or meta"
-    )))
 }

@@ -4,7 +4,6 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Engine;
-use super::effect::Effect;
 use super::timers::TimerReason;
 use crate::ids::SlotId;
 use crate::instance::{InstanceEvent, Reason, State};
@@ -28,7 +27,7 @@ impl Engine {
                         supervisor.kill_leftover();
                     }
                 }
-                TimerReason::DialWait(request) => self.dials.give_up(request, &mut self.out),
+                TimerReason::DialWait(request) => self.dialing().give_up(request),
                 TimerReason::ShutdownLimit => self.abandon(),
             }
         }
@@ -37,7 +36,7 @@ impl Engine {
     /// Looks for instances that fell silent, and saves totals that changed.
     fn tick(&mut self, now: Now, due: Time) {
         self.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
-        self.save_totals();
+        self.operations(now).save_totals();
         // The master itself was stopped: what instances said meanwhile is still to be read.
         if now.mono.ms_since(due) <= LATE_TICK_MS {
             self.look_for_silence(now);
@@ -60,35 +59,6 @@ impl Engine {
                 supervisor.fire_because(InstanceEvent::Missed, Some(reason));
             }
             self.settle(now, slot);
-        }
-    }
-
-    /// Hands totals that changed since the last time to the store. Those with a reset on its way
-    /// wait: it may be refused, and what it set to zero would be lost.
-    pub(super) fn save_totals(&mut self) {
-        let slots: Vec<SlotId> = self.table.slots().collect();
-        let unsaved: Vec<_> = slots
-            .into_iter()
-            .filter_map(|slot| {
-                let instance = self.table.get_mut(slot)?;
-                if instance.unsaved_resets > 0 {
-                    return None;
-                }
-                core::mem::take(&mut instance.totals_unsaved)
-                    .then(|| (instance.definition.id, instance.saved_totals()))
-            })
-            .collect();
-        if !unsaved.is_empty() {
-            self.out.push(Effect::SaveTotals(unsaved));
-        }
-    }
-
-    /// Disarms every timer of a slot.
-    pub(super) fn disarm_all(&mut self, slot: SlotId) {
-        for reason in
-            [TimerReason::StopStep(slot), TimerReason::Leftover(slot), TimerReason::Restart(slot)]
-        {
-            self.timers.cancel(reason);
         }
     }
 }

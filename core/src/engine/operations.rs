@@ -3,77 +3,144 @@
 //! `settle` runs after every step of an instance and does what its new state allows.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::Engine;
-use super::commits::Change;
-use super::on_command::check_size;
-use crate::command::{Refusal, Reply};
+use rand_chacha::ChaCha8Rng;
+
+use super::commits::{Change, Commits};
+use super::effect::Effect;
+use super::life::Life;
+use super::outbox::Outbox;
+use super::supervisor::{Processes, Supervisor};
+use super::timers::Timers;
+use crate::command::{InstanceAction, Outcome, Refusal};
+use crate::expect::Expect;
 use crate::ids::{InstanceId, RequestId, SlotId};
-use crate::instance::{Decision, InstanceEvent, Operation, OperationKind, State};
+use crate::instance::{
+    Decision, InstanceEvent, InstanceView, OBJECT_MAX_BYTES, Operation, OperationKind, State, Table,
+};
 use crate::limits::OPERATIONS_MAX;
 use crate::store::Record;
 use crate::time::Now;
 use crate::url::InstanceUrl;
 
-impl Engine {
+/// The instances, with what may be touched to bring their operations on.
+pub(super) struct Operations<'a> {
+    pub(super) now: Now,
+    pub(super) life: Life,
+    pub(super) table: &'a mut Table,
+    pub(super) processes: &'a mut Processes,
+    pub(super) commits: &'a mut Commits,
+    pub(super) timers: &'a mut Timers,
+    pub(super) rng: &'a mut ChaCha8Rng,
+    pub(super) out: &'a mut Outbox,
+}
+
+impl Operations<'_> {
+    /// One instance, with what may be touched to move it.
+    pub(super) fn supervise(&mut self, slot: SlotId) -> Option<Supervisor<'_>> {
+        Some(Supervisor {
+            now: self.now,
+            slot,
+            draining: !self.life.is_serving(),
+            instance: self.table.get_mut(slot)?,
+            processes: self.processes,
+            timers: self.timers,
+            rng: self.rng,
+            out: self.out,
+        })
+    }
+
+    /// Takes an event of one instance through the status machine, and whatever follows from the
+    /// state it comes to rest in.
+    pub(super) fn fire(&mut self, slot: SlotId, event: InstanceEvent) {
+        if let Some(mut supervisor) = self.supervise(slot) {
+            supervisor.fire(event);
+            self.settle(slot);
+        }
+    }
+
     pub(super) fn replace(
         &mut self,
-        now: Now,
         request: RequestId,
-        id: InstanceId,
+        (id, expect): (InstanceId, Expect),
         url: InstanceUrl,
     ) -> Result<(), Refusal> {
-        let slot = self.find(id).ok_or(Refusal::NoInstance)?;
+        let slot = self.table.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get(slot).ok_or(Refusal::NoInstance)?;
-        // With others before it, it is looked at when its turn comes.
-        if *instance.newest_definition().url() == url && instance.operations.is_empty() {
-            return Err(Refusal::SameUrl);
+        let newest = instance.newest_definition();
+        if expect.admits(newest.revision) {
+            // With others before it, it is looked at when its turn comes.
+            if *newest.url() == url && instance.operations.is_empty() {
+                return Err(Refusal::SameUrl);
+            }
+            check_size(&instance.view_with(Arc::new(newest.with_url(url.clone()))))?;
         }
-        let changed = instance.newest_definition().with_url(url.clone());
-        check_size(instance, &Arc::new(changed))?;
-        self.enqueue(now, slot, request, OperationKind::Replace(url))
+        self.enqueue(slot, Operation::new(request, expect, OperationKind::Replace(url)))
     }
 
     pub(super) fn delete(
         &mut self,
-        now: Now,
         request: RequestId,
         id: InstanceId,
+        expect: Expect,
     ) -> Result<(), Refusal> {
-        let slot = self.find(id).ok_or(Refusal::NoInstance)?;
-        self.enqueue(now, slot, request, OperationKind::Delete)
+        let slot = self.table.find(id).ok_or(Refusal::NoInstance)?;
+        self.enqueue(slot, Operation::new(request, expect, OperationKind::Delete))
     }
 
-    fn enqueue(
-        &mut self,
-        now: Now,
-        slot: SlotId,
-        request: RequestId,
-        kind: OperationKind,
-    ) -> Result<(), Refusal> {
+    fn enqueue(&mut self, slot: SlotId, operation: Operation) -> Result<(), Refusal> {
         let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
+        if !operation.expect.admits(instance.newest_definition().revision) {
+            let outcome = Outcome::Stale(instance.view());
+            self.out.respond(operation.request, outcome);
+            return Ok(());
+        }
         if instance.operations.len() >= OPERATIONS_MAX {
             return Err(Refusal::Busy);
         }
         // What the operation stops is started again if the operation is refused.
         instance.desired.restart |= instance.wants_to_run();
-        let starts = matches!(kind, OperationKind::Replace(_));
-        instance.operations.push_back(Operation { request, kind, committing: false, starts });
-        self.settle(now, slot);
+        instance.operations.push_back(operation);
+        self.settle(slot);
         Ok(())
     }
 
+    /// Does what an amendment asks, its definition being in force.
+    pub(super) fn act(&mut self, slot: SlotId, action: Option<InstanceAction>) {
+        let Some(mut supervisor) = self.supervise(slot) else { return };
+        match action {
+            // A reset is done once its record is durable.
+            None | Some(InstanceAction::Reset) => return,
+            Some(InstanceAction::Start) => supervisor.start(),
+            Some(InstanceAction::Stop) => supervisor.stop(),
+            Some(InstanceAction::Restart) => supervisor.restart(),
+        }
+        self.settle(slot);
+    }
+
+    /// Answers an amendment that took effect.
+    pub(super) fn done(&mut self, request: RequestId, slot: SlotId, before: InstanceView) {
+        match self.table.get(slot) {
+            Some(instance) => {
+                let after = instance.view();
+                self.out.respond(request, Outcome::Done { before, after });
+            }
+            None => self.out.refuse(request, Refusal::NoInstance),
+        }
+    }
+
     /// Does what the state of an instance allows, until it allows nothing more.
-    pub(super) fn settle(&mut self, now: Now, slot: SlotId) {
+    pub(super) fn settle(&mut self, slot: SlotId) {
         loop {
             let Some(instance) = self.table.get_mut(slot) else { return };
             if !instance.state.is_spawning() {
                 while let Some(request) = instance.awaiting_start.pop_front() {
-                    self.out.respond(request, Reply::Instance(instance.view().json()));
+                    self.out.respond(request, Outcome::Replaced(instance.view()));
                 }
             }
             let is_free = instance.state == State::STOPPED && !instance.operations.is_empty();
-            let Some(mut supervisor) = self.supervise(now, slot) else { return };
+            let Some(mut supervisor) = self.supervise(slot) else { return };
             match supervisor.decision() {
                 Decision::Spawn => supervisor.fire(InstanceEvent::SpawnOrdered),
                 Decision::End(_) => supervisor.fire(InstanceEvent::EndOrdered),
@@ -82,7 +149,7 @@ impl Engine {
                     if !is_free {
                         return;
                     }
-                    if !self.refuse_same_url(slot) {
+                    if !self.turn_down_first(slot) {
                         return self.run_operation(slot);
                     }
                 }
@@ -90,20 +157,25 @@ impl Engine {
         }
     }
 
-    /// Turns the oldest operation down if it would replace the URL by itself. What it stopped is
-    /// started again.
-    fn refuse_same_url(&mut self, slot: SlotId) -> bool {
+    /// Turns the oldest operation down if it may not be done, the operations before it being done.
+    /// What it stopped is started again.
+    fn turn_down_first(&mut self, slot: SlotId) -> bool {
         let Some(instance) = self.table.get_mut(slot) else { return false };
-        let is_same = instance.operations.front().is_some_and(|operation| match &operation.kind {
-            OperationKind::Replace(url) => {
-                !operation.committing && instance.newest_definition().url() == url
-            }
-            OperationKind::Delete => false,
-        });
-        if let Some(operation) = instance.operations.pop_front_if(|_| is_same) {
-            self.out.refuse(operation.request, Refusal::SameUrl);
-        }
-        is_same
+        let newest = instance.newest_definition();
+        let Some(first) = instance.operations.front().filter(|first| !first.committing) else {
+            return false;
+        };
+        let is_same = matches!(&first.kind, OperationKind::Replace(url) if newest.url() == url);
+        let outcome = if !first.expect.admits(newest.revision) {
+            Outcome::Stale(instance.view())
+        } else if is_same {
+            Outcome::Refused(Refusal::SameUrl)
+        } else {
+            return false;
+        };
+        self.out.respond(first.request, outcome);
+        instance.operations.pop_front();
+        true
     }
 
     /// Sends the record of the oldest operation off, its instance having no process.
@@ -118,14 +190,39 @@ impl Engine {
         let request = operation.request;
         let (record, change) = match &operation.kind {
             OperationKind::Replace(url) => {
-                let changed = newest.with_url(url.clone());
-                let definition = Arc::new(changed);
+                let definition = Arc::new(newest.with_url(url.clone()));
                 instance.stage(Arc::clone(&definition));
                 let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
                 (record, Change::Replace { slot, definition })
             }
             OperationKind::Delete => (Record::RemoveInstance(newest.id), Change::Delete(slot)),
         };
-        self.commits.submit(&mut self.out, request, record, change);
+        self.commits.submit(self.out, request, record, change);
     }
+
+    /// Hands totals that changed since the last time to the store. Those with a reset on its way
+    /// wait: it may be refused, and what it set to zero would be lost.
+    pub(super) fn save_totals(&mut self) {
+        let slots: Vec<SlotId> = self.table.slots().collect();
+        let unsaved: Vec<_> = slots
+            .into_iter()
+            .filter_map(|slot| {
+                let instance = self.table.get_mut(slot)?;
+                if instance.unsaved_resets > 0 {
+                    return None;
+                }
+                core::mem::take(&mut instance.totals_unsaved)
+                    .then(|| (instance.definition.id, instance.saved_totals()))
+            })
+            .collect();
+        if !unsaved.is_empty() {
+            self.out.push(Effect::SaveTotals(unsaved));
+        }
+    }
+}
+
+/// Holds an instance to 32 KiB as an object (Contract §4).
+pub(super) fn check_size(view: &InstanceView) -> Result<(), Refusal> {
+    let (bytes, limit) = (view.object_bytes(), OBJECT_MAX_BYTES);
+    if bytes <= limit { Ok(()) } else { Err(Refusal::TooLarge { bytes, limit }) }
 }

@@ -6,10 +6,11 @@ use core::ops::Range;
 
 use super::effect::Effect;
 use crate::canary::{self, Canary};
-use crate::command::{Refusal, Reply};
+use crate::command::{Outcome, Refusal};
 use crate::event::{Event, EventKind, LogRun, Object};
-use crate::ids::{EventId, RequestId};
+use crate::ids::{EventId, KeyEpoch, RequestId};
 use crate::instance::InstanceView;
+use crate::master::{MasterFace, MasterIdentity};
 use crate::output::OutputBatch;
 use crate::time::Wall;
 
@@ -38,12 +39,17 @@ impl Outbox {
         self.effects.pop_front()
     }
 
-    pub(super) fn respond(&mut self, request: RequestId, reply: Reply) {
-        self.push(Effect::Respond { request, reply });
+    pub(super) fn respond(&mut self, request: RequestId, outcome: Outcome) {
+        self.push(Effect::Respond { request, outcome });
     }
 
     pub(super) fn refuse(&mut self, request: RequestId, refusal: Refusal) {
-        self.respond(request, Reply::Refused(refusal));
+        self.respond(request, Outcome::Refused(refusal));
+    }
+
+    /// Lets this be the master that requests are checked against.
+    pub(super) fn show_master(&mut self, identity: &MasterIdentity, key_epoch: KeyEpoch) {
+        self.push(Effect::ShowMaster(MasterFace { identity: identity.clone(), key_epoch }));
     }
 
     /// Gives an event its id and its time.
@@ -61,7 +67,7 @@ impl Outbox {
         items: Range<usize>,
     ) {
         let (first, time) = (self.take_ids(items.len() as u64), self.event_time(wall));
-        let (instance, batch) = (view.definition().id, Arc::clone(batch));
+        let (instance, batch) = (view.definition.id, Arc::clone(batch));
         self.push(Effect::PublishLogs(LogRun { first, time, instance, view, batch, items }));
     }
 

@@ -3,99 +3,88 @@
 
 use alloc::vec::Vec;
 
-use super::Engine;
+use super::dials::{Dialing, Dials};
 use super::effect::Effect;
+use super::life::Life;
+use super::operations::Operations;
 use super::timers::TimerReason;
-use crate::command::{Refusal, Reply};
+use crate::command::{Outcome, Refusal};
 use crate::ids::SlotId;
 use crate::limits::SHUTDOWN_LIMIT_MS;
-use crate::time::Now;
 
-/// Whether the master is on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// At work.
-    Serving,
-    /// Waiting for processes to end and records to be durable.
-    ShuttingDown,
-    /// Nothing is left to do.
-    Finished,
+/// What the end of the master may touch.
+pub(super) struct Shutdown<'a> {
+    pub(super) dials: &'a mut Dials,
+    pub(super) operations: Operations<'a>,
 }
 
-impl Life {
-    pub(super) const fn is_serving(self) -> bool {
-        matches!(self, Self::Serving)
-    }
-}
-
-impl Engine {
-    pub(super) fn on_shutdown(&mut self, now: Now) {
-        let slots: Vec<SlotId> = self.table.slots().collect();
-        match self.life {
+impl Shutdown<'_> {
+    /// The operator wants the master to end; a second time: at once. Returns where it is then.
+    pub(super) fn request(mut self) -> Life {
+        let slots: Vec<SlotId> = self.operations.table.slots().collect();
+        match self.operations.life {
             Life::Finished => {}
             Life::ShuttingDown => {
                 for slot in slots {
-                    if let Some(mut supervisor) = self.supervise(now, slot) {
+                    if let Some(mut supervisor) = self.operations.supervise(slot) {
                         supervisor.kill();
                     }
                 }
             }
             Life::Serving => {
-                self.life = Life::ShuttingDown;
-                let time = self.out.event_time(now.wall);
-                self.out.push(Effect::CloseStreams { keep_from: None, time });
-                let limit = now.mono.after_ms(SHUTDOWN_LIMIT_MS);
-                self.timers.arm(TimerReason::ShutdownLimit, limit);
+                self.operations.life = Life::ShuttingDown;
+                self.begin();
                 for slot in slots {
-                    self.settle(now, slot);
+                    self.operations.settle(slot);
                 }
             }
         }
+        self.operations.life
     }
 
-    /// Ends the shutdown once no process is left and no change is on its way.
-    pub(super) fn finish_if_done(&mut self) {
-        let idle = self.processes.alive == 0 && self.commits.is_empty();
-        if self.life == Life::ShuttingDown && idle {
-            self.abandon();
-        }
-    }
-
-    /// Ends the shutdown, whatever is left.
-    pub(super) fn abandon(&mut self) {
-        self.life = Life::Finished;
-        let slots: Vec<SlotId> = self.table.slots().collect();
+    /// Ends the shutdown, whatever is left. Returns where the master is then.
+    pub(super) fn abandon(mut self) -> Life {
+        let slots: Vec<SlotId> = self.operations.table.slots().collect();
         for slot in slots {
-            if let Some(mut supervisor) = self.supervise(Now::default(), slot) {
+            if let Some(mut supervisor) = self.operations.supervise(slot) {
                 supervisor.kill_leftover();
             }
-            self.disarm_all(slot);
+            self.operations.timers.disarm_all(slot);
         }
-        self.timers.cancel(TimerReason::Tick);
-        self.timers.cancel(TimerReason::ShutdownLimit);
+        self.operations.timers.cancel(TimerReason::Tick);
+        self.operations.timers.cancel(TimerReason::ShutdownLimit);
         self.answer_everybody();
-        self.save_totals();
-        self.out.push(Effect::Finish);
+        self.operations.save_totals();
+        self.operations.out.push(Effect::Finish);
+        Life::Finished
     }
 
-    /// Nobody is left waiting for what will not come any more.
+    fn begin(&mut self) {
+        let Operations { now, timers, out, .. } = &mut self.operations;
+        let time = out.event_time(now.wall);
+        out.push(Effect::CloseStreams { keep_from: None, time });
+        timers.arm(TimerReason::ShutdownLimit, now.mono.after_ms(SHUTDOWN_LIMIT_MS));
+    }
+
+    /// Answers every request that waits for what will not come any more.
     fn answer_everybody(&mut self) {
-        let slots: Vec<SlotId> = self.table.slots().collect();
+        let Operations { table, commits, timers, out, .. } = &mut self.operations;
+        let slots: Vec<SlotId> = table.slots().collect();
         for slot in slots {
-            let Some(instance) = self.table.get_mut(slot) else { continue };
+            let Some(instance) = table.get_mut(slot) else { continue };
             for operation in core::mem::take(&mut instance.operations) {
                 // One whose record is on its way is among the changes.
                 if !operation.committing {
-                    self.out.refuse(operation.request, Refusal::ShuttingDown);
+                    out.refuse(operation.request, Refusal::ShuttingDown);
                 }
             }
             for request in core::mem::take(&mut instance.awaiting_start) {
-                self.out.respond(request, Reply::Instance(instance.view().json()));
+                out.respond(request, Outcome::Replaced(instance.view()));
             }
         }
-        for commit in self.commits.abandon() {
-            self.out.refuse(commit.request, Refusal::ShuttingDown);
+        for commit in commits.abandon() {
+            out.refuse(commit.request, Refusal::ShuttingDown);
         }
-        self.dials.abandon(&mut self.timers, &mut self.out);
+        Dialing { dials: self.dials, timers, out }.abandon();
     }
 }

@@ -44,6 +44,15 @@ impl Timers {
         Some(at)
     }
 
+    /// Disarms every timer of an instance.
+    pub(super) fn disarm_all(&mut self, slot: SlotId) {
+        for reason in
+            [TimerReason::StopStep(slot), TimerReason::Leftover(slot), TimerReason::Restart(slot)]
+        {
+            self.cancel(reason);
+        }
+    }
+
     /// Whether a timer is armed.
     pub(super) fn is_armed(&self, reason: TimerReason) -> bool {
         self.by_reason.contains_key(&reason)

@@ -4,14 +4,12 @@
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use bytes::Bytes;
-
 use crate::ids::{BootId, EventId, InstanceId};
 use crate::instance::InstanceView;
+use crate::master::MasterIdentity;
 use crate::output::{LogLine, OutputBatch, OutputItem};
 use crate::time::Wall;
 
@@ -32,8 +30,8 @@ pub struct Event {
 /// What an event is about, as it stands after it.
 #[derive(Clone, Debug)]
 pub enum Object {
-    /// The key instance, as JSON.
-    Key(Bytes),
+    /// The key instance: the master, with the key in force.
+    Key(MasterIdentity),
     /// An instance.
     Instance(InstanceView),
 }
@@ -43,23 +41,7 @@ impl Object {
     pub fn subject(&self) -> Subject {
         match self {
             Self::Key(_) => Subject::Key,
-            Self::Instance(view) => Subject::Instance(view.definition().id),
-        }
-    }
-
-    /// It as clients get it.
-    pub fn json(&self) -> Bytes {
-        match self {
-            Self::Key(json) => json.clone(),
-            Self::Instance(view) => view.json(),
-        }
-    }
-
-    /// Appends what clients get.
-    pub fn write_json(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Key(json) => out.extend_from_slice(json),
-            Self::Instance(view) => view.write_json(out),
+            Self::Instance(view) => Subject::Instance(view.definition.id),
         }
     }
 }

@@ -4,9 +4,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::mask::{Masks, json_bytes};
+use super::mask::Masks;
 use crate::codec::{Decode, Encode};
 use crate::command::InstanceAction;
+use crate::escape::escaped_bytes;
 use crate::ids::InstanceId;
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
@@ -62,7 +63,7 @@ impl MasterV1 {
 
 /// As many bytes as the key has in JSON: the key instance is no larger or smaller with stars.
 pub(crate) fn key_bytes(key: &ApiKey) -> u32 {
-    u32::try_from(json_bytes(key.reveal())).unwrap_or(KEY_MAX_BYTES).min(KEY_MAX_BYTES)
+    u32::try_from(escaped_bytes(key.reveal())).unwrap_or(KEY_MAX_BYTES).min(KEY_MAX_BYTES)
 }
 
 /// A key of so many stars.

@@ -9,6 +9,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 
+use crate::escape::escaped_bytes;
+
 /// The masks of one segment.
 #[derive(Debug, Default)]
 pub(crate) struct Masks {
@@ -38,7 +40,7 @@ impl Masks {
         if let Some(mask) = self.masks.get(text) {
             return mask.clone();
         }
-        let length = json_bytes(text);
+        let length = escaped_bytes(text);
         let number = self.counts.entry(length).or_default();
         let mask = numbered(*number, length);
         *number += 1;
@@ -121,16 +123,6 @@ fn numbered(mut number: u64, length: usize) -> String {
     String::from_utf8(mask).expect("stars, letters and digits are ASCII")
 }
 
-/// How many bytes a text has within quotes in JSON.
-pub(crate) fn json_bytes(text: &str) -> usize {
-    let escaped = |byte: u8| match byte {
-        b'"' | b'\\' | 0x08 | 0x09 | 0x0a | 0x0c | 0x0d => 2,
-        0..=0x1f => 6,
-        _ => 1,
-    };
-    text.bytes().map(escaped).sum()
-}
-
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|letter: char| letter.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
@@ -162,7 +154,7 @@ mod tests {
     fn a_mask_is_as_long_as_the_text_in_json() {
         for text in ["", "x", "\"quoted\"\n", "\u{1}\u{7f}é", "back\\slash\u{8}"] {
             let json = serde_json::to_string(text).expect("a string");
-            assert_eq!(json_bytes(text), json.len() - 2, "{text:?}");
+            assert_eq!(escaped_bytes(text), json.len() - 2, "{text:?}");
             assert_eq!(Masks::default().text(text).len(), json.len() - 2);
         }
     }
@@ -181,7 +173,7 @@ mod tests {
             for text in &texts {
                 let Ok(url) = InstanceUrl::parse(text) else { continue };
                 let masked = masks.url(url.as_str());
-                prop_assert_eq!(json_bytes(&masked), json_bytes(url.as_str()));
+                prop_assert_eq!(escaped_bytes(&masked), escaped_bytes(url.as_str()));
                 let again = InstanceUrl::parse(&masked);
                 prop_assert_eq!(again.as_ref().map(InstanceUrl::as_str), Ok(&*masked), "{}", text);
                 let earlier = seen.insert(masked, text.clone());

@@ -14,4 +14,4 @@ mod tests;
 pub use block::{Block, KeptLine, LineId, blocks_of, restored};
 pub use book::{HistoryLimits, LogBook, Shelf};
 pub use page::{PAGE_TEXT_MAX_BYTES, Page, Unfinished};
-pub use query::{Cursor, LIMIT_DEFAULT, LIMIT_MAX, LogQuery, Place};
+pub use query::{BadQuery, Cursor, LIMIT_DEFAULT, LIMIT_MAX, LogQuery, Place};

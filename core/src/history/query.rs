@@ -5,7 +5,6 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::block::LineId;
-use crate::command::Refusal;
 use crate::ids::{BootId, EventId};
 
 /// Lines of an answer where the question does not say.
@@ -27,6 +26,10 @@ pub struct LogQuery {
     /// Only lines that this regular expression matches.
     pub grep: Option<String>,
 }
+
+/// Why a query cannot be read, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadQuery(pub String);
 
 /// Which lines, of those that match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +58,9 @@ impl LogQuery {
     /// Reads a query. Unknown parameters are passed over; of one given twice the first counts.
     ///
     /// # Errors
-    /// 400 for a cursor or a limit that is none, for `cursor` with `before`, and for a regular
+    /// A cursor or a limit that is none, `cursor` with `before`, and for a regular
     /// expression of more than 1 KiB.
-    pub fn decode(query: &str) -> Result<Self, Refusal> {
+    pub fn decode(query: &str) -> Result<Self, BadQuery> {
         let find = |wanted: &str| {
             form_urlencoded::parse(query.as_bytes())
                 .find(|(name, _)| name == wanted)
@@ -87,7 +90,7 @@ impl LogQuery {
 }
 
 impl Cursor {
-    fn decode(name: &str, text: &str) -> Result<Self, Refusal> {
+    fn decode(name: &str, text: &str) -> Result<Self, BadQuery> {
         Self::parse(text)
             .ok_or_else(|| bad(&format!("{name} is not an id of a line or the next of an answer")))
     }
@@ -120,11 +123,11 @@ impl fmt::Display for Cursor {
     }
 }
 
-fn limit(text: &str) -> Result<usize, Refusal> {
+fn limit(text: &str) -> Result<usize, BadQuery> {
     let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
     limit.ok_or_else(|| bad(&format!("limit is not a number from 1 to {LIMIT_MAX}")))
 }
 
-fn bad(reason: &str) -> Refusal {
-    Refusal::Bad(reason.to_string())
+fn bad(reason: &str) -> BadQuery {
+    BadQuery(reason.to_string())
 }

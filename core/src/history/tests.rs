@@ -198,10 +198,10 @@ fn queries_that_make_no_sense_are_refused() {
         ),
     ] {
         let refusal = LogQuery::decode(query).expect_err(query);
-        assert_eq!((refusal.status(), refusal.to_string().as_str()), (400, message));
+        assert_eq!(refusal.0, message);
     }
     let long = format!("grep={}", "x".repeat(1_025));
-    assert_eq!(LogQuery::decode(&long).expect_err("too long").status(), 400);
+    assert!(LogQuery::decode(&long).is_err());
     let plain = LogQuery { place: Place::End, limit: 200, grep: None };
     for query in ["", "x=1", "cursor=&grep=&before="] {
         assert_eq!(LogQuery::decode(query), Ok(plain.clone()), "{query}");

@@ -7,7 +7,7 @@ use super::desired::{Desired, Goal};
 use super::health::Health;
 use super::policy::{BackoffPolicy, Policy, Restart};
 use super::process_table::Process;
-use super::step::State;
+use super::state::State;
 
 /// How things stand for one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -87,10 +87,11 @@ impl Definition {
         self.launch.url()
     }
 
-    /// The same with another URL for the runtime.
+    /// The next revision, with another URL for the runtime.
     #[must_use]
     pub fn with_url(&self, url: InstanceUrl) -> Self {
-        Self { launch: Launch::Runtime(url), ..self.clone() }
+        let revision = self.revision.next();
+        Self { launch: Launch::Runtime(url), revision, ..self.clone() }
     }
 
     /// Whether the instance is restarted after a failure: `restart` of the v2 API.

@@ -3,8 +3,8 @@
 //!
 //! What clients are shown follows from the health alone.
 
+use super::action::{Action, Actions};
 use super::process_table::Process;
-use super::step::{Action, Actions};
 
 /// How an instance is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

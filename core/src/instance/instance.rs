@@ -9,16 +9,16 @@ use super::decide::{Decision, Situation, decide};
 use super::definition::Definition;
 use super::desired::Desired;
 use super::process_table::Process;
+use super::queue::{Operation, OperationKind};
 use super::runs::{ProcessFacts, Runs};
-use super::step::State;
-use super::view::{InstanceView, Template};
+use super::state::State;
+use super::view::InstanceView;
 use crate::backoff::Backoff;
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::counters::{Counters, Metrics, SavedTotals, Totals};
 use crate::ids::{Generation, RequestId};
 use crate::time::{Now, Time};
-use crate::url::InstanceUrl;
 
 /// One row of the instance table.
 #[derive(Clone, Debug)]
@@ -66,37 +66,12 @@ pub struct Instance {
     pub facts: ProcessFacts,
     /// Its runs.
     pub runs: Runs,
-    /// What of its JSON follows from the definition in force.
-    template: Arc<Template>,
-}
-
-/// What has to wait until an instance has no process.
-#[derive(Clone, Debug)]
-pub struct Operation {
-    /// Who asked, and is answered at the end.
-    pub request: RequestId,
-    /// What is to be done.
-    pub kind: OperationKind,
-    /// Whether its record is on its way to the disk.
-    pub committing: bool,
-    /// Whether a start follows once it is done; a `stop` takes that back.
-    pub starts: bool,
-}
-
-/// The operations that need a stopped instance.
-#[derive(Clone, Debug)]
-pub enum OperationKind {
-    /// PUT: run something else from now on.
-    Replace(InstanceUrl),
-    /// DELETE.
-    Delete,
 }
 
 impl Instance {
     /// An instance that does not run yet, with the totals it had.
     pub fn new(definition: Arc<Definition>, mode: i32, totals: Totals) -> Self {
         Self {
-            template: Arc::new(Template::new(Arc::clone(&definition))),
             definition,
             staged: None,
             unsaved_records: 0,
@@ -134,7 +109,6 @@ impl Instance {
 
     /// Puts a durable definition in force.
     pub fn adopt(&mut self, definition: Arc<Definition>) {
-        self.template = Arc::new(Template::new(Arc::clone(&definition)));
         if definition.policy != self.definition.policy {
             self.forgive_restarts();
             self.runs.keep(definition.policy.history);
@@ -237,16 +211,12 @@ impl Instance {
 
     /// How it looks to clients.
     pub fn view(&self) -> InstanceView {
-        self.view_from(Arc::clone(&self.template))
+        self.view_with(Arc::clone(&self.definition))
     }
 
-    /// How large the JSON would be with `definition` in force.
-    pub fn json_bytes_with(&self, definition: &Arc<Definition>) -> usize {
-        self.view_from(Arc::new(Template::new(Arc::clone(definition)))).json().len()
-    }
-
-    fn view_from(&self, template: Arc<Template>) -> InstanceView {
+    /// How it would look with another definition in force.
+    pub fn view_with(&self, definition: Arc<Definition>) -> InstanceView {
         let (status, totals) = (self.state.status(), self.counters.totals());
-        InstanceView { template, status, metrics: self.metrics, totals }
+        InstanceView { definition, status, metrics: self.metrics, totals }
     }
 }

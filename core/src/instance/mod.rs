@@ -1,5 +1,6 @@
 //! Instances: what they are defined as, what they do, and how they are shown.
 
+mod action;
 mod decide;
 mod definition;
 mod desired;
@@ -10,19 +11,22 @@ mod launch;
 mod liveness;
 mod policy;
 mod process_table;
+mod queue;
 mod reason;
 mod run;
 mod runs;
+mod state;
 mod status_page;
 mod step;
 mod table;
 mod view;
 
+pub use action::{Action, Actions};
 pub use decide::{Decision, Situation, Why, decide, why_to_end};
 pub use definition::{Definition, Label, Meta, OBJECT_MAX_BYTES, Origin, Peer, TEXT_MAX_BYTES};
 pub use desired::{Cas, Desired, Goal, Once};
 pub use health::{Health, HealthEvent, Status};
-pub use instance::{Instance, Operation, OperationKind};
+pub use instance::Instance;
 pub use launch::{Exec, Launch, Output, Setup, Verb, Verbs};
 pub use liveness::{BeatVia, Liveness};
 pub use policy::{
@@ -30,10 +34,12 @@ pub use policy::{
     StopStep, StopStepsError,
 };
 pub use process_table::{Process, ProcessEvent};
+pub use queue::{Operation, OperationKind};
 pub use reason::{QUOTE_MAX_BYTES, Quote, Reason};
 pub use run::{Run, RunOrigin, RunRecord};
 pub use runs::{End, LastExit, ProcessFacts, Runs};
+pub use state::State;
 pub use status_page::StatusPage;
-pub use step::{Action, Actions, InstanceEvent, State, Step, step};
+pub use step::{InstanceEvent, Step, step};
 pub use table::Table;
-pub use view::{InstanceView, render_key_instance};
+pub use view::InstanceView;

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of health, policy or commands: those are the tables and the decision beside it.
 
-use super::step::{Action, Actions};
+use super::action::{Action, Actions};
 
 /// Where the process of an instance is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

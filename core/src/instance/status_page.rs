@@ -4,12 +4,14 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::action::{Action, Actions};
 use super::decide::{Decision, Situation, Why, decide};
 use super::desired::{Desired, Goal};
 use super::health::{Health, HealthEvent};
 use super::policy::{Policy, Restart};
 use super::process_table::{Process, ProcessEvent};
-use super::step::{Action, Actions, InstanceEvent, State, step};
+use super::state::State;
+use super::step::{InstanceEvent, step};
 use crate::process::Signal;
 
 /// The page.

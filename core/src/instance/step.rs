@@ -3,22 +3,13 @@
 //! The tables know nothing of policies; whether the restart timer is armed or disarmed with a step
 //! follows from `decide`.
 
-use core::fmt;
-
+use super::action::{Action, Actions};
 use super::decide::{Decision, Situation, decide};
 use super::desired::Desired;
-use super::health::{Health, HealthEvent, Status};
+use super::health::{Health, HealthEvent};
 use super::policy::Policy;
-use super::process_table::{Process, ProcessEvent};
-
-/// Where an instance is in its life: its process and its health.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct State {
-    /// Its process.
-    pub process: Process,
-    /// Its health.
-    pub health: Health,
-}
+use super::process_table::ProcessEvent;
+use super::state::State;
 
 /// What happens to an instance: an event of its process, of its health, or of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,33 +40,6 @@ pub enum InstanceEvent {
     Missed,
 }
 
-/// What a step asks of the supervisor. The actions of one step are done in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Action {
-    /// The process exited: disarm the timer of its stop, see to what is left of its group.
-    Release,
-    /// Zero `ping pool tcps udps`.
-    ClearLive,
-    /// Arm the restart timer, unless it is armed or the limit of restarts is reached.
-    ScheduleRestart,
-    /// Disarm the restart timer.
-    CancelRestart,
-    /// Take a new generation for a process that is there, and watch it.
-    Adopt,
-    /// Take a new generation, put counters on their new base, start a process.
-    Spawn,
-    /// Send the first signal of the stop policy and arm the timer of its step.
-    FirstStep,
-    /// Send the next signal of the stop policy and arm the timer of its step.
-    NextStep,
-    /// Publish the instance to the subscribers.
-    Publish,
-}
-
-/// A set of actions.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Actions(u16);
-
 /// One step: what comes next, and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -102,56 +66,6 @@ pub fn step(policy: &Policy, desired: &Desired, at: Situation, event: InstanceEv
 }
 
 impl State {
-    /// No process, and none wanted.
-    pub const STOPPED: Self = Self::of(Process::Absent, Health::Unknown);
-    /// A process was asked for.
-    pub const STARTING: Self = Self::of(Process::Spawning, Health::Unknown);
-    /// Like `STARTING`, after a failure.
-    pub const RETRYING: Self = Self::of(Process::Spawning, Health::Failed);
-    /// A stop came while a process was being started.
-    pub const CANCELLING: Self = Self::of(Process::Cancelled, Health::Unknown);
-    /// A process is alive and well.
-    pub const RUNNING: Self = Self::of(Process::Live, Health::Well);
-    /// A process is alive, but printed an error or fell silent.
-    pub const FAILING: Self = Self::of(Process::Live, Health::Failing);
-    /// A running process was asked to end.
-    pub const STOPPING: Self = Self::of(Process::Ending, Health::Well);
-    /// A failing process was asked to end.
-    pub const STOPPING_FAILING: Self = Self::of(Process::Ending, Health::Failing);
-    /// A process that was started after its stop, or was found, was asked to end.
-    pub const DISCARDING: Self = Self::of(Process::Ending, Health::Unknown);
-    /// No process: the last one failed, or did not start.
-    pub const FAILED: Self = Self::of(Process::Absent, Health::Failed);
-
-    /// Every pair of process and health that occurs, with its name.
-    const NAMED: [(Self, &'static str); 10] = [
-        (Self::STOPPED, "Stopped"),
-        (Self::STARTING, "Starting"),
-        (Self::RETRYING, "Retrying"),
-        (Self::CANCELLING, "Cancelling"),
-        (Self::RUNNING, "Running"),
-        (Self::FAILING, "Failing"),
-        (Self::STOPPING, "Stopping"),
-        (Self::STOPPING_FAILING, "StoppingFailing"),
-        (Self::DISCARDING, "Discarding"),
-        (Self::FAILED, "Failed"),
-    ];
-
-    /// Every pair of process and health that occurs. The order is part of the trace format.
-    pub const ALL: [Self; 10] = {
-        let mut all = [Self::STOPPED; 10];
-        let mut place = 0;
-        while place < all.len() {
-            all[place] = Self::NAMED[place].0;
-            place += 1;
-        }
-        all
-    };
-
-    const fn of(process: Process, health: Health) -> Self {
-        Self { process, health }
-    }
-
     /// The cells of both tables for `event`, without what policies add.
     pub fn on(self, event: InstanceEvent) -> Step {
         let Self { process, health } = self;
@@ -177,43 +91,7 @@ impl State {
         let for_health = for_health.filter(tells);
         let (next_health, shown) =
             for_health.map_or((health, Actions::NONE), |event| health.on(event, process));
-        Step { next: Self::of(next, next_health), actions: ordered.and(shown) }
-    }
-
-    /// What clients of the v2 API are shown in this state.
-    pub const fn status(self) -> Status {
-        self.health.status()
-    }
-
-    /// Whether a process is alive, or being started.
-    pub const fn has_process(self) -> bool {
-        self.process.is_there()
-    }
-
-    /// Whether a process is being started and the outcome is not known.
-    pub const fn is_spawning(self) -> bool {
-        self.process.is_spawning()
-    }
-
-    /// Whether a start by request does something: it is shown as stopped, and no start is under
-    /// way (Contract §5).
-    pub fn accepts_start(self) -> bool {
-        self.status() == Status::Stopped && self.process != Process::Spawning
-    }
-
-    /// Whether a stop is under way.
-    pub const fn is_stopping(self) -> bool {
-        self.process.is_stopping()
-    }
-}
-
-impl fmt::Debug for State {
-    /// The name of the pair.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Self::NAMED.iter().find(|(state, _)| state == self) {
-            Some((_, name)) => f.write_str(name),
-            None => write!(f, "{:?}+{:?}", self.process, self.health),
-        }
+        Step { next: Self { process: next, health: next_health }, actions: ordered.and(shown) }
     }
 }
 
@@ -253,66 +131,10 @@ impl InstanceEvent {
     }
 }
 
-impl Action {
-    const ALL: [Self; 9] = [
-        Self::Release,
-        Self::ClearLive,
-        Self::ScheduleRestart,
-        Self::CancelRestart,
-        Self::Adopt,
-        Self::Spawn,
-        Self::FirstStep,
-        Self::NextStep,
-        Self::Publish,
-    ];
-}
-
-impl Actions {
-    /// Nothing to do.
-    pub const NONE: Self = Self(0);
-
-    /// These actions.
-    pub const fn of(actions: &[Action]) -> Self {
-        let (mut bits, mut place) = (0, 0);
-        while place < actions.len() {
-            bits |= 1 << actions[place] as u16;
-            place += 1;
-        }
-        Self(bits)
-    }
-
-    /// These and others.
-    #[must_use]
-    pub const fn and(self, others: Self) -> Self {
-        Self(self.0 | others.0)
-    }
-
-    /// Whether there is nothing to do.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether `action` is among them.
-    pub const fn contains(self, action: Action) -> bool {
-        self.0 & (1 << action as u16) != 0
-    }
-
-    /// The actions, in the order in which they are done.
-    pub fn iter(self) -> impl Iterator<Item = Action> {
-        Action::ALL.into_iter().filter(move |action| self.contains(*action))
-    }
-}
-
-impl fmt::Debug for Actions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::{Goal, Restart, Why, why_to_end};
+    use crate::instance::{Goal, Process, Restart, Why, why_to_end};
 
     /// Every situation, with every policy and every wish.
     fn situations() -> impl Iterator<Item = (Policy, Desired, Situation)> {

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{TRACE_VERSION, TraceError};
+use super::TRACE_VERSION;
+use super::error::TraceError;
 
 const MAGIC: [u8; 8] = *b"OPENCTRT";
 const HEAD_BYTES: usize = 1 + 4 + 4;

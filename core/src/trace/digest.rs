@@ -1,10 +1,10 @@
 //! A number that two runs of the engine share as long as they give the same effects.
 //!
 //! It is computed in the loop of the master for every effect, so it looks at numbers only: kinds,
-//! ids, times, lengths, and the end of an object, where its figures stand. It is the same with
-//! masks in the place of texts. It is not meant to withstand anybody.
+//! ids, times, lengths and figures. It is the same with masks in the place of texts. It is not
+//! cryptographic.
 
-use crate::command::{PingOutcome, Reply};
+use crate::command::{DialOutcome, Outcome, Refusal};
 use crate::counters::{Metrics, SavedTotals, Totals};
 use crate::engine::Effect;
 use crate::event::{Event, LogRun, Object, Subject};
@@ -14,16 +14,13 @@ use crate::mixer::Digest;
 use crate::process::{Scope, Signal};
 use crate::store::Record;
 
-/// How much of the end of an object is looked at: it has four counters at least, and no text.
-const FIGURES_BYTES: usize = 64;
-
 impl Digest {
     /// Takes in an effect.
     pub fn effect(&mut self, effect: &Effect) {
         match effect {
             Effect::ShowMaster(face) => self.words([1, face.key_epoch.0.into()]),
             Effect::ShowInstance(view) => {
-                self.words([2, view.definition().id.0.into()]);
+                self.words([2, view.definition.id.0.into()]);
                 self.view(view);
             }
             Effect::Publish(event) => self.event(event),
@@ -32,9 +29,9 @@ impl Digest {
                 let epoch = keep_from.map_or(u64::MAX, |epoch| epoch.0.into());
                 self.words([5, epoch, time.as_micros()]);
             }
-            Effect::Respond { request, reply } => {
+            Effect::Respond { request, outcome } => {
                 self.words([6, request.0]);
-                self.reply(reply);
+                self.outcome(outcome);
             }
             Effect::Persist { epoch, seq, record } => {
                 self.words([7, epoch.0.into(), seq.0]);
@@ -84,7 +81,7 @@ impl Digest {
         };
         self.words([3, event.kind as u64, event.id.0, event.time.as_micros(), subject]);
         match &event.object {
-            Object::Key(json) => self.object(json),
+            Object::Key(_) => {}
             Object::Instance(view) => self.view(view),
         }
     }
@@ -96,23 +93,32 @@ impl Digest {
         self.view(view);
     }
 
-    fn reply(&mut self, reply: &Reply) {
-        match reply {
-            Reply::Instance(json) => {
+    fn outcome(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done { before: _, after } => {
                 self.word(1);
-                self.object(json);
+                self.view(after);
             }
-            Reply::Created(json) => {
+            Outcome::Created(view) => {
                 self.word(2);
-                self.object(json);
+                self.view(view);
             }
-            Reply::Deleted => self.word(3),
-            Reply::AliasSet => self.word(4),
-            Reply::Pinged(report) => match &report.outcome {
-                PingOutcome::Connected { latency_ms } => self.words([5, *latency_ms]),
-                PingOutcome::Failed(_) => self.word(6),
+            Outcome::Removed => self.word(3),
+            Outcome::AliasSet => self.word(4),
+            Outcome::Dialed(report) => match &report.outcome {
+                DialOutcome::Connected { latency_ms } => self.words([5, *latency_ms]),
+                DialOutcome::Failed(_) => self.word(6),
             },
-            Reply::Refused(refusal) => self.words([7, refusal.status().into()]),
+            Outcome::Refused(refusal) => self.words([7, number_of(refusal)]),
+            Outcome::Replaced(view) => {
+                self.word(8);
+                self.view(view);
+            }
+            Outcome::KeyRotated(_) => self.word(9),
+            Outcome::Stale(view) => {
+                self.word(10);
+                self.view(view);
+            }
         }
     }
 
@@ -133,24 +139,39 @@ impl Digest {
         self.words([id, mode, totals.tcprx, totals.tcptx, totals.udprx, totals.udptx]);
     }
 
-    /// An instance: about how long its JSON is, and its figures.
+    /// An instance: its revision and its figures.
     fn view(&mut self, view: &InstanceView) {
         let Metrics { mode, ping, pool, tcps, udps } = view.metrics;
         let Totals { tcprx, tcptx, udprx, udptx } = view.totals;
-        let (bytes, status) = (view.json_max_bytes() as u64, view.status as u64);
+        let definition = view.definition.as_ref();
+        let status = (view.status as u64) << 1 | u64::from(definition.restarts());
         let [mode, ping, pool, tcps, udps] =
             [mode, ping, pool, tcps, udps].map(|gauge| gauge as u64);
-        self.words([bytes, status, mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx]);
+        self.words([
+            definition.revision.0,
+            status,
+            mode,
+            ping,
+            pool,
+            tcps,
+            udps,
+            tcprx,
+            tcptx,
+            udprx,
+            udptx,
+        ]);
     }
+}
 
-    /// An instance as JSON: how long it is, and its figures.
-    fn object(&mut self, json: &[u8]) {
-        let mut words = [0; FIGURES_BYTES / 8 + 1];
-        words[0] = json.len() as u64;
-        let tail = &json[json.len().saturating_sub(FIGURES_BYTES)..];
-        for (word, figures) in words[1..].iter_mut().zip(tail.as_chunks::<8>().0) {
-            *word = u64::from_le_bytes(*figures);
-        }
-        self.words(words);
+const fn number_of(refusal: &Refusal) -> u64 {
+    match refusal {
+        Refusal::NotAdmitted => 1,
+        Refusal::NoInstance => 2,
+        Refusal::SameUrl => 3,
+        Refusal::TooLarge { .. } => 4,
+        Refusal::Busy => 5,
+        Refusal::Full { .. } => 6,
+        Refusal::NotDurable { .. } => 7,
+        Refusal::ShuttingDown => 8,
     }
 }

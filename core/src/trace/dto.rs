@@ -1,6 +1,7 @@
 //! What stands in a trace, as types of the format: apart from the model on purpose, for the model
 //! may change and a version of the format may not. No type here has room for a key.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -9,12 +10,16 @@ use bytes::Bytes;
 
 use super::items::{decode_items, encode_items};
 use crate::codec::{Decode, Encode};
-use crate::command::{Call, MetaPatch, Patch, PingOutcome};
+use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, Door, Trust};
 use crate::engine::Input;
+use crate::expect::Expect;
 use crate::formats::{
     Masks, action_number, into_peer, into_url, key_bytes, nth_action, peer_of, star_key,
 };
-use crate::ids::{Generation, InstanceId, ProcessRef, RecordSeq, RequestId, SlotId, StoreEpoch};
+use crate::ids::Revision;
+use crate::ids::{
+    Generation, InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, SlotId, StoreEpoch,
+};
 use crate::output::OutputBatch;
 use crate::process::Exit;
 
@@ -34,6 +39,22 @@ pub(super) enum InputV1 {
     Dialled(u64, OutcomeV1),
     TimeAdvanced,
     Shutdown,
+    /// A request with its caller, and the revisions that it expects; `Request` is one that the
+    /// driver had admitted by itself, and that takes any.
+    RequestOf(u64, CallerV1, Option<Vec<u64>>, CallV1),
+}
+
+#[derive(Encode, Decode)]
+pub(super) struct CallerV1 {
+    door: u8,
+    trust: TrustV1,
+}
+
+#[derive(Encode, Decode)]
+enum TrustV1 {
+    Key(u32),
+    Peer(u32, u32, u32),
+    Open,
 }
 
 #[derive(Encode, Decode)]
@@ -86,8 +107,10 @@ impl From<ProcessV1> for ProcessRef {
 impl InputV1 {
     pub(super) fn new(input: &Input, has_text: bool, masks: &mut Masks) -> Self {
         match input {
-            Input::RequestArrived { request, call } => {
-                Self::Request(request.0, CallV1::new(call, masks))
+            Input::RequestArrived { request, caller, command } => {
+                let expected = expected_by(command);
+                let call = CallV1::new(command, masks);
+                Self::RequestOf(request.0, (*caller).into(), expected, call)
             }
             Input::ProcessStarted { process } => Self::Started((*process).into()),
             Input::StartFailed { process, reason } => {
@@ -110,8 +133,8 @@ impl InputV1 {
             }
             Input::Dialled { request, outcome } => {
                 let outcome = match outcome {
-                    PingOutcome::Connected { latency_ms } => OutcomeV1::Connected(*latency_ms),
-                    PingOutcome::Failed(reason) => OutcomeV1::Failed(masks.prose(reason)),
+                    DialOutcome::Connected { latency_ms } => OutcomeV1::Connected(*latency_ms),
+                    DialOutcome::Failed(reason) => OutcomeV1::Failed(masks.prose(reason)),
                 };
                 Self::Dialled(request.0, outcome)
             }
@@ -122,9 +145,16 @@ impl InputV1 {
 
     pub(super) fn into_input(self) -> Result<Input, String> {
         Ok(match self {
-            Self::Request(request, call) => {
-                Input::RequestArrived { request: RequestId(request), call: call.into_call()? }
-            }
+            Self::Request(request, call) => Input::RequestArrived {
+                request: RequestId(request),
+                caller: Caller { door: Door::V2, trust: Trust::Open },
+                command: call.into_command(None)?,
+            },
+            Self::RequestOf(request, caller, expected, call) => Input::RequestArrived {
+                request: RequestId(request),
+                caller: caller.into_caller()?,
+                command: call.into_command(expected)?,
+            },
             Self::Started(process) => Input::ProcessStarted { process: process.into() },
             Self::StartFailed(process, reason) => {
                 Input::StartFailed { process: process.into(), reason }
@@ -147,8 +177,8 @@ impl InputV1 {
             }
             Self::Dialled(request, outcome) => {
                 let outcome = match outcome {
-                    OutcomeV1::Connected(latency_ms) => PingOutcome::Connected { latency_ms },
-                    OutcomeV1::Failed(reason) => PingOutcome::Failed(reason),
+                    OutcomeV1::Connected(latency_ms) => DialOutcome::Connected { latency_ms },
+                    OutcomeV1::Failed(reason) => DialOutcome::Failed(reason),
                 };
                 Input::Dialled { request: RequestId(request), outcome }
             }
@@ -158,44 +188,101 @@ impl InputV1 {
     }
 }
 
+const DOORS: [Door; 3] = [Door::V2, Door::Patrol, Door::Control];
+
+impl From<Caller> for CallerV1 {
+    fn from(Caller { door, trust }: Caller) -> Self {
+        let door = match door {
+            Door::V2 => 0,
+            Door::Patrol => 1,
+            Door::Control => 2,
+        };
+        let trust = match trust {
+            Trust::Key(epoch) => TrustV1::Key(epoch.0),
+            Trust::Peer { uid, gid, pid } => TrustV1::Peer(uid, gid, pid),
+            Trust::Open => TrustV1::Open,
+        };
+        Self { door, trust }
+    }
+}
+
+impl CallerV1 {
+    fn into_caller(self) -> Result<Caller, String> {
+        let door = DOORS.get(usize::from(self.door)).copied();
+        let trust = match self.trust {
+            TrustV1::Key(epoch) => Trust::Key(KeyEpoch(epoch)),
+            TrustV1::Peer(uid, gid, pid) => Trust::Peer { uid, gid, pid },
+            TrustV1::Open => Trust::Open,
+        };
+        door.map(|door| Caller { door, trust }).ok_or_else(|| "an unknown door".into())
+    }
+}
+
+fn expected_by(command: &Command) -> Option<Vec<u64>> {
+    match command {
+        Command::Amend { expect: Expect::OneOf(revisions), .. }
+        | Command::Replace { expect: Expect::OneOf(revisions), .. }
+        | Command::Remove { expect: Expect::OneOf(revisions), .. } => {
+            Some(revisions.iter().map(|revision| revision.0).collect())
+        }
+        Command::Amend { .. }
+        | Command::Replace { .. }
+        | Command::Remove { .. }
+        | Command::SetAlias(_)
+        | Command::Create { .. }
+        | Command::RotateKey(_)
+        | Command::Dial(_) => None,
+    }
+}
+
 impl CallV1 {
-    fn new(call: &Call, masks: &mut Masks) -> Self {
-        match call {
-            Call::SetAlias(alias) => Self::SetAlias(alias.as_ref().map(|alias| masks.text(alias))),
-            Call::Create { url, alias } => Self::Create(masks.url(url.as_str()), masks.text(alias)),
-            Call::Patch(id, Patch { alias, action, restart, meta }) => Self::Patch {
+    fn new(command: &Command, masks: &mut Masks) -> Self {
+        match command {
+            Command::SetAlias(alias) => {
+                Self::SetAlias(alias.as_ref().map(|alias| masks.text(alias)))
+            }
+            Command::Create { url, alias } => {
+                Self::Create(masks.url(url.as_str()), masks.text(alias))
+            }
+            Command::Amend { id, expect: _, amend } => Self::Patch {
                 id: id.0,
-                alias: alias.as_ref().map(|alias| masks.text(alias)),
-                action: action.map(action_number),
-                restart: *restart,
-                meta: meta.as_ref().map(|meta| MetaV1::new(meta, masks)),
+                alias: amend.alias.as_ref().map(|alias| masks.text(alias)),
+                action: amend.action.map(action_number),
+                restart: amend.restart,
+                meta: amend.meta.as_ref().map(|meta| MetaV1::new(meta, masks)),
             },
-            Call::Replace(id, url) => Self::Replace(id.0, masks.url(url.as_str())),
-            Call::Delete(id) => Self::Delete(id.0),
-            Call::RotateKey(key) => Self::RotateKey(key_bytes(key)),
-            Call::Ping(target) => Self::Ping(masks.url(target)),
+            Command::Replace { id, expect: _, url } => Self::Replace(id.0, masks.url(url.as_str())),
+            Command::Remove { id, expect: _ } => Self::Delete(id.0),
+            Command::RotateKey(key) => Self::RotateKey(key_bytes(key)),
+            Command::Dial(target) => Self::Ping(masks.url(target)),
         }
     }
 
-    fn into_call(self) -> Result<Call, String> {
+    fn into_command(self, expected: Option<Vec<u64>>) -> Result<Command, String> {
+        let expect = expected.map_or(Expect::Any, |expected| {
+            Expect::OneOf(expected.into_iter().map(Revision).collect())
+        });
         Ok(match self {
-            Self::SetAlias(alias) => Call::SetAlias(alias),
-            Self::Create(url, alias) => Call::Create { url: into_url(&url)?, alias },
+            Self::SetAlias(alias) => Command::SetAlias(alias),
+            Self::Create(url, alias) => Command::Create { url: into_url(&url)?, alias },
             Self::Patch { id, alias, action, restart, meta } => {
                 let action = action.map(nth_action).transpose()?;
                 let meta = meta.map(MetaV1::into_meta);
-                Call::Patch(InstanceId(id), Patch { alias, action, restart, meta })
+                let amend = Box::new(Amend { alias, action, restart, meta });
+                Command::Amend { id: InstanceId(id), expect, amend }
             }
-            Self::Replace(id, url) => Call::Replace(InstanceId(id), into_url(&url)?),
-            Self::Delete(id) => Call::Delete(InstanceId(id)),
-            Self::RotateKey(bytes) => Call::RotateKey(star_key(bytes)?),
-            Self::Ping(target) => Call::Ping(target),
+            Self::Replace(id, url) => {
+                Command::Replace { id: InstanceId(id), expect, url: into_url(&url)? }
+            }
+            Self::Delete(id) => Command::Remove { id: InstanceId(id), expect },
+            Self::RotateKey(bytes) => Command::RotateKey(star_key(bytes)?),
+            Self::Ping(target) => Command::Dial(target),
         })
     }
 }
 
 impl MetaV1 {
-    fn new(MetaPatch { peer, tags }: &MetaPatch, masks: &mut Masks) -> Self {
+    fn new(AmendMeta { peer, tags }: &AmendMeta, masks: &mut Masks) -> Self {
         Self {
             peer: peer.as_ref().map(|peer| peer_of(peer, masks)),
             tags: tags
@@ -204,8 +291,8 @@ impl MetaV1 {
         }
     }
 
-    fn into_meta(self) -> MetaPatch {
+    fn into_meta(self) -> AmendMeta {
         let tags = self.tags.map(|tags| tags.into_iter().collect());
-        MetaPatch { peer: self.peer.map(into_peer), tags }
+        AmendMeta { peer: self.peer.map(into_peer), tags }
     }
 }

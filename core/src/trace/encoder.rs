@@ -68,14 +68,16 @@ impl Encoder {
 
     pub(super) fn with_masks(header: &Header, engine: &Engine, mut masks: Masks) -> Self {
         let Header { product, boot, sequence, started, has_text } = header;
-        let body = encode(HeaderV1 {
+        let (frozen, revisions) = engine.freeze(&mut masks);
+        let mut body = encode(HeaderV1 {
             product: product.clone(),
             boot: boot.0,
             sequence: *sequence,
             started: (started.mono.as_micros(), started.wall.as_micros()),
             has_text: *has_text,
-            engine: engine.freeze(&mut masks),
+            engine: frozen,
         });
+        encode_onto(&mut body, revisions);
         let mut out = preamble();
         push_block(&mut out, Kind::Header, &body);
         Self {

@@ -18,6 +18,7 @@ mod block;
 mod digest;
 mod dto;
 mod encoder;
+mod error;
 mod items;
 mod reader;
 mod replay;
@@ -27,7 +28,8 @@ mod tests;
 
 pub use crate::mixer::Digest;
 pub use encoder::Encoder;
-pub use reader::{Ending, Reader, Record, TraceError};
+pub use error::TraceError;
+pub use reader::{Ending, Reader, Record};
 pub use replay::{Change, Difference, Glance, Replay, Step, Summary, Verdict};
 pub use show::{Shown, show_change, show_effect, show_input};
 

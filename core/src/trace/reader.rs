@@ -1,47 +1,18 @@
 //! Reads a segment: whatever happened to its end, all whole blocks before it.
 
 use alloc::string::String;
-use core::fmt;
 
 use super::block::{Kind, Next, after_preamble, next_block};
 use super::encoder::{EndReasonV1, EndV1, HeaderV1, RecordV1};
-use super::{Digest, End, EndReason, Header, TRACE_VERSION};
+use super::error::TraceError;
+use super::{Digest, End, EndReason, Header};
 use crate::codec::{decode, decode_first};
-use crate::engine::{Engine, Input};
+use crate::engine::{Engine, Input, RevisionsV1};
 use crate::ids::BootId;
 use crate::time::{Now, Time, Wall};
 
 /// Later than any clock of a master: thousands of years after its start.
 const LAST_MICROS: u64 = 1 << 60;
-
-/// Why a file cannot be replayed at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TraceError {
-    /// It does not start like a trace.
-    NotATrace,
-    /// It is of a version that this program does not know.
-    Version(u16),
-    /// It was cut off before its header was whole.
-    NoHeader,
-    /// Its header is damaged, or is not what this version writes.
-    BadHeader(String),
-}
-
-impl fmt::Display for TraceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotATrace => f.write_str("it is not a trace of OpenCtrl"),
-            Self::Version(version) => write!(
-                f,
-                "it has format version {version}; this program knows {TRACE_VERSION}: use the openctrl that recorded it"
-            ),
-            Self::NoHeader => f.write_str("it was cut off before its header was written"),
-            Self::BadHeader(reason) => write!(f, "its header cannot be read: {reason}"),
-        }
-    }
-}
-
-impl core::error::Error for TraceError {}
 
 /// One thing that stands in a segment.
 #[derive(Clone, Debug)]
@@ -98,9 +69,13 @@ impl<'a> Reader<'a> {
                 return Err(bad("it is damaged".into()));
             }
         };
-        let HeaderV1 { product, boot, sequence, started: (mono, wall), has_text, engine } =
-            decode(body).map_err(bad)?;
-        let engine = Engine::thaw(engine).map_err(TraceError::BadHeader)?;
+        let (header, rest_of_body) = decode_first(body).map_err(bad)?;
+        let HeaderV1 { product, boot, sequence, started: (mono, wall), has_text, engine } = header;
+        let revisions = match rest_of_body {
+            [] => RevisionsV1::default(),
+            revisions => decode(revisions).map_err(bad)?,
+        };
+        let engine = Engine::thaw(engine, &revisions).map_err(bad)?;
         let started = now(mono, wall).map_err(TraceError::BadHeader)?;
         let header = Header { product, boot: BootId(boot), sequence, started, has_text };
         Ok(Self { header, engine, file, rest, records: &[], now: started, ending: None })

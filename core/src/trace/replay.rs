@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::reader::{Ending, Reader, Record, TraceError};
+use super::error::TraceError;
+use super::reader::{Ending, Reader, Record};
 use super::{Digest, Header};
 use crate::counters::{Metrics, Totals};
 use crate::engine::{Effect, Engine, Input};

@@ -2,12 +2,14 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use super::replay::{Change, Glance};
-use crate::command::{Call, Patch, PingOutcome, Reply};
+use crate::command::{Amend, Command, DialOutcome, Outcome, Refusal};
 use crate::engine::{Effect, Input};
 use crate::event::Subject;
+use crate::expect::Expect;
 use crate::ids::ProcessRef;
 use crate::output::{OutputBatch, OutputItem};
 use crate::process::Exit;
@@ -35,8 +37,8 @@ impl fmt::Display for Shown<'_> {
 /// An input in a line.
 pub fn show_input(input: &Input) -> String {
     match input {
-        Input::RequestArrived { request, call } => {
-            format!("request {}: {}", request.0, show_call(call))
+        Input::RequestArrived { request, caller: _, command } => {
+            format!("request {}: {}", request.0, show_command(command))
         }
         Input::ProcessStarted { process } => format!("{} started", name(*process)),
         Input::StartFailed { process, reason } => {
@@ -56,10 +58,10 @@ pub fn show_input(input: &Input) -> String {
         Input::PersistFailed { epoch, reason } => {
             format!("the store failed in epoch {}: {}", epoch.0, Shown(reason))
         }
-        Input::Dialled { request, outcome: PingOutcome::Connected { latency_ms } } => {
+        Input::Dialled { request, outcome: DialOutcome::Connected { latency_ms } } => {
             format!("the dial for request {} connected in {latency_ms} ms", request.0)
         }
-        Input::Dialled { request, outcome: PingOutcome::Failed(reason) } => {
+        Input::Dialled { request, outcome: DialOutcome::Failed(reason) } => {
             format!("the dial for request {} failed: {}", request.0, Shown(reason))
         }
         Input::TimeAdvanced => "a deadline was reached".to_string(),
@@ -71,7 +73,7 @@ pub fn show_input(input: &Input) -> String {
 pub fn show_effect(effect: &Effect) -> String {
     match effect {
         Effect::ShowMaster(face) => format!("show the master, key epoch {}", face.key_epoch.0),
-        Effect::ShowInstance(view) => format!("show {}", view.definition().id),
+        Effect::ShowInstance(view) => format!("show {}", view.definition.id),
         Effect::ShowProcess { instance, .. } => {
             format!("show what became of the processes of {instance}")
         }
@@ -90,8 +92,8 @@ pub fn show_effect(effect: &Effect) -> String {
             format!("close the streams of keys before epoch {}", epoch.0)
         }
         Effect::CloseStreams { keep_from: None, .. } => "close all streams".to_string(),
-        Effect::Respond { request, reply } => {
-            format!("answer request {}: {}", request.0, show_reply(reply))
+        Effect::Respond { request, outcome } => {
+            format!("answer request {}: {}", request.0, show_outcome(outcome))
         }
         Effect::Persist { epoch, seq, record } => {
             let what = match record {
@@ -151,21 +153,36 @@ fn difference(before: &Glance, after: &Glance) -> String {
     shown
 }
 
-fn show_call(call: &Call) -> String {
-    match call {
-        Call::SetAlias(_) => "set the alias of the master".to_string(),
-        Call::Create { url, .. } => format!("create {}", Shown(url.as_str())),
-        Call::Patch(id, patch) => format!("patch {id}{}", show_patch(patch)),
-        Call::Replace(id, url) => format!("replace {id} by {}", Shown(url.as_str())),
-        Call::Delete(id) => format!("delete {id}"),
-        Call::RotateKey(_) => "rotate the key".to_string(),
-        Call::Ping(target) => format!("ping {}", Shown(target)),
+fn show_command(command: &Command) -> String {
+    match command {
+        Command::SetAlias(_) => "set the alias of the master".to_string(),
+        Command::Create { url, .. } => format!("create {}", Shown(url.as_str())),
+        Command::Amend { id, expect, amend } => {
+            format!("patch {id}{}{}", show_expect(expect), show_amend(amend))
+        }
+        Command::Replace { id, expect, url } => {
+            format!("replace {id}{} by {}", show_expect(expect), Shown(url.as_str()))
+        }
+        Command::Remove { id, expect } => format!("delete {id}{}", show_expect(expect)),
+        Command::RotateKey(_) => "rotate the key".to_string(),
+        Command::Dial(target) => format!("ping {}", Shown(target)),
     }
 }
 
-fn show_patch(patch: &Patch) -> String {
+fn show_expect(expect: &Expect) -> String {
+    match expect {
+        Expect::Any => String::new(),
+        Expect::OneOf(revisions) => {
+            let numbers: Vec<String> =
+                revisions.iter().map(|revision| revision.0.to_string()).collect();
+            format!(" if at revision {}", numbers.join(" or "))
+        }
+    }
+}
+
+fn show_amend(amend: &Amend) -> String {
     let mut shown = String::new();
-    let Patch { alias, action, restart, meta } = patch;
+    let Amend { alias, action, restart, meta } = amend;
     if alias.is_some() {
         shown.push_str(" alias");
     }
@@ -181,17 +198,33 @@ fn show_patch(patch: &Patch) -> String {
     shown
 }
 
-fn show_reply(reply: &Reply) -> String {
-    match reply {
-        Reply::Instance(_) => "the instance".to_string(),
-        Reply::Created(_) => "created".to_string(),
-        Reply::Deleted => "deleted".to_string(),
-        Reply::AliasSet => "alias set".to_string(),
-        Reply::Pinged(report) => match &report.outcome {
-            PingOutcome::Connected { latency_ms } => format!("connected in {latency_ms} ms"),
-            PingOutcome::Failed(_) => "not connected".to_string(),
+fn show_outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done { .. } => "the instance".to_string(),
+        Outcome::Created(_) => "created".to_string(),
+        Outcome::Replaced(_) => "replaced".to_string(),
+        Outcome::Removed => "deleted".to_string(),
+        Outcome::AliasSet => "alias set".to_string(),
+        Outcome::Stale(_) => "another revision than expected".to_string(),
+        Outcome::KeyRotated(_) => "the new key".to_string(),
+        Outcome::Dialed(report) => match &report.outcome {
+            DialOutcome::Connected { latency_ms } => format!("connected in {latency_ms} ms"),
+            DialOutcome::Failed(_) => "not connected".to_string(),
         },
-        Reply::Refused(refusal) => format!("refused, {}", refusal.status()),
+        Outcome::Refused(refusal) => format!("refused, {}", show_refusal(refusal)),
+    }
+}
+
+fn show_refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NotAdmitted => "its key is no longer in force".to_string(),
+        Refusal::NoInstance => "no such instance".to_string(),
+        Refusal::SameUrl => "same URL".to_string(),
+        Refusal::TooLarge { bytes, limit } => format!("{bytes} bytes, more than {limit}"),
+        Refusal::Busy => "too many requests wait".to_string(),
+        Refusal::Full { limit } => format!("there are {limit} instances"),
+        Refusal::NotDurable { reason } => format!("not durable: {}", Shown(reason)),
+        Refusal::ShuttingDown => "shutting down".to_string(),
     }
 }
 

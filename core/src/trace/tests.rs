@@ -11,11 +11,13 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::command::{Call, InstanceAction, MetaPatch, Patch, PingOutcome};
+use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, InstanceAction};
 use crate::counters::SavedTotals;
 use crate::engine::{Effect, Engine, Input};
+use crate::expect::Expect;
 use crate::formats::Masks;
-use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
+use crate::ids::Revision;
+use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, Peer};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{OutputBatch, OutputParser};
@@ -96,13 +98,19 @@ impl World {
             if self.processes.is_empty() { None } else { Some(*which.get(&self.processes)) };
         let id = *which.get(&self.instances);
         match (kind, process) {
-            (0, _) => self.call(Call::Create { url: url(number), alias: SECRET.repeat(3) }),
-            (1, _) => self.call(Call::Replace(id, url(number))),
-            (2, _) => self.call(Call::Delete(id)),
-            (3 | 4, _) => self.call(Call::Patch(id, patch(number))),
-            (5, _) => self.call(Call::RotateKey(key(number))),
-            (6, _) => self.call(Call::SetAlias(Some(format!("{SECRET}{}", number % 2)))),
-            (7, _) => self.call(Call::Ping(format!("u:{SECRET}@h:{number}"))),
+            (0, _) => self.command(Command::Create { url: url(number), alias: SECRET.repeat(3) }),
+            (1, _) => {
+                self.command(Command::Replace { id, expect: expect(number), url: url(number) })
+            }
+            (2, _) => self.command(Command::Remove { id, expect: expect(number) }),
+            (3 | 4, _) => self.command(Command::Amend {
+                id,
+                expect: expect(number),
+                amend: amend(number).into(),
+            }),
+            (5, _) => self.command(Command::RotateKey(key(number))),
+            (6, _) => self.command(Command::SetAlias(Some(format!("{SECRET}{}", number % 2)))),
+            (7, _) => self.command(Command::Dial(format!("u:{SECRET}@h:{number}"))),
             (8 | 9, _) => Input::RecordsPersisted { upto: self.last.1 },
             (10, _) if number < 60 => {
                 let reason = format!("cannot write a://{SECRET}@disk");
@@ -112,8 +120,8 @@ impl World {
             (12, _) if !self.dials.is_empty() => {
                 let request = self.dials.remove(which.index(self.dials.len()));
                 let outcome = match number % 2 {
-                    0 => PingOutcome::Connected { latency_ms: number.into() },
-                    _ => PingOutcome::Failed(format!("dial u:{SECRET}@h: refused")),
+                    0 => DialOutcome::Connected { latency_ms: number.into() },
+                    _ => DialOutcome::Failed(format!("dial u:{SECRET}@h: refused")),
                 };
                 Input::Dialled { request, outcome }
             }
@@ -140,9 +148,13 @@ impl World {
         }
     }
 
-    fn call(&mut self, call: Call) -> Input {
+    fn command(&mut self, command: Command) -> Input {
         self.requests += 1;
-        Input::RequestArrived { request: RequestId(self.requests), call }
+        // Now and then it began before the last key was put in force.
+        let epoch = self.engine.under_way().face.key_epoch.0;
+        let epoch = if self.requests.is_multiple_of(9) { epoch.saturating_sub(1) } else { epoch };
+        let caller = Caller::v2(KeyEpoch(epoch));
+        Input::RequestArrived { request: RequestId(self.requests), caller, command }
     }
 
     fn tell(&mut self, input: Input) -> Vec<Effect> {
@@ -168,17 +180,26 @@ impl World {
     }
 }
 
-fn patch(number: u8) -> Patch {
+/// Now and then one of the first revisions, or none.
+fn expect(number: u8) -> Expect {
+    match number % 9 {
+        revision @ 1..=3 => Expect::OneOf((1..=revision.into()).map(Revision).collect()),
+        4 => Expect::OneOf(Vec::new()),
+        _ => Expect::Any,
+    }
+}
+
+fn amend(number: u8) -> Amend {
     let actions = [InstanceAction::Start, InstanceAction::Stop, InstanceAction::Restart];
     let tag = (format!("t{}", number % 2), format!("{SECRET}{number}"));
     let peer = Peer { sid: SECRET.to_string(), ..Peer::default() };
-    let meta = MetaPatch { peer: Some(peer), tags: Some(BTreeMap::from([tag])) };
+    let meta = AmendMeta { peer: Some(peer), tags: Some(BTreeMap::from([tag])) };
     match number % 8 {
-        index @ 0..=2 => Patch { action: Some(actions[usize::from(index)]), ..Patch::default() },
-        3 => Patch { action: Some(InstanceAction::Reset), ..Patch::default() },
-        4 => Patch { restart: Some(number < 100), ..Patch::default() },
-        5 => Patch { meta: Some(meta), ..Patch::default() },
-        _ => Patch { alias: Some(format!("{SECRET} {}", number % 16)), ..Patch::default() },
+        index @ 0..=2 => Amend { action: Some(actions[usize::from(index)]), ..Amend::default() },
+        3 => Amend { action: Some(InstanceAction::Reset), ..Amend::default() },
+        4 => Amend { restart: Some(number < 100), ..Amend::default() },
+        5 => Amend { meta: Some(meta), ..Amend::default() },
+        _ => Amend { alias: Some(format!("{SECRET} {}", number % 16)), ..Amend::default() },
     }
 }
 
@@ -270,8 +291,8 @@ proptest! {
             if index == at {
                 let mut masks = Masks::plain();
                 let frozen = crate::codec::encode(world.engine.freeze(&mut masks));
-                let frozen = crate::codec::decode(&frozen).expect("what was encoded");
-                thawed = Some(Engine::thaw(frozen).expect("an engine"));
+                let (frozen, revisions) = crate::codec::decode(&frozen).expect("what was encoded");
+                thawed = Some(Engine::thaw(frozen, &revisions).expect("an engine"));
             }
             let input = world.input(*choice);
             let now = world.now;
@@ -364,7 +385,7 @@ fn the_first_difference_is_found() {
     let mut encoder = Encoder::begin(&header(), &world.engine);
     let mut digest = Digest::default();
     for number in 1..=6 {
-        let input = world.call(Call::Create { url: url(number), alias: String::new() });
+        let input = world.command(Command::Create { url: url(number), alias: String::new() });
         encoder.input(world.now, digest, &input);
         world.tell(input).iter().for_each(|effect| digest.effect(effect));
         if number == 4 {

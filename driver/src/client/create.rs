@@ -6,11 +6,11 @@ use hyper::Method;
 
 use super::act::wait_for_first_run;
 use super::api::{Api, object};
-use super::edit::{at_word, tags_json};
 use super::failure::Failure;
 use super::grammar::Create;
 use super::instance::Instance;
 use super::outlet::Outlet;
+use super::tags::{at_word, check_tags, tags_json};
 use super::text::plain;
 
 /// Creates an instance and prints its id.
@@ -56,15 +56,4 @@ fn rest(question: &Create) -> Option<String> {
         fields.push(format!("\"meta\":{{\"tags\":{}}}", tags_json(&question.tag)));
     }
     (!fields.is_empty()).then(|| format!("{{{}}}", fields.join(",")))
-}
-
-/// A tag that is given twice is a mistake; the last one does not win.
-pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<(), Failure> {
-    for (index, (name, _)) in tags.iter().enumerate() {
-        if tags[..index].iter().any(|(earlier, _)| earlier == name) {
-            let name = plain(name);
-            return Err(Failure::Usage(format!("--tag {name}: the tag is given twice")));
-        }
-    }
-    Ok(())
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use hyper::Method;
 
 use super::api::{Api, object};
-use super::create::check_tags;
 use super::document::quote;
 use super::failure::Failure;
 use super::grammar::{NewUrl, Set, Switch, Which};
 use super::instance::Instance;
 use super::outlet::{Outlet, note};
 use super::select::{resolve, resolve_one};
+use super::tags::{at_word, check_tags, tags_json};
 use super::text::plain;
 
 /// A new URL is answered when the new process is alive: a stop takes 5 s, and others may wait.
@@ -57,38 +57,6 @@ pub(crate) async fn url(api: &Api, out: &Outlet, question: &NewUrl) -> Result<()
         return out.document(after.document());
     }
     out.print(&format!("{}: {}\n", plain(&after.name()), plain(after.status())))
-}
-
-/// The master's reason, at the word of the command line that it is about.
-pub(crate) fn at_word(failure: Failure) -> Failure {
-    let Failure::Refused(reason) = &failure else { return failure };
-    let about = [
-        ("alias", "--alias"),
-        ("url", "URL"),
-        ("the key of tag", "--tag"),
-        ("the value of tag", "--tag"),
-        ("meta.peer.sid", "--peer-sid"),
-        ("meta.peer.type", "--peer-type"),
-        ("meta.peer.alias", "--peer-alias"),
-    ];
-    match about.iter().find(|(beginning, _)| reason.starts_with(beginning)) {
-        Some((_, word)) => failure.of(word),
-        None => failure,
-    }
-}
-
-/// Tags as a JSON object.
-pub(crate) fn tags_json(tags: &[(String, String)]) -> String {
-    let mut json = String::from("{");
-    for (index, (name, value)) in tags.iter().enumerate() {
-        if index > 0 {
-            json.push(',');
-        }
-        quote(&mut json, name);
-        json.push(':');
-        quote(&mut json, value);
-    }
-    json + "}"
 }
 
 fn check(question: &Set) -> Result<(), Failure> {

@@ -34,6 +34,7 @@ mod select;
 mod show;
 mod stream;
 mod table;
+mod tags;
 mod text;
 mod trust;
 mod units;

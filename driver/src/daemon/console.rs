@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{fmt, iter, thread};
 
 use crate::counters::Counter;
-use crate::daemon::log::{self, LogFormat};
+use crate::daemon::log_line::{LogFormat, dropped};
 
 /// What may wait to be written: some seconds of a flood, and little beside the event window.
 const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -121,19 +121,19 @@ impl Shared {
             let guard = self.changed.wait_while(self.lock(), is_idle);
             let mut pending = guard.unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut pending.text, &mut writing);
-            let dropped = std::mem::take(&mut pending.dropped_lines);
+            let count = std::mem::take(&mut pending.dropped_lines);
             pending.is_writing = true;
             drop(pending);
 
             match write_all(&mut stream, &writing) {
-                Ok(()) => self.wrote(dropped),
+                Ok(()) => self.wrote(count),
                 Err((written, error)) => {
                     let lines = writing[written..].iter().filter(|byte| **byte == b'\n').count();
                     self.lost(lines as u64, &error);
                 }
             }
-            if dropped > 0 {
-                let _ = stream.write_all(log::dropped(notes, dropped).as_bytes());
+            if count > 0 {
+                let _ = stream.write_all(dropped(notes, count).as_bytes());
             }
             let _ = stream.flush();
             writing.clear();

@@ -4,9 +4,9 @@
 //! bounds them. Requests come second; a client that finds the lane full waits. Output comes last;
 //! a process that finds the lane full waits on its pipe.
 
-use openctrl_core::command::{Call, Reply};
+use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::engine::Input;
-use openctrl_core::ids::{KeyEpoch, ProcessRef};
+use openctrl_core::ids::ProcessRef;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::process::Group;
@@ -29,8 +29,8 @@ const OUTPUT_LINES_PER_BATCH: usize = 4096;
 pub(crate) enum Notice {
     /// A fact for the engine as it is.
     Fact(Input),
-    /// A request, the key that it presented, and where its answer goes.
-    Request(KeyEpoch, Call, oneshot::Sender<Reply>),
+    /// A request, who sent it, and where its answer goes.
+    Request(Caller, Command, oneshot::Sender<Outcome>),
     /// A process came to life.
     Spawned(ProcessRef, Group),
     /// A process has printed nothing more of a line for a while, and not ended it: how the line
@@ -73,9 +73,9 @@ impl Mailbox {
     }
 
     /// Leaves a request and waits for its answer; `None` when the loop has ended.
-    pub(crate) async fn call(&self, epoch: KeyEpoch, call: Call) -> Option<Reply> {
+    pub(crate) async fn call(&self, caller: Caller, command: Command) -> Option<Outcome> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Notice::Request(epoch, call, answer)).await.ok()?;
+        self.requests.send(Notice::Request(caller, command, answer)).await.ok()?;
         answered.await.ok()
     }
 
@@ -150,16 +150,17 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openctrl_core::ids::{Generation, SlotId};
+    use openctrl_core::ids::{Generation, KeyEpoch, SlotId};
 
     #[tokio::test]
     async fn facts_come_before_requests_and_output_whatever_came_first() {
         let process = ProcessRef { slot: SlotId(0), generation: Generation(1) };
         let (mailbox, mut inbox) = inbox();
         mailbox.output().await.expect("there is room").send(Notice::Exited(process));
-        let caller = mailbox.clone();
-        let asking =
-            tokio::spawn(async move { caller.call(KeyEpoch(0), Call::SetAlias(None)).await });
+        let client = mailbox.clone();
+        let asking = tokio::spawn(async move {
+            client.call(Caller::v2(KeyEpoch(0)), Command::SetAlias(None)).await
+        });
         while mailbox.requests.capacity() == REQUESTS_MAX {
             tokio::task::yield_now().await;
         }

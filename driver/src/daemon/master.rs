@@ -24,7 +24,8 @@ use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, 
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Mailbox, inbox};
 use crate::daemon::limits::raise_descriptor_limit;
-use crate::daemon::log::{self, LogFormat};
+use crate::daemon::log;
+use crate::daemon::log_line::LogFormat;
 use crate::daemon::logs::Logs;
 use crate::daemon::process::{IdleSpawner, Ledger, find_leftovers};
 use crate::daemon::reactor::{Hands, Reactor};
@@ -153,7 +154,6 @@ async fn serve(
     let reopened = Arc::clone(&logs);
     let disk_fails = store.is_failing();
     let hands = Hands {
-        hub: Arc::clone(&hub),
         publisher: Publisher::new(Arc::clone(&hub)),
         spawner: spawner.begin(runtime, ledger, mailbox.clone()),
         store,
@@ -177,14 +177,17 @@ async fn serve(
         page: url.page.then(|| Page::new(&url.api_base())),
         api_base: url.api_base(),
         about: about(url),
-        hub,
+        hub: Arc::clone(&hub),
         mailbox: mailbox.clone(),
         sampler,
-        clock,
+        clock: clock.clone(),
         observed: Observed {
             logs,
             processes,
             disk_fails,
+            hub,
+            mailbox: mailbox.clone(),
+            clock,
             metrics,
             metrics_turn: Arc::new(Semaphore::new(1)),
             description,

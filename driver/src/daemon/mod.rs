@@ -10,6 +10,7 @@ mod hub;
 pub(crate) mod inbox;
 mod limits;
 mod log;
+mod log_line;
 mod logs;
 mod master;
 mod metrics;

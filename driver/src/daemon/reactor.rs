@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use openctrl_core::command::{Call, Reply};
+use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::LogRun;
 use openctrl_core::history::Unfinished;
-use openctrl_core::ids::{InstanceId, KeyEpoch, ProcessRef, RequestId};
+use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::output::OutputBatch;
 use openctrl_core::process::{Scope, Signal};
 use openctrl_core::time::{Now, Time, Wall};
@@ -19,7 +19,7 @@ use tokio::time::timeout_at;
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::dial::dial;
-use crate::daemon::hub::{Hub, Publisher};
+use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
 use crate::daemon::process::{Group, Leftover, OomKills, Spawner};
@@ -30,7 +30,6 @@ use crate::daemon::usage::Processes;
 /// What effects are carried out with.
 #[derive(Debug)]
 pub(crate) struct Hands {
-    pub(crate) hub: Arc<Hub>,
     pub(crate) publisher: Publisher,
     pub(crate) spawner: Spawner,
     pub(crate) store: StoreWriter,
@@ -49,7 +48,7 @@ pub(crate) struct Reactor {
     recorder: Recorder,
     hands: Hands,
     clock: Clock,
-    waiting: HashMap<RequestId, oneshot::Sender<Reply>>,
+    waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
     next_request: u64,
     groups: HashMap<ProcessRef, Child>,
     oom_kills: OomKills,
@@ -142,7 +141,9 @@ impl Reactor {
                 }
                 self.tell(now, input);
             }
-            Notice::Request(epoch, call, answer) => self.request(now, epoch, call, answer),
+            Notice::Request(caller, command, answer) => {
+                self.request(now, caller, command, answer);
+            }
             Notice::Spawned(process, group) => {
                 self.groups.insert(process, Child::new(group));
                 self.tell(now, Input::ProcessStarted { process });
@@ -161,16 +162,17 @@ impl Reactor {
         }
     }
 
-    /// A request whose key was replaced by one that was handled before it is turned down here.
-    fn request(&mut self, now: Now, epoch: KeyEpoch, call: Call, answer: oneshot::Sender<Reply>) {
-        if let Err(refusal) = self.hands.hub.check(epoch) {
-            let _ = answer.send(Reply::Refused(refusal));
-            return;
-        }
+    fn request(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        command: Command,
+        answer: oneshot::Sender<Outcome>,
+    ) {
         self.next_request += 1;
         let request = RequestId(self.next_request);
         self.waiting.insert(request, answer);
-        self.tell(now, Input::RequestArrived { request, call });
+        self.tell(now, Input::RequestArrived { request, caller, command });
     }
 
     /// Shows how a line of a process looks that has not ended. That is no event and no line yet, so
@@ -247,11 +249,11 @@ impl Reactor {
                 publisher.publish_logs(run);
             }
             Effect::CloseStreams { keep_from, time } => publisher.close_streams(keep_from, time),
-            Effect::Respond { request, reply } => {
+            Effect::Respond { request, outcome } => {
                 if let Some(answer) = self.waiting.remove(&request) {
                     publisher.flush();
                     // A client that did not wait is told nothing.
-                    let _ = answer.send(reply);
+                    let _ = answer.send(outcome);
                 }
             }
             Effect::Persist { epoch, seq, record } => store.persist(epoch, seq, record),

@@ -4,6 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+/// The schemes served, as an error names them.
+pub(super) const SCHEMES: [&str; 2] = ["demo", "exec"];
+
 /// What is wrong with an instance URL. Names parameters, never their values.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UrlError {
@@ -37,7 +40,7 @@ impl fmt::Display for UrlError {
                 f,
                 "unknown scheme \"{scheme}\": this program runs instances of {}; for any other, start \
                  the master (master://host:port) with bin=<path of a runtime>",
-                super::SCHEMES.join(", ")
+                SCHEMES.join(", ")
             ),
             Self::RawBlank => f.write_str(
                 "the instance URL has a bare space or control character: write it as %20 or the like",

@@ -15,10 +15,7 @@ use std::process::ExitCode;
 
 use url::Url;
 
-use failure::{Failure, UrlError};
-
-/// The schemes served, as told to whoever asks for another.
-const SCHEMES: [&str; 2] = ["demo", "exec"];
+use failure::{Failure, SCHEMES, UrlError};
 
 /// Whether [`run`] has a runtime for `scheme`, in any letter case.
 pub fn serves(scheme: &str) -> bool {

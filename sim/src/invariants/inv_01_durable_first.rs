@@ -5,14 +5,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openctrl_core::command::{Call, Patch, Reply};
+use openctrl_core::command::{Amend, Command, Outcome, Refusal};
 use openctrl_core::engine::Effect;
 use openctrl_core::event::{Event, EventKind, Subject};
+use openctrl_core::expect::Expect;
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::Definition;
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::object::{Shown, is_same};
+use crate::object::{Shown, is_same, is_same_master};
+use crate::oracle::Asked;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -34,12 +36,12 @@ impl Invariant for DurableFirst {
 
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
         match effect {
-            Effect::ShowInstance(view) => self.shows(scene, view.definition().id),
+            Effect::ShowInstance(view) => self.shows(scene, view.definition.id),
             Effect::Publish(event) => self.on_event(scene, event),
             Effect::PublishLogs(run) => self.shows(scene, run.instance),
-            Effect::Respond { request, reply } => {
+            Effect::Respond { request, outcome } => {
                 let asked = scene.oracle.ledger.asked.get(request);
-                asked.map_or(Ok(()), |asked| self.on_reply(scene, &asked.call, reply))
+                asked.map_or(Ok(()), |asked| self.on_outcome(scene, asked, outcome))
             }
             Effect::Spawn { definition, .. } => {
                 self.version(scene, definition)?;
@@ -92,49 +94,65 @@ impl DurableFirst {
         }
     }
 
-    fn on_reply(&mut self, scene: Scene<'_>, call: &Call, reply: &Reply) -> Verdict {
-        match (call, reply) {
-            (_, Reply::Refused(_)) | (Call::Ping(_), Reply::Pinged(_)) => Ok(()),
-            (Call::Create { url, .. }, Reply::Created(_)) => {
+    fn on_outcome(&mut self, scene: Scene<'_>, asked: &Asked, outcome: &Outcome) -> Verdict {
+        let is_refused_key = matches!(outcome, Outcome::Refused(Refusal::NotAdmitted));
+        ensure(is_refused_key != asked.is_admitted, || {
+            format!("{asked:?} is answered with {outcome:?}: its key decides")
+        })?;
+        let command = &asked.command;
+        match (command, outcome) {
+            (_, Outcome::Refused(_)) | (Command::Dial(_), Outcome::Dialed(_)) => Ok(()),
+            (
+                Command::Amend { id, expect, .. }
+                | Command::Replace { id, expect, .. }
+                | Command::Remove { id, expect },
+                Outcome::Stale(_),
+            ) => {
+                let definition = self.answered(scene)?;
+                ensure(definition.id == *id && *expect != Expect::Any, || {
+                    format!("{command:?} takes any revision and is found stale")
+                })
+            }
+            (Command::Create { url, .. }, Outcome::Created(_)) => {
                 let definition = self.answered(scene)?;
                 ensure(definition.url() == url, || format!("{definition:?} was not asked for"))
             }
-            (Call::Patch(id, patch), Reply::Instance(_)) => {
+            (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
                 let definition = self.answered(scene)?;
-                ensure(definition.id == *id && is_in(patch, definition), || {
-                    format!("{patch:?} is answered with {definition:?}")
+                ensure(definition.id == *id && is_in(amend, definition), || {
+                    format!("{amend:?} is answered with {definition:?}")
                 })
             }
-            (Call::Replace(id, url), Reply::Instance(_)) => {
+            (Command::Replace { id, url, .. }, Outcome::Replaced(_)) => {
                 let definition = self.answered(scene)?;
                 ensure(definition.id == *id && definition.url() == url, || {
                     format!("PUT of {url:?} is answered with {definition:?}")
                 })
             }
-            (Call::Delete(id), Reply::Deleted) => self.removed(scene, *id),
-            (Call::SetAlias(alias), Reply::AliasSet) => {
+            (Command::Remove { id, .. }, Outcome::Removed) => self.removed(scene, *id),
+            (Command::SetAlias(alias), Outcome::AliasSet) => {
                 let face = scene.oracle.face.as_ref();
                 let shown = face.map(|face| &face.identity.alias);
                 ensure(alias.is_none() || shown == alias.as_ref(), || {
                     format!("alias {alias:?} is answered, and {shown:?} is shown")
                 })
             }
-            (Call::RotateKey(key), Reply::Instance(_)) => {
+            (Command::RotateKey(key), Outcome::KeyRotated(master)) => {
                 self.master(scene)?;
-                ensure(scene.object()?.key_text().is_some_and(|text| key.admits(text)), || {
+                ensure(key.admits(master.key.reveal().as_bytes()), || {
                     "the answer is another key".to_string()
                 })
             }
             (
-                Call::SetAlias(_)
-                | Call::Create { .. }
-                | Call::Patch(..)
-                | Call::Replace(..)
-                | Call::Delete(_)
-                | Call::RotateKey(_)
-                | Call::Ping(_),
+                Command::SetAlias(_)
+                | Command::Create { .. }
+                | Command::Amend { .. }
+                | Command::Replace { .. }
+                | Command::Remove { .. }
+                | Command::RotateKey(_)
+                | Command::Dial(_),
                 _,
-            ) => Err(format!("{call:?} is answered with {reply:?}")),
+            ) => Err(format!("{command:?} is answered with {outcome:?}")),
         }
     }
 
@@ -168,17 +186,17 @@ impl DurableFirst {
     }
 
     fn master(&self, scene: Scene<'_>) -> Verdict {
-        let json = scene.object()?.json();
-        let is_durable =
-            scene.oracle.ledger.masters.iter().any(|master| master.as_bytes() == &json[..]);
-        ensure(is_durable, || "a master is shown that is not durable".to_string())
+        let shown = scene.object()?;
+        let mut durable = scene.oracle.ledger.masters.iter();
+        let is_shown = |master| shown.master().is_some_and(|shown| is_same_master(shown, master));
+        ensure(durable.any(is_shown), || "a master is shown that is not durable".to_string())
     }
 }
 
-/// Whether a definition is what a PATCH asked for.
-fn is_in(patch: &Patch, definition: &Definition) -> bool {
-    let bare = Patch { meta: None, ..patch.clone() };
-    let meta = patch.meta.clone().unwrap_or_default();
+/// Whether a definition is what an amendment asked for.
+fn is_in(amend: &Amend, definition: &Definition) -> bool {
+    let bare = Amend { meta: None, ..amend.clone() };
+    let meta = amend.meta.clone().unwrap_or_default();
     bare.apply(definition).is_none()
         && meta.peer.is_none_or(|peer| peer == definition.meta.peer)
         && meta.tags.is_none_or(|tags| tags == definition.meta.tags)

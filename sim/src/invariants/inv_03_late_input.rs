@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write};
 
-use openctrl_core::command::Call;
+use openctrl_core::command::Command;
 use openctrl_core::engine::{Effect, Input};
 
 use super::{Invariant, Scene, Verdict, ensure};
@@ -57,10 +57,10 @@ fn texts(digest: &mut Digest, scene: Scene<'_>) -> fmt::Result {
     let (under_way, mut hashes) = (scene.engine.under_way(), Hashes::default());
     digest.master(&under_way.face.identity);
     under_way.records.iter().for_each(|one| digest.record(&one.record, &mut hashes));
-    for (request, call) in &under_way.requests {
-        write!(digest, "{request:?}{call:?}")?;
+    for (request, command) in &under_way.requests {
+        write!(digest, "{request:?}{command:?}")?;
         // What is secret in a URL is not shown above.
-        if let Call::Create { url, .. } | Call::Replace(_, url) = call {
+        if let Command::Create { url, .. } | Command::Replace { url, .. } = command {
             digest.bytes(url.as_str().as_bytes());
         }
     }

@@ -14,12 +14,12 @@ impl Invariant for OneAnswer {
     }
 
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
-        let Effect::Respond { request, reply } = effect else { return Ok(()) };
+        let Effect::Respond { request, outcome } = effect else { return Ok(()) };
         match scene.oracle.ledger.asked.get(request) {
             Some(asked) => ensure(asked.answers == 0, || {
-                format!("{request:?}, {:?}, is answered again: {reply:?}", asked.call)
+                format!("{request:?}, {:?}, is answered again: {outcome:?}", asked.command)
             }),
-            None => Err(format!("{request:?} is answered and was never asked: {reply:?}")),
+            None => Err(format!("{request:?} is answered and was never asked: {outcome:?}")),
         }
     }
 

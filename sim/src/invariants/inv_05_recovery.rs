@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openctrl_core::command::Call;
+use openctrl_core::command::Command;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::{Definition, Instance};
@@ -45,7 +45,7 @@ impl Invariant for Recovery {
             });
             let mut asked = ledger.unanswered();
             ensure(
-                asked.any(|(_, asked)| explains(&asked.call, before.as_ref(), definition)),
+                asked.any(|(_, asked)| explains(&asked.command, before.as_ref(), definition)),
                 || {
                     format!(
                         "{definition:?} becomes durable after {before:?}, and nobody asked for it"
@@ -110,28 +110,35 @@ fn after_power_loss(scene: Scene<'_>) -> Result<Image, String> {
     found.ok_or_else(|| "it dies unasked".to_string())
 }
 
-/// Whether a call that is not answered yet makes of `before` what reads as `after`.
-fn explains(call: &Call, before: Option<&Arc<Definition>>, after: &Arc<Definition>) -> bool {
-    let made = match (call, before) {
-        (Call::Create { .. }, None) => return true,
-        (Call::Patch(id, patch), Some(before)) if *id == before.id => {
-            patch.apply(before).map_or_else(|| Arc::clone(before), Arc::new)
+/// Whether a command that is not answered yet makes of `before` what reads as `after`.
+fn explains(command: &Command, before: Option<&Arc<Definition>>, after: &Arc<Definition>) -> bool {
+    let made = match (command, before) {
+        (Command::Create { .. }, None) => return true,
+        (Command::Amend { id, expect, amend }, Some(before))
+            if *id == before.id && expect.admits(before.revision) =>
+        {
+            amend.apply(before).map_or_else(|| Arc::clone(before), Arc::new)
         }
-        (Call::Replace(id, url), Some(before)) if *id == before.id => {
+        (Command::Replace { id, expect, url }, Some(before))
+            if *id == before.id && expect.admits(before.revision) =>
+        {
             Arc::new(before.with_url(url.clone()))
         }
         (
-            Call::SetAlias(_)
-            | Call::Create { .. }
-            | Call::Patch(..)
-            | Call::Replace(..)
-            | Call::Delete(_)
-            | Call::RotateKey(_)
-            | Call::Ping(_),
+            Command::SetAlias(_)
+            | Command::Create { .. }
+            | Command::Amend { .. }
+            | Command::Replace { .. }
+            | Command::Remove { .. }
+            | Command::RotateKey(_)
+            | Command::Dial(_),
             _,
         ) => return false,
     };
-    is_same(&made, after)
+    // Of one that was under way when a trace began, it is not known whether it changes anything.
+    let is_unchanged =
+        before.is_some_and(|before| before.revision == after.revision && is_same(before, after));
+    is_same(&made, after) && (made.revision == after.revision || is_unchanged)
 }
 
 fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {

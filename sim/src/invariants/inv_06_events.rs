@@ -125,7 +125,7 @@ fn is_summed_up(shown: &Shown, instance: &Instance) -> bool {
             && view.metrics == instance.metrics
             && [ping, pool, tcps, udps].iter().all(|gauge| *gauge >= 0)
             && view.totals == instance.counters.totals()
-            && is_same(view.definition(), &instance.definition)
+            && is_same(&view.definition, &instance.definition)
     })
 }
 

@@ -132,7 +132,7 @@ impl Reader {
     fn is_old(&self, oracle: &Oracle) -> bool {
         let Some(known) = self.objects.get(&Subject::Key) else { return true };
         let in_force = oracle.shown.get(&Subject::Key);
-        in_force.is_none_or(|shown| shown.key_text() != known.key_text())
+        in_force.is_none_or(|shown| !shown.is_same_key(known))
     }
 
     fn missed(&self, last: Seen, missed: Missed, oracle: &Oracle) -> Result<Met, String> {

@@ -1,7 +1,7 @@
 //! INV-9: within a bounded time after faults have stopped, every instance does what is wanted of
 //! it; a shutdown ends, and nothing happens after its end.
 
-use openctrl_core::command::Reply;
+use openctrl_core::command::Outcome;
 use openctrl_core::engine::Effect;
 use openctrl_core::instance::{Instance, Restart, State};
 
@@ -17,7 +17,7 @@ impl Invariant for Convergence {
     }
 
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
-        let is_refusal = matches!(effect, Effect::Respond { reply: Reply::Refused(_), .. });
+        let is_refusal = matches!(effect, Effect::Respond { outcome: Outcome::Refused(_), .. });
         ensure(!scene.oracle.finished || is_refusal, || format!("{effect:?} after the end"))
     }
 

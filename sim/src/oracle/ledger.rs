@@ -3,20 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use openctrl_core::command::Call;
+use openctrl_core::command::Command;
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::ids::{InstanceId, RecordSeq, RequestId, StoreEpoch};
-use openctrl_core::instance::{Definition, render_key_instance};
+use openctrl_core::instance::Definition;
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::{Entry, Image, Record};
 
-use crate::object::is_same;
+use crate::object::{is_same, is_same_master};
 
 /// A request, and how often it was answered.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// What was asked for.
-    pub call: Call,
+    pub command: Command,
+    /// Whether its key was in force when the engine got to know of it.
+    pub is_admitted: bool,
     /// How many answers it has had.
     pub answers: u32,
 }
@@ -32,8 +34,8 @@ pub struct Ledger {
     pub versions: BTreeMap<InstanceId, Vec<Arc<Definition>>>,
     /// The instances whose removal is durable.
     pub removed: BTreeSet<InstanceId>,
-    /// The key instance as it became durable, oldest first.
-    pub masters: Vec<String>,
+    /// The master as it became durable, oldest first.
+    pub masters: Vec<MasterIdentity>,
     on_their_way: BTreeMap<RecordSeq, (StoreEpoch, Record)>,
     /// What is durable for sure: everything up to the last record that was reported so.
     base: Image,
@@ -68,11 +70,12 @@ impl Ledger {
         ledger
     }
 
-    /// Takes an input in. What is refused `lingers` if the disk could not take it back.
-    pub fn on_input(&mut self, input: &Input, lingers: bool) {
+    /// Takes an input in. A request `is_admitted` if its key is in force. What is refused `lingers` if the disk could not take it back.
+    pub fn on_input(&mut self, input: &Input, is_admitted: bool, lingers: bool) {
         match input {
-            Input::RequestArrived { request, call } => {
-                self.asked.insert(*request, Asked { call: call.clone(), answers: 0 });
+            Input::RequestArrived { request, command, .. } => {
+                let asked = Asked { command: command.clone(), is_admitted, answers: 0 };
+                self.asked.insert(*request, asked);
                 self.waiting.insert(*request);
             }
             Input::RecordsPersisted { upto } => {
@@ -156,9 +159,7 @@ impl Ledger {
 
     /// Whether all that is written of two states is the same, but for totals that may be stale.
     fn is_same_state(&self, one: &Image, other: &Image) -> bool {
-        let (master, found) = (&one.master, &other.master);
-        let (key, other_key) = (master.key.reveal(), found.key.reveal());
-        (&master.mid, &master.alias, key) == (&found.mid, &found.alias, other_key)
+        is_same_master(&one.master, &other.master)
             && one.instances.len() == other.instances.len()
             && one.instances.iter().zip(&other.instances).all(|((id, one), (other_id, other))| {
                 let may_differ = self.stale.contains(id);
@@ -207,8 +208,7 @@ impl Ledger {
     }
 
     fn keep_master(&mut self, identity: &MasterIdentity) {
-        let json = render_key_instance(identity);
-        self.masters.push(String::from_utf8_lossy(&json).into_owned());
+        self.masters.push(identity.clone());
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use openctrl_core::command::Caller;
 use openctrl_core::counters::Counters;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::Subject;
@@ -29,8 +30,10 @@ impl Oracle {
     pub fn of(engine: &Engine) -> Self {
         let under_way = engine.under_way();
         let mut oracle = Self::new(&image_of(engine));
-        for (request, call) in under_way.requests {
-            oracle.ledger.on_input(&Input::RequestArrived { request, call }, false);
+        let caller = Caller::v2(under_way.face.key_epoch);
+        for (request, command) in under_way.requests {
+            let input = Input::RequestArrived { request, caller, command };
+            oracle.ledger.on_input(&input, true, false);
         }
         for record in under_way.records {
             let (epoch, seq, record) = (record.epoch, record.seq, record.record);

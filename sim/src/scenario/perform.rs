@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use openctrl_core::command::{Call, PingOutcome};
+use openctrl_core::command::{Caller, Command, DialOutcome};
 use openctrl_core::engine::{Engine, Input};
+use openctrl_core::event::Subject;
+use openctrl_core::expect::Expect;
+use openctrl_core::ids::Revision;
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Exit;
@@ -11,6 +14,7 @@ use openctrl_core::process::Exit;
 use super::action::Action;
 use super::{Outcome, Scenario, Untold, output};
 use crate::choice::Choices;
+use crate::object::Shown;
 use crate::oracle::Oracle;
 use crate::world::{Character, Crash, Died, Fault, OnTerm, Phase, Prints, Process, Tail, World};
 
@@ -164,9 +168,9 @@ pub(super) fn dialled(choices: &mut Choices, world: &mut World, request: Request
     world.clients.dialled(request);
     let outcome = if choices.one_in(2) {
         world.happened(Fault::DialFails);
-        PingOutcome::Failed("refused".to_string())
+        DialOutcome::Failed("refused".to_string())
     } else {
-        PingOutcome::Connected { latency_ms: 3 }
+        DialOutcome::Connected { latency_ms: 3 }
     };
     Input::Dialled { request, outcome }
 }
@@ -219,8 +223,12 @@ fn is_refusal(outcome: &Outcome) -> bool {
 
 fn request(choices: &mut Choices, world: &mut World, oracle: &Oracle) -> Outcome {
     let known: Vec<InstanceId> = oracle.known().collect();
-    match world.clients.call(choices, &known) {
-        Some(call) => arrives(world, call),
+    match world.clients.command(choices, &known) {
+        Some(mut command) => {
+            expects(choices, oracle, &mut command);
+            let caller = Caller::v2(world.hub.key_epoch());
+            arrives(world, caller, command)
+        }
         None => {
             world.happened(Fault::BadBody);
             Outcome::Untold(Untold::BadBody)
@@ -228,15 +236,31 @@ fn request(choices: &mut Choices, world: &mut World, oracle: &Oracle) -> Outcome
     }
 }
 
-fn arrives(world: &mut World, call: Call) -> Outcome {
-    let (request, call) = world.clients.send(call);
-    Outcome::Told(Input::RequestArrived { request, call })
+/// Now and then a client only wants to change what it has seen, or has seen before.
+fn expects(choices: &mut Choices, oracle: &Oracle, command: &mut Command) {
+    let (Command::Amend { id, expect, .. }
+    | Command::Replace { id, expect, .. }
+    | Command::Remove { id, expect }) = command
+    else {
+        return;
+    };
+    let seen = oracle.shown.get(&Subject::Instance(*id)).and_then(Shown::definition);
+    if let Some(seen) = seen.filter(|_| choices.one_in(6)) {
+        let earlier = u64::from(choices.one_in(4));
+        *expect = Expect::OneOf(vec![Revision(seen.revision.0.saturating_sub(earlier))]);
+    }
 }
 
-/// A client goes away, or sends what it has sent before.
+fn arrives(world: &mut World, caller: Caller, command: Command) -> Outcome {
+    let (request, caller, command) = world.clients.send(caller, command);
+    Outcome::Told(Input::RequestArrived { request, caller, command })
+}
+
+/// A client goes away, or sends what it has sent before, with the key that it had then.
 fn retries(choices: &mut Choices, world: &mut World, oracle: &Oracle) -> Outcome {
     let which = choices.below(world.clients.sent().len());
-    let (request, call) = world.clients.sent().nth(which).cloned().expect("it is legal only then");
+    let sent = world.clients.sent().nth(which).cloned();
+    let (request, caller, command) = sent.expect("it is legal only then");
     let asked = oracle.ledger.asked.get(&request);
     if asked.is_some_and(|asked| asked.answers == 0) {
         world.happened(Fault::ClientAborts);
@@ -245,21 +269,16 @@ fn retries(choices: &mut Choices, world: &mut World, oracle: &Oracle) -> Outcome
         return Outcome::Untold(Untold::ClientLeaves(request));
     }
     world.happened(Fault::RequestRepeated);
-    let call = anew(call, world);
-    arrives(world, call)
+    let command = anew(command, world);
+    arrives(world, caller, command)
 }
 
-/// The same call; but a new key is drawn for each request.
-fn anew(call: Call, world: &mut World) -> Call {
-    match call {
-        Call::RotateKey(_) => Call::RotateKey(world.clients.new_key()),
-        Call::SetAlias(_)
-        | Call::Create { .. }
-        | Call::Patch(..)
-        | Call::Replace(..)
-        | Call::Delete(_)
-        | Call::Ping(_) => call,
+/// The same command; but a new key is drawn for each request.
+fn anew(command: Command, world: &mut World) -> Command {
+    if let Command::RotateKey(_) = command {
+        return Command::RotateKey(world.clients.new_key());
     }
+    command
 }
 
 fn prints(choices: &mut Choices, world: &mut World) -> Outcome {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use openctrl_core::command::Call;
+use openctrl_core::command::Command;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, ProcessRef, RecordSeq, RequestId};
 use openctrl_core::time::{Now, Time, Wall};
@@ -104,9 +104,11 @@ impl<'a> Player<'a> {
     fn come_about(&mut self, step: &Step) -> Option<Input> {
         let world = &mut self.run.world;
         Some(match &step.input {
-            Input::RequestArrived { request, call } => {
-                Input::RequestArrived { request: *request, call: self.call(call) }
-            }
+            Input::RequestArrived { request, caller, command } => Input::RequestArrived {
+                request: *request,
+                caller: *caller,
+                command: self.command(command),
+            },
             Input::ProcessStarted { process } => {
                 let process = self.process(step, *process, Phase::Spawning)?;
                 self.run.world.processes.started(process, Character::default());
@@ -172,15 +174,20 @@ impl<'a> Player<'a> {
         before.filter_map(|(_, seq)| self.run.world.disk.queued_up_to(*seq)).next()
     }
 
-    fn call(&self, call: &Call) -> Call {
-        match call {
-            Call::Patch(id, patch) => Call::Patch(self.name_of(*id), patch.clone()),
-            Call::Replace(id, url) => Call::Replace(self.name_of(*id), url.clone()),
-            Call::Delete(id) => Call::Delete(self.name_of(*id)),
-            Call::SetAlias(_) | Call::Create { .. } | Call::RotateKey(_) | Call::Ping(_) => {
-                call.clone()
+    fn command(&self, command: &Command) -> Command {
+        let mut command = command.clone();
+        match &mut command {
+            Command::Amend { id, .. }
+            | Command::Replace { id, .. }
+            | Command::Remove { id, .. } => {
+                *id = self.name_of(*id);
             }
+            Command::SetAlias(_)
+            | Command::Create { .. }
+            | Command::RotateKey(_)
+            | Command::Dial(_) => {}
         }
+        command
     }
 
     /// What an instance of the recording is called here.

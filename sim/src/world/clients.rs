@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use openctrl_core::command::Call;
+use openctrl_core::command::{Caller, Command};
 use openctrl_core::doors::v2::{
     decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
 };
+use openctrl_core::expect::Expect;
 use openctrl_core::ids::{InstanceId, RequestId};
 use openctrl_core::master::ApiKey;
 
@@ -21,6 +22,9 @@ const URLS: [&str; 6] =
     ["demo:a", "demo:b", "demo:c", "MANAGED://Edge", "managed://Edge", "x://u:p@h/p?k=v#f"];
 const ALIASES: [&str; 5] = ["", "edge", "\\\"quoted\\\\", "é", "another alias"];
 
+/// A request on its way: its name, who sends it, and what it asks for.
+pub(super) type Sent = (RequestId, Caller, Command);
+
 /// All clients together.
 #[derive(Debug, Default)]
 pub struct Clients {
@@ -29,24 +33,24 @@ pub struct Clients {
     keys: u128,
     dials: BTreeSet<RequestId>,
     /// What was sent last, newest last.
-    sent: VecDeque<(RequestId, Call)>,
+    sent: VecDeque<Sent>,
 }
 
 impl Clients {
-    /// Sends a call under a name of its own.
-    pub fn send(&mut self, call: Call) -> (RequestId, Call) {
+    /// Sends a command under a name of its own.
+    pub fn send(&mut self, caller: Caller, command: Command) -> Sent {
         self.requests += 1;
         if self.sent.len() == SENT_MAX {
             self.sent.pop_front();
         }
         let request = RequestId(self.requests);
-        self.sent.push_back((request, call.clone()));
-        (request, call)
+        self.sent.push_back((request, caller, command.clone()));
+        (request, caller, command)
     }
 
-    /// The calls sent last, oldest first: somebody who waits for one may go away and send it
+    /// The requests sent last, oldest first: somebody who waits for one may go away and send it
     /// again, whether it was answered or not.
-    pub fn sent(&self) -> impl ExactSizeIterator<Item = &(RequestId, Call)> {
+    pub fn sent(&self) -> impl ExactSizeIterator<Item = &Sent> {
         self.sent.iter()
     }
 
@@ -70,9 +74,9 @@ impl Clients {
         self.dials.clear();
     }
 
-    /// A call about the `known` instances, or a new one. Bodies go through the decoders of the
+    /// A command about the `known` instances, or a new one. Bodies go through the decoders of the
     /// API; `None` if they turn one down.
-    pub fn call(&mut self, choices: &mut Choices, known: &[InstanceId]) -> Option<Call> {
+    pub fn command(&mut self, choices: &mut Choices, known: &[InstanceId]) -> Option<Command> {
         let about_known = if known.is_empty() { 0 } else { 1 };
         let creates = if known.len() < INSTANCES_MAX { 6 } else { 0 };
         let weights = [24 * about_known, creates, 6 * about_known, 4 * about_known, 2, 1, 8, 1];
@@ -80,10 +84,10 @@ impl Clients {
             0 => patch(choices, known),
             1 => create(choices),
             2 => replace(choices, known),
-            3 => Some(Call::Delete(target(choices, known))),
+            3 => Some(Command::Remove { id: target(choices, known), expect: Expect::Any }),
             4 => alias(choices),
             5 => self.rotate(choices),
-            6 => Some(Call::Ping(ping_target("target=h:80").expect("a good target"))),
+            6 => Some(Command::Dial(ping_target("target=h:80").expect("a good target"))),
             _ => bad(choices),
         }
     }
@@ -94,36 +98,38 @@ impl Clients {
         ApiKey::from_random((self.keys + 1).to_be_bytes())
     }
 
-    fn rotate(&mut self, choices: &mut Choices) -> Option<Call> {
+    fn rotate(&mut self, choices: &mut Choices) -> Option<Command> {
         let body: &[u8] = choices.pick::<&[u8]>(&[br#"{"action":"restart"}"#, b"{}"]);
         let asks = decode_key_patch(body).expect("the simulation's bodies are good");
-        asks.then(|| Call::RotateKey(self.new_key()))
+        asks.then(|| Command::RotateKey(self.new_key()))
     }
 }
 
-fn create(choices: &mut Choices) -> Option<Call> {
+fn create(choices: &mut Choices) -> Option<Command> {
     let (url, name) = (choices.pick(&URLS), choices.below(3));
     let body = match choices.below(8) {
         7 => format!(r#"{{"x":[{{"url":1}}],"URL":"{url}","Alias":"n{name}","alias":null}}"#),
         _ => format!(r#"{{"url":"{url}","alias":"n{name}"}}"#),
     };
     let (url, alias) = decode_create(body.as_bytes()).expect("the simulation's URLs are valid");
-    Some(Call::Create { url, alias })
+    Some(Command::Create { url, alias })
 }
 
-fn replace(choices: &mut Choices, known: &[InstanceId]) -> Option<Call> {
+fn replace(choices: &mut Choices, known: &[InstanceId]) -> Option<Command> {
     let id = target(choices, known);
     let body = format!(r#"{{"url":"{}"}}"#, choices.pick(&URLS));
     let url = decode_replace(body.as_bytes()).expect("the simulation's URLs are valid");
-    Some(Call::Replace(id, url))
+    Some(Command::Replace { id, expect: Expect::Any, url })
 }
 
-fn alias(choices: &mut Choices) -> Option<Call> {
+fn alias(choices: &mut Choices) -> Option<Command> {
     let body = match choices.below(6) {
         5 => r#"{"alias":null}"#.to_string(),
         alias => format!(r#"{{"alias":"{}"}}"#, ALIASES[alias]),
     };
-    Some(Call::SetAlias(decode_alias(body.as_bytes()).expect("the simulation's bodies are good")))
+    Some(Command::SetAlias(
+        decode_alias(body.as_bytes()).expect("the simulation's bodies are good"),
+    ))
 }
 
 /// Mostly an instance that is there.
@@ -133,7 +139,7 @@ fn target(choices: &mut Choices, known: &[InstanceId]) -> InstanceId {
 }
 
 /// A PATCH in the form it has on the wire.
-fn patch(choices: &mut Choices, known: &[InstanceId]) -> Option<Call> {
+fn patch(choices: &mut Choices, known: &[InstanceId]) -> Option<Command> {
     let id = target(choices, known);
     let mut fields = Vec::new();
     if !choices.one_in(4) {
@@ -151,12 +157,12 @@ fn patch(choices: &mut Choices, known: &[InstanceId]) -> Option<Call> {
         fields.push(format!(r#""meta":{{"peer":{{"sid":"{tag}"}},"tags":{{"t":"{tag}"}}}}"#));
     }
     let body = format!("{{{}}}", fields.join(","));
-    let patch = decode_patch(body.as_bytes()).expect("the simulation's bodies are valid");
-    Some(Call::Patch(id, patch))
+    let amend = decode_patch(body.as_bytes()).expect("the simulation's bodies are valid");
+    Some(Command::Amend { id, expect: Expect::Any, amend: amend.into() })
 }
 
 /// Bodies that must be turned down before the engine hears of them.
-fn bad(choices: &mut Choices) -> Option<Call> {
+fn bad(choices: &mut Choices) -> Option<Command> {
     let body: &[u8] = choices.pick::<&[u8]>(&[
         b"",
         b"null",

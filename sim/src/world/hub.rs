@@ -165,6 +165,11 @@ impl Hub {
         self.streams[reader] = None;
     }
 
+    /// The epoch of the key in force.
+    pub fn key_epoch(&self) -> KeyEpoch {
+        self.key_epoch
+    }
+
     /// Whether a reader has a stream.
     pub fn is_open(&self, reader: usize) -> bool {
         self.streams[reader].is_some()
@@ -219,7 +224,7 @@ impl Hub {
 
     /// Without a reader nobody renders, so that the window goes by what an object takes at most.
     fn push(&mut self, frame: Frame) {
-        let bytes = frame.object.view().map_or(KEY_BYTES, InstanceView::json_max_bytes);
+        let bytes = frame.object.view().map_or(KEY_BYTES, InstanceView::object_bytes);
         self.window.push(frame, bytes);
     }
 

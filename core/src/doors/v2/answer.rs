@@ -1,11 +1,17 @@
-//! Answers: what the engine says of a call, and what that is in HTTP (Contract §3).
+//! Answers: what came of a command, in HTTP (Contract §3).
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::command::{Refusal, Reply};
+use super::object::{InstanceObject, render_key_instance};
+use super::ping::render_dial;
+use super::precondition::etag;
+use super::status::Rejection;
+use crate::command::Outcome;
+use crate::ids::Revision;
+use crate::instance::InstanceView;
 
 /// The headers that every answer carries.
 pub const CORS_HEADERS: [(&str, &str); 3] = [
@@ -21,7 +27,7 @@ pub const CORS_HEADERS: [(&str, &str); 3] = [
 /// hours is the most that Chromium takes.
 pub const PREFLIGHT_MAX_AGE_S: &str = "7200";
 
-/// An HTTP answer: status, JSON body, and the methods to name in `Allow`.
+/// An HTTP answer: status, JSON body, and some headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -30,56 +36,61 @@ pub struct Answer {
     pub body: Option<Bytes>,
     /// The value of `Allow`, on 405.
     pub allow: Option<&'static str>,
+    /// The value of `ETag`, on an instance.
+    pub etag: Option<String>,
 }
 
 impl Answer {
     /// An answer with a body.
     pub const fn json(status: u16, body: Bytes) -> Self {
-        Self { status, body: Some(body), allow: None }
+        Self { status, body: Some(body), allow: None, etag: None }
     }
 
     /// An answer without a body.
     pub const fn empty(status: u16) -> Self {
-        Self { status, body: None, allow: None }
+        Self { status, body: None, allow: None, etag: None }
     }
 
-    /// The answer that carries a reply of the engine. `info` renders the info object.
-    pub fn from_reply(reply: Reply, info: impl FnOnce() -> Bytes) -> Self {
-        match reply {
-            Reply::Instance(json) => Self::json(200, json),
-            Reply::Created(json) => Self::json(201, json),
-            Reply::Deleted => Self::empty(204),
-            Reply::AliasSet => Self::json(200, info()),
-            Reply::Pinged(report) => Self::json(200, report.json()),
-            Reply::Refused(refusal) => Self::from(refusal),
+    /// The answer that says what came of a command. `info` renders the info object.
+    pub fn from_outcome(outcome: Outcome, info: impl FnOnce() -> Bytes) -> Self {
+        match outcome {
+            Outcome::Done { before: _, after: view } | Outcome::Replaced(view) => {
+                Self::view(200, view)
+            }
+            Outcome::Created(view) => Self::view(201, view),
+            Outcome::Stale(view) => {
+                let etag = Some(etag(view.definition.revision));
+                Self { etag, ..Self::from(Rejection::Stale) }
+            }
+            Outcome::Removed => Self::empty(204),
+            Outcome::AliasSet => Self::json(200, info()),
+            Outcome::KeyRotated(master) => Self::json(200, render_key_instance(&master)),
+            Outcome::Dialed(report) => Self::json(200, render_dial(&report)),
+            Outcome::Refused(refusal) => Self::from(Rejection::from(refusal)),
         }
+    }
+
+    /// The JSON of an instance of this revision.
+    pub fn instance(status: u16, json: Bytes, revision: Revision) -> Self {
+        Self { etag: Some(etag(revision)), ..Self::json(status, json) }
+    }
+
+    fn view(status: u16, view: InstanceView) -> Self {
+        let revision = view.definition.revision;
+        Self::instance(status, InstanceObject::new(view).json(), revision)
     }
 }
 
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
+impl From<Rejection> for Answer {
+    fn from(rejection: Rejection) -> Self {
         #[derive(Serialize)]
         struct Body<'a> {
             error: &'a str,
         }
-        let body = Body { error: &refusal.to_string() };
+        let body = Body { error: &rejection.to_string() };
         let json = serde_json::to_vec(&body).expect("a string always encodes");
-        let allow = match refusal {
-            Refusal::Method(allow) => Some(allow),
-            Refusal::Bad(_)
-            | Refusal::NoKey
-            | Refusal::KeyInstance
-            | Refusal::NoPath
-            | Refusal::NoInstance
-            | Refusal::SameUrl
-            | Refusal::TooLarge(_)
-            | Refusal::TooSlow
-            | Refusal::NotDurable(_)
-            | Refusal::Busy
-            | Refusal::Full(_)
-            | Refusal::ShuttingDown => None,
-        };
-        Self { status: refusal.status(), body: Some(Bytes::from(json)), allow }
+        let allow = if let Rejection::Method(allow) = rejection { Some(allow) } else { None };
+        Self { status: rejection.status(), body: Some(Bytes::from(json)), allow, etag: None }
     }
 }
 
@@ -89,11 +100,12 @@ mod tests {
 
     #[test]
     fn refusals_are_json_with_the_right_status() {
-        let answer = Answer::from(Refusal::Bad("say \"what\"".to_string()));
+        let answer = Answer::from(Rejection::Bad("say \"what\"".to_string()));
         assert_eq!(answer.status, 400);
         assert_eq!(answer.body.expect("a body"), r#"{"error":"say \"what\""}"#);
-        assert_eq!(Answer::from(Refusal::Method("GET")).allow, Some("GET"));
-        assert_eq!(Answer::from_reply(Reply::Deleted, Bytes::new), Answer::empty(204));
-        assert_eq!(Answer::from_reply(Reply::AliasSet, || Bytes::from("i")).body.unwrap(), "i");
+        assert_eq!(Answer::from(Rejection::Method("GET")).allow, Some("GET"));
+        assert_eq!(Answer::from_outcome(Outcome::Removed, Bytes::new), Answer::empty(204));
+        let answer = Answer::from_outcome(Outcome::AliasSet, || Bytes::from("i"));
+        assert_eq!(answer.body.expect("a body"), "i");
     }
 }

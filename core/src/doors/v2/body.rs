@@ -3,13 +3,14 @@
 //! Field names are matched without regard to case and the last of several wins, as the Go
 //! master's decoder does. `null` for an optional field means "absent".
 
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use serde::de::MapAccess;
 
-use super::patch::PatchBody;
-use crate::command::Refusal;
-use crate::doors::json::{Fields, check_length, decode, value};
+use super::status::Rejection;
+use crate::doors::json::{Fields, decode, value};
+use crate::instance::TEXT_MAX_BYTES;
 use crate::url::InstanceUrl;
 
 /// The largest body that is read (Contract §3).
@@ -19,7 +20,7 @@ pub const BODY_MAX_BYTES: usize = 1024 * 1024;
 ///
 /// # Errors
 /// 400 for anything but an object with a good `url`.
-pub fn decode_create(body: &[u8]) -> Result<(InstanceUrl, String), Refusal> {
+pub fn decode_create(body: &[u8]) -> Result<(InstanceUrl, String), Rejection> {
     let body: CreateBody = decode(body)?;
     Ok((instance_url(body.url)?, body.alias.unwrap_or_default()))
 }
@@ -28,7 +29,7 @@ pub fn decode_create(body: &[u8]) -> Result<(InstanceUrl, String), Refusal> {
 ///
 /// # Errors
 /// 400 for anything but an object with a good `url`.
-pub fn decode_replace(body: &[u8]) -> Result<InstanceUrl, Refusal> {
+pub fn decode_replace(body: &[u8]) -> Result<InstanceUrl, Rejection> {
     let body: CreateBody = decode(body)?;
     instance_url(body.url)
 }
@@ -37,7 +38,7 @@ pub fn decode_replace(body: &[u8]) -> Result<InstanceUrl, Refusal> {
 ///
 /// # Errors
 /// 400 for malformed JSON or an alias of more than 256 bytes.
-pub fn decode_alias(body: &[u8]) -> Result<Option<String>, Refusal> {
+pub fn decode_alias(body: &[u8]) -> Result<Option<String>, Rejection> {
     let body: AliasBody = decode(body)?;
     if let Some(alias) = &body.alias {
         check_length("alias", alias)?;
@@ -45,13 +46,13 @@ pub fn decode_alias(body: &[u8]) -> Result<Option<String>, Refusal> {
     Ok(body.alias)
 }
 
-/// `PATCH` of the key instance: whether it asks for a new key. Nothing else has an effect there.
-///
-/// # Errors
-/// 400 for malformed JSON.
-pub fn decode_key_patch(body: &[u8]) -> Result<bool, Refusal> {
-    let body: PatchBody = decode(body)?;
-    Ok(body.action.as_deref() == Some("restart"))
+/// Holds a text to the limit of Contract §4.
+pub(super) fn check_length(name: &str, text: &str) -> Result<(), Rejection> {
+    if text.len() <= TEXT_MAX_BYTES {
+        return Ok(());
+    }
+    let length = text.len();
+    Err(Rejection::Bad(format!("{name} is {length} bytes long; at most {TEXT_MAX_BYTES} are kept")))
 }
 
 #[derive(Default)]
@@ -88,18 +89,17 @@ impl Fields for AliasBody {
     }
 }
 
-fn instance_url(url: Option<String>) -> Result<InstanceUrl, Refusal> {
-    let url = url.ok_or_else(|| Refusal::Bad("url is missing".to_string()))?;
-    InstanceUrl::parse(&url).map_err(|error| Refusal::Bad(error.to_string()))
+fn instance_url(url: Option<String>) -> Result<InstanceUrl, Rejection> {
+    let url = url.ok_or_else(|| Rejection::Bad("url is missing".to_string()))?;
+    InstanceUrl::parse(&url).map_err(|error| Rejection::Bad(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
     use core::fmt;
 
-    fn refused(result: Result<impl fmt::Debug, Refusal>) -> String {
+    fn refused(result: Result<impl fmt::Debug, Rejection>) -> String {
         let refusal = result.expect_err("a refusal");
         assert_eq!(refusal.status(), 400);
         refusal.to_string()
@@ -137,16 +137,5 @@ mod tests {
         assert_eq!(decode_alias(b"{\"alias\":\"\"}"), Ok(Some(String::new())));
         assert_eq!(decode_alias(b"{\"alias\":null}"), Ok(None));
         assert_eq!(decode_alias(b"{}"), Ok(None));
-    }
-
-    #[test]
-    fn only_restart_asks_for_a_new_key() {
-        assert_eq!(decode_key_patch(b"{\"action\":\"restart\"}"), Ok(true));
-        for other in
-            ["{}", "{\"action\":\"reset\"}", "{\"action\":\"nonsense\"}", "{\"alias\":\"x\"}"]
-        {
-            assert_eq!(decode_key_patch(other.as_bytes()), Ok(false));
-        }
-        refused(decode_key_patch(b"{"));
     }
 }

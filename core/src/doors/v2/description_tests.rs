@@ -9,16 +9,16 @@ use alloc::vec::Vec;
 use boon::{Compiler, Schemas};
 
 use super::*;
-use crate::command::{PingOutcome, PingReport, Refusal};
+use crate::command::{DialOutcome, DialReport, Outcome, Refusal};
 use crate::counters::Totals;
 use crate::doors::v2::{
-    Answer, Endpoint, Health, Info, Method, ProcessReport, Route, SystemSample, Target, Tickets,
-    admit, event_frame, route,
+    Answer, Endpoint, Health, Info, InstanceObject, Method, ProcessReport, Rejection, Route,
+    SystemSample, Target, Tickets, admit, event_frame, render_key_instance, route,
 };
 use crate::event::EventKind;
 use crate::history::{LogQuery, Page, Shelf};
 use crate::ids::{BootId, InstanceId, KeyEpoch};
-use crate::instance::{Definition, Instance, ProcessFacts, render_key_instance};
+use crate::instance::{Definition, Instance, ProcessFacts};
 use crate::master::MasterIdentity;
 use crate::time::{Now, Time, Wall};
 use crate::url::InstanceUrl;
@@ -82,7 +82,7 @@ fn the_document_has_what_the_router_has_and_nothing_else() {
         methods.insert("options");
         assert_eq!(documented(path), methods, "{shown}");
         let refused = admit(wanted, Method::Other, true, |_| true);
-        let Err(Refusal::Method(allow)) = refused else { panic!("{shown}: {refused:?}") };
+        let Err(Rejection::Method(allow)) = refused else { panic!("{shown}: {refused:?}") };
         let mut allowed: BTreeSet<String> = allow.split(", ").map(str::to_lowercase).collect();
         // HEAD goes without saying wherever there is a GET.
         assert_eq!(allowed.remove("head"), has(Method::Head), "{shown} allows {allow}");
@@ -117,11 +117,11 @@ fn what_the_key_instance_refuses_is_there() {
     for (method, name) in METHODS {
         let operation = &document["paths"]["/instances/{id}"][name];
         let refused = admit(Route::Instance(Target::Key), method, true, |_| true);
-        if let Err(refusal @ Refusal::KeyInstance) = refused {
+        if let Err(refusal @ Rejection::KeyInstance) = refused {
             assert!(!operation["responses"][refusal.status().to_string()].is_null(), "{name}");
         }
         let unknown = admit(Route::Instance(Target::Unknown), method, true, |_| true);
-        assert_eq!(unknown, Err::<Endpoint, _>(Refusal::NoInstance));
+        assert_eq!(unknown, Err::<Endpoint, _>(Refusal::NoInstance.into()));
         assert!(operation.is_null() || !operation["responses"]["404"].is_null(), "{name}");
     }
 }
@@ -220,6 +220,7 @@ fn what_is_rendered_is_of_its_schema() {
     let url = InstanceUrl::parse("Demo://edge-a").expect("a good URL");
     let definition = Arc::new(Definition::new(ID, url, String::from("x")));
     let instance = Instance::new(definition, -1, Totals::default()).view();
+    let instance = InstanceObject::new(instance);
     checker.check_json("Instance", &instance.json());
     let identity = MasterIdentity::from_random([1; 8], [2; 16]);
     checker.check_json("Instance", &render_key_instance(&identity));
@@ -245,8 +246,10 @@ fn what_is_rendered_is_of_its_schema() {
         key: "k",
     };
     checker.check_json("Info", &info.json());
-    let outcome = PingOutcome::Failed(String::from("refused"));
-    checker.check_json("Ping", &PingReport { target: String::from("a:1"), outcome }.json());
+    let outcome = DialOutcome::Failed(String::from("refused"));
+    let dialed = Outcome::Dialed(DialReport { target: String::from("a:1"), outcome });
+    let answer = Answer::from_outcome(dialed, Bytes::new);
+    checker.check_json("Ping", &answer.body.expect("a body"));
 
     let facts = ProcessFacts::default();
     let report = ProcessReport { id: ID, facts: &facts, pid: None, usage: None, exit_note: None };
@@ -260,7 +263,7 @@ fn what_is_rendered_is_of_its_schema() {
     let health = Health { is_alive: true, is_draining: true, is_disk_good: false }.answer();
     checker.check_json("Health", &health.body.expect("a body"));
 
-    let answer = Answer::from(Refusal::NoPath);
+    let answer = Answer::from(Rejection::NoPath);
     checker.check_json("Error", &answer.body.expect("a body"));
 }
 

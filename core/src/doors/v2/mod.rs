@@ -1,7 +1,8 @@
-//! The REST API as pure functions: a request's parts in, a call or a refusal out (Contract §3-5, §9).
+//! The REST API as pure functions: a request's parts in, a command or a rejection out (Contract §3-5, §9).
 //!
 //! The order is that of a request: [`route()`] the path, [`admit`] key and method, decode the body
-//! into a [`Call`] for the engine, and turn the engine's [`Reply`] into an [`Answer`].
+//! for a [`Command`](crate::command::Command), and turn its [`Outcome`](crate::command::Outcome)
+//! into an [`Answer`].
 //! Sockets, limits in time and reading bodies are the driver's.
 
 mod answer;
@@ -10,14 +11,17 @@ mod description;
 mod frame;
 mod health;
 mod info;
+mod object;
 mod patch;
 mod ping;
+mod precondition;
 mod process;
 mod route;
+mod status;
 mod ticket;
 
 pub use answer::{Answer, CORS_HEADERS, PREFLIGHT_MAX_AGE_S};
-pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_key_patch, decode_replace};
+pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_replace};
 pub use description::describe;
 pub use frame::{
     FRAME_MAX_BYTES, LogFrames, RETRY_FRAME, UNFINISHED_MAX_BYTES, event_frame, gap_frame,
@@ -25,8 +29,11 @@ pub use frame::{
 };
 pub use health::Health;
 pub use info::{Info, SystemSample};
-pub use patch::decode_patch;
+pub use object::{InstanceObject, Templates, render_key_instance};
+pub use patch::{decode_key_patch, decode_patch};
 pub use ping::ping_target;
+pub use precondition::decode_if_match;
 pub use process::{ProcessReport, Usage, render_processes};
 pub use route::{Endpoint, Method, Observation, Route, Target, admit, route};
+pub use status::Rejection;
 pub use ticket::{StreamQuery, TICKET_LIFETIME_MS, TICKETS_MAX, Tickets};

@@ -6,21 +6,23 @@ use alloc::string::String;
 
 use serde::de::MapAccess;
 
-use crate::command::{InstanceAction, MetaPatch, Patch, Refusal};
-use crate::doors::json::{Fields, Object, check_length, decode, value};
+use super::body::check_length;
+use super::status::Rejection;
+use crate::command::{Amend, AmendMeta, InstanceAction};
+use crate::doors::json::{Fields, Object, decode, value};
 use crate::instance::Peer;
 
 /// Reads and checks the body of `PATCH /instances/{id}`.
 ///
 /// # Errors
 /// 400 for malformed JSON, a wrong type, an unknown action, or a text of more than 256 bytes.
-pub fn decode_patch(body: &[u8]) -> Result<Patch, Refusal> {
+pub fn decode_patch(body: &[u8]) -> Result<Amend, Rejection> {
     let body: PatchBody = decode(body)?;
     let alias = body.alias.filter(|alias| !alias.is_empty());
     if let Some(alias) = &alias {
         check_length("alias", alias)?;
     }
-    Ok(Patch {
+    Ok(Amend {
         alias,
         action: body.action.as_deref().map_or(Ok(None), action)?,
         restart: body.restart,
@@ -28,7 +30,16 @@ pub fn decode_patch(body: &[u8]) -> Result<Patch, Refusal> {
     })
 }
 
-fn action(word: &str) -> Result<Option<InstanceAction>, Refusal> {
+/// `PATCH` of the key instance: whether it asks for a new key. Nothing else has an effect there.
+///
+/// # Errors
+/// 400 for malformed JSON.
+pub fn decode_key_patch(body: &[u8]) -> Result<bool, Rejection> {
+    let body: PatchBody = decode(body)?;
+    Ok(body.action.as_deref() == Some("restart"))
+}
+
+fn action(word: &str) -> Result<Option<InstanceAction>, Rejection> {
     match word {
         "" => Ok(None),
         "start" => Ok(Some(InstanceAction::Start)),
@@ -37,14 +48,14 @@ fn action(word: &str) -> Result<Option<InstanceAction>, Refusal> {
         "reset" => Ok(Some(InstanceAction::Reset)),
         other => {
             let shown = &other[..other.floor_char_boundary(40)];
-            Err(Refusal::Bad(format!(
+            Err(Rejection::Bad(format!(
                 "unknown action {shown:?}; the actions are start, stop, restart and reset"
             )))
         }
     }
 }
 
-fn meta(body: MetaBody) -> Result<MetaPatch, Refusal> {
+fn meta(body: MetaBody) -> Result<AmendMeta, Rejection> {
     if let Some(peer) = &body.peer {
         check_length("meta.peer.sid", &peer.sid)?;
         check_length("meta.peer.type", &peer.kind)?;
@@ -55,7 +66,7 @@ fn meta(body: MetaBody) -> Result<MetaPatch, Refusal> {
         check_length(&format!("the key of tag {shown:?}"), key)?;
         check_length(&format!("the value of tag {shown:?}"), tag)?;
     }
-    Ok(MetaPatch { peer: body.peer, tags: body.tags })
+    Ok(AmendMeta { peer: body.peer, tags: body.tags })
 }
 
 /// The body of a PATCH as it came, its types checked and nothing else.
@@ -200,5 +211,16 @@ mod tests {
         }
         let refusal = decode_patch(br#"{"action":"jump"}"#).expect_err("unknown");
         insta::assert_snapshot!(refusal, @r#"unknown action "jump"; the actions are start, stop, restart and reset"#);
+    }
+
+    #[test]
+    fn only_restart_asks_for_a_new_key() {
+        assert_eq!(decode_key_patch(b"{\"action\":\"restart\"}"), Ok(true));
+        for other in
+            ["{}", "{\"action\":\"reset\"}", "{\"action\":\"nonsense\"}", "{\"alias\":\"x\"}"]
+        {
+            assert_eq!(decode_key_patch(other.as_bytes()), Ok(false));
+        }
+        assert_eq!(decode_key_patch(b"{").expect_err("no JSON").status(), 400);
     }
 }

@@ -5,40 +5,38 @@ use alloc::string::{String, ToString};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::command::{PingOutcome, PingReport, Refusal};
+use super::status::Rejection;
+use crate::command::{DialOutcome, DialReport};
 
-impl PingReport {
-    /// The JSON of the report.
-    pub fn json(&self) -> Bytes {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            target: &'a str,
-            connected: bool,
-            latency: u64,
-            error: Option<&'a str>,
-        }
-        let target = &self.target;
-        let body = match &self.outcome {
-            PingOutcome::Connected { latency_ms } => {
-                Body { target, connected: true, latency: *latency_ms, error: None }
-            }
-            PingOutcome::Failed(error) => {
-                Body { target, connected: false, latency: 0, error: Some(error) }
-            }
-        };
-        Bytes::from(serde_json::to_vec(&body).expect("strings and integers always encode"))
+/// The JSON of a report.
+pub(super) fn render_dial(DialReport { target, outcome }: &DialReport) -> Bytes {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        target: &'a str,
+        connected: bool,
+        latency: u64,
+        error: Option<&'a str>,
     }
+    let body = match outcome {
+        DialOutcome::Connected { latency_ms } => {
+            Body { target, connected: true, latency: *latency_ms, error: None }
+        }
+        DialOutcome::Failed(error) => {
+            Body { target, connected: false, latency: 0, error: Some(error) }
+        }
+    };
+    Bytes::from(serde_json::to_vec(&body).expect("strings and integers always encode"))
 }
 
 /// The `target` of a tcping query.
 ///
 /// # Errors
 /// 400 when there is none.
-pub fn ping_target(query: &str) -> Result<String, Refusal> {
+pub fn ping_target(query: &str) -> Result<String, Rejection> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(name, target)| name == "target" && !target.is_empty())
         .map(|(_, target)| target.into_owned())
-        .ok_or_else(|| Refusal::Bad("no target; ask for /tcping?target=host:port".to_string()))
+        .ok_or_else(|| Rejection::Bad("no target; ask for /tcping?target=host:port".to_string()))
 }
 
 #[cfg(test)]
@@ -58,13 +56,13 @@ mod tests {
 
     #[test]
     fn reports_have_all_four_fields() {
-        let report = |outcome| PingReport { target: "a:1".to_string(), outcome }.json();
+        let report = |outcome| render_dial(&DialReport { target: "a:1".to_string(), outcome });
         assert_eq!(
-            report(PingOutcome::Connected { latency_ms: 3 }),
+            report(DialOutcome::Connected { latency_ms: 3 }),
             r#"{"target":"a:1","connected":true,"latency":3,"error":null}"#
         );
         assert_eq!(
-            report(PingOutcome::Failed("refused".to_string())),
+            report(DialOutcome::Failed("refused".to_string())),
             r#"{"target":"a:1","connected":false,"latency":0,"error":"refused"}"#
         );
     }

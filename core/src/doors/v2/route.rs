@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use percent_encoding::percent_decode_str;
 
+use super::status::Rejection;
 use crate::command::Refusal;
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 
@@ -228,9 +229,9 @@ pub fn admit(
     method: Method,
     has_key: bool,
     exists: impl FnOnce(InstanceId) -> bool,
-) -> Result<Endpoint, Refusal> {
+) -> Result<Endpoint, Rejection> {
     if !has_key {
-        return Err(Refusal::NoKey);
+        return Err(Rejection::NoKey);
     }
     let method = match (method, route) {
         (Method::Head, Route::Events) => Method::Other,
@@ -240,14 +241,14 @@ pub fn admit(
     match (route, method) {
         (Route::Info, Method::Get) => Ok(Endpoint::ReadInfo),
         (Route::Info, Method::Post) => Ok(Endpoint::SetAlias),
-        (Route::Info, _) => Err(Refusal::Method("GET, HEAD, POST, OPTIONS")),
+        (Route::Info, _) => Err(Rejection::Method("GET, HEAD, POST, OPTIONS")),
         (Route::Instances, Method::Get) => Ok(Endpoint::List),
         (Route::Instances, Method::Post) => Ok(Endpoint::Create),
-        (Route::Instances, _) => Err(Refusal::Method("GET, HEAD, POST, OPTIONS")),
+        (Route::Instances, _) => Err(Rejection::Method("GET, HEAD, POST, OPTIONS")),
         (Route::Events, Method::Get) => Ok(Endpoint::Events),
-        (Route::Events, _) => Err(Refusal::Method("GET, OPTIONS")),
+        (Route::Events, _) => Err(Rejection::Method("GET, OPTIONS")),
         (Route::Ticket, Method::Post) => Ok(Endpoint::IssueTicket),
-        (Route::Ticket, _) => Err(Refusal::Method("POST, OPTIONS")),
+        (Route::Ticket, _) => Err(Rejection::Method("POST, OPTIONS")),
         (Route::TcpPing, Method::Get) => Ok(Endpoint::TcpPing),
         (Route::Processes, Method::Get) => Ok(Endpoint::Observe(Observation::Processes)),
         (Route::Health, Method::Get) => Ok(Endpoint::Observe(Observation::Health)),
@@ -256,7 +257,7 @@ pub fn admit(
         (
             Route::TcpPing | Route::Processes | Route::Health | Route::Description | Route::Metrics,
             _,
-        ) => Err(Refusal::Method(READ_ONLY)),
+        ) => Err(Rejection::Method(READ_ONLY)),
         (Route::Instance(target), method) => admit_instance(target, method, exists),
         (Route::Logs(target), method) => admit_part(target, method, exists, Observation::Logs),
         (Route::Process(target), method) => {
@@ -273,10 +274,10 @@ fn admit_part(
     method: Method,
     exists: impl FnOnce(InstanceId) -> bool,
     part: impl FnOnce(InstanceId) -> Observation,
-) -> Result<Endpoint, Refusal> {
+) -> Result<Endpoint, Rejection> {
     match known(target, exists)? {
-        None => Err(Refusal::NoInstance),
-        Some(_) if method != Method::Get => Err(Refusal::Method(READ_ONLY)),
+        None => Err(Refusal::NoInstance.into()),
+        Some(_) if method != Method::Get => Err(Rejection::Method(READ_ONLY)),
         Some(id) => Ok(Endpoint::Observe(part(id))),
     }
 }
@@ -285,7 +286,7 @@ fn admit_instance(
     target: Target,
     method: Method,
     exists: impl FnOnce(InstanceId) -> bool,
-) -> Result<Endpoint, Refusal> {
+) -> Result<Endpoint, Rejection> {
     match (method, known(target, exists)?) {
         (Method::Get, Some(id)) => Ok(Endpoint::Read(id)),
         (Method::Patch, Some(id)) => Ok(Endpoint::Patch(id)),
@@ -293,9 +294,9 @@ fn admit_instance(
         (Method::Delete, Some(id)) => Ok(Endpoint::Delete(id)),
         (Method::Get, None) => Ok(Endpoint::ReadKey),
         (Method::Patch, None) => Ok(Endpoint::PatchKey),
-        (Method::Put | Method::Delete, None) => Err(Refusal::KeyInstance),
+        (Method::Put | Method::Delete, None) => Err(Rejection::KeyInstance),
         (Method::Head | Method::Post | Method::Options | Method::Other, _) => {
-            Err(Refusal::Method("GET, HEAD, PATCH, PUT, DELETE, OPTIONS"))
+            Err(Rejection::Method("GET, HEAD, PATCH, PUT, DELETE, OPTIONS"))
         }
     }
 }
@@ -304,14 +305,14 @@ fn admit_instance(
 fn known(
     target: Target,
     exists: impl FnOnce(InstanceId) -> bool,
-) -> Result<Option<InstanceId>, Refusal> {
+) -> Result<Option<InstanceId>, Rejection> {
     match target {
         Target::Nothing => {
             let reason = "the instance id is empty; the path is /instances/{id}";
-            Err(Refusal::Bad(String::from(reason)))
+            Err(Rejection::Bad(String::from(reason)))
         }
-        Target::Unknown => Err(Refusal::NoInstance),
-        Target::Instance(id) if !exists(id) => Err(Refusal::NoInstance),
+        Target::Unknown => Err(Refusal::NoInstance.into()),
+        Target::Instance(id) if !exists(id) => Err(Refusal::NoInstance.into()),
         Target::Instance(id) => Ok(Some(id)),
         Target::Key => Ok(None),
     }
@@ -369,9 +370,9 @@ mod tests {
         let stranger = Route::Instance(Target::Instance(InstanceId(1)));
         let empty = Route::Instance(Target::Nothing);
         for route in [Route::Info, Route::Events, instance, stranger, empty] {
-            assert_eq!(admit(route, Method::Other, false, known), Err(Refusal::NoKey));
+            assert_eq!(admit(route, Method::Other, false, known), Err(Rejection::NoKey));
         }
-        assert_eq!(admit(stranger, Method::Other, true, known), Err(Refusal::NoInstance));
+        assert_eq!(admit(stranger, Method::Other, true, known), Err(Refusal::NoInstance.into()));
         assert_eq!(admit(instance, Method::Put, true, known), Ok(Endpoint::Replace(ID)));
         let statuses = [
             (empty, Method::Get, 400),
@@ -416,7 +417,7 @@ mod tests {
         }
         let one = Route::Instance(Target::Instance(ID));
         assert_eq!(admit(one, Method::Head, true, |_| true), Ok(Endpoint::Read(ID)));
-        assert_eq!(admit(one, Method::Head, false, |_| true), Err(Refusal::NoKey));
+        assert_eq!(admit(one, Method::Head, false, |_| true), Err(Rejection::NoKey));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use super::revisions::RevisionsV1;
 use super::runs::FactsV1;
 use crate::backoff::Backoff;
 use crate::codec::{Decode, Encode};
@@ -21,8 +22,8 @@ use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit, Commits};
 use crate::engine::dials::Dials;
 use crate::engine::frozen::numbers::{count, nth, number_of, small};
+use crate::engine::life::Life;
 use crate::engine::outbox::Outbox;
-use crate::engine::shutdown::Life;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
 use crate::formats::{
@@ -116,7 +117,7 @@ const LIVES: [Life; 3] = [Life::Serving, Life::ShuttingDown, Life::Finished];
 
 impl Engine {
     /// The engine as it stands. Effects that were not taken out are not part of it.
-    pub(crate) fn freeze(&self, masks: &mut Masks) -> EngineV1 {
+    pub(crate) fn freeze(&self, masks: &mut Masks) -> (EngineV1, RevisionsV1) {
         let mut definitions = Definitions::default();
         let (rows, free) = self.table.parts();
         let slots = rows
@@ -129,7 +130,8 @@ impl Engine {
         };
         let under_way = self.dials.under_way.iter().map(|one| dial(one, masks)).collect();
         let waiting = self.dials.waiting.iter().map(|(id, to)| dial((id, to), masks)).collect();
-        EngineV1 {
+        let revisions = RevisionsV1::new(&self.table, &definitions.all);
+        let engine = EngineV1 {
             master: MasterV1::new(&self.master, masks),
             key_epoch: self.key_epoch.0,
             definitions: definitions.all.iter().map(|one| DefinitionV1::new(one, masks)).collect(),
@@ -144,23 +146,28 @@ impl Engine {
             rng: (self.rng.get_seed(), self.rng.get_stream(), self.rng.get_word_pos()),
             next_event: self.out.next_event.0,
             last_event_time: self.out.last_event_time.as_micros(),
-        }
+        };
+        (engine, revisions)
     }
 
     /// The engine that was frozen.
     ///
     /// # Errors
     /// What no engine can have been.
-    pub(crate) fn thaw(frozen: EngineV1) -> Result<Self, String> {
+    pub(crate) fn thaw(frozen: EngineV1, revisions: &RevisionsV1) -> Result<Self, String> {
         let definitions = frozen
             .definitions
             .into_iter()
-            .map(|one| one.into_definition().map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()?;
+            .enumerate()
+            .map(|(place, one)| {
+                let revision = revisions.of_definition(place)?;
+                Ok(Arc::new(Definition { revision, ..one.into_definition()? }))
+            })
+            .collect::<Result<Vec<_>, String>>()?;
         let slots = frozen
             .slots
             .into_iter()
-            .map(|row| row.map(|row| row.thaw(&definitions)).transpose())
+            .map(|row| row.map(|row| row.thaw(&definitions, revisions)).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let with_process = |row: &&Option<Instance>| {
             row.as_ref().is_some_and(|instance| instance.state.has_process())
@@ -251,10 +258,14 @@ impl InstanceV1 {
         }
     }
 
-    fn thaw(self, definitions: &[Arc<Definition>]) -> Result<Instance, String> {
+    fn thaw(
+        self,
+        definitions: &[Arc<Definition>],
+        revisions: &RevisionsV1,
+    ) -> Result<Instance, String> {
         let [mode, ping, pool, tcps, udps] = self.gauges;
         let [tcprx, tcptx, udprx, udptx] = self.counters;
-        let operations = self.operations.into_iter().map(OperationV1::thaw);
+        let operations = self.operations.into_iter().map(|one| one.thaw(revisions));
         let definition = nth(definitions, self.definition)?;
         let mut instance = Instance::new(Arc::clone(definition), mode, Totals::default());
         instance.staged = self.staged.map(|place| nth(definitions, place).cloned()).transpose()?;
@@ -288,7 +299,7 @@ impl InstanceV1 {
 
 impl OperationV1 {
     fn new(operation: &Operation, masks: &mut Masks) -> Self {
-        let Operation { request, kind, committing, starts } = operation;
+        let Operation { request, expect: _, kind, committing, starts } = operation;
         let replace = match kind {
             OperationKind::Replace(url) => Some(masks.url(url.as_str())),
             OperationKind::Delete => None,
@@ -296,13 +307,15 @@ impl OperationV1 {
         Self { request: request.0, replace, committing: *committing, starts: *starts }
     }
 
-    fn thaw(self) -> Result<Operation, String> {
+    fn thaw(self, revisions: &RevisionsV1) -> Result<Operation, String> {
         let Self { request, replace, committing, starts } = self;
         let kind = match replace {
             Some(url) => OperationKind::Replace(into_url(&url)?),
             None => OperationKind::Delete,
         };
-        Ok(Operation { request: RequestId(request), kind, committing, starts })
+        let request = RequestId(request);
+        let expect = revisions.expected_by(request);
+        Ok(Operation { request, expect, kind, committing, starts })
     }
 }
 

@@ -3,7 +3,9 @@
 use super::engine::{counters, gauges};
 use crate::engine::Engine;
 use crate::engine::timers::TimerReason;
-use crate::instance::{Goal, Health, Instance, Operation, OperationKind, ProcessFacts, State};
+use crate::instance::{
+    Definition, Goal, Health, Instance, Operation, OperationKind, ProcessFacts, State,
+};
 use crate::mixer::Digest;
 use crate::time::Time;
 
@@ -59,7 +61,8 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
         instance.group_left,
     ];
     let flags = flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag));
-    print.words([instance.definition.id.0.into(), state_number(instance.state), flags]);
+    let Definition { id, revision, .. } = instance.definition.as_ref();
+    print.words([id.0.into(), revision.0, state_number(instance.state), flags]);
     print.words([instance.steps_done.into(), instance.restarts.len() as u64]);
     print.words([instance.unsaved_records.into(), instance.unsaved_resets.into()]);
     print.words([instance.generation.0, instance.backoff.attempts.into()]);
@@ -70,7 +73,7 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
     }
     print.word(instance.operations.len() as u64);
     for operation in &instance.operations {
-        let Operation { request, kind, committing, starts } = operation;
+        let Operation { request, expect: _, kind, committing, starts } = operation;
         let is_delete = matches!(kind, OperationKind::Delete);
         print.words([request.0, is_delete.into(), (*committing).into(), (*starts).into()]);
     }

@@ -3,15 +3,17 @@
 //!
 //! Looks only; the table of instances and the timers are seen without this.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::command::{Call, MetaPatch, Patch};
+use crate::command::{Amend, AmendMeta, Command};
 use crate::counters::SavedTotals;
 use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit};
-use crate::engine::shutdown::Life;
+use crate::engine::life::Life;
+use crate::expect::Expect;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, Instance, OperationKind};
 use crate::master::{MasterFace, MasterIdentity};
@@ -31,7 +33,7 @@ pub struct UnderWay {
     pub last_generation: Generation,
     /// Requests without an answer. Of a PATCH all that the new definition says is named, for it
     /// is not known any more what the request did.
-    pub requests: BTreeMap<RequestId, Call>,
+    pub requests: BTreeMap<RequestId, Command>,
     /// Records that are neither durable nor refused, in order.
     pub records: Vec<RecordUnderWay>,
     /// The requests whose dials are under way.
@@ -62,8 +64,8 @@ impl Engine {
     pub fn under_way(&self) -> UnderWay {
         let waiting = self.dials.waiting.iter().map(|(request, target)| (request, target));
         let pings = self.dials.under_way.iter().chain(waiting);
-        let mut requests: BTreeMap<RequestId, Call> =
-            pings.map(|(request, target)| (*request, Call::Ping(target.clone()))).collect();
+        let mut requests: BTreeMap<RequestId, Command> =
+            pings.map(|(request, target)| (*request, Command::Dial(target.clone()))).collect();
         for instance in self.table.slots().filter_map(|slot| self.table.get(slot)) {
             requests.extend(waiting_for(instance));
         }
@@ -71,7 +73,7 @@ impl Engine {
             self.commits
                 .queue
                 .iter()
-                .filter_map(|one| Some((one.request, self.call(&one.change)?))),
+                .filter_map(|one| Some((one.request, self.command(&one.change)?))),
         );
         UnderWay {
             face: MasterFace { identity: self.master.clone(), key_epoch: self.key_epoch },
@@ -118,47 +120,56 @@ impl Engine {
     }
 
     /// What asked for a change; none if its instance is gone.
-    fn call(&self, change: &Change) -> Option<Call> {
+    fn command(&self, change: &Change) -> Option<Command> {
         Some(match change {
             Change::Create(definition) => {
-                Call::Create { url: definition.url().clone(), alias: definition.alias.clone() }
+                Command::Create { url: definition.url().clone(), alias: definition.alias.clone() }
             }
             Change::Patch { definition, action, .. } => {
                 let Definition { id, alias, meta, .. } = definition.as_ref();
                 let (peer, tags) = (Some(meta.peer.clone()), Some(meta.tags.clone()));
-                let meta = Some(MetaPatch { peer, tags });
+                let meta = Some(AmendMeta { peer, tags });
                 let (alias, restart) = (Some(alias.clone()), Some(definition.restarts()));
-                Call::Patch(*id, Patch { alias, action: *action, restart, meta })
+                let amend = Box::new(Amend { alias, action: *action, restart, meta });
+                Command::Amend { id: *id, expect: Expect::Any, amend }
             }
-            Change::Replace { definition, .. } => {
-                Call::Replace(definition.id, definition.url().clone())
+            Change::Replace { definition, .. } => Command::Replace {
+                id: definition.id,
+                expect: Expect::Any,
+                url: definition.url().clone(),
+            },
+            Change::Delete(slot) => {
+                Command::Remove { id: self.table.get(*slot)?.definition.id, expect: Expect::Any }
             }
-            Change::Delete(slot) => Call::Delete(self.table.get(*slot)?.definition.id),
-            Change::SetAlias(alias) => Call::SetAlias(Some(alias.clone())),
-            Change::RotateKey(key) => Call::RotateKey(key.clone()),
+            Change::SetAlias(alias) => Command::SetAlias(Some(alias.clone())),
+            Change::RotateKey(key) => Command::RotateKey(key.clone()),
         })
     }
 }
 
 /// The requests that wait for something to become of an instance.
-fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Call)> {
+fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Command)> {
     let id = instance.definition.id;
     let operations = instance.operations.iter().map(move |operation| {
-        let call = match &operation.kind {
-            OperationKind::Replace(url) => Call::Replace(id, url.clone()),
-            OperationKind::Delete => Call::Delete(id),
+        let expect = operation.expect.clone();
+        let command = match &operation.kind {
+            OperationKind::Replace(url) => Command::Replace { id, expect, url: url.clone() },
+            OperationKind::Delete => Command::Remove { id, expect },
         };
-        (operation.request, call)
+        (operation.request, command)
     });
-    let started = instance.awaiting_start.iter();
     let url = instance.definition.url();
-    operations.chain(started.map(move |request| (*request, Call::Replace(id, url.clone()))))
+    let replaced = move || Command::Replace { id, expect: Expect::Any, url: url.clone() };
+    let started = instance.awaiting_start.iter().map(move |request| (*request, replaced()));
+    operations.chain(started)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Caller;
     use crate::engine::{Effect, Input};
+    use crate::ids::KeyEpoch;
     use crate::master::ApiKey;
     use crate::store::Image;
     use crate::time::Now;
@@ -170,14 +181,15 @@ mod tests {
         let image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
         let mut engine = Engine::new(image, [0; 32], Now::default());
         let url = InstanceUrl::parse("demo:a").expect("a valid URL");
-        let calls = [
-            Call::Create { url, alias: "a".to_string() },
-            Call::SetAlias(Some("edge".to_string())),
-            Call::RotateKey(ApiKey::from_random([2; 16])),
-            Call::Ping("h:80".to_string()),
+        let commands = [
+            Command::Create { url, alias: "a".to_string() },
+            Command::SetAlias(Some("edge".to_string())),
+            Command::RotateKey(ApiKey::from_random([2; 16])),
+            Command::Dial("h:80".to_string()),
         ];
-        for (request, call) in (1..).map(RequestId).zip(calls) {
-            engine.handle(Now::default(), Input::RequestArrived { request, call });
+        let caller = Caller::v2(KeyEpoch(0));
+        for (request, command) in (1..).map(RequestId).zip(commands) {
+            engine.handle(Now::default(), Input::RequestArrived { request, caller, command });
         }
         let under_way = engine.under_way();
         let requests: Vec<RequestId> = under_way.requests.keys().copied().collect();

@@ -325,3 +325,70 @@ fn many_tags() -> String {
         (0..140).map(|n| format!("\"{n:03}\":\"{}\"", "x".repeat(256))).collect();
     tags.join(",")
 }
+
+/// A change of another revision than expected changes nothing, also if the newer one is still on
+/// its way to the disk (RFC 9110, `If-Match`).
+#[test]
+fn change_of_another_revision() {
+    let mut t = Teller::with_running("demo:a");
+    t.at_revision(1).patch("A", r#"{"alias":"edge"}"#);
+    t.at_revision(1).patch("A", r#"{"alias":"other"}"#).persisted();
+    t.at_revision(1).act("A", "stop").at_revision(1).delete("A").at_revision(3).put("A", "demo:b");
+    t.at_revision(2).patch("A", r#"{"alias":"edge"}"#);
+    insta::assert_snapshot!(t, @r#"
+    0.000    > only at revision 1:
+             > request 2: patch A {"alias":"edge"}
+               persist 2: put A at 0 demo:a alias=edge
+             > only at revision 1:
+             > request 3: patch A {"alias":"other"}
+               answer 3: 412 at revision 1
+             > durable up to 2
+               event 3 update A demo:a running alias=edge
+               answer 2: 200 A demo:a running alias=edge
+             > only at revision 1:
+             > request 4: patch A {"action":"stop"}
+               answer 4: 412 at revision 2
+             > only at revision 1:
+             > request 5: delete A
+               answer 5: 412 at revision 2
+             > only at revision 3:
+             > request 6: put A demo:b
+               answer 6: 412 at revision 2
+             > only at revision 2:
+             > request 7: patch A {"alias":"edge"}
+               answer 7: 200 A demo:a running alias=edge
+    "#);
+}
+
+/// What waits for a stop is compared when its turn comes; what it had stopped is started again.
+#[test]
+fn operation_of_another_revision_in_its_turn() {
+    let mut t = Teller::with_running("demo:a");
+    t.at_revision(1)
+        .put("A", "demo:b")
+        .at_revision(1)
+        .put("A", "demo:c")
+        .at_revision(1)
+        .delete("A");
+    t.exited(0).persisted().started();
+    insta::assert_snapshot!(t, @r"
+    0.000    > only at revision 1:
+             > request 2: put A demo:b
+               TERM to p1
+             > only at revision 1:
+             > request 3: put A demo:c
+             > only at revision 1:
+             > request 4: delete A
+             > p1 exits with 0
+               event 3 update A demo:a stopped
+               persist 2: put A at 0 demo:b
+             > durable up to 2
+               event 4 update A demo:b stopped
+               answer 3: 412 at revision 2
+               answer 4: 412 at revision 2
+               spawn p2 for A: demo:b
+             > p2 started
+               event 5 update A demo:b running
+               answer 2: 200 A demo:b running
+    ");
+}

@@ -6,14 +6,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use serde_json::Value;
-
 use super::super::{Effect, Engine, TimerReason};
-use crate::command::{PingOutcome, Reply};
-use crate::counters::SavedTotals;
-use crate::event::{Event, LogRun};
+use crate::command::{DialOutcome, Outcome};
+use crate::counters::{Metrics, SavedTotals, Totals};
+use crate::doors::v2::Rejection;
+use crate::event::{Event, LogRun, Object};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, SlotId};
-use crate::instance::{ProcessFacts, Reason};
+use crate::instance::{Definition, InstanceView, ProcessFacts, Reason};
+use crate::master::MasterIdentity;
 use crate::output::OutputItem;
 use crate::process::Scope;
 use crate::store::Record;
@@ -63,7 +63,7 @@ impl Names {
                 let key = self.key(face.identity.key.reveal());
                 format!("show the master, {key}, alias {:?}", face.identity.alias)
             }
-            Effect::ShowInstance(view) => format!("show {}", self.object(&view.json())),
+            Effect::ShowInstance(view) => format!("show {}", self.instance_object(view)),
             Effect::ShowProcess { instance, facts } => {
                 format!("process of {}: {}", self.instance(*instance), shown_facts(facts))
             }
@@ -73,8 +73,8 @@ impl Names {
             Effect::CloseStreams { keep_from: Some(KeyEpoch(epoch)), .. } => {
                 format!("close the streams opened before key {}", epoch + 1)
             }
-            Effect::Respond { request, reply } => {
-                format!("answer {}: {}", request.0, self.reply(reply))
+            Effect::Respond { request, outcome } => {
+                format!("answer {}: {}", request.0, self.outcome(outcome))
             }
             Effect::Persist { epoch, seq, record } => {
                 let epoch = if epoch.0 == 0 { "" } else { " in a new epoch" };
@@ -104,7 +104,7 @@ impl Names {
     fn event(&mut self, event: &Event) -> String {
         let (id, kind) = (event.id.0, event.kind.as_str());
         let time = if self.times { format!(" at {}", event.time) } else { String::new() };
-        format!("event {id}{time} {kind} {}", self.object(&event.object.json()))
+        format!("event {id}{time} {kind} {}", self.object(&event.object))
     }
 
     fn logs(&mut self, run: &LogRun) -> String {
@@ -121,17 +121,28 @@ impl Names {
         text
     }
 
-    fn reply(&mut self, reply: &Reply) -> String {
-        match reply {
-            Reply::Instance(json) => format!("200 {}", self.object(json)),
-            Reply::Created(json) => format!("201 {}", self.object(json)),
-            Reply::Deleted => "204".to_string(),
-            Reply::AliasSet => "200 info".to_string(),
-            Reply::Pinged(report) => match &report.outcome {
-                PingOutcome::Connected { latency_ms } => format!("200 connected, {latency_ms} ms"),
-                PingOutcome::Failed(reason) => format!("200 not connected, {reason}"),
+    /// The answer as the REST API gives it.
+    fn outcome(&mut self, outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Done { after: view, .. } | Outcome::Replaced(view) => {
+                format!("200 {}", self.instance_object(view))
+            }
+            Outcome::Created(view) => format!("201 {}", self.instance_object(view)),
+            Outcome::Removed => "204".to_string(),
+            Outcome::AliasSet => "200 info".to_string(),
+            Outcome::KeyRotated(master) => format!("200 {}", self.key_instance(master)),
+            Outcome::Dialed(report) => match &report.outcome {
+                DialOutcome::Connected { latency_ms } => format!("200 connected, {latency_ms} ms"),
+                DialOutcome::Failed(reason) => format!("200 not connected, {reason}"),
             },
-            Reply::Refused(refusal) => format!("{} {refusal}", refusal.status()),
+            Outcome::Stale(view) => {
+                let (rejection, revision) = (Rejection::Stale, view.definition.revision);
+                format!("{} at revision {}", rejection.status(), revision.0)
+            }
+            Outcome::Refused(refusal) => {
+                let rejection = Rejection::from(refusal.clone());
+                format!("{} {rejection}", rejection.status())
+            }
         }
     }
 
@@ -157,35 +168,47 @@ impl Names {
         format!(" {} at {}", self.instance(id), saved.totals.tcprx)
     }
 
-    /// An instance object: what is always there, and what is not at its default.
-    fn object(&mut self, json: &[u8]) -> String {
-        let object: Value = serde_json::from_slice(json).expect("objects are JSON");
-        let text = |field: &str| object[field].as_str().expect("a string").to_string();
-        if text("id") == "********" {
-            return format!(
-                "the key instance, {}, alias {:?}",
-                self.key(&text("url")),
-                text("alias")
-            );
+    fn object(&mut self, object: &Object) -> String {
+        match object {
+            Object::Key(master) => self.key_instance(master),
+            Object::Instance(view) => self.instance_object(view),
         }
-        let id = InstanceId::parse(&text("id")).expect("an instance id");
-        let mut shown = format!("{} {} {}", self.instance(id), text("url"), text("status"));
-        if !text("alias").is_empty() {
-            write!(shown, " alias={}", text("alias")).expect("a String takes everything");
+    }
+
+    fn key_instance(&mut self, master: &MasterIdentity) -> String {
+        let key = self.key(master.key.reveal());
+        format!("the key instance, {key}, alias {:?}", master.alias)
+    }
+
+    /// An instance: what is always there, and what is not at its default.
+    fn instance_object(&mut self, view: &InstanceView) -> String {
+        let Definition { id, alias, meta, .. } = view.definition.as_ref();
+        let (url, restarts) = (view.definition.url(), view.definition.restarts());
+        let mut shown = format!("{} {} {}", self.instance(*id), url.as_str(), view.status.as_str());
+        if !alias.is_empty() {
+            write!(shown, " alias={alias}").expect("a String takes everything");
         }
-        if object["restart"] == false {
+        if !restarts {
             shown.push_str(" restart=false");
         }
-        if object["meta"]["tags"].as_object().is_some_and(|tags| !tags.is_empty()) {
-            write!(shown, " tags={}", object["meta"]["tags"]).expect("a String takes everything");
+        if !meta.tags.is_empty() {
+            let tags = serde_json::to_string(&meta.tags).expect("strings always encode");
+            write!(shown, " tags={tags}").expect("a String takes everything");
         }
-        for field in ["mode", "ping", "pool", "tcps", "udps", "tcprx"] {
-            if object[field] != 0 {
-                write!(shown, " {field}={}", object[field]).expect("a String takes everything");
+        let Metrics { mode, ping, pool, tcps, udps } = view.metrics;
+        for (field, gauge) in
+            [("mode", mode), ("ping", ping), ("pool", pool), ("tcps", tcps), ("udps", udps)]
+        {
+            if gauge != 0 {
+                write!(shown, " {field}={gauge}").expect("a String takes everything");
             }
         }
-        for other in ["tcptx", "udprx", "udptx"] {
-            assert_eq!(object[other], object["tcprx"], "stories move all four counters alike");
+        let Totals { tcprx, tcptx, udprx, udptx } = view.totals;
+        if tcprx != 0 {
+            write!(shown, " tcprx={tcprx}").expect("a String takes everything");
+        }
+        for other in [tcptx, udprx, udptx] {
+            assert_eq!(other, tcprx, "stories move all four counters alike");
         }
         shown
     }

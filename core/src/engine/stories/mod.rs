@@ -25,8 +25,10 @@ use core::fmt::{self, Write};
 
 use self::lines::Names;
 use super::{Effect, Engine, Input, TimerReason};
-use crate::command::{Call, PingOutcome};
+use crate::command::{Caller, Command, DialOutcome};
 use crate::doors::v2::{decode_create, decode_patch};
+use crate::expect::Expect;
+use crate::ids::Revision;
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::OutputParser;
@@ -45,6 +47,8 @@ struct Teller {
     names: Names,
     instances: BTreeMap<&'static str, InstanceId>,
     requests: u64,
+    /// What the next request expects.
+    expect: Expect,
     last_persist: (StoreEpoch, RecordSeq),
     /// The process that `started`, `log`, `exited` … are about: the one started last.
     process: Option<ProcessRef>,
@@ -72,6 +76,7 @@ impl Teller {
             names: Names::default(),
             instances: BTreeMap::new(),
             requests: 0,
+            expect: Expect::Any,
             last_persist: (StoreEpoch(0), RecordSeq(0)),
             process: None,
             told: String::new(),
@@ -101,21 +106,29 @@ impl Teller {
     fn create(&mut self, url: &str) -> &mut Self {
         let body = format!("{{\"url\":\"{url}\"}}");
         let (url, alias) = decode_create(body.as_bytes()).expect("stories create what is valid");
-        self.request(&format!("create {}", url.as_str()), Call::Create { url, alias })
+        self.request(&format!("create {}", url.as_str()), Command::Create { url, alias })
+    }
+
+    /// The next request is only for this revision.
+    fn at_revision(&mut self, revision: u64) -> &mut Self {
+        self.line(&format!("> only at revision {revision}:"));
+        self.expect = Expect::OneOf(alloc::vec![Revision(revision)]);
+        self
     }
 
     /// A PATCH as it comes over the wire: one that is refused never reaches the engine.
     fn patch(&mut self, instance: &'static str, body: &str) -> &mut Self {
         match decode_patch(body.as_bytes()) {
-            Ok(patch) => {
-                let call = Call::Patch(self.id(instance), patch);
+            Ok(amend) => {
+                let (id, expect) = (self.id(instance), core::mem::take(&mut self.expect));
+                let command = Command::Amend { id, expect, amend: amend.into() };
                 let shown = &body[..body.floor_char_boundary(60)];
                 let cut = if shown.len() < body.len() { "…" } else { "" };
-                self.request(&format!("patch {instance} {shown}{cut}"), call)
+                self.request(&format!("patch {instance} {shown}{cut}"), command)
             }
-            Err(refusal) => {
-                let status = refusal.status();
-                self.line(&format!("> patch {instance} is refused: {status} {refusal}"));
+            Err(rejection) => {
+                let status = rejection.status();
+                self.line(&format!("> patch {instance} is refused: {status} {rejection}"));
                 self
             }
         }
@@ -126,32 +139,39 @@ impl Teller {
     }
 
     fn put(&mut self, instance: &'static str, url: &str) -> &mut Self {
-        let call = Call::Replace(self.id(instance), InstanceUrl::parse(url).expect("a valid URL"));
-        self.request(&format!("put {instance} {url}"), call)
+        let (id, new) = (self.id(instance), InstanceUrl::parse(url).expect("a valid URL"));
+        let expect = core::mem::take(&mut self.expect);
+        self.request(&format!("put {instance} {url}"), Command::Replace { id, expect, url: new })
     }
 
     fn delete(&mut self, instance: &'static str) -> &mut Self {
-        let call = Call::Delete(self.id(instance));
-        self.request(&format!("delete {instance}"), call)
+        let (id, expect) = (self.id(instance), core::mem::take(&mut self.expect));
+        let command = Command::Remove { id, expect };
+        self.request(&format!("delete {instance}"), command)
     }
 
     fn set_alias(&mut self, alias: &str) -> &mut Self {
-        self.request(&format!("alias {alias:?}"), Call::SetAlias(Some(alias.to_string())))
+        self.request(&format!("alias {alias:?}"), Command::SetAlias(Some(alias.to_string())))
     }
 
     fn rotate_key(&mut self, fill: u8) -> &mut Self {
-        self.request("rotate the key", Call::RotateKey(ApiKey::from_random([fill; 16])))
+        self.request("rotate the key", Command::RotateKey(ApiKey::from_random([fill; 16])))
     }
 
     fn ping(&mut self, target: &str) -> &mut Self {
-        self.request(&format!("ping {target}"), Call::Ping(target.to_string()))
+        self.request(&format!("ping {target}"), Command::Dial(target.to_string()))
     }
 
-    fn request(&mut self, text: &str, call: Call) -> &mut Self {
+    fn request(&mut self, text: &str, command: Command) -> &mut Self {
+        let epoch = self.engine.under_way().face.key_epoch;
+        self.request_of(Caller::v2(epoch), text, command)
+    }
+
+    fn request_of(&mut self, caller: Caller, text: &str, command: Command) -> &mut Self {
         self.requests += 1;
         let request = RequestId(self.requests);
         let text = format!("request {}: {text}", request.0);
-        self.feed(&text, Input::RequestArrived { request, call })
+        self.feed(&text, Input::RequestArrived { request, caller, command })
     }
 
     // The disk.
@@ -243,7 +263,7 @@ impl Teller {
     // Dials, time and the operator.
 
     fn dialled(&mut self, request: u64, latency_ms: u64) -> &mut Self {
-        let outcome = PingOutcome::Connected { latency_ms };
+        let outcome = DialOutcome::Connected { latency_ms };
         let input = Input::Dialled { request: RequestId(request), outcome };
         self.feed(&format!("dial for {request} connects"), input)
     }

@@ -1,6 +1,10 @@
 //! The key and the alias of the master.
 
+use alloc::string::String;
+
 use super::Teller;
+use crate::command::{Caller, Command, Door, Trust};
+use crate::ids::KeyEpoch;
 
 /// The streams opened with the old key end before anything that holds the new one goes out
 /// (Contract §5).
@@ -90,5 +94,52 @@ fn alias_and_key_at_once() {
                announce key 2
                answer 3: 200 the key instance, key 2, alias "edge"
                answer 4: 200 info
+    "#);
+}
+
+/// A request that began under a key that was replaced since is refused, whatever it asks for and
+/// even while the master shuts down; a door without a key is not concerned (Contract §3, §5).
+#[test]
+fn request_begun_under_an_earlier_key() {
+    let mut t = Teller::with_running("demo:a");
+    let set = |alias: &str| Command::SetAlias(Some(String::from(alias)));
+    let caller = |trust| Caller { door: Door::Control, trust };
+    t.rotate_key(2);
+    t.request_of(Caller::v2(KeyEpoch(0)), "alias \"a\" with key 1, still in force", set("a"));
+    t.persisted();
+    t.request_of(Caller::v2(KeyEpoch(0)), "alias \"b\" with key 1", set("b"));
+    t.request_of(Caller::v2(KeyEpoch(1)), "alias \"a\" with key 2", set("a"));
+    t.request_of(caller(Trust::Open), "alias \"a\" through an open door", set("a"));
+    let peer = Trust::Peer { uid: 0, gid: 0, pid: 1 };
+    t.request_of(caller(peer), "alias \"a\" from a process of this machine", set("a"));
+    t.shutdown();
+    t.request_of(Caller::v2(KeyEpoch(0)), "alias \"c\" with key 1", set("c"));
+    insta::assert_snapshot!(t, @r#"
+    0.000    > request 2: rotate the key
+               persist 2: put the master, key 2, alias ""
+             > request 3: alias "a" with key 1, still in force
+               persist 3: put the master, key 2, alias "a"
+             > durable up to 3
+               close the streams opened before key 2
+               show the master, key 2, alias ""
+               event 3 update the key instance, key 2, alias ""
+               announce key 2
+               answer 2: 200 the key instance, key 2, alias ""
+               show the master, key 2, alias "a"
+               event 4 update the key instance, key 2, alias "a"
+               answer 3: 200 info
+             > request 4: alias "b" with key 1
+               answer 4: 401 missing or wrong API key; send it as X-API-Key
+             > request 5: alias "a" with key 2
+               answer 5: 200 info
+             > request 6: alias "a" through an open door
+               answer 6: 200 info
+             > request 7: alias "a" from a process of this machine
+               answer 7: 200 info
+             > shutdown is requested
+               close all streams
+               TERM to p1
+             > request 8: alias "c" with key 1
+               answer 8: 401 missing or wrong API key; send it as X-API-Key
     "#);
 }

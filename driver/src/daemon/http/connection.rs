@@ -156,8 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_write_to_a_stream_ends_where_a_frame_does() {
         let identity = MasterIdentity::from_random([0; 8], [1; 16]);
-        let face = MasterFace { identity, key_epoch: KeyEpoch(0) };
-        let key = face.json();
+        let face = MasterFace { identity: identity.clone(), key_epoch: KeyEpoch(0) };
         let hub = Hub::new(BootId(7), face);
         let mut publisher = Publisher::new(Arc::clone(&hub));
         let writes = Arc::new(Mutex::new(Vec::new()));
@@ -174,12 +173,9 @@ mod tests {
         for round in 0..50_u64 {
             for _ in 0..=round % 3 {
                 id += 1;
-                let object = Object::Key(if round == 30 {
-                    format!("\"{}\"", "x".repeat(60_000)).into()
-                } else {
-                    key.clone()
-                });
-                let time = Wall::from_micros(1);
+                let mut master = identity.clone();
+                master.alias = "x".repeat(if round == 30 { 60_000 } else { 10 });
+                let (object, time) = (Object::Key(master), Wall::from_micros(1));
                 publisher.publish(Event { id: EventId(id), time, kind: EventKind::Update, object });
             }
             publisher.wake(Time::from_micros(round * 10_000));

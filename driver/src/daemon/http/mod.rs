@@ -4,6 +4,7 @@
 
 mod body;
 mod connection;
+mod exchange;
 mod observe;
 mod page;
 mod server;

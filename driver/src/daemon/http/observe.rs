@@ -9,17 +9,21 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use openctrl_core::command::Refusal;
-use openctrl_core::doors::v2::{Answer, Health, Observation};
+use openctrl_core::doors::v2::{Answer, Health, Observation, Rejection};
 use openctrl_core::history::LogQuery;
 use openctrl_core::url::MetricsOptions;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::service::{HttpResponse, Service, whole};
+use super::exchange::{HttpResponse, whole};
+use crate::daemon::clock::Clock;
+use crate::daemon::hub::Hub;
+use crate::daemon::inbox::Mailbox;
 use crate::daemon::logs::Logs;
 use crate::daemon::metrics::{METRICS_TYPE, Sources, render};
 use crate::daemon::usage::Processes;
+use crate::version::VERSION;
 
 /// How long the loop may take to answer before the master counts as not ready: far longer than any
 /// batch of work, and shorter than probes wait.
@@ -32,6 +36,9 @@ pub(crate) struct Observed {
     pub(crate) processes: Arc<Processes>,
     /// Whether the state cannot be saved.
     pub(crate) disk_fails: Arc<AtomicBool>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) clock: Clock,
     pub(crate) metrics: MetricsOptions,
     /// One page of metrics is written at a time: with open metrics anybody may ask.
     pub(crate) metrics_turn: Arc<Semaphore>,
@@ -39,13 +46,13 @@ pub(crate) struct Observed {
     pub(crate) description: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
 }
 
-impl Service {
-    pub(super) async fn observe(
+impl Observed {
+    pub(super) async fn answer(
         &self,
         what: Observation,
         parts: &Parts,
-    ) -> Result<HttpResponse, Refusal> {
-        let Observed { logs, processes, .. } = &self.observed;
+    ) -> Result<HttpResponse, Rejection> {
+        let Self { logs, processes, .. } = self;
         let query = parts.uri.query().unwrap_or_default();
         let json = match what {
             Observation::Logs(id) => logs.page(id, LogQuery::decode(query)?).await?,
@@ -53,7 +60,7 @@ impl Service {
             Observation::Processes => processes.all().await,
             Observation::Health => return Ok(whole(self.health().await.answer())),
             Observation::Metrics => return self.metrics().await,
-            Observation::Description => self.observed.description.clone(),
+            Observation::Description => self.description.clone(),
         };
         Ok(whole(Answer::json(200, json)))
     }
@@ -63,23 +70,21 @@ impl Service {
         Health {
             is_alive,
             is_draining: self.hub.is_draining(),
-            is_disk_good: !self.observed.disk_fails.load(Ordering::Relaxed),
+            is_disk_good: !self.disk_fails.load(Ordering::Relaxed),
         }
     }
 
-    async fn metrics(&self) -> Result<HttpResponse, Refusal> {
-        let turn = Arc::clone(&self.observed.metrics_turn);
+    async fn metrics(&self) -> Result<HttpResponse, Rejection> {
+        let turn = Arc::clone(&self.metrics_turn);
         let turn = turn.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
-        let Observed { logs, processes, metrics, .. } = &self.observed;
-        let (logs, processes) = (Arc::clone(logs), Arc::clone(processes));
+        let (logs, processes) = (Arc::clone(&self.logs), Arc::clone(&self.processes));
         let (hub, mailbox) = (Arc::clone(&self.hub), self.mailbox.clone());
-        let (version, uptime) = (self.about.version, self.clock.uptime());
-        let per_instance = metrics.per_instance;
+        let (uptime, per_instance) = (self.clock.uptime(), self.metrics.per_instance);
         let write = move || {
             // Held until it is written, also for a client that has hung up.
             let _turn = turn;
             render(&Sources {
-                version,
+                version: VERSION,
                 uptime,
                 hub: &hub,
                 mailbox: &mailbox,

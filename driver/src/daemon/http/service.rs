@@ -4,24 +4,24 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode};
-use openctrl_core::command::{Call, Refusal};
+use hyper::{Request, Response};
+use openctrl_core::command::{Caller, Command, Refusal};
 use openctrl_core::doors::v2::{
-    Answer, BODY_MAX_BYTES, CORS_HEADERS, Endpoint, Info, Method, PREFLIGHT_MAX_AGE_S, Route,
-    StreamQuery, Tickets, admit, decode_alias, decode_create, decode_key_patch, decode_patch,
-    decode_replace, ping_target, route,
+    Answer, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets, admit, decode_alias,
+    decode_create, decode_key_patch, decode_patch, decode_replace, ping_target, route,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::ids::KeyEpoch;
 use openctrl_core::master::ApiKey;
-use tokio::time::timeout;
 
 use super::body::{AnswerBody, EventBody};
+use super::exchange::{
+    HttpResponse, if_match, method, preflight, read, rejected, whole, with_cors,
+};
 use super::observe::Observed;
 use super::page::Page;
 use crate::counters::COUNTERS;
@@ -29,13 +29,6 @@ use crate::daemon::clock::Clock;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
-
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
-
-/// What of a body beyond the limit is read and thrown away, so that a client that sends all of it
-/// before it listens still hears why it was turned down.
-const OVERSIZE_READ_MAX_BYTES: usize = 256 * 1024 * 1024;
 
 /// `no-transform` keeps proxies from compressing the stream, which would hold events back.
 const STREAM_CACHING: &str = "no-cache, no-transform";
@@ -67,8 +60,6 @@ pub(crate) struct Service {
     pub(crate) heartbeat: Duration,
 }
 
-pub(super) type HttpResponse = Response<AnswerBody>;
-
 impl Service {
     /// Answers one request. Every answer of the API carries the CORS headers.
     pub(crate) async fn serve(
@@ -84,14 +75,14 @@ impl Service {
         if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
             return Ok(response);
         }
-        let response = with_cors(self.respond(&parts, body).await.unwrap_or_else(refused));
+        let response = with_cors(self.respond(&parts, body).await.unwrap_or_else(rejected));
         let route = route(&self.api_base, parts.uri.path()).map_or("other", Route::template);
         COUNTERS.answered(route, response.status().as_u16(), begun.elapsed());
         Ok(response)
     }
 
-    async fn respond(&self, parts: &Parts, body: Incoming) -> Result<HttpResponse, Refusal> {
-        let route = route(&self.api_base, parts.uri.path()).ok_or(Refusal::NoPath)?;
+    async fn respond(&self, parts: &Parts, body: Incoming) -> Result<HttpResponse, Rejection> {
+        let route = route(&self.api_base, parts.uri.path()).ok_or(Rejection::NoPath)?;
         let method = method(&parts.method);
         if method == Method::Options {
             return Ok(preflight(parts));
@@ -101,7 +92,7 @@ impl Service {
         let epoch = self.hub.admits(presented).or_else(|| self.redeem(route, method, parts));
         let admitted = epoch.is_some() || !route.needs_key(self.observed.metrics.open);
         let endpoint = admit(route, method, admitted, |id| self.hub.has(id))?;
-        let epoch = epoch.ok_or(Refusal::NoKey);
+        let epoch = epoch.ok_or(Rejection::NoKey);
         let answer = match endpoint {
             Endpoint::Events => return self.events(parts, epoch?),
             Endpoint::IssueTicket => {
@@ -112,30 +103,38 @@ impl Service {
             Endpoint::List => Answer::json(200, self.hub.list(epoch?)?),
             Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch?)?),
             Endpoint::Read(id) => {
-                Answer::json(200, self.hub.instance(id).ok_or(Refusal::NoInstance)?)
+                let (json, revision) = self.hub.instance(id).ok_or(Refusal::NoInstance)?;
+                Answer::instance(200, json, revision)
             }
             Endpoint::TcpPing => {
                 let target = ping_target(parts.uri.query().unwrap_or_default())?;
-                self.call(epoch?, Call::Ping(target)).await?
+                self.call(epoch?, Command::Dial(target)).await?
             }
             Endpoint::SetAlias => {
-                self.call(epoch?, Call::SetAlias(decode_alias(&read(body).await?)?)).await?
+                self.call(epoch?, Command::SetAlias(decode_alias(&read(body).await?)?)).await?
             }
             Endpoint::Create => {
                 let (url, alias) = decode_create(&read(body).await?)?;
-                self.call(epoch?, Call::Create { url, alias }).await?
+                self.call(epoch?, Command::Create { url, alias }).await?
             }
             Endpoint::Patch(id) => {
-                self.call(epoch?, Call::Patch(id, decode_patch(&read(body).await?)?)).await?
+                let expect = if_match(parts)?;
+                let amend = decode_patch(&read(body).await?)?.into();
+                self.call(epoch?, Command::Amend { id, expect, amend }).await?
             }
             Endpoint::Replace(id) => {
-                self.call(epoch?, Call::Replace(id, decode_replace(&read(body).await?)?)).await?
+                let expect = if_match(parts)?;
+                let url = decode_replace(&read(body).await?)?;
+                self.call(epoch?, Command::Replace { id, expect, url }).await?
             }
-            Endpoint::Delete(id) => self.call(epoch?, Call::Delete(id)).await?,
-            Endpoint::Observe(what) => return self.observe(what, parts).await,
+            Endpoint::Delete(id) => {
+                let expect = if_match(parts)?;
+                self.call(epoch?, Command::Remove { id, expect }).await?
+            }
+            Endpoint::Observe(what) => return self.observed.answer(what, parts).await,
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
-                    self.call(epoch?, Call::RotateKey(fresh_key())).await?
+                    self.call(epoch?, Command::RotateKey(fresh_key())).await?
                 } else {
                     Answer::json(200, self.hub.key_instance(epoch?)?)
                 }
@@ -144,7 +143,7 @@ impl Service {
         Ok(whole(answer))
     }
 
-    fn events(&self, parts: &Parts, epoch: KeyEpoch) -> Result<HttpResponse, Refusal> {
+    fn events(&self, parts: &Parts, epoch: KeyEpoch) -> Result<HttpResponse, Rejection> {
         let header = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
         let last_seen = header.map(str::to_owned).or_else(|| stream_query(parts).last_event_id);
         let last_seen = last_seen.as_deref().and_then(EventName::parse);
@@ -172,11 +171,12 @@ impl Service {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the engine; the answer is its own. The body may have taken its time: the key that was
-    /// good when the request began must still be.
-    async fn call(&self, epoch: KeyEpoch, call: Call) -> Result<Answer, Refusal> {
-        let reply = self.mailbox.call(epoch, call).await.ok_or(Refusal::ShuttingDown)?;
-        Ok(Answer::from_reply(reply, || self.info()))
+    /// Asks the engine. The body may have taken long to arrive: the engine checks that the key of
+    /// `epoch`, which was in force when the request began, still is.
+    async fn call(&self, epoch: KeyEpoch, command: Command) -> Result<Answer, Rejection> {
+        let outcome = self.mailbox.call(Caller::v2(epoch), command).await;
+        let outcome = outcome.ok_or(Refusal::ShuttingDown)?;
+        Ok(Answer::from_outcome(outcome, || self.info()))
     }
 
     fn info(&self) -> Bytes {
@@ -201,89 +201,8 @@ impl Service {
     }
 }
 
-fn method(method: &hyper::Method) -> Method {
-    match *method {
-        hyper::Method::GET => Method::Get,
-        hyper::Method::HEAD => Method::Head,
-        hyper::Method::POST => Method::Post,
-        hyper::Method::PATCH => Method::Patch,
-        hyper::Method::PUT => Method::Put,
-        hyper::Method::DELETE => Method::Delete,
-        hyper::Method::OPTIONS => Method::Options,
-        _ => Method::Other,
-    }
-}
-
 fn stream_query(parts: &Parts) -> StreamQuery {
     StreamQuery::decode(parts.uri.query().unwrap_or_default())
-}
-
-fn with_cors(mut response: HttpResponse) -> HttpResponse {
-    for (name, value) in CORS_HEADERS {
-        let name = header::HeaderName::from_static(name);
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn preflight(parts: &Parts) -> HttpResponse {
-    let mut response = whole(Answer::empty(204));
-    let max_age = HeaderValue::from_static(PREFLIGHT_MAX_AGE_S);
-    response.headers_mut().insert(header::ACCESS_CONTROL_MAX_AGE, max_age);
-    if parts.headers.contains_key("access-control-request-private-network") {
-        let allow = HeaderValue::from_static("true");
-        response.headers_mut().insert("access-control-allow-private-network", allow);
-    }
-    response
-}
-
-pub(super) fn whole(answer: Answer) -> HttpResponse {
-    let has_body = answer.body.is_some();
-    let mut response = Response::new(AnswerBody::Whole(answer.body));
-    *response.status_mut() =
-        StatusCode::from_u16(answer.status).expect("core answers with statuses of HTTP");
-    let headers = response.headers_mut();
-    if has_body {
-        let json = HeaderValue::from_static("application/json");
-        headers.insert(header::CONTENT_TYPE, json);
-    }
-    if let Some(allow) = answer.allow {
-        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-    }
-    response
-}
-
-fn refused(refusal: Refusal) -> HttpResponse {
-    let closes = matches!(refusal, Refusal::TooLarge(_) | Refusal::TooSlow);
-    let mut response = whole(Answer::from(refusal));
-    if closes {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-/// Reads a body within the limits of size and time.
-async fn read(body: Incoming) -> Result<Bytes, Refusal> {
-    timeout(BODY_TIME, collect(body)).await.map_err(|_| Refusal::TooSlow)?
-}
-
-async fn collect(mut body: Incoming) -> Result<Bytes, Refusal> {
-    let mut collected = BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let broken = |_| Refusal::Bad("the body broke off".to_owned());
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        length += data.len();
-        if length <= BODY_MAX_BYTES {
-            collected.extend_from_slice(&data);
-        } else if length > OVERSIZE_READ_MAX_BYTES {
-            break;
-        }
-    }
-    if length > BODY_MAX_BYTES {
-        return Err(Refusal::TooLarge(BODY_MAX_BYTES));
-    }
-    Ok(collected.freeze())
 }
 
 fn fresh_key() -> ApiKey {

@@ -4,8 +4,8 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::{LogFrames, write_event};
-use openctrl_core::event::{Event, EventName, LogRun, Object};
+use openctrl_core::doors::v2::{InstanceObject, LogFrames, write_event};
+use openctrl_core::event::{EventKind, EventName, LogRun};
 use openctrl_core::ids::{BootId, EventId};
 use openctrl_core::time::Wall;
 
@@ -21,15 +21,49 @@ const BLOCK_MAX_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) enum Item {
     Event(Event),
-    Logs(LogRun),
+    /// Log lines, and the object that each is shown with.
+    Logs(LogRun, InstanceObject),
+}
+
+/// An event whose object can be rendered.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) id: EventId,
+    pub(super) time: Wall,
+    pub(super) kind: EventKind,
+    pub(super) object: Object,
+}
+
+/// What an event shows.
+#[derive(Debug)]
+pub(super) enum Object {
+    /// The key instance, as JSON.
+    Key(Bytes),
+    Instance(InstanceObject),
+}
+
+impl Object {
+    fn max_bytes(&self) -> usize {
+        match self {
+            Self::Key(json) => json.len(),
+            Self::Instance(object) => object.max_bytes(),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Key(json) => out.extend_from_slice(json),
+            Self::Instance(object) => object.write(out),
+        }
+    }
 }
 
 impl Item {
     /// Cuts a run of lines where a block would get too large; calls `sink` with each piece.
     pub(super) fn split(self, mut sink: impl FnMut(Self)) {
-        let Self::Logs(mut run) = self else { return sink(self) };
+        let Self::Logs(mut run, object) = self else { return sink(self) };
         let (mut bytes, mut count) = (0, 0);
-        let object_bytes = run.view.json_max_bytes() + FRAME_EXTRA_BYTES;
+        let object_bytes = object.max_bytes() + FRAME_EXTRA_BYTES;
         let mut cuts = Vec::new();
         for (_, line) in run.lines() {
             bytes += object_bytes + run.batch.text_of(line).len();
@@ -44,37 +78,33 @@ impl Item {
             let head = LogRun { items: start..start + cut, ..run.clone() };
             run.first = run.first.plus(cut as u64);
             run.items = start + cut..end;
-            sink(Self::Logs(head));
+            sink(Self::Logs(head, object.clone()));
         }
         if !run.items.is_empty() {
-            sink(Self::Logs(run));
+            sink(Self::Logs(run, object));
         }
     }
 
     fn first(&self) -> EventId {
         match self {
             Self::Event(event) => event.id,
-            Self::Logs(run) => run.first,
+            Self::Logs(run, _) => run.first,
         }
     }
 
     fn events(&self) -> usize {
         match self {
             Self::Event(_) => 1,
-            Self::Logs(run) => run.items.len(),
+            Self::Logs(run, _) => run.items.len(),
         }
     }
 
     /// How much its frames take; more only where text has to be escaped.
     fn bytes(&self) -> usize {
-        let object_bytes = |object: &Object| match object {
-            Object::Key(json) => json.len(),
-            Object::Instance(view) => view.json_max_bytes(),
-        };
         match self {
-            Self::Event(event) => object_bytes(&event.object) + FRAME_EXTRA_BYTES,
-            Self::Logs(run) => {
-                let each = run.view.json_max_bytes() + FRAME_EXTRA_BYTES;
+            Self::Event(event) => event.object.max_bytes() + FRAME_EXTRA_BYTES,
+            Self::Logs(run, object) => {
+                let each = object.max_bytes() + FRAME_EXTRA_BYTES;
                 run.lines().map(|(_, line)| each + run.batch.text_of(line).len()).sum()
             }
         }
@@ -169,12 +199,12 @@ impl Block {
             match item {
                 Item::Event(Event { id, time, kind, object }) => {
                     let time = clock.text(time);
-                    let object = |out: &mut Vec<u8>| object.write_json(out);
+                    let object = |out: &mut Vec<u8>| object.write(out);
                     write_event(&mut frames, Some(name(id)), kind, time, object);
                     ends.push(frames.len() as u32);
                 }
-                Item::Logs(run) => {
-                    let object = |out: &mut Vec<u8>| run.view.write_json(out);
+                Item::Logs(run, object) => {
+                    let object = |out: &mut Vec<u8>| object.write(out);
                     let common = LogFrames::new(clock.text(run.time), object);
                     for (id, line) in run.lines() {
                         common.write(

@@ -14,8 +14,8 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use openctrl_core::command::Refusal;
-use openctrl_core::event::EventName;
+use openctrl_core::doors::v2::Rejection;
+use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 use openctrl_core::master::MasterFace;
@@ -44,14 +44,6 @@ impl Hub {
         Some(face.key_epoch).filter(|epoch| admitted && state.is_in_force(*epoch))
     }
 
-    /// Whether the key that a request presented a while ago is still good.
-    ///
-    /// # Errors
-    /// 401 when it is not.
-    pub(crate) fn check(&self, epoch: KeyEpoch) -> Result<(), Refusal> {
-        if self.lock().is_in_force(epoch) { Ok(()) } else { Err(Refusal::NoKey) }
-    }
-
     /// Whether the streams were told that the master is shutting down.
     pub(crate) fn is_draining(&self) -> bool {
         self.lock().is_draining()
@@ -61,8 +53,8 @@ impl Hub {
         self.lock().has(id)
     }
 
-    /// The JSON of an instance.
-    pub(crate) fn instance(&self, id: InstanceId) -> Option<Bytes> {
+    /// The JSON of an instance, and its revision.
+    pub(crate) fn instance(&self, id: InstanceId) -> Option<(Bytes, Revision)> {
         self.lock().instance(id)
     }
 
@@ -70,9 +62,9 @@ impl Hub {
     ///
     /// # Errors
     /// 401 when the key has changed since: the new one is not for holders of the old one.
-    pub(crate) fn key_instance(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
+    pub(crate) fn key_instance(&self, epoch: KeyEpoch) -> Result<Bytes, Rejection> {
         let state = self.lock();
-        if state.is_in_force(epoch) { Ok(state.key_instance()) } else { Err(Refusal::NoKey) }
+        if state.is_in_force(epoch) { Ok(state.key_instance()) } else { Err(Rejection::NoKey) }
     }
 
     /// The JSON of all instances, put together once per change, for who presented the key of
@@ -80,10 +72,10 @@ impl Hub {
     ///
     /// # Errors
     /// 401 when the key has changed since: the list has the new one in it.
-    pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Refusal> {
+    pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Rejection> {
         let state = self.lock();
         if !state.is_in_force(epoch) {
-            return Err(Refusal::NoKey);
+            return Err(Rejection::NoKey);
         }
         let parts = match state.list() {
             List::Ready(list) => return Ok(list),
@@ -108,20 +100,6 @@ impl Hub {
 
     pub(crate) fn face(&self) -> MasterFace {
         self.lock().face().clone()
-    }
-
-    /// Opens a stream for a reader that presented the key of `epoch` and has seen `last_seen`.
-    ///
-    /// # Errors
-    /// 401 when the key has changed since it was looked at.
-    pub(crate) fn subscribe(
-        self: &Arc<Self>,
-        epoch: KeyEpoch,
-        last_seen: Option<EventName>,
-    ) -> Result<Subscriber, Refusal> {
-        let last_seen_id = last_seen.map(|name| (name.boot == self.boot).then_some(name.id));
-        let entry = self.lock().enter(epoch, last_seen_id).ok_or(Refusal::NoKey)?;
-        Ok(Subscriber::new(Arc::clone(self), entry))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

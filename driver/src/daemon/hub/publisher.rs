@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use openctrl_core::event::{Event, LogRun};
+use openctrl_core::doors::v2::{Templates, render_key_instance};
+use openctrl_core::event::{self, EventKind, LogRun};
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 use openctrl_core::master::MasterFace;
 use openctrl_core::time::{Now, Time, Wall};
 
 use super::Hub;
-use super::block::Item;
+use super::block::{Event, Item, Object};
 
 /// How long events wait for others to be written with them while there are many. A write costs as
 /// much as encoding a dozen events, and this is far below what anybody notices. The first event
@@ -21,13 +22,15 @@ const PACE_MS: u64 = 4;
 #[derive(Debug)]
 pub(crate) struct Publisher {
     hub: Arc<Hub>,
+    /// What is rendered once a definition, not once an event.
+    templates: Templates,
     pending: Vec<Item>,
     next_wake: Time,
 }
 
 impl Publisher {
-    pub(crate) const fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, pending: Vec::new(), next_wake: Time::ZERO }
+    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+        Self { hub, templates: Templates::default(), pending: Vec::new(), next_wake: Time::ZERO }
     }
 
     /// Takes the wall clock in and holds it where it stepped back, so that neither events nor
@@ -43,17 +46,31 @@ impl Publisher {
 
     pub(crate) fn show_instance(&mut self, view: InstanceView) {
         self.flush();
-        self.hub.lock().set_instance(view);
+        let object = self.templates.object(view);
+        self.hub.lock().set_instance(object);
     }
 
     /// Adds an event to the stream and takes what it says into what reads see.
-    pub(crate) fn publish(&mut self, event: Event) {
-        self.pending.push(Item::Event(event));
+    pub(crate) fn publish(&mut self, event: event::Event) {
+        let event::Event { id, time, kind, object } = event;
+        let object = match object {
+            event::Object::Key(master) => Object::Key(render_key_instance(&master)),
+            event::Object::Instance(view) => {
+                let id = view.definition.id;
+                let object = self.templates.object(view);
+                if kind == EventKind::Delete {
+                    self.templates.forget(id);
+                }
+                Object::Instance(object)
+            }
+        };
+        self.pending.push(Item::Event(Event { id, time, kind, object }));
     }
 
     /// Adds lines of output to the stream.
     pub(crate) fn publish_logs(&mut self, run: LogRun) {
-        Item::Logs(run).split(|piece| self.pending.push(piece));
+        let object = self.templates.object(run.view.clone());
+        Item::Logs(run, object).split(|piece| self.pending.push(piece));
     }
 
     /// Shows readers how a line of an instance looks that has not ended; an empty text says that

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::event_frame;
-use openctrl_core::event::{Cursor, EventKind, Object, Read, Window, WindowLimits};
+use openctrl_core::doors::v2::{InstanceObject, event_frame, render_key_instance};
+use openctrl_core::event::{Cursor, EventKind, Read, Window, WindowLimits};
+use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterFace;
 use openctrl_core::time::Wall;
 
 use super::asides::{Asides, Seen};
-use super::block::{Block, Item, OpenBlock};
+use super::block::{Block, Item, Object, OpenBlock};
 use crate::counters::COUNTERS;
 
 /// The replay window: what a reader may lag behind. At the usual 600 bytes a frame both limits
@@ -61,13 +62,13 @@ pub(super) enum List {
 pub(super) struct ListParts {
     version: u64,
     key_instance: Bytes,
-    instances: Vec<InstanceView>,
+    instances: Vec<InstanceObject>,
 }
 
 /// An instance as reads see it, rendered when somebody reads it.
 #[derive(Debug)]
 struct Shown {
-    view: InstanceView,
+    object: InstanceObject,
     json: Option<Bytes>,
 }
 
@@ -112,7 +113,7 @@ pub(super) struct Picture {
     /// What the reader missed: nothing to speak of, an unknown number, or so many events.
     pub(super) missed: Missed,
     pub(super) key_instance: Bytes,
-    pub(super) instances: Vec<InstanceView>,
+    pub(super) instances: Vec<InstanceObject>,
     pub(super) time: Wall,
     pub(super) cursor: Cursor,
     /// The last event that is in the picture.
@@ -146,7 +147,7 @@ impl State {
     pub(super) fn new(boot: BootId, face: MasterFace) -> Self {
         Self {
             boot,
-            key_instance: face.json(),
+            key_instance: render_key_instance(&face.identity),
             face,
             instances: BTreeMap::new(),
             list: None,
@@ -191,13 +192,15 @@ impl State {
         self.instances.contains_key(&id)
     }
 
-    pub(super) fn instance(&mut self, id: InstanceId) -> Option<Bytes> {
-        let Shown { view, json } = self.instances.get_mut(&id)?;
-        Some(json.get_or_insert_with(|| view.json()).clone())
+    /// The JSON of an instance, and its revision.
+    pub(super) fn instance(&mut self, id: InstanceId) -> Option<(Bytes, Revision)> {
+        let Shown { object, json } = self.instances.get_mut(&id)?;
+        let json = json.get_or_insert_with(|| object.json()).clone();
+        Some((json, object.view.definition.revision))
     }
 
     pub(super) fn instances(&self) -> Vec<InstanceView> {
-        self.instances.values().map(|shown| shown.view.clone()).collect()
+        self.instances.values().map(|shown| shown.object.view.clone()).collect()
     }
 
     pub(super) fn figures(&self) -> (u64, usize) {
@@ -211,7 +214,7 @@ impl State {
             None => List::Parts(ListParts {
                 version: self.list_version,
                 key_instance: self.key_instance.clone(),
-                instances: self.instances.values().map(|shown| shown.view.clone()).collect(),
+                instances: self.instances.values().map(|shown| shown.object.clone()).collect(),
             }),
         }
     }
@@ -229,13 +232,13 @@ impl State {
     }
 
     pub(super) fn set_face(&mut self, face: MasterFace) {
-        self.key_instance = face.json();
+        self.key_instance = render_key_instance(&face.identity);
         self.face = face;
         self.list_changed();
     }
 
-    pub(super) fn set_instance(&mut self, view: InstanceView) {
-        self.instances.insert(view.definition().id, Shown { view, json: None });
+    pub(super) fn set_instance(&mut self, object: InstanceObject) {
+        self.instances.insert(object.view.definition.id, Shown { object, json: None });
         self.list_changed();
     }
 
@@ -245,18 +248,19 @@ impl State {
             let mut kept_bytes = 0;
             if let Item::Event(event) = &item
                 // The key instance comes with the master's face.
-                && let Object::Instance(view) = &event.object
+                && let Object::Instance(object) = &event.object
             {
+                let definition = &object.view.definition;
                 // All events share a definition until the operator changes it.
-                if !self.shows(view.definition()) {
-                    kept_bytes = view.definition_bytes();
+                if !self.shows(definition) {
+                    kept_bytes = object.definition_bytes();
                 }
                 if event.kind == EventKind::Delete {
-                    self.instances.remove(&view.definition().id);
-                    self.asides.forget(view.definition().id);
+                    self.instances.remove(&definition.id);
+                    self.asides.forget(definition.id);
                     self.list_changed();
                 } else {
-                    self.set_instance(view.clone());
+                    self.set_instance(object.clone());
                 }
             }
             self.open.push(item, kept_bytes);
@@ -266,9 +270,9 @@ impl State {
         }
     }
 
-    fn shows(&self, definition: &Arc<Definition>) -> bool {
+    fn shows(&self, definition: &Definition) -> bool {
         let shown = self.instances.get(&definition.id);
-        shown.is_some_and(|shown| Arc::ptr_eq(shown.view.definition(), definition))
+        shown.is_some_and(|shown| shown.object.view.definition.revision == definition.revision)
     }
 
     /// Lets streams read what is new.
@@ -407,7 +411,7 @@ impl State {
     }
 
     fn picture(&self, missed: Missed) -> Picture {
-        let instances = self.instances.values().map(|shown| shown.view.clone()).collect();
+        let instances = self.instances.values().map(|shown| shown.object.clone()).collect();
         let last = EventId(self.window.next_id().0 - 1);
         let cursor = self.window.cursor_at_head();
         let key_instance = self.key_instance.clone();
@@ -417,13 +421,13 @@ impl State {
 
 impl ListParts {
     pub(super) fn render(&self) -> Bytes {
-        let size: usize = self.instances.iter().map(|view| view.json_max_bytes() + 1).sum();
+        let size: usize = self.instances.iter().map(|object| object.max_bytes() + 1).sum();
         let mut list = Vec::with_capacity(size + self.key_instance.len() + 2);
         list.push(b'[');
         list.extend_from_slice(&self.key_instance);
-        for view in &self.instances {
+        for object in &self.instances {
             list.push(b',');
-            view.write_json(&mut list);
+            object.write(&mut list);
         }
         list.push(b']');
         list.shrink_to_fit();

@@ -5,10 +5,11 @@ use std::task::{Context, Poll};
 use std::vec;
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::{RETRY_FRAME, event_frame, gap_frame, write_event};
+use openctrl_core::doors::v2::{
+    InstanceObject, RETRY_FRAME, Rejection, event_frame, gap_frame, write_event,
+};
 use openctrl_core::event::{Cursor, EventKind, EventName};
-use openctrl_core::ids::EventId;
-use openctrl_core::instance::InstanceView;
+use openctrl_core::ids::{EventId, KeyEpoch};
 use openctrl_core::time::Wall;
 
 use super::Hub;
@@ -31,7 +32,7 @@ pub(crate) struct Subscriber {
 #[derive(Debug)]
 enum Phase {
     /// The picture is being written; `opening` goes first.
-    Picture { opening: Bytes, time: Wall, instances: vec::IntoIter<InstanceView>, then: Live },
+    Picture { opening: Bytes, time: Wall, instances: vec::IntoIter<InstanceObject>, then: Live },
     /// Events are written as they come; `opening` goes first.
     Live { opening: Bytes, live: Live },
     /// Everything is written.
@@ -45,8 +46,24 @@ struct Live {
     name: Option<EventName>,
 }
 
+impl Hub {
+    /// Opens a stream for a reader that presented the key of `epoch` and has seen `last_seen`.
+    ///
+    /// # Errors
+    /// 401 when the key has changed since it was looked at.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        epoch: KeyEpoch,
+        last_seen: Option<EventName>,
+    ) -> Result<Subscriber, Rejection> {
+        let last_seen_id = last_seen.map(|name| (name.boot == self.boot).then_some(name.id));
+        let entry = self.lock().enter(epoch, last_seen_id).ok_or(Rejection::NoKey)?;
+        Ok(Subscriber::new(Arc::clone(self), entry))
+    }
+}
+
 impl Subscriber {
-    pub(super) fn new(hub: Arc<Hub>, entry: Entry) -> Self {
+    fn new(hub: Arc<Hub>, entry: Entry) -> Self {
         let retry = Bytes::from_static(RETRY_FRAME);
         let phase = match entry.start {
             Start::Resumed(cursor) => {
@@ -136,15 +153,15 @@ fn begin(hub: &Hub, opening: Bytes, picture: Picture) -> Phase {
 fn picture_chunk(
     opening: Bytes,
     time: Wall,
-    instances: &mut vec::IntoIter<InstanceView>,
+    instances: &mut vec::IntoIter<InstanceObject>,
     name: Option<EventName>,
 ) -> Bytes {
     let mut chunk = Vec::from(opening);
     let time = time.to_string();
     while chunk.len() < CHUNK_BYTES {
-        let Some(view) = instances.next() else { break };
+        let Some(object) = instances.next() else { break };
         let name = name.filter(|_| instances.as_slice().is_empty());
-        write_event(&mut chunk, name, EventKind::Initial, &time, |out| view.write_json(out));
+        write_event(&mut chunk, name, EventKind::Initial, &time, |out| object.write(out));
     }
     Bytes::from(chunk)
 }

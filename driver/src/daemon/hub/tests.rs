@@ -4,8 +4,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use openctrl_core::doors::v2::InstanceObject;
 use openctrl_core::event::{Event, EventKind, EventName, LogRun, Object};
+use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::{MasterFace, MasterIdentity};
@@ -114,7 +115,7 @@ fn a_new_reader_gets_the_picture_then_what_follows() {
     assert!(!ended);
     let list = String::from_utf8(hub.list(KeyEpoch(0)).expect("the key is in force").to_vec())
         .expect("UTF-8");
-    let instances = [view(1, 3).json(), view(2, 2).json()];
+    let instances = [view(1, 3), view(2, 2)].map(|view| InstanceObject::new(view).json());
     let [one, two] = instances.map(|json| String::from_utf8(json.to_vec()).expect("UTF-8"));
     assert!(list.ends_with(&format!(",{one},{two}]")), "{list}");
 }
@@ -242,12 +243,13 @@ fn old_definitions_count_until_they_are_encoded() {
         let mut definition = Definition::new(InstanceId(1), url, String::new());
         definition.meta.tags.extend((0..3000).map(|tag| (format!("{tag:x}"), String::new())));
         definition.meta.tags.insert("n".to_owned(), number.to_string());
+        definition.revision = Revision(number);
         InstanceView::new(Arc::new(definition))
     };
     let mut stage = Stage::new();
     let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
     read(&mut reader);
-    let definitions = (64 << 20) / tagged(1).definition_bytes() as u64;
+    let definitions = (64 << 20) / InstanceObject::new(tagged(1)).definition_bytes() as u64;
     assert!(definitions < 200, "a short tag takes far more than its text: {definitions}");
     for id in 1..=definitions + 10 {
         stage.publish(event(id, Object::Instance(tagged(id))));
@@ -280,7 +282,7 @@ fn no_stream_of_the_old_key_carries_the_new_one() {
     stage.update(1..=1);
     stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(2));
     stage.publisher.show_master(face(0xbb, 1));
-    stage.publish(event(2, Object::Key(Bytes::from_static(b"bbbb"))));
+    stage.publish(event(2, Object::Key(face(0xbb, 1).identity)));
 
     for (reader, expected) in [(&mut lagging, 4), (&mut waiting, 2)] {
         let (text, ended) = read(reader);
@@ -307,7 +309,6 @@ fn from_the_close_on_the_old_key_opens_and_reads_nothing() {
     assert!(hub.subscribe(epoch, None).is_err());
     stage.publisher.show_master(face(0xbb, 1));
     assert!(hub.list(epoch).is_err() && hub.key_instance(epoch).is_err());
-    assert!(hub.check(epoch).is_err() && hub.check(KeyEpoch(1)).is_ok());
     assert!(hub.list(KeyEpoch(1)).is_ok());
 }
 

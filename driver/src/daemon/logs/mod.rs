@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openctrl_core::command::Refusal;
+use openctrl_core::doors::v2::Rejection;
 use openctrl_core::event::{Event, EventKind, LogRun, Subject};
 use openctrl_core::history::{
     HistoryLimits, LogBook, LogQuery, Page, Unfinished, blocks_of, restored,
@@ -129,7 +130,7 @@ impl Logs {
     ///
     /// # Errors
     /// 400 for a regular expression that is none.
-    pub(crate) async fn page(&self, id: InstanceId, query: LogQuery) -> Result<Bytes, Refusal> {
+    pub(crate) async fn page(&self, id: InstanceId, query: LogQuery) -> Result<Bytes, Rejection> {
         let wanted = query.grep.as_deref().map(compile).transpose()?;
         let turns = Arc::clone(&self.turns);
         let turn = turns.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
@@ -144,7 +145,7 @@ impl Logs {
             let unfinished = unfinished.filter(|line| matches(&line.text));
             Page::new(&shelf, &query, boot, matches).with_unfinished(&query, unfinished).json()
         };
-        spawn_blocking(render).await.map_err(|_| Refusal::ShuttingDown)
+        spawn_blocking(render).await.map_err(|_| Refusal::ShuttingDown.into())
     }
 
     /// How many lines are kept in memory, and the bytes that they take.
@@ -184,7 +185,7 @@ fn restore(book: &mut LogBook, directory: &Path, instances: &[InstanceId]) {
     }
 }
 
-fn compile(pattern: &str) -> Result<Regex, Refusal> {
+fn compile(pattern: &str) -> Result<Regex, Rejection> {
     let built = RegexBuilder::new(pattern)
         .size_limit(REGEX_MAX_BYTES)
         .dfa_size_limit(REGEX_MAX_BYTES)
@@ -193,7 +194,7 @@ fn compile(pattern: &str) -> Result<Regex, Refusal> {
         // A syntax error is drawn over several lines; the last one says what it is.
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-        Refusal::Bad(format!("grep is not a regular expression that can be used: {reason}"))
+        Rejection::Bad(format!("grep is not a regular expression that can be used: {reason}"))
     })
 }
 

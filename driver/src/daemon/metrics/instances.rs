@@ -11,12 +11,12 @@ use crate::daemon::hub::Hub;
 pub(super) fn write(text: &mut Exposition, hub: &Hub) {
     let views = hub.instances();
     let shown: Vec<(String, &InstanceView)> =
-        views.iter().map(|view| (view.definition().id.to_string(), view)).collect();
+        views.iter().map(|view| (view.definition.id.to_string(), view)).collect();
 
     let help = "What an instance is called; always 1.";
     let mut family = text.family("openctrl_instance_info", Gauge, help);
     for (id, view) in &shown {
-        let definition = view.definition();
+        let definition = &view.definition;
         let scheme = definition.url().scheme();
         let labels = [("id", id.as_str()), ("alias", &definition.alias), ("type", scheme)];
         family.sample(&labels, Value::Count(1));

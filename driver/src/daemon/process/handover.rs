@@ -18,7 +18,7 @@ use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::spawner::Newborn;
+use super::newborn::Newborn;
 use crate::promises::register;
 
 /// Slot, generation and process id.

@@ -8,7 +8,7 @@ use openctrl_core::ids::ProcessRef;
 use rustix::process::Pid;
 use tokio::sync::mpsc;
 
-use super::spawner::Newborn;
+use super::newborn::Newborn;
 
 /// The spawner's end.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod group;
 mod handover;
 mod ledger;
 mod leftover;
+mod newborn;
 mod refused;
 mod spawner;
 mod watch;

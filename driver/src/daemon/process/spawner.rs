@@ -26,6 +26,7 @@ use super::group::Group;
 use super::handover::{Receiver, Sender, handover};
 use super::ledger::Ledger;
 use super::leftover::{Leftover, start_ticks};
+use super::newborn::Newborn;
 use super::refused::explain;
 use super::watch::{Watch, wait_for_leftover};
 use crate::daemon::inbox::{Mailbox, Notice};
@@ -82,15 +83,6 @@ impl IdleSpawner {
 pub(crate) struct Spawner {
     jobs: mpsc::Sender<Job>,
     mailbox: Mailbox,
-}
-
-/// A process that was just started.
-#[derive(Debug)]
-pub(super) struct Newborn {
-    pub(super) process: ProcessRef,
-    pub(super) leader: Pid,
-    /// `None` when the master has no descriptor left for it.
-    pub(super) output: Option<PipeReader>,
 }
 
 /// Holds no descriptor: the thread could not use it.

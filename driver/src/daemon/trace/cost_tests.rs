@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::event::{Event, EventKind, Object};
 use openctrl_core::ids::{BootId, EventId, KeyEpoch};
@@ -65,7 +64,7 @@ impl Side {
         let recorder = is_recording.then(|| Recorder::start(to).expect("a thread"));
         let looped = Loop::new(recorder.unwrap_or_default());
         let identity = MasterIdentity::from_random([1; 8], [2; 16]);
-        let face = MasterFace { identity, key_epoch: KeyEpoch(0) };
+        let face = MasterFace { identity: identity.clone(), key_epoch: KeyEpoch(0) };
         let mut hub = Publisher::new(Hub::new(BootId(7), face));
         // What the engine published before: the hub counts along.
         for number in 1..=2 {
@@ -73,7 +72,7 @@ impl Side {
                 id: EventId(number),
                 time: looped.now.wall,
                 kind: EventKind::Update,
-                object: Object::Key(Bytes::from_static(b"{}")),
+                object: Object::Key(identity.clone()),
             });
         }
         Self { _home: home, looped, hub, spent: Duration::ZERO }

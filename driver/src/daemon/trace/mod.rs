@@ -15,4 +15,4 @@ mod writer;
 
 pub(crate) use files::segments;
 pub(crate) use recorder::Recorder;
-pub(crate) use writer::Destination;
+pub(crate) use segment::Destination;

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use openctrl_core::command::Call;
+use openctrl_core::command::Command;
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::limits::TICK_MS;
 use openctrl_core::time::{Now, Time};
 use openctrl_core::trace::{Digest, End, EndReason};
 
 use super::queue::{Begin, Message, Queue, Wish};
-use super::writer::{Destination, Writer};
+use super::segment::Destination;
+use super::writer::Writer;
 
 /// How long the last of a trace may take to be written.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
@@ -178,16 +179,16 @@ impl Drop for Recorder {
 fn content_bytes(input: &Input) -> usize {
     match input {
         Input::OutputRead { batch, .. } => batch.text().len() + batch.items.len() * ITEM_BYTES,
-        Input::RequestArrived { call, .. } => match call {
-            Call::Create { url, alias } => url.as_str().len() + alias.len(),
-            Call::Replace(_, url) => url.as_str().len(),
-            Call::Patch(_, patch) => {
-                let tags = patch.meta.as_ref().and_then(|meta| meta.tags.as_ref());
+        Input::RequestArrived { command, .. } => match command {
+            Command::Create { url, alias } => url.as_str().len() + alias.len(),
+            Command::Replace { url, .. } => url.as_str().len(),
+            Command::Amend { amend, .. } => {
+                let tags = amend.meta.as_ref().and_then(|meta| meta.tags.as_ref());
                 let tags = tags.into_iter().flatten().map(|(key, tag)| key.len() + tag.len());
                 tags.sum::<usize>() + 2048
             }
-            Call::Ping(text) => text.len(),
-            Call::SetAlias(_) | Call::Delete(_) | Call::RotateKey(_) => 256,
+            Command::Dial(text) => text.len(),
+            Command::SetAlias(_) | Command::Remove { .. } | Command::RotateKey(_) => 256,
         },
         Input::StartFailed { reason, .. } | Input::PersistFailed { reason, .. } => reason.len(),
         Input::ProcessStarted { .. }

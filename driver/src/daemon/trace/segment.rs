@@ -5,15 +5,30 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use openctrl_core::engine::{Engine, Input};
+use openctrl_core::ids::BootId;
 use openctrl_core::time::Now;
 use openctrl_core::trace::{Digest, Encoder, End, EndReason, Header};
 
 use super::files;
-use super::writer::Destination;
 use crate::file_identity::{FileIdentity, Place};
 
 /// More than the end of a segment takes, with the head of the block before it.
 const END_BYTES: u64 = 128;
+
+/// Where a trace goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    /// Made if need be.
+    pub(crate) directory: PathBuf,
+    /// What all files together may take.
+    pub(crate) total_bytes: u64,
+    /// Whether the text of log lines is recorded.
+    pub(crate) has_text: bool,
+    /// This run of the master.
+    pub(crate) boot: BootId,
+    /// The version of this program.
+    pub(crate) product: String,
+}
 
 /// A segment under way.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::{fs, thread};
 
-use openctrl_core::command::Call;
+use openctrl_core::command::{self, Caller};
 use openctrl_core::engine::{Effect, Engine, Input};
-use openctrl_core::ids::{BootId, ProcessRef, RecordSeq, RequestId};
+use openctrl_core::ids::{BootId, KeyEpoch, ProcessRef, RecordSeq, RequestId};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::output::OutputParser;
 use openctrl_core::store::Image;
@@ -52,8 +52,9 @@ impl Loop {
         let mut looped = Self { engine, recorder, now, process: None };
         looped.drain();
         let url = InstanceUrl::parse("demo://host/?x=hush").expect("a URL");
-        let call = Call::Create { url, alias: String::new() };
-        looped.tell(Input::RequestArrived { request: RequestId(1), call });
+        let caller = Caller::v2(KeyEpoch(0));
+        let command = command::Command::Create { url, alias: String::new() };
+        looped.tell(Input::RequestArrived { request: RequestId(1), caller, command });
         looped.tell(Input::RecordsPersisted { upto: RecordSeq(1) });
         let process = looped.process.expect("it is spawned at once");
         looped.tell(Input::ProcessStarted { process });
@@ -228,10 +229,10 @@ fn a_panic_of_the_loop_writes_what_led_to_it() {
         panic!("as the engine would");
     }
     let home = TempDir::new().expect("a directory");
-    let (_, module) = module_path!().split_once("::").expect("the crate and the module");
-    let test = &format!("{module}::a_panic_of_the_loop_writes_what_led_to_it");
+    let (_, module) = module_path!().split_once("::").expect("a crate and a module");
+    let test = format!("{module}::a_panic_of_the_loop_writes_what_led_to_it");
     let mut child = Command::new(std::env::current_exe().expect("this test"));
-    child.args(["--exact", test, "--nocapture"]).env(CHILD, home.path());
+    child.args(["--exact", &test, "--nocapture"]).env(CHILD, home.path());
     let output = child.output().expect("it runs");
     assert!(!output.status.success());
     let [segment] = &all(home.path())[..] else { panic!("one segment") };

@@ -1,36 +1,19 @@
 //! The thread that encodes inputs and writes them. Nothing that goes wrong here is of any concern
 //! to the master: it is said once, and tried again after a while.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use openctrl_core::engine::Input;
-use openctrl_core::ids::BootId;
 use openctrl_core::time::Now;
 use openctrl_core::trace::{Digest, End, EndReason, Header};
 
 use super::queue::{Begin, Message, Queue, Wish};
-use super::segment::{Refused, Segment};
+use super::segment::{Destination, Refused, Segment};
 
 /// How long a directory that could not be written is left alone.
 const RETRY: Duration = Duration::from_secs(60);
-
-/// Where a trace goes.
-#[derive(Clone, Debug)]
-pub(crate) struct Destination {
-    /// Made if need be.
-    pub(crate) directory: PathBuf,
-    /// What all files together may take.
-    pub(crate) total_bytes: u64,
-    /// Whether the text of log lines is recorded.
-    pub(crate) has_text: bool,
-    /// This run of the master.
-    pub(crate) boot: BootId,
-    /// The version of this program.
-    pub(crate) product: String,
-}
 
 /// The thread's own.
 pub(super) struct Writer {

@@ -9,18 +9,19 @@ mod groups;
 #[cfg(not(target_os = "linux"))]
 #[path = "groups_unknown.rs"]
 mod groups;
+mod rows;
 mod sampler;
 
-use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::{ProcessReport, Usage, render_processes};
+use openctrl_core::doors::v2::render_processes;
 use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::instance::{ProcessFacts, Status};
 
+use self::rows::{Row, Rows};
 use self::sampler::Sampler;
 use crate::counters::COUNTERS;
 use crate::daemon::clock::Clock;
@@ -31,21 +32,6 @@ pub(crate) struct Processes {
     rows: Arc<Rows>,
     sampler: Sampler,
     clock: Clock,
-}
-
-#[derive(Debug, Default)]
-struct Rows(Mutex<BTreeMap<InstanceId, Row>>);
-
-#[derive(Debug)]
-struct Row {
-    facts: Box<ProcessFacts>,
-    /// Of the process that is alive.
-    pid: Option<i32>,
-    usage: Option<Usage>,
-    /// What is known of the end of the last process beyond its status.
-    exit_note: Option<String>,
-    /// The same of the process whose end the engine is about to be told.
-    next_exit_note: Option<String>,
 }
 
 impl Processes {
@@ -115,40 +101,5 @@ impl Processes {
         let now = self.clock.sample();
         let rows = self.rows.lock();
         render_processes(rows.iter().map(|(id, row)| row.report(*id)), now)
-    }
-}
-
-impl Rows {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Row>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The processes that are alive, by their pid, which is that of their group.
-    fn alive(&self) -> HashMap<i32, (InstanceId, ProcessRef)> {
-        let rows = self.lock();
-        let alive = rows.iter().filter_map(|(id, row)| {
-            let (process, _) = row.facts.alive?;
-            Some((row.pid?, (*id, process)))
-        });
-        alive.collect()
-    }
-
-    /// Shows what a process uses, unless another has come in its place.
-    fn set_usage(&self, found: impl Iterator<Item = (InstanceId, ProcessRef, Usage)>) {
-        let mut rows = self.lock();
-        for (id, process, usage) in found {
-            if let Some(row) = rows.get_mut(&id)
-                && row.facts.alive.is_some_and(|(alive, _)| alive == process)
-            {
-                row.usage = Some(usage);
-            }
-        }
-    }
-}
-
-impl Row {
-    fn report(&self, id: InstanceId) -> ProcessReport<'_> {
-        let exit_note = self.exit_note.as_deref();
-        ProcessReport { id, facts: &self.facts, pid: self.pid, usage: self.usage, exit_note }
     }
 }

@@ -15,8 +15,8 @@ use openctrl_core::time::{Now, Wall};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::Rows;
 use super::groups::{GroupUse, look};
+use super::rows::Rows;
 use crate::daemon::clock::Clock;
 
 /// Time from one look to the next, at least.

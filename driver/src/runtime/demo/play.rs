@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-use super::Spec;
 use super::signals::Stop;
+use super::spec::Spec;
 
 /// Plays `spec` into `out` and returns the exit status; an error is one of `out`.
 pub(super) async fn play(

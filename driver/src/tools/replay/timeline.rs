@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
-use openctrl_core::command::Call;
+use openctrl_core::command::Command;
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::event::Subject;
 use openctrl_core::ids::{InstanceId, ProcessRef};
@@ -139,11 +139,16 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
     let table = replay.engine().table();
     let of = |process: ProcessRef| table.get(process.slot).map(|instance| instance.definition.id);
     match &step.input {
-        Input::RequestArrived { call, .. } => match call {
-            Call::Patch(id, _) | Call::Replace(id, _) | Call::Delete(id) => {
+        Input::RequestArrived { command, .. } => match command {
+            Command::Amend { id, .. }
+            | Command::Replace { id, .. }
+            | Command::Remove { id, .. } => {
                 ids.insert(*id);
             }
-            Call::SetAlias(_) | Call::Create { .. } | Call::RotateKey(_) | Call::Ping(_) => {}
+            Command::SetAlias(_)
+            | Command::Create { .. }
+            | Command::RotateKey(_)
+            | Command::Dial(_) => {}
         },
         Input::ProcessStarted { process }
         | Input::StartFailed { process, .. }
@@ -157,7 +162,7 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
     }
     for effect in &step.effects {
         match effect {
-            Effect::ShowInstance(view) => ids.extend([view.definition().id]),
+            Effect::ShowInstance(view) => ids.extend([view.definition.id]),
             Effect::Publish(event) => match event.object.subject() {
                 Subject::Instance(id) => ids.extend([id]),
                 Subject::Key => {}

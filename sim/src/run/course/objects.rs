@@ -1,11 +1,12 @@
-//! The objects in effects. An answer has one as JSON, which has to be what was shown last.
+//! The objects in effects. That of an answer has to be what was shown last.
 
-use openctrl_core::command::Reply;
+use openctrl_core::command::Outcome;
 use openctrl_core::engine::Effect;
+use openctrl_core::event::Object;
 
 use super::Run;
 use crate::invariants::Violation;
-use crate::object::{Shown, subject_of};
+use crate::object::Shown;
 
 impl Run {
     /// The object in an effect, if there is one.
@@ -15,11 +16,8 @@ impl Run {
             Effect::ShowInstance(view) => Some(Shown::instance(view)),
             Effect::Publish(event) => Some(Shown::new(&event.object)),
             Effect::PublishLogs(run) => Some(Shown::instance(&run.view)),
-            Effect::Respond { reply: Reply::Instance(json) | Reply::Created(json), .. } => {
-                Some(self.answered(json)?)
-            }
-            Effect::Respond { .. }
-            | Effect::ShowProcess { .. }
+            Effect::Respond { outcome, .. } => self.answered(outcome)?,
+            Effect::ShowProcess { .. }
             | Effect::CloseStreams { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
@@ -33,12 +31,23 @@ impl Run {
     }
 
     /// The object in an answer, which has to be what everybody was shown last.
-    fn answered(&self, json: &[u8]) -> Result<Shown, Violation> {
-        let shown = subject_of(json).and_then(|subject| self.oracle.shown.get(&subject));
-        shown.filter(|shown| shown.is_json(json)).cloned().ok_or_else(|| {
-            let json = String::from_utf8_lossy(json);
-            let what = format!("{json} is answered, and {shown:?} was shown last");
-            Violation { invariant: "INV-6", what }
-        })
+    fn answered(&self, outcome: &Outcome) -> Result<Option<Shown>, Violation> {
+        let object = match outcome {
+            Outcome::Done { after: view, .. }
+            | Outcome::Created(view)
+            | Outcome::Stale(view)
+            | Outcome::Replaced(view) => Object::Instance(view.clone()),
+            Outcome::KeyRotated(master) => Object::Key(master.clone()),
+            Outcome::Removed | Outcome::AliasSet | Outcome::Dialed(_) | Outcome::Refused(_) => {
+                return Ok(None);
+            }
+        };
+        let answered = Shown::new(&object);
+        let shown = self.oracle.shown.get(&answered.subject());
+        if shown.is_some_and(|shown| shown.is_same(&answered)) {
+            return Ok(Some(answered));
+        }
+        let what = format!("{answered:?} is answered, and {shown:?} was shown last");
+        Err(Violation { invariant: "INV-6", what })
     }
 }

@@ -1,0 +1,273 @@
+//! The JSON of an instance and of the key instance (Contract §4): all 17 fields, compact.
+//!
+//! Rendering only; when to render and who receives it is decided elsewhere.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::counters::{Metrics, Totals, on_wire};
+use crate::ids::Revision;
+use crate::ids::{InstanceId, KEY_INSTANCE_ID};
+use crate::instance::{Definition, InstanceView, Meta};
+use crate::master::MasterIdentity;
+
+/// An instance as clients see it at one moment. Cheap to copy: the JSON is made where it is read,
+/// and most of a flood of checkpoints is never read.
+#[derive(Clone, Debug)]
+pub struct InstanceObject {
+    /// The values.
+    pub view: InstanceView,
+    template: Arc<Template>,
+}
+
+/// The parts of the JSON that only the operator changes, rendered once for each definition.
+#[derive(Debug)]
+struct Template {
+    id: InstanceId,
+    revision: Revision,
+    /// Up to the status.
+    head: Box<[u8]>,
+    /// From behind the status up to the first number.
+    middle: Box<[u8]>,
+}
+
+/// What was rendered of the definition of each instance. Belongs to whoever renders.
+#[derive(Debug, Default)]
+pub struct Templates {
+    by_id: BTreeMap<InstanceId, Arc<Template>>,
+    /// The one used last: what one process prints follows itself.
+    last: Option<Arc<Template>>,
+}
+
+/// What the numbers and the status take at most: five of 11 digits, four of 19, and their names.
+const NUMBERS_MAX_BYTES: usize = 224;
+
+impl Templates {
+    /// The object of a view.
+    pub fn object(&mut self, view: InstanceView) -> InstanceObject {
+        let template = match &self.last {
+            Some(last) if last.is_of(&view.definition) => Arc::clone(last),
+            _ => self.find(&view.definition),
+        };
+        InstanceObject { view, template }
+    }
+
+    /// Forgets an instance that was deleted.
+    pub fn forget(&mut self, id: InstanceId) {
+        self.by_id.remove(&id);
+        self.last = None;
+    }
+
+    fn find(&mut self, definition: &Definition) -> Arc<Template> {
+        let make = || Arc::new(Template::new(definition));
+        let template = self.by_id.entry(definition.id).or_insert_with(make);
+        if !template.is_of(definition) {
+            *template = make();
+        }
+        self.last = Some(Arc::clone(template));
+        Arc::clone(template)
+    }
+}
+
+impl InstanceObject {
+    /// The object of a view that is rendered this once.
+    pub fn new(view: InstanceView) -> Self {
+        let template = Arc::new(Template::new(&view.definition));
+        Self { view, template }
+    }
+
+    /// The instance object, compact.
+    pub fn json(&self) -> Bytes {
+        let mut json = Vec::with_capacity(self.max_bytes());
+        self.write(&mut json);
+        Bytes::from(json)
+    }
+
+    /// How long the object is at most; not far from what it is.
+    pub fn max_bytes(&self) -> usize {
+        self.template.head.len() + self.template.middle.len() + NUMBERS_MAX_BYTES
+    }
+
+    /// How much memory its definition takes with the text rendered from it, roughly. Every tag
+    /// is two strings and its share of a map: ten times what a short one takes in the object.
+    pub fn definition_bytes(&self) -> usize {
+        const TAG_BYTES: usize = 144;
+        let definition = &*self.view.definition;
+        let (url, Definition { alias, meta, .. }) = (definition.url(), definition);
+        let tags: usize =
+            meta.tags.iter().map(|(key, tag)| key.len() + tag.len() + TAG_BYTES).sum();
+        let peer = meta.peer.sid.len() + meta.peer.kind.len() + meta.peer.alias.len();
+        self.max_bytes() + url.as_str().len() + alias.len() + peer + tags
+    }
+
+    /// Appends the instance object.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.template.head);
+        out.extend_from_slice(self.view.status.as_str().as_bytes());
+        out.extend_from_slice(&self.template.middle);
+        let Metrics { mode, ping, pool, tcps, udps } = self.view.metrics;
+        let Totals { tcprx, tcptx, udprx, udptx } = self.view.totals;
+        let mut digits = itoa::Buffer::new();
+        out.extend_from_slice(digits.format(mode).as_bytes());
+        for (name, gauge) in
+            [(",\"ping\":", ping), (",\"pool\":", pool), (",\"tcps\":", tcps), (",\"udps\":", udps)]
+        {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(digits.format(gauge).as_bytes());
+        }
+        for (name, total) in [
+            (",\"tcprx\":", tcprx),
+            (",\"tcptx\":", tcptx),
+            (",\"udprx\":", udprx),
+            (",\"udptx\":", udptx),
+        ] {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(digits.format(on_wire(total)).as_bytes());
+        }
+        out.push(b'}');
+    }
+}
+
+impl Template {
+    fn new(definition: &Definition) -> Self {
+        let mut head = Vec::new();
+        put(&mut head, "{\"id\":", &definition.id.to_string());
+        put(&mut head, ",\"alias\":", &definition.alias);
+        put(&mut head, ",\"type\":", definition.url().scheme());
+        head.extend_from_slice(b",\"status\":\"");
+        let mut middle = b"\"".to_vec();
+        put(&mut middle, ",\"url\":", definition.url().as_str());
+        put(&mut middle, ",\"config\":", "");
+        put(&mut middle, ",\"restart\":", &definition.restarts());
+        put(&mut middle, ",\"meta\":", &definition.meta);
+        middle.extend_from_slice(b",\"mode\":");
+        let (id, revision) = (definition.id, definition.revision);
+        Self { id, revision, head: head.into(), middle: middle.into() }
+    }
+
+    fn is_of(&self, definition: &Definition) -> bool {
+        (self.id, self.revision) == (definition.id, definition.revision)
+    }
+}
+
+fn put(out: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
+    out.extend_from_slice(name.as_bytes());
+    let json = serde_json::to_vec(value).expect("strings and booleans always encode");
+    out.extend_from_slice(&json);
+}
+
+/// The JSON of the key instance: the key as `url`, the master's id as `config`.
+pub fn render_key_instance(master: &MasterIdentity) -> Bytes {
+    let mut json = Vec::new();
+    put(&mut json, "{\"id\":", KEY_INSTANCE_ID);
+    put(&mut json, ",\"alias\":", &master.alias);
+    put(&mut json, ",\"type\":\"\",\"status\":\"\",\"url\":", master.key.reveal());
+    put(&mut json, ",\"config\":", &master.mid);
+    put(&mut json, ",\"restart\":false,\"meta\":", &Meta::default());
+    json.extend_from_slice(
+        b",\"mode\":0,\"ping\":0,\"pool\":0,\"tcps\":0,\"udps\":0\
+          ,\"tcprx\":0,\"tcptx\":0,\"udprx\":0,\"udptx\":0}",
+    );
+    Bytes::from(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::{Peer, Status};
+    use crate::url::InstanceUrl;
+    use alloc::string::String;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    fn text(json: &Bytes) -> &str {
+        core::str::from_utf8(json).expect("JSON is UTF-8")
+    }
+
+    fn object(definition: Definition) -> InstanceObject {
+        InstanceObject::new(InstanceView::new(Arc::new(definition)))
+    }
+
+    #[test]
+    fn every_field_is_present_and_compact() {
+        let url = InstanceUrl::parse("MANAGED://Edge?x=<a&b>").expect("a good URL");
+        let definition = Definition::new(InstanceId(0xd34d_b33f), url, "edge \"a\"".to_string());
+        insta::assert_snapshot!(text(&object(definition).json()), @r#"{"id":"d34db33f","alias":"edge \"a\"","type":"managed","status":"stopped","url":"managed://Edge?x=<a&b>","config":"","restart":true,"meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}},"mode":0,"ping":0,"pool":0,"tcps":0,"udps":0,"tcprx":0,"tcptx":0,"udprx":0,"udptx":0}"#);
+    }
+
+    #[test]
+    fn the_key_instance_shows_the_key_and_the_master_id() {
+        let master = MasterIdentity::from_random([0x1a; 8], [0x2b; 16]);
+        insta::assert_snapshot!(text(&render_key_instance(&master)), @r#"{"id":"********","alias":"","type":"","status":"","url":"2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b","config":"1a1a1a1a1a1a1a1a","restart":false,"meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}},"mode":0,"ping":0,"pool":0,"tcps":0,"udps":0,"tcprx":0,"tcptx":0,"udprx":0,"udptx":0}"#);
+    }
+
+    #[test]
+    fn counters_stay_within_what_clients_decode() {
+        let url = InstanceUrl::parse("a:b").expect("a good URL");
+        let mut object = object(Definition::new(InstanceId(0), url, String::new()));
+        object.view.totals.tcprx = u64::MAX;
+        let json = object.json();
+        assert!(json.len() <= object.max_bytes());
+        assert!(text(&json).contains(r#""tcprx":9223372036854775807,"tcptx":0"#));
+    }
+
+    #[test]
+    fn a_definition_is_rendered_once() {
+        let mut templates = Templates::default();
+        let view = |alias: &str, revision| {
+            let url = InstanceUrl::parse("a:b").expect("a good URL");
+            let definition = Definition::new(InstanceId(1), url, alias.to_string());
+            InstanceView::new(Arc::new(Definition { revision: Revision(revision), ..definition }))
+        };
+        let one = view("one", 1);
+        let first = templates.object(one.clone());
+        assert!(Arc::ptr_eq(&first.template, &templates.object(one.clone()).template));
+        let other = templates.object(view("other", 2));
+        assert!(text(&other.json()).contains(r#""alias":"other""#));
+        templates.forget(InstanceId(1));
+        assert!(!Arc::ptr_eq(&first.template, &templates.object(one).template));
+    }
+
+    fn definitions() -> impl Strategy<Value = Definition> {
+        let text = || prop_oneof![any::<String>(), "[\"\\\\\u{0}-\u{1f}é]{0,9}"];
+        let tags = proptest::collection::btree_map(text(), text(), 0..4);
+        let peer =
+            (text(), text(), text()).prop_map(|(sid, kind, alias)| Peer { sid, kind, alias });
+        let url = select(alloc::vec!["a:b", "Demo://h/p?q=\"x\"#\\", "exec:sh?arg=é"]);
+        (any::<u32>(), url, text(), any::<bool>(), peer, tags).prop_map(
+            |(id, url, alias, restart, peer, tags)| {
+                let url = InstanceUrl::parse(url).expect("a good URL");
+                let mut definition = Definition::new(InstanceId(id), url, alias);
+                definition.meta = Meta { peer, tags };
+                definition.set_restarts(restart);
+                definition
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_view_knows_how_long_its_object_is(
+            definition in definitions(),
+            status in select(&Status::ALL[..]),
+            gauges: [i32; 5],
+            totals: [u64; 4],
+        ) {
+            let mut object = object(definition);
+            let [mode, ping, pool, tcps, udps] = gauges;
+            let [tcprx, tcptx, udprx, udptx] = totals;
+            object.view.status = status;
+            object.view.metrics = Metrics { mode, ping, pool, tcps, udps };
+            object.view.totals = Totals { tcprx, tcptx, udprx, udptx };
+            let json = object.json();
+            prop_assert_eq!(object.view.object_bytes(), json.len(), "{}", text(&json));
+            prop_assert!(json.len() <= object.max_bytes());
+        }
+    }
+}

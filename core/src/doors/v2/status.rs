@@ -1,0 +1,116 @@
+//! What the REST API refuses: the HTTP status and the sentence of each reason (Contract §3).
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::command::Refusal;
+use crate::doors::json::BadBody;
+use crate::history::BadQuery;
+
+/// A request that is refused: by this door, or by the engine. Shown as the `error` of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// 400: what is wrong with the request.
+    Bad(String),
+    /// 401: no key, or not the one in force.
+    NoKey,
+    /// 403: not for the key instance.
+    KeyInstance,
+    /// 404: no such path.
+    NoPath,
+    /// 405: the methods that the path has.
+    Method(&'static str),
+    /// 412: the instance is of another revision than `If-Match` names.
+    Stale,
+    /// 413: the body is larger than the limit in bytes.
+    BodyTooLarge(usize),
+    /// 408: the body did not arrive in time.
+    TooSlow,
+    /// The engine refused the command.
+    Refused(Refusal),
+}
+
+impl Rejection {
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Bad(_) | Self::Refused(Refusal::TooLarge { .. }) => 400,
+            Self::NoKey | Self::Refused(Refusal::NotAdmitted) => 401,
+            Self::KeyInstance => 403,
+            Self::NoPath | Self::Refused(Refusal::NoInstance) => 404,
+            Self::Method(_) => 405,
+            Self::TooSlow => 408,
+            Self::Refused(Refusal::SameUrl) => 409,
+            Self::Stale => 412,
+            Self::BodyTooLarge(_) => 413,
+            Self::Refused(
+                Refusal::NotDurable { .. }
+                | Refusal::Busy
+                | Refusal::Full { .. }
+                | Refusal::ShuttingDown,
+            ) => 503,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bad(reason) => f.write_str(reason),
+            Self::NoKey => f.write_str(NO_KEY),
+            Self::KeyInstance => {
+                f.write_str("the key instance can be neither replaced nor deleted")
+            }
+            Self::NoPath => f.write_str("no such path"),
+            Self::Method(allow) => write!(f, "method not allowed here; use {allow}"),
+            Self::Stale => f.write_str(
+                "the instance was changed since its ETag was read; read it again, then repeat this",
+            ),
+            Self::TooSlow => f.write_str("the body did not arrive in time"),
+            Self::BodyTooLarge(limit) => write!(f, "the body is larger than {limit} bytes"),
+            Self::Refused(refusal) => describe(refusal, f),
+        }
+    }
+}
+
+const NO_KEY: &str = "missing or wrong API key; send it as X-API-Key";
+
+fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match refusal {
+        Refusal::NotAdmitted => f.write_str(NO_KEY),
+        Refusal::NoInstance => f.write_str("no such instance"),
+        Refusal::SameUrl => f.write_str("the instance has this url already"),
+        Refusal::TooLarge { bytes, limit } => write!(
+            f,
+            "the instance would be {bytes} bytes of JSON; at most {limit} are kept: shorten url, alias or meta"
+        ),
+        Refusal::NotDurable { reason } => {
+            write!(f, "not changed: cannot save the state: {reason}")
+        }
+        Refusal::Busy => {
+            f.write_str("too many requests wait for this instance to stop; try again later")
+        }
+        Refusal::Full { limit } => write!(f, "the limit of {limit} instances is reached"),
+        Refusal::ShuttingDown => f.write_str("the master is shutting down"),
+    }
+}
+
+impl core::error::Error for Rejection {}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<BadBody> for Rejection {
+    fn from(BadBody(reason): BadBody) -> Self {
+        Self::Bad(reason)
+    }
+}
+
+impl From<BadQuery> for Rejection {
+    fn from(BadQuery(reason): BadQuery) -> Self {
+        Self::Bad(reason)
+    }
+}

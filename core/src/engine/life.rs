@@ -1,0 +1,18 @@
+//! Whether the master serves, shuts down, or is done.
+
+/// Whether the master is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// At work.
+    Serving,
+    /// Waiting for processes to end and records to be durable.
+    ShuttingDown,
+    /// Nothing is left to do.
+    Finished,
+}
+
+impl Life {
+    pub(super) const fn is_serving(self) -> bool {
+        matches!(self, Self::Serving)
+    }
+}

@@ -1,0 +1,48 @@
+//! What `create` and `set` share: tags on the command line, and reasons of the master in its words.
+
+use super::document::quote;
+use super::failure::Failure;
+use super::text::plain;
+
+/// A tag that is given twice is a mistake; the last one does not win.
+pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<(), Failure> {
+    for (index, (name, _)) in tags.iter().enumerate() {
+        if tags[..index].iter().any(|(earlier, _)| earlier == name) {
+            let name = plain(name);
+            return Err(Failure::Usage(format!("--tag {name}: the tag is given twice")));
+        }
+    }
+    Ok(())
+}
+
+/// The master's reason, at the word of the command line that it is about.
+pub(crate) fn at_word(failure: Failure) -> Failure {
+    let Failure::Refused(reason) = &failure else { return failure };
+    let about = [
+        ("alias", "--alias"),
+        ("url", "URL"),
+        ("the key of tag", "--tag"),
+        ("the value of tag", "--tag"),
+        ("meta.peer.sid", "--peer-sid"),
+        ("meta.peer.type", "--peer-type"),
+        ("meta.peer.alias", "--peer-alias"),
+    ];
+    match about.iter().find(|(beginning, _)| reason.starts_with(beginning)) {
+        Some((_, word)) => failure.of(word),
+        None => failure,
+    }
+}
+
+/// Tags as a JSON object.
+pub(crate) fn tags_json(tags: &[(String, String)]) -> String {
+    let mut json = String::from("{");
+    for (index, (name, value)) in tags.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        quote(&mut json, name);
+        json.push(':');
+        quote(&mut json, value);
+    }
+    json + "}"
+}
