@@ -80,7 +80,8 @@ impl Commands<'_> {
         let definition = Arc::new(Definition::new(self.unused_id(), url, alias));
         let totals = SavedTotals::default();
         check_size(&InstanceView::new(Arc::clone(&definition)))?;
-        let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
+        let (stored, desired) = (Arc::clone(&definition), Arc::default());
+        let record = Record::PutInstance { definition: stored, desired, totals };
         self.submit(request, record, Change::Create(definition));
         Ok(())
     }
@@ -122,7 +123,8 @@ impl Commands<'_> {
         instance.unsaved_resets += u32::from(is_reset);
         let totals = instance.saved_totals();
         instance.stage(Arc::clone(&definition));
-        let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
+        let (stored, desired) = (Arc::clone(&definition), Arc::new(instance.desired.clone()));
+        let record = Record::PutInstance { definition: stored, desired, totals };
         let change = Change::Patch { slot, definition, action: amend.action };
         self.submit(request, record, change);
         Ok(())

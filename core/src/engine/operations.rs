@@ -182,7 +182,7 @@ impl Operations<'_> {
     fn run_operation(&mut self, slot: SlotId) {
         let Some(instance) = self.table.get_mut(slot) else { return };
         let newest = Arc::clone(instance.newest_definition());
-        let totals = instance.saved_totals();
+        let (desired, totals) = (Arc::new(instance.desired.clone()), instance.saved_totals());
         let Some(operation) = instance.operations.front_mut() else { return };
         if core::mem::replace(&mut operation.committing, true) {
             return;
@@ -192,7 +192,8 @@ impl Operations<'_> {
             OperationKind::Replace(url) => {
                 let definition = Arc::new(newest.with_url(url.clone()));
                 instance.stage(Arc::clone(&definition));
-                let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
+                let stored = Arc::clone(&definition);
+                let record = Record::PutInstance { definition: stored, desired, totals };
                 (record, Change::Replace { slot, definition })
             }
             OperationKind::Delete => (Record::RemoveInstance(newest.id), Change::Delete(slot)),

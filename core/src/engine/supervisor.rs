@@ -319,6 +319,7 @@ impl Supervisor<'_> {
 
     fn release(&mut self, before: State) {
         self.processes.alive -= 1;
+        self.instance.fold_counters();
         self.save_totals();
         // What is left of the group has had the signals of the stop under way, if there was one:
         // it is killed when the whole stop would be over.

@@ -166,13 +166,14 @@ impl Instance {
         })
     }
 
-    /// What is kept of its numbers while it does not run. A reset on its way is in it already,
-    /// as a record that follows must not bring the old totals back.
+    /// What is stored of its numbers. A reset whose record is on its way is applied already: a
+    /// record that follows must not bring the old totals back.
     pub fn saved_totals(&self) -> SavedTotals {
-        let counted = self.counters.totals();
-        let is_counted = self.unsaved_resets == 0 || canary::is(Canary::StaleTotals);
-        let totals = if is_counted { counted } else { Totals::default() };
-        SavedTotals { mode: self.metrics.mode, totals }
+        let mut counters = self.counters;
+        if self.unsaved_resets > 0 && !canary::is(Canary::StaleTotals) {
+            counters.reset();
+        }
+        SavedTotals { mode: self.metrics.mode, counters }
     }
 
     /// Takes a checkpoint into gauges and counters; fields that overflowed keep their old value.
@@ -194,6 +195,14 @@ impl Instance {
         self.totals_unsaved = !canary::is(Canary::TotalsUnsaved);
         self.last_checkpoint = Some(now.mono);
         self.runs.seen(now);
+    }
+
+    /// The process exited: its raw counts become part of the base. What is stored from now on is
+    /// right for the next process, whose raw counts begin at 0.
+    pub fn fold_counters(&mut self) {
+        let before = self.counters;
+        self.counters.rebase();
+        self.totals_unsaved |= self.counters != before;
     }
 
     /// Zeroes the gauges of a live process; `mode` and the totals are kept (Contract §6).

@@ -12,7 +12,6 @@ mod record;
 mod recover;
 mod snapshot;
 
-pub use dto::BodyError;
 pub use gob::{GobError, decode_gob};
 pub use image::{Image, StoredInstance};
 pub use journal::{
@@ -21,3 +20,5 @@ pub use journal::{
 pub use record::{Entry, Record};
 pub use recover::{FIRST_GENERATION, Files, Finding, Recovered, RecoveryError, recover};
 pub use snapshot::{DecodeError, FORMAT_VERSION, decode, encode};
+
+pub use crate::formats::FormatError;

@@ -71,7 +71,7 @@ impl Invariant for Recovery {
         }
         for (id, stored) in &scene.world.disk.image().instances {
             let Some(highest) = self.highest.get(id) else { continue };
-            let totals = stored.totals.totals;
+            let totals = stored.totals.totals();
             let stored = [totals.tcprx, totals.tcptx, totals.udprx, totals.udptx];
             let fits = stored.iter().zip(highest).all(|(stored, highest)| stored <= highest);
             ensure(fits, || format!("{id} would come back with {stored:?}, above {highest:?}"))?;

@@ -93,12 +93,14 @@ impl Engine {
         let record = |Commit { seq, request, change }: &Commit| {
             let record = match change {
                 Change::Create(definition) => {
-                    let definition = Arc::clone(definition);
-                    Record::PutInstance { definition, totals: SavedTotals::default() }
+                    let (definition, desired) = (Arc::clone(definition), Arc::default());
+                    Record::PutInstance { definition, desired, totals: SavedTotals::default() }
                 }
                 Change::Patch { slot, definition, .. } | Change::Replace { slot, definition } => {
-                    let totals = self.table.get(*slot)?.saved_totals();
-                    Record::PutInstance { definition: Arc::clone(definition), totals }
+                    let instance = self.table.get(*slot)?;
+                    let (definition, desired) =
+                        (Arc::clone(definition), Arc::new(instance.desired.clone()));
+                    Record::PutInstance { definition, desired, totals: instance.saved_totals() }
                 }
                 Change::Delete(slot) => {
                     Record::RemoveInstance(self.table.get(*slot)?.definition.id)

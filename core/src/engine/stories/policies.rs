@@ -33,7 +33,8 @@ fn stored(policy: Policy) -> Image {
     let definition = Definition { policy, ..Definition::new(InstanceId(1), url, String::new()) };
     let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
     let totals = SavedTotals::default();
-    image.apply(&Record::PutInstance { definition: Arc::new(definition), totals });
+    let (definition, desired) = (Arc::new(definition), Arc::default());
+    image.apply(&Record::PutInstance { definition, desired, totals });
     image
 }
 
@@ -351,6 +352,7 @@ fn every_reason_is_told() {
              > request 1: patch A {"action":"stop"}
                answer 1: 200 A demo:a error mode=1 tcprx=1
              > p1 exits with 0
+               save totals: A at 1
                process of A: stopped, 1 starts, 0 failures, 1 restarts, 1 exits, last Requested(Code(0)), because: stopped on request
                event 7 update A demo:a stopped mode=1 tcprx=1
     "#);
