@@ -1,9 +1,8 @@
-//! Arbitrary values of everything that is stored, for property tests.
+//! Arbitrary definitions, desires and totals, for property tests.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use proptest::collection::{btree_map, vec};
@@ -11,18 +10,17 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::counters::{Counter, Counters, SavedTotals};
-use crate::ids::{EventId, InstanceId, Revision};
+use crate::ids::{InstanceId, Revision};
 use crate::instance::{
     BackoffPolicy, BeatVia, Boot, Cas, Definition, Desired, Exec, Goal, HISTORY_MAX, Label, Launch,
     Liveness, Meta, Once, Origin, Output, Peer, Policy, Restart, RestartLimit, Setup, StopPolicy,
     StopStep, Verb, Verbs,
 };
-use crate::master::{ApiKey, MasterIdentity};
 use crate::process::{Scope, Signal};
-use crate::store::{Entry, Record};
 use crate::url::InstanceUrl;
 
-fn text() -> BoxedStrategy<String> {
+/// Any short text.
+pub(crate) fn text() -> BoxedStrategy<String> {
     "[a-z\"\\\\é\u{1}/ ]{0,12}".boxed()
 }
 
@@ -197,29 +195,4 @@ pub(crate) fn totals() -> BoxedStrategy<SavedTotals> {
             counters: Counters { tcprx, tcptx, udprx, udptx },
         })
         .boxed()
-}
-
-/// Any entry of a journal.
-pub(crate) fn entry() -> BoxedStrategy<Entry> {
-    let id = || (0..4u32).prop_map(InstanceId);
-    let put = (definition(), desired(), totals()).prop_map(|(definition, desired, totals)| {
-        let (definition, desired) = (Arc::new(definition), Arc::new(desired));
-        Entry::Change(Record::PutInstance { definition, desired, totals })
-    });
-    let set = (id(), desired()).prop_map(|(id, desired)| {
-        Entry::Change(Record::SetDesired { id, desired: Arc::new(desired) })
-    });
-    let master = [text(), text(), text()].prop_map(|[mid, alias, key]| {
-        let key = ApiKey::from_stored(key);
-        Entry::Change(Record::PutMaster(MasterIdentity { mid, alias, key }))
-    });
-    prop_oneof![
-        put,
-        id().prop_map(|id| Entry::Change(Record::RemoveInstance(id))),
-        set,
-        master,
-        vec((id(), totals()), 0..3).prop_map(Entry::Totals),
-        any::<u64>().prop_map(|upto| Entry::Change(Record::ReserveEvents(EventId(upto)))),
-    ]
-    .boxed()
 }

@@ -210,10 +210,9 @@ const SECTOR_BYTES: usize = 512;
 mod tests {
     use super::*;
     use crate::counters::{SavedTotals, Totals};
-    use crate::formats::arbitrary;
     use crate::ids::InstanceId;
     use crate::instance::{Desired, Goal};
-    use crate::store::Record;
+    use crate::store::{Record, arbitrary};
     use alloc::format;
     use alloc::string::ToString;
     use alloc::sync::Arc;

@@ -4,6 +4,8 @@
 //! Files are named, written and synced by the driver; `recover` says what they mean after whatever
 //! happened to them. `gob` reads the state of the Go master, once.
 
+#[cfg(test)]
+mod arbitrary;
 mod dto;
 mod gob;
 mod image;

@@ -10,11 +10,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::counters::{SavedTotals, Totals};
-use crate::formats::arbitrary;
 use crate::ids::InstanceId;
 use crate::instance::Definition;
 use crate::master::MasterIdentity;
-use crate::store::{Entry, Record, encode, encode_entry, journal_header};
+use crate::store::{Entry, Record, arbitrary, encode, encode_entry, journal_header};
 use crate::url::InstanceUrl;
 
 /// The files as the driver leaves them, step by step.

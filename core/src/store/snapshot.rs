@@ -123,11 +123,10 @@ pub(super) fn split<const N: usize>(bytes: &[u8]) -> Option<([u8; N], &[u8])> {
 mod tests {
     use super::*;
     use crate::counters::{Counter, Counters, SavedTotals};
-    use crate::formats::arbitrary;
     use crate::ids::{EventId, InstanceId};
     use crate::instance::{Cas, Definition, Desired, Goal};
     use crate::master::MasterIdentity;
-    use crate::store::{Entry, Record};
+    use crate::store::{Entry, Record, arbitrary};
     use crate::url::InstanceUrl;
     use alloc::format;
     use alloc::string::ToString;
