@@ -246,7 +246,7 @@ impl Oracle {
     fn on_outcome(&mut self, request: RequestId, outcome: &Outcome) {
         let Some(asked) = self.ledger.asked.get(&request) else { return };
         match (&asked.command, outcome) {
-            (Command::Replace { id, .. }, Outcome::Refused(_)) => {
+            (Command::Replace { id, .. }, Outcome::Refused(_) | Outcome::Stale(_)) => {
                 let id = *id;
                 if let Some(wish) = self.wishes.get_mut(&id) {
                     wish.put_refused(request);
