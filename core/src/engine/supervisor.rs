@@ -111,10 +111,10 @@ impl Supervisor<'_> {
 
     /// Wants the instance to run: a start that was asked for begins anew after failures.
     pub(super) fn start(&mut self) {
-        let gave_up = self.instance.gave_up;
+        let is_accepted = self.instance.accepts_start();
         self.instance.backoff.reset();
         self.instance.forgive_restarts();
-        if gave_up || self.instance.state.accepts_start() {
+        if is_accepted {
             self.instance.desired.start();
         }
     }

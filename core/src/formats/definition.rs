@@ -320,14 +320,29 @@ impl From<LivenessV2> for Liveness {
     }
 }
 
+impl From<Goal> for GoalV2 {
+    fn from(goal: Goal) -> Self {
+        match goal {
+            Goal::Up => Self::Up,
+            Goal::Down => Self::Down,
+        }
+    }
+}
+
+impl From<GoalV2> for Goal {
+    fn from(goal: GoalV2) -> Self {
+        match goal {
+            GoalV2::Up => Self::Up,
+            GoalV2::Down => Self::Down,
+        }
+    }
+}
+
 impl From<&Desired> for DesiredV2 {
     fn from(desired: &Desired) -> Self {
         let Desired { goal, once, restart, values, cas: Cas(cas) } = desired.clone();
         Self {
-            goal: match goal {
-                Goal::Up => GoalV2::Up,
-                Goal::Down => GoalV2::Down,
-            },
+            goal: goal.into(),
             once: match once {
                 Once::No => OnceV2::No,
                 Once::Armed => OnceV2::Armed,
@@ -353,10 +368,7 @@ impl From<DesiredV2> for Desired {
     fn from(desired: DesiredV2) -> Self {
         let DesiredV2 { goal, once, restart, values, cas } = desired;
         Self {
-            goal: match goal {
-                GoalV2::Up => Goal::Up,
-                GoalV2::Down => Goal::Down,
-            },
+            goal: goal.into(),
             once: match once {
                 OnceV2::No => Once::No,
                 OnceV2::Armed => Once::Armed,

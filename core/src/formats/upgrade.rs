@@ -198,6 +198,7 @@ impl Definitions {
             staged: instance.staged.map(|place| self.at(place)).transpose()?,
             unsaved: instance.unsaved,
             desired: DesiredV2 { goal, restart, ..desired() },
+            staged_goal: None,
             process,
             health,
             generation: instance.generation,

@@ -16,7 +16,8 @@ use openctrl_core::engine::{Engine, Input};
 use openctrl_core::event::WindowLimits;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::instance::{
-    BackoffPolicy, Boot, Definition, Policy, Restart, RestartLimit, StopPolicy, StopStep,
+    BackoffPolicy, Boot, Definition, Desired, Goal, Policy, Restart, RestartLimit, StopPolicy,
+    StopStep,
 };
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::process::{Scope, Signal};
@@ -198,7 +199,9 @@ fn image(choices: &mut Choices) -> Image {
         definition.policy = policy(choices);
         let tcprx = choices.below(1_000) as u64;
         let totals = SavedTotals::from_totals(0, Totals { tcprx, ..Totals::default() });
-        let (definition, desired) = (definition.into(), Arc::default());
+        let goal = *choices.pick(&[Goal::Up, Goal::Down]);
+        let desired = Arc::new(Desired { goal, ..Desired::default() });
+        let definition = definition.into();
         image.apply(&Record::PutInstance { definition, desired, totals });
     }
     image

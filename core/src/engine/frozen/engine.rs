@@ -133,6 +133,7 @@ impl InstanceV2 {
             staged: instance.staged.as_ref().map(|one| DefinitionV2::masked(one, masks)),
             unsaved: (instance.unsaved_records, instance.unsaved_resets),
             desired: DesiredV2::masked(&instance.desired, masks),
+            staged_goal: instance.staged_goal.map(Into::into),
             process: process_of(process),
             health: health_of(health),
             generation: instance.generation.0,
@@ -160,6 +161,7 @@ impl InstanceV2 {
         instance.unsaved_records = small(self.unsaved.0)?;
         instance.unsaved_resets = small(self.unsaved.1)?;
         instance.desired = self.desired.into();
+        instance.staged_goal = self.staged_goal.map(Into::into);
         instance.state = state_of(self.process, self.health)?;
         instance.generation = Generation(self.generation);
         instance.metrics = Metrics { mode, ping, pool, tcps, udps };

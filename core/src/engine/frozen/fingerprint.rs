@@ -58,6 +58,7 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
         instance.totals_unsaved,
         instance.desired.restart,
         instance.desired.goal == Goal::Down,
+        instance.newest_goal() == Goal::Down,
         instance.gave_up,
         instance.group_left,
     ];

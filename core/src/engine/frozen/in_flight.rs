@@ -15,7 +15,7 @@ use crate::engine::commits::{Change, Commit};
 use crate::engine::life::Life;
 use crate::expect::Expect;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, Instance, OperationKind};
+use crate::instance::{Definition, Desired, Instance, OperationKind};
 use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Record;
 use crate::time::Wall;
@@ -98,8 +98,9 @@ impl Engine {
                 }
                 Change::Patch { slot, definition, .. } | Change::Replace { slot, definition } => {
                     let instance = self.table.get(*slot)?;
-                    let (definition, desired) =
-                        (Arc::clone(definition), Arc::new(instance.desired.clone()));
+                    let goal = instance.newest_goal();
+                    let desired = Desired { goal, restart: false, ..instance.desired.clone() };
+                    let (definition, desired) = (Arc::clone(definition), Arc::new(desired));
                     Record::PutInstance { definition, desired, totals: instance.saved_totals() }
                 }
                 Change::Delete(slot) => {

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::definition::{DefinitionV2, DesiredV2};
+use super::definition::{DefinitionV2, DesiredV2, GoalV2};
 use crate::codec::{Decode, Encode};
 pub(crate) use crate::formats::v1::engine::{LastEndV1, MasterV1, TimerV1};
 
@@ -30,6 +30,8 @@ pub(crate) struct InstanceV2 {
     pub(crate) staged: Option<DefinitionV2>,
     pub(crate) unsaved: (u32, u32),
     pub(crate) desired: DesiredV2,
+    /// The goal of the newest record on its way.
+    pub(crate) staged_goal: Option<GoalV2>,
     pub(crate) process: ProcessStateV2,
     pub(crate) health: HealthV2,
     pub(crate) generation: u64,
