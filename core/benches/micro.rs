@@ -103,7 +103,7 @@ fn engine_step(batch: OutputBatch) -> impl FnMut() {
 
 fn engine_with_a_process() -> (Engine, ProcessRef, Now) {
     let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
-    let stored = StoredInstance { definition: definition(), totals: SavedTotals::default() };
+    let stored = StoredInstance::new(definition());
     image.instances.insert(stored.definition.id, stored);
     let now = Now { mono: Time::ZERO, wall: Wall::from_micros(1_780_999_200_000_000) };
     let mut engine = Engine::new(image, [7; 32], now);
@@ -127,7 +127,7 @@ fn definition() -> Arc<Definition> {
 
 fn instance() -> Instance {
     let saved = SavedTotals::default();
-    Instance::new(definition(), saved.mode, saved.totals)
+    Instance::new(definition(), saved.mode, saved.totals())
 }
 
 fn render() -> impl FnMut() {

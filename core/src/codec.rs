@@ -4,8 +4,9 @@
 //! types of a format, apart from the model and named by its version; headers, lengths and checksums
 //! are the format's.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::Writer;
@@ -16,6 +17,18 @@ pub(crate) use bincode::{Decode, Encode};
 const BODY_MAX_BYTES: usize = 1 << 30;
 const CONFIG: Configuration<LittleEndian, Varint, Limit<BODY_MAX_BYTES>> =
     bincode::config::standard().with_limit::<BODY_MAX_BYTES>();
+
+/// Bytes are not what the encoding of a type writes, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed(String);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Malformed {}
 
 /// The bytes of `dto`.
 pub(crate) fn encode(dto: impl Encode) -> Vec<u8> {
@@ -33,18 +46,18 @@ pub(crate) fn encode_onto(body: &mut Vec<u8>, dto: impl Encode) {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn decode<T: Decode<()>>(body: &[u8]) -> Result<T, String> {
+pub(crate) fn decode<T: Decode<()>>(body: &[u8]) -> Result<T, Malformed> {
     let (dto, rest) = decode_first(body)?;
-    if rest.is_empty() { Ok(dto) } else { Err("there is more than there should be".into()) }
+    if rest.is_empty() { Ok(dto) } else { Err(Malformed("there are bytes after its end".into())) }
 }
 
 /// Reads the `T` at the start of `bytes`, and returns what follows it.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn decode_first<T: Decode<()>>(bytes: &[u8]) -> Result<(T, &[u8]), String> {
+pub(crate) fn decode_first<T: Decode<()>>(bytes: &[u8]) -> Result<(T, &[u8]), Malformed> {
     let (dto, length) =
-        bincode::decode_from_slice(bytes, CONFIG).map_err(|error| alloc::format!("{error}"))?;
+        bincode::decode_from_slice(bytes, CONFIG).map_err(|error| Malformed(error.to_string()))?;
     Ok((dto, &bytes[length..]))
 }
 

@@ -27,7 +27,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A counter that shows `total`, such as one read back from disk.
+    /// A counter of which only the total is known.
     pub fn from_total(total: u64) -> Counter {
         Counter { base: total, ..Counter::default() }
     }
@@ -151,13 +151,26 @@ pub struct Metrics {
     pub udps: i32,
 }
 
-/// What is kept of an instance's numbers while it does not run.
+/// What is stored of an instance's numbers. The raw values of the counters are part of it, so that
+/// the totals of a process that outlives its master go on exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SavedTotals {
     /// The last mode.
     pub mode: i32,
-    /// The byte counters, as shown.
-    pub totals: Totals,
+    /// The byte counters.
+    pub counters: Counters,
+}
+
+impl SavedTotals {
+    /// Numbers of which only what is shown is known.
+    pub fn from_totals(mode: i32, totals: Totals) -> Self {
+        Self { mode, counters: Counters::from_totals(totals) }
+    }
+
+    /// The byte counters as shown.
+    pub fn totals(&self) -> Totals {
+        self.counters.totals()
+    }
 }
 
 #[cfg(test)]

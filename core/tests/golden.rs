@@ -70,7 +70,7 @@ impl Directory {
 /// The state in the form of `expected.json`.
 fn shown(image: &Image) -> Value {
     let instances = image.instances.values().map(|stored| {
-        let (definition, totals) = (&stored.definition, stored.totals.totals);
+        let (definition, totals) = (&stored.definition, stored.totals.totals());
         json!({
             "id": definition.id.to_string(), "alias": definition.alias,
             "url": definition.url().as_str(), "restart": definition.restarts(),
@@ -181,25 +181,27 @@ fn every_trace_is_shown() {
     }
 }
 
-/// As long as the engine decides as that of version 1 did, which later versions need not.
+/// What an engine of today does with the inputs is shown. It is not compared: the digests of
+/// version 1 are made of other things, and a later engine may decide otherwise.
 #[test]
-fn every_trace_replays() {
+fn every_trace_is_replayed_without_a_comparison() {
     for (name, expected) in expected("traces", 4) {
         let file = fs::read(golden().join(&name)).expect("a segment");
         let mut replay = Replay::new(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut shown = String::new();
         while let Some(step) = replay.step() {
-            assert!(matches!(step.verdict, Verdict::Equal | Verdict::Unknown), "{name}: {step:?}");
+            assert_eq!(step.verdict, Verdict::Unknown, "{name}: {step:?}");
             let changes = step.changes.iter().map(show_change);
             let effects = step.effects.iter().map(show_effect);
             for line in [show_input(&step.input)].into_iter().chain(changes).chain(effects) {
                 shown += &format!("{line}\n");
             }
         }
+        assert_eq!((replay.version(), replay.is_comparable()), (1, false), "{name}");
         let summary = replay.summary();
-        assert_eq!(summary.difference, None, "{name}");
         assert_eq!(json!(summary.inputs), expected["inputs"], "{name}");
-        assert!(summary.effects_checked + 1 >= summary.inputs, "{name}: {summary:?}");
+        let compared = (summary.effects_checked, summary.states_checked, summary.difference);
+        assert_eq!(compared, (0, 0, None), "{name}");
         assert_shows(&name, &shown, &expected["shows"]);
         assert_shows(&name, &shown, &expected["replay_shows"]);
     }

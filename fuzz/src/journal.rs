@@ -1,18 +1,21 @@
 //! Journal files.
 
-use openctrl_core::store::{JournalEnd, encode_entry, journal_header, read_journal};
+use openctrl_core::store::{
+    FORMAT_VERSION, JournalEnd, encode_entry, journal_header, read_journal,
+};
 
 use crate::choices::Choices;
 use crate::recover::entry;
 
-/// The first byte chooses what the rest is: a file, the body of a record whose checksums are
-/// right, or the choices for a journal that is written and then cut off. None may do harm; what is
-/// read can be written and read again, and of what was written it is the very bytes up to the end.
+/// The first byte chooses what the rest is: a file, the body of a record whose checksums are right
+/// in a file of each version, or the choices for a journal that is written and then cut off. None
+/// may do harm; what is read can be written and read again, and of what was written it is the very
+/// bytes up to the end.
 pub fn journal(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
     match choice % 3 {
         0 => check(rest),
-        1 => check(&with_body(rest)),
+        1 => (1..=FORMAT_VERSION).for_each(|version| check(&with_body(version, rest))),
         _ => cut_off(&mut Choices::new(rest)),
     }
 }
@@ -28,8 +31,12 @@ fn check(file: &[u8]) {
 }
 
 /// A journal of one record.
-fn with_body(body: &[u8]) -> Vec<u8> {
+fn with_body(version: u16, body: &[u8]) -> Vec<u8> {
     let mut file = journal_header(7, 1);
+    file[8..10].copy_from_slice(&version.to_le_bytes());
+    let checked = file.len() - 4;
+    let checksum = crc32fast::hash(&file[..checked]).to_le_bytes();
+    file[checked..].copy_from_slice(&checksum);
     let start = file.len();
     let length = u32::try_from(body.len()).expect("inputs are small");
     file.extend_from_slice(&length.to_le_bytes());

@@ -1,9 +1,11 @@
 //! State directories that something happened to.
 
+use std::sync::Arc;
+
 use openctrl_core::counters::{SavedTotals, Totals};
 use openctrl_core::engine::Input;
-use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
-use openctrl_core::instance::Definition;
+use openctrl_core::ids::{EventId, InstanceId, RecordSeq, StoreEpoch};
+use openctrl_core::instance::{Cas, Definition, Desired, Goal};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::{Entry, Files, Image, Record, encode, recover as recovered};
 use openctrl_core::url::InstanceUrl;
@@ -41,8 +43,9 @@ pub fn recover(data: &[u8]) {
 pub(crate) fn entry(choices: &mut Choices<'_>) -> Entry {
     let id = InstanceId(choices.below(6) as u32);
     let totals = Totals { tcprx: choices.byte().into(), ..Totals::default() };
-    let totals = SavedTotals { mode: i32::from(choices.byte()), totals };
-    match choices.below(6) {
+    let totals = SavedTotals::from_totals(i32::from(choices.byte()), totals);
+    // Kinds that came later are at the end: inputs that were found keep their meaning.
+    match choices.below(8) {
         0 => Entry::Change(Record::RemoveInstance(id)),
         1 => {
             let mut identity = MasterIdentity::from_random([1; 8], [choices.byte(); 16]);
@@ -50,11 +53,19 @@ pub(crate) fn entry(choices: &mut Choices<'_>) -> Entry {
             Entry::Change(Record::PutMaster(identity))
         }
         2 | 3 => Entry::Totals(vec![(id, totals)]),
+        6 => {
+            let goal = if choices.one_in(2) { Goal::Down } else { Goal::Up };
+            let cas = Cas(choices.byte().into());
+            let desired = Desired { goal, cas, ..Desired::default() };
+            Entry::Change(Record::SetDesired { id, desired: Arc::new(desired) })
+        }
+        7 => Entry::Change(Record::ReserveEvents(EventId(choices.byte().into()))),
         _ => {
             let url = InstanceUrl::parse("demo:a").expect("a good URL");
             let mut definition = Definition::new(id, url, "b".repeat(choices.below(200)));
             definition.set_restarts(choices.one_in(2));
-            Entry::Change(Record::PutInstance { definition: definition.into(), totals })
+            let (definition, desired) = (definition.into(), Arc::default());
+            Entry::Change(Record::PutInstance { definition, desired, totals })
         }
     }
 }

@@ -2,18 +2,24 @@
 
 use openctrl_core::store::{FORMAT_VERSION, decode, encode};
 
-/// The bytes as a file, and as the body of a file whose header is right: neither may do harm, and
-/// what is read can be written and read again.
+/// The bytes as a file, and as the body of a file of each version whose header is right: none may
+/// do harm, and what is read can be written and read again.
 pub fn state(data: &[u8]) {
     check(data);
+    for version in 1..=FORMAT_VERSION {
+        check(&with_header(version, data));
+    }
+}
+
+fn with_header(version: u16, body: &[u8]) -> Vec<u8> {
     let generation = 7_u64.to_le_bytes();
     let mut file = b"OPENCTRL".to_vec();
-    file.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    file.extend_from_slice(&version.to_le_bytes());
     file.extend_from_slice(&generation);
-    file.extend_from_slice(&(data.len() as u64).to_le_bytes());
-    file.extend_from_slice(&crc32fast::hash(&[&generation, data].concat()).to_le_bytes());
-    file.extend_from_slice(data);
-    check(&file);
+    file.extend_from_slice(&(body.len() as u64).to_le_bytes());
+    file.extend_from_slice(&crc32fast::hash(&[&generation, body].concat()).to_le_bytes());
+    file.extend_from_slice(body);
+    file
 }
 
 fn check(file: &[u8]) {

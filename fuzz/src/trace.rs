@@ -6,14 +6,17 @@ use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
 use openctrl_core::time::Now;
 use openctrl_core::trace::{
-    Encoder, End, EndReason, Header, Reader, Replay, show_change, show_effect, show_input,
+    Encoder, End, EndReason, Header, Reader, Replay, TRACE_VERSION, show_change, show_effect,
+    show_input,
 };
 
-/// The bytes as a file, as a header whose checksum is right, and as records after a good header:
-/// nothing may do harm, and what is shown of it may do none to a terminal.
+/// The bytes as a file, as a header of each version whose checksum is right, and as records after a
+/// good header: nothing may do harm, and what is shown of it may do none to a terminal.
 pub fn trace(data: &[u8]) {
     check(data);
-    check(&[&preamble()[..], &block(b'H', data)].concat());
+    for version in 1..=TRACE_VERSION {
+        check(&[&preamble(version)[..], &block(b'H', data)].concat());
+    }
     check(&[segment(), block(b'R', data)].concat());
 }
 
@@ -55,8 +58,8 @@ fn segment() -> Vec<u8> {
     Encoder::begin(&header, &engine).take()
 }
 
-fn preamble() -> Vec<u8> {
-    segment()[..10].to_vec()
+fn preamble(version: u16) -> Vec<u8> {
+    [&b"OPENCTRT"[..], &version.to_le_bytes()].concat()
 }
 
 fn block(kind: u8, body: &[u8]) -> Vec<u8> {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use openctrl_core::checkpoint::Checkpoint;
 use openctrl_core::command::{DialOutcome, DialReport, Outcome, Refusal};
-use openctrl_core::counters::{Metrics, SavedTotals, Totals};
+use openctrl_core::counters::{Counter, Counters, Metrics, SavedTotals, Totals};
 use openctrl_core::engine::Effect;
 use openctrl_core::event::{Event, LogRun, Object};
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::instance::{Definition, InstanceView, ProcessFacts};
+use openctrl_core::instance::{Definition, Desired, InstanceView, ProcessFacts};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::output::OutputItem;
 use openctrl_core::store::{Image, Record};
@@ -109,8 +109,10 @@ impl Digest {
     /// Takes a state in.
     pub fn image(&mut self, image: &Image) {
         self.master(&image.master);
+        self.word(image.next_event.0);
         for stored in image.instances.values() {
             self.definition(&stored.definition);
+            self.desired(&stored.desired);
             self.totals(&stored.totals);
         }
     }
@@ -227,14 +229,17 @@ impl Digest {
     /// Takes a record in, with everything in it.
     pub fn record(&mut self, record: &Record, hashes: &mut Hashes) {
         match record {
-            Record::PutInstance { definition, totals } => {
+            Record::PutInstance { definition, desired, totals } => {
                 self.tagged(0).word(hashes.of(definition));
+                self.desired(desired);
                 self.totals(totals);
             }
             Record::RemoveInstance(id) => {
                 self.tagged(1).id(*id);
             }
             Record::PutMaster(master) => self.tagged(2).master(master),
+            Record::SetDesired { id, desired } => self.tagged(3).id(*id).desired(desired),
+            Record::ReserveEvents(upto) => self.tagged(4).word(upto.0),
         }
     }
 
@@ -253,9 +258,21 @@ impl Digest {
         }
     }
 
+    fn desired(&mut self, desired: &Desired) {
+        let Desired { goal, once, restart, values, cas } = desired;
+        self.words(&[*goal as u64, *once as u64, (*restart).into(), cas.0, values.len() as u64]);
+        for (name, value) in values {
+            self.bytes(name.as_bytes());
+            self.bytes(value.as_bytes());
+        }
+    }
+
     fn totals(&mut self, saved: &SavedTotals) {
-        let totals = saved.totals;
-        self.words(&[saved.mode as u64, totals.tcprx, totals.tcptx, totals.udprx, totals.udptx]);
+        self.word(saved.mode as u64);
+        let Counters { tcprx, tcptx, udprx, udptx } = saved.counters;
+        for Counter { base, reset_point, last_raw } in [tcprx, tcptx, udprx, udptx] {
+            self.words(&[base, reset_point, last_raw]);
+        }
     }
 }
 

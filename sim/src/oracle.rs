@@ -17,7 +17,7 @@ use openctrl_core::command::{Command, InstanceAction, Outcome, Trust};
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
-use openctrl_core::instance::{Boot, Restart, Status};
+use openctrl_core::instance::{Boot, Goal, Restart, Status};
 use openctrl_core::master::MasterFace;
 use openctrl_core::output::OutputItem;
 use openctrl_core::store::{Image, StoredInstance};
@@ -68,7 +68,7 @@ impl Oracle {
     /// The books of a master that starts with `image`.
     pub fn new(image: &Image) -> Self {
         let counters = image.instances.iter().map(|(id, stored)| {
-            let totals = stored.totals.totals;
+            let totals = stored.totals.totals();
             let each = [totals.tcprx, totals.tcptx, totals.udprx, totals.udptx];
             (*id, each.map(CounterModel::from_total))
         });
@@ -246,7 +246,7 @@ impl Oracle {
     fn on_outcome(&mut self, request: RequestId, outcome: &Outcome) {
         let Some(asked) = self.ledger.asked.get(&request) else { return };
         match (&asked.command, outcome) {
-            (Command::Replace { id, .. }, Outcome::Refused(_)) => {
+            (Command::Replace { id, .. }, Outcome::Refused(_) | Outcome::Stale(_)) => {
                 let id = *id;
                 if let Some(wish) = self.wishes.get_mut(&id) {
                     wish.put_refused(request);
@@ -318,7 +318,7 @@ impl Oracle {
 fn starts_at_boot(stored: &StoredInstance) -> bool {
     match stored.definition.policy.boot {
         Boot::Restart => stored.definition.policy.restart != Restart::Never,
-        Boot::Saved => true,
+        Boot::Saved => stored.desired.goal == Goal::Up,
         Boot::Always => true,
     }
 }

@@ -159,6 +159,10 @@ fn compare(segment: &[u8]) -> Result<(String, Option<u64>), String> {
     let told = catch_unwind(AssertUnwindSafe(|| while replay.step().is_some() {}));
     let summary = replay.summary();
     let (effects, states) = (summary.effects_checked, summary.states_checked);
+    if !replay.is_comparable() {
+        let version = replay.version();
+        return Ok((format!("nothing compared: the format has version {version}"), None));
+    }
     let checked = format!("{effects} digests of effects and {states} of states compared");
     Ok(match &summary.difference {
         Some(difference) => {

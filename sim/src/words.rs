@@ -178,6 +178,8 @@ fn written(record: &Record) -> String {
     match record {
         Record::PutInstance { definition, .. } => format!("put {}", definition.id),
         Record::RemoveInstance(id) => format!("remove {id}"),
+        Record::SetDesired { id, .. } => format!("set what is desired of {id}"),
         Record::PutMaster(_) => "put the master".to_string(),
+        Record::ReserveEvents(upto) => format!("reserve events below {}", upto.0),
     }
 }

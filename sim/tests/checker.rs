@@ -106,9 +106,13 @@ fn inv_4_finds_too_many_and_too_few_answers() {
 #[test]
 fn inv_5_finds_what_nobody_asked_for() {
     let found = found(|effect| match effect {
-        Effect::Persist { epoch, seq, record: Record::PutInstance { definition, totals } } => {
+        Effect::Persist {
+            epoch,
+            seq,
+            record: Record::PutInstance { definition, desired, totals },
+        } => {
             let definition = Definition { alias: "odd".to_string(), ..(*definition).clone() };
-            let record = Record::PutInstance { definition: Arc::new(definition), totals };
+            let record = Record::PutInstance { definition: Arc::new(definition), desired, totals };
             vec![Effect::Persist { epoch, seq, record }]
         }
         other => vec![other],

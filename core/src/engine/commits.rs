@@ -67,7 +67,13 @@ impl Commits {
                 self.reserved.insert(definition.id);
             }
             (Record::PutMaster(identity), _) => self.staged_master = Some(identity.clone()),
-            (Record::PutInstance { .. } | Record::RemoveInstance(_), _) => {}
+            (
+                Record::PutInstance { .. }
+                | Record::RemoveInstance(_)
+                | Record::SetDesired { .. }
+                | Record::ReserveEvents(_),
+                _,
+            ) => {}
         }
         self.last_seq = RecordSeq(self.last_seq.0 + 1);
         let (epoch, seq) = (self.epoch, self.last_seq);

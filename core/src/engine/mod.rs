@@ -32,8 +32,6 @@ use alloc::vec::Vec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-pub(crate) use frozen::{EngineV1, RevisionsV1};
-
 pub use effect::Effect;
 pub use frozen::{RecordUnderWay, UnderWay};
 pub use input::Input;
@@ -102,7 +100,10 @@ impl Engine {
         engine.out.show_master(&engine.master, engine.key_epoch);
         for stored in image.instances.into_values() {
             let (definition, saved) = (stored.definition, stored.totals);
-            let instance = Instance::new(definition, saved.mode, saved.totals);
+            let mut instance = Instance::new(definition, saved.mode, saved.totals());
+            instance.desired = (*stored.desired).clone();
+            // Raw counts of a process that is no more are folded: the next one counts from 0.
+            instance.totals_unsaved = instance.counters != saved.counters;
             engine.out.push(Effect::ShowInstance(instance.view()));
             let slot = engine.table.insert(instance);
             if let Some(mut supervisor) = engine.supervise(now, slot) {

@@ -12,7 +12,7 @@ use crate::command::{Amend, Caller, Command, InstanceAction, Outcome, Refusal, T
 use crate::counters::SavedTotals;
 use crate::expect::Expect;
 use crate::ids::{InstanceId, KeyEpoch, RequestId};
-use crate::instance::{Definition, InstanceView};
+use crate::instance::{Definition, Goal, Instance, InstanceView};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
 use crate::store::Record;
@@ -80,7 +80,8 @@ impl Commands<'_> {
         let definition = Arc::new(Definition::new(self.unused_id(), url, alias));
         let totals = SavedTotals::default();
         check_size(&InstanceView::new(Arc::clone(&definition)))?;
-        let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
+        let (stored, desired) = (Arc::clone(&definition), Arc::default());
+        let record = Record::PutInstance { definition: stored, desired, totals };
         self.submit(request, record, Change::Create(definition));
         Ok(())
     }
@@ -105,7 +106,9 @@ impl Commands<'_> {
         let changed = amend.apply(instance.newest_definition());
         // What is on its way already is waited for: the answer must not come before it is durable.
         let rests_on_staged = amend.apply(&instance.definition).is_some();
-        if changed.is_none() && !rests_on_staged && !is_reset {
+        let goal = goal_after(instance, amend.action);
+        let keeps_definition = changed.is_none() && !rests_on_staged && !is_reset;
+        if keeps_definition && !has_to_store(instance, amend.action, goal) {
             let before = instance.view();
             self.operations.act(slot, amend.action);
             self.operations.done(request, slot, before);
@@ -121,8 +124,12 @@ impl Commands<'_> {
         };
         instance.unsaved_resets += u32::from(is_reset);
         let totals = instance.saved_totals();
-        instance.stage(Arc::clone(&definition));
-        let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
+        let desired = instance.stage(Arc::clone(&definition), goal);
+        let record = if keeps_definition {
+            Record::SetDesired { id, desired }
+        } else {
+            Record::PutInstance { definition: Arc::clone(&definition), desired, totals }
+        };
         let change = Change::Patch { slot, definition, action: amend.action };
         self.submit(request, record, change);
         Ok(())
@@ -171,4 +178,21 @@ impl Commands<'_> {
             }
         }
     }
+}
+
+/// The goal that follows from an action, with all that is on its way.
+fn goal_after(instance: &Instance, action: Option<InstanceAction>) -> Goal {
+    match action {
+        Some(InstanceAction::Stop) => Goal::Down,
+        Some(InstanceAction::Restart) => Goal::Up,
+        Some(InstanceAction::Start) if instance.accepts_start() => Goal::Up,
+        Some(InstanceAction::Start | InstanceAction::Reset) | None => instance.newest_goal(),
+    }
+}
+
+/// Whether an action may be answered only when its goal is durable.
+fn has_to_store(instance: &Instance, action: Option<InstanceAction>, goal: Goal) -> bool {
+    let has_goal = !matches!(action, None | Some(InstanceAction::Reset));
+    let is_stored = goal == instance.desired.goal && instance.staged_goal.is_none();
+    has_goal && instance.stores_goal() && !is_stored
 }

@@ -64,10 +64,9 @@ impl Storage<'_> {
         for Commit { request, change, .. } in refused {
             self.operations.out.refuse(request, Refusal::NotDurable { reason: reason.to_string() });
             match change {
-                Change::Create(_)
-                | Change::SetAlias(_)
-                | Change::RotateKey(_)
-                | Change::Patch { .. } => {}
+                Change::Create(_) | Change::SetAlias(_) | Change::RotateKey(_) => {}
+                // An operation may have waited for it.
+                Change::Patch { slot, .. } => self.operations.settle(slot),
                 Change::Replace { slot, .. } | Change::Delete(slot) => {
                     self.operation_refused(slot);
                 }

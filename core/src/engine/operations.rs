@@ -17,7 +17,8 @@ use crate::command::{InstanceAction, Outcome, Refusal};
 use crate::expect::Expect;
 use crate::ids::{InstanceId, RequestId, SlotId};
 use crate::instance::{
-    Decision, InstanceEvent, InstanceView, OBJECT_MAX_BYTES, Operation, OperationKind, State, Table,
+    Decision, Goal, InstanceEvent, InstanceView, OBJECT_MAX_BYTES, Operation, OperationKind, State,
+    Table,
 };
 use crate::limits::OPERATIONS_MAX;
 use crate::store::Record;
@@ -181,8 +182,12 @@ impl Operations<'_> {
     /// Sends the record of the oldest operation off, its instance having no process.
     fn run_operation(&mut self, slot: SlotId) {
         let Some(instance) = self.table.get_mut(slot) else { return };
+        // A stop or start on its way comes first: it decides whether a start follows.
+        if instance.stores_goal() && instance.newest_goal() != instance.desired.goal {
+            return;
+        }
         let newest = Arc::clone(instance.newest_definition());
-        let totals = instance.saved_totals();
+        let (goal, totals) = (instance.newest_goal(), instance.saved_totals());
         let Some(operation) = instance.operations.front_mut() else { return };
         if core::mem::replace(&mut operation.committing, true) {
             return;
@@ -191,8 +196,10 @@ impl Operations<'_> {
         let (record, change) = match &operation.kind {
             OperationKind::Replace(url) => {
                 let definition = Arc::new(newest.with_url(url.clone()));
-                instance.stage(Arc::clone(&definition));
-                let record = Record::PutInstance { definition: Arc::clone(&definition), totals };
+                let goal = if operation.starts { Goal::Up } else { goal };
+                let desired = instance.stage(Arc::clone(&definition), goal);
+                let stored = Arc::clone(&definition);
+                let record = Record::PutInstance { definition: stored, desired, totals };
                 (record, Change::Replace { slot, definition })
             }
             OperationKind::Delete => (Record::RemoveInstance(newest.id), Change::Delete(slot)),

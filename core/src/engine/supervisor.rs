@@ -111,10 +111,10 @@ impl Supervisor<'_> {
 
     /// Wants the instance to run: a start that was asked for begins anew after failures.
     pub(super) fn start(&mut self) {
-        let gave_up = self.instance.gave_up;
+        let is_accepted = self.instance.accepts_start();
         self.instance.backoff.reset();
         self.instance.forgive_restarts();
-        if gave_up || self.instance.state.accepts_start() {
+        if is_accepted {
             self.instance.desired.start();
         }
     }
@@ -319,6 +319,7 @@ impl Supervisor<'_> {
 
     fn release(&mut self, before: State) {
         self.processes.alive -= 1;
+        self.instance.fold_counters();
         self.save_totals();
         // What is left of the group has had the signals of the stop under way, if there was one:
         // it is killed when the whole stop would be over.

@@ -7,7 +7,8 @@ use alloc::sync::Arc;
 
 use super::decide::{Decision, Situation, decide};
 use super::definition::Definition;
-use super::desired::Desired;
+use super::desired::{Desired, Goal};
+use super::policy::Boot;
 use super::process_table::Process;
 use super::queue::{Operation, OperationKind};
 use super::runs::{ProcessFacts, Runs};
@@ -33,6 +34,8 @@ pub struct Instance {
     pub unsaved_resets: u32,
     /// What is wanted of it.
     pub desired: Desired,
+    /// The goal that the newest record on its way gives it, if any does.
+    pub staged_goal: Option<Goal>,
     /// Where it is in its life.
     pub state: State,
     /// How many steps of the stop under way were done.
@@ -77,6 +80,7 @@ impl Instance {
             unsaved_records: 0,
             unsaved_resets: 0,
             desired: Desired::default(),
+            staged_goal: None,
             state: State::STOPPED,
             steps_done: 0,
             restarts: VecDeque::new(),
@@ -101,10 +105,24 @@ impl Instance {
         self.staged.as_ref().unwrap_or(&self.definition)
     }
 
-    /// Lets later changes build on `definition`, whose record is on its way.
-    pub fn stage(&mut self, definition: Arc<Definition>) {
+    /// The goal that a further record gives it, unless it changes that.
+    pub fn newest_goal(&self) -> Goal {
+        self.staged_goal.unwrap_or(self.desired.goal)
+    }
+
+    /// Whether its goal has to be durable: the master starts it by that.
+    pub fn stores_goal(&self) -> bool {
+        self.newest_definition().policy.boot == Boot::Saved
+    }
+
+    /// Lets later changes build on `definition` and `goal`, whose record is on its way. Returns
+    /// what that record says is desired. A start that is asked for is not: a master that begins
+    /// decides that anew.
+    pub fn stage(&mut self, definition: Arc<Definition>, goal: Goal) -> Arc<Desired> {
         self.staged = Some(definition);
+        self.staged_goal = Some(goal);
         self.unsaved_records += 1;
+        Arc::new(Desired { goal, restart: false, ..self.desired.clone() })
     }
 
     /// Puts a durable definition in force.
@@ -124,6 +142,7 @@ impl Instance {
             if !canary::is(Canary::RefusedChangeKept) {
                 self.staged = None;
             }
+            self.staged_goal = None;
             self.unsaved_resets = 0;
         }
     }
@@ -137,6 +156,12 @@ impl Instance {
             gave_up: self.gave_up,
             restart_is_armed,
         }
+    }
+
+    /// Whether a start by request does something: it is shown as stopped, or its restarts are
+    /// used up (Contract §5).
+    pub fn accepts_start(&self) -> bool {
+        self.gave_up || self.state.accepts_start()
     }
 
     /// Whether it runs or is restarted without a request, operations aside.
@@ -166,13 +191,14 @@ impl Instance {
         })
     }
 
-    /// What is kept of its numbers while it does not run. A reset on its way is in it already,
-    /// as a record that follows must not bring the old totals back.
+    /// What is stored of its numbers. A reset whose record is on its way is applied already: a
+    /// record that follows must not bring the old totals back.
     pub fn saved_totals(&self) -> SavedTotals {
-        let counted = self.counters.totals();
-        let is_counted = self.unsaved_resets == 0 || canary::is(Canary::StaleTotals);
-        let totals = if is_counted { counted } else { Totals::default() };
-        SavedTotals { mode: self.metrics.mode, totals }
+        let mut counters = self.counters;
+        if self.unsaved_resets > 0 && !canary::is(Canary::StaleTotals) {
+            counters.reset();
+        }
+        SavedTotals { mode: self.metrics.mode, counters }
     }
 
     /// Takes a checkpoint into gauges and counters; fields that overflowed keep their old value.
@@ -194,6 +220,14 @@ impl Instance {
         self.totals_unsaved = !canary::is(Canary::TotalsUnsaved);
         self.last_checkpoint = Some(now.mono);
         self.runs.seen(now);
+    }
+
+    /// The process exited: its raw counts become part of the base. What is stored from now on is
+    /// right for the next process, whose raw counts begin at 0.
+    pub fn fold_counters(&mut self) {
+        let before = self.counters;
+        self.counters.rebase();
+        self.totals_unsaved |= self.counters != before;
     }
 
     /// Zeroes the gauges of a live process; `mode` and the totals are kept (Contract §6).

@@ -1,117 +1,105 @@
-//! What is stored, as types of the format: apart from the model on purpose, for the model may
-//! change and a version of the format may not.
+//! Snapshots and entries: from the model to the newest version of the format, and back.
 
-use alloc::string::String;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::image::{Image, StoredInstance};
 use super::record::{Entry, Record};
-use crate::codec::{self, Decode, Encode, encode};
-use crate::counters::{SavedTotals, Totals};
-use crate::ids::InstanceId;
-use crate::instance::{Definition, Meta, Peer};
+use crate::counters::SavedTotals;
+use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
+use crate::formats::v2::stored::{self, EntryV2, MasterV1, PutInstanceV2, TotalsV2};
+use crate::formats::{FormatError, Version, counter_words, counters_of};
+use crate::ids::{EventId, InstanceId};
+use crate::instance::{Definition, Desired};
 use crate::master::{ApiKey, MasterIdentity};
-use crate::url::{InstanceUrl, InstanceUrlError};
 
-/// Why a body whose checksum is right cannot be read.
-#[derive(Debug)]
-pub enum BodyError {
-    /// It is not what this version writes.
-    Malformed(String),
-    /// An instance has a URL that no instance may have.
-    Url(InstanceId, InstanceUrlError),
+/// Appends the body of a snapshot.
+pub(super) fn encode_image(out: &mut Vec<u8>, image: &Image) {
+    let Image { master, next_event, instances } = image;
+    let master = EntryV2::PutMaster(master.into());
+    let events = EntryV2::ReserveEvents(next_event.0);
+    let instances = instances.values().map(|StoredInstance { definition, desired, totals }| {
+        EntryV2::PutInstance(instance(definition, desired, *totals))
+    });
+    stored::encode_image(out, [master, events].into_iter().chain(instances));
 }
 
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(reason) => write!(f, "its content cannot be read: {reason}"),
-            Self::Url(id, error) => write!(f, "instance {id}: {error}"),
+/// The state that the body of a snapshot holds: its first entry is the master.
+pub(super) fn decode_image(version: Version, body: &[u8]) -> Result<Image, FormatError> {
+    let mut entries = version.image(body)?.into_iter();
+    let Some(EntryV2::PutMaster(master)) = entries.next() else {
+        return Err(FormatError::Missing("the master"));
+    };
+    let mut image = Image::new(master.into());
+    for entry in entries {
+        image.apply_entry(&entry.try_into()?);
+    }
+    Ok(image)
+}
+
+/// Appends the body of a record of a journal.
+pub(super) fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
+    EntryV2::from(entry).encode(out);
+}
+
+pub(super) fn decode_entry(version: Version, body: &[u8]) -> Result<Entry, FormatError> {
+    version.entry(body)?.try_into()
+}
+
+impl From<&Entry> for EntryV2 {
+    fn from(entry: &Entry) -> Self {
+        match entry {
+            Entry::Change(Record::PutInstance { definition, desired, totals }) => {
+                Self::PutInstance(instance(definition, desired, *totals))
+            }
+            Entry::Change(Record::RemoveInstance(id)) => Self::RemoveInstance(id.0),
+            Entry::Change(Record::SetDesired { id, desired }) => {
+                Self::SetDesired(id.0, (&**desired).into())
+            }
+            Entry::Change(Record::PutMaster(master)) => Self::PutMaster(master.into()),
+            Entry::Change(Record::ReserveEvents(upto)) => Self::ReserveEvents(upto.0),
+            Entry::Totals(totals) => {
+                Self::Totals(totals.iter().map(|(id, saved)| (id.0, (*saved).into())).collect())
+            }
         }
     }
 }
 
-impl core::error::Error for BodyError {}
+impl TryFrom<EntryV2> for Entry {
+    type Error = FormatError;
 
-pub(super) fn encode_image(image: &Image) -> Vec<u8> {
-    encode(ImageV1::from(image))
-}
-
-pub(super) fn decode_image(body: &[u8]) -> Result<Image, BodyError> {
-    decode::<ImageV1>(body)?.try_into()
-}
-
-pub(super) fn encode_entry(entry: &Entry) -> Vec<u8> {
-    encode(EntryV1::from(entry))
-}
-
-pub(super) fn decode_entry(body: &[u8]) -> Result<Entry, BodyError> {
-    decode::<EntryV1>(body)?.try_into()
-}
-
-fn decode<T: Decode<()>>(body: &[u8]) -> Result<T, BodyError> {
-    codec::decode(body).map_err(BodyError::Malformed)
-}
-
-#[derive(Encode, Decode)]
-struct ImageV1 {
-    master: MasterV1,
-    instances: Vec<InstanceV1>,
-}
-
-#[derive(Encode, Decode)]
-struct MasterV1 {
-    mid: String,
-    alias: String,
-    key: String,
-}
-
-#[derive(Encode, Decode)]
-struct InstanceV1 {
-    id: u32,
-    url: String,
-    alias: String,
-    restart: bool,
-    peer: [String; 3],
-    tags: Vec<(String, String)>,
-    totals: TotalsV1,
-}
-
-#[derive(Encode, Decode)]
-struct TotalsV1 {
-    mode: i32,
-    bytes: [u64; 4],
-}
-
-#[derive(Encode, Decode)]
-enum EntryV1 {
-    Put(InstanceV1),
-    Remove(u32),
-    Master(MasterV1),
-    Totals(Vec<(u32, TotalsV1)>),
-}
-
-impl From<&Image> for ImageV1 {
-    fn from(image: &Image) -> Self {
-        let instance = |stored: &StoredInstance| InstanceV1::new(&stored.definition, stored.totals);
-        let instances = image.instances.values().map(instance).collect();
-        Self { master: (&image.master).into(), instances }
+    fn try_from(entry: EntryV2) -> Result<Self, FormatError> {
+        Ok(Self::Change(match entry {
+            EntryV2::PutInstance(instance) => {
+                let PutInstanceV2 { definition, desired, totals } = *instance;
+                let definition = definition.into_definition()?;
+                let totals = totals.read().map_err(|error| error.of(definition.id))?;
+                let desired = Arc::new(desired.into());
+                Record::PutInstance { definition: Arc::new(definition), desired, totals }
+            }
+            EntryV2::RemoveInstance(id) => Record::RemoveInstance(InstanceId(id)),
+            EntryV2::SetDesired(id, desired) => {
+                Record::SetDesired { id: InstanceId(id), desired: Arc::new(desired.into()) }
+            }
+            EntryV2::PutMaster(master) => Record::PutMaster(master.into()),
+            EntryV2::ReserveEvents(upto) => Record::ReserveEvents(EventId(upto)),
+            EntryV2::Totals(totals) => return totals_of(totals).map(Self::Totals),
+        }))
     }
 }
 
-impl TryFrom<ImageV1> for Image {
-    type Error = BodyError;
+fn instance(definition: &Definition, desired: &Desired, totals: SavedTotals) -> Box<PutInstanceV2> {
+    let (definition, desired) = (DefinitionV2::from(definition), DesiredV2::from(desired));
+    Box::new(PutInstanceV2 { definition, desired, totals: totals.into() })
+}
 
-    fn try_from(image: ImageV1) -> Result<Self, BodyError> {
-        let mut loaded = Self::new(image.master.into());
-        for instance in image.instances {
-            let stored = StoredInstance::try_from(instance)?;
-            loaded.instances.insert(stored.definition.id, stored);
-        }
-        Ok(loaded)
-    }
+fn totals_of(totals: Vec<(u32, TotalsV2)>) -> Result<Vec<(InstanceId, SavedTotals)>, FormatError> {
+    let read = |(id, totals): (u32, TotalsV2)| {
+        let id = InstanceId(id);
+        Ok((id, totals.read().map_err(|error| error.of(id))?))
+    };
+    totals.into_iter().map(read).collect()
 }
 
 impl From<&MasterIdentity> for MasterV1 {
@@ -128,79 +116,14 @@ impl From<MasterV1> for MasterIdentity {
     }
 }
 
-impl InstanceV1 {
-    fn new(definition: &Definition, totals: SavedTotals) -> Self {
-        let Definition { id, alias, meta, .. } = definition.clone();
-        Self {
-            id: id.0,
-            url: definition.url().as_str().into(),
-            alias,
-            restart: definition.restarts(),
-            peer: [meta.peer.sid, meta.peer.kind, meta.peer.alias],
-            tags: meta.tags.into_iter().collect(),
-            totals: totals.into(),
-        }
-    }
-}
-
-impl TryFrom<InstanceV1> for StoredInstance {
-    type Error = BodyError;
-
-    fn try_from(instance: InstanceV1) -> Result<Self, BodyError> {
-        let id = InstanceId(instance.id);
-        let url = InstanceUrl::parse(&instance.url).map_err(|error| BodyError::Url(id, error))?;
-        let [sid, kind, alias] = instance.peer;
-        let tags = instance.tags.into_iter().collect();
-        let mut definition = Definition::new(id, url, instance.alias);
-        definition.meta = Meta { peer: Peer { sid, kind, alias }, tags };
-        definition.set_restarts(instance.restart);
-        Ok(Self { definition: Arc::new(definition), totals: instance.totals.into() })
-    }
-}
-
-impl From<SavedTotals> for TotalsV1 {
+impl From<SavedTotals> for TotalsV2 {
     fn from(saved: SavedTotals) -> Self {
-        let Totals { tcprx, tcptx, udprx, udptx } = saved.totals;
-        Self { mode: saved.mode, bytes: [tcprx, tcptx, udprx, udptx] }
+        Self { mode: saved.mode, counters: counter_words(&saved.counters) }
     }
 }
 
-impl From<TotalsV1> for SavedTotals {
-    fn from(totals: TotalsV1) -> Self {
-        let [tcprx, tcptx, udprx, udptx] = totals.bytes;
-        Self { mode: totals.mode, totals: Totals { tcprx, tcptx, udprx, udptx } }
-    }
-}
-
-impl From<&Entry> for EntryV1 {
-    fn from(entry: &Entry) -> Self {
-        match entry {
-            Entry::Change(Record::PutInstance { definition, totals }) => {
-                Self::Put(InstanceV1::new(definition, *totals))
-            }
-            Entry::Change(Record::RemoveInstance(id)) => Self::Remove(id.0),
-            Entry::Change(Record::PutMaster(master)) => Self::Master(master.into()),
-            Entry::Totals(totals) => {
-                Self::Totals(totals.iter().map(|(id, saved)| (id.0, (*saved).into())).collect())
-            }
-        }
-    }
-}
-
-impl TryFrom<EntryV1> for Entry {
-    type Error = BodyError;
-
-    fn try_from(entry: EntryV1) -> Result<Self, BodyError> {
-        Ok(match entry {
-            EntryV1::Put(instance) => {
-                let StoredInstance { definition, totals } = instance.try_into()?;
-                Self::Change(Record::PutInstance { definition, totals })
-            }
-            EntryV1::Remove(id) => Self::Change(Record::RemoveInstance(InstanceId(id))),
-            EntryV1::Master(master) => Self::Change(Record::PutMaster(master.into())),
-            EntryV1::Totals(totals) => Self::Totals(
-                totals.into_iter().map(|(id, saved)| (InstanceId(id), saved.into())).collect(),
-            ),
-        })
+impl TotalsV2 {
+    fn read(self) -> Result<SavedTotals, FormatError> {
+        Ok(SavedTotals { mode: self.mode, counters: counters_of(self.counters)? })
     }
 }

@@ -3,10 +3,10 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
-use super::record::Record;
+use super::record::{Entry, Record};
 use crate::counters::SavedTotals;
-use crate::ids::InstanceId;
-use crate::instance::Definition;
+use crate::ids::{EventId, InstanceId};
+use crate::instance::{Definition, Desired};
 use crate::master::MasterIdentity;
 
 /// Everything that survives a restart (Contract §11).
@@ -14,6 +14,8 @@ use crate::master::MasterIdentity;
 pub struct Image {
     /// Who the master is.
     pub master: MasterIdentity,
+    /// The first event id that was not reserved yet: no id below it may be given out again.
+    pub next_event: EventId,
     /// Every instance, by its id.
     pub instances: BTreeMap<InstanceId, StoredInstance>,
 }
@@ -23,44 +25,76 @@ pub struct Image {
 pub struct StoredInstance {
     /// Its definition.
     pub definition: Arc<Definition>,
+    /// What is desired of it.
+    pub desired: Arc<Desired>,
     /// Its numbers.
     pub totals: SavedTotals,
+}
+
+impl StoredInstance {
+    /// An instance of which nothing is known but its definition.
+    pub fn new(definition: Arc<Definition>) -> Self {
+        Self { definition, desired: Arc::default(), totals: SavedTotals::default() }
+    }
 }
 
 impl Image {
     /// The state of a master that has no instances yet.
     pub const fn new(master: MasterIdentity) -> Self {
-        Self { master, instances: BTreeMap::new() }
+        Self { master, next_event: EventId(1), instances: BTreeMap::new() }
     }
 
-    /// Takes a record in. Returns the record that takes it back.
+    /// Applies a record. Returns the record that takes it back.
     pub fn apply(&mut self, record: &Record) -> Record {
         match record {
-            Record::PutInstance { definition, totals } => {
-                let stored = StoredInstance { definition: definition.clone(), totals: *totals };
+            Record::PutInstance { definition, desired, totals } => {
+                let (definition, desired) = (Arc::clone(definition), Arc::clone(desired));
                 let id = definition.id;
-                Self::undo(id, self.instances.insert(id, stored))
+                let stored = StoredInstance { definition, desired, totals: *totals };
+                undo(id, self.instances.insert(id, stored))
             }
-            Record::RemoveInstance(id) => Self::undo(*id, self.instances.remove(id)),
+            Record::RemoveInstance(id) => undo(*id, self.instances.remove(id)),
+            Record::SetDesired { id, desired } => {
+                let mut before = Arc::clone(desired);
+                if let Some(stored) = self.instances.get_mut(id) {
+                    core::mem::swap(&mut stored.desired, &mut before);
+                }
+                Record::SetDesired { id: *id, desired: before }
+            }
             Record::PutMaster(master) => {
                 Record::PutMaster(core::mem::replace(&mut self.master, master.clone()))
+            }
+            Record::ReserveEvents(upto) => {
+                Record::ReserveEvents(core::mem::replace(&mut self.next_event, *upto))
             }
         }
     }
 
-    /// Takes newer totals of an instance in; those of an unknown instance are passed over.
+    /// Applies an entry of a journal.
+    pub fn apply_entry(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Change(record) => {
+                self.apply(record);
+            }
+            Entry::Totals(totals) => {
+                totals.iter().for_each(|(id, totals)| self.set_totals(*id, *totals));
+            }
+        }
+    }
+
+    /// Takes newer totals of an instance in; those of an unknown instance are ignored.
     pub fn set_totals(&mut self, id: InstanceId, totals: SavedTotals) {
         if let Some(stored) = self.instances.get_mut(&id) {
             stored.totals = totals;
         }
     }
+}
 
-    fn undo(id: InstanceId, before: Option<StoredInstance>) -> Record {
-        match before {
-            Some(StoredInstance { definition, totals }) => {
-                Record::PutInstance { definition, totals }
-            }
-            None => Record::RemoveInstance(id),
+fn undo(id: InstanceId, before: Option<StoredInstance>) -> Record {
+    match before {
+        Some(StoredInstance { definition, desired, totals }) => {
+            Record::PutInstance { definition, desired, totals }
         }
+        None => Record::RemoveInstance(id),
     }
 }

@@ -10,11 +10,11 @@ use core::fmt;
 
 use super::dto;
 use super::record::Entry;
-use super::snapshot::split;
+use super::snapshot::{FORMAT_VERSION, split};
 use crate::canary::{self, Canary};
+use crate::formats::{FormatError, Version};
 
 const MAGIC: [u8; 8] = *b"OPENCTRJ";
-const VERSION: u16 = 1;
 const JOURNAL_HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
 const RECORD_HEADER_BYTES: usize = 4 + 8 + 4 + 4;
 
@@ -60,7 +60,7 @@ pub enum JournalError {
         /// Where that record begins, in bytes from the start of the file.
         at: usize,
         /// What is wrong with it.
-        error: dto::BodyError,
+        error: FormatError,
     },
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for JournalError {
             Self::NotAJournal => f.write_str("it is not a journal of OpenCtrl"),
             Self::Version(version) => write!(
                 f,
-                "it has format version {version}; this program knows {VERSION}: use a newer one"
+                "it has format version {version}; this program knows up to {FORMAT_VERSION}: use a newer one"
             ),
             Self::Damaged { at } => write!(f, "it is damaged at byte {at}"),
             Self::Body { at, error } => write!(f, "at byte {at}: {error}"),
@@ -92,7 +92,7 @@ impl core::error::Error for JournalError {
 pub fn journal_header(generation: u64, previous_records: u64) -> Vec<u8> {
     let mut header = Vec::with_capacity(JOURNAL_HEADER_BYTES);
     header.extend_from_slice(&MAGIC);
-    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
     header.extend_from_slice(&generation.to_le_bytes());
     header.extend_from_slice(&previous_records.to_le_bytes());
     header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
@@ -101,7 +101,8 @@ pub fn journal_header(generation: u64, previous_records: u64) -> Vec<u8> {
 
 /// Appends the record of `entry`, the `number`th of its journal, counted from 1.
 pub fn encode_entry(journal: &mut Vec<u8>, number: u64, entry: &Entry) {
-    let body = dto::encode_entry(entry);
+    let mut body = Vec::new();
+    dto::encode_entry(&mut body, entry);
     let length = u32::try_from(body.len()).expect("a record is far below 4 GiB");
     let start = journal.len();
     journal.extend_from_slice(&length.to_le_bytes());
@@ -112,17 +113,17 @@ pub fn encode_entry(journal: &mut Vec<u8>, number: u64, entry: &Entry) {
     journal.extend_from_slice(&body);
 }
 
-/// Reads a journal up to its end, or to where it was cut off.
+/// Reads a journal of any known version up to its end, or to where it was cut off.
 ///
 /// # Errors
 /// A file that is no journal, and any record that is whole but not as it was written.
 pub fn read_journal(file: &[u8]) -> Result<ReadJournal, JournalError> {
-    let (generation, previous_records) = read_header(file)?;
+    let (version, generation, previous_records) = read_header(file)?;
     let mut entries = Vec::new();
     let mut at = JOURNAL_HEADER_BYTES;
     while at < file.len() {
         let number = entries.len() as u64 + 1;
-        match read_record(&file[at..], at, number)? {
+        match read_record(version, &file[at..], at, number)? {
             Some((entry, length)) => {
                 entries.push(entry);
                 at += length;
@@ -145,28 +146,28 @@ pub(super) fn is_barely_begun(file: &[u8]) -> bool {
     file.len() < JOURNAL_HEADER_BYTES || file.iter().all(|byte| *byte == 0)
 }
 
-fn read_header(file: &[u8]) -> Result<(u64, u64), JournalError> {
+/// The version, the generation, and the records of the journal before.
+fn read_header(file: &[u8]) -> Result<(Version, u64, u64), JournalError> {
     let (magic, rest) = split::<8>(file).ok_or(JournalError::NotAJournal)?;
     if magic != MAGIC {
         return Err(JournalError::NotAJournal);
     }
     let damaged = JournalError::Damaged { at: 0 };
     let Some((version, rest)) = split::<2>(rest) else { return Err(damaged) };
-    let version = u16::from_le_bytes(version);
-    if version != VERSION {
-        return Err(JournalError::Version(version));
-    }
+    let number = u16::from_le_bytes(version);
+    let version = Version::known(number).ok_or(JournalError::Version(number))?;
     let Some((generation, rest)) = split::<8>(rest) else { return Err(damaged) };
     let Some((previous, rest)) = split::<8>(rest) else { return Err(damaged) };
     let Some((checksum, _)) = split::<4>(rest) else { return Err(damaged) };
     if crc32fast::hash(&file[..JOURNAL_HEADER_BYTES - 4]) != u32::from_le_bytes(checksum) {
         return Err(damaged);
     }
-    Ok((u64::from_le_bytes(generation), u64::from_le_bytes(previous)))
+    Ok((version, u64::from_le_bytes(generation), u64::from_le_bytes(previous)))
 }
 
 /// The record at the start of `bytes` and its length; `None` if it was cut off.
 fn read_record(
+    version: Version,
     bytes: &[u8],
     at: usize,
     expected_number: u64,
@@ -186,7 +187,8 @@ fn read_record(
     if crc32fast::hash(body) != body_checksum {
         return torn_or_damaged(bytes, at);
     }
-    let entry = dto::decode_entry(body).map_err(|error| JournalError::Body { at, error })?;
+    let entry =
+        dto::decode_entry(version, body).map_err(|error| JournalError::Body { at, error })?;
     Ok(Some((entry, RECORD_HEADER_BYTES + length)))
 }
 
@@ -207,19 +209,25 @@ const SECTOR_BYTES: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::SavedTotals;
-    use crate::counters::Totals;
+    use crate::counters::{SavedTotals, Totals};
     use crate::ids::InstanceId;
-    use crate::store::Record;
+    use crate::instance::{Desired, Goal};
+    use crate::store::{Record, arbitrary};
     use alloc::format;
+    use alloc::string::ToString;
+    use alloc::sync::Arc;
     use alloc::vec;
+    use proptest::prelude::*;
 
     fn entries() -> Vec<Entry> {
         let totals = Totals { tcprx: 1, ..Totals::default() };
         vec![
             Entry::Change(Record::RemoveInstance(InstanceId(1))),
-            Entry::Totals(vec![(InstanceId(2), SavedTotals { mode: 3, totals })]),
-            Entry::Change(Record::RemoveInstance(InstanceId(0xffff_ffff))),
+            Entry::Totals(vec![(InstanceId(2), SavedTotals::from_totals(3, totals))]),
+            Entry::Change(Record::SetDesired {
+                id: InstanceId(0xffff_ffff),
+                desired: Arc::new(Desired { goal: Goal::Down, ..Desired::default() }),
+            }),
         ]
     }
 
@@ -280,6 +288,50 @@ mod tests {
                 Err(_) => assert_eq!(record, 0, "bit {bit}"),
                 Ok(read) => panic!("flipped bit {bit} was not noticed: {read:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_a_newer_program_wrote_is_refused_by_name() {
+        let (mut file, ends) = journal();
+        let body = [9, 2, 0];
+        let start = file.len();
+        file.extend_from_slice(&3_u32.to_le_bytes());
+        file.extend_from_slice(&4_u64.to_le_bytes());
+        file.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+        file.extend_from_slice(&crc32fast::hash(&file[start..]).to_le_bytes());
+        file.extend_from_slice(&body);
+        let error = read_journal(&file).expect_err("an entry of kind 9").to_string();
+        assert!(error.starts_with(&format!("at byte {}: ", ends[3])), "{error}");
+        assert!(error.contains("kind 9, version 2"), "{error}");
+
+        file[8] = 3;
+        let error = read_journal(&file).expect_err("version 3").to_string();
+        assert!(error.contains("format version 3; this program knows up to 2"), "{error}");
+    }
+
+    /// A toggle is written at once for many instances: it has to be small.
+    #[test]
+    fn a_toggle_takes_32_bytes() {
+        let mut file = Vec::new();
+        encode_entry(&mut file, 1, &entries()[2]);
+        assert_eq!(file.len(), RECORD_HEADER_BYTES + 12);
+    }
+
+    proptest! {
+        #[test]
+        fn any_entries_come_back(entries in prop::collection::vec(arbitrary::entry(), 0..8)) {
+            let written = |entries: &[Entry]| {
+                let mut file = journal_header(5, 9);
+                for (number, entry) in (1..).zip(entries) {
+                    encode_entry(&mut file, number, entry);
+                }
+                file
+            };
+            let file = written(&entries);
+            let read = read_journal(&file).expect("a good journal");
+            prop_assert_eq!(format!("{:?}", &read.entries), format!("{:?}", entries));
+            prop_assert_eq!(written(&read.entries), file);
         }
     }
 

@@ -4,6 +4,8 @@
 //! Files are named, written and synced by the driver; `recover` says what they mean after whatever
 //! happened to them. `gob` reads the state of the Go master, once.
 
+#[cfg(test)]
+mod arbitrary;
 mod dto;
 mod gob;
 mod image;
@@ -12,7 +14,6 @@ mod record;
 mod recover;
 mod snapshot;
 
-pub use dto::BodyError;
 pub use gob::{GobError, decode_gob};
 pub use image::{Image, StoredInstance};
 pub use journal::{
@@ -21,3 +22,5 @@ pub use journal::{
 pub use record::{Entry, Record};
 pub use recover::{FIRST_GENERATION, Files, Finding, Recovered, RecoveryError, recover};
 pub use snapshot::{DecodeError, FORMAT_VERSION, decode, encode};
+
+pub use crate::formats::FormatError;

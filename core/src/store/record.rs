@@ -4,31 +4,43 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::counters::SavedTotals;
-use crate::ids::InstanceId;
-use crate::instance::Definition;
+use crate::ids::{EventId, InstanceId};
+use crate::instance::{Definition, Desired};
 use crate::master::MasterIdentity;
 
-/// A change that has to be on the disk before anybody hears of it (Contract §11).
+/// A change that has to be on the disk before any client learns of it (Contract §11).
 #[derive(Clone, Debug)]
 pub enum Record {
     /// An instance as it is from now on: created, changed or reset.
     PutInstance {
         /// Its whole definition.
         definition: Arc<Definition>,
+        /// What is desired of it, with every change that is on its way.
+        desired: Arc<Desired>,
         /// Its totals at that moment.
         totals: SavedTotals,
     },
     /// An instance is deleted.
     RemoveInstance(InstanceId),
+    /// Something else is desired of an instance; its definition stays. Without effect on an
+    /// instance that does not exist.
+    SetDesired {
+        /// The instance.
+        id: InstanceId,
+        /// What is desired from now on.
+        desired: Arc<Desired>,
+    },
     /// The alias or the key of the master changed.
     PutMaster(MasterIdentity),
+    /// Event ids below this one may be given out; the next master begins with it.
+    ReserveEvents(EventId),
 }
 
-/// One line of the journal.
+/// One entry of the journal.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// A change that somebody waits for.
+    /// A change whose durability is waited for.
     Change(Record),
-    /// Totals that changed since they were last kept; nobody waits for them.
+    /// Totals that changed since they were last kept; nothing waits for them.
     Totals(Vec<(InstanceId, SavedTotals)>),
 }

@@ -11,7 +11,6 @@ use core::fmt;
 
 use super::image::Image;
 use super::journal::{JournalEnd, JournalError, ReadJournal, is_barely_begun, read_journal};
-use super::record::Entry;
 use super::snapshot::{DecodeError, decode};
 
 /// The generation of the first snapshot.
@@ -102,7 +101,7 @@ impl fmt::Display for RecoveryError {
             None => write!(f, "the {name} is missing"),
         };
         match self {
-            Self::NoSnapshot { snapshot: Some(error @ DecodeError::Version(_)), .. } => {
+            Self::NoSnapshot { snapshot: Some(error), .. } if error.is_newer() => {
                 write!(f, "the snapshot cannot be read: {error}")
             }
             Self::NoSnapshot { snapshot, backup } => {
@@ -130,13 +129,13 @@ impl core::error::Error for RecoveryError {}
 pub fn recover(files: Files<'_>) -> Result<Option<Recovered>, RecoveryError> {
     let snapshot = files.snapshot.map(decode).transpose();
     // Not damage: a newer program wrote it, and knows what this one does not.
-    if let Err(error @ DecodeError::Version(_)) = snapshot {
-        return Err(RecoveryError::NoSnapshot { snapshot: Some(error), backup: None });
+    match snapshot {
+        Ok(Some((image, generation))) => follow(files, image, generation, Vec::new()).map(Some),
+        Err(error) if error.is_newer() => {
+            Err(RecoveryError::NoSnapshot { snapshot: Some(error), backup: None })
+        }
+        snapshot => recover_from_backup(files, snapshot.err()),
     }
-    let Ok(Some((image, generation))) = snapshot else {
-        return recover_from_backup(files, snapshot.err());
-    };
-    follow(files, image, generation, Vec::new()).map(Some)
 }
 
 fn recover_from_backup(
@@ -187,14 +186,14 @@ fn follow(
             let acknowledged = usize::try_from(journal.previous_records);
             entries.truncate(acknowledged.unwrap_or(usize::MAX));
         }
-        entries.drain(..).for_each(|entry| apply(&mut image, &entry));
+        entries.drain(..).for_each(|entry| image.apply_entry(&entry));
         (reached, records) = (current, journal.entries.len() as u64);
         if let JournalEnd::Torn { at } = journal.end {
             findings.push(Finding::Cut { generation: current, at });
         }
         entries = journal.entries;
     }
-    entries.iter().for_each(|entry| apply(&mut image, entry));
+    entries.iter().for_each(|entry| image.apply_entry(entry));
     Ok(Recovered { image, snapshot: generation, generation: reached, records, findings })
 }
 
@@ -212,20 +211,6 @@ fn check(
         return Err(RecoveryError::Incomplete(expected - 1));
     }
     Ok(())
-}
-
-/// Takes an entry of a journal into the state.
-fn apply(image: &mut Image, entry: &Entry) {
-    match entry {
-        Entry::Change(record) => {
-            image.apply(record);
-        }
-        Entry::Totals(totals) => {
-            for (id, totals) in totals {
-                image.set_totals(*id, *totals);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
-//! The snapshot file as bytes: `magic | version | generation | length | CRC-32 of the rest | body`.
+//! The snapshot file as bytes: `magic | version | generation | length | CRC-32 of generation and body
+//! | body`.
 //!
-//! What the body holds is `dto`'s. A snapshot of generation n is followed by the journal of
-//! generation n.
+//! This frame is the same in every version so far; what the body holds is up to `formats`. The
+//! snapshot of generation n is followed by the journal of generation n.
 
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::dto::{BodyError, decode_image, encode_image};
+use super::dto::{decode_image, encode_image};
 use super::image::Image;
+use crate::formats::{FormatError, Version};
 
-/// The version that [`encode`] writes.
-pub const FORMAT_VERSION: u16 = 1;
+/// The version that is written to snapshots and journals.
+pub const FORMAT_VERSION: u16 = Version::NEWEST.number();
 
 const MAGIC: [u8; 8] = *b"OPENCTRL";
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
@@ -22,12 +24,23 @@ pub enum DecodeError {
     NotAStateFile,
     /// They are of a version that this program does not know.
     Version(u16),
-    /// They end too early: so many bytes are missing.
+    /// They end too early; how many bytes are missing.
     Truncated(u64),
     /// The checksum is wrong: the file is damaged.
     Checksum,
     /// The checksum is right and the content is not.
-    Body(BodyError),
+    Body(FormatError),
+}
+
+impl DecodeError {
+    /// Whether a newer program wrote them, so that they are not damaged.
+    pub const fn is_newer(&self) -> bool {
+        match self {
+            Self::Version(_) => true,
+            Self::Body(error) => error.is_newer(),
+            Self::NotAStateFile | Self::Truncated(_) | Self::Checksum => false,
+        }
+    }
 }
 
 impl fmt::Display for DecodeError {
@@ -36,7 +49,7 @@ impl fmt::Display for DecodeError {
             Self::NotAStateFile => f.write_str("it is not a state file of OpenCtrl"),
             Self::Version(version) => write!(
                 f,
-                "it has format version {version}; this program knows {FORMAT_VERSION}: use a newer one"
+                "it has format version {version}; this program knows up to {FORMAT_VERSION}: use a newer one"
             ),
             Self::Truncated(missing) => write!(f, "it is cut off: {missing} bytes are missing"),
             Self::Checksum => f.write_str("it is damaged: its checksum is wrong"),
@@ -56,7 +69,8 @@ impl core::error::Error for DecodeError {
 
 /// The snapshot of `generation` that holds `image`.
 pub fn encode(image: &Image, generation: u64) -> Vec<u8> {
-    let body = encode_image(image);
+    let mut body = Vec::new();
+    encode_image(&mut body, image);
     let mut file = Vec::with_capacity(HEADER_BYTES + body.len());
     file.extend_from_slice(&MAGIC);
     file.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -67,7 +81,7 @@ pub fn encode(image: &Image, generation: u64) -> Vec<u8> {
     file
 }
 
-/// Reads a snapshot, and which generation it is.
+/// Reads a snapshot of any known version, and which generation it is.
 ///
 /// # Errors
 /// Anything but the very bytes of a snapshot is an error that says what is wrong with it.
@@ -78,10 +92,8 @@ pub fn decode(file: &[u8]) -> Result<(Image, u64), DecodeError> {
     }
     let header_missing = || DecodeError::Truncated((HEADER_BYTES - file.len()) as u64);
     let (version, rest) = split::<2>(rest).ok_or_else(header_missing)?;
-    let version = u16::from_le_bytes(version);
-    if version != FORMAT_VERSION {
-        return Err(DecodeError::Version(version));
-    }
+    let number = u16::from_le_bytes(version);
+    let version = Version::known(number).ok_or(DecodeError::Version(number))?;
     let (generation, rest) = split::<8>(rest).ok_or_else(header_missing)?;
     let (length, rest) = split::<8>(rest).ok_or_else(header_missing)?;
     let (expected, body) = split::<4>(rest).ok_or_else(header_missing)?;
@@ -92,7 +104,7 @@ pub fn decode(file: &[u8]) -> Result<(Image, u64), DecodeError> {
     if length < body.len() as u64 || checksum(generation, body) != u32::from_le_bytes(expected) {
         return Err(DecodeError::Checksum);
     }
-    Ok((decode_image(body).map_err(DecodeError::Body)?, generation))
+    Ok((decode_image(version, body).map_err(DecodeError::Body)?, generation))
 }
 
 fn checksum(generation: u64, body: &[u8]) -> u32 {
@@ -110,12 +122,11 @@ pub(super) fn split<const N: usize>(bytes: &[u8]) -> Option<([u8; N], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::SavedTotals;
-    use crate::counters::Totals;
-    use crate::ids::InstanceId;
-    use crate::instance::Definition;
+    use crate::counters::{Counter, Counters, SavedTotals};
+    use crate::ids::{EventId, InstanceId};
+    use crate::instance::{Cas, Definition, Desired, Goal};
     use crate::master::MasterIdentity;
-    use crate::store::Record;
+    use crate::store::{Entry, Record, arbitrary};
     use crate::url::InstanceUrl;
     use alloc::format;
     use alloc::string::ToString;
@@ -125,15 +136,21 @@ mod tests {
     fn image() -> Image {
         let mut image = Image::new(MasterIdentity::from_random([1; 8], [2; 16]));
         image.master.alias = "edge".to_string();
+        image.next_event = EventId(1025);
         for id in 0..3 {
             let url = InstanceUrl::parse(&format!("managed://h{id}")).expect("a good URL");
             let mut definition = Definition::new(InstanceId(id), url, "a".to_string());
             definition.set_restarts(id == 1);
             definition.meta.tags.insert("k".to_string(), "v".to_string());
             definition.meta.peer.kind = "t".to_string();
-            let totals = Totals { tcprx: u64::MAX, ..Totals::default() };
-            let totals = SavedTotals { mode: -1, totals };
-            image.apply(&Record::PutInstance { definition: Arc::new(definition), totals });
+            definition.setup.env.insert("TOKEN".to_string(), "hush".to_string());
+            let tcprx = Counter { base: u64::MAX, reset_point: 3, last_raw: 7 };
+            let counters = Counters { tcprx, ..Counters::default() };
+            let totals = SavedTotals { mode: -1, counters };
+            let goal = if id == 2 { Goal::Down } else { Goal::Up };
+            let desired = Desired { goal, cas: Cas(id.into()), ..Desired::default() };
+            let (definition, desired) = (Arc::new(definition), Arc::new(desired));
+            image.apply(&Record::PutInstance { definition, desired, totals });
         }
         image
     }
@@ -146,6 +163,9 @@ mod tests {
         assert_eq!(encode(&back, 7), file);
         assert_eq!(format!("{:?}", back.instances), format!("{:?}", image().instances));
         assert_eq!(back.master.key.reveal(), image().master.key.reveal());
+        assert_eq!(back.next_event, image().next_event);
+        let env = |image: &Image| image.instances[&InstanceId(1)].definition.setup.env.clone();
+        assert_eq!(env(&back), env(&image()));
     }
 
     #[test]
@@ -165,20 +185,54 @@ mod tests {
     }
 
     #[test]
-    fn undoing_a_record_restores_the_image() {
-        let mut changed = image();
-        let before = encode(&changed, 7);
-        let put = Record::PutMaster(MasterIdentity::from_random([7; 8], [8; 16]));
-        for record in
-            [Record::RemoveInstance(InstanceId(1)), Record::RemoveInstance(InstanceId(9)), put]
-        {
-            let undo = changed.apply(&record);
-            changed.apply(&undo);
-            assert_eq!(encode(&changed, 7), before);
-        }
+    fn what_a_newer_program_wrote_is_refused_by_name() {
+        let mut newer = encode(&image(), 7);
+        newer[8] = 3;
+        let error = decode(&newer).expect_err("version 3");
+        assert!(error.is_newer());
+        assert!(error.to_string().contains("format version 3; this program knows up to 2"));
+
+        let body = [&encode(&image(), 7)[HEADER_BYTES..], &[3, 0, 0, 0, 9, 2, 0]].concat();
+        let mut file = encode(&image(), 7)[..HEADER_BYTES].to_vec();
+        file[18..26].copy_from_slice(&(body.len() as u64).to_le_bytes());
+        file[26..30].copy_from_slice(&checksum(7, &body).to_le_bytes());
+        file.extend_from_slice(&body);
+        let error = decode(&file).expect_err("an entry of kind 9");
+        assert!(error.is_newer());
+        assert!(error.to_string().contains("kind 9, version 2"), "{error}");
     }
 
     proptest! {
+        #[test]
+        fn any_state_comes_back(entries in prop::collection::vec(arbitrary::entry(), 0..8)) {
+            let mut image = image();
+            entries.iter().for_each(|entry| image.apply_entry(entry));
+            let file = encode(&image, 7);
+            let (back, _) = decode(&file).expect("what was encoded");
+            prop_assert_eq!(encode(&back, 7), file);
+            prop_assert_eq!(back.instances.len(), image.instances.len());
+            for (one, other) in image.instances.values().zip(back.instances.values()) {
+                prop_assert_eq!(&one.definition, &other.definition);
+                prop_assert_eq!(&one.desired, &other.desired);
+                prop_assert_eq!(one.totals, other.totals);
+            }
+        }
+
+        #[test]
+        fn undoing_records_restores_the_state(
+            entries in prop::collection::vec(arbitrary::entry(), 0..8),
+        ) {
+            let mut changed = image();
+            let before = encode(&changed, 7);
+            let records = entries.iter().filter_map(|entry| match entry {
+                Entry::Change(record) => Some(record),
+                Entry::Totals(_) => None,
+            });
+            let undo: Vec<Record> = records.map(|record| changed.apply(record)).collect();
+            undo.iter().rev().for_each(|undo| drop(changed.apply(undo)));
+            prop_assert_eq!(encode(&changed, 7), before);
+        }
+
         #[test]
         fn garbage_is_refused(bytes: Vec<u8>) {
             prop_assert!(decode(&bytes).is_err());

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::TRACE_VERSION;
 use super::error::TraceError;
+use crate::formats::Version;
 
 const MAGIC: [u8; 8] = *b"OPENCTRT";
 const HEAD_BYTES: usize = 1 + 4 + 4;
@@ -47,14 +48,13 @@ pub(super) fn preamble() -> Vec<u8> {
     [&MAGIC[..], &TRACE_VERSION.to_le_bytes()].concat()
 }
 
-/// Checks the first bytes of a segment and returns the rest.
-pub(super) fn after_preamble(segment: &[u8]) -> Result<&[u8], TraceError> {
+/// Checks the first bytes of a segment and returns its version and the rest.
+pub(super) fn after_preamble(segment: &[u8]) -> Result<(Version, &[u8]), TraceError> {
     let rest = segment.strip_prefix(&MAGIC).ok_or(TraceError::NotATrace)?;
-    let (version, rest) = rest.split_first_chunk().ok_or(TraceError::NoHeader)?;
-    match u16::from_le_bytes(*version) {
-        TRACE_VERSION => Ok(rest),
-        other => Err(TraceError::Version(other)),
-    }
+    let (number, rest) = rest.split_first_chunk().ok_or(TraceError::NoHeader)?;
+    let number = u16::from_le_bytes(*number);
+    let version = Version::known(number).ok_or(TraceError::Version(number))?;
+    Ok((version, rest))
 }
 
 /// Appends a block.

@@ -9,9 +9,9 @@ use crate::counters::{Metrics, SavedTotals, Totals};
 use crate::engine::Effect;
 use crate::event::{Event, LogRun, Object, Subject};
 use crate::ids::{InstanceId, ProcessRef};
-use crate::instance::InstanceView;
+use crate::instance::{Desired, InstanceView};
 use crate::mixer::Digest;
-use crate::process::{Scope, Signal};
+use crate::process::Scope;
 use crate::store::Record;
 
 impl Digest {
@@ -49,15 +49,8 @@ impl Digest {
                 self.process(10, *process);
                 self.word(instance.0.into());
             }
-            // Version 1 has only these two, and digests of it must stay as they were recorded.
-            Effect::Signal { process, scope: Scope::Group, signal: Signal::TERM } => {
-                self.process(11, *process);
-            }
-            Effect::Signal { process, scope: Scope::Group, signal: Signal::KILL } => {
-                self.process(12, *process);
-            }
             Effect::Signal { process, scope, signal } => {
-                self.process(17, *process);
+                self.process(11, *process);
                 self.words([u64::from(*scope == Scope::Leader), signal.number().into()]);
             }
             Effect::Dial { request, target: _ } => self.words([13, request.0]),
@@ -124,17 +117,23 @@ impl Digest {
 
     fn record(&mut self, record: &Record) {
         match record {
-            Record::PutInstance { definition, totals } => {
+            Record::PutInstance { definition, totals, .. } => {
                 self.words([1, definition.restarts().into(), definition.meta.tags.len() as u64]);
                 self.totals(definition.id, totals);
             }
             Record::RemoveInstance(id) => self.words([2, id.0.into()]),
             Record::PutMaster(_) => self.word(3),
+            Record::SetDesired { id, desired } => {
+                let Desired { goal, once, restart, values, cas } = &**desired;
+                self.words([4, id.0.into(), *goal as u64, *once as u64, (*restart).into()]);
+                self.words([values.len() as u64, cas.0]);
+            }
+            Record::ReserveEvents(upto) => self.words([5, upto.0]),
         }
     }
 
     fn totals(&mut self, id: InstanceId, saved: &SavedTotals) {
-        let totals = saved.totals;
+        let totals = saved.totals();
         let (id, mode) = (id.0.into(), saved.mode as u64);
         self.words([id, mode, totals.tcprx, totals.tcptx, totals.udprx, totals.udptx]);
     }

@@ -3,50 +3,16 @@
 use alloc::vec::Vec;
 
 use super::block::{Kind, preamble, push_block};
-use super::dto::InputV1;
 use super::{Digest, End, EndReason, Header};
-use crate::codec::{Decode, Encode, encode, encode_onto};
-use crate::engine::{Engine, EngineV1, Input};
+use crate::codec::{encode, encode_onto};
+use crate::engine::{Engine, Input};
 use crate::formats::Masks;
+use crate::formats::v2::traced::{EndReasonV1, EndV1, HeaderV2, InputV2, RecordV2};
 use crate::time::Now;
 
 /// A block is closed when its records have so many bytes: small beside a segment, and large beside
 /// its own head.
 const BLOCK_BYTES: usize = 64 * 1024;
-
-#[derive(Encode, Decode)]
-pub(super) struct HeaderV1 {
-    pub(super) product: alloc::string::String,
-    pub(super) boot: u32,
-    pub(super) sequence: u32,
-    pub(super) started: (u64, u64),
-    pub(super) has_text: bool,
-    pub(super) engine: EngineV1,
-}
-
-#[derive(Encode, Decode)]
-pub(super) enum RecordV1 {
-    /// An input: the time that passed on both clocks since the last one, and the digest of all
-    /// effects before it.
-    Input { micros: i64, wall_micros: i64, effects: [u8; 4], input: InputV1 },
-    /// The fingerprint of the engine here.
-    State([u8; 8]),
-}
-
-#[derive(Encode, Decode)]
-pub(super) struct EndV1 {
-    pub(super) why: EndReasonV1,
-    pub(super) effects: Option<u64>,
-    pub(super) state: Option<u64>,
-}
-
-#[derive(Encode, Decode)]
-pub(super) enum EndReasonV1 {
-    Continued,
-    Lost(u64),
-    Finished,
-    Panicked,
-}
 
 /// One segment that is being written. Texts that may be secret are masked on their way in.
 #[derive(Debug)]
@@ -68,16 +34,14 @@ impl Encoder {
 
     pub(super) fn with_masks(header: &Header, engine: &Engine, mut masks: Masks) -> Self {
         let Header { product, boot, sequence, started, has_text } = header;
-        let (frozen, revisions) = engine.freeze(&mut masks);
-        let mut body = encode(HeaderV1 {
+        let body = encode(HeaderV2 {
             product: product.clone(),
             boot: boot.0,
             sequence: *sequence,
             started: (started.mono.as_micros(), started.wall.as_micros()),
             has_text: *has_text,
-            engine: frozen,
+            engine: engine.freeze(&mut masks),
         });
-        encode_onto(&mut body, revisions);
         let mut out = preamble();
         push_block(&mut out, Kind::Header, &body);
         Self {
@@ -94,11 +58,11 @@ impl Encoder {
     /// since the segment began.
     pub fn input(&mut self, now: Now, effects: Digest, input: &Input) {
         let passed = |now: u64, last: u64| now.wrapping_sub(last).cast_signed();
-        let record = RecordV1::Input {
+        let record = RecordV2::Input {
             micros: passed(now.mono.as_micros(), self.last.mono.as_micros()),
             wall_micros: passed(now.wall.as_micros(), self.last.wall.as_micros()),
             effects: effects.short().to_le_bytes(),
-            input: InputV1::new(input, self.has_text, &mut self.masks),
+            input: InputV2::new(input, self.has_text, &mut self.masks),
         };
         self.last = now;
         self.push(record);
@@ -106,7 +70,7 @@ impl Encoder {
 
     /// Records the fingerprint of the engine after the last input.
     pub fn state(&mut self, fingerprint: u64) {
-        self.push(RecordV1::State(fingerprint.to_le_bytes()));
+        self.push(RecordV2::State(fingerprint.to_le_bytes()));
     }
 
     /// Leaves the last record out, if it was not taken yet. Nothing may be recorded after that.
@@ -139,7 +103,7 @@ impl Encoder {
         self.out
     }
 
-    fn push(&mut self, record: RecordV1) {
+    fn push(&mut self, record: RecordV2) {
         if self.records.len() >= BLOCK_BYTES {
             self.close_block();
         }

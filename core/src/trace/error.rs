@@ -1,9 +1,9 @@
 //! Why a file cannot be replayed.
 
-use alloc::string::String;
 use core::fmt;
 
 use super::TRACE_VERSION;
+use crate::formats::FormatError;
 
 /// Why a file cannot be replayed at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub enum TraceError {
     Version(u16),
     /// It was cut off before its header was whole.
     NoHeader,
-    /// Its header is damaged, or is not what this version writes.
-    BadHeader(String),
+    /// Its header is damaged, or is not what its version writes.
+    BadHeader(FormatError),
 }
 
 impl fmt::Display for TraceError {
@@ -24,7 +24,7 @@ impl fmt::Display for TraceError {
             Self::NotATrace => f.write_str("it is not a trace of OpenCtrl"),
             Self::Version(version) => write!(
                 f,
-                "it has format version {version}; this program knows {TRACE_VERSION}: use the openctrl that recorded it"
+                "it has format version {version}; this program knows up to {TRACE_VERSION}: use the openctrl that recorded it"
             ),
             Self::NoHeader => f.write_str("it was cut off before its header was written"),
             Self::BadHeader(reason) => write!(f, "its header cannot be read: {reason}"),

@@ -4,10 +4,10 @@
 //! A number takes seven bits a byte, the lowest first; the highest bit says that more follow.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::checkpoint::Checkpoint;
+use crate::formats::FormatError;
 use crate::output::{LogLine, OutputItem};
 
 /// A whole line without `ERROR`: its length follows.
@@ -48,15 +48,15 @@ pub(super) fn encode_items(items: &[OutputItem]) -> Vec<u8> {
 ///
 /// # Errors
 /// What is wrong with the bytes.
-pub(super) fn decode_items(bytes: &[u8]) -> Result<Vec<OutputItem>, String> {
+pub(super) fn decode_items(bytes: &[u8]) -> Result<Vec<OutputItem>, FormatError> {
     let mut items = Vec::new();
     let (mut rest, mut last, mut start) = (bytes, [0; FIELDS], 0u32);
     let mut log = |bytes: u64, cut_bytes, is_error| {
         let end = u32::try_from(bytes).ok().and_then(|bytes| start.checked_add(bytes));
-        let end = end.ok_or("the lines of a batch are longer than any")?;
+        let end = end.ok_or(FormatError::TooLarge("the text of a batch"))?;
         let line = LogLine { start, end, cut_bytes, is_error };
         start = end;
-        Ok::<_, &str>(OutputItem::Log(line))
+        Ok::<_, FormatError>(OutputItem::Log(line))
     };
     while let Some((tag, after)) = rest.split_first() {
         rest = after;
@@ -71,7 +71,7 @@ pub(super) fn decode_items(bytes: &[u8]) -> Result<Vec<OutputItem>, String> {
                 let missing = number(&mut rest)?;
                 checkpoint(&mut rest, missing, &mut last)?
             }
-            _ => return Err("a kind of output is unknown".into()),
+            _ => return Err(FormatError::Unknown("a kind of output")),
         });
     }
     Ok(items)
@@ -105,7 +105,7 @@ fn checkpoint(
     rest: &mut &[u8],
     missing: u64,
     last: &mut [u64; FIELDS],
-) -> Result<OutputItem, String> {
+) -> Result<OutputItem, FormatError> {
     let mut fields = [None; FIELDS];
     for (index, (field, last)) in fields.iter_mut().zip(last).enumerate() {
         if missing >> index & 1 == 0 {
@@ -117,7 +117,7 @@ fn checkpoint(
     }
     let [mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx] = fields;
     let gauge = |field: Option<u64>| match field.map(|value| i32::try_from(value.cast_signed())) {
-        Some(Err(_)) => Err("a gauge is larger than any"),
+        Some(Err(_)) => Err(FormatError::TooLarge("a gauge")),
         Some(Ok(gauge)) => Ok(Some(gauge)),
         None => Ok(None),
     };
@@ -142,10 +142,11 @@ fn put(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-fn number(rest: &mut &[u8]) -> Result<u64, String> {
+fn number(rest: &mut &[u8]) -> Result<u64, FormatError> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first().ok_or("the output breaks off")?;
+        let (byte, after) =
+            rest.split_first().ok_or(FormatError::Missing("the end of the output"))?;
         *rest = after;
         let bits = u64::from(byte & 0x7f);
         if shift == 63 && bits > 1 {
@@ -156,7 +157,7 @@ fn number(rest: &mut &[u8]) -> Result<u64, String> {
             return Ok(value);
         }
     }
-    Err("a number in the output is larger than any".into())
+    Err(FormatError::TooLarge("a number in the output"))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+pub use crate::formats::FormatError;
 pub use crate::mixer::Digest;
 pub use encoder::Encoder;
 pub use error::TraceError;
@@ -35,11 +36,12 @@ pub use show::{Shown, show_change, show_effect, show_input};
 
 use alloc::string::String;
 
+use crate::formats::Version;
 use crate::ids::BootId;
 use crate::time::Now;
 
-/// The version of the format that is written, and the only one that is read.
-pub const TRACE_VERSION: u16 = 1;
+/// The version of the format that is written. Older ones are read and shown, but not compared.
+pub const TRACE_VERSION: u16 = Version::NEWEST.number();
 
 /// What a segment says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,12 @@
 //! Reads a segment: whatever happened to its end, all whole blocks before it.
 
-use alloc::string::String;
-
 use super::block::{Kind, Next, after_preamble, next_block};
-use super::encoder::{EndReasonV1, EndV1, HeaderV1, RecordV1};
 use super::error::TraceError;
 use super::{Digest, End, EndReason, Header};
-use crate::codec::{decode, decode_first};
-use crate::engine::{Engine, Input, RevisionsV1};
+use crate::codec::decode;
+use crate::engine::{Engine, Input};
+use crate::formats::v2::traced::{EndReasonV1, EndV1, HeaderV2, RecordV2};
+use crate::formats::{FormatError, Version};
 use crate::ids::BootId;
 use crate::time::{Now, Time, Wall};
 
@@ -38,12 +37,13 @@ pub enum Ending {
     /// Within a block, so many bytes from the start: the recorder was killed, or still writes.
     Torn(usize),
     /// At a block that is damaged, so many bytes from the start.
-    Damaged(usize, String),
+    Damaged(usize, FormatError),
 }
 
 /// A segment that is being read.
 #[derive(Debug)]
 pub struct Reader<'a> {
+    version: Version,
     header: Header,
     engine: Engine,
     file: &'a [u8],
@@ -62,23 +62,31 @@ impl<'a> Reader<'a> {
     /// When there is no header that this version can read.
     pub fn new(file: &'a [u8]) -> Result<Self, TraceError> {
         let bad = TraceError::BadHeader;
-        let (body, rest) = match next_block(after_preamble(file)?) {
+        let (version, rest) = after_preamble(file)?;
+        let (body, rest) = match next_block(rest) {
             Next::Block(Kind::Header, body, rest) => (body, rest),
             Next::Nothing | Next::Torn => return Err(TraceError::NoHeader),
             Next::Block(Kind::Records | Kind::End, ..) | Next::Damaged => {
-                return Err(bad("it is damaged".into()));
+                return Err(bad(FormatError::Checksum));
             }
         };
-        let (header, rest_of_body) = decode_first(body).map_err(bad)?;
-        let HeaderV1 { product, boot, sequence, started: (mono, wall), has_text, engine } = header;
-        let revisions = match rest_of_body {
-            [] => RevisionsV1::default(),
-            revisions => decode(revisions).map_err(bad)?,
-        };
-        let engine = Engine::thaw(engine, &revisions).map_err(bad)?;
-        let started = now(mono, wall).map_err(TraceError::BadHeader)?;
+        let HeaderV2 { product, boot, sequence, started: (mono, wall), has_text, engine } =
+            version.header(body).map_err(bad)?;
+        let engine = Engine::thaw(engine).map_err(bad)?;
+        let started = now(mono, wall).map_err(bad)?;
         let header = Header { product, boot: BootId(boot), sequence, started, has_text };
-        Ok(Self { header, engine, file, rest, records: &[], now: started, ending: None })
+        Ok(Self { version, header, engine, file, rest, records: &[], now: started, ending: None })
+    }
+
+    /// The version of its format.
+    pub const fn version(&self) -> u16 {
+        self.version.number()
+    }
+
+    /// Whether its digests are those of this program: an older version is read and shown, but not
+    /// compared.
+    pub fn is_comparable(&self) -> bool {
+        self.version == Version::NEWEST
     }
 
     /// What it says of itself.
@@ -105,22 +113,22 @@ impl<'a> Reader<'a> {
                     (self.records, self.rest) = (body, rest);
                 }
                 Next::Block(Kind::End, body, rest) => {
-                    let end = decode::<EndV1>(body).map_err(damaged)?;
+                    let end = decode::<EndV1>(body).map_err(|error| damaged(error.into()))?;
                     self.rest = rest;
                     return Err(Ending::Marked(end.into()));
                 }
                 Next::Block(Kind::Header, ..) => {
-                    return Err(damaged("a second header follows".into()));
+                    return Err(damaged(FormatError::Contradiction("a second header follows")));
                 }
                 Next::Nothing | Next::Torn => return Err(Ending::Torn(here)),
-                Next::Damaged => return Err(damaged("its checksum is wrong".into())),
+                Next::Damaged => return Err(damaged(FormatError::Checksum)),
             }
         }
-        let (record, records) = decode_first(self.records).map_err(damaged)?;
+        let (record, records) = self.version.record(self.records).map_err(damaged)?;
         self.records = records;
         Ok(Some(match record {
-            RecordV1::State(fingerprint) => Record::State(u64::from_le_bytes(fingerprint)),
-            RecordV1::Input { micros, wall_micros, effects, input } => {
+            RecordV2::State(fingerprint) => Record::State(u64::from_le_bytes(fingerprint)),
+            RecordV2::Input { micros, wall_micros, effects, input } => {
                 let later = |time: u64, by: i64| time.wrapping_add(by.cast_unsigned());
                 let mono = later(self.now.mono.as_micros(), micros);
                 let wall = later(self.now.wall.as_micros(), wall_micros);
@@ -149,9 +157,9 @@ impl Iterator for Reader<'_> {
     }
 }
 
-fn now(mono: u64, wall: u64) -> Result<Now, String> {
+fn now(mono: u64, wall: u64) -> Result<Now, FormatError> {
     if mono > LAST_MICROS {
-        return Err("a time is later than any".into());
+        return Err(FormatError::TooLarge("a time"));
     }
     Ok(Now { mono: Time::from_micros(mono), wall: Wall::from_micros(wall) })
 }

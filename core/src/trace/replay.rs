@@ -68,7 +68,8 @@ pub struct Change {
 pub enum Verdict {
     /// It did.
     Equal,
-    /// It is not known: the recorder was cut off here, or the replay had differed before.
+    /// It is not known: the recorder was cut off here, the replay differed before, or the segment
+    /// is of an older version.
     Unknown,
     /// Its effects were others.
     EffectsDiffer,
@@ -119,6 +120,17 @@ impl<'a> Replay<'a> {
         self.reader.header()
     }
 
+    /// The version of its format.
+    pub const fn version(&self) -> u16 {
+        self.reader.version()
+    }
+
+    /// Whether what this program does is compared with what was recorded. An older version is not:
+    /// its digests are made of other things.
+    pub fn is_comparable(&self) -> bool {
+        self.reader.is_comparable()
+    }
+
     /// The engine as it stands.
     pub const fn engine(&self) -> &Engine {
         &self.engine
@@ -157,6 +169,9 @@ impl<'a> Replay<'a> {
     /// Compares with what stands after the input that was just told.
     fn compare(&mut self, number: u64, now: Now) -> Verdict {
         let states = self.read_on();
+        if !self.is_comparable() {
+            return Verdict::Unknown;
+        }
         let was_equal = self.summary.difference.is_none();
         let (effects, end_state) = match (&self.next, self.reader.ending()) {
             (Some((_, effects, _)), _) => (Some(*effects), None),

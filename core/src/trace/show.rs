@@ -99,7 +99,9 @@ pub fn show_effect(effect: &Effect) -> String {
             let what = match record {
                 Record::PutInstance { definition, .. } => format!("put {}", definition.id),
                 Record::RemoveInstance(id) => format!("remove {id}"),
+                Record::SetDesired { id, .. } => format!("set what is desired of {id}"),
                 Record::PutMaster(_) => "put the master".to_string(),
+                Record::ReserveEvents(upto) => format!("reserve events below {}", upto.0),
             };
             format!("persist record {} of epoch {}: {what}", seq.0, epoch.0)
         }

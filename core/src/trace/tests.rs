@@ -16,9 +16,8 @@ use crate::counters::SavedTotals;
 use crate::engine::{Effect, Engine, Input};
 use crate::expect::Expect;
 use crate::formats::Masks;
-use crate::ids::Revision;
-use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, Peer};
+use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, Revision, StoreEpoch};
+use crate::instance::{Definition, Desired, Peer};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{OutputBatch, OutputParser};
 use crate::process::Exit;
@@ -74,8 +73,11 @@ impl World {
             definition.set_restarts(id != 1);
             definition.meta.tags.insert("tag".to_string(), format!("{SECRET}\u{1}"));
             definition.meta.peer.sid = SECRET.to_string();
-            let totals = SavedTotals::default();
-            image.apply(&Change::PutInstance { definition: definition.into(), totals });
+            definition.setup.env.insert("TOKEN".to_string(), SECRET.to_string());
+            let (definition, totals) = (definition.into(), SavedTotals::default());
+            let values = BTreeMap::from([("note".to_string(), format!("\"{SECRET}\""))]);
+            let desired = Desired { values, ..Desired::default() }.into();
+            image.apply(&Change::PutInstance { definition, desired, totals });
         }
         let wall = Wall::from_micros(1_780_999_200_000_000);
         let now = Now { mono: Time::from_micros(5), wall };
@@ -291,8 +293,8 @@ proptest! {
             if index == at {
                 let mut masks = Masks::plain();
                 let frozen = crate::codec::encode(world.engine.freeze(&mut masks));
-                let (frozen, revisions) = crate::codec::decode(&frozen).expect("what was encoded");
-                thawed = Some(Engine::thaw(frozen, &revisions).expect("an engine"));
+                let frozen = crate::codec::decode(&frozen).expect("what was encoded");
+                thawed = Some(Engine::thaw(frozen).expect("an engine"));
             }
             let input = world.input(*choice);
             let now = world.now;

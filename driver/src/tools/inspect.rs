@@ -110,7 +110,7 @@ fn instance(stored: &StoredInstance, with_secrets: bool) -> Value {
     let definition = &stored.definition;
     let url = definition.url();
     let url = if with_secrets { url.as_str().to_owned() } else { url.redacted() };
-    let totals = stored.totals.totals;
+    let totals = stored.totals.totals();
     json!({
         "id": definition.id.to_string(),
         "alias": definition.alias,
@@ -143,7 +143,8 @@ mod tests {
         let mut image = Image::new(MasterIdentity::from_random([1; 8], [0xab; 16]));
         let url = InstanceUrl::parse("a://me:hush@host/?token=hush").expect("a good URL");
         let definition = Arc::new(Definition::new(InstanceId(1), url, "edge".to_owned()));
-        image.apply(&Record::PutInstance { definition, totals: SavedTotals::default() });
+        let (desired, totals) = (Arc::default(), SavedTotals::default());
+        image.apply(&Record::PutInstance { definition, desired, totals });
         image
     }
 

@@ -100,6 +100,13 @@ fn replay(
         .take()
         .filter(follows)
         .is_none_or(|left| left.fingerprint == replay.engine().fingerprint());
+    if !replay.is_comparable() {
+        timeline.note(&format!(
+            "format version {}: what follows an input is what this program does; it is not compared \
+             with the recording",
+            replay.version()
+        ))?;
+    }
     if !goes_on {
         timeline.note("the segment before this one ends in another state")?;
     }
@@ -117,8 +124,10 @@ fn replay(
             }
         }
     }
-    timeline.end(replay.summary(), replay.ending())?;
-    if matches!(replay.ending(), Some(Ending::Marked(end)) if end.why == EndReason::Continued) {
+    timeline.end(&replay)?;
+    let is_continued =
+        matches!(replay.ending(), Some(Ending::Marked(end)) if end.why == EndReason::Continued);
+    if is_continued && replay.is_comparable() {
         *before = Some(Left { boot, sequence, fingerprint: replay.engine().fingerprint() });
     }
     let is_damaged = matches!(replay.ending(), Some(Ending::Damaged(..)));

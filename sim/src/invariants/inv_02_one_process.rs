@@ -9,7 +9,7 @@ use openctrl_core::ids::{Generation, InstanceId, ProcessRef};
 use openctrl_core::process::Signal;
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::world::Phase;
+use crate::world::{Phase, Process};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -50,7 +50,8 @@ impl Invariant for OneProcess {
         let forgotten = scene.world.processes.left_behind().next();
         ensure(forgotten.is_none(), || format!("nobody adopts the processes of {forgotten:?}"))?;
         let mut all = scene.world.processes.iter();
-        let spared = all.find(|other| other.adopted && other.terminated_at.is_none());
+        let is_spared = |other: &Process| other.terminated_at.is_none() && !other.killed;
+        let spared = all.find(|other| other.adopted && is_spared(other));
         ensure(spared.is_none(), || format!("{spared:?} was left behind and is not to end"))
     }
 }

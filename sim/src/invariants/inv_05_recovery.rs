@@ -8,7 +8,7 @@ use std::sync::Arc;
 use openctrl_core::command::Command;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::InstanceId;
-use openctrl_core::instance::{Definition, Instance};
+use openctrl_core::instance::{Boot, Definition, Instance};
 use openctrl_core::store::{Image, Record};
 
 use super::{Invariant, Scene, Verdict, ensure};
@@ -71,7 +71,7 @@ impl Invariant for Recovery {
         }
         for (id, stored) in &scene.world.disk.image().instances {
             let Some(highest) = self.highest.get(id) else { continue };
-            let totals = stored.totals.totals;
+            let totals = stored.totals.totals();
             let stored = [totals.tcprx, totals.tcptx, totals.udprx, totals.udptx];
             let fits = stored.iter().zip(highest).all(|(stored, highest)| stored <= highest);
             ensure(fits, || format!("{id} would come back with {stored:?}, above {highest:?}"))?;
@@ -146,6 +146,9 @@ fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {
     let stored = &back.instances[&id];
     let (live, would) = (&instance.definition, &stored.definition);
     ensure(is_same(live, would), || format!("{live:?} would come back as {would:?}"))?;
+    let (goal, saved) = (instance.desired.goal, stored.desired.goal);
+    let is_saved = live.policy.boot != Boot::Saved || saved == goal;
+    ensure(is_saved, || format!("{id} is wanted {goal:?} and would come back {saved:?}"))?;
     // Totals that were refused wait for the next write, of whatever.
     if scene.world.disk.is_failing() {
         return Ok(());

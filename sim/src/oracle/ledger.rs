@@ -153,18 +153,20 @@ impl Ledger {
                 return true;
             }
             let Some(entry) = entries.next() else { return false };
-            take_in(&mut state, entry);
+            state.apply_entry(entry);
         }
     }
 
     /// Whether all that is written of two states is the same, but for totals that may be stale.
     fn is_same_state(&self, one: &Image, other: &Image) -> bool {
         is_same_master(&one.master, &other.master)
+            && one.next_event == other.next_event
             && one.instances.len() == other.instances.len()
             && one.instances.iter().zip(&other.instances).all(|((id, one), (other_id, other))| {
                 let may_differ = self.stale.contains(id);
                 id == other_id
                     && is_same(&one.definition, &other.definition)
+                    && one.desired == other.desired
                     && (may_differ || one.totals == other.totals)
             })
     }
@@ -182,7 +184,7 @@ impl Ledger {
         let is_due = |of: &Option<(StoreEpoch, RecordSeq)>| of.is_some_and(|(_, seq)| seq <= upto);
         let Some(last) = self.since.iter().rposition(|(of, _)| is_due(of)) else { return };
         for (_, entry) in self.since.drain(..=last) {
-            take_in(&mut self.base, &entry);
+            self.base.apply_entry(&entry);
             match entry {
                 Entry::Change(_) => {}
                 Entry::Totals(totals) => totals.iter().for_each(|(id, _)| {
@@ -200,6 +202,7 @@ impl Ledger {
                 self.removed.insert(*id);
             }
             Record::PutMaster(identity) => self.keep_master(identity),
+            Record::SetDesired { .. } | Record::ReserveEvents(_) => {}
         }
     }
 
@@ -220,8 +223,8 @@ fn is_of(of: &Option<(StoreEpoch, RecordSeq)>, epoch: StoreEpoch) -> bool {
 fn subject(entry: &Entry) -> Option<InstanceId> {
     match entry {
         Entry::Change(Record::PutInstance { definition, .. }) => Some(definition.id),
-        Entry::Change(Record::RemoveInstance(id)) => Some(*id),
-        Entry::Change(Record::PutMaster(_)) | Entry::Totals(_) => None,
+        Entry::Change(Record::RemoveInstance(id) | Record::SetDesired { id, .. }) => Some(*id),
+        Entry::Change(Record::PutMaster(_) | Record::ReserveEvents(_)) | Entry::Totals(_) => None,
     }
 }
 
@@ -230,17 +233,8 @@ fn beginnings<'a>(base: &Image, entries: impl Iterator<Item = &'a Entry>) -> Vec
     let mut states = vec![base.clone()];
     for entry in entries {
         let mut next = states[states.len() - 1].clone();
-        take_in(&mut next, entry);
+        next.apply_entry(entry);
         states.push(next);
     }
     states
-}
-
-fn take_in(image: &mut Image, entry: &Entry) {
-    match entry {
-        Entry::Change(record) => drop(image.apply(record)),
-        Entry::Totals(totals) => {
-            totals.iter().for_each(|(id, totals)| image.set_totals(*id, *totals));
-        }
-    }
 }

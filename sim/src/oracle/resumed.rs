@@ -2,6 +2,7 @@
 //! right, for nobody can tell any more what led to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use openctrl_core::command::Caller;
 use openctrl_core::counters::Counters;
@@ -18,8 +19,9 @@ pub fn image_of(engine: &Engine) -> Image {
     let mut image = Image::new(engine.under_way().face.identity);
     image.instances = rows(engine)
         .map(|row| {
-            let definition = row.definition.clone();
-            (row.definition.id, StoredInstance { definition, totals: row.saved_totals() })
+            let (definition, desired) = (row.definition.clone(), Arc::new(row.desired.clone()));
+            let totals = row.saved_totals();
+            (row.definition.id, StoredInstance { definition, desired, totals })
         })
         .collect();
     image

@@ -9,12 +9,18 @@ mod output;
 mod perform;
 mod words;
 
-use openctrl_core::counters::SavedTotals;
+use std::sync::Arc;
+
+use openctrl_core::counters::{SavedTotals, Totals};
 use openctrl_core::engine::{Engine, Input};
 use openctrl_core::event::WindowLimits;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
-use openctrl_core::instance::Definition;
+use openctrl_core::instance::{
+    BackoffPolicy, Boot, Definition, Desired, Goal, Policy, Restart, RestartLimit, StopPolicy,
+    StopStep,
+};
 use openctrl_core::master::MasterIdentity;
+use openctrl_core::process::{Scope, Signal};
 use openctrl_core::store::{Image, Record};
 use openctrl_core::url::InstanceUrl;
 
@@ -190,10 +196,40 @@ fn image(choices: &mut Choices) -> Image {
         let url = InstanceUrl::parse("demo:stored").expect("a valid URL");
         let id = InstanceId(u32::try_from(id).expect("three at most"));
         let mut definition = Definition::new(id, url, String::new());
-        definition.set_restarts(choices.one_in(2));
-        let mut totals = SavedTotals::default();
-        totals.totals.tcprx = choices.below(1_000) as u64;
-        image.apply(&Record::PutInstance { definition: definition.into(), totals });
+        definition.policy = policy(choices);
+        let tcprx = choices.below(1_000) as u64;
+        let totals = SavedTotals::from_totals(0, Totals { tcprx, ..Totals::default() });
+        let goal = *choices.pick(&[Goal::Up, Goal::Down]);
+        let desired = Arc::new(Desired { goal, ..Desired::default() });
+        let definition = definition.into();
+        image.apply(&Record::PutInstance { definition, desired, totals });
     }
     image
+}
+
+/// That of the v2 API with and without `restart`, or any other.
+fn policy(choices: &mut Choices) -> Policy {
+    let restart = *choices.pick(&[Restart::OnFailure, Restart::Never, Restart::Always]);
+    let mut policy = Policy { restart, ..Policy::default() };
+    if choices.one_in(2) {
+        return policy;
+    }
+    policy.boot = *choices.pick(&[Boot::Restart, Boot::Saved, Boot::Always]);
+    if choices.one_in(3) {
+        let (max, window_ms) = (*choices.pick(&[0, 1, 3]), *choices.pick(&[1_000, 60_000]));
+        policy.limit = Some(RestartLimit { max, window_ms });
+    }
+    if choices.one_in(3) {
+        policy.backoff = BackoffPolicy { first_ms: 100, longest_ms: 1_000, healthy_ms: 5_000 };
+    }
+    let signals: &[(Signal, u64)] = choices.pick::<&[(Signal, u64)]>(&[
+        &[(Signal::TERM, 5_000), (Signal::KILL, 0)],
+        &[(Signal::USR1, 1_000), (Signal::TERM, 2_000), (Signal::KILL, 0)],
+        &[(Signal::KILL, 0)],
+    ]);
+    let steps =
+        signals.iter().map(|(signal, wait_ms)| StopStep { signal: *signal, wait_ms: *wait_ms });
+    policy.stop = StopPolicy::new(steps.collect(), Scope::Group).expect("one to four steps");
+    policy.history = *choices.pick(&[10, 0, 1]);
+    policy
 }

@@ -41,7 +41,7 @@ impl fmt::Display for Scenario {
         write!(f, "  disk:     {} instances", self.image.instances.len())?;
         for (id, stored) in &self.image.instances {
             let restart = if stored.definition.restarts() { "" } else { ", not to be restarted" };
-            write!(f, "; {id} with {} bytes counted{restart}", stored.totals.totals.tcprx)?;
+            write!(f, "; {id} with {} bytes counted{restart}", stored.totals.totals().tcprx)?;
         }
         Ok(())
     }

@@ -209,6 +209,10 @@ impl Names {
 pub(super) fn created(under_way: &RecordUnderWay) -> Option<InstanceId> {
     match &under_way.record {
         Record::PutInstance { definition, .. } if under_way.creates => Some(definition.id),
-        Record::PutInstance { .. } | Record::RemoveInstance(_) | Record::PutMaster(_) => None,
+        Record::PutInstance { .. }
+        | Record::RemoveInstance(_)
+        | Record::SetDesired { .. }
+        | Record::PutMaster(_)
+        | Record::ReserveEvents(_) => None,
     }
 }

@@ -16,7 +16,7 @@ use super::files::{Crash, Files, Name, Stop, unless_died};
 
 /// A journal that is longer than this and than twice the snapshot is followed by a snapshot:
 /// a few changes, so that it happens in every run.
-const JOURNAL_MIN_BYTES: usize = 300;
+const JOURNAL_MIN_BYTES: usize = 600;
 
 /// The store was stopped within a step: the master is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,9 @@
 //! The whole engine as plain data, and back: a trace begins with it.
 //!
-//! What is shared stays shared: whether a change has its instance's own definition or another one
-//! with the same content makes a difference. Rendered JSON is not kept, it can be rendered again.
-//! What it is checked for on its way back is what the engine takes for granted; a trace comes from
-//! a file.
+//! Rendered JSON is not kept, it can be rendered again. What it is checked for on its way back is
+//! what the engine takes for granted; a trace comes from a file.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,11 +11,8 @@ use alloc::vec::Vec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::revisions::RevisionsV1;
-use super::runs::FactsV1;
 use crate::backoff::Backoff;
-use crate::codec::{Decode, Encode};
-use crate::counters::{Counter, Counters, Metrics, Totals};
+use crate::counters::{Metrics, Totals};
 use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit, Commits};
 use crate::engine::dials::Dials;
@@ -26,115 +21,37 @@ use crate::engine::life::Life;
 use crate::engine::outbox::Outbox;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
+use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
+use crate::formats::v2::engine::{
+    ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, MasterV1, OperationV2,
+    ProcessStateV2, TimerV1,
+};
 use crate::formats::{
-    DefinitionV1, Masks, MasterV1, action_number, into_url, key_bytes, nth_action, star_key,
+    FormatError, Masks, action_number, counter_words, counters_of, expect_of, expected_by,
+    into_url, key_bytes, nth_action, star_key,
 };
 use crate::ids::{EventId, Generation, KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
-use crate::instance::{Definition, Goal, Instance, Operation, OperationKind, State, Table};
+use crate::instance::{
+    Definition, Health, Instance, Operation, OperationKind, Process, State, Table,
+};
 use crate::time::{Time, Wall};
-
-#[derive(Encode, Decode)]
-pub(crate) struct EngineV1 {
-    master: MasterV1,
-    key_epoch: u32,
-    /// Every definition, once; elsewhere they are named by their place here.
-    definitions: Vec<DefinitionV1>,
-    slots: Vec<Option<InstanceV1>>,
-    free: Vec<u32>,
-    last_generation: u64,
-    alive: u64,
-    commits: CommitsV1,
-    dials: [Vec<(u64, String)>; 2],
-    timers: Vec<(u64, TimerV1)>,
-    life: u8,
-    rng: ([u8; 32], u64, u128),
-    next_event: u64,
-    last_event_time: u64,
-}
-
-#[derive(Encode, Decode)]
-struct InstanceV1 {
-    definition: u32,
-    staged: Option<u32>,
-    unsaved: (u32, u32),
-    state: u8,
-    generation: u64,
-    gauges: [i32; 5],
-    counters: [[u64; 3]; 4],
-    totals_unsaved: bool,
-    last_checkpoint: Option<u64>,
-    healthy_since: Option<u64>,
-    restart_attempts: u32,
-    start_after_stop: bool,
-    is_wanted_down: bool,
-    steps_done: u8,
-    restarts: Vec<u64>,
-    gave_up: bool,
-    group_left: bool,
-    operations: Vec<OperationV1>,
-    awaiting_start: Vec<u64>,
-    facts: FactsV1,
-}
-
-#[derive(Encode, Decode)]
-struct OperationV1 {
-    request: u64,
-    /// The URL of a PUT; none is a DELETE.
-    replace: Option<String>,
-    committing: bool,
-    starts: bool,
-}
-
-#[derive(Encode, Decode)]
-struct CommitsV1 {
-    epoch: u32,
-    last_seq: u64,
-    queue: Vec<(u64, u64, ChangeV1)>,
-    staged_master: Option<MasterV1>,
-}
-
-#[derive(Encode, Decode)]
-enum ChangeV1 {
-    Create(u32),
-    Patch(u32, u32, Option<u8>),
-    Replace(u32, u32),
-    Delete(u32),
-    SetAlias(String),
-    RotateKey(u32),
-}
-
-#[derive(Encode, Decode)]
-enum TimerV1 {
-    Tick,
-    Grace(u32),
-    Leftover(u32),
-    Restart(u32),
-    DialWait(u64),
-    ShutdownLimit,
-}
 
 const LIVES: [Life; 3] = [Life::Serving, Life::ShuttingDown, Life::Finished];
 
 impl Engine {
     /// The engine as it stands. Effects that were not taken out are not part of it.
-    pub(crate) fn freeze(&self, masks: &mut Masks) -> (EngineV1, RevisionsV1) {
-        let mut definitions = Definitions::default();
+    pub(crate) fn freeze(&self, masks: &mut Masks) -> EngineV2 {
         let (rows, free) = self.table.parts();
-        let slots = rows
-            .iter()
-            .map(|row| Some(InstanceV1::new(row.as_ref()?, &mut definitions, masks)))
-            .collect();
-        let commits = CommitsV1::new(&self.commits, &mut definitions, masks);
+        let slots = rows.iter().map(|row| Some(InstanceV2::new(row.as_ref()?, masks))).collect();
+        let commits = CommitsV2::new(&self.commits, masks);
         let dial = |(request, target): (&RequestId, &String), masks: &mut Masks| {
             (request.0, masks.url(target))
         };
         let under_way = self.dials.under_way.iter().map(|one| dial(one, masks)).collect();
         let waiting = self.dials.waiting.iter().map(|(id, to)| dial((id, to), masks)).collect();
-        let revisions = RevisionsV1::new(&self.table, &definitions.all);
-        let engine = EngineV1 {
+        EngineV2 {
             master: MasterV1::new(&self.master, masks),
             key_epoch: self.key_epoch.0,
-            definitions: definitions.all.iter().map(|one| DefinitionV1::new(one, masks)).collect(),
             slots,
             free: free.iter().map(|slot| slot.0).collect(),
             last_generation: self.processes.last_generation.0,
@@ -146,39 +63,32 @@ impl Engine {
             rng: (self.rng.get_seed(), self.rng.get_stream(), self.rng.get_word_pos()),
             next_event: self.out.next_event.0,
             last_event_time: self.out.last_event_time.as_micros(),
-        };
-        (engine, revisions)
+        }
     }
 
     /// The engine that was frozen.
     ///
     /// # Errors
     /// What no engine can have been.
-    pub(crate) fn thaw(frozen: EngineV1, revisions: &RevisionsV1) -> Result<Self, String> {
-        let definitions = frozen
-            .definitions
-            .into_iter()
-            .enumerate()
-            .map(|(place, one)| {
-                let revision = revisions.of_definition(place)?;
-                Ok(Arc::new(Definition { revision, ..one.into_definition()? }))
-            })
-            .collect::<Result<Vec<_>, String>>()?;
+    pub(crate) fn thaw(frozen: EngineV2) -> Result<Self, FormatError> {
         let slots = frozen
             .slots
             .into_iter()
-            .map(|row| row.map(|row| row.thaw(&definitions, revisions)).transpose())
+            .map(|row| row.map(InstanceV2::thaw).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let with_process = |row: &&Option<Instance>| {
             row.as_ref().is_some_and(|instance| instance.state.has_process())
         };
         let alive = usize::try_from(count(frozen.alive)?).unwrap_or(usize::MAX);
         if alive < slots.iter().filter(with_process).count() {
-            return Err("there are fewer processes than instances that have one".into());
+            return Err(FormatError::Contradiction(
+                "there are fewer processes than instances that have one",
+            ));
         }
         let free = frozen.free.into_iter().map(SlotId).collect();
-        let table = Table::restored(slots, free).ok_or("the table contradicts itself")?;
-        let commits = frozen.commits.thaw(&definitions, &table)?;
+        let table = Table::restored(slots, free)
+            .ok_or(FormatError::Contradiction("the table contradicts itself"))?;
+        let commits = frozen.commits.thaw(&table)?;
         let mut timers = Timers::default();
         for (at, reason) in frozen.timers {
             timers.arm(reason.into(), Time::from_micros(count(at)?));
@@ -214,78 +124,52 @@ impl Engine {
     }
 }
 
-/// Every definition once, in the order they were first met.
-#[derive(Default)]
-struct Definitions {
-    all: Vec<Arc<Definition>>,
-    places: BTreeMap<usize, u32>,
-}
-
-impl Definitions {
-    fn place(&mut self, definition: &Arc<Definition>) -> u32 {
-        let address = Arc::as_ptr(definition).addr();
-        *self.places.entry(address).or_insert_with(|| {
-            self.all.push(Arc::clone(definition));
-            u32::try_from(self.all.len() - 1).expect("fewer definitions than 2^32")
-        })
-    }
-}
-
-impl InstanceV1 {
-    fn new(instance: &Instance, definitions: &mut Definitions, masks: &mut Masks) -> Self {
+impl InstanceV2 {
+    fn new(instance: &Instance, masks: &mut Masks) -> Self {
         let operations = instance.operations.iter();
+        let State { process, health } = instance.state;
         Self {
-            definition: definitions.place(&instance.definition),
-            staged: instance.staged.as_ref().map(|staged| definitions.place(staged)),
+            definition: DefinitionV2::masked(&instance.definition, masks),
+            staged: instance.staged.as_ref().map(|one| DefinitionV2::masked(one, masks)),
             unsaved: (instance.unsaved_records, instance.unsaved_resets),
-            state: number_of(&State::ALL, instance.state),
+            desired: DesiredV2::masked(&instance.desired, masks),
+            staged_goal: instance.staged_goal.map(Into::into),
+            process: process_of(process),
+            health: health_of(health),
             generation: instance.generation.0,
             gauges: gauges(instance),
-            counters: counters(instance),
+            counters: counter_words(&instance.counters),
             totals_unsaved: instance.totals_unsaved,
             last_checkpoint: instance.last_checkpoint.map(Time::as_micros),
             healthy_since: instance.healthy_since.map(Time::as_micros),
             restart_attempts: instance.backoff.attempts,
-            start_after_stop: instance.desired.restart,
-            is_wanted_down: instance.desired.goal == Goal::Down,
             steps_done: instance.steps_done,
             restarts: instance.restarts.iter().map(|at| at.as_micros()).collect(),
             gave_up: instance.gave_up,
             group_left: instance.group_left,
-            operations: operations.map(|operation| OperationV1::new(operation, masks)).collect(),
+            operations: operations.map(|operation| OperationV2::new(operation, masks)).collect(),
             awaiting_start: instance.awaiting_start.iter().map(|request| request.0).collect(),
-            facts: FactsV1::new(&instance.facts, masks),
+            facts: FactsV2::new(&instance.facts, masks),
         }
     }
 
-    fn thaw(
-        self,
-        definitions: &[Arc<Definition>],
-        revisions: &RevisionsV1,
-    ) -> Result<Instance, String> {
+    fn thaw(self) -> Result<Instance, FormatError> {
         let [mode, ping, pool, tcps, udps] = self.gauges;
-        let [tcprx, tcptx, udprx, udptx] = self.counters;
-        let operations = self.operations.into_iter().map(|one| one.thaw(revisions));
-        let definition = nth(definitions, self.definition)?;
-        let mut instance = Instance::new(Arc::clone(definition), mode, Totals::default());
-        instance.staged = self.staged.map(|place| nth(definitions, place).cloned()).transpose()?;
+        let operations = self.operations.into_iter().map(OperationV2::thaw);
+        let mut instance = Instance::new(thaw(self.definition)?, mode, Totals::default());
+        instance.staged = self.staged.map(thaw).transpose()?;
         instance.unsaved_records = small(self.unsaved.0)?;
         instance.unsaved_resets = small(self.unsaved.1)?;
-        instance.state = *nth(&State::ALL, self.state)?;
+        instance.desired = self.desired.into();
+        instance.staged_goal = self.staged_goal.map(Into::into);
+        instance.state = state_of(self.process, self.health)?;
         instance.generation = Generation(self.generation);
         instance.metrics = Metrics { mode, ping, pool, tcps, udps };
-        instance.counters = Counters {
-            tcprx: counter(tcprx)?,
-            tcptx: counter(tcptx)?,
-            udprx: counter(udprx)?,
-            udptx: counter(udptx)?,
-        };
+        instance.counters = counters_of(self.counters)?;
         instance.totals_unsaved = self.totals_unsaved;
         instance.last_checkpoint = self.last_checkpoint.map(Time::from_micros);
         instance.healthy_since = self.healthy_since.map(Time::from_micros);
         instance.backoff = Backoff { attempts: self.restart_attempts };
-        instance.desired.goal = if self.is_wanted_down { Goal::Down } else { Goal::Up };
-        instance.desired.restart = self.start_after_stop;
         instance.steps_done = self.steps_done;
         instance.restarts = self.restarts.into_iter().map(Time::from_micros).collect();
         instance.gave_up = self.gave_up;
@@ -297,43 +181,89 @@ impl InstanceV1 {
     }
 }
 
-impl OperationV1 {
+fn thaw(definition: DefinitionV2) -> Result<Arc<Definition>, FormatError> {
+    definition.into_definition().map(Arc::new)
+}
+
+const fn process_of(process: Process) -> ProcessStateV2 {
+    match process {
+        Process::Absent => ProcessStateV2::Absent,
+        Process::Spawning => ProcessStateV2::Spawning,
+        Process::Cancelled => ProcessStateV2::Cancelled,
+        Process::Live => ProcessStateV2::Live,
+        Process::Ending => ProcessStateV2::Ending,
+    }
+}
+
+const fn health_of(health: Health) -> HealthV2 {
+    match health {
+        Health::Unknown => HealthV2::Unknown,
+        Health::Well => HealthV2::Well,
+        Health::Failing => HealthV2::Failing,
+        Health::Failed => HealthV2::Failed,
+    }
+}
+
+fn state_of(process: ProcessStateV2, health: HealthV2) -> Result<State, FormatError> {
+    let process = match process {
+        ProcessStateV2::Absent => Process::Absent,
+        ProcessStateV2::Spawning => Process::Spawning,
+        ProcessStateV2::Cancelled => Process::Cancelled,
+        ProcessStateV2::Live => Process::Live,
+        ProcessStateV2::Ending => Process::Ending,
+    };
+    let health = match health {
+        HealthV2::Unknown => Health::Unknown,
+        HealthV2::Well => Health::Well,
+        HealthV2::Failing => Health::Failing,
+        HealthV2::Failed => Health::Failed,
+    };
+    let state = State { process, health };
+    let is_known = State::ALL.contains(&state);
+    is_known
+        .then_some(state)
+        .ok_or(FormatError::Contradiction("a process and its health do not fit"))
+}
+
+impl OperationV2 {
     fn new(operation: &Operation, masks: &mut Masks) -> Self {
-        let Operation { request, expect: _, kind, committing, starts } = operation;
+        let Operation { request, expect, kind, committing, starts } = operation;
         let replace = match kind {
             OperationKind::Replace(url) => Some(masks.url(url.as_str())),
             OperationKind::Delete => None,
         };
-        Self { request: request.0, replace, committing: *committing, starts: *starts }
+        let (expected, committing, starts) = (expected_by(expect), *committing, *starts);
+        Self { request: request.0, expected, replace, committing, starts }
     }
 
-    fn thaw(self, revisions: &RevisionsV1) -> Result<Operation, String> {
-        let Self { request, replace, committing, starts } = self;
+    fn thaw(self) -> Result<Operation, FormatError> {
+        let Self { request, expected, replace, committing, starts } = self;
         let kind = match replace {
             Some(url) => OperationKind::Replace(into_url(&url)?),
             None => OperationKind::Delete,
         };
-        let request = RequestId(request);
-        let expect = revisions.expected_by(request);
+        let (request, expect) = (RequestId(request), expect_of(expected));
         Ok(Operation { request, expect, kind, committing, starts })
     }
 }
 
-impl CommitsV1 {
-    fn new(commits: &Commits, definitions: &mut Definitions, masks: &mut Masks) -> Self {
+impl CommitsV2 {
+    fn new(commits: &Commits, masks: &mut Masks) -> Self {
         let queue = commits.queue.iter().map(|Commit { seq, request, change }| {
             let change = match change {
-                Change::Create(definition) => ChangeV1::Create(definitions.place(definition)),
+                Change::Create(definition) => {
+                    ChangeV2::Create(DefinitionV2::masked(definition, masks))
+                }
                 Change::Patch { slot, definition, action } => {
-                    let action = action.map(action_number);
-                    ChangeV1::Patch(slot.0, definitions.place(definition), action)
+                    let definition = DefinitionV2::masked(definition, masks);
+                    ChangeV2::Patch(slot.0, definition, action.map(action_number))
                 }
                 Change::Replace { slot, definition } => {
-                    ChangeV1::Replace(slot.0, definitions.place(definition))
+                    ChangeV2::Replace(slot.0, DefinitionV2::masked(definition, masks))
                 }
-                Change::Delete(slot) => ChangeV1::Delete(slot.0),
-                Change::SetAlias(alias) => ChangeV1::SetAlias(masks.text(alias)),
-                Change::RotateKey(key) => ChangeV1::RotateKey(key_bytes(key)),
+                Change::Delete(slot) => ChangeV2::Delete(slot.0),
+                Change::SetAlias(alias) => ChangeV2::SetAlias(masks.text(alias)),
+                Change::RotateKey(key) => ChangeV2::RotateKey(key_bytes(key)),
             };
             (seq.0, request.0, change)
         });
@@ -345,30 +275,29 @@ impl CommitsV1 {
         }
     }
 
-    fn thaw(self, definitions: &[Arc<Definition>], table: &Table) -> Result<Commits, String> {
+    fn thaw(self, table: &Table) -> Result<Commits, FormatError> {
         let mut reserved = BTreeSet::new();
         let mut queue = VecDeque::new();
         for (seq, request, change) in self.queue {
-            let definition = |place| nth(definitions, place).cloned();
             let change = match change {
-                ChangeV1::Create(place) => {
-                    let definition = definition(place)?;
+                ChangeV2::Create(definition) => {
+                    let definition = thaw(definition)?;
                     if table.find(definition.id).is_some() || !reserved.insert(definition.id) {
-                        return Err("an instance is created twice".into());
+                        return Err(FormatError::Contradiction("an instance is created twice"));
                     }
                     Change::Create(definition)
                 }
-                ChangeV1::Patch(slot, place, action) => Change::Patch {
+                ChangeV2::Patch(slot, definition, action) => Change::Patch {
                     slot: SlotId(slot),
-                    definition: definition(place)?,
+                    definition: thaw(definition)?,
                     action: action.map(nth_action).transpose()?,
                 },
-                ChangeV1::Replace(slot, place) => {
-                    Change::Replace { slot: SlotId(slot), definition: definition(place)? }
+                ChangeV2::Replace(slot, definition) => {
+                    Change::Replace { slot: SlotId(slot), definition: thaw(definition)? }
                 }
-                ChangeV1::Delete(slot) => Change::Delete(SlotId(slot)),
-                ChangeV1::SetAlias(alias) => Change::SetAlias(alias),
-                ChangeV1::RotateKey(bytes) => Change::RotateKey(star_key(bytes)?),
+                ChangeV2::Delete(slot) => Change::Delete(SlotId(slot)),
+                ChangeV2::SetAlias(alias) => Change::SetAlias(alias),
+                ChangeV2::RotateKey(bytes) => Change::RotateKey(star_key(bytes)?),
             };
             queue.push_back(Commit { seq: RecordSeq(seq), request: RequestId(request), change });
         }
@@ -411,16 +340,4 @@ impl From<TimerV1> for TimerReason {
 pub(super) fn gauges(instance: &Instance) -> [i32; 5] {
     let Metrics { mode, ping, pool, tcps, udps } = instance.metrics;
     [mode, ping, pool, tcps, udps]
-}
-
-fn counter([base, reset_point, last_raw]: [u64; 3]) -> Result<Counter, String> {
-    if reset_point > last_raw {
-        return Err("a counter was reset beyond its value".into());
-    }
-    Ok(Counter { base, reset_point, last_raw })
-}
-
-pub(super) fn counters(instance: &Instance) -> [[u64; 3]; 4] {
-    let Counters { tcprx, tcptx, udprx, udptx } = instance.counters;
-    [tcprx, tcptx, udprx, udptx].map(|one| [one.base, one.reset_point, one.last_raw])
 }

@@ -1,8 +1,9 @@
 //! The state of the whole engine as one number, by which a replay is compared with what it replays.
 
-use super::engine::{counters, gauges};
+use super::engine::gauges;
 use crate::engine::Engine;
 use crate::engine::timers::TimerReason;
+use crate::formats::counter_words;
 use crate::instance::{
     Definition, Goal, Health, Instance, Operation, OperationKind, ProcessFacts, State,
 };
@@ -57,6 +58,7 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
         instance.totals_unsaved,
         instance.desired.restart,
         instance.desired.goal == Goal::Down,
+        instance.newest_goal() == Goal::Down,
         instance.gave_up,
         instance.group_left,
     ];
@@ -67,7 +69,7 @@ fn fingerprint_of(instance: &Instance, print: &mut Digest) {
     print.words([instance.unsaved_records.into(), instance.unsaved_resets.into()]);
     print.words([instance.generation.0, instance.backoff.attempts.into()]);
     print.words(gauges(instance).map(|gauge| gauge as u64));
-    counters(instance).into_iter().for_each(|counter| print.words(counter));
+    counter_words(&instance.counters).into_iter().for_each(|counter| print.words(counter));
     for time in [instance.last_checkpoint, instance.healthy_since] {
         print.word(time.map_or(u64::MAX, Time::as_micros));
     }

@@ -15,7 +15,7 @@ use crate::engine::commits::{Change, Commit};
 use crate::engine::life::Life;
 use crate::expect::Expect;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, Instance, OperationKind};
+use crate::instance::{Definition, Desired, Instance, OperationKind};
 use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Record;
 use crate::time::Wall;
@@ -93,12 +93,15 @@ impl Engine {
         let record = |Commit { seq, request, change }: &Commit| {
             let record = match change {
                 Change::Create(definition) => {
-                    let definition = Arc::clone(definition);
-                    Record::PutInstance { definition, totals: SavedTotals::default() }
+                    let (definition, desired) = (Arc::clone(definition), Arc::default());
+                    Record::PutInstance { definition, desired, totals: SavedTotals::default() }
                 }
                 Change::Patch { slot, definition, .. } | Change::Replace { slot, definition } => {
-                    let totals = self.table.get(*slot)?.saved_totals();
-                    Record::PutInstance { definition: Arc::clone(definition), totals }
+                    let instance = self.table.get(*slot)?;
+                    let goal = instance.newest_goal();
+                    let desired = Desired { goal, restart: false, ..instance.desired.clone() };
+                    let (definition, desired) = (Arc::clone(definition), Arc::new(desired));
+                    Record::PutInstance { definition, desired, totals: instance.saved_totals() }
                 }
                 Change::Delete(slot) => {
                     Record::RemoveInstance(self.table.get(*slot)?.definition.id)

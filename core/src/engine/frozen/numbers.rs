@@ -1,6 +1,6 @@
 //! Numbers of the frozen form, checked on their way back.
 
-use alloc::string::String;
+use crate::formats::FormatError;
 
 /// No count of an engine comes near it, and none that starts here overflows.
 const COUNT_MAX: u64 = 1 << 62;
@@ -10,15 +10,15 @@ pub(super) fn number_of<T: PartialEq>(all: &[T], one: T) -> u8 {
     u8::try_from(place).expect("the list is short")
 }
 
-pub(super) fn nth<T>(all: &[T], place: impl TryInto<usize>) -> Result<&T, String> {
+pub(super) fn nth<T>(all: &[T], place: impl TryInto<usize>) -> Result<&T, FormatError> {
     let found = place.try_into().ok().and_then(|place| all.get(place));
-    found.ok_or_else(|| "something is named that is not there".into())
+    found.ok_or(FormatError::Missing("something that is named"))
 }
 
-pub(super) fn small(number: u32) -> Result<u32, String> {
-    if number <= u32::MAX / 2 { Ok(number) } else { Err("a number is larger than any".into()) }
+pub(super) fn small(number: u32) -> Result<u32, FormatError> {
+    if number <= u32::MAX / 2 { Ok(number) } else { Err(FormatError::TooLarge("a number")) }
 }
 
-pub(super) fn count(number: u64) -> Result<u64, String> {
-    if number < COUNT_MAX { Ok(number) } else { Err("a number is larger than any".into()) }
+pub(super) fn count(number: u64) -> Result<u64, FormatError> {
+    if number < COUNT_MAX { Ok(number) } else { Err(FormatError::TooLarge("a number")) }
 }

@@ -1,49 +1,16 @@
 //! What became of processes as plain data, and back: a part of the frozen engine.
 
-use alloc::string::String;
-
 use super::numbers::{count, nth, number_of};
-use crate::codec::{Decode, Encode};
-use crate::formats::Masks;
+use crate::formats::v2::engine::{FactsV2, LastEndV1, ReasonV2};
+use crate::formats::{FormatError, Masks};
 use crate::ids::{Generation, ProcessRef, SlotId};
 use crate::instance::{End, LastExit, ProcessFacts, Quote, Reason, RestartLimit, Status, Why};
 use crate::process::Exit;
 use crate::time::{Now, Time, Wall};
 
-#[derive(Encode, Decode)]
-pub(super) struct FactsV1 {
-    status: u8,
-    /// Slot, generation, and both clocks when it came to life.
-    alive: Option<(u32, u64, [u64; 2])>,
-    counts: [u64; 4],
-    last_exit: Option<(u64, EndV1)>,
-    next_restart: Option<(u64, u64)>,
-    reason: ReasonV1,
-    limit_reached: Option<(u32, u64)>,
-}
-
-#[derive(Encode, Decode)]
-enum ReasonV1 {
-    None,
-    Stopping(u8),
-    Stopped(u8),
-    Code(i32),
-    Signal(i32),
-    NotStarted(String),
-    Complained(String),
-    Silent(u64),
-}
-
 const WHYS: [Why; 4] = [Why::Shutdown, Why::Operation, Why::Stop, Why::Restart];
 
-#[derive(Encode, Decode)]
-enum EndV1 {
-    Code(i32, bool),
-    Signal(i32, bool),
-    NotStarted(String),
-}
-
-impl FactsV1 {
+impl FactsV2 {
     pub(super) fn new(facts: &ProcessFacts, masks: &mut Masks) -> Self {
         let ProcessFacts { starts, failures, restarts, exits, .. } = facts;
         let alive = facts.alive.map(|(process, since)| {
@@ -55,16 +22,17 @@ impl FactsV1 {
             status: number_of(&Status::ALL, facts.status),
             alive,
             counts: [*starts, *failures, *restarts, *exits],
-            last_exit: last_exit.map(|exit| (exit.time.as_micros(), EndV1::new(&exit.end, masks))),
+            last_exit: last_exit
+                .map(|exit| (exit.time.as_micros(), LastEndV1::new(&exit.end, masks))),
             next_restart: facts.next_restart.map(|(at, delay_ms)| (at.as_micros(), delay_ms)),
-            reason: ReasonV1::new(&facts.reason, masks),
+            reason: ReasonV2::new(&facts.reason, masks),
             limit_reached: facts.limit_reached.map(|limit| (limit.max, limit.window_ms)),
         }
     }
 
     /// # Errors
     /// What no engine can have been.
-    pub(super) fn thaw(self) -> Result<ProcessFacts, String> {
+    pub(super) fn thaw(self) -> Result<ProcessFacts, FormatError> {
         let [starts, failures, restarts, exits] = self.counts;
         let alive = self.alive.map(|(slot, generation, [mono, wall])| {
             let since = Now { mono: Time::from_micros(mono), wall: Wall::from_micros(wall) };
@@ -93,7 +61,7 @@ impl FactsV1 {
     }
 }
 
-impl ReasonV1 {
+impl ReasonV2 {
     fn new(reason: &Reason, masks: &mut Masks) -> Self {
         match reason {
             Reason::None => Self::None,
@@ -107,7 +75,7 @@ impl ReasonV1 {
         }
     }
 
-    fn thaw(self) -> Result<Reason, String> {
+    fn thaw(self) -> Result<Reason, FormatError> {
         Ok(match self {
             Self::None => Reason::None,
             Self::Stopping(why) => Reason::Stopping(*nth(&WHYS, why)?),
@@ -121,7 +89,7 @@ impl ReasonV1 {
     }
 }
 
-impl EndV1 {
+impl LastEndV1 {
     fn new(end: &End, masks: &mut Masks) -> Self {
         let ended = |exit, is_requested| match exit {
             Exit::Code(code) => Self::Code(code, is_requested),

@@ -82,6 +82,7 @@ fn silence_is_found_at_the_tick() {
     22.273   > due: Restart of A
                TERM to p1
              > p1 exits with 0
+               save totals: A at 100
                event 6 update A demo:a stopped mode=1 tcprx=100
                spawn p2 for A: demo:a
              > p2 started

@@ -148,7 +148,7 @@ impl Names {
 
     fn record(&mut self, record: &Record) -> String {
         match record {
-            Record::PutInstance { definition, totals } => {
+            Record::PutInstance { definition, totals, .. } => {
                 let url = definition.url().as_str();
                 let alias = match definition.alias.as_str() {
                     "" => String::new(),
@@ -157,6 +157,10 @@ impl Names {
                 format!("put{} {url}{alias}", self.totals(definition.id, totals))
             }
             Record::RemoveInstance(id) => format!("remove {}", self.instance(*id)),
+            Record::SetDesired { id, desired } => {
+                format!("set desired of {} to {:?}", self.instance(*id), desired.goal)
+            }
+            Record::ReserveEvents(upto) => format!("reserve events below {}", upto.0),
             Record::PutMaster(identity) => {
                 let key = self.key(identity.key.reveal());
                 format!("put the master, {key}, alias {:?}", identity.alias)
@@ -165,7 +169,7 @@ impl Names {
     }
 
     fn totals(&mut self, id: InstanceId, saved: &SavedTotals) -> String {
-        format!(" {} at {}", self.instance(id), saved.totals.tcprx)
+        format!(" {} at {}", self.instance(id), saved.totals().tcprx)
     }
 
     fn object(&mut self, object: &Object) -> String {

@@ -9,8 +9,8 @@ use super::Teller;
 use crate::counters::SavedTotals;
 use crate::ids::InstanceId;
 use crate::instance::{
-    BackoffPolicy, Boot, Definition, Instance, Policy, Restart, RestartLimit, RunOrigin,
-    StopPolicy, StopStep, Why,
+    BackoffPolicy, Boot, Definition, Desired, Goal, Instance, Policy, Restart, RestartLimit,
+    RunOrigin, StopPolicy, StopStep, Why,
 };
 use crate::master::MasterIdentity;
 use crate::process::{Scope, Signal};
@@ -33,7 +33,8 @@ fn stored(policy: Policy) -> Image {
     let definition = Definition { policy, ..Definition::new(InstanceId(1), url, String::new()) };
     let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
     let totals = SavedTotals::default();
-    image.apply(&Record::PutInstance { definition: Arc::new(definition), totals });
+    let (definition, desired) = (Arc::new(definition), Arc::default());
+    image.apply(&Record::PutInstance { definition, desired, totals });
     image
 }
 
@@ -219,6 +220,73 @@ fn a_boot_policy_starts_what_is_never_restarted() {
     }
 }
 
+/// A stop of an instance whose boot policy is `saved` is durable before it is answered, and the next
+/// master leaves it stopped.
+#[test]
+fn a_saved_stop_and_start_are_durable_first() {
+    let mut story = running(Policy { boot: Boot::Saved, ..Policy::default() });
+    story.names.facts = false;
+    story.act("A", "stop").act("A", "stop").persisted().exited(0).act("A", "stop");
+    story.act("A", "start").act("A", "restart").persisted().started();
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: patch A {"action":"stop"}
+               persist 1: set desired of A to Down
+             > request 2: patch A {"action":"stop"}
+               persist 2: set desired of A to Down
+             > durable up to 2
+               TERM to p1
+               answer 1: 200 A demo:a running
+               answer 2: 200 A demo:a running
+             > p1 exits with 0
+               event 2 update A demo:a stopped
+             > request 3: patch A {"action":"stop"}
+               answer 3: 200 A demo:a stopped
+             > request 4: patch A {"action":"start"}
+               persist 3: set desired of A to Up
+             > request 5: patch A {"action":"restart"}
+               persist 4: set desired of A to Up
+             > durable up to 4
+               spawn p2 for A: demo:a
+               answer 4: 200 A demo:a stopped
+               answer 5: 200 A demo:a stopped
+             > p2 started
+               TERM to p2
+    "#);
+}
+
+#[test]
+fn a_saved_stop_that_cannot_be_stored_is_refused() {
+    let mut story = running(Policy { boot: Boot::Saved, ..Policy::default() });
+    story.names.facts = false;
+    story.act("A", "stop").disk_fails().act("A", "restart");
+    assert_eq!(instance(&story).desired.goal, Goal::Up);
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: patch A {"action":"stop"}
+               persist 1: set desired of A to Down
+             > the disk refuses
+               answer 1: 503 not changed: cannot save the state: no space left
+             > request 2: patch A {"action":"restart"}
+               TERM to p1
+               answer 2: 200 A demo:a running
+    "#);
+}
+
+#[test]
+fn what_was_stopped_stays_stopped_where_the_boot_policy_says_so() {
+    for (boot, goal, is_started) in [
+        (Boot::Saved, Goal::Down, false),
+        (Boot::Saved, Goal::Up, true),
+        (Boot::Restart, Goal::Down, true),
+        (Boot::Always, Goal::Down, true),
+    ] {
+        let mut image = stored(Policy { boot, ..Policy::default() });
+        let desired = Arc::new(Desired { goal, ..Desired::default() });
+        image.apply(&Record::SetDesired { id: InstanceId(1), desired });
+        let story = Teller::with(image);
+        assert_eq!(story.process.is_some(), is_started, "{boot:?} {goal:?}");
+    }
+}
+
 #[test]
 fn a_stop_takes_its_steps() {
     let step = |signal, wait_ms| StopStep { signal, wait_ms };
@@ -351,6 +419,7 @@ fn every_reason_is_told() {
              > request 1: patch A {"action":"stop"}
                answer 1: 200 A demo:a error mode=1 tcprx=1
              > p1 exits with 0
+               save totals: A at 1
                process of A: stopped, 1 starts, 0 failures, 1 restarts, 1 exits, last Requested(Code(0)), because: stopped on request
                event 7 update A demo:a stopped mode=1 tcprx=1
     "#);

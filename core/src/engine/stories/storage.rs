@@ -199,8 +199,9 @@ pub(super) fn stored() -> Image {
         let mut definition = Definition::new(InstanceId(id), url, String::new());
         definition.set_restarts(id != 2);
         let totals = Totals { tcprx: 100, tcptx: 100, udprx: 100, udptx: 100 };
-        let totals = SavedTotals { mode: 3, totals };
-        image.apply(&Record::PutInstance { definition: Arc::new(definition), totals });
+        let totals = SavedTotals::from_totals(3, totals);
+        let (definition, desired) = (Arc::new(definition), Arc::default());
+        image.apply(&Record::PutInstance { definition, desired, totals });
     }
     image
 }

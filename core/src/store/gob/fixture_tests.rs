@@ -40,7 +40,7 @@ fn a_key_is_kept_whatever_it_looks_like() {
 fn every_field_of_an_instance_is_read() {
     let image = image(fixture!("full"));
     assert_eq!(image.instances.len(), 1);
-    let StoredInstance { definition, totals } = get(&image, "d34db33f");
+    let StoredInstance { definition, totals, .. } = get(&image, "d34db33f");
     assert_eq!(definition.id, InstanceId(0xd34d_b33f));
     assert_eq!(definition.url().as_str(), "managed://user:secret@edge-a?token=SECRET");
     assert_eq!(definition.alias, "edge-a");
@@ -54,7 +54,7 @@ fn every_field_of_an_instance_is_read() {
 #[test]
 fn omitted_fields_are_zero() {
     let image = image(fixture!("zeros"));
-    let StoredInstance { definition, totals } = get(&image, "00000000");
+    let StoredInstance { definition, totals, .. } = get(&image, "00000000");
     assert_eq!(definition.url().as_str(), "demo:");
     assert_eq!((definition.alias.as_str(), definition.restarts()), ("", false));
     assert_eq!(definition.meta, Meta::default());
@@ -124,7 +124,7 @@ fn fields_are_found_by_name_and_unknown_ones_skipped() {
     let master = &image.master;
     assert_eq!((master.key.reveal(), master.mid.as_str(), master.alias.as_str()), (KEY, MID, "v"));
     assert_eq!(image.instances.len(), 1);
-    let StoredInstance { definition, totals } = get(&image, "0a0b0c0d");
+    let StoredInstance { definition, totals, .. } = get(&image, "0a0b0c0d");
     assert_eq!(definition.url().as_str(), "demo://variant", "the scheme is lower-cased");
     assert_eq!((definition.alias.as_str(), definition.restarts()), ("va", true));
     let tags = [("k".to_string(), "v".to_string())].into();
@@ -226,5 +226,5 @@ fn peer(sid: &str, kind: &str, alias: &str) -> Peer {
 }
 
 fn saved(mode: i32, [tcprx, tcptx, udprx, udptx]: [u64; 4]) -> SavedTotals {
-    SavedTotals { mode, totals: Totals { tcprx, tcptx, udprx, udptx } }
+    SavedTotals::from_totals(mode, Totals { tcprx, tcptx, udprx, udptx })
 }

@@ -10,7 +10,7 @@ use super::error::GobError;
 use super::reader::FieldNumbers;
 use super::schema::{Field, Type, TypeId};
 use super::value::Values;
-use crate::counters::SavedTotals;
+use crate::counters::{SavedTotals, Totals};
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 use crate::instance::{Definition, Meta, Peer};
 use crate::master::{ApiKey, MasterIdentity};
@@ -56,7 +56,9 @@ pub(super) fn image(mut values: Values<'_, '_>, id: TypeId) -> Result<Image, Gob
         }
     }
     values.reader().expect_end("more bytes follow the last entry")?;
-    Ok(Image { master: master.ok_or(GobError::NoKey)?, instances })
+    let mut image = Image::new(master.ok_or(GobError::NoKey)?);
+    image.instances = instances;
+    Ok(image)
 }
 
 /// The fields of an entry, if type `id` is a map from text to a struct with a URL.
@@ -80,13 +82,14 @@ struct Entry<'a> {
     config: &'a str,
     restart: bool,
     meta: Meta,
-    saved: SavedTotals,
+    mode: i32,
+    totals: Totals,
 }
 
 impl<'a> Entry<'a> {
     fn read<'s>(values: &mut Values<'s, 'a>, fields: &'s [Field<'a>]) -> Result<Self, GobError> {
         let mut entry = Self::default();
-        let totals = &mut entry.saved.totals;
+        let totals = &mut entry.totals;
         let mut numbers = FieldNumbers::default();
         while let Some(&Field { name, id }) = values.field(&mut numbers, fields)? {
             match name {
@@ -96,7 +99,7 @@ impl<'a> Entry<'a> {
                 "Config" => entry.config = values.text("Config", id)?,
                 "Restart" => entry.restart = values.bool("Restart", id)?,
                 "Meta" => entry.meta = meta(values, id)?,
-                "Mode" => entry.saved.mode = mode(values.number("Mode", id)?),
+                "Mode" => entry.mode = mode(values.number("Mode", id)?),
                 "TCPRX" => totals.tcprx = counter(values.number("TCPRX", id)?),
                 "TCPTX" => totals.tcptx = counter(values.number("TCPTX", id)?),
                 "UDPRX" => totals.udprx = counter(values.number("UDPRX", id)?),
@@ -130,7 +133,8 @@ impl<'a> Entry<'a> {
         let mut definition = Definition::new(id, url, self.alias.to_owned());
         definition.meta = self.meta;
         definition.set_restarts(self.restart);
-        Ok(StoredInstance { definition: Arc::new(definition), totals: self.saved })
+        let totals = SavedTotals::from_totals(self.mode, self.totals);
+        Ok(StoredInstance { totals, ..StoredInstance::new(Arc::new(definition)) })
     }
 }
 

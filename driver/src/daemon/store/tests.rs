@@ -24,7 +24,7 @@ fn image(key: u8) -> Image {
 fn put(id: u32) -> Record {
     let url = InstanceUrl::parse("a:b").expect("a good URL");
     let definition = Arc::new(Definition::new(InstanceId(id), url, String::new()));
-    Record::PutInstance { definition, totals: SavedTotals::default() }
+    Record::PutInstance { definition, desired: Arc::default(), totals: SavedTotals::default() }
 }
 
 fn open(path: &Path) -> StateDirectory {

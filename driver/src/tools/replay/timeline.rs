@@ -73,7 +73,8 @@ impl<'a, W: Write> Timeline<'a, W> {
         }
         let mark = match step.verdict {
             Verdict::Equal => "",
-            Verdict::Unknown => "  (not checked)",
+            Verdict::Unknown if replay.is_comparable() => "  (not checked)",
+            Verdict::Unknown => "",
             Verdict::EffectsDiffer => "  DIFFERS: the recorded effects were others",
             Verdict::StateDiffers => "  DIFFERS: the recorded state was another",
         };
@@ -94,9 +95,10 @@ impl<'a, W: Write> Timeline<'a, W> {
         writeln!(self.out, "the engine panics at input {number}, at {:.6} s", seconds(now))
     }
 
-    pub(super) fn end(&mut self, summary: &Summary, ending: Option<&Ending>) -> io::Result<()> {
-        let Summary { inputs, effects_checked, states_checked, difference } = summary;
-        let ending = ending.map_or_else(|| "stopped here as asked for".to_owned(), end_text);
+    pub(super) fn end(&mut self, replay: &Replay<'_>) -> io::Result<()> {
+        let Summary { inputs, effects_checked, states_checked, difference } = replay.summary();
+        let ending =
+            replay.ending().map_or_else(|| "stopped here as asked for".to_owned(), end_text);
         if self.options.json {
             let difference = difference.as_ref().map(|difference| {
                 json!({
@@ -107,9 +109,14 @@ impl<'a, W: Write> Timeline<'a, W> {
             return self.object(&json!({
                 "inputs": inputs, "effects_checked": effects_checked,
                 "states_checked": states_checked, "difference": difference, "end": ending,
+                "compared": replay.is_comparable(),
             }));
         }
         writeln!(self.out, "{}", Shown(&ending))?;
+        if !replay.is_comparable() {
+            let version = replay.version();
+            return writeln!(self.out, "{inputs} inputs, not compared: format version {version}");
+        }
         let verdict = match difference {
             None => "all equal".to_owned(),
             Some(difference) => format!(
@@ -170,8 +177,8 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
             Effect::PublishLogs(run) => ids.extend([run.instance]),
             Effect::Persist { record, .. } => match record {
                 Record::PutInstance { definition, .. } => ids.extend([definition.id]),
-                Record::RemoveInstance(id) => ids.extend([*id]),
-                Record::PutMaster(_) => {}
+                Record::RemoveInstance(id) | Record::SetDesired { id, .. } => ids.extend([*id]),
+                Record::PutMaster(_) | Record::ReserveEvents(_) => {}
             },
             Effect::SaveTotals(totals) => ids.extend(totals.iter().map(|(id, _)| *id)),
             Effect::Spawn { definition, .. } => ids.extend([definition.id]),

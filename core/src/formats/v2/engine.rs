@@ -1,0 +1,126 @@
+//! The whole engine as it stands in the header of a trace segment, version 2.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::definition::{DefinitionV2, DesiredV2, GoalV2};
+use crate::codec::{Decode, Encode};
+pub(crate) use crate::formats::v1::engine::{LastEndV1, MasterV1, TimerV1};
+
+#[derive(Encode, Decode)]
+pub(crate) struct EngineV2 {
+    pub(crate) master: MasterV1,
+    pub(crate) key_epoch: u32,
+    pub(crate) slots: Vec<Option<InstanceV2>>,
+    pub(crate) free: Vec<u32>,
+    pub(crate) last_generation: u64,
+    pub(crate) alive: u64,
+    pub(crate) commits: CommitsV2,
+    pub(crate) dials: [Vec<(u64, String)>; 2],
+    pub(crate) timers: Vec<(u64, TimerV1)>,
+    pub(crate) life: u8,
+    pub(crate) rng: ([u8; 32], u64, u128),
+    pub(crate) next_event: u64,
+    pub(crate) last_event_time: u64,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct InstanceV2 {
+    pub(crate) definition: DefinitionV2,
+    pub(crate) staged: Option<DefinitionV2>,
+    pub(crate) unsaved: (u32, u32),
+    pub(crate) desired: DesiredV2,
+    /// The goal of the newest record on its way.
+    pub(crate) staged_goal: Option<GoalV2>,
+    pub(crate) process: ProcessStateV2,
+    pub(crate) health: HealthV2,
+    pub(crate) generation: u64,
+    pub(crate) gauges: [i32; 5],
+    pub(crate) counters: [[u64; 3]; 4],
+    pub(crate) totals_unsaved: bool,
+    pub(crate) last_checkpoint: Option<u64>,
+    pub(crate) healthy_since: Option<u64>,
+    pub(crate) restart_attempts: u32,
+    /// How many steps of a stop were done.
+    pub(crate) steps_done: u8,
+    /// When restarts were that a limit counts, oldest first.
+    pub(crate) restarts: Vec<u64>,
+    pub(crate) gave_up: bool,
+    pub(crate) group_left: bool,
+    pub(crate) operations: Vec<OperationV2>,
+    pub(crate) awaiting_start: Vec<u64>,
+    pub(crate) facts: FactsV2,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct OperationV2 {
+    pub(crate) request: u64,
+    /// The revisions that the request takes; any if there are none.
+    pub(crate) expected: Option<Vec<u64>>,
+    /// The URL of a PUT; none is a DELETE.
+    pub(crate) replace: Option<String>,
+    pub(crate) committing: bool,
+    pub(crate) starts: bool,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct CommitsV2 {
+    pub(crate) epoch: u32,
+    pub(crate) last_seq: u64,
+    pub(crate) queue: Vec<(u64, u64, ChangeV2)>,
+    pub(crate) staged_master: Option<MasterV1>,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum ChangeV2 {
+    Create(DefinitionV2),
+    /// With the number of what the instance is to do.
+    Patch(u32, DefinitionV2, Option<u8>),
+    Replace(u32, DefinitionV2),
+    Delete(u32),
+    SetAlias(String),
+    RotateKey(u32),
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum ProcessStateV2 {
+    Absent,
+    Spawning,
+    Cancelled,
+    Live,
+    Ending,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum HealthV2 {
+    Unknown,
+    Well,
+    Failing,
+    Failed,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct FactsV2 {
+    pub(crate) status: u8,
+    /// Slot, generation, and both clocks when it came to life.
+    pub(crate) alive: Option<(u32, u64, [u64; 2])>,
+    pub(crate) counts: [u64; 4],
+    pub(crate) last_exit: Option<(u64, LastEndV1)>,
+    pub(crate) next_restart: Option<(u64, u64)>,
+    pub(crate) reason: ReasonV2,
+    /// At most so many restarts in so many milliseconds.
+    pub(crate) limit_reached: Option<(u32, u64)>,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum ReasonV2 {
+    None,
+    /// For a shutdown, an operation, a stop or a restart: 0 to 3.
+    Stopping(u8),
+    Stopped(u8),
+    Code(i32),
+    Signal(i32),
+    NotStarted(String),
+    Complained(String),
+    Silent(u64),
+}

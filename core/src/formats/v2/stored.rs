@@ -1,0 +1,116 @@
+//! The entries of snapshot and journal, version 2: `tag | version | body`.
+//!
+//! The version is that of the format in which the body of the tag was defined last. A reader that
+//! does not know a tag or its version refuses the file: it skips nothing.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::definition::{DefinitionV2, DesiredV2};
+use crate::codec::{Decode, Encode, decode, encode_onto};
+use crate::formats::FormatError;
+pub(crate) use crate::formats::v1::stored::MasterV1;
+
+/// The version of all bodies here.
+const VERSION: u8 = 2;
+
+const PUT_INSTANCE: u8 = 1;
+const REMOVE_INSTANCE: u8 = 2;
+const SET_DESIRED: u8 = 3;
+// 4 is reserved for runs that ended.
+const PUT_MASTER: u8 = 5;
+const TOTALS: u8 = 6;
+const RESERVE_EVENTS: u8 = 7;
+
+/// A change of the state, or a part of it.
+pub(crate) enum EntryV2 {
+    PutInstance(Box<PutInstanceV2>),
+    RemoveInstance(u32),
+    SetDesired(u32, DesiredV2),
+    PutMaster(MasterV1),
+    Totals(Vec<(u32, TotalsV2)>),
+    /// The first event id that was not reserved yet.
+    ReserveEvents(u64),
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct PutInstanceV2 {
+    pub(crate) definition: DefinitionV2,
+    pub(crate) desired: DesiredV2,
+    pub(crate) totals: TotalsV2,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct TotalsV2 {
+    pub(crate) mode: i32,
+    /// TCP received and sent, UDP received and sent; of each what earlier processes counted, the
+    /// raw value at the last reset, and the last raw value.
+    pub(crate) counters: [[u64; 3]; 4],
+}
+
+impl EntryV2 {
+    /// Appends its bytes.
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        match self {
+            Self::PutInstance(instance) => push(out, PUT_INSTANCE, *instance),
+            Self::RemoveInstance(id) => push(out, REMOVE_INSTANCE, id),
+            Self::SetDesired(id, desired) => push(out, SET_DESIRED, (id, desired)),
+            Self::PutMaster(master) => push(out, PUT_MASTER, master),
+            Self::Totals(totals) => push(out, TOTALS, totals),
+            Self::ReserveEvents(upto) => push(out, RESERVE_EVENTS, upto),
+        }
+    }
+
+    /// # Errors
+    /// A tag or a version that is not known, or a body that is not of this tag.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        let Some(([tag, version], body)) = bytes.split_first_chunk() else {
+            return Err(FormatError::Missing("the kind of an entry"));
+        };
+        Ok(match (*tag, *version) {
+            (PUT_INSTANCE, VERSION) => Self::PutInstance(decode(body)?),
+            (REMOVE_INSTANCE, VERSION) => Self::RemoveInstance(decode(body)?),
+            (SET_DESIRED, VERSION) => {
+                let (id, desired) = decode(body)?;
+                Self::SetDesired(id, desired)
+            }
+            (PUT_MASTER, VERSION) => Self::PutMaster(decode(body)?),
+            (TOTALS, VERSION) => Self::Totals(decode(body)?),
+            (RESERVE_EVENTS, VERSION) => Self::ReserveEvents(decode(body)?),
+            (tag, version) => return Err(FormatError::UnknownEntry { tag, version }),
+        })
+    }
+}
+
+fn push(out: &mut Vec<u8>, tag: u8, body: impl Encode) {
+    out.extend_from_slice(&[tag, VERSION]);
+    encode_onto(out, body);
+}
+
+/// Appends the body of a snapshot: each entry with its length before it, as 4 bytes.
+pub(crate) fn encode_image(out: &mut Vec<u8>, entries: impl Iterator<Item = EntryV2>) {
+    for entry in entries {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        entry.encode(out);
+        let length = u32::try_from(out.len() - start - 4).expect("an entry is far below 4 GiB");
+        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+/// The entries of the body of a snapshot.
+///
+/// # Errors
+/// The first entry that cannot be read.
+pub(crate) fn decode_image(mut body: &[u8]) -> Result<Vec<EntryV2>, FormatError> {
+    let mut entries = Vec::new();
+    while !body.is_empty() {
+        let entry = body
+            .split_first_chunk()
+            .and_then(|(length, rest)| rest.split_at_checked(u32::from_le_bytes(*length) as usize));
+        let (entry, rest) = entry.ok_or(FormatError::Missing("the end of an entry"))?;
+        entries.push(EntryV2::decode(entry)?);
+        body = rest;
+    }
+    Ok(entries)
+}

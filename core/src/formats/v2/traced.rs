@@ -1,0 +1,95 @@
+//! The header and the records of a trace segment, version 2.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::engine::EngineV2;
+use crate::codec::{Decode, Encode};
+pub(crate) use crate::formats::v1::traced::{
+    EndReasonV1, EndV1, ExitV1, MetaV1, OutcomeV1, ProcessV1,
+};
+
+#[derive(Encode, Decode)]
+pub(crate) struct HeaderV2 {
+    pub(crate) product: String,
+    pub(crate) boot: u32,
+    pub(crate) sequence: u32,
+    pub(crate) started: (u64, u64),
+    pub(crate) has_text: bool,
+    pub(crate) engine: EngineV2,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum RecordV2 {
+    /// An input: the time that passed on both clocks since the last one, and the digest of all
+    /// effects before it.
+    Input { micros: i64, wall_micros: i64, effects: [u8; 4], input: InputV2 },
+    /// The fingerprint of the engine here.
+    State([u8; 8]),
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum InputV2 {
+    Request(u64, CallerV2, CommandV2),
+    Started(ProcessV1),
+    StartFailed(ProcessV1, String),
+    /// The items of a read, and the text of its lines.
+    Output(ProcessV1, Vec<u8>, Option<Vec<u8>>),
+    Exited(ProcessV1, ExitV1, bool),
+    Persisted(u64),
+    PersistFailed(u32, String),
+    Dialled(u64, OutcomeV1),
+    TimeAdvanced,
+    Shutdown,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct CallerV2 {
+    pub(crate) door: DoorV2,
+    pub(crate) trust: TrustV2,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum DoorV2 {
+    V2,
+    Patrol,
+    Control,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum TrustV2 {
+    /// The epoch of the key.
+    Key(u32),
+    Peer {
+        uid: u32,
+        gid: u32,
+        pid: u32,
+    },
+    Open,
+}
+
+/// Where revisions are expected, a request takes any if there are none.
+#[derive(Encode, Decode)]
+pub(crate) enum CommandV2 {
+    SetAlias(Option<String>),
+    Create(String, String),
+    Amend {
+        id: u32,
+        expected: Option<Vec<u64>>,
+        alias: Option<String>,
+        action: Option<u8>,
+        restart: Option<bool>,
+        meta: Option<MetaV1>,
+    },
+    Replace {
+        id: u32,
+        expected: Option<Vec<u64>>,
+        url: String,
+    },
+    Remove {
+        id: u32,
+        expected: Option<Vec<u64>>,
+    },
+    RotateKey(u32),
+    Dial(String),
+}

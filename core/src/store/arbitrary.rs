@@ -1,0 +1,36 @@
+//! Arbitrary entries, for property tests.
+
+use alloc::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::record::{Entry, Record};
+use crate::formats::arbitrary::{definition, desired, text, totals};
+use crate::ids::{EventId, InstanceId};
+use crate::master::{ApiKey, MasterIdentity};
+
+/// Any entry of a journal.
+pub(super) fn entry() -> BoxedStrategy<Entry> {
+    let id = || (0..4u32).prop_map(InstanceId);
+    let put = (definition(), desired(), totals()).prop_map(|(definition, desired, totals)| {
+        let (definition, desired) = (Arc::new(definition), Arc::new(desired));
+        Entry::Change(Record::PutInstance { definition, desired, totals })
+    });
+    let set = (id(), desired()).prop_map(|(id, desired)| {
+        Entry::Change(Record::SetDesired { id, desired: Arc::new(desired) })
+    });
+    let master = [text(), text(), text()].prop_map(|[mid, alias, key]| {
+        let key = ApiKey::from_stored(key);
+        Entry::Change(Record::PutMaster(MasterIdentity { mid, alias, key }))
+    });
+    prop_oneof![
+        put,
+        id().prop_map(|id| Entry::Change(Record::RemoveInstance(id))),
+        set,
+        master,
+        vec((id(), totals()), 0..3).prop_map(Entry::Totals),
+        any::<u64>().prop_map(|upto| Entry::Change(Record::ReserveEvents(EventId(upto)))),
+    ]
+    .boxed()
+}
