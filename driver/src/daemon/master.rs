@@ -13,6 +13,7 @@ use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::address_file::{Address, AddressFile};
@@ -25,15 +26,16 @@ use crate::daemon::limits::raise_descriptor_limit;
 use crate::daemon::log;
 use crate::daemon::log_line::LogFormat;
 use crate::daemon::logs::Logs;
-use crate::daemon::process::{IdleSpawner, Ledger, find_leftovers};
+use crate::daemon::process::{IdleSpawner, Ledger, Runtime, become_subreaper, find_leftovers};
 use crate::daemon::reactor::{Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
-use crate::daemon::signals::{Signals, Told};
+use crate::daemon::signals::{self, Signals, Told};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::sysinfo::Sampler;
 use crate::daemon::tls::{self, Secured, TlsError, TlsSource};
 use crate::daemon::trace::{Destination, Recorder};
 use crate::daemon::usage::Processes;
+use crate::promises::close_inherited_at_exec;
 use crate::state::{Loaded, StateDirectory, StoreError};
 use crate::version::VERSION;
 
@@ -43,7 +45,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long the last lines of output may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Why a master does not start.
+/// Why a master does not start, or does not end well.
 #[derive(Debug)]
 pub(crate) enum StartError {
     Url(MasterUrlError),
@@ -51,6 +53,8 @@ pub(crate) enum StartError {
     Tls(TlsError),
     Bind(String, io::Error),
     System(&'static str, io::Error),
+    /// The processes that run on after the end.
+    CannotEnd(String),
 }
 
 impl fmt::Display for StartError {
@@ -61,6 +65,9 @@ impl fmt::Display for StartError {
             Self::Tls(error) => error.fmt(f),
             Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
+            Self::CannotEnd(names) => {
+                write!(f, "these processes cannot be ended and run on: {names}; end them by hand")
+            }
         }
     }
 }
@@ -72,6 +79,7 @@ impl std::error::Error for StartError {
             Self::Store(error) => Some(error),
             Self::Tls(error) => Some(error),
             Self::Bind(_, error) | Self::System(_, error) => Some(error),
+            Self::CannotEnd(_) => None,
         }
     }
 }
@@ -80,7 +88,9 @@ impl std::error::Error for StartError {
 pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let url = MasterUrl::parse(url).map_err(StartError::Url)?;
     let system = |attempt| move |error| StartError::System(attempt, error);
-    // First of all: it has the number of whatever would be opened next.
+    signals::start_clean().map_err(system("unblock signals"))?;
+    close_inherited_at_exec();
+    // Before anything is opened: it has the number of whatever would be opened next.
     let inherited = inherited_listener().map_err(system("use the service manager's socket"))?;
     let format = if url.log_is_json { LogFormat::Json } else { LogFormat::Plain };
     let thread = system("start a thread");
@@ -113,11 +123,16 @@ async fn serve(
     raise_descriptor_limit();
     let spawner = IdleSpawner::start().map_err(system("start a thread"))?;
     let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
-    let runtime = url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from);
-    warn_of_oddities(&url, &runtime);
+    let runtime = Runtime {
+        path: url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from),
+        is_own: url.bin.is_none(),
+    };
+    warn_of_oddities(&url, &runtime.path);
 
     let notifier = Notifier::from_environment();
     let signals = Signals::listen().map_err(system("listen for signals"))?;
+    let child_ended = signal(SignalKind::child()).map_err(system("listen for signals"))?;
+    become_subreaper();
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
     let loaded = directory.load()?;
     let secured = secured(&url)?;
@@ -146,7 +161,9 @@ async fn serve(
     let processes = Processes::start(clock).map_err(system("start a thread"))?;
     let hands = Hands {
         publisher: Publisher::new(Arc::clone(&hub)),
-        spawner: spawner.begin(runtime, ledger, mailbox.clone()),
+        spawner: spawner
+            .begin(runtime, ledger, mailbox.clone())
+            .map_err(system("start the runtime"))?,
         store,
         stdout: stdout.clone(),
         logs: Arc::clone(&logs),
@@ -156,7 +173,7 @@ async fn serve(
     };
     let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
-    let reactor = Reactor::new(engine, recorder, hands, clock);
+    let reactor = Reactor::new(engine, recorder, hands, clock, child_ended);
     let address = address(&url, secured.as_ref());
     let (tls, certificate) = match secured {
         Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),
@@ -194,13 +211,13 @@ async fn serve(
     }
     tokio::spawn(signals.pass_on(Told { mailbox, notifier, certificate, address }));
 
-    let hands = reactor.run(inbox).await;
+    let (hands, left) = reactor.run(inbox).await;
     // While the directory is held still: the next master has a file of its own.
     drop(address_file);
     hands.store.finish();
     hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
-    Ok(())
+    left.map_or(Ok(()), |names| Err(StartError::CannotEnd(names)))
 }
 
 /// What an operator should know and what is no reason not to start.

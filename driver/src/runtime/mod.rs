@@ -22,6 +22,12 @@ pub fn serves(scheme: &str) -> bool {
     SCHEMES.iter().any(|served| served.eq_ignore_ascii_case(scheme))
 }
 
+/// Whether the process that runs `url` becomes the command in it, so that nothing of this program is
+/// left.
+pub(crate) fn replaces_itself(url: &str) -> bool {
+    url.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("exec"))
+}
+
 /// Runs the instance at `url` to its end; the result is this process's exit status.
 ///
 /// For `exec:` this does not return once the command has been started, so call it from the main

@@ -15,7 +15,7 @@ use rustix::process::Pid;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::Permit;
 
-use super::ended::Ended;
+use super::ended::{Ended, Handle};
 use crate::daemon::inbox::{Mailbox, Notice};
 
 /// What is read at a time: enough that a read costs little beside its lines, and not so much that
@@ -71,6 +71,11 @@ impl Watch {
             output: pipe::Receiver::from_owned_fd(OwnedFd::from(output))?,
             parser: OutputParser::default(),
         })
+    }
+
+    /// The process.
+    pub(super) fn handle(&self) -> Handle {
+        self.ended.handle()
     }
 
     /// Runs until the process has ended and everything it printed was handed on.
