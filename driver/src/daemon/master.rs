@@ -32,6 +32,7 @@ use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
 use crate::daemon::signals::{self, Signals, Told};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::sysinfo::Sampler;
+use crate::daemon::threads::Threads;
 use crate::daemon::tls::{self, Secured, TlsError, TlsSource};
 use crate::daemon::trace::{Destination, Recorder};
 use crate::daemon::usage::Processes;
@@ -98,9 +99,13 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let stdout = Console::start("stdout", io::stdout(), LogFormat::Plain).map_err(thread)?;
     let stderr = Console::start("stderr", io::stderr(), format).map_err(thread)?;
     log::start(&stderr, format);
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let result = prove_threads(workers())
+        .and_then(|()| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(workers())
+                .enable_all()
+                .build()
+        })
         .map_err(system("start the async runtime"))
         .and_then(|runtime| {
             let result = runtime.block_on(serve(url, inherited, &stdout));
@@ -110,6 +115,37 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
         });
     stdout.flush(LAST_LINES);
     stderr.flush(LAST_LINES);
+    result
+}
+
+/// As many threads of the async runtime as there are CPUs.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Shows that the system gives this many threads at a time. The async runtime hangs if it does not.
+fn prove_threads(count: usize) -> io::Result<()> {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(std::sync::Mutex::new(held));
+    let mut threads = Vec::with_capacity(count);
+    let mut result = Ok(());
+    for _ in 0..count {
+        let held = Arc::clone(&held);
+        let wait = move || drop(held.lock().map(|held| held.recv()));
+        match std::thread::Builder::new().spawn(wait) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                let reason =
+                    format!("cannot start a thread: {error}; raise the limit on processes");
+                result = Err(io::Error::new(error.kind(), reason));
+                break;
+            }
+        }
+    }
+    drop(release);
+    for thread in threads {
+        let _ = thread.join();
+    }
     result
 }
 
@@ -196,6 +232,7 @@ async fn serve(
             clock,
             metrics,
             metrics_turn: Arc::new(Semaphore::new(1)),
+            metrics_threads: Threads::new("metrics", 1),
             description,
         },
     };
