@@ -49,6 +49,7 @@ impl Rejection {
             | Self::Refused(
                 Refusal::NotDurable { .. }
                 | Refusal::Busy
+                | Refusal::CannotEnd
                 | Refusal::Full { .. }
                 | Refusal::ShuttingDown,
             ) => 503,
@@ -94,6 +95,10 @@ fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Refusal::Busy => {
             f.write_str("too many requests wait for this instance to stop; try again later")
         }
+        Refusal::CannotEnd => f.write_str(
+            "the process of this instance cannot be ended; the log of the instance has more, try \
+             again once the process has ended",
+        ),
         Refusal::Full { limit } => write!(f, "the limit of {limit} instances is reached"),
         Refusal::ShuttingDown => f.write_str("the master is shutting down"),
     }
