@@ -41,12 +41,18 @@ pub fn status_field(pid: i32, name: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
+/// Says why a test, or a part of it, is not done here.
+pub fn skip(test: &str, reason: &str) {
+    let text = format!("{test} is skipped: {reason}\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+}
+
 /// Whether a program can be run; if not, says that `test` is skipped.
 pub fn has_program(program: &str, test: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     if !is_there {
-        eprintln!("{test} is skipped: there is no {program}");
+        skip(test, &format!("there is no {program}"));
     }
     is_there
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use openctrl_tests::api::id_of;
-use openctrl_tests::process::{has_program, is_alive, status_field};
+use openctrl_tests::process::{has_program, is_alive, skip, status_field};
 use openctrl_tests::{Api, Master, Script, eventually, until};
 use serde_json::json;
 
@@ -88,7 +88,7 @@ fn limited(test: &str, threads: usize) -> Option<openctrl_tests::master::Builder
         return None;
     }
     if !rustix::process::geteuid().is_root() {
-        eprintln!("{test} is skipped: only root can become another user");
+        skip(test, "only root can become another user");
         return None;
     }
     // Of its own, as the limit is on all processes of the user.
@@ -160,7 +160,7 @@ fn orphans_are_reaped() {
     let can = || Command::new("unshare").args(&namespace[1..]).arg("true").status();
     let is_possible = can().is_ok_and(|status| status.success());
     if !is_possible {
-        eprintln!("orphans_are_reaped tries no process 1: unshare --pid is not allowed");
+        skip("orphans_are_reaped as process 1", "unshare --pid is not allowed");
     }
     for wrapper in [&[][..], &namespace[..]].into_iter().take(1 + usize::from(is_possible)) {
         let master = Master::builder().without_bin().through(wrapper).start();

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use openctrl_tests::api::id_of;
-use openctrl_tests::process::{has_program, is_alive, status_field, wait_gone, with_argument};
+use openctrl_tests::process::{
+    has_program, is_alive, skip, status_field, wait_gone, with_argument,
+};
 use openctrl_tests::{Master, Sse, eventually, until};
 use rustix::process::Signal;
 
@@ -217,7 +220,7 @@ fn what_cannot_be_ended_is_named_at_the_end() {
     let id = create(&master, &mut events, "exec:sleep?arg=4306");
     let pid = pid_of(&master, &id);
     let Some(frozen) = Frozen::new(pid) else {
-        eprintln!("what_cannot_be_ended_is_named_at_the_end is skipped: no freezer cgroup");
+        skip("what_cannot_be_ended_is_named_at_the_end", "there is no freezer cgroup");
         return;
     };
     master.signal(Signal::TERM);
@@ -227,4 +230,76 @@ fn what_cannot_be_ended_is_named_at_the_end() {
     assert!(said.contains("cannot be ended") && said.contains(&format!("{pid} (sleep)")), "{said}");
     drop(frozen);
     wait_gone(pid);
+}
+
+/// The instance says that its process cannot be ended, who waits is answered, the end is tried again,
+/// and once the process has ended all goes on.
+fn what_cannot_be_ended_is_said(master: &Master, id: &str, events: &mut Sse, why: &str) {
+    let api = master.api();
+    let refused = api.delete(id).expect_error(503).json()["error"].to_string();
+    assert!(refused.contains("cannot be ended"), "{refused}");
+    events.wait_for("a line of the instance", |event| {
+        event.is_log_of(id) && event.logs.starts_with("cannot be ended: ")
+    });
+    let shown = api.get(&format!("/instances/{id}/process")).expect(200).json();
+    let reason = shown["reason"].as_str().expect("a reason");
+    assert!(reason.starts_with("cannot be ended: "), "{shown}");
+    let line = master
+        .output()
+        .wait_for_line("what holds it", |line| line.text.contains("cannot be ended: it "));
+    assert!(line.text.contains(why), "{}", line.text);
+    // Nobody waits in vain from now on.
+    api.delete(id).expect_error(503);
+    assert_eq!(api.act(id, "stop")["status"], "running");
+}
+
+#[test]
+fn a_frozen_process_is_said_and_ends_when_it_can() {
+    let mut master = Master::builder().without_bin().start();
+    let mut events = master.events();
+    let id = create(&master, &mut events, "exec:sleep?arg=4307");
+    let pid = pid_of(&master, &id);
+    let Some(frozen) = Frozen::new(pid) else {
+        return skip("a_frozen_process_is_said_and_ends_when_it_can", "there is no freezer cgroup");
+    };
+    what_cannot_be_ended_is_said(&master, &id, &mut events, "it is in state D");
+    drop(frozen);
+    events.wait_status(&id, "stopped");
+    master.api().delete(&id).expect(204);
+    master.stop();
+}
+
+/// A master that is not root, and a program that is.
+#[test]
+fn a_set_uid_process_is_said_and_named() {
+    let test = "a_set_uid_process_is_said_and_named";
+    if !has_program("setpriv", test) {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return skip(test, "only root can make a set-uid program");
+    }
+    // It becomes another user altogether, as sudo does.
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("become-root");
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .map(|folder| folder.join("setpriv"))
+        .find(|path| path.is_file());
+    fs::copy(found.unwrap(), &path).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o4755)).unwrap();
+    let builder = Master::builder().without_bin().for_all_users();
+    let mut master = builder.through(&["setpriv", "--reuid=54322", "--clear-groups"]).start();
+    let mut events = master.events();
+    let url = format!("exec:{}?arg=--reuid&arg=0&arg=sleep&arg=4308", path.display());
+    let id = create(&master, &mut events, &url);
+    let pid = pid_of(&master, &id);
+    let is_sleep = || fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c == "sleep\n");
+    until("the program to be another user's", is_sleep);
+    what_cannot_be_ended_is_said(&master, &id, &mut events, "it runs as user 0");
+    master.signal(Signal::TERM);
+    assert_eq!(master.wait_exit().code(), Some(1));
+    let said = master.output().tail();
+    assert!(said.contains(&format!("{pid} (sleep)")), "{said}");
+    openctrl_tests::process::send(pid, Signal::KILL);
 }

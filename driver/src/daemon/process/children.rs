@@ -12,7 +12,7 @@ use openctrl_core::ids::ProcessRef;
 use openctrl_core::process::{Exit, Scope, Signal};
 
 use super::group::{Group, needs_cont, number};
-use super::kin::{Kin, adopted, below, is_of, names, reap_adopted};
+use super::kin::{Kin, adopted, below, is_of, names, reap_adopted, what_holds};
 use super::leftover::Leftover;
 use super::stat::Stat;
 
@@ -38,6 +38,8 @@ struct Child {
     /// The pipe that it prints to.
     pipe: u64,
     is_reaped: bool,
+    /// It got KILL.
+    is_killed: bool,
     /// What belongs to it and has left its group, as of the last look.
     kin: Vec<Kin>,
 }
@@ -49,13 +51,13 @@ impl Children {
     /// Takes a process that was started.
     pub(crate) fn take(&mut self, process: ProcessRef, newcomer: Newcomer) {
         let Newcomer { group, pipe } = newcomer;
-        self.children.insert(process, Child { group, pipe, is_reaped: false, kin: Vec::new() });
+        self.children.insert(process, Child::new(group, pipe, Vec::new()));
     }
 
     /// Takes what an earlier master left behind.
     pub(crate) fn adopt(&mut self, process: ProcessRef, leftover: &mut Leftover) {
         let (group, kin) = (leftover.group.clone(), std::mem::take(&mut leftover.kin));
-        self.children.insert(process, Child { group, pipe: leftover.pipe, is_reaped: false, kin });
+        self.children.insert(process, Child::new(group, leftover.pipe, kin));
     }
 
     /// The pid of a process.
@@ -78,6 +80,9 @@ impl Children {
         }
         if !child.is_reaped || child.group.is_left() {
             child.group.signal(scope, signal);
+        }
+        if signal == Signal::KILL && std::mem::replace(&mut child.is_killed, true) {
+            child.say_why_it_lives();
         }
         let is_over = child.is_reaped && signal == Signal::KILL;
         if is_over {
@@ -149,6 +154,10 @@ impl Children {
 }
 
 impl Child {
+    const fn new(group: Group, pipe: u64, kin: Vec<Kin>) -> Self {
+        Self { group, pipe, is_reaped: false, is_killed: false, kin }
+    }
+
     /// Looks again for what belongs to it outside its group.
     fn look_for_kin(&mut self, adopted: &[Stat]) {
         let leader = self.group.pid();
@@ -165,6 +174,15 @@ impl Child {
             if !self.kin.iter().any(|kin| kin.is(stat)) {
                 self.kin.extend(Kin::hold(stat));
             }
+        }
+    }
+
+    /// It got KILL before this one.
+    fn say_why_it_lives(&self) {
+        let pid = self.group.pid();
+        if let Some(why) = what_holds(pid).filter(|_| !self.is_reaped) {
+            let name = names(&[pid]);
+            tracing::warn!("Master.run: process {name} cannot be ended: {why}");
         }
     }
 

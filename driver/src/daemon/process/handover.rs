@@ -83,10 +83,13 @@ fn read(socket: BorrowedFd<'_>) -> io::Result<Newborn> {
     if received.bytes != MESSAGE_BYTES {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let mut pipes = control.drain().flat_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(pipes) => pipes.map(PipeReader::from).collect(),
-        _ => Vec::new(),
-    });
+    let mut pipes = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            pipes.extend(received.map(PipeReader::from));
+        }
+    }
+    let mut pipes = pipes.into_iter();
     let (output, report) = (pipes.next(), pipes.next());
     let is_whole = !received.flags.contains(ReturnFlags::CTRUNC);
     let (slot, rest) = message.split_first_chunk().expect("4 bytes are there");

@@ -124,6 +124,26 @@ pub(super) fn names(pids: &[i32]) -> String {
     names.join(", ")
 }
 
+/// What keeps a process from ending of KILL, as far as the system tells; `None` if it has ended.
+pub(super) fn what_holds(pid: i32) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| {
+        status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    };
+    let user = |text: &str| text.split_whitespace().next().map(str::to_owned);
+    let (theirs, state) = (field("Uid").and_then(user)?, field("State")?);
+    let ours = rustix::process::geteuid();
+    if !ours.is_root() && theirs != ours.as_raw().to_string() {
+        return Some(format!(
+            "it runs as user {theirs}, which the master may not signal; end it as that user or root"
+        ));
+    }
+    Some(format!(
+        "it is in state {state}: the kernel holds it back, as a file system that does not answer or \
+         a frozen cgroup does"
+    ))
+}
+
 fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     threads
