@@ -8,7 +8,7 @@ use crate::daemon::{self, go_arch, go_os};
 use crate::tools::inspect::Inspection;
 use crate::tools::replay;
 use crate::version::VERSION;
-use crate::{client, exec_step, runtime};
+use crate::{client, orders, runtime};
 
 const USAGE: &str = "\
 OpenCtrl keeps instances, each a URL, runs one process for each, and serves a REST API.
@@ -55,9 +55,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some((word, rest)) = arguments.split_first()
-        && word == exec_step::WORD
+        && word == orders::WORD
     {
-        return exec_step::run(rest);
+        return runtime::step::run(rest);
     }
     let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
     let Some(words) = words else {

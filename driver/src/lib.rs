@@ -2,8 +2,8 @@
 //!
 //! `cli` reads the command line. `daemon` is the master, `client` the commands that ask one,
 //! `runtime` what runs a single instance, `tools` what works on files without a master.
-//! `exec_step` runs in a new process before its runtime. `address_file`, `certificate`, `counters` and
-//! `state` are shared by the daemon and the others.
+//! `address_file`, `certificate`, `counters`, `orders` and `state` are shared by the daemon and the
+//! others.
 
 mod address_file;
 mod certificate;
@@ -11,7 +11,7 @@ mod cli;
 mod client;
 mod counters;
 mod daemon;
-mod exec_step;
+mod orders;
 mod promises;
 pub mod runtime;
 mod state;

@@ -9,6 +9,7 @@ mod demo;
 mod exec;
 mod failure;
 mod params;
+pub(crate) mod step;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,12 +21,6 @@ use failure::{Failure, SCHEMES, UrlError};
 /// Whether [`run`] has a runtime for `scheme`, in any letter case.
 pub fn serves(scheme: &str) -> bool {
     SCHEMES.iter().any(|served| served.eq_ignore_ascii_case(scheme))
-}
-
-/// Whether the process that runs `url` becomes the command in it, so that nothing of this program is
-/// left.
-pub(crate) fn replaces_itself(url: &str) -> bool {
-    url.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("exec"))
 }
 
 /// Runs the instance at `url` to its end; the result is this process's exit status.

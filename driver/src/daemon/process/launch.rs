@@ -3,7 +3,7 @@
 //!
 //! The system itself gives it a session, an empty signal mask, default dispositions and the
 //! descriptors 0 to 2. What the system cannot do at a start, and starts of `exec:`, which this
-//! program runs itself, go through the [exec step](crate::exec_step). When to start what is not
+//! program runs itself, go through the [exec step](crate::runtime::step). When to start what is not
 //! decided here.
 
 use std::ffi::{CStr, CString, OsStr};
@@ -20,10 +20,9 @@ use rustix::process::Pid;
 use crate::daemon::limits::descriptor_limit_to_restore;
 use crate::daemon::service::PRIVATE_VARIABLES;
 use crate::daemon::signals::hang_up_was_ignored;
-use crate::exec_step::{Orders, WORD, variable};
+use crate::orders::{Orders, WORD, replaces_itself, variable};
 #[cfg(target_os = "linux")]
 use crate::promises::{Program, start};
-use crate::runtime::replaces_itself;
 
 /// Where Linux has this program's file, also when it was removed or replaced since.
 const OWN_FILE: &str = "/proc/self/exe";
