@@ -248,7 +248,7 @@ fn what_cannot_be_ended_is_said(master: &Master, id: &str, events: &mut Sse, why
         .output()
         .wait_for_line("what holds it", |line| line.text.contains("cannot be ended: it "));
     assert!(line.text.contains(why), "{}", line.text);
-    // Nobody waits in vain from now on.
+    // A new request does not wait.
     api.delete(id).expect_error(503);
     assert_eq!(api.act(id, "stop")["status"], "running");
 }
