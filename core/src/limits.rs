@@ -3,6 +3,13 @@
 /// How long a process may take to end after TERM before it is killed (Contract §6).
 pub const GRACE_MS: u64 = 5_000;
 
+/// How long a process may take to end of the last signal of its stop before it counts as one that
+/// cannot be ended. KILL takes a moment at most, unless the kernel holds the process back.
+pub const CANNOT_END_MS: u64 = 5_000;
+
+/// How often such a process gets that signal again.
+pub const END_AGAIN_MS: u64 = 60_000;
+
 /// How often silence is looked for and totals are saved (Contract §6, §11).
 pub const TICK_MS: u64 = 5_000;
 

@@ -8,7 +8,7 @@ use crate::daemon::{self, go_arch, go_os};
 use crate::tools::inspect::Inspection;
 use crate::tools::replay;
 use crate::version::VERSION;
-use crate::{client, runtime};
+use crate::{client, orders, runtime};
 
 const USAGE: &str = "\
 OpenCtrl keeps instances, each a URL, runs one process for each, and serves a REST API.
@@ -54,6 +54,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return fail(&reason);
     }
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some((word, rest)) = arguments.split_first()
+        && word == orders::WORD
+    {
+        return runtime::step::run(rest);
+    }
     let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
     let Some(words) = words else {
         return fail("an argument is not UTF-8");

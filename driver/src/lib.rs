@@ -2,7 +2,8 @@
 //!
 //! `cli` reads the command line. `daemon` is the master, `client` the commands that ask one,
 //! `runtime` what runs a single instance, `tools` what works on files without a master.
-//! `address_file`, `certificate`, `counters` and `state` are shared by the daemon and the others.
+//! `address_file`, `certificate`, `counters`, `orders` and `state` are shared by the daemon and the
+//! others.
 
 mod address_file;
 mod certificate;
@@ -11,6 +12,7 @@ mod client;
 mod counters;
 mod daemon;
 mod file_identity;
+mod orders;
 mod promises;
 pub mod runtime;
 mod state;

@@ -1,8 +1,12 @@
 //! The one module of the driver with `unsafe` in it: calls that ask for a promise which the
 //! compiler cannot check.
 
-use std::io;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::{io, ptr};
+#[cfg(target_os = "linux")]
+use std::{os::fd::AsRawFd, sync::Arc};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 #[cfg(target_os = "linux")]
@@ -12,9 +16,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 /// Registers a descriptor with the async runtime, to learn when it can be read.
 #[cfg(target_os = "linux")]
-pub(crate) fn register(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: the descriptor handed over is owned, so it stays open and the same for as long as it
-    // is registered, and it is never taken out again.
+pub(crate) fn register(descriptor: impl Into<Arc<OwnedFd>>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    let descriptor = descriptor.into();
+    // SAFETY: the descriptor handed over is owned, alone or together with others, so it stays open
+    // and the same for as long as it is registered, and it is never taken out again.
     #[expect(unsafe_code, reason = "registering a descriptor asks for this promise")]
     let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
     Ok(registered?)
@@ -56,4 +61,142 @@ pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     #[expect(unsafe_code, reason = "owning a descriptor by its number asks for this promise")]
     let owned = unsafe { OwnedFd::from_raw_fd(number) };
     Ok(owned)
+}
+
+/// Keeps every descriptor that this process was started with, except 0 to 2, from the processes
+/// that it starts. They stay open here: the parent may rely on that, as with a lock. Call it before
+/// other threads exist.
+pub(crate) fn close_inherited_at_exec() {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    for number in numbers.filter(|number: &RawFd| *number > 2).collect::<Vec<_>>() {
+        // SAFETY: it is only asked to close itself at `exec`; one that is not open any more, as
+        // that of the listing, gives an error.
+        #[expect(unsafe_code, reason = "naming a descriptor by its number asks for this promise")]
+        let named = unsafe { BorrowedFd::borrow_raw(number) };
+        let _ = fcntl_setfd(named, FdFlags::CLOEXEC);
+    }
+}
+
+/// Empties the signal mask of the calling thread.
+pub(crate) fn unblock_signals() -> io::Result<()> {
+    let mut empty = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` initializes the set that it is given; the old mask is not asked for.
+    #[expect(unsafe_code, reason = "a call of the C library")]
+    let status = unsafe {
+        libc::sigemptyset(empty.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, empty.as_ptr(), ptr::null_mut())
+    };
+    if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status)) }
+}
+
+/// What becomes of a signal that no handler is installed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    /// What the system does by default.
+    Default,
+    /// Nothing.
+    Ignore,
+}
+
+/// Whether a signal is ignored.
+pub(crate) fn is_ignored(signal: c_int) -> bool {
+    let mut current = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: nothing is changed; the current disposition is read only if it was written.
+    #[expect(unsafe_code, reason = "a call of the C library")]
+    unsafe {
+        libc::sigaction(signal, ptr::null(), current.as_mut_ptr()) == 0
+            && current.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Sets the disposition of a signal; no handler may be installed for it.
+pub(crate) fn set_disposition(signal: c_int, disposition: Disposition) {
+    let handler = match disposition {
+        Disposition::Default => libc::SIG_DFL,
+        Disposition::Ignore => libc::SIG_IGN,
+    };
+    // SAFETY: neither of the two runs code; a signal that the C library keeps for itself gives an
+    // error.
+    #[expect(unsafe_code, reason = "a call of the C library")]
+    unsafe {
+        libc::signal(signal, handler);
+    }
+}
+
+/// Becomes another program; returns only if that fails.
+pub(crate) fn execve(path: &CStr, arguments: &[CString], environment: &[CString]) -> io::Error {
+    let (arguments, environment) = (pointers(arguments), pointers(environment));
+    // SAFETY: both lists end with a null pointer and live, like the texts in them, until this
+    // returns, if it does.
+    #[expect(unsafe_code, reason = "a call of the C library")]
+    unsafe {
+        libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr());
+    }
+    io::Error::last_os_error()
+}
+
+/// The form in which the system takes a list of texts.
+fn pointers(texts: &[CString]) -> Vec<*const c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// A program to be started as a process of its own.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(crate) struct Program<'a> {
+    /// Looked up in `PATH` if it has no `/`.
+    pub(crate) path: &'a CStr,
+    /// With the name that it is to know itself by.
+    pub(crate) arguments: &'a [CString],
+    pub(crate) environment: &'a [CString],
+    /// Its descriptors, from 0 on; it gets no others.
+    pub(crate) descriptors: &'a [BorrowedFd<'a>],
+}
+
+/// Starts a program in a session of its own, with no signal blocked and none ignored. No code of
+/// ours runs in the new process, and the memory of this one is not copied.
+#[cfg(target_os = "linux")]
+pub(crate) fn start(program: &Program<'_>) -> io::Result<rustix::process::Pid> {
+    let (arguments, environment) = (pointers(program.arguments), pointers(program.environment));
+    let flags = libc::POSIX_SPAWN_SETSID
+        | libc::POSIX_SPAWN_SETSIGMASK as libc::c_short
+        | libc::POSIX_SPAWN_SETSIGDEF as libc::c_short;
+    let mut pid = 0;
+    let mut actions = MaybeUninit::<libc::posix_spawn_file_actions_t>::uninit();
+    let mut attributes = MaybeUninit::<libc::posix_spawnattr_t>::uninit();
+    let check =
+        |status| if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status)) };
+    // SAFETY: the set is plain bits; `_init` initializes what it is given before anything else
+    // touches it, and `_destroy` is the last to do so. All bits of the second set are on, also
+    // those that `sigaddset` refuses: the C library ignores these two signals in the new process
+    // unless they are in the set. Lists and texts are as `execve` wants them.
+    #[expect(unsafe_code, reason = "calls of the C library")]
+    unsafe {
+        check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
+        check(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
+        let (actions, attributes) = (actions.as_mut_ptr(), attributes.as_mut_ptr());
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        all.as_mut_ptr().write_bytes(0xff, 1);
+        libc::posix_spawnattr_setflags(attributes, flags);
+        libc::posix_spawnattr_setsigmask(attributes, none.as_ptr());
+        libc::posix_spawnattr_setsigdefault(attributes, all.as_ptr());
+        let mut result = Ok(());
+        for (number, descriptor) in (0..).zip(program.descriptors) {
+            let descriptor = descriptor.as_raw_fd();
+            let added = libc::posix_spawn_file_actions_adddup2(actions, descriptor, number);
+            result = result.and(check(added));
+        }
+        if result.is_ok() {
+            let (argv, envp) = (arguments.as_ptr().cast(), environment.as_ptr().cast());
+            let path = program.path.as_ptr();
+            result = check(libc::posix_spawnp(&raw mut pid, path, actions, attributes, argv, envp));
+        }
+        libc::posix_spawn_file_actions_destroy(actions);
+        libc::posix_spawnattr_destroy(attributes);
+        result?;
+    }
+    Ok(rustix::process::Pid::from_raw(pid).expect("the id of a process is not 0"))
 }

@@ -239,7 +239,9 @@ const fn outcome_kind(outcome: &Outcome) -> usize {
         Outcome::Refused(Refusal::SameUrl) => 10,
         Outcome::Refused(Refusal::NotDurable { .. }) => 11,
         Outcome::Refused(Refusal::ShuttingDown) => 12,
-        Outcome::Refused(Refusal::TooLarge { .. } | Refusal::Busy | Refusal::Full { .. }) => 13,
+        Outcome::Refused(
+            Refusal::TooLarge { .. } | Refusal::Busy | Refusal::CannotEnd | Refusal::Full { .. },
+        ) => 13,
     }
 }
 

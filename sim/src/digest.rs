@@ -223,6 +223,7 @@ impl Digest {
             Refusal::Full { limit } => self.words(&[5, *limit as u64]),
             Refusal::NotDurable { reason } => self.tagged(6).bytes(reason.as_bytes()),
             Refusal::ShuttingDown => self.word(7),
+            Refusal::CannotEnd => self.word(8),
         }
     }
 

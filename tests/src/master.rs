@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub struct Builder {
     query: Vec<(String, String)>,
     raw_query: Vec<String>,
     variables: Vec<(String, String)>,
+    wrapper: Vec<String>,
+    is_for_all: bool,
     stdout: Stdout,
 }
 
@@ -80,6 +83,8 @@ impl Master {
             query: vec![("bin".into(), runtime)],
             raw_query: Vec::new(),
             variables: Vec::new(),
+            wrapper: Vec::new(),
+            is_for_all: false,
             stdout: Stdout::Captured,
         }
     }
@@ -292,6 +297,19 @@ impl Builder {
         self
     }
 
+    /// Starts it through another program, which is given the executable and the URL as its last
+    /// arguments and becomes the master.
+    pub fn through(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Lets every user of the machine write in its folder.
+    pub fn for_all_users(mut self) -> Self {
+        self.is_for_all = true;
+        self
+    }
+
     /// Never reads the master's stdout; the lines scripts scrape must then come on stderr.
     pub fn unread_stdout(mut self) -> Self {
         self.stdout = Stdout::Unread;
@@ -314,21 +332,38 @@ impl Builder {
 
     /// Starts it and waits until it listens.
     pub fn start(self) -> Master {
+        let mut master = self.begin();
+        master.read_start_lines();
+        master
+    }
+
+    /// Starts it, which may fail.
+    pub fn begin(self) -> Master {
         let folder = TempDir::new().expect("a temporary directory can be made");
         place_executable(folder.path());
+        if self.is_for_all {
+            let all = fs::Permissions::from_mode(0o777);
+            fs::set_permissions(folder.path(), all).expect("the folder is ours");
+        }
         let mark = fresh_mark();
         let output = Output::new();
         let child = self.spawn(folder.path(), &mark, &output);
         let (key, url) = (String::new(), String::new());
-        let mut master = Master { builder: self, folder, mark, child, output, key, url };
-        master.read_start_lines();
-        master
+        Master { builder: self, folder, mark, child, output, key, url }
     }
 
     fn spawn(&self, folder: &Path, mark: &str, output: &Output) -> Child {
         let elsewhere = folder.join("cwd");
         fs::create_dir_all(&elsewhere).expect("the temporary directory is writable");
-        let mut command = Command::new(executable(folder));
+        let executable = executable(folder);
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(executable),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(executable);
+                command
+            }
+        };
         command
             .arg(self.url())
             .current_dir(elsewhere)

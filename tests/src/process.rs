@@ -20,6 +20,43 @@ pub fn is_alive(pid: i32) -> bool {
     !matches!(state, None | Some('Z' | 'X'))
 }
 
+/// Every live process whose command line has this word.
+pub fn with_argument(word: &str) -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
+        })
+        .filter(|pid| is_alive(*pid))
+        .collect()
+}
+
+/// A field of `/proc/<pid>/status`.
+pub fn status_field(pid: i32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// Says why a test, or a part of it, is not done here.
+pub fn skip(test: &str, reason: &str) {
+    let text = format!("{test} is skipped: {reason}\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+}
+
+/// Whether a program can be run; if not, says that `test` is skipped.
+pub fn has_program(program: &str, test: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !is_there {
+        skip(test, &format!("there is no {program}"));
+    }
+    is_there
+}
+
 /// Waits until `pid` is gone.
 pub fn wait_gone(pid: i32) {
     until(&format!("process {pid} to be gone"), || !is_alive(pid));

@@ -23,6 +23,8 @@ pub enum Refusal {
     },
     /// Too many requests wait for one instance to stop.
     Busy,
+    /// The process of the instance does not end, whatever signal it gets.
+    CannotEnd,
     /// The limit on instances is reached.
     Full {
         /// That limit.

@@ -100,6 +100,9 @@ impl Operations<'_> {
         if instance.operations.len() >= OPERATIONS_MAX {
             return Err(Refusal::Busy);
         }
+        if instance.cannot_be_ended() {
+            return Err(Refusal::CannotEnd);
+        }
         // What the operation stops is started again if the operation is refused.
         instance.desired.restart |= instance.wants_to_run();
         instance.operations.push_back(operation);

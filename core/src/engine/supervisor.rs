@@ -4,6 +4,7 @@
 //! instance has come to rest (a waiting deletion, a start that was asked for) is `operations`'.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
@@ -14,12 +15,14 @@ use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
+use crate::command::Refusal;
 use crate::event::{EventKind, Object};
 use crate::ids::{Generation, ProcessRef, RunId, SlotId};
 use crate::instance::{
     Action, BackoffPolicy, Decision, Instance, InstanceEvent, Process, RESTARTS_MAX, Reason, Run,
     RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
 };
+use crate::limits::{CANNOT_END_MS, END_AGAIN_MS};
 use crate::output::OutputBatch;
 use crate::process::{Exit, Scope, Signal};
 use crate::time::{Now, Wall};
@@ -301,19 +304,38 @@ impl Supervisor<'_> {
         self.out.push(Effect::Spawn { process: self.process(), definition });
     }
 
-    /// Sends the signal of a step of the stop policy and gives it its time. Without a step left,
-    /// the process is waited for.
+    /// Sends the signal of a step of the stop policy and gives it its time.
     fn do_stop_step(&mut self, index: usize) {
         let stop = &self.instance.definition.policy.stop;
-        let Some(step) = stop.steps().get(index).copied() else { return };
+        let Some(step) = stop.steps().get(index).copied() else { return self.try_again_to_end() };
         let is_last = index + 1 == stop.steps().len();
         let is_for_restart = index == 0 && self.why_it_ends() == Why::Restart;
         let signal = stop.restart_signal.filter(|_| is_for_restart).unwrap_or(step.signal);
         self.instance.steps_done = u8::try_from(index + 1).expect("a stop has four steps at most");
         self.send(signal);
-        if !is_last {
-            let deadline = self.now.mono.after_ms(step.wait_ms);
-            self.timers.arm(TimerReason::StopStep(self.slot), deadline);
+        let wait_ms = if is_last { step.wait_ms.max(CANNOT_END_MS) } else { step.wait_ms };
+        self.timers.arm(TimerReason::StopStep(self.slot), self.now.mono.after_ms(wait_ms));
+    }
+
+    /// The process has had every signal of its stop and still runs: says so once, turns down what
+    /// waits for its exit, and sends the last signal again from time to time.
+    fn try_again_to_end(&mut self) {
+        let steps = self.instance.definition.policy.stop.steps();
+        let (count, last) = (steps.len(), steps.last().map(|step| step.signal));
+        if !self.instance.cannot_be_ended() {
+            self.instance.steps_done = u8::try_from(count + 1).expect("four steps at most");
+            let reason = Reason::CannotEnd(self.why_it_ends());
+            self.note(&format!("{reason}; the log of the master says what holds the process"));
+            self.instance.facts.set_reason(reason);
+            self.publish();
+        }
+        for operation in core::mem::take(&mut self.instance.operations) {
+            self.out.refuse(operation.request, Refusal::CannotEnd);
+        }
+        let deadline = self.now.mono.after_ms(END_AGAIN_MS);
+        self.timers.arm(TimerReason::StopStep(self.slot), deadline);
+        if let Some(last) = last {
+            self.send(last);
         }
     }
 
@@ -323,8 +345,10 @@ impl Supervisor<'_> {
         self.save_totals();
         // What is left of the group has had the signals of the stop under way, if there was one:
         // it is killed when the whole stop would be over.
-        let deadline = self.timers.cancel(TimerReason::StopStep(self.slot));
         let stop = &self.instance.definition.policy.stop;
+        let has_steps_left = usize::from(self.instance.steps_done) < stop.steps().len();
+        let deadline = self.timers.cancel(TimerReason::StopStep(self.slot));
+        let deadline = deadline.filter(|_| has_steps_left);
         let after_ms = stop.ms_after(usize::from(self.instance.steps_done).saturating_sub(1));
         let (total_ms, first) = (stop.total_ms(), stop.steps().first().map(|step| step.signal));
         if self.instance.group_left {

@@ -38,7 +38,8 @@ pub struct Instance {
     pub staged_goal: Option<Goal>,
     /// Where it is in its life.
     pub state: State,
-    /// How many steps of the stop under way were done.
+    /// How many steps of the stop under way were done; one more than there are once the process
+    /// counts as one that cannot be ended.
     pub steps_done: u8,
     /// When its last restarts after a failure were, as far as a limit counts them; oldest first.
     pub restarts: VecDeque<Time>,
@@ -162,6 +163,12 @@ impl Instance {
     /// used up (Contract §5).
     pub fn accepts_start(&self) -> bool {
         self.gave_up || self.state.accepts_start()
+    }
+
+    /// Whether the process has had every signal of its stop, in vain.
+    pub fn cannot_be_ended(&self) -> bool {
+        let steps = self.definition.policy.stop.steps().len();
+        self.state.process == Process::Ending && usize::from(self.steps_done) > steps
     }
 
     /// Whether it runs or is restarted without a request, operations aside.

@@ -15,6 +15,8 @@ pub enum Reason {
     None,
     /// Its process was asked to end, and what for.
     Stopping(Why),
+    /// Its process has had every signal of its stop and still runs, and what it was to end for.
+    CannotEnd(Why),
     /// Its process ended because it was asked to, and what for.
     Stopped(Why),
     /// Its process exited by itself.
@@ -69,7 +71,7 @@ impl Reason {
     /// What the instance was ended for, or is.
     pub const fn why(&self) -> Option<Why> {
         match self {
-            Self::Stopping(why) | Self::Stopped(why) => Some(*why),
+            Self::Stopping(why) | Self::CannotEnd(why) | Self::Stopped(why) => Some(*why),
             Self::None
             | Self::Exited(_)
             | Self::NotStarted(_)
@@ -85,6 +87,12 @@ impl fmt::Display for Reason {
         match self {
             Self::None => Ok(()),
             Self::Stopping(why) => write!(f, "stopping {}", purpose(*why)),
+            Self::CannotEnd(why) => write!(
+                f,
+                "cannot be ended: still running after every signal, stopping {}, tried again \
+                 every minute",
+                purpose(*why)
+            ),
             Self::Stopped(why) => write!(f, "stopped {}", purpose(*why)),
             Self::Exited(exit) => write!(f, "{exit}"),
             Self::NotStarted(reason) => write!(f, "could not be started: {reason}"),
@@ -116,6 +124,9 @@ mod tests {
         assert_eq!(words(Reason::None), "");
         assert_eq!(words(Reason::Stopping(Why::Restart)), "stopping to be started again");
         assert_eq!(words(Reason::Stopped(Why::Stop)), "stopped on request");
+        let words_of_one = words(Reason::CannotEnd(Why::Stop));
+        assert!(words_of_one.starts_with("cannot be ended: "), "{words_of_one}");
+        assert!(words_of_one.contains("stopping on request, tried again"), "{words_of_one}");
         assert_eq!(words(Reason::Exited(Exit::Code(3))), "exited with code 3");
         assert_eq!(words(Reason::NotStarted("no file".into())), "could not be started: no file");
         let line = Quote::new(b"\x1b[31mERROR no route");

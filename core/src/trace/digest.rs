@@ -172,5 +172,6 @@ const fn number_of(refusal: &Refusal) -> u64 {
         Refusal::Full { .. } => 6,
         Refusal::NotDurable { .. } => 7,
         Refusal::ShuttingDown => 8,
+        Refusal::CannotEnd => 9,
     }
 }

@@ -9,7 +9,7 @@ use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::daemon::process::Group;
+use crate::daemon::process::Newcomer;
 
 /// Requests that may wait here; those of more connections wait outside.
 const REQUESTS_MAX: usize = 1024;
@@ -32,7 +32,7 @@ pub(crate) enum Notice {
     /// A request, who sent it, and where its answer goes.
     Request(Caller, Command, oneshot::Sender<Outcome>),
     /// A process came to life.
-    Spawned(ProcessRef, Group),
+    Spawned(ProcessRef, Newcomer),
     /// A process has printed nothing more of a line for a while, and not ended it: how the line
     /// looks so far.
     Unfinished(ProcessRef, String),

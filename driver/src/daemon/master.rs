@@ -13,6 +13,7 @@ use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
@@ -27,15 +28,17 @@ use crate::daemon::limits::raise_descriptor_limit;
 use crate::daemon::log;
 use crate::daemon::log_line::LogFormat;
 use crate::daemon::logs::Logs;
-use crate::daemon::process::{IdleSpawner, Ledger, find_leftovers};
+use crate::daemon::process::{IdleSpawner, Ledger, Runtime, become_subreaper, find_leftovers};
 use crate::daemon::reactor::{Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
-use crate::daemon::signals::{Signals, Told};
+use crate::daemon::signals::{self, Signals, Told};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::sysinfo::Sampler;
+use crate::daemon::threads::Threads;
 use crate::daemon::tls::{self, Secured, TlsError, TlsSource};
 use crate::daemon::trace::{Destination, Recorder};
 use crate::daemon::usage::Processes;
+use crate::promises::close_inherited_at_exec;
 use crate::state::{Loaded, StateDirectory, StoreError};
 use crate::version::VERSION;
 
@@ -48,7 +51,7 @@ const ADDRESS_LOOK: Duration = Duration::from_secs(1);
 /// How long the last lines of output may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Why a master does not start.
+/// Why a master does not start, or does not end well.
 #[derive(Debug)]
 pub(crate) enum StartError {
     Url(MasterUrlError),
@@ -56,6 +59,8 @@ pub(crate) enum StartError {
     Tls(TlsError),
     Bind(String, io::Error),
     System(&'static str, io::Error),
+    /// The processes that run on after the end.
+    CannotEnd(String),
 }
 
 impl fmt::Display for StartError {
@@ -66,6 +71,9 @@ impl fmt::Display for StartError {
             Self::Tls(error) => error.fmt(f),
             Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
+            Self::CannotEnd(names) => {
+                write!(f, "these processes cannot be ended and run on: {names}; end them by hand")
+            }
         }
     }
 }
@@ -77,6 +85,7 @@ impl std::error::Error for StartError {
             Self::Store(error) => Some(error),
             Self::Tls(error) => Some(error),
             Self::Bind(_, error) | Self::System(_, error) => Some(error),
+            Self::CannotEnd(_) => None,
         }
     }
 }
@@ -85,7 +94,9 @@ impl std::error::Error for StartError {
 pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let url = MasterUrl::parse(url).map_err(StartError::Url)?;
     let system = |attempt| move |error| StartError::System(attempt, error);
-    // First of all: it has the number of whatever would be opened next.
+    signals::start_clean().map_err(system("unblock signals"))?;
+    close_inherited_at_exec();
+    // Before anything is opened: it has the number of whatever would be opened next.
     let inherited = inherited_listener().map_err(system("use the service manager's socket"))?;
     let format = if url.log_is_json { LogFormat::Json } else { LogFormat::Plain };
     let thread = system("start a thread");
@@ -95,9 +106,13 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let stdout = stdout.map_err(thread)?;
     let stderr = Console::start("stderr", io::stderr(), format).map_err(thread)?;
     log::start(&stderr, format);
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let result = prove_threads(workers())
+        .and_then(|()| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(workers())
+                .enable_all()
+                .build()
+        })
         .map_err(system("start the async runtime"))
         .and_then(|runtime| {
             let result = runtime.block_on(serve(url, inherited, &stdout));
@@ -107,6 +122,37 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
         });
     stdout.flush(LAST_LINES);
     stderr.flush(LAST_LINES);
+    result
+}
+
+/// As many threads of the async runtime as there are CPUs.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Shows that the system gives this many threads at a time. The async runtime hangs if it does not.
+fn prove_threads(count: usize) -> io::Result<()> {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let mut threads = Vec::with_capacity(count);
+    let mut result = Ok(());
+    for _ in 0..count {
+        let held = Arc::clone(&held);
+        let wait = move || drop(held.lock().map(|held| held.recv()));
+        match std::thread::Builder::new().spawn(wait) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                let reason =
+                    format!("cannot start a thread: {error}; raise the limit on processes");
+                result = Err(io::Error::new(error.kind(), reason));
+                break;
+            }
+        }
+    }
+    drop(release);
+    for thread in threads {
+        let _ = thread.join();
+    }
     result
 }
 
@@ -120,11 +166,16 @@ async fn serve(
     raise_descriptor_limit();
     let spawner = IdleSpawner::start().map_err(system("start a thread"))?;
     let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
-    let runtime = url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from);
-    warn_of_oddities(&url, &runtime);
+    let runtime = Runtime {
+        path: url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from),
+        is_own: url.bin.is_none(),
+    };
+    warn_of_oddities(&url, &runtime.path);
 
     let notifier = Notifier::from_environment();
     let signals = Signals::listen().map_err(system("listen for signals"))?;
+    let child_ended = signal(SignalKind::child()).map_err(system("listen for signals"))?;
+    become_subreaper();
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
     let loaded = directory.load()?;
     let secured = secured(&url)?;
@@ -155,7 +206,9 @@ async fn serve(
     let disk_fails = store.is_failing();
     let hands = Hands {
         publisher: Publisher::new(Arc::clone(&hub)),
-        spawner: spawner.begin(runtime, ledger, mailbox.clone()),
+        spawner: spawner
+            .begin(runtime, ledger, mailbox.clone())
+            .map_err(system("start the runtime"))?,
         store,
         stdout: stdout.clone(),
         logs: Arc::clone(&logs),
@@ -165,7 +218,7 @@ async fn serve(
     };
     let now = hands.publisher.advance(clock.sample());
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
-    let reactor = Reactor::new(engine, recorder, hands, clock.clone());
+    let reactor = Reactor::new(engine, recorder, hands, clock.clone(), child_ended);
     let address = address(&url, secured.as_ref());
     let (tls, certificate) = match secured {
         Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),
@@ -190,6 +243,7 @@ async fn serve(
             clock,
             metrics,
             metrics_turn: Arc::new(Semaphore::new(1)),
+            metrics_threads: Threads::new("metrics", 1),
             description,
         },
         tickets: Mutex::default(),
@@ -211,14 +265,14 @@ async fn serve(
     }
     tokio::spawn(signals.pass_on(Told { mailbox, notifier, logs: reopened, certificate, address }));
 
-    let hands = reactor.run(inbox).await;
+    let (hands, left) = reactor.run(inbox).await;
     // While the directory is held still: the next master has a file of its own.
     let _ = withdraw.send(());
     let _ = address_kept.await;
     hands.store.finish();
     hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
-    Ok(())
+    left.map_or(Ok(()), |names| Err(StartError::CannotEnd(names)))
 }
 
 /// Keeps the address file in its place until the master ends, and removes it then.

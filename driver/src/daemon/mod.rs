@@ -20,6 +20,7 @@ mod service;
 mod signals;
 pub(crate) mod store;
 mod sysinfo;
+mod threads;
 mod tls;
 mod trace;
 mod usage;

@@ -4,17 +4,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::LogRun;
 use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
+use openctrl_core::limits::GRACE_MS;
 use openctrl_core::output::OutputBatch;
-use openctrl_core::process::{Scope, Signal};
 use openctrl_core::time::{Now, Time, Wall};
+use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
@@ -22,10 +24,16 @@ use crate::daemon::dial::dial;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
-use crate::daemon::process::{Group, Leftover, OomKills, Spawner};
+use crate::daemon::process::{Children, Ended, Leftover, Spawner, Sweep, Swept, reap_adopted};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
 use crate::daemon::usage::Processes;
+
+/// A wait that nothing else ends.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// How often it is looked whether the last processes have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What effects are carried out with.
 #[derive(Debug)]
@@ -50,33 +58,27 @@ pub(crate) struct Reactor {
     clock: Clock,
     waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
     next_request: u64,
-    groups: HashMap<ProcessRef, Child>,
-    oom_kills: OomKills,
+    children: Children,
     /// Processes of which a line is shown that has not ended, and whose they are.
     unfinished: HashMap<ProcessRef, InstanceId>,
+    /// Tells when a child has ended, an adopted one too.
+    child_ended: Signal,
+    /// When what is left is killed, once the end was asked for.
+    kill_at: Option<Instant>,
     /// When to wake the readers of events next, if something waits for that.
     wake_at: Option<Time>,
     is_finished: bool,
 }
 
-/// A child that was started, or what is left of its group.
-#[derive(Clone, Copy, Debug)]
-struct Child {
-    group: Group,
-    is_reaped: bool,
-    /// Whether the master sent KILL.
-    was_killed: bool,
-}
-
-impl Child {
-    const fn new(group: Group) -> Self {
-        Self { group, is_reaped: false, was_killed: false }
-    }
-}
-
 impl Reactor {
     /// A loop around an engine; carries out what the engine wants at its start.
-    pub(crate) fn new(engine: Engine, recorder: Recorder, hands: Hands, clock: Clock) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        recorder: Recorder,
+        hands: Hands,
+        clock: Clock,
+        child_ended: Signal,
+    ) -> Self {
         let mut reactor = Self {
             engine,
             recorder,
@@ -84,9 +86,10 @@ impl Reactor {
             clock,
             waiting: HashMap::new(),
             next_request: 0,
-            groups: HashMap::new(),
-            oom_kills: OomKills::watch(),
+            children: Children::default(),
             unfinished: HashMap::new(),
+            child_ended,
+            kill_at: None,
             wake_at: None,
             is_finished: false,
         };
@@ -94,23 +97,58 @@ impl Reactor {
         reactor
     }
 
-    /// Runs until the engine is done; returns what still has to be finished.
-    pub(crate) async fn run(mut self, mut inbox: Inbox) -> Hands {
+    /// Runs until the engine is done; returns what still has to be finished, and the names of
+    /// processes that cannot be ended. To be run on the first thread of the program, see
+    /// [`Children`].
+    pub(crate) async fn run(mut self, mut inbox: Inbox) -> (Hands, Option<String>) {
         let mut batch = Vec::new();
         while !self.is_finished {
             let timer = self.engine.poll_timeout().map(|(due, _)| due);
-            match timer.into_iter().chain(self.wake_at).min() {
-                None => inbox.fill(&mut batch).await,
-                Some(deadline) => {
-                    let deadline = self.clock.instant(deadline).into();
-                    // A timeout is no news: the clock is looked at in any case.
-                    let _ = timeout_at(deadline, inbox.fill(&mut batch)).await;
-                }
+            let deadline = timer.into_iter().chain(self.wake_at).min();
+            let deadline = deadline.map(|deadline| self.clock.instant(deadline));
+            // A timeout is no news: the clock is looked at in any case.
+            let limit = deadline.unwrap_or_else(|| Instant::now() + LONG);
+            tokio::select! {
+                biased;
+                _ = self.child_ended.recv() => reap_adopted(),
+                _ = timeout_at(limit.into(), inbox.fill(&mut batch)) => {}
             }
             self.step(&mut batch);
         }
+        let left = self.sweep(&mut inbox).await;
         self.recorder.finish(&self.engine);
-        self.hands
+        (self.hands, left)
+    }
+
+    /// Ends what still descends from the master; returns the names of what cannot be ended.
+    async fn sweep(&self, inbox: &mut Inbox) -> Option<String> {
+        let mut sweep = Sweep::new(self.kill_at.unwrap_or_else(Instant::now));
+        let mut batch = Vec::new();
+        loop {
+            match sweep.look() {
+                Swept::Clean => return None,
+                Swept::Left(names) => return Some(names),
+                Swept::Waiting => {}
+            }
+            let _ = timeout(LOOK_EVERY, inbox.fill(&mut batch)).await;
+            // Requests among them are answered by being dropped.
+            let is_asked =
+                |notice: Notice| matches!(notice, Notice::Fact(Input::ShutdownRequested));
+            if batch.drain(..).any(is_asked) {
+                sweep.hurry();
+            }
+        }
+    }
+
+    /// Processes of no instance are not the engine's to end.
+    fn begin_end(&mut self) {
+        let now = Instant::now();
+        if self.kill_at.is_none() {
+            self.children.terminate_strays();
+            self.kill_at = Some(now + Duration::from_millis(GRACE_MS));
+        } else {
+            self.kill_at = Some(now);
+        }
     }
 
     fn step(&mut self, batch: &mut Vec<Notice>) {
@@ -139,13 +177,16 @@ impl Reactor {
                 if let Input::OutputRead { process, .. } = input {
                     self.clear_unfinished(process, now.wall);
                 }
+                if matches!(input, Input::ShutdownRequested) {
+                    self.begin_end();
+                }
                 self.tell(now, input);
             }
             Notice::Request(caller, command, answer) => {
                 self.request(now, caller, command, answer);
             }
-            Notice::Spawned(process, group) => {
-                self.groups.insert(process, Child::new(group));
+            Notice::Spawned(process, newcomer) => {
+                self.children.take(process, newcomer);
                 self.tell(now, Input::ProcessStarted { process });
             }
             Notice::Unfinished(process, text) => {
@@ -199,25 +240,16 @@ impl Reactor {
     /// Returns what the engine is told: a line about the end, where there is something to say, and
     /// the end.
     fn reap(&mut self, process: ProcessRef) -> (Option<Input>, Input) {
-        let child = self.groups.get_mut(&process).expect("a child ends after it was started");
-        let reaped = child.group.reap();
-        let exit = reaped.exit;
-        let note = self.oom_kills.explain(reaped, child.was_killed).map(|note| {
+        let Ended { exit, group_left, note } = self.children.reap(process);
+        let note = note.map(|note| {
             let batch = Arc::new(OutputBatch::note(&format!("{exit} ({note})")));
             self.hands.processes.explain_exit(process, note);
             Input::OutputRead { process, batch }
         });
-        child.is_reaped = true;
-        let group_left = child.group.is_left();
         if !group_left {
-            self.forget(process);
+            self.hands.spawner.gone(process);
         }
         (note, Input::ProcessExited { process, exit, group_left })
-    }
-
-    fn forget(&mut self, process: ProcessRef) {
-        self.groups.remove(&process);
-        self.hands.spawner.gone(process);
     }
 
     fn drain(&mut self) {
@@ -234,8 +266,8 @@ impl Reactor {
             Effect::ShowMaster(face) => publisher.show_master(face),
             Effect::ShowInstance(view) => publisher.show_instance(view),
             Effect::ShowProcess { instance, facts } => {
-                let child = facts.alive.and_then(|(process, _)| self.groups.get(&process));
-                processes.show(instance, facts, child.map(|child| child.group.pid()));
+                let pid = facts.alive.and_then(|(process, _)| self.children.pid(process));
+                processes.show(instance, facts, pid);
             }
             Effect::Publish(event) => {
                 logs.follow(&event);
@@ -260,7 +292,11 @@ impl Reactor {
             Effect::SaveTotals(totals) => store.save_totals(totals),
             Effect::Spawn { process, definition } => spawner.spawn(process, definition),
             Effect::Adopt { process, instance } => self.adopt(process, instance),
-            Effect::Signal { process, scope, signal } => self.signal(process, scope, signal),
+            Effect::Signal { process, scope, signal } => {
+                if self.children.signal(process, scope, signal) {
+                    spawner.gone(process);
+                }
+            }
             Effect::Dial { request, target } => {
                 let mailbox = mailbox.clone();
                 tokio::spawn(async move {
@@ -278,22 +314,9 @@ impl Reactor {
 
     fn adopt(&mut self, process: ProcessRef, instance: InstanceId) {
         let leftover = self.hands.leftovers.remove(&instance);
-        let leftover = leftover.expect("the engine was told of just these");
-        self.groups.insert(process, Child::new(leftover.group));
+        let mut leftover = leftover.expect("the engine was told of just these");
+        self.children.adopt(process, &mut leftover);
         self.hands.spawner.adopt(process, leftover);
-    }
-
-    fn signal(&mut self, process: ProcessRef, scope: Scope, signal: Signal) {
-        let Some(child) = self.groups.get_mut(&process) else { return };
-        child.was_killed |= signal == Signal::KILL;
-        let child = *child;
-        // Of a group without its leader the number is only sure while somebody is left in it.
-        if !child.is_reaped || child.group.is_left() {
-            child.group.signal(scope, signal);
-        }
-        if child.is_reaped && signal == Signal::KILL {
-            self.forget(process);
-        }
     }
 }
 

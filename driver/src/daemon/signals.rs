@@ -1,8 +1,10 @@
-//! The signals that the master itself obeys: TERM and INT end it (Contract §12), HUP reloads the
-//! certificate and reopens log files, USR1 reopens log files.
+//! What every signal does to the master: those that shut it down (Contract §12), HUP, which reloads
+//! the certificate and reopens log files, USR1, which reopens log files, and those that do nothing.
+//! docs/OPERATIONS.md has the table.
 
+use std::ffi::c_int;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use openctrl_core::engine::Input;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,6 +13,58 @@ use crate::daemon::inbox::{Mailbox, Notice};
 use crate::daemon::logs::Logs;
 use crate::daemon::service::Notifier;
 use crate::daemon::tls::Reloading;
+use crate::promises::{Disposition, is_ignored, set_disposition, unblock_signals};
+
+/// Ignored: their default would end the master, or stop it, and leave its children alone. SIGXFSZ
+/// becomes an error of the write that goes beyond the limit on file sizes, as on a full disk;
+/// SIGTTOU and SIGTTIN would stop a master in the background of a terminal.
+const IGNORED: [c_int; 8] = [
+    libc::SIGXFSZ,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
+
+/// The numbers of all signals.
+const ALL: std::ops::RangeInclusive<c_int> = 1..=64;
+
+/// Containers are stopped with it (LXC), and the power supply says that it is about to fail.
+#[cfg(target_os = "linux")]
+const POWER_FAILURE: c_int = libc::SIGPWR;
+
+/// Only Linux has the signal; where it does not exist, the one that means the same.
+#[cfg(not(target_os = "linux"))]
+const POWER_FAILURE: c_int = libc::SIGTERM;
+
+static HANG_UP_WAS_IGNORED: OnceLock<bool> = OnceLock::new();
+
+/// Undoes what the parent of the master did to signals: unblocks all, and ignores only those that
+/// the master ignores. Call it before other threads exist.
+pub(crate) fn start_clean() -> io::Result<()> {
+    unblock_signals()?;
+    HANG_UP_WAS_IGNORED.get_or_init(|| is_ignored(libc::SIGHUP));
+    // The standard library has SIGPIPE ignored already: a broken pipe is an error of the write.
+    for signal in ALL.filter(|signal| *signal != libc::SIGPIPE && is_ignored(*signal)) {
+        set_disposition(signal, Disposition::Default);
+    }
+    for signal in IGNORED {
+        set_disposition(signal, Disposition::Ignore);
+    }
+    #[cfg(target_os = "linux")]
+    for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX()).chain([libc::SIGSTKFLT]) {
+        set_disposition(signal, Disposition::Ignore);
+    }
+    Ok(())
+}
+
+/// Whether the master was started with SIGHUP ignored, as by `nohup`: its children are then, too.
+pub(crate) fn hang_up_was_ignored() -> bool {
+    HANG_UP_WAS_IGNORED.get().is_some_and(|was_ignored| *was_ignored)
+}
 
 /// The signals, caught from the moment that this is made: one that comes before the master is up is
 /// obeyed when it is.
@@ -18,6 +72,9 @@ use crate::daemon::tls::Reloading;
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
+    power_failure: Signal,
+    cpu_limit: Signal,
     hang_up: Signal,
     user_1: Signal,
 }
@@ -40,18 +97,24 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            power_failure: signal(SignalKind::from_raw(POWER_FAILURE))?,
+            cpu_limit: signal(SignalKind::from_raw(libc::SIGXCPU))?,
             hang_up: signal(SignalKind::hangup())?,
             user_1: signal(SignalKind::user_defined1())?,
         })
     }
 
-    /// Passes every one of them on, for ever.
+    /// Passes every one of them on, indefinitely.
     pub(crate) async fn pass_on(mut self, told: Told) {
         let mut is_stopping = false;
         loop {
             let name = tokio::select! {
                 _ = self.terminate.recv() => "TERM",
                 _ = self.interrupt.recv() => "INT",
+                _ = self.quit.recv() => "QUIT",
+                _ = self.power_failure.recv() => "PWR",
+                _ = self.cpu_limit.recv() => "XCPU",
                 _ = self.hang_up.recv() => {
                     told.reload(is_stopping);
                     continue;

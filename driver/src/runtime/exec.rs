@@ -72,7 +72,9 @@ pub(super) fn run(spec: Spec) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The standard library restores the default SIGPIPE and an empty signal mask on the way.
+/// The standard library restores the default of SIGPIPE, which it ignores in this program, and
+/// passes the signal mask and all other dispositions on as they are: in the foreground those of the
+/// caller, under a master the clean ones that it starts processes with.
 #[cfg(unix)]
 fn hand_over(process: &mut Command) -> io::Result<ExitCode> {
     use std::os::unix::process::CommandExt;

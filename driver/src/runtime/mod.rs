@@ -9,6 +9,7 @@ mod demo;
 mod exec;
 mod failure;
 mod params;
+pub(crate) mod step;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -26,6 +26,8 @@ pub enum Rejection {
     BodyTooLarge(usize),
     /// 408: the body did not arrive in time.
     TooSlow,
+    /// 503: there is no thread to put the answer together on, and why.
+    NoThread(String),
     /// The engine refused the command.
     Refused(Refusal),
 }
@@ -43,9 +45,11 @@ impl Rejection {
             Self::Refused(Refusal::SameUrl) => 409,
             Self::Stale => 412,
             Self::BodyTooLarge(_) => 413,
-            Self::Refused(
+            Self::NoThread(_)
+            | Self::Refused(
                 Refusal::NotDurable { .. }
                 | Refusal::Busy
+                | Refusal::CannotEnd
                 | Refusal::Full { .. }
                 | Refusal::ShuttingDown,
             ) => 503,
@@ -66,6 +70,7 @@ impl fmt::Display for Rejection {
             Self::Stale => f.write_str(
                 "the instance was changed since its ETag was read; read it again, then repeat this",
             ),
+            Self::NoThread(reason) => f.write_str(reason),
             Self::TooSlow => f.write_str("the body did not arrive in time"),
             Self::BodyTooLarge(limit) => write!(f, "the body is larger than {limit} bytes"),
             Self::Refused(refusal) => describe(refusal, f),
@@ -90,6 +95,10 @@ fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Refusal::Busy => {
             f.write_str("too many requests wait for this instance to stop; try again later")
         }
+        Refusal::CannotEnd => f.write_str(
+            "the process of this instance cannot be ended; the log of the instance has more, try \
+             again once the process has ended",
+        ),
         Refusal::Full { limit } => write!(f, "the limit of {limit} instances is reached"),
         Refusal::ShuttingDown => f.write_str("the master is shutting down"),
     }

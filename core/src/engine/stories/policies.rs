@@ -360,6 +360,39 @@ fn what_is_left_of_a_group_has_the_time_of_the_whole_stop() {
 }
 
 #[test]
+fn a_process_that_cannot_be_ended_is_said_and_tried_again() {
+    let mut story = running(Policy::default());
+    story.delete("A").next_timer().next_timer();
+    assert!(instance(&story).cannot_be_ended());
+    story.delete("A").past_ticks().exited(0).started();
+    assert!(!instance(&story).cannot_be_ended());
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: delete A
+               TERM to p1
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: stopping to be replaced or deleted
+    5.000    > due: Grace of A
+               KILL to p1
+    10.000   > due: Grace of A
+               event 2 log A: "cannot be ended: still running after every signal, stopping to be replaced or deleted, tried again every minute; the log of the master says what holds the process"
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: cannot be ended: still running after every signal, stopping to be replaced or deleted, tried again every minute
+               event 3 update A demo:a running
+               answer 1: 503 the process of this instance cannot be ended; the log of the instance has more, try again once the process has ended
+               KILL to p1
+             > request 2: delete A
+               answer 2: 503 the process of this instance cannot be ended; the log of the instance has more, try again once the process has ended
+    70.000   > due: Grace of A
+               KILL to p1
+             > p1 exits with 0
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Requested(Code(0)), because: stopped to be started again
+               event 4 update A demo:a stopped
+               spawn p2 for A: demo:a
+             > p2 started
+               process of A: p2 running, 2 starts, 0 failures, 0 restarts, 1 exits, last Requested(Code(0))
+               event 5 update A demo:a running
+    "#);
+}
+
+#[test]
 fn a_back_off_has_its_own_numbers() {
     let backoff = BackoffPolicy { first_ms: 100, longest_ms: 200, healthy_ms: 1_000 };
     let mut story = running(Policy { backoff, ..Policy::default() });

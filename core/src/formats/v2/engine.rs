@@ -123,4 +123,6 @@ pub(crate) enum ReasonV2 {
     NotStarted(String),
     Complained(String),
     Silent(u64),
+    /// Numbers as in `Stopping`.
+    CannotEnd(u8),
 }

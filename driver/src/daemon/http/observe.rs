@@ -13,7 +13,6 @@ use openctrl_core::doors::v2::{Answer, Health, Observation, Rejection};
 use openctrl_core::history::LogQuery;
 use openctrl_core::url::MetricsOptions;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::exchange::{HttpResponse, whole};
@@ -22,6 +21,7 @@ use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::logs::Logs;
 use crate::daemon::metrics::{METRICS_TYPE, Sources, render};
+use crate::daemon::threads::Threads;
 use crate::daemon::usage::Processes;
 use crate::version::VERSION;
 
@@ -42,6 +42,8 @@ pub(crate) struct Observed {
     pub(crate) metrics: MetricsOptions,
     /// One page of metrics is written at a time: with open metrics anybody may ask.
     pub(crate) metrics_turn: Arc<Semaphore>,
+    /// Where that is done.
+    pub(crate) metrics_threads: Threads,
     /// The OpenAPI document.
     pub(crate) description: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
 }
@@ -93,7 +95,8 @@ impl Observed {
                 per_instance,
             })
         };
-        let text = spawn_blocking(write).await.map_err(|_| Refusal::ShuttingDown)?;
+        let written = self.metrics_threads.run(write).await;
+        let text = written.map_err(|error| Rejection::NoThread(error.to_string()))?;
         let mut response = whole(Answer::json(200, Bytes::from(text)));
         let kind = HeaderValue::from_static(METRICS_TYPE);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -1,17 +1,18 @@
 //! The listener: binds, accepts, and bounds how many connections there are.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection;
 use super::service::Service;
+use crate::daemon::dial::look_up;
 
 /// Connections at a time; more wait to be accepted. Two thousand subscribers and as many requests
 /// fit in what the usual limit on open files leaves beside the instances.
@@ -47,7 +48,10 @@ pub(crate) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
             result => result,
         };
     }
-    let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    let mut addresses = match host.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => look_up((host.to_owned(), port)).await?,
+    };
     addresses.sort_by_key(SocketAddr::is_ipv6);
     TcpListener::bind(&addresses[..]).await
 }

@@ -26,10 +26,10 @@ use openctrl_core::ids::{BootId, InstanceId};
 use openctrl_core::url::LogOptions;
 use regex::{Regex, RegexBuilder};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 
 use self::files::{Files, Limits};
 use crate::counters::COUNTERS;
+use crate::daemon::threads::Threads;
 
 /// Answers that are put together at a time: each may be some 20 MiB, and take a second of a CPU
 /// where a regular expression is slow.
@@ -51,6 +51,7 @@ pub(crate) struct Logs {
     unfinished: Mutex<BTreeMap<InstanceId, Unfinished>>,
     files: Option<Files>,
     turns: Arc<Semaphore>,
+    threads: Threads,
 }
 
 impl Logs {
@@ -80,7 +81,8 @@ impl Logs {
             restore(&mut book, directory, instances);
         }
         let (book, turns) = (Mutex::new(book), Arc::new(Semaphore::new(PAGES_AT_A_TIME)));
-        Ok(Arc::new(Self { boot, book, unfinished: Mutex::default(), files, turns }))
+        let threads = Threads::new("pages", PAGES_AT_A_TIME);
+        Ok(Arc::new(Self { boot, book, unfinished: Mutex::default(), files, turns, threads }))
     }
 
     /// Takes lines in. Costs a copy of what will be kept, and for files, of all of it.
@@ -129,7 +131,7 @@ impl Logs {
     /// The answer to a question about an instance.
     ///
     /// # Errors
-    /// 400 for a regular expression that is none.
+    /// 400 for a regular expression that is none; 503 if there is no thread to put it together on.
     pub(crate) async fn page(&self, id: InstanceId, query: LogQuery) -> Result<Bytes, Rejection> {
         let wanted = query.grep.as_deref().map(compile).transpose()?;
         let turns = Arc::clone(&self.turns);
@@ -145,7 +147,7 @@ impl Logs {
             let unfinished = unfinished.filter(|line| matches(&line.text));
             Page::new(&shelf, &query, boot, matches).with_unfinished(&query, unfinished).json()
         };
-        spawn_blocking(render).await.map_err(|_| Refusal::ShuttingDown.into())
+        self.threads.run(render).await.map_err(|error| Rejection::NoThread(error.to_string()))
     }
 
     /// How many lines are kept in memory, and the bytes that they take.

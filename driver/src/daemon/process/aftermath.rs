@@ -22,13 +22,15 @@ pub(crate) struct OomKills {
     seen: u64,
 }
 
-impl OomKills {
+impl Default for OomKills {
     /// Counts from now on.
-    pub(crate) fn watch() -> Self {
+    fn default() -> Self {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         Self::at(counting_file(Path::new("/sys/fs/cgroup"), &groups))
     }
+}
 
+impl OomKills {
     fn at(file: Option<PathBuf>) -> Self {
         let mut kills = Self { file, seen: 0 };
         kills.take_new();

@@ -4,14 +4,20 @@
 use openctrl_core::process::{Exit, Scope, Signal};
 use rustix::io::Errno;
 use rustix::process::{
-    self, Pid, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process_group,
-    waitid,
+    self, Pid, WaitId, WaitIdOptions, getpgid, kill_process, kill_process_group,
+    test_kill_process_group, waitid,
 };
 
-/// A child and its process group.
-#[derive(Clone, Copy, Debug)]
+use super::ended::Handle;
+
+/// A process and its group.
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
     leader: Pid,
+    /// `None` if the leader had ended when its group was found.
+    handle: Option<Handle>,
+    /// Neither the leader nor a member is left: the number may mean another group.
+    is_empty: bool,
 }
 
 /// How a process ended.
@@ -22,32 +28,48 @@ pub(crate) struct Reaped {
 }
 
 impl Group {
-    pub(super) const fn new(leader: Pid) -> Self {
-        Self { leader }
+    pub(super) const fn new(leader: Pid, handle: Option<Handle>) -> Self {
+        Self { leader, handle, is_empty: false }
+    }
+
+    /// The group of a leader that has ended, when no member is left either.
+    pub(super) const fn empty(leader: Pid) -> Self {
+        Self { leader, handle: None, is_empty: true }
     }
 
     /// The pid of the leader, which is the number of the group.
-    pub(crate) const fn pid(self) -> i32 {
+    pub(crate) const fn pid(&self) -> i32 {
         self.leader.as_raw_pid()
     }
 
-    /// Signals every member, or the leader alone. A process that has exited meanwhile is no error.
-    pub(crate) fn signal(self, scope: Scope, signal: Signal) {
-        let number = i32::from(signal.number());
-        let to_send = process::Signal::from_named_raw(number).expect("every signal has a name");
-        let sent = match scope {
-            Scope::Group => kill_process_group(self.leader, to_send),
-            Scope::Leader => kill_process(self.leader, to_send),
+    /// Signals every member, and the leader wherever it is, or the leader alone. That none is left
+    /// is no error: a process may end at any time.
+    pub(super) fn signal(&self, scope: Scope, signal: Signal) {
+        if self.is_empty {
+            return;
+        }
+        let is_group = scope == Scope::Group;
+        let send = |number| {
+            let to_group = if is_group { kill_process_group(self.leader, number) } else { Ok(()) };
+            // A group counts as signalled if one member was.
+            let to_leader = match &self.handle {
+                _ if is_group && signal != Signal::KILL && !self.leader_is_elsewhere() => Ok(()),
+                Some(leader) => leader.signal(number),
+                None if is_group => Ok(()),
+                None => kill_process(self.leader, number),
+            };
+            [to_group, to_leader]
         };
-        if let Err(error) = sent
-            && error != Errno::SRCH
-        {
+        for error in send(number(signal)).into_iter().filter_map(Result::err).filter(is_news) {
             tracing::warn!("cannot signal process group {}: {error}", self.leader);
+        }
+        if needs_cont(signal) {
+            let _ = send(process::Signal::CONT);
         }
     }
 
     /// Reaps the leader, which has ended, and says how.
-    pub(crate) fn reap(self) -> Reaped {
+    pub(super) fn reap(&self) -> Reaped {
         let unknown = Reaped { exit: Exit::Code(-1), has_dumped_core: false };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         loop {
@@ -59,14 +81,37 @@ impl Group {
                     let exit = signal.or(code).unwrap_or(unknown.exit);
                     return Reaped { exit, has_dumped_core: status.dumped() };
                 }
-                // Somebody else reaped it; how it ended is not to be known any more.
+                // Not a child of this master: how it ended cannot be known.
                 Ok(None) | Err(_) => return unknown,
             }
         }
     }
 
-    /// Whether the group has members besides the leader, which was reaped.
-    pub(crate) fn is_left(self) -> bool {
-        test_kill_process_group(self.leader) != Err(Errno::SRCH)
+    /// Whether the group has members besides the leader, which was reaped. Once it has none it gets
+    /// none.
+    pub(super) fn is_left(&mut self) -> bool {
+        self.is_empty |= test_kill_process_group(self.leader) == Err(Errno::SRCH);
+        !self.is_empty
     }
+
+    /// Whether the leader has changed its group. It leads a session of its own and cannot, unless an
+    /// earlier version of this program started it.
+    fn leader_is_elsewhere(&self) -> bool {
+        getpgid(Some(self.leader)).is_ok_and(|group| group != self.leader)
+    }
+}
+
+/// The signal as the system knows it.
+pub(super) fn number(signal: Signal) -> process::Signal {
+    process::Signal::from_named_raw(signal.number().into()).expect("every signal has a name")
+}
+
+/// Whether a process that was stopped handles the signal only when it goes on.
+pub(super) fn needs_cont(signal: Signal) -> bool {
+    const STOPS: [&str; 4] = ["STOP", "TSTP", "TTIN", "TTOU"];
+    ![Signal::KILL, Signal::CONT].contains(&signal) && !STOPS.contains(&signal.name())
+}
+
+fn is_news(error: &Errno) -> bool {
+    *error != Errno::SRCH
 }

@@ -1,12 +1,13 @@
-//! How the spawner hands a new process to the rest of the master: its name, its id, and the pipe
-//! that it prints to, as one message.
+//! How the spawner hands a new process to the rest of the master: its name, its id, the pipe that it
+//! prints to, and the report of its exec step if there is one, as one message.
 //!
-//! The two sides have different descriptor tables, so the pipe goes through a socket, which gives
-//! it a number on the other side.
+//! The two sides have different descriptor tables, so the pipes go through a socket, which gives
+//! them numbers on the other side.
 
 use std::io::{self, IoSlice, IoSliceMut, PipeReader};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use openctrl_core::ids::{Generation, ProcessRef, SlotId};
 use rustix::net::{
@@ -30,7 +31,7 @@ pub(super) struct Sender(OwnedFd);
 
 /// The other end.
 #[derive(Debug)]
-pub(super) struct Receiver(AsyncFd<OwnedFd>);
+pub(super) struct Receiver(AsyncFd<Arc<OwnedFd>>);
 
 /// Both ends; to be called on a thread of the async runtime.
 pub(super) fn handover() -> io::Result<(Sender, Receiver)> {
@@ -48,15 +49,17 @@ impl Sender {
         process: ProcessRef,
         leader: Pid,
         output: BorrowedFd<'_>,
+        report: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
         let mut message = Vec::with_capacity(MESSAGE_BYTES);
         message.extend_from_slice(&process.slot.0.to_le_bytes());
         message.extend_from_slice(&process.generation.0.to_le_bytes());
         message.extend_from_slice(&leader.as_raw_nonzero().get().to_le_bytes());
-        let descriptors = [output];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut descriptors = vec![output];
+        descriptors.extend(report);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)), "there is room for 1");
+        assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)), "there is room for 2");
         let slices = [IoSlice::new(&message)];
         rustix::io::retry_on_intr(|| sendmsg(&self.0, &slices, &mut control, SendFlags::NOSIGNAL))?;
         Ok(())
@@ -72,7 +75,7 @@ impl Receiver {
 
 fn read(socket: BorrowedFd<'_>) -> io::Result<Newborn> {
     let mut message = [0; MESSAGE_BYTES];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [IoSliceMut::new(&mut message)];
     let flags = RecvFlags::CMSG_CLOEXEC;
@@ -80,9 +83,14 @@ fn read(socket: BorrowedFd<'_>) -> io::Result<Newborn> {
     if received.bytes != MESSAGE_BYTES {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let output = control.drain().find_map(|message| {
-        if let RecvAncillaryMessage::ScmRights(mut pipes) = message { pipes.next() } else { None }
-    });
+    let mut pipes = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            pipes.extend(received.map(PipeReader::from));
+        }
+    }
+    let mut pipes = pipes.into_iter();
+    let (output, report) = (pipes.next(), pipes.next());
     let is_whole = !received.flags.contains(ReturnFlags::CTRUNC);
     let (slot, rest) = message.split_first_chunk().expect("4 bytes are there");
     let (generation, rest) = rest.split_first_chunk().expect("8 bytes are there");
@@ -94,7 +102,8 @@ fn read(socket: BorrowedFd<'_>) -> io::Result<Newborn> {
             generation: Generation(u64::from_le_bytes(*generation)),
         },
         leader,
-        output: output.filter(|_| is_whole).map(PipeReader::from),
+        output: output.filter(|_| is_whole),
+        report,
     })
 }
 
@@ -109,8 +118,9 @@ mod tests {
         let process = ProcessRef { slot: SlotId(7), generation: Generation(u64::MAX) };
         let leader = Pid::from_raw(4711).expect("not 0");
         let (output, mut input) = io::pipe().expect("a pipe");
+        let (report, end) = io::pipe().expect("a pipe");
         let spawner = std::thread::spawn(move || {
-            sender.send(process, leader, output.as_fd()).expect("it is sent");
+            sender.send(process, leader, output.as_fd(), Some(report.as_fd())).expect("it is sent");
         });
         let newborn = receiver.receive().await.expect("it arrives");
         spawner.join().expect("no panic");
@@ -120,6 +130,9 @@ mod tests {
         let mut text = String::new();
         newborn.output.expect("a pipe").read_to_string(&mut text).expect("text");
         assert_eq!(text, "hello");
-        receiver.receive().await.expect_err("nobody is left to send anything");
+        drop(end);
+        let mut report = newborn.report.expect("a pipe");
+        assert_eq!(report.read_to_string(&mut text).expect("its end"), 0);
+        receiver.receive().await.expect_err("the sender does not exist any more");
     }
 }

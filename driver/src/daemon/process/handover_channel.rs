@@ -2,7 +2,7 @@
 //! descriptor tables of their own: through a channel.
 
 use std::io::{self, PipeReader};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use openctrl_core::ids::ProcessRef;
 use rustix::process::Pid;
@@ -31,9 +31,11 @@ impl Sender {
         process: ProcessRef,
         leader: Pid,
         output: BorrowedFd<'_>,
+        report: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
-        let output: OwnedFd = output.try_clone_to_owned()?;
-        let newborn = Newborn { process, leader, output: Some(PipeReader::from(output)) };
+        let output = Some(PipeReader::from(output.try_clone_to_owned()?));
+        let report = report.map(|report| report.try_clone_to_owned()).transpose()?;
+        let newborn = Newborn { process, leader, output, report: report.map(PipeReader::from) };
         self.0.send(newborn).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

@@ -3,30 +3,36 @@
 //! A process is taken for one only by its id and start time together, or by the pipe that it
 //! prints to: one that merely has the same id is never touched.
 
-use std::collections::BTreeMap;
-use std::{fs, io};
+use std::collections::{BTreeMap, HashMap};
 
 use openctrl_core::ids::InstanceId;
 use openctrl_core::process::{Scope, Signal};
 use rustix::process::Pid;
 
 use super::ended::Ended;
-use super::group::Group;
+use super::group::{Group, number};
+use super::kin::{Kin, below};
 use super::ledger::{Child, Ledger};
+use super::stat::{Stat, outputs, running};
 
-/// A process group that an earlier master left behind.
+/// A process group that an earlier master left behind, and what the group started.
 #[derive(Debug)]
 pub(crate) struct Leftover {
     /// Its number in the ledger.
     pub(super) number: u64,
-    pub(crate) group: Group,
-    /// Its leader, if that is still alive; else only members of its group are.
+    pub(super) group: Group,
+    /// Its leader, if that is still alive; else only others are.
     pub(super) leader: Option<Ended>,
+    /// What has left the group: it is in the session of the leader, prints to its pipe, or descends
+    /// from it.
+    pub(super) kin: Vec<Kin>,
+    /// The pipe that it prints to.
+    pub(super) pipe: u64,
 }
 
-/// Finds what is left of the children in the ledger, at most one group an instance; those that
-/// are gone are struck out. What `is_known` does not know, and all but the newest of an instance,
-/// is killed at once: nobody will look after it.
+/// Finds what is left of the children in the ledger, at most one group for each instance, and
+/// removes those from the ledger that have ended. What `is_known` does not know, and all but the
+/// newest of an instance, is killed at once: it belongs to no instance that could end it.
 pub(crate) fn find(
     ledger: &mut Ledger,
     is_known: impl Fn(InstanceId) -> bool,
@@ -36,17 +42,17 @@ pub(crate) fn find(
     if children.is_empty() {
         return found;
     }
-    let running = running_processes();
+    let running = Running::look();
     // The newest first: an older one of the same instance is what was left of its group.
     for (number, child) in children.into_iter().rev() {
-        match look_for(&child, &running) {
+        match running.look_for(&child, number) {
             None => ledger.forget(number),
-            Some((group, leader)) => {
+            Some(left) => {
                 if found.contains_key(&child.instance) || !is_known(child.instance) {
-                    group.signal(Scope::Group, Signal::KILL);
+                    left.kill();
                     ledger.forget(number);
                 } else {
-                    found.insert(child.instance, Leftover { number, group, leader });
+                    found.insert(child.instance, left);
                 }
             }
         }
@@ -54,99 +60,98 @@ pub(crate) fn find(
     found
 }
 
-/// When a process that was not reaped started, in clock ticks since the machine did.
-pub(crate) fn start_ticks(pid: Pid) -> io::Result<u64> {
-    read_stat(pid.as_raw_nonzero().get()).map(|stat| stat.start_ticks)
+impl Leftover {
+    fn kill(&self) {
+        self.group.signal(Scope::Group, Signal::KILL);
+        self.kin.iter().for_each(|kin| kin.signal(number(Signal::KILL)));
+    }
 }
 
-fn look_for(child: &Child, running: &[Running]) -> Option<(Group, Option<Ended>)> {
-    let Some((pid, start_ticks)) = child.born else {
-        return look_for_printing(child.pipe, running);
-    };
-    if let Some(leader) = running.iter().find(|process| process.pid == pid) {
-        // Another start time: the id, and so the group's number, means something else by now.
-        return (leader.start_ticks == start_ticks).then(|| open(pid, start_ticks))?;
-    }
-    let is_member = |process: &&Running| process.group == pid && process.start_ticks >= start_ticks;
-    let group = Pid::from_raw(pid).map(Group::new)?;
-    running.iter().find(is_member).map(|_| (group, None))
+/// Every process that runs, and by the pipes that they print to.
+struct Running {
+    all: Vec<Stat>,
+    by_pipe: HashMap<u64, Vec<usize>>,
 }
 
-/// A child whose id never came to be written down. It may have ended before the master did, and
-/// left members of its group behind.
-fn look_for_printing(pipe: u64, running: &[Running]) -> Option<(Group, Option<Ended>)> {
-    let printing: Vec<&Running> =
-        running.iter().filter(|process| prints_to(process.pid, pipe)).collect();
-    if let Some(leader) = printing.iter().find(|process| process.pid == process.group) {
-        return open(leader.pid, leader.start_ticks);
+impl Running {
+    fn look() -> Self {
+        let all = running();
+        let mut by_pipe: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (index, process) in all.iter().enumerate() {
+            for pipe in outputs(process.pid) {
+                by_pipe.entry(pipe).or_default().push(index);
+            }
+        }
+        Self { all, by_pipe }
     }
-    let member = printing.first()?;
-    Pid::from_raw(member.group).map(|group| (Group::new(group), None))
+
+    fn look_for(&self, child: &Child, number: u64) -> Option<Leftover> {
+        let (pid, start_ticks, leader) = match child.born {
+            Some((pid, start_ticks)) => {
+                (pid, start_ticks, self.all.iter().find(|process| process.pid == pid))
+            }
+            None => self.find_printing(child.pipe)?,
+        };
+        // Another start time: the id, and so the number of the group, means something else by now.
+        if leader.is_some_and(|leader| leader.start_ticks != start_ticks) {
+            return None;
+        }
+        let leader = leader.and_then(open);
+        let mut is_left = leader.is_some();
+        let mut kin: Vec<&Stat> = self.printing_to(child.pipe).collect();
+        for other in self.all.iter().filter(|other| other.start_ticks >= start_ticks) {
+            is_left |= other.group == pid;
+            if other.session == pid {
+                kin.push(other);
+            }
+        }
+        let descendants = if leader.is_some() { below(pid) } else { Vec::new() };
+        kin.extend(&descendants);
+        kin.retain(|other| other.group != pid && other.pid != pid);
+        kin.sort_unstable_by_key(|other| other.pid);
+        kin.dedup();
+        let kin: Vec<Kin> = kin.into_iter().filter_map(Kin::hold).collect();
+        if !is_left && kin.is_empty() {
+            return None;
+        }
+        let number_of_group = Pid::from_raw(pid)?;
+        let group = match is_left {
+            true => Group::new(number_of_group, leader.as_ref().map(Ended::handle)),
+            false => Group::empty(number_of_group),
+        };
+        Some(Leftover { number, group, leader, kin, pipe: child.pipe })
+    }
+
+    /// A child whose id never came to be written down, by the pipe. It may have ended before the
+    /// master did, and left members of its group behind.
+    fn find_printing(&self, pipe: u64) -> Option<(i32, u64, Option<&Stat>)> {
+        let leader = self.printing_to(pipe).find(|process| process.pid == process.group);
+        if let Some(leader) = leader {
+            return Some((leader.pid, leader.start_ticks, Some(leader)));
+        }
+        let member = self.printing_to(pipe).next()?;
+        Some((member.group, member.start_ticks, None))
+    }
+
+    fn printing_to(&self, pipe: u64) -> impl Iterator<Item = &Stat> {
+        self.by_pipe.get(&pipe).into_iter().flatten().map(|index| &self.all[*index])
+    }
 }
 
 /// Takes hold of a process, and makes sure that it is still the one that was meant.
-fn open(pid: i32, start_ticks: u64) -> Option<(Group, Option<Ended>)> {
-    let leader = Pid::from_raw(pid)?;
-    let ended = Ended::of(leader).ok()?;
-    let is_same = read_stat(pid).is_ok_and(|stat| stat.start_ticks == start_ticks);
-    is_same.then_some((Group::new(leader), Some(ended)))
-}
-
-/// Whether a process has a pipe as its standard output or error.
-fn prints_to(pid: i32, pipe: u64) -> bool {
-    let name = format!("pipe:[{pipe}]");
-    [1, 2].into_iter().any(|descriptor| {
-        fs::read_link(format!("/proc/{pid}/fd/{descriptor}"))
-            .is_ok_and(|target| target.as_os_str() == name.as_str())
-    })
-}
-
-/// A line of /proc.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Running {
-    pid: i32,
-    group: i32,
-    start_ticks: u64,
-    is_zombie: bool,
-}
-
-/// Every process but zombies, which cannot be ended and end by themselves.
-fn running_processes() -> Vec<Running> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| read_stat(pid).ok())
-        .filter(|process| !process.is_zombie)
-        .collect()
-}
-
-fn read_stat(pid: i32) -> io::Result<Running> {
-    let text = fs::read(format!("/proc/{pid}/stat"))?;
-    parse_stat(pid, &String::from_utf8_lossy(&text))
-        .ok_or_else(|| io::Error::other("not a line of /proc"))
-}
-
-/// Reads `pid (name) state ppid pgrp … starttime …`; the name may hold anything.
-fn parse_stat(pid: i32, text: &str) -> Option<Running> {
-    const STATE: usize = 0;
-    const GROUP: usize = 2;
-    const START: usize = 19;
-    let after_name = &text[text.rfind(')')? + 1..];
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    Some(Running {
-        pid,
-        group: fields.get(GROUP)?.parse().ok()?,
-        start_ticks: fields.get(START)?.parse().ok()?,
-        is_zombie: matches!(*fields.get(STATE)?, "Z" | "X"),
-    })
+fn open(process: &Stat) -> Option<Ended> {
+    let ended = Ended::of(Pid::from_raw(process.pid)?).ok()?;
+    let is_same = Stat::read(process.pid).is_ok_and(|now| now.start_ticks == process.start_ticks);
+    is_same.then_some(ended)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::process::ledger::Ledger;
+    use crate::daemon::process::stat::start_ticks;
     use openctrl_core::ids::{Generation, ProcessRef, SlotId};
-    use std::io::PipeReader;
+    use std::fs;
+    use std::io::{self, PipeReader};
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::process::CommandExt;
@@ -177,17 +182,6 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_proc_is_read_whatever_the_name() {
-        let fields = "S 1 77 77 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
-        let expected = Running { pid: 5, group: 77, start_ticks: 4242, is_zombie: false };
-        for name in ["sh", "a b", "x) R 1 2 3", ")"] {
-            assert_eq!(parse_stat(5, &format!("5 ({name}) {fields}")), Some(expected), "{name}");
-        }
-        assert!(parse_stat(5, "5 (sh) Z 1 77").is_none());
-        assert!(parse_stat(5, "").is_none());
-    }
-
-    #[test]
     fn only_the_very_process_is_found() {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut children: Vec<_> = (0..4).map(|_| child("read x || sleep 1000")).collect();
@@ -214,7 +208,7 @@ mod tests {
         let kept: Vec<InstanceId> = ledger.children().map(|(_, child)| child.instance).collect();
         assert_eq!(kept, [id(0), id(1)]);
         for (child, _, _) in &mut children {
-            Group::new(Pid::from_child(child)).signal(Scope::Group, Signal::KILL);
+            Group::new(Pid::from_child(child), None).signal(Scope::Group, Signal::KILL);
             child.wait().expect("it was not reaped");
         }
     }

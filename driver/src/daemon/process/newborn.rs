@@ -12,4 +12,6 @@ pub(super) struct Newborn {
     pub(super) leader: Pid,
     /// `None` when the master has no descriptor left for it.
     pub(super) output: Option<PipeReader>,
+    /// The report of its exec step, if there was one.
+    pub(super) report: Option<PipeReader>,
 }

@@ -4,14 +4,8 @@
 //! The thread has a descriptor table of its own, too. The system copies the table for every start,
 //! so that each would take the longer the more children and connections there are.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -20,18 +14,17 @@ use std::time::Duration;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::instance::Definition;
-use rustix::process::Pid;
 
-use super::group::Group;
 use super::handover::{Receiver, Sender, handover};
+use super::job::Job;
+use super::launch::{Launched, Launcher, Runtime};
 use super::ledger::Ledger;
-use super::leftover::{Leftover, start_ticks};
-use super::newborn::Newborn;
+use super::leftover::Leftover;
+use super::nursery::{Nursery, abort};
 use super::refused::explain;
-use super::watch::{Watch, wait_for_leftover};
+use super::stat::{inode, start_ticks};
+use super::watch::wait_for_leftover;
 use crate::daemon::inbox::{Mailbox, Notice};
-use crate::daemon::limits::restore_descriptor_limit;
-use crate::daemon::service::PRIVATE_VARIABLES;
 use crate::promises::leave_descriptor_table;
 
 /// How long a ledger that could not be written is left alone.
@@ -68,13 +61,24 @@ impl IdleSpawner {
     }
 
     /// Gives it its work. Every process runs `runtime` with the instance's URL.
-    pub(crate) fn begin(self, runtime: PathBuf, mut ledger: Ledger, mailbox: Mailbox) -> Spawner {
+    ///
+    /// # Errors
+    /// When the path of the runtime, or that of this program, is nothing that can be started.
+    pub(crate) fn begin(
+        self,
+        runtime: Runtime,
+        mut ledger: Ledger,
+        mailbox: Mailbox,
+    ) -> io::Result<Spawner> {
         let (jobs, queue) = mpsc::channel();
         ledger.close();
-        let worker = Worker { runtime, ledger, mailbox: mailbox.clone(), queue };
+        let launcher = Launcher::new(&runtime)?;
+        let nursery =
+            Nursery { runtime: runtime.path.clone(), mailbox: mailbox.clone(), jobs: jobs.clone() };
+        let worker = Worker { runtime, launcher, ledger, mailbox: mailbox.clone(), queue };
         self.worker.send(worker).expect("the thread waits for this");
-        tokio::spawn(take_over(self.newborns, mailbox.clone(), jobs.clone()));
-        Spawner { jobs, mailbox }
+        tokio::spawn(nursery.run(self.newborns));
+        Ok(Spawner { jobs, mailbox })
     }
 }
 
@@ -83,14 +87,6 @@ impl IdleSpawner {
 pub(crate) struct Spawner {
     jobs: mpsc::Sender<Job>,
     mailbox: Mailbox,
-}
-
-/// Holds no descriptor: the thread could not use it.
-enum Job {
-    Spawn(ProcessRef, Arc<Definition>),
-    /// A process has the number of one of the last master in the ledger.
-    Name(ProcessRef, u64),
-    Gone(ProcessRef),
 }
 
 impl Spawner {
@@ -116,31 +112,10 @@ impl Spawner {
     }
 }
 
-/// Takes the processes that the thread started: tells the loop of them, and reads what they print.
-async fn take_over(mut newborns: Receiver, mailbox: Mailbox, jobs: mpsc::Sender<Job>) {
-    while let Ok(Newborn { process, leader, output }) = newborns.receive().await {
-        let watch = output
-            .ok_or_else(|| io::Error::other("too many open files: raise the limit (ulimit -n)"))
-            .and_then(|output| Watch::new(leader, output));
-        match watch {
-            Ok(watch) => {
-                mailbox.fact(Notice::Spawned(process, Group::new(leader)));
-                tokio::spawn(watch.run(process, mailbox.clone()));
-            }
-            Err(error) => {
-                abort(leader);
-                // The thread has ended with the loop when it cannot be told.
-                let _ = jobs.send(Job::Gone(process));
-                let reason = format!("it cannot be watched: {error}");
-                mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
-            }
-        }
-    }
-}
-
 /// What the thread works with, and on.
 struct Worker {
-    runtime: PathBuf,
+    runtime: Runtime,
+    launcher: Launcher,
     ledger: Ledger,
     mailbox: Mailbox,
     queue: mpsc::Receiver<Job>,
@@ -166,7 +141,7 @@ impl Worker {
             Job::Spawn(process, definition) => {
                 if let Err(error) = self.start_one(process, &definition, handover) {
                     self.ledger.gone(process);
-                    let reason = explain(&self.runtime, &error);
+                    let reason = explain(&self.runtime.path, &error);
                     self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
                 }
             }
@@ -182,45 +157,13 @@ impl Worker {
         handover: &Sender,
     ) -> io::Result<()> {
         let (output, input) = io::pipe()?;
-        self.ledger.intend(process, definition.id, inode(&output)?);
-        let leader = spawn(&self.runtime, definition.url().as_str(), input)?;
-        restore_descriptor_limit(leader);
+        self.ledger.intend(process, definition.id, inode(output.as_fd())?);
+        let Launched { leader, report } =
+            self.launcher.launch(definition.url().as_str(), &input)?;
         if let Ok(start_ticks) = start_ticks(leader) {
             self.ledger.born(process, leader.as_raw_nonzero().get(), start_ticks);
         }
-        handover.send(process, leader, output.as_fd()).inspect_err(|_| abort(leader))
+        let report = report.as_ref().map(AsFd::as_fd);
+        handover.send(process, leader, output.as_fd(), report).inspect_err(|_| abort(leader))
     }
-}
-
-/// Starts `<runtime> <url>` as the leader of its own group, with no input and one pipe for both
-/// outputs. Nothing here may need code to run in the child before `exec`: that would make the
-/// standard library `fork`, which takes as long as the master is large.
-fn spawn(runtime: &PathBuf, url: &str, input: PipeWriter) -> io::Result<Pid> {
-    let mut command = Command::new(runtime);
-    for name in PRIVATE_VARIABLES {
-        // Not without need: the standard library then has to copy the environment.
-        if std::env::var_os(name).is_some() {
-            command.env_remove(name);
-        }
-    }
-    let child = command
-        .arg(OsString::from(url))
-        .stdin(Stdio::null())
-        .stdout(Stdio::from(input.try_clone()?))
-        .stderr(Stdio::from(input))
-        .process_group(0)
-        .spawn()?;
-    Ok(Pid::from_child(&child))
-}
-
-/// The number by which the system tells a pipe from every other one.
-fn inode(pipe: &PipeReader) -> io::Result<u64> {
-    Ok(File::from(OwnedFd::from(pipe.try_clone()?)).metadata()?.ino())
-}
-
-/// Ends a process that cannot be watched.
-fn abort(leader: Pid) {
-    let group = Group::new(leader);
-    group.signal(openctrl_core::process::Scope::Group, openctrl_core::process::Signal::KILL);
-    let _ = rustix::process::waitpid(Some(leader), rustix::process::WaitOptions::empty());
 }

@@ -19,7 +19,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc::Permit;
 use tokio::time::{Instant, sleep_until};
 
-use super::ended::Ended;
+use super::ended::{Ended, Handle};
 use crate::daemon::inbox::{Mailbox, Notice};
 
 /// What is read at a time: enough that a read costs little beside its lines, and not so much that
@@ -132,6 +132,11 @@ impl Watch {
             parser: OutputParser::default(),
             unfinished: Unfinished::default(),
         })
+    }
+
+    /// The process.
+    pub(super) fn handle(&self) -> Handle {
+        self.ended.handle()
     }
 
     /// Runs until the process has ended and everything it printed was handed on.

@@ -39,11 +39,23 @@ pub(super) fn look(is_wanted: impl Fn(i32) -> bool) -> HashMap<i32, GroupUse> {
         if is_wanted(stat.group) {
             let sum = found.entry(stat.group).or_default();
             sum.cpu_centis += stat.cpu_ticks.saturating_mul(100) / ticks;
-            sum.memory_bytes += stat.resident_pages.saturating_mul(page);
+            let pages = match stat.resident_pages {
+                0 => resident_of_threads(pid),
+                pages => pages,
+            };
+            sum.memory_bytes += pages.saturating_mul(page);
             sum.processes += 1;
         }
     }
     found
+}
+
+/// The memory of a process whose first thread has ended, as its other threads tell it; 0 of one that
+/// has ended altogether.
+fn resident_of_threads(pid: &str) -> u64 {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let stats = threads.filter_map(|thread| fs::read(thread.ok()?.path().join("stat")).ok());
+    stats.filter_map(|text| Some(Stat::parse(&text)?.resident_pages)).max().unwrap_or(0)
 }
 
 /// What is wanted of `/proc/<pid>/stat`.

@@ -1,0 +1,184 @@
+//! How a process is started: `<runtime> <url>`, with nothing of the master's about it but its user,
+//! its working directory and its environment.
+//!
+//! The system itself gives it a session, an empty signal mask, default dispositions and the
+//! descriptors 0 to 2. What the system cannot do at a start, and starts of `exec:`, which this
+//! program runs itself, go through the [exec step](crate::runtime::step). When to start what is not
+//! decided here.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Pid;
+
+use crate::daemon::limits::descriptor_limit_to_restore;
+use crate::daemon::service::PRIVATE_VARIABLES;
+use crate::daemon::signals::hang_up_was_ignored;
+use crate::orders::{Orders, WORD, replaces_itself, variable};
+#[cfg(target_os = "linux")]
+use crate::promises::{Program, start};
+
+/// Where Linux has this program's file, also when it was removed or replaced since.
+const OWN_FILE: &str = "/proc/self/exe";
+
+/// The runtime of all instances.
+#[derive(Clone, Debug)]
+pub(crate) struct Runtime {
+    /// Its file, or its name in `PATH`.
+    pub(crate) path: PathBuf,
+    /// It is this program.
+    pub(crate) is_own: bool,
+}
+
+/// Starts processes of one runtime.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    runtime: CString,
+    is_own: bool,
+    /// This program's file, for the exec step.
+    own_file: CString,
+    environment: Vec<CString>,
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) leader: Pid,
+    /// Ends when the runtime has taken over from the exec step, after a reason if that failed;
+    /// `None` if there was no step.
+    pub(super) report: Option<PipeReader>,
+}
+
+impl Launcher {
+    /// Fails if a path cannot be handed to the system.
+    pub(super) fn new(runtime: &Runtime) -> io::Result<Self> {
+        let is_private = |name: &OsStr| PRIVATE_VARIABLES.iter().any(|private| name == *private);
+        let own_file = match Path::new(OWN_FILE).exists() {
+            true => PathBuf::from(OWN_FILE),
+            false => std::env::current_exe()?,
+        };
+        Ok(Self {
+            runtime: CString::new(runtime.path.as_os_str().as_bytes())?,
+            is_own: runtime.is_own,
+            own_file: CString::new(own_file.as_os_str().as_bytes())?,
+            environment: std::env::vars_os()
+                .filter(|(name, _)| !is_private(name))
+                .filter_map(variable)
+                .collect(),
+        })
+    }
+
+    /// Starts a process for `url` that prints to `output`.
+    pub(super) fn launch(&self, url: &str, output: &PipeWriter) -> io::Result<Launched> {
+        let (url, input) = (CString::new(url)?, File::open("/dev/null")?);
+        let (open_files, ignores_hang_up) = (descriptor_limit_to_restore(), hang_up_was_ignored());
+        let is_exec = self.is_own && url.to_str().is_ok_and(replaces_itself);
+        if !(NEEDS_STEP || open_files.is_some() || ignores_hang_up || is_exec) {
+            let arguments = [self.runtime.clone(), url];
+            let plan = self.plan(&self.runtime, &arguments, &input, output);
+            return Ok(Launched { leader: plan.start()?, report: None });
+        }
+        let (report, end) = io::pipe()?;
+        let number = number_in_step(&end);
+        let orders = Orders { report: number, open_files, ignores_hang_up, is_own: self.is_own };
+        let arguments = [
+            self.runtime.clone(),
+            CString::new(WORD)?,
+            CString::new(orders.to_string())?,
+            self.runtime.clone(),
+            url,
+        ];
+        let plan = self.plan(&self.own_file, &arguments, &input, output);
+        let leader = Plan { report: Some(&end), ..plan }.start()?;
+        Ok(Launched { leader, report: Some(report) })
+    }
+
+    fn plan<'a>(
+        &'a self,
+        path: &'a CStr,
+        arguments: &'a [CString],
+        input: &'a File,
+        output: &'a PipeWriter,
+    ) -> Plan<'a> {
+        Plan { path, arguments, environment: &self.environment, input, output, report: None }
+    }
+}
+
+/// What a process is started with.
+struct Plan<'a> {
+    path: &'a CStr,
+    arguments: &'a [CString],
+    environment: &'a [CString],
+    input: &'a File,
+    output: &'a PipeWriter,
+    report: Option<&'a PipeWriter>,
+}
+
+/// The system does all else at the start.
+#[cfg(target_os = "linux")]
+const NEEDS_STEP: bool = false;
+
+/// The new process gets no session from the system, and more of ours than it should have.
+#[cfg(not(target_os = "linux"))]
+const NEEDS_STEP: bool = true;
+
+/// The number that the step knows its report by: the first that is free.
+#[cfg(target_os = "linux")]
+fn number_in_step(_report: &PipeWriter) -> RawFd {
+    3
+}
+
+/// The number that the step knows its report by: the one that it has here.
+#[cfg(not(target_os = "linux"))]
+fn number_in_step(report: &PipeWriter) -> RawFd {
+    std::os::fd::AsRawFd::as_raw_fd(report)
+}
+
+#[cfg(target_os = "linux")]
+impl Plan<'_> {
+    fn start(&self) -> io::Result<Pid> {
+        let mut descriptors = vec![self.input.as_fd(), self.output.as_fd(), self.output.as_fd()];
+        descriptors.extend(self.report.map(AsFd::as_fd));
+        start(&Program {
+            path: self.path,
+            arguments: self.arguments,
+            environment: self.environment,
+            descriptors: &descriptors,
+        })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Plan<'_> {
+    fn start(&self) -> io::Result<Pid> {
+        use rustix::io::{FdFlags, fcntl_setfd};
+        use std::os::unix::process::CommandExt;
+        use std::process::{Command, Stdio};
+
+        let text = |text: &CStr| OsStr::from_bytes(text.to_bytes()).to_owned();
+        let mut command = Command::new(text(self.path));
+        let (name, rest) = self.arguments.split_first().expect("a program has a name");
+        command.arg0(text(name)).args(rest.iter().map(|argument| text(argument))).env_clear();
+        for variable in self.environment {
+            let variable = text(variable);
+            let at = variable.as_bytes().iter().position(|byte| *byte == b'=').unwrap_or(0);
+            let (name, value) = variable.as_bytes().split_at(at);
+            command.env(OsStr::from_bytes(name), OsStr::from_bytes(&value[1..]));
+        }
+        command
+            .stdin(Stdio::from(self.input.try_clone()?))
+            .stdout(Stdio::from(self.output.try_clone()?))
+            .stderr(Stdio::from(self.output.try_clone()?));
+        if let Some(report) = self.report {
+            // One thread starts all processes: no other inherits it.
+            fcntl_setfd(report, FdFlags::empty())?;
+        }
+        Ok(Pid::from_child(&command.spawn()?))
+    }
+}

@@ -1,0 +1,97 @@
+//! Takes over the processes that the spawner's thread has started: waits until their runtimes are
+//! up, tells the loop, and has what they print read.
+
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use openctrl_core::engine::Input;
+use openctrl_core::ids::ProcessRef;
+use openctrl_core::process::{Scope, Signal};
+use rustix::process::{Pid, WaitOptions, waitpid};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::time::timeout;
+
+use super::children::Newcomer;
+use super::group::Group;
+use super::handover::Receiver;
+use super::job::Job;
+use super::newborn::Newborn;
+use super::stat::inode;
+use super::watch::Watch;
+use crate::daemon::inbox::{Mailbox, Notice};
+
+/// How long an exec step may take. One that takes longer, on a file system that does not answer, is
+/// a process that is alive: it can be stopped.
+const STEP_TAKES: Duration = Duration::from_secs(5);
+
+/// How much of a report is read.
+const REPORT_MAX_BYTES: u64 = 4096;
+
+/// Where the new processes go.
+#[derive(Clone, Debug)]
+pub(super) struct Nursery {
+    pub(super) runtime: PathBuf,
+    pub(super) mailbox: Mailbox,
+    pub(super) jobs: mpsc::Sender<Job>,
+}
+
+impl Nursery {
+    /// Takes processes until the spawner's thread has ended.
+    pub(super) async fn run(self, mut newborns: Receiver) {
+        let nursery = Arc::new(self);
+        while let Ok(newborn) = newborns.receive().await {
+            tokio::spawn(Arc::clone(&nursery).raise(newborn));
+        }
+    }
+
+    async fn raise(self: Arc<Self>, newborn: Newborn) {
+        let Newborn { process, leader, output, report } = newborn;
+        let (watch, pipe) = match watch(leader, output) {
+            Ok(watched) => watched,
+            Err(error) => {
+                return self.give_up(process, leader, format!("it cannot be watched: {error}"));
+            }
+        };
+        if let Some(reason) = failure(report).await {
+            let runtime = self.runtime.display();
+            return self.give_up(process, leader, format!("{runtime}: {reason}"));
+        }
+        let group = Group::new(leader, Some(watch.handle()));
+        self.mailbox.fact(Notice::Spawned(process, Newcomer { group, pipe }));
+        watch.run(process, self.mailbox.clone()).await;
+    }
+
+    fn give_up(&self, process: ProcessRef, leader: Pid, reason: String) {
+        abort(leader);
+        // Fails when the thread has ended with the loop.
+        let _ = self.jobs.send(Job::Gone(process));
+        self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
+    }
+}
+
+/// Ends a process that was started in vain.
+pub(super) fn abort(leader: Pid) {
+    Group::new(leader, None).signal(Scope::Group, Signal::KILL);
+    let _ = waitpid(Some(leader), WaitOptions::empty());
+}
+
+fn watch(leader: Pid, output: Option<PipeReader>) -> io::Result<(Watch, u64)> {
+    let missing = || io::Error::other("too many open files: raise the limit (ulimit -n)");
+    let output = output.ok_or_else(missing)?;
+    let pipe = inode(output.as_fd())?;
+    Ok((Watch::new(leader, output)?, pipe))
+}
+
+/// Why the runtime did not take over from its exec step; `None` if it did, or there was none.
+async fn failure(report: Option<PipeReader>) -> Option<String> {
+    let report = pipe::Receiver::from_owned_fd(OwnedFd::from(report?)).ok()?;
+    let mut text = Vec::new();
+    let mut reader = report.take(REPORT_MAX_BYTES);
+    timeout(STEP_TAKES, reader.read_to_end(&mut text)).await.ok()?.ok()?;
+    (!text.is_empty()).then(|| String::from_utf8_lossy(&text).into_owned())
+}

@@ -1,0 +1,111 @@
+//! What the master orders the exec step in a new process to do before it becomes the runtime, as an
+//! argument of it: `<this program> --become ORDERS RUNTIME URL`. The step itself is `runtime::step`;
+//! it is no command for users.
+
+use std::ffi::{CString, OsString};
+use std::fmt;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+
+/// The first argument of a step.
+pub(crate) const WORD: &str = "--become";
+
+/// What a step does before it becomes the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Orders {
+    /// The descriptor of the report.
+    pub(crate) report: RawFd,
+    /// The limit on open files, soft and hard; as it is if `None`.
+    pub(crate) open_files: Option<(Option<u64>, Option<u64>)>,
+    /// Ignore SIGHUP, as `nohup` asked the master to.
+    pub(crate) ignores_hang_up: bool,
+    /// The runtime is this program.
+    pub(crate) is_own: bool,
+}
+
+impl fmt::Display for Orders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "report={}", self.report)?;
+        if let Some((soft, hard)) = self.open_files {
+            write!(f, ",nofile={}:{}", Bound(soft), Bound(hard))?;
+        }
+        if self.ignores_hang_up {
+            write!(f, ",nohup")?;
+        }
+        if self.is_own {
+            write!(f, ",own")?;
+        }
+        Ok(())
+    }
+}
+
+/// A limit; `-` is none.
+struct Bound(Option<u64>);
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(limit) => limit.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+impl Orders {
+    /// Reads what `Display` wrote.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut orders =
+            Self { report: -1, open_files: None, ignores_hang_up: false, is_own: false };
+        for order in text.split(',') {
+            match order.split_once('=').unwrap_or((order, "")) {
+                ("report", number) => orders.report = number.parse().ok()?,
+                ("nofile", limits) => {
+                    let (soft, hard) = limits.split_once(':')?;
+                    orders.open_files = Some((bound(soft)?, bound(hard)?));
+                }
+                ("nohup", "") => orders.ignores_hang_up = true,
+                ("own", "") => orders.is_own = true,
+                _ => return None,
+            }
+        }
+        (orders.report > 2).then_some(orders)
+    }
+}
+
+fn bound(text: &str) -> Option<Option<u64>> {
+    if text == "-" { Some(None) } else { text.parse().ok().map(Some) }
+}
+
+/// Whether the process that runs `url` becomes the command in it, so that nothing of this program is
+/// left.
+pub(crate) fn replaces_itself(url: &str) -> bool {
+    url.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("exec"))
+}
+
+/// A variable as the system takes it.
+pub(crate) fn variable((name, value): (OsString, OsString)) -> Option<CString> {
+    CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_read_as_they_were_written() {
+        let plain = Orders { report: 3, open_files: None, ignores_hang_up: false, is_own: false };
+        let all = Orders {
+            report: 17,
+            open_files: Some((Some(1024), None)),
+            ignores_hang_up: true,
+            is_own: true,
+        };
+        for (orders, text) in [(plain, "report=3"), (all, "report=17,nofile=1024:-,nohup,own")] {
+            assert_eq!(orders.to_string(), text);
+            assert_eq!(Orders::parse(text), Some(orders));
+        }
+        for bad in ["", "report=1", "report=x", "report=3,nofile=1", "report=3,nohup=1", "own"] {
+            assert_eq!(Orders::parse(bad), None, "{bad}");
+        }
+    }
+}
