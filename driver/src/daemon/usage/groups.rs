@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn a_group_is_summed_up() {
         // The shell tells when its child is there, and both wait until the pipe is closed.
-        let script = "cat & echo; cat";
+        // A shell gives a command in the background an empty input unless it is told otherwise.
+        let script = "exec 3<&0; cat <&3 & echo; cat";
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.process_group(0).spawn().expect("sh is there");
