@@ -165,7 +165,7 @@ impl Built {
         }
         let (alias, restart, meta) = (self.alias, self.restart, self.meta);
         let alias = alias.filter(|alias| !alias.is_empty());
-        Some(Amend { alias, action: action?, restart, meta })
+        Some(Amend { alias, action: action?, restart, meta, policy: None })
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a command changes of an instance, as values.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-use crate::instance::{Definition, Peer};
+use crate::instance::{Definition, Peer, PolicyEdit};
 
 /// What an instance is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Amend {
     pub restart: Option<bool>,
     /// New meta data.
     pub meta: Option<AmendMeta>,
+    /// New values in policy and setup; they win over `restart`.
+    pub policy: Option<Box<PolicyEdit>>,
 }
 
 /// A change of meta data. What is absent stays as it is.
@@ -46,16 +49,19 @@ impl Amend {
     pub fn apply(&self, definition: &Definition) -> Option<Definition> {
         let alias = self.alias.as_ref().filter(|alias| **alias != definition.alias);
         let restart = self.restart.filter(|restart| *restart != definition.restarts());
-        if alias.is_none() && restart.is_none() && self.meta.is_none() {
+        let is_empty = alias.is_none() && restart.is_none() && self.meta.is_none();
+        if is_empty && self.policy.is_none() {
             return None;
         }
         let mut changed = definition.clone();
-        changed.revision = definition.revision.next();
         if let Some(alias) = alias {
             changed.alias.clone_from(alias);
         }
         if let Some(restart) = restart {
             changed.set_restarts(restart);
+        }
+        if let Some(policy) = &self.policy {
+            policy.apply(&mut changed);
         }
         if let Some(meta) = &self.meta {
             if let Some(peer) = &meta.peer {
@@ -65,6 +71,10 @@ impl Amend {
                 changed.meta.tags.clone_from(tags);
             }
         }
+        if self.meta.is_none() && changed == *definition {
+            return None;
+        }
+        changed.revision = definition.revision.next();
         Some(changed)
     }
 }

@@ -10,12 +10,13 @@ use super::v2::definition::{
     BeatViaV2, BootV2, DefinitionV2, DesiredV2, GoalV2, LaunchV2, LivenessV2, OnceV2, OriginV2,
     OutputV2, PolicyV2, RestartV2, ScopeV2, SetupV2, StopV2, VerbV2,
 };
+use super::v2::traced::EditV2;
 use super::{FormatError, Masks};
 use crate::ids::{InstanceId, Revision};
 use crate::instance::{
     BackoffPolicy, BeatVia, Boot, Cas, Definition, Desired, Exec, Goal, HISTORY_MAX, Label, Launch,
-    Liveness, Meta, Once, Origin, Output, Policy, Restart, RestartLimit, Setup, StopPolicy,
-    StopStep, Verb, Verbs,
+    Liveness, Meta, Once, Origin, Output, Policy, PolicyEdit, PolicyField, Restart, RestartLimit,
+    Setup, StopPolicy, StopStep, Verb, Verbs,
 };
 use crate::process::{Scope, Signal};
 
@@ -74,18 +75,9 @@ impl DefinitionV2 {
             tags,
         } = &mut masked;
         launch.mask(masks);
-        let SetupV2 {
-            user: _,
-            group: _,
-            umask: _,
-            cwd: _,
-            env,
-            clear_env: _,
-            open_files: _,
-            memory_bytes: _,
-        } = setup;
         mask_all([&mut *alias].into_iter().chain(peer), masks);
-        mask_all(tags.iter_mut().chain(env).map(|(_, value)| value), masks);
+        mask_all(tags.iter_mut().map(|(_, value)| value), masks);
+        setup.mask(masks);
         masked
     }
 
@@ -191,6 +183,54 @@ impl From<Setup> for SetupV2 {
         let Setup { user, group, umask, cwd, env, clear_env, open_files, memory_bytes } = setup;
         let env = env.into_iter().collect();
         Self { user, group, umask, cwd, env, clear_env, open_files, memory_bytes }
+    }
+}
+
+impl SetupV2 {
+    /// Masks the values of variables.
+    fn mask(&mut self, masks: &mut Masks) {
+        let Self {
+            user: _,
+            group: _,
+            umask: _,
+            cwd: _,
+            env,
+            clear_env: _,
+            open_files: _,
+            memory_bytes: _,
+        } = self;
+        mask_all(env.iter_mut().map(|(_, value)| value), masks);
+    }
+}
+
+impl EditV2 {
+    /// For a trace: the values of variables are masked.
+    pub(crate) fn masked(edit: &PolicyEdit, masks: &mut Masks) -> Self {
+        let PolicyEdit { fields, policy, setup } = edit;
+        let number = |field| PolicyField::ALL.iter().position(|one| one == field);
+        let mut setup = SetupV2::from(setup.clone());
+        setup.mask(masks);
+        Self {
+            fields: fields
+                .iter()
+                .filter_map(number)
+                .filter_map(|at| u8::try_from(at).ok())
+                .collect(),
+            policy: policy.clone().into(),
+            setup,
+        }
+    }
+
+    /// # Errors
+    /// A field that is not known, or what no policy can have.
+    pub(crate) fn into_edit(self) -> Result<PolicyEdit, FormatError> {
+        let field = |number: &u8| PolicyField::ALL.get(usize::from(*number)).copied();
+        let fields = self.fields.iter().map(field).collect::<Option<_>>();
+        Ok(PolicyEdit {
+            fields: fields.ok_or(FormatError::Unknown("a field of a policy"))?,
+            policy: self.policy.read()?,
+            setup: self.setup.into(),
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod action;
 mod decide;
 mod definition;
 mod desired;
+mod edit;
 mod health;
 #[expect(clippy::module_inception, reason = "the file is named after its main type")]
 mod instance;
@@ -25,6 +26,10 @@ pub use action::{Action, Actions};
 pub use decide::{Decision, Situation, Why, decide, why_to_end};
 pub use definition::{Definition, Label, Meta, OBJECT_MAX_BYTES, Origin, Peer, TEXT_MAX_BYTES};
 pub use desired::{Cas, Desired, Goal, Once};
+pub use edit::{
+    CWD_MAX_BYTES, ENV_MAX_BYTES, LIMIT, PolicyEdit, PolicyField, RESTART_WINDOW_MS, TIME_MS,
+    WAIT_MS, is_account, is_directory, is_variable, parse_umask,
+};
 pub use health::{Health, HealthEvent, Status};
 pub use instance::Instance;
 pub use launch::{Exec, Launch, Output, Setup, Verb, Verbs};

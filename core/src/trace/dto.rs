@@ -9,7 +9,7 @@ use super::items::{decode_items, encode_items};
 use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, Door, Trust};
 use crate::engine::Input;
 use crate::formats::v2::traced::{
-    CallerV2, CommandV2, DoorV2, ExitV1, InputV2, MetaV1, OutcomeV1, ProcessV1, TrustV2,
+    CallerV2, CommandV2, DoorV2, EditV2, ExitV1, InputV2, MetaV1, OutcomeV1, ProcessV1, TrustV2,
 };
 use crate::formats::{
     FormatError, Masks, action_number, expect_of, expected_by, into_peer, into_url, key_bytes,
@@ -152,7 +152,7 @@ impl CommandV2 {
                 Self::Create(masks.url(url.as_str()), masks.text(alias))
             }
             Command::Amend { id, expect, amend } => {
-                let Amend { alias, action, restart, meta } = &**amend;
+                let Amend { alias, action, restart, meta, policy } = &**amend;
                 Self::Amend {
                     id: id.0,
                     expected: expected_by(expect),
@@ -160,6 +160,7 @@ impl CommandV2 {
                     action: action.map(action_number),
                     restart: *restart,
                     meta: meta.as_ref().map(|meta| MetaV1::new(meta, masks)),
+                    policy: policy.as_ref().map(|edit| EditV2::masked(edit, masks)),
                 }
             }
             Command::Replace { id, expect, url } => {
@@ -178,10 +179,11 @@ impl CommandV2 {
         Ok(match self {
             Self::SetAlias(alias) => Command::SetAlias(alias),
             Self::Create(url, alias) => Command::Create { url: into_url(&url)?, alias },
-            Self::Amend { id, expected, alias, action, restart, meta } => {
+            Self::Amend { id, expected, alias, action, restart, meta, policy } => {
                 let action = action.map(nth_action).transpose()?;
                 let meta = meta.map(MetaV1::into_meta);
-                let amend = Box::new(Amend { alias, action, restart, meta });
+                let policy = policy.map(EditV2::into_edit).transpose()?.map(Box::new);
+                let amend = Box::new(Amend { alias, action, restart, meta, policy });
                 Command::Amend { id: InstanceId(id), expect: expect_of(expected), amend }
             }
             Self::Replace { id, expected, url } => Command::Replace {

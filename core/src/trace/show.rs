@@ -184,7 +184,7 @@ fn show_expect(expect: &Expect) -> String {
 
 fn show_amend(amend: &Amend) -> String {
     let mut shown = String::new();
-    let Amend { alias, action, restart, meta } = amend;
+    let Amend { alias, action, restart, meta, policy } = amend;
     if alias.is_some() {
         shown.push_str(" alias");
     }
@@ -196,6 +196,9 @@ fn show_amend(amend: &Amend) -> String {
     }
     if meta.is_some() {
         shown.push_str(" meta");
+    }
+    if let Some(policy) = policy {
+        shown.push_str(&format!(" policy {:?}", policy.fields));
     }
     shown
 }

@@ -17,7 +17,7 @@ use crate::engine::{Effect, Engine, Input};
 use crate::expect::Expect;
 use crate::formats::Masks;
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, Revision, StoreEpoch};
-use crate::instance::{Definition, Desired, Peer};
+use crate::instance::{Definition, Desired, Peer, PolicyEdit, PolicyField, Restart};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{OutputBatch, OutputParser};
 use crate::process::Exit;
@@ -201,8 +201,20 @@ fn amend(number: u8) -> Amend {
         3 => Amend { action: Some(InstanceAction::Reset), ..Amend::default() },
         4 => Amend { restart: Some(number < 100), ..Amend::default() },
         5 => Amend { meta: Some(meta), ..Amend::default() },
+        6 => Amend { policy: Some(policy(number).into()), ..Amend::default() },
         _ => Amend { alias: Some(format!("{SECRET} {}", number % 16)), ..Amend::default() },
     }
+}
+
+/// A few fields of a policy; the value of a variable is a secret.
+fn policy(number: u8) -> PolicyEdit {
+    let mut edit = PolicyEdit::default();
+    let fields = PolicyField::ALL.iter().skip(usize::from(number) % 3).step_by(3);
+    edit.fields = fields.copied().collect();
+    edit.policy.restart = if number < 128 { Restart::Always } else { Restart::Never };
+    edit.policy.history = number % 4;
+    edit.setup.env.insert("TOKEN".to_string(), format!("{SECRET}{number}"));
+    edit
 }
 
 fn batch(number: u8) -> Arc<OutputBatch> {

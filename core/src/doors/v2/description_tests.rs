@@ -13,7 +13,7 @@ use crate::command::{DialOutcome, DialReport, Outcome, Refusal};
 use crate::counters::Totals;
 use crate::doors::v2::{
     Answer, Endpoint, Health, Info, InstanceObject, Method, ProcessReport, Rejection, Route,
-    SystemSample, Target, Tickets, admit, event_frame, render_key_instance, route,
+    SystemSample, Target, Tickets, admit, event_frame, policy_answer, render_key_instance, route,
 };
 use crate::event::EventKind;
 use crate::history::{LogQuery, Page, Shelf};
@@ -45,7 +45,8 @@ fn routes() -> Vec<Route> {
         Route::Instances => Some(Route::Instance(instance)),
         Route::Instance(_) => Some(Route::Logs(instance)),
         Route::Logs(_) => Some(Route::Process(instance)),
-        Route::Process(_) => Some(Route::Processes),
+        Route::Process(_) => Some(Route::Policy(instance)),
+        Route::Policy(_) => Some(Route::Processes),
         Route::Processes => Some(Route::Events),
         Route::Events => Some(Route::Ticket),
         Route::Ticket => Some(Route::TcpPing),
@@ -218,7 +219,7 @@ fn every_reference_leads_somewhere() {
 fn what_is_rendered_is_of_its_schema() {
     let mut checker = Checker::new();
     let url = InstanceUrl::parse("Demo://edge-a").expect("a good URL");
-    let definition = Arc::new(Definition::new(ID, url, String::from("x")));
+    let definition = Arc::new(Definition::new(ID, url.clone(), String::from("x")));
     let instance = Instance::new(definition, -1, Totals::default()).view();
     let instance = InstanceObject::new(instance);
     checker.check_json("Instance", &instance.json());
@@ -250,6 +251,10 @@ fn what_is_rendered_is_of_its_schema() {
     let dialed = Outcome::Dialed(DialReport { target: String::from("a:1"), outcome });
     let answer = Answer::from_outcome(dialed, Bytes::new);
     checker.check_json("Ping", &answer.body.expect("a body"));
+
+    let policy = policy_answer(&Definition::new(ID, url, String::new())).body.expect("a body");
+    checker.check_json("Policy", &policy);
+    checker.check_json("EditPolicy", &policy);
 
     let facts = ProcessFacts::default();
     let report = ProcessReport { id: ID, facts: &facts, pid: None, usage: None, exit_note: None };

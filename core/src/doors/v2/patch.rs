@@ -27,6 +27,7 @@ pub fn decode_patch(body: &[u8]) -> Result<Amend, Rejection> {
         action: body.action.as_deref().map_or(Ok(None), action)?,
         restart: body.restart,
         meta: body.meta.map(meta).transpose()?,
+        policy: None,
     })
 }
 

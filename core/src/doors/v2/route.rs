@@ -50,6 +50,8 @@ pub enum Route {
     Logs(Target),
     /// `/instances/{id}/process`
     Process(Target),
+    /// `/instances/{id}/policy`
+    Policy(Target),
     /// `/processes`
     Processes,
     /// `/openapi.json`
@@ -94,6 +96,12 @@ pub enum Endpoint {
     Replace(InstanceId),
     /// `DELETE /instances/{id}`
     Delete(InstanceId),
+    /// `GET /instances/{id}/policy`
+    ReadPolicy(InstanceId),
+    /// `PATCH /instances/{id}/policy`
+    PatchPolicy(InstanceId),
+    /// `PUT /instances/{id}/policy`
+    ReplacePolicy(InstanceId),
     /// `GET /events`
     Events,
     /// `POST /events/ticket`
@@ -135,6 +143,7 @@ impl Route {
             Self::Health => "/health",
             Self::Logs(_) => "/instances/{id}/logs",
             Self::Process(_) => "/instances/{id}/process",
+            Self::Policy(_) => "/instances/{id}/policy",
             Self::Processes => "/processes",
             Self::Description => "/openapi.json",
             Self::Metrics => METRICS_PATH,
@@ -154,6 +163,7 @@ impl Route {
             | Self::TcpPing
             | Self::Logs(_)
             | Self::Process(_)
+            | Self::Policy(_)
             | Self::Processes => true,
         }
     }
@@ -206,6 +216,7 @@ fn instance_route(rest: &str) -> Route {
     match rest.split_once('/') {
         Some((id, "logs")) => Route::Logs(target(id)),
         Some((id, "process")) => Route::Process(target(id)),
+        Some((id, "policy")) => Route::Policy(target(id)),
         Some(_) | None => Route::Instance(target(rest)),
     }
 }
@@ -263,6 +274,7 @@ pub fn admit(
         (Route::Process(target), method) => {
             admit_part(target, method, exists, Observation::Process)
         }
+        (Route::Policy(target), method) => admit_policy(target, method, exists),
     }
 }
 
@@ -279,6 +291,23 @@ fn admit_part(
         None => Err(Refusal::NoInstance.into()),
         Some(_) if method != Method::Get => Err(Rejection::Method(READ_ONLY)),
         Some(id) => Ok(Endpoint::Observe(part(id))),
+    }
+}
+
+/// The key instance has no policy: it is no process.
+fn admit_policy(
+    target: Target,
+    method: Method,
+    exists: impl FnOnce(InstanceId) -> bool,
+) -> Result<Endpoint, Rejection> {
+    match (method, known(target, exists)?) {
+        (Method::Get, Some(id)) => Ok(Endpoint::ReadPolicy(id)),
+        (Method::Patch, Some(id)) => Ok(Endpoint::PatchPolicy(id)),
+        (Method::Put, Some(id)) => Ok(Endpoint::ReplacePolicy(id)),
+        (Method::Get | Method::Patch | Method::Put, None) => Err(Rejection::KeyPolicy),
+        (Method::Head | Method::Post | Method::Delete | Method::Options | Method::Other, _) => {
+            Err(Rejection::Method("GET, HEAD, PATCH, PUT, OPTIONS"))
+        }
     }
 }
 
@@ -389,6 +418,13 @@ mod tests {
             (Route::Logs(Target::Instance(ID)), Method::Post, 405),
             (Route::Process(Target::Instance(InstanceId(1))), Method::Get, 404),
             (Route::Process(Target::Instance(ID)), Method::Delete, 405),
+            (Route::Policy(Target::Nothing), Method::Get, 400),
+            (Route::Policy(Target::Key), Method::Get, 403),
+            (Route::Policy(Target::Key), Method::Put, 403),
+            (Route::Policy(Target::Key), Method::Delete, 405),
+            (Route::Policy(Target::Unknown), Method::Patch, 404),
+            (Route::Policy(Target::Instance(InstanceId(1))), Method::Put, 404),
+            (Route::Policy(Target::Instance(ID)), Method::Delete, 405),
             (Route::Processes, Method::Post, 405),
             (Route::Description, Method::Post, 405),
             (Route::Metrics, Method::Post, 405),

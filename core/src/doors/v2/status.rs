@@ -16,6 +16,8 @@ pub enum Rejection {
     NoKey,
     /// 403: not for the key instance.
     KeyInstance,
+    /// 403: the key instance has no policy.
+    KeyPolicy,
     /// 404: no such path.
     NoPath,
     /// 405: the methods that the path has.
@@ -38,7 +40,7 @@ impl Rejection {
         match self {
             Self::Bad(_) | Self::Refused(Refusal::TooLarge { .. }) => 400,
             Self::NoKey | Self::Refused(Refusal::NotAdmitted) => 401,
-            Self::KeyInstance => 403,
+            Self::KeyInstance | Self::KeyPolicy => 403,
             Self::NoPath | Self::Refused(Refusal::NoInstance) => 404,
             Self::Method(_) => 405,
             Self::TooSlow => 408,
@@ -65,6 +67,7 @@ impl fmt::Display for Rejection {
             Self::KeyInstance => {
                 f.write_str("the key instance can be neither replaced nor deleted")
             }
+            Self::KeyPolicy => f.write_str("the key instance has no policy: it is no process"),
             Self::NoPath => f.write_str("no such path"),
             Self::Method(allow) => write!(f, "method not allowed here; use {allow}"),
             Self::Stale => f.write_str(

@@ -15,7 +15,7 @@ use crate::engine::commits::{Change, Commit};
 use crate::engine::life::Life;
 use crate::expect::Expect;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, Desired, Instance, OperationKind};
+use crate::instance::{Definition, Desired, Instance, OperationKind, PolicyEdit};
 use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Record;
 use crate::time::Wall;
@@ -133,7 +133,13 @@ impl Engine {
                 let (peer, tags) = (Some(meta.peer.clone()), Some(meta.tags.clone()));
                 let meta = Some(AmendMeta { peer, tags });
                 let (alias, restart) = (Some(alias.clone()), Some(definition.restarts()));
-                let amend = Box::new(Amend { alias, action: *action, restart, meta });
+                let edit = PolicyEdit {
+                    fields: PolicyEdit::all_defaults().fields,
+                    policy: definition.policy.clone(),
+                    setup: definition.setup.clone(),
+                };
+                let policy = Some(Box::new(edit));
+                let amend = Box::new(Amend { alias, action: *action, restart, meta, policy });
                 Command::Amend { id: *id, expect: Expect::Any, amend }
             }
             Change::Replace { definition, .. } => Command::Replace {

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::definition::{PolicyV2, SetupV2};
 use super::engine::EngineV2;
 use crate::codec::{Decode, Encode};
 pub(crate) use crate::formats::v1::traced::{
@@ -80,6 +81,7 @@ pub(crate) enum CommandV2 {
         action: Option<u8>,
         restart: Option<bool>,
         meta: Option<MetaV1>,
+        policy: Option<EditV2>,
     },
     Replace {
         id: u32,
@@ -92,4 +94,13 @@ pub(crate) enum CommandV2 {
     },
     RotateKey(u32),
     Dial(String),
+}
+
+/// New values in policy and setup.
+#[derive(Encode, Decode)]
+pub(crate) struct EditV2 {
+    /// The numbers of the fields that are edited; the others mean nothing.
+    pub(crate) fields: Vec<u8>,
+    pub(crate) policy: PolicyV2,
+    pub(crate) setup: SetupV2,
 }

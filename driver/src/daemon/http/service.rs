@@ -9,10 +9,11 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
-use openctrl_core::command::{Caller, Command, Refusal};
+use openctrl_core::command::{Caller, Command, Outcome, Refusal};
 use openctrl_core::doors::v2::{
     Answer, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets, admit, decode_alias,
-    decode_create, decode_key_patch, decode_patch, decode_replace, ping_target, route,
+    decode_create, decode_key_patch, decode_patch, decode_policy, decode_policy_patch,
+    decode_replace, ping_target, policy_answer, policy_outcome, route,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::ids::KeyEpoch;
@@ -122,6 +123,19 @@ impl Service {
                 let amend = decode_patch(&read(body).await?)?.into();
                 self.call(epoch?, Command::Amend { id, expect, amend }).await?
             }
+            Endpoint::ReadPolicy(id) => {
+                policy_answer(&*self.hub.definition(id).ok_or(Refusal::NoInstance)?)
+            }
+            Endpoint::PatchPolicy(id) => {
+                let expect = if_match(parts)?;
+                let amend = decode_policy_patch(&read(body).await?)?.into();
+                policy_outcome(self.ask(epoch?, Command::Amend { id, expect, amend }).await?)
+            }
+            Endpoint::ReplacePolicy(id) => {
+                let expect = if_match(parts)?;
+                let amend = decode_policy(&read(body).await?)?.into();
+                policy_outcome(self.ask(epoch?, Command::Amend { id, expect, amend }).await?)
+            }
             Endpoint::Replace(id) => {
                 let expect = if_match(parts)?;
                 let url = decode_replace(&read(body).await?)?;
@@ -174,9 +188,13 @@ impl Service {
     /// Asks the engine. The body may have taken long to arrive: the engine checks that the key of
     /// `epoch`, which was in force when the request began, still is.
     async fn call(&self, epoch: KeyEpoch, command: Command) -> Result<Answer, Rejection> {
-        let outcome = self.mailbox.call(Caller::v2(epoch), command).await;
-        let outcome = outcome.ok_or(Refusal::ShuttingDown)?;
+        let outcome = self.ask(epoch, command).await?;
         Ok(Answer::from_outcome(outcome, || self.info()))
+    }
+
+    async fn ask(&self, epoch: KeyEpoch, command: Command) -> Result<Outcome, Rejection> {
+        let outcome = self.mailbox.call(Caller::v2(epoch), command).await;
+        Ok(outcome.ok_or(Refusal::ShuttingDown)?)
     }
 
     fn info(&self) -> Bytes {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use openctrl_core::doors::v2::Rejection;
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
-use openctrl_core::instance::InstanceView;
+use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterFace;
 
 pub(crate) use self::publisher::Publisher;
@@ -56,6 +56,11 @@ impl Hub {
     /// The JSON of an instance, and its revision.
     pub(crate) fn instance(&self, id: InstanceId) -> Option<(Bytes, Revision)> {
         self.lock().instance(id)
+    }
+
+    /// The definition of an instance.
+    pub(crate) fn definition(&self, id: InstanceId) -> Option<Arc<Definition>> {
+        self.lock().definition(id)
     }
 
     /// The JSON of the key instance, for who presented the key of `epoch`.

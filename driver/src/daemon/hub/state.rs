@@ -199,6 +199,10 @@ impl State {
         Some((json, object.view.definition.revision))
     }
 
+    pub(super) fn definition(&self, id: InstanceId) -> Option<Arc<Definition>> {
+        Some(Arc::clone(&self.instances.get(&id)?.object.view.definition))
+    }
+
     pub(super) fn instances(&self) -> Vec<InstanceView> {
         self.instances.values().map(|shown| shown.object.view.clone()).collect()
     }

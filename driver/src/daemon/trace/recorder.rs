@@ -185,7 +185,10 @@ fn content_bytes(input: &Input) -> usize {
             Command::Amend { amend, .. } => {
                 let tags = amend.meta.as_ref().and_then(|meta| meta.tags.as_ref());
                 let tags = tags.into_iter().flatten().map(|(key, tag)| key.len() + tag.len());
-                tags.sum::<usize>() + 2048
+                let variables = amend.policy.as_ref().map(|policy| &policy.setup.env);
+                let variables = variables.into_iter().flatten();
+                let variables = variables.map(|(name, value)| name.len() + value.len());
+                tags.sum::<usize>() + variables.sum::<usize>() + 2048
             }
             Command::Dial(text) => text.len(),
             Command::SetAlias(_) | Command::Remove { .. } | Command::RotateKey(_) => 256,
