@@ -101,9 +101,11 @@ impl Engine {
         for stored in image.instances.into_values() {
             let (definition, saved) = (stored.definition, stored.totals);
             let mut instance = Instance::new(definition, saved.mode, saved.totals());
-            instance.desired = (*stored.desired).clone();
+            instance.desired_mut().clone_from(&stored.desired);
             // Raw counts of a process that is no more are folded: the next one counts from 0.
-            instance.totals_unsaved = instance.counters != saved.counters;
+            if *instance.meters().counters() != saved.counters {
+                instance.meters_mut().set_unsaved();
+            }
             engine.out.push(Effect::ShowInstance(instance.view()));
             let slot = engine.table.insert(instance);
             if let Some(mut supervisor) = engine.supervise(now, slot) {
@@ -167,9 +169,9 @@ impl Engine {
         for slot in self.table.slots().collect::<Vec<SlotId>>() {
             let Some(instance) = self.table.get_mut(slot) else { continue };
             if starts_at_boot(instance) {
-                instance.desired.start();
+                instance.desired_mut().start();
             } else {
-                instance.desired.stop();
+                instance.desired_mut().stop();
             }
             self.settle(now, slot);
         }
@@ -253,9 +255,9 @@ impl Engine {
 
 /// Whether an instance is started with the master.
 fn starts_at_boot(instance: &Instance) -> bool {
-    match instance.definition.policy.boot {
-        Boot::Restart => instance.definition.restarts(),
-        Boot::Saved => instance.desired.goal == Goal::Up,
+    match instance.definition().policy.boot {
+        Boot::Restart => instance.definition().restarts(),
+        Boot::Saved => instance.desired().goal == Goal::Up,
         Boot::Always => true,
     }
 }

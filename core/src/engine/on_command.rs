@@ -95,17 +95,17 @@ impl Commands<'_> {
         let Operations { table, out, .. } = &mut self.operations;
         let slot = table.find(id).ok_or(Refusal::NoInstance)?;
         let instance = table.get_mut(slot).ok_or(Refusal::NoInstance)?;
-        if instance.is_being_deleted() {
+        if instance.queue().is_deleting() {
             return Err(Refusal::NoInstance);
         }
-        if !expect.admits(instance.newest_definition().revision) {
+        if !expect.admits(instance.versions().newest().revision) {
             out.respond(request, Outcome::Stale(instance.view()));
             return Ok(());
         }
         let is_reset = amend.action == Some(InstanceAction::Reset);
-        let changed = amend.apply(instance.newest_definition());
+        let changed = amend.apply(instance.versions().newest());
         // What is on its way already is waited for: the answer must not come before it is durable.
-        let rests_on_staged = amend.apply(&instance.definition).is_some();
+        let rests_on_staged = amend.apply(instance.definition()).is_some();
         let goal = goal_after(instance, amend.action);
         let keeps_definition = changed.is_none() && !rests_on_staged && !is_reset;
         if keeps_definition && !has_to_store(instance, amend.action, goal) {
@@ -120,9 +120,11 @@ impl Commands<'_> {
                 check_size(&instance.view_with(Arc::clone(&changed)))?;
                 changed
             }
-            None => Arc::clone(instance.newest_definition()),
+            None => Arc::clone(instance.versions().newest()),
         };
-        instance.unsaved_resets += u32::from(is_reset);
+        if is_reset {
+            instance.versions_mut().stage_reset();
+        }
         let totals = instance.saved_totals();
         let desired = instance.stage(Arc::clone(&definition), goal);
         let record = if keeps_definition {
@@ -193,6 +195,6 @@ fn goal_after(instance: &Instance, action: Option<InstanceAction>) -> Goal {
 /// Whether an action may be answered only when its goal is durable.
 fn has_to_store(instance: &Instance, action: Option<InstanceAction>, goal: Goal) -> bool {
     let has_goal = !matches!(action, None | Some(InstanceAction::Reset));
-    let is_stored = goal == instance.desired.goal && instance.staged_goal.is_none();
+    let is_stored = goal == instance.desired().goal && instance.versions().staged_goal().is_none();
     has_goal && instance.stores_goal() && !is_stored
 }

@@ -22,7 +22,7 @@ impl Engine {
         let Some(slot) = self.table.current(process) else { return };
         if let Some(mut supervisor) = self.supervise(now, slot) {
             supervisor.note(&format!("cannot start: {reason}"));
-            supervisor.instance.facts.not_started(reason, now.wall);
+            supervisor.facts().not_started(reason, now.wall);
             let reason = Reason::NotStarted(reason.into());
             supervisor.fire_because(InstanceEvent::SpawnFailed, Some(reason));
         }
@@ -32,7 +32,7 @@ impl Engine {
     pub(super) fn on_output(&mut self, now: Now, process: ProcessRef, batch: &Arc<OutputBatch>) {
         let Some(slot) = self.table.current(process) else { return };
         let Some(mut supervisor) = self.supervise(now, slot) else { return };
-        let heeds_errors = supervisor.instance.definition.liveness.heeds_errors();
+        let heeds_errors = supervisor.instance.definition().liveness.heeds_errors();
         let mut run_start = 0;
         for (index, item) in batch.items.iter().enumerate() {
             match item {
@@ -44,7 +44,7 @@ impl Engine {
                 OutputItem::Log(line) if line.is_error && heeds_errors => {
                     publish_run(&mut supervisor, batch, run_start, index);
                     run_start = index;
-                    let is_news = supervisor.instance.state == State::RUNNING;
+                    let is_news = supervisor.instance.state() == State::RUNNING;
                     let quote =
                         is_news.then(|| Reason::Complained(Quote::new(batch.text_of(line))));
                     supervisor.fire_because(InstanceEvent::Complaint, quote);

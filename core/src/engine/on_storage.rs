@@ -49,14 +49,14 @@ impl Storage<'_> {
                 Change::Create(_) | Change::SetAlias(_) | Change::RotateKey(_) => {}
                 Change::Delete(slot) => {
                     if let Some(instance) = self.operations.table.get_mut(*slot) {
-                        instance.totals_unsaved = true;
+                        instance.meters_mut().set_unsaved();
                     }
                 }
                 Change::Patch { slot, .. } | Change::Replace { slot, .. } => {
                     if let Some(instance) = self.operations.table.get_mut(*slot) {
-                        instance.record_settled();
+                        instance.versions_mut().record_settled();
                         // With the record, the store took back the totals that came after it.
-                        instance.totals_unsaved = true;
+                        instance.meters_mut().set_unsaved();
                     }
                 }
             }
@@ -88,7 +88,7 @@ impl Storage<'_> {
         );
         self.operations.out.respond(request, Outcome::Created(view));
         if let Some(instance) = self.operations.table.get_mut(slot) {
-            instance.desired.start();
+            instance.desired_mut().start();
         }
         self.operations.settle(slot);
     }
@@ -104,7 +104,7 @@ impl Storage<'_> {
         let is_reset = action == Some(InstanceAction::Reset);
         let before = supervisor.instance.view();
         // One that asked for what another had on its way finds it in force already.
-        let changes = is_reset || definition.revision != supervisor.instance.definition.revision;
+        let changes = is_reset || definition.revision != supervisor.instance.definition().revision;
         supervisor.instance.adopt(definition);
         supervisor.apply_policy();
         if is_reset {
@@ -122,11 +122,11 @@ impl Storage<'_> {
     fn replaced(&mut self, request: RequestId, slot: SlotId, definition: Arc<Definition>) {
         let Some(mut supervisor) = self.operations.supervise(slot) else { return };
         supervisor.instance.adopt(definition);
-        let operation = supervisor.instance.operations.pop_front();
+        let operation = supervisor.instance.queue_mut().pop();
         if operation.is_some_and(|operation| operation.starts) {
-            supervisor.instance.desired.start();
+            supervisor.instance.desired_mut().start();
         }
-        supervisor.instance.backoff.reset();
+        supervisor.instance.lifecycle_mut().reset_backoff();
         supervisor.instance.forgive_restarts();
         supervisor.publish();
         self.operations.settle(slot);
@@ -137,7 +137,7 @@ impl Storage<'_> {
         }
         // Answered now if nothing was started, else once it is known whether that came to life.
         if let Some(instance) = self.operations.table.get_mut(slot) {
-            instance.awaiting_start.push_back(request);
+            instance.queue_mut().await_start(request);
         }
         self.operations.settle(slot);
     }
@@ -154,11 +154,11 @@ impl Storage<'_> {
             Object::Instance(view),
         );
         self.operations.out.respond(request, Outcome::Removed);
-        instance.operations.pop_front();
+        instance.queue_mut().pop();
         if canary::is(Canary::WaitingForgotten) {
-            instance.operations.clear();
+            instance.queue_mut().take_operations();
         }
-        for late in instance.operations {
+        for late in instance.queue_mut().take_operations() {
             self.operations.out.refuse(late.request, Refusal::NoInstance);
         }
     }
@@ -200,7 +200,7 @@ impl Storage<'_> {
     /// Takes the oldest operation out; what it had stopped is started again.
     fn operation_refused(&mut self, slot: SlotId) {
         let Some(instance) = self.operations.table.get_mut(slot) else { return };
-        instance.operations.pop_front();
+        instance.queue_mut().pop();
         self.operations.settle(slot);
     }
 }

@@ -46,8 +46,9 @@ impl Engine {
     fn look_for_silence(&mut self, now: Now) {
         let silence_ms = |slot: &SlotId| {
             let instance = self.table.get(*slot)?;
-            let last = instance.last_checkpoint.filter(|_| instance.state == State::RUNNING)?;
-            let allowed_ms = instance.definition.liveness.silence_ms()?;
+            let last = instance.meters().last_checkpoint();
+            let last = last.filter(|_| instance.state() == State::RUNNING)?;
+            let allowed_ms = instance.definition().liveness.silence_ms()?;
             (now.mono.ms_since(last) > allowed_ms).then_some((*slot, allowed_ms))
         };
         let silent: Vec<(SlotId, u64)> =

@@ -69,10 +69,10 @@ impl Operations<'_> {
     ) -> Result<(), Refusal> {
         let slot = self.table.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get(slot).ok_or(Refusal::NoInstance)?;
-        let newest = instance.newest_definition();
+        let newest = instance.versions().newest();
         if expect.admits(newest.revision) {
             // With others before it, it is looked at when its turn comes.
-            if *newest.url() == url && instance.operations.is_empty() {
+            if *newest.url() == url && instance.queue().is_empty() {
                 return Err(Refusal::SameUrl);
             }
             check_size(&instance.view_with(Arc::new(newest.with_url(url.clone()))))?;
@@ -92,20 +92,21 @@ impl Operations<'_> {
 
     fn enqueue(&mut self, slot: SlotId, operation: Operation) -> Result<(), Refusal> {
         let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
-        if !operation.expect.admits(instance.newest_definition().revision) {
+        if !operation.expect.admits(instance.versions().newest().revision) {
             let outcome = Outcome::Stale(instance.view());
             self.out.respond(operation.request, outcome);
             return Ok(());
         }
-        if instance.operations.len() >= OPERATIONS_MAX {
+        if instance.queue().operations().len() >= OPERATIONS_MAX {
             return Err(Refusal::Busy);
         }
         if instance.cannot_be_ended() {
             return Err(Refusal::CannotEnd);
         }
         // What the operation stops is started again if the operation is refused.
-        instance.desired.restart |= instance.wants_to_run();
-        instance.operations.push_back(operation);
+        let wants_to_run = instance.wants_to_run();
+        instance.desired_mut().restart |= wants_to_run;
+        instance.queue_mut().push(operation);
         self.settle(slot);
         Ok(())
     }
@@ -138,12 +139,12 @@ impl Operations<'_> {
     pub(super) fn settle(&mut self, slot: SlotId) {
         loop {
             let Some(instance) = self.table.get_mut(slot) else { return };
-            if !instance.state.is_spawning() {
-                while let Some(request) = instance.awaiting_start.pop_front() {
+            if !instance.state().is_spawning() {
+                while let Some(request) = instance.queue_mut().pop_awaiting() {
                     self.out.respond(request, Outcome::Replaced(instance.view()));
                 }
             }
-            let is_free = instance.state == State::STOPPED && !instance.operations.is_empty();
+            let is_free = instance.state() == State::STOPPED && !instance.queue().is_empty();
             let Some(mut supervisor) = self.supervise(slot) else { return };
             match supervisor.decision() {
                 Decision::Spawn => supervisor.fire(InstanceEvent::SpawnOrdered),
@@ -165,8 +166,8 @@ impl Operations<'_> {
     /// What it stopped is started again.
     fn turn_down_first(&mut self, slot: SlotId) -> bool {
         let Some(instance) = self.table.get_mut(slot) else { return false };
-        let newest = instance.newest_definition();
-        let Some(first) = instance.operations.front().filter(|first| !first.committing) else {
+        let newest = instance.versions().newest();
+        let Some(first) = instance.queue().first().filter(|first| !first.committing) else {
             return false;
         };
         let is_same = matches!(&first.kind, OperationKind::Replace(url) if newest.url() == url);
@@ -178,7 +179,7 @@ impl Operations<'_> {
             return false;
         };
         self.out.respond(first.request, outcome);
-        instance.operations.pop_front();
+        instance.queue_mut().pop();
         true
     }
 
@@ -186,20 +187,17 @@ impl Operations<'_> {
     fn run_operation(&mut self, slot: SlotId) {
         let Some(instance) = self.table.get_mut(slot) else { return };
         // A stop or start on its way comes first: it decides whether a start follows.
-        if instance.stores_goal() && instance.newest_goal() != instance.desired.goal {
+        if instance.stores_goal() && instance.newest_goal() != instance.desired().goal {
             return;
         }
-        let newest = Arc::clone(instance.newest_definition());
+        let newest = Arc::clone(instance.versions().newest());
         let (goal, totals) = (instance.newest_goal(), instance.saved_totals());
-        let Some(operation) = instance.operations.front_mut() else { return };
-        if core::mem::replace(&mut operation.committing, true) {
-            return;
-        }
-        let request = operation.request;
-        let (record, change) = match &operation.kind {
+        let Some(first) = instance.queue_mut().commit_first() else { return };
+        let (request, starts) = (first.request, first.starts);
+        let (record, change) = match first.kind.clone() {
             OperationKind::Replace(url) => {
-                let definition = Arc::new(newest.with_url(url.clone()));
-                let goal = if operation.starts { Goal::Up } else { goal };
+                let definition = Arc::new(newest.with_url(url));
+                let goal = if starts { Goal::Up } else { goal };
                 let desired = instance.stage(Arc::clone(&definition), goal);
                 let stored = Arc::clone(&definition);
                 let record = Record::PutInstance { definition: stored, desired, totals };
@@ -210,21 +208,14 @@ impl Operations<'_> {
         self.commits.submit(self.out, request, record, change);
     }
 
-    /// Hands totals that changed since the last time to the store. Those with a reset on its way
-    /// wait: it may be refused, and what it set to zero would be lost.
+    /// Hands totals that the store does not have to it.
     pub(super) fn save_totals(&mut self) {
         let slots: Vec<SlotId> = self.table.slots().collect();
-        let unsaved: Vec<_> = slots
-            .into_iter()
-            .filter_map(|slot| {
-                let instance = self.table.get_mut(slot)?;
-                if instance.unsaved_resets > 0 {
-                    return None;
-                }
-                core::mem::take(&mut instance.totals_unsaved)
-                    .then(|| (instance.definition.id, instance.saved_totals()))
-            })
-            .collect();
+        let unsaved = slots.into_iter().filter_map(|slot| {
+            let instance = self.table.get_mut(slot)?;
+            Some((instance.definition().id, instance.take_unsaved_totals()?))
+        });
+        let unsaved: Vec<_> = unsaved.collect();
         if !unsaved.is_empty() {
             self.out.push(Effect::SaveTotals(unsaved));
         }

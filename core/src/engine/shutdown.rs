@@ -72,13 +72,13 @@ impl Shutdown<'_> {
         let slots: Vec<SlotId> = table.slots().collect();
         for slot in slots {
             let Some(instance) = table.get_mut(slot) else { continue };
-            for operation in core::mem::take(&mut instance.operations) {
+            for operation in instance.queue_mut().take_operations() {
                 // One whose record is on its way is among the changes.
                 if !operation.committing {
                     out.refuse(operation.request, Refusal::ShuttingDown);
                 }
             }
-            for request in core::mem::take(&mut instance.awaiting_start) {
+            while let Some(request) = instance.queue_mut().pop_awaiting() {
                 out.respond(request, Outcome::Replaced(instance.view()));
             }
         }

@@ -8,7 +8,6 @@ use alloc::format;
 use alloc::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 
 use super::effect::Effect;
 use super::outbox::Outbox;
@@ -17,9 +16,9 @@ use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::command::Refusal;
 use crate::event::{EventKind, Object};
-use crate::ids::{Generation, ProcessRef, RunId, SlotId};
+use crate::ids::{Generation, ProcessRef, SlotId};
 use crate::instance::{
-    Action, BackoffPolicy, Decision, Instance, InstanceEvent, Process, RESTARTS_MAX, Reason, Run,
+    Action, Decision, Instance, InstanceEvent, Policy, Process, ProcessFacts, Reason, Run,
     RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
 };
 use crate::limits::{CANNOT_END_MS, END_AGAIN_MS};
@@ -51,7 +50,8 @@ pub(super) struct Supervisor<'a> {
 impl Supervisor<'_> {
     /// What to do with the instance as things stand.
     pub(super) fn decision(&self) -> Decision {
-        decide(&self.instance.definition.policy, &self.instance.desired, self.situation())
+        let (definition, desired) = (self.instance.definition(), self.instance.desired());
+        decide(&definition.policy, desired, self.situation())
     }
 
     /// Takes an event through the tables.
@@ -61,16 +61,13 @@ impl Supervisor<'_> {
 
     /// The same, with the reason that it gives for the state that comes next.
     pub(super) fn fire_because(&mut self, event: InstanceEvent, reason: Option<Reason>) {
-        let before = self.instance.state;
+        let before = self.instance.state();
         let mut step = before.on(event);
         if step.next != before {
-            let Instance { definition, desired, .. } = &*self.instance;
+            let (definition, desired) = (self.instance.definition(), self.instance.desired());
             step = self::step(&definition.policy, desired, self.situation(), event);
         }
-        self.instance.state = step.next;
-        if step.next == State::RUNNING && before != State::RUNNING {
-            self.instance.healthy_since = Some(self.now.mono);
-        }
+        self.instance.lifecycle_mut().enter(step.next, self.now.mono);
         if before.is_spawning() && !step.next.has_process() {
             self.processes.alive -= 1;
         }
@@ -80,22 +77,21 @@ impl Supervisor<'_> {
         for action in step.actions.iter() {
             self.act(action, before);
         }
-        if step.next != State::RUNNING {
-            self.instance.healthy_since = None;
-        }
+        self.instance.lifecycle_mut().step_is_done();
         self.show_facts();
     }
 
     /// The process exited.
     pub(super) fn ended(&mut self, exit: Exit, group_left: bool) {
-        let is_requested = self.instance.state.is_stopping();
+        let is_requested = self.instance.state().is_stopping();
         let why = if is_requested { Some(self.why_it_ends()) } else { None };
         // What only the leader was to be asked for may outlive it.
-        let is_supervised = self.instance.definition.policy.stop.scope == Scope::Group;
-        self.instance.group_left = group_left && is_supervised;
-        let history = self.instance.definition.policy.history;
-        self.instance.runs.end(exit, why, self.now, history);
-        let is_told = self.instance.facts.exited(exit, is_requested, self.now.wall);
+        let policy = &self.instance.definition().policy;
+        let (is_supervised, history) = (policy.stop.scope == Scope::Group, policy.history);
+        self.instance.lifecycle_mut().set_group_left(group_left && is_supervised);
+        let runs = self.instance.runs_mut();
+        runs.end(exit, why, self.now, history);
+        let is_told = runs.facts_mut().exited(exit, is_requested, self.now.wall);
         let reason = why.map_or(Reason::Exited(exit), Reason::Stopped);
         let event =
             if exit.is_clean() { InstanceEvent::EndedWell } else { InstanceEvent::EndedBadly };
@@ -106,8 +102,8 @@ impl Supervisor<'_> {
     pub(super) fn observe(&mut self, checkpoint: &Checkpoint) {
         self.instance.observe(checkpoint, self.now);
         // One that is being stopped and shows as `stopped` or `error` counts, but has no gauges.
-        if self.instance.state.on(InstanceEvent::Beat).next.status() != Status::Running {
-            self.instance.clear_live();
+        if self.instance.state().on(InstanceEvent::Beat).next.status() != Status::Running {
+            self.instance.meters_mut().clear_live();
         }
         self.fire(InstanceEvent::Beat);
     }
@@ -115,18 +111,18 @@ impl Supervisor<'_> {
     /// Wants the instance to run: a start that was asked for begins anew after failures.
     pub(super) fn start(&mut self) {
         let is_accepted = self.instance.accepts_start();
-        self.instance.backoff.reset();
+        self.instance.lifecycle_mut().reset_backoff();
         self.instance.forgive_restarts();
         if is_accepted {
-            self.instance.desired.start();
+            self.instance.desired_mut().start();
         }
     }
 
     /// Wants the process stopped, and started again once it is.
     pub(super) fn restart(&mut self) {
-        self.instance.backoff.reset();
+        self.instance.lifecycle_mut().reset_backoff();
         self.instance.forgive_restarts();
-        self.instance.desired.start();
+        self.instance.desired_mut().start();
         if canary::is(Canary::RestartDuringStop) {
             if let Decision::End(_) = self.decision() {
                 self.fire(InstanceEvent::EndOrdered);
@@ -137,24 +133,22 @@ impl Supervisor<'_> {
 
     /// Wants the process stopped, and to stay so: also after the operations that wait.
     pub(super) fn stop(&mut self) {
-        if !(self.instance.desired.restart && canary::is(Canary::StopForgotten)) {
-            self.instance.desired.stop();
+        if !(self.instance.desired().restart && canary::is(Canary::StopForgotten)) {
+            self.instance.desired_mut().stop();
         }
-        for operation in &mut self.instance.operations {
-            operation.starts = false;
-        }
+        self.instance.queue_mut().forget_starts();
     }
 
     /// The back-off is over: starts the process, or ends the one that is there first.
     pub(super) fn restart_due(&mut self) {
-        self.instance.facts.set_next_restart(None);
+        self.facts().set_next_restart(None);
         let Decision::SpawnAt(_) = self.decision() else { return self.show_facts() };
-        self.instance.facts.restarted();
-        if self.instance.definition.policy.limit.is_some() {
-            self.instance.restarts.push_back(self.now.mono);
+        self.facts().restarted();
+        if self.instance.definition().policy.limit.is_some() {
+            self.instance.lifecycle_mut().count_restart(self.now.mono);
         }
-        if self.instance.state.has_process() {
-            self.instance.desired.restart = true;
+        if self.instance.state().has_process() {
+            self.instance.desired_mut().restart = true;
         } else {
             self.fire(InstanceEvent::SpawnOrdered);
         }
@@ -162,7 +156,7 @@ impl Supervisor<'_> {
 
     /// Ends a process that is being stopped, without waiting on.
     pub(super) fn kill(&mut self) {
-        if self.instance.state.process == Process::Ending {
+        if self.instance.state().process == Process::Ending {
             self.send(Signal::KILL);
         }
     }
@@ -185,9 +179,9 @@ impl Supervisor<'_> {
 
     /// Shows the facts about its processes to readers, if they changed.
     pub(super) fn show_facts(&mut self) {
-        if self.instance.facts.take_changed() {
-            let (instance, facts) = (self.instance.definition.id, &self.instance.facts);
-            self.out.push(Effect::ShowProcess { instance, facts: Box::new(facts.clone()) });
+        if self.facts().take_changed() {
+            let (instance, facts) = (self.instance.definition().id, self.instance.facts().clone());
+            self.out.push(Effect::ShowProcess { instance, facts: Box::new(facts) });
         }
     }
 
@@ -199,12 +193,17 @@ impl Supervisor<'_> {
 
     /// Ends what is left of the group of the last process, if anything is.
     pub(super) fn kill_leftover(&mut self) {
-        if core::mem::take(&mut self.instance.group_left) {
+        if self.instance.lifecycle_mut().take_group_left() {
             if !canary::is(Canary::TimerLeaked) {
                 self.timers.cancel(TimerReason::Leftover(self.slot));
             }
             self.signal(Scope::Group, Signal::KILL);
         }
+    }
+
+    /// The facts about its processes, to change them.
+    pub(super) const fn facts(&mut self) -> &mut ProcessFacts {
+        self.instance.runs_mut().facts_mut()
     }
 
     fn situation(&self) -> Situation {
@@ -217,9 +216,9 @@ impl Supervisor<'_> {
             Action::Spawn => self.spawn(),
             Action::Adopt => self.adopt(),
             Action::FirstStep => self.do_stop_step(0),
-            Action::NextStep => self.do_stop_step(self.instance.steps_done.into()),
+            Action::NextStep => self.do_stop_step(self.instance.lifecycle().steps_done()),
             Action::Release => self.release(before),
-            Action::ClearLive => self.instance.clear_live(),
+            Action::ClearLive => self.instance.meters_mut().clear_live(),
             Action::ScheduleRestart => self.schedule_restart(),
             Action::CancelRestart => self.cancel_restart(),
             Action::Publish => self.publish(),
@@ -228,17 +227,18 @@ impl Supervisor<'_> {
 
     /// What a step says of the processes. How one ended is noted where it is known.
     fn take_note(&mut self, event: InstanceEvent, before: State, reason: Option<Reason>) {
-        let (state, process) = (self.instance.state, self.process());
+        let (state, process) = (self.instance.state(), self.process());
         if event == InstanceEvent::Beat {
             // It recovered by itself.
-            self.instance.gave_up = false;
-            self.instance.facts.set_limit_reached(None);
+            self.instance.lifecycle_mut().recovered();
+            self.facts().set_limit_reached(None);
         }
         let why = self.why_it_ends();
-        let facts = &mut self.instance.facts;
+        let now = self.now;
+        let facts = self.facts();
         facts.set_status(state.status());
         if event == InstanceEvent::Spawned {
-            facts.started(process, self.now);
+            facts.started(process, now);
         }
         let reason = match (event, state.process) {
             (InstanceEvent::Spawned | InstanceEvent::Beat, Process::Live) => Some(Reason::None),
@@ -261,34 +261,35 @@ impl Supervisor<'_> {
 
     /// What the process is ended for, now or by the last decision.
     fn why_it_ends(&self) -> Why {
-        let now = why_to_end(&self.instance.desired, self.situation());
-        let last = self.instance.facts.reason.why();
+        let now = why_to_end(self.instance.desired(), self.situation());
+        let last = self.instance.facts().reason.why();
         now.or(last).unwrap_or(Why::Restart)
     }
 
     fn begin_run(&mut self, origin: RunOrigin) {
-        let generation = self.instance.generation;
-        let id = run_id(self.rng, generation);
+        let generation = self.instance.lifecycle().generation();
+        let id = Run::id_of(self.rng, generation);
         let (started, last_seen) = (self.now, self.now);
-        self.instance.runs.begin(Run { id, generation, origin, started, last_seen });
+        self.instance.runs_mut().begin(Run { id, generation, origin, started, last_seen });
     }
 
     fn adopt(&mut self) {
         self.begin_generation();
-        if self.instance.state.process == Process::Live {
-            self.instance.facts.started(self.process(), self.now);
+        if self.instance.state().process == Process::Live {
+            let (process, now) = (self.process(), self.now);
+            self.facts().started(process, now);
             self.begin_run(RunOrigin::Survivor);
         } else {
             self.begin_run(RunOrigin::Found);
         }
-        let instance = self.instance.definition.id;
+        let instance = self.instance.definition().id;
         self.out.push(Effect::Adopt { process: self.process(), instance });
     }
 
     fn begin_generation(&mut self) {
         self.processes.alive += 1;
         self.processes.last_generation = Generation(self.processes.last_generation.0 + 1);
-        self.instance.generation = self.processes.last_generation;
+        self.instance.lifecycle_mut().begin(self.processes.last_generation);
     }
 
     fn spawn(&mut self) {
@@ -296,22 +297,22 @@ impl Supervisor<'_> {
             self.kill_leftover();
         }
         self.begin_generation();
-        let instance = &mut *self.instance;
-        instance.counters.rebase();
-        instance.last_checkpoint = None;
-        instance.desired.restart = false;
-        let definition = Arc::clone(&instance.definition);
+        self.instance.meters_mut().begin();
+        self.instance.desired_mut().restart = false;
+        let definition = Arc::clone(self.instance.definition());
         self.out.push(Effect::Spawn { process: self.process(), definition });
     }
 
     /// Sends the signal of a step of the stop policy and gives it its time.
-    fn do_stop_step(&mut self, index: usize) {
-        let stop = &self.instance.definition.policy.stop;
-        let Some(step) = stop.steps().get(index).copied() else { return self.try_again_to_end() };
-        let is_last = index + 1 == stop.steps().len();
+    fn do_stop_step(&mut self, index: u8) {
+        let stop = &self.instance.definition().policy.stop;
+        let Some(step) = stop.steps().get(usize::from(index)).copied() else {
+            return self.try_again_to_end();
+        };
+        let is_last = usize::from(index) + 1 == stop.steps().len();
         let is_for_restart = index == 0 && self.why_it_ends() == Why::Restart;
         let signal = stop.restart_signal.filter(|_| is_for_restart).unwrap_or(step.signal);
-        self.instance.steps_done = u8::try_from(index + 1).expect("a stop has four steps at most");
+        self.instance.lifecycle_mut().stop_step_done(index);
         self.send(signal);
         let wait_ms = if is_last { step.wait_ms.max(CANNOT_END_MS) } else { step.wait_ms };
         self.timers.arm(TimerReason::StopStep(self.slot), self.now.mono.after_ms(wait_ms));
@@ -320,16 +321,17 @@ impl Supervisor<'_> {
     /// The process has had every signal of its stop and still runs: says so once, turns down what
     /// waits for its exit, and sends the last signal again from time to time.
     fn try_again_to_end(&mut self) {
-        let steps = self.instance.definition.policy.stop.steps();
+        let steps = self.instance.definition().policy.stop.steps();
         let (count, last) = (steps.len(), steps.last().map(|step| step.signal));
         if !self.instance.cannot_be_ended() {
-            self.instance.steps_done = u8::try_from(count + 1).expect("four steps at most");
+            let count = u8::try_from(count).expect("a stop has four steps at most");
+            self.instance.lifecycle_mut().stop_step_done(count);
             let reason = Reason::CannotEnd(self.why_it_ends());
             self.note(&format!("{reason}; the log of the master says what holds the process"));
-            self.instance.facts.set_reason(reason);
+            self.facts().set_reason(reason);
             self.publish();
         }
-        for operation in core::mem::take(&mut self.instance.operations) {
+        for operation in self.instance.queue_mut().take_operations() {
             self.out.refuse(operation.request, Refusal::CannotEnd);
         }
         let deadline = self.now.mono.after_ms(END_AGAIN_MS);
@@ -341,17 +343,17 @@ impl Supervisor<'_> {
 
     fn release(&mut self, before: State) {
         self.processes.alive -= 1;
-        self.instance.fold_counters();
+        self.instance.meters_mut().fold();
         self.save_totals();
         // What is left of the group has had the signals of the stop under way, if there was one:
         // it is killed when the whole stop would be over.
-        let stop = &self.instance.definition.policy.stop;
-        let has_steps_left = usize::from(self.instance.steps_done) < stop.steps().len();
+        let stop = &self.instance.definition().policy.stop;
+        let steps_done = usize::from(self.instance.lifecycle().steps_done());
         let deadline = self.timers.cancel(TimerReason::StopStep(self.slot));
-        let deadline = deadline.filter(|_| has_steps_left);
-        let after_ms = stop.ms_after(usize::from(self.instance.steps_done).saturating_sub(1));
+        let deadline = deadline.filter(|_| steps_done < stop.steps().len());
+        let after_ms = stop.ms_after(steps_done.saturating_sub(1));
         let (total_ms, first) = (stop.total_ms(), stop.steps().first().map(|step| step.signal));
-        if self.instance.group_left {
+        if self.instance.lifecycle().group_left() {
             match first.filter(|_| !before.is_stopping()) {
                 Some(Signal::KILL) => return self.kill_leftover(),
                 Some(first) => self.signal(Scope::Group, first),
@@ -368,9 +370,9 @@ impl Supervisor<'_> {
     /// What a process counted is kept at its end, not only at the next tick; after a reset on its
     /// way, which may be refused, it waits as it does there.
     fn save_totals(&mut self) {
-        if self.instance.unsaved_resets == 0 && core::mem::take(&mut self.instance.totals_unsaved) {
-            let totals = (self.instance.definition.id, self.instance.saved_totals());
-            self.out.push(Effect::SaveTotals(alloc::vec![totals]));
+        if let Some(totals) = self.instance.take_unsaved_totals() {
+            let id = self.instance.definition().id;
+            self.out.push(Effect::SaveTotals(alloc::vec![(id, totals)]));
         }
     }
 
@@ -379,42 +381,27 @@ impl Supervisor<'_> {
         if self.timers.is_armed(reason) {
             return;
         }
-        if self.limit_is_reached() {
-            self.instance.gave_up = true;
-            self.instance.facts.set_limit_reached(self.instance.definition.policy.limit);
-            return;
+        let Policy { limit, backoff, .. } = self.instance.definition().policy;
+        let lifecycle = self.instance.lifecycle_mut();
+        if limit.is_some_and(|limit| lifecycle.gives_up(limit, self.now.mono)) {
+            return self.facts().set_limit_reached(limit);
         }
-        let BackoffPolicy { first_ms, longest_ms, healthy_ms } =
-            self.instance.definition.policy.backoff;
-        let healthy_since = self.instance.healthy_since.take();
-        if healthy_since.is_some_and(|since| self.now.mono.ms_since(since) >= healthy_ms) {
-            self.instance.backoff.reset();
-        }
-        let delay_ms = self.instance.backoff.next_delay_ms(first_ms, longest_ms, self.rng);
+        let delay_ms = lifecycle.next_delay_ms(backoff, self.now.mono, self.rng);
         self.timers.arm(reason, self.now.mono.after_ms(delay_ms));
         let delay_micros = delay_ms.saturating_mul(1_000);
         let due = Wall::from_micros(self.now.wall.as_micros().saturating_add(delay_micros));
-        self.instance.facts.set_next_restart(Some((due, delay_ms)));
-    }
-
-    /// Whether another restart would be one too many.
-    fn limit_is_reached(&mut self) -> bool {
-        let Some(limit) = self.instance.definition.policy.limit else { return false };
-        let now = self.now.mono;
-        let is_counted = |at: &crate::time::Time| now.ms_since(*at) < limit.window_ms;
-        self.instance.restarts.retain(is_counted);
-        self.instance.restarts.len() >= limit.max.min(RESTARTS_MAX) as usize
+        self.facts().set_next_restart(Some((due, delay_ms)));
     }
 
     fn cancel_restart(&mut self) {
         self.timers.cancel(TimerReason::Restart(self.slot));
-        self.instance.facts.set_next_restart(None);
+        self.facts().set_next_restart(None);
     }
 
     /// Sends a signal of a stop.
     fn send(&mut self, signal: Signal) {
         if signal != Signal::KILL || !canary::is(Canary::GraceNeverKills) {
-            self.signal(self.instance.definition.policy.stop.scope, signal);
+            self.signal(self.instance.definition().policy.stop.scope, signal);
         }
     }
 
@@ -423,22 +410,6 @@ impl Supervisor<'_> {
     }
 
     fn process(&self) -> ProcessRef {
-        ProcessRef { slot: self.slot, generation: self.instance.generation }
+        ProcessRef { slot: self.slot, generation: self.instance.lifecycle().generation() }
     }
 }
-
-/// The id of a run: drawn from the seed of the engine beside its other draws, so that it is the
-/// same in a replay and changes none of them.
-fn run_id(rng: &ChaCha8Rng, generation: Generation) -> RunId {
-    let mut ids = rng.clone();
-    ids.set_stream(RUN_ID_STREAM);
-    ids.set_word_pos(u128::from(generation.0) * WORDS_PER_ID);
-    let (high, low) = (ids.next_u64(), ids.next_u64());
-    RunId(u128::from(high) << 64 | u128::from(low))
-}
-
-/// The stream of the generator that ids of runs come from; everything else comes from stream 0.
-const RUN_ID_STREAM: u64 = 1;
-
-/// An id is four words of 32 bits.
-const WORDS_PER_ID: u128 = 4;

@@ -9,17 +9,21 @@ mod health;
 #[expect(clippy::module_inception, reason = "the file is named after its main type")]
 mod instance;
 mod launch;
+mod lifecycle;
 mod liveness;
+mod meters;
 mod policy;
 mod process_table;
 mod queue;
 mod reason;
 mod run;
 mod runs;
+mod snapshot;
 mod state;
 mod status_page;
 mod step;
 mod table;
+mod versions;
 mod view;
 
 pub use action::{Action, Actions};
@@ -33,18 +37,22 @@ pub use edit::{
 pub use health::{Health, HealthEvent, Status};
 pub use instance::Instance;
 pub use launch::{Exec, Launch, Output, Setup, Verb, Verbs};
+pub use lifecycle::Lifecycle;
 pub use liveness::{BeatVia, Liveness};
+pub use meters::Meters;
 pub use policy::{
     BackoffPolicy, Boot, HISTORY_MAX, Policy, RESTARTS_MAX, Restart, RestartLimit, StopPolicy,
     StopStep, StopStepsError,
 };
 pub use process_table::{Process, ProcessEvent};
-pub use queue::{Operation, OperationKind};
+pub use queue::{Operation, OperationKind, Queue};
 pub use reason::{QUOTE_MAX_BYTES, Quote, Reason};
 pub use run::{Run, RunOrigin, RunRecord};
 pub use runs::{End, LastExit, ProcessFacts, Runs};
+pub(crate) use snapshot::Snapshot;
 pub use state::State;
 pub use status_page::StatusPage;
 pub use step::{InstanceEvent, Step, step};
 pub use table::Table;
+pub use versions::Versions;
 pub use view::InstanceView;

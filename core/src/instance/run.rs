@@ -1,5 +1,8 @@
 //! One run of an instance, as a value.
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
 use super::decide::Why;
 use crate::ids::{Generation, RunId};
 use crate::process::Exit;
@@ -42,4 +45,38 @@ pub struct RunRecord {
     pub exit: Exit,
     /// What it was asked to end for; `None` if it exited by itself.
     pub requested: Option<Why>,
+}
+
+impl Run {
+    /// The id of the run with this number: drawn from the seed of the engine beside its other
+    /// draws, so that it is the same in a replay and changes none of them.
+    pub fn id_of(rng: &ChaCha8Rng, generation: Generation) -> RunId {
+        let mut ids = rng.clone();
+        ids.set_stream(ID_STREAM);
+        ids.set_word_pos(u128::from(generation.0) * WORDS_PER_ID);
+        let (high, low) = (ids.next_u64(), ids.next_u64());
+        RunId(u128::from(high) << 64 | u128::from(low))
+    }
+}
+
+/// The stream of the generator that ids come from; everything else comes from stream 0.
+const ID_STREAM: u64 = 1;
+
+/// An id is four words of 32 bits.
+const WORDS_PER_ID: u128 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::rand_core::SeedableRng;
+
+    #[test]
+    fn an_id_depends_on_the_seed_and_the_number_alone() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let first = Run::id_of(&rng, Generation(1));
+        rng.next_u64();
+        assert_eq!(Run::id_of(&rng, Generation(1)), first);
+        assert_ne!(Run::id_of(&rng, Generation(2)), first);
+        assert_ne!(Run::id_of(&ChaCha8Rng::seed_from_u64(2), Generation(1)), first);
+    }
 }

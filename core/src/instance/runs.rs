@@ -166,11 +166,27 @@ impl ProcessFacts {
 /// The run under way and the last ones that ended.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
+    pub(super) facts: ProcessFacts,
     current: Option<Run>,
     ended: VecDeque<RunRecord>,
 }
 
 impl Runs {
+    /// No run that is remembered, with these facts.
+    pub(super) const fn with_facts(facts: ProcessFacts) -> Self {
+        Self { facts, current: None, ended: VecDeque::new() }
+    }
+
+    /// The facts that are shown.
+    pub const fn facts(&self) -> &ProcessFacts {
+        &self.facts
+    }
+
+    /// The facts, to change them.
+    pub const fn facts_mut(&mut self) -> &mut ProcessFacts {
+        &mut self.facts
+    }
+
     /// The run under way.
     pub const fn current(&self) -> Option<&Run> {
         self.current.as_ref()

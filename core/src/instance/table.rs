@@ -20,7 +20,7 @@ pub struct Table {
 impl Table {
     /// Adds an instance. Its id must not be in the table.
     pub fn insert(&mut self, instance: Instance) -> SlotId {
-        let id = instance.definition.id;
+        let id = instance.definition().id;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             SlotId(u32::try_from(self.slots.len() - 1).expect("fewer instances than 2^32"))
@@ -34,7 +34,7 @@ impl Table {
     /// Takes an instance out; its slot is free for another one.
     pub fn remove(&mut self, slot: SlotId) -> Option<Instance> {
         let instance = self.slots.get_mut(slot.0 as usize)?.take()?;
-        self.by_id.remove(&instance.definition.id);
+        self.by_id.remove(&instance.definition().id);
         self.free.push(slot);
         Some(instance)
     }
@@ -51,7 +51,7 @@ impl Table {
         let mut by_id = BTreeMap::new();
         for (slot, row) in (0u32..).zip(&slots) {
             if let Some(instance) = row
-                && by_id.insert(instance.definition.id, SlotId(slot)).is_some()
+                && by_id.insert(instance.definition().id, SlotId(slot)).is_some()
             {
                 return None;
             }
@@ -83,9 +83,9 @@ impl Table {
     /// what an earlier process says late is dropped.
     pub fn current(&self, process: ProcessRef) -> Option<SlotId> {
         let instance = self.get(process.slot)?;
-        let is_its_own =
-            instance.generation == process.generation || canary::is(Canary::GenerationUnchecked);
-        let current = is_its_own && instance.state.has_process();
+        let is_its_own = instance.lifecycle().generation() == process.generation
+            || canary::is(Canary::GenerationUnchecked);
+        let current = is_its_own && instance.state().has_process();
         current.then_some(process.slot)
     }
 

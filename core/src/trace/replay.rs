@@ -219,11 +219,11 @@ impl<'a> Replay<'a> {
         let glance = |slot| {
             let instance = table.get(slot)?;
             let glance = Glance {
-                id: instance.definition.id,
-                state: instance.state,
-                generation: instance.generation,
-                metrics: instance.metrics,
-                totals: instance.counters.totals(),
+                id: instance.definition().id,
+                state: instance.state(),
+                generation: instance.lifecycle().generation(),
+                metrics: instance.meters().metrics(),
+                totals: instance.meters().counters().totals(),
             };
             Some((slot, glance))
         };

@@ -132,7 +132,7 @@ impl Cells {
         let is_exit = matches!(input, Input::ProcessExited { .. });
         for (id, state) in before {
             let now = engine.table().find(*id).and_then(|slot| engine.table().get(slot));
-            let Some(now) = now.map(|instance| instance.state) else { continue };
+            let Some(now) = now.map(|instance| instance.state()) else { continue };
             match (state.process, now.process) {
                 (Process::Live, Process::Ending)
                 | (Process::Spawning, Process::Cancelled)
@@ -166,7 +166,7 @@ impl Cells {
     fn printed(&mut self, engine: &Engine, process: ProcessRef, batch: &OutputBatch) {
         let slot = engine.table().current(process);
         let Some(instance) = slot.and_then(|slot| engine.table().get(slot)) else { return };
-        let mut state = instance.state;
+        let mut state = instance.state();
         for item in &batch.items {
             let event = match item {
                 OutputItem::Checkpoint(_) => InstanceEvent::Beat,
@@ -189,7 +189,7 @@ impl Cells {
 
     fn at(&mut self, engine: &Engine, slot: SlotId, event: InstanceEvent) {
         if let Some(instance) = engine.table().get(slot) {
-            self.visit(instance.state, event, 1);
+            self.visit(instance.state(), event, 1);
         }
     }
 

@@ -65,9 +65,9 @@ fn texts(digest: &mut Digest, scene: Scene<'_>) -> fmt::Result {
         }
     }
     for row in scene.instances() {
-        digest.definition(&row.definition);
-        row.staged.iter().for_each(|staged| digest.definition(staged));
-        write!(digest, "{:?}", row.facts)?;
+        digest.definition(row.definition());
+        row.versions().staged().iter().for_each(|staged| digest.definition(staged));
+        write!(digest, "{:?}", row.facts())?;
     }
     Ok(())
 }

@@ -85,7 +85,7 @@ impl Invariant for Recovery {
         }
         let back = after_power_loss(scene)?;
         let stored: Vec<InstanceId> = back.instances.keys().copied().collect();
-        let mut live: Vec<InstanceId> = scene.instances().map(|row| row.definition.id).collect();
+        let mut live: Vec<InstanceId> = scene.instances().map(|row| row.definition().id).collect();
         live.sort_unstable();
         ensure(stored == live, || format!("{live:?} live, and {stored:?} would come back"))?;
         scene.instances().try_for_each(|instance| comes_back(scene, &back, instance))
@@ -142,11 +142,11 @@ fn explains(command: &Command, before: Option<&Arc<Definition>>, after: &Arc<Def
 }
 
 fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {
-    let id = instance.definition.id;
+    let id = instance.definition().id;
     let stored = &back.instances[&id];
-    let (live, would) = (&instance.definition, &stored.definition);
+    let (live, would) = (&instance.definition(), &stored.definition);
     ensure(is_same(live, would), || format!("{live:?} would come back as {would:?}"))?;
-    let (goal, saved) = (instance.desired.goal, stored.desired.goal);
+    let (goal, saved) = (instance.desired().goal, stored.desired.goal);
     let is_saved = live.policy.boot != Boot::Saved || saved == goal;
     ensure(is_saved, || format!("{id} is wanted {goal:?} and would come back {saved:?}"))?;
     // Totals that were refused wait for the next write, of whatever.

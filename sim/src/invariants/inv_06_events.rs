@@ -76,7 +76,7 @@ impl Invariant for Events {
         self.turn += 1;
         let turn = self.turn % (RENDER_EVERY * scene.engine.table().len().max(1));
         for (index, instance) in scene.instances().enumerate() {
-            let shown = scene.oracle.shown.get(&Subject::Instance(instance.definition.id));
+            let shown = scene.oracle.shown.get(&Subject::Instance(instance.definition().id));
             let is_told = shown.is_some_and(|shown| is_summed_up(shown, instance));
             ensure(is_told, || format!("{shown:?} was told of {instance:?}"))?;
             if RENDER_EVERY * index == turn {
@@ -92,7 +92,7 @@ impl Invariant for Events {
     fn at_rest(&mut self, scene: Scene<'_>) -> Verdict {
         key_is_told(scene)?;
         scene.instances().try_for_each(|instance| {
-            let id = instance.definition.id;
+            let id = instance.definition().id;
             is_rendered(scene.oracle.shown.get(&Subject::Instance(id)), instance)
         })
     }
@@ -119,13 +119,13 @@ impl Events {
 
 /// Whether an object shows what the table holds.
 fn is_summed_up(shown: &Shown, instance: &Instance) -> bool {
-    let Metrics { mode: _, ping, pool, tcps, udps } = instance.metrics;
+    let Metrics { mode: _, ping, pool, tcps, udps } = instance.meters().metrics();
     shown.view().is_some_and(|view| {
-        view.status == instance.state.status()
-            && view.metrics == instance.metrics
+        view.status == instance.state().status()
+            && view.metrics == instance.meters().metrics()
             && [ping, pool, tcps, udps].iter().all(|gauge| *gauge >= 0)
-            && view.totals == instance.counters.totals()
-            && is_same(&view.definition, &instance.definition)
+            && view.totals == instance.meters().counters().totals()
+            && is_same(&view.definition, instance.definition())
     })
 }
 

@@ -35,13 +35,15 @@ fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
     };
     match reason {
         TimerReason::Tick => true,
-        TimerReason::StopStep(slot) => of(slot, |row| row.state.process == Process::Ending),
-        TimerReason::Leftover(slot) => of(slot, |row| row.group_left && !row.state.has_process()),
-        TimerReason::Restart(slot) => of(slot, |row| match row.definition.policy.restart {
+        TimerReason::StopStep(slot) => of(slot, |row| row.state().process == Process::Ending),
+        TimerReason::Leftover(slot) => {
+            of(slot, |row| row.lifecycle().group_left() && !row.state().has_process())
+        }
+        TimerReason::Restart(slot) => of(slot, |row| match row.definition().policy.restart {
             Restart::Never => false,
-            Restart::OnFailure => matches!(row.state, State::FAILED | State::FAILING),
+            Restart::OnFailure => matches!(row.state(), State::FAILED | State::FAILING),
             Restart::Always => {
-                matches!(row.state, State::FAILED | State::FAILING | State::STOPPED)
+                matches!(row.state(), State::FAILED | State::FAILING | State::STOPPED)
             }
         }),
         TimerReason::DialWait(request) => {

@@ -30,27 +30,30 @@ impl Invariant for Convergence {
 }
 
 fn is_as_wanted(scene: Scene<'_>, instance: &Instance) -> Verdict {
-    let id = instance.definition.id;
+    let id = instance.definition().id;
     let wish = scene.oracle.wishes.get(&id);
     let is_wanted = wish.is_some_and(|wish| wish.running);
-    let policy = &instance.definition.policy;
-    ensure(!instance.gave_up || policy.limit.is_some(), || {
+    let policy = &instance.definition().policy;
+    ensure(!instance.lifecycle().gave_up() || policy.limit.is_some(), || {
         format!("{id} gave up without a limit")
     })?;
-    let is_left = !instance.definition.restarts() || instance.gave_up;
+    let is_left = !instance.definition().restarts() || instance.lifecycle().gave_up();
     // One that exited with 0 is restarted as long as its policy is `Always`.
     let ended_clean = wish.is_some_and(|wish| wish.ended_clean);
-    let may_rest = ended_clean && (policy.restart != Restart::Always || instance.gave_up);
-    let is_as_wanted = match instance.state {
+    let may_rest =
+        ended_clean && (policy.restart != Restart::Always || instance.lifecycle().gave_up());
+    let is_as_wanted = match instance.state() {
         State::RUNNING => is_wanted,
         State::STOPPED => !is_wanted || may_rest,
         // Without restarts, what failed stays as it is.
         State::FAILED | State::FAILING => is_wanted && is_left,
         _ => false,
     };
-    ensure(is_as_wanted, || format!("{id} is {:?}, and this is wanted: {wish:?}", instance.state))?;
-    let is_idle = instance.operations.is_empty()
-        && instance.awaiting_start.is_empty()
-        && instance.unsaved_records == 0;
+    ensure(is_as_wanted, || {
+        format!("{id} is {:?}, and this is wanted: {wish:?}", instance.state())
+    })?;
+    let is_idle = instance.queue().is_empty()
+        && instance.queue().awaiting_start().len() == 0
+        && instance.versions().unsaved_records() == 0;
     ensure(is_idle, || format!("{id} is not done: {instance:?}"))
 }

@@ -19,9 +19,9 @@ pub fn image_of(engine: &Engine) -> Image {
     let mut image = Image::new(engine.under_way().face.identity);
     image.instances = rows(engine)
         .map(|row| {
-            let (definition, desired) = (row.definition.clone(), Arc::new(row.desired.clone()));
+            let (definition, desired) = (row.definition().clone(), Arc::new(row.desired().clone()));
             let totals = row.saved_totals();
-            (row.definition.id, StoredInstance { definition, desired, totals })
+            (row.definition().id, StoredInstance { definition, desired, totals })
         })
         .collect();
     image
@@ -46,7 +46,7 @@ impl Oracle {
         oracle.key = Some(key.clone());
         oracle.shown.insert(Subject::Key, key);
         oracle.face = Some(under_way.face);
-        oracle.wishes = rows(engine).map(|row| (row.definition.id, Wish::of(row))).collect();
+        oracle.wishes = rows(engine).map(|row| (row.definition().id, Wish::of(row))).collect();
         oracle.counters = rows(engine).map(counted).collect::<BTreeMap<_, _>>();
         oracle.shutdowns = under_way.is_ending.into();
         oracle.finished = under_way.is_finished;
@@ -60,10 +60,10 @@ fn rows(engine: &Engine) -> impl Iterator<Item = &Instance> {
 }
 
 fn shown(row: &Instance) -> (Subject, Shown) {
-    (Subject::Instance(row.definition.id), Shown::instance(&row.view()))
+    (Subject::Instance(row.definition().id), Shown::instance(&row.view()))
 }
 
 fn counted(row: &Instance) -> (openctrl_core::ids::InstanceId, [CounterModel; 4]) {
-    let Counters { tcprx, tcptx, udprx, udptx } = row.counters;
-    (row.definition.id, [tcprx, tcptx, udprx, udptx].map(CounterModel::of))
+    let Counters { tcprx, tcptx, udprx, udptx } = *row.meters().counters();
+    (row.definition().id, [tcprx, tcptx, udprx, udptx].map(CounterModel::of))
 }

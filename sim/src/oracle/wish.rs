@@ -22,11 +22,11 @@ impl Wish {
 
     /// What is wanted of an instance in the middle of its life, as far as it knows itself.
     pub fn of(instance: &Instance) -> Self {
-        let is_left = !instance.definition.restarts() || instance.gave_up;
-        let is_left_failed = instance.state == State::FAILED && is_left;
-        let running = instance.wants_to_run() || instance.desired.restart || is_left_failed;
-        let ended_clean = instance.state == State::STOPPED && instance.wants_to_run();
-        let puts = instance.operations.iter().filter_map(|operation| match operation.kind {
+        let is_left = !instance.definition().restarts() || instance.lifecycle().gave_up();
+        let is_left_failed = instance.state() == State::FAILED && is_left;
+        let running = instance.wants_to_run() || instance.desired().restart || is_left_failed;
+        let ended_clean = instance.state() == State::STOPPED && instance.wants_to_run();
+        let puts = instance.queue().operations().filter_map(|operation| match operation.kind {
             OperationKind::Replace(_) => Some((operation.request, operation.starts)),
             OperationKind::Delete => None,
         });

@@ -357,7 +357,7 @@ impl Run {
 /// The state of each instance, by its slot.
 fn states(engine: &Engine) -> impl Iterator<Item = (InstanceId, State)> {
     let rows = engine.table().slots().filter_map(|slot| engine.table().get(slot));
-    rows.map(|instance| (instance.definition.id, instance.state))
+    rows.map(|instance| (instance.definition().id, instance.state()))
 }
 
 fn of_readers(what: String) -> Violation {

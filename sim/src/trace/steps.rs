@@ -141,9 +141,9 @@ impl Names {
     fn of(engine: Engine) -> Self {
         let table = engine.table();
         let rows = table.slots().filter_map(|slot| Some((slot, table.get(slot)?)));
-        let rows = rows.filter(|(_, row)| row.state.has_process());
+        let rows = rows.filter(|(_, row)| row.state().has_process());
         let process = rows.map(|(slot, row)| {
-            (ProcessRef { slot, generation: row.generation }, row.definition.id)
+            (ProcessRef { slot, generation: row.lifecycle().generation() }, row.definition().id)
         });
         let (processes, created) = (process.collect(), BTreeMap::new());
         let mut names = Self { engine: None, processes, records: BTreeMap::new(), created };

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::backoff::Backoff;
-use crate::counters::{Metrics, Totals};
+use crate::counters::Metrics;
 use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit, Commits};
 use crate::engine::dials::Dials;
@@ -32,7 +32,7 @@ use crate::formats::{
 };
 use crate::ids::{EventId, Generation, KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
 use crate::instance::{
-    Definition, Health, Instance, Operation, OperationKind, Process, State, Table,
+    Definition, Health, Instance, Operation, OperationKind, Process, Snapshot, State, Table,
 };
 use crate::time::{Time, Wall};
 
@@ -77,7 +77,7 @@ impl Engine {
             .map(|row| row.map(InstanceV2::thaw).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let with_process = |row: &&Option<Instance>| {
-            row.as_ref().is_some_and(|instance| instance.state.has_process())
+            row.as_ref().is_some_and(|instance| instance.state().has_process())
         };
         let alive = usize::try_from(count(frozen.alive)?).unwrap_or(usize::MAX);
         if alive < slots.iter().filter(with_process).count() {
@@ -126,58 +126,61 @@ impl Engine {
 
 impl InstanceV2 {
     fn new(instance: &Instance, masks: &mut Masks) -> Self {
-        let operations = instance.operations.iter();
-        let State { process, health } = instance.state;
+        let snapshot = Snapshot::from(instance);
+        let State { process, health } = snapshot.state;
+        let operations = snapshot.operations.iter();
+        let Metrics { mode, ping, pool, tcps, udps } = snapshot.metrics;
         Self {
-            definition: DefinitionV2::masked(&instance.definition, masks),
-            staged: instance.staged.as_ref().map(|one| DefinitionV2::masked(one, masks)),
-            unsaved: (instance.unsaved_records, instance.unsaved_resets),
-            desired: DesiredV2::masked(&instance.desired, masks),
-            staged_goal: instance.staged_goal.map(Into::into),
+            definition: DefinitionV2::masked(&snapshot.definition, masks),
+            staged: snapshot.staged.map(|one| DefinitionV2::masked(&one, masks)),
+            unsaved: (snapshot.unsaved_records, snapshot.unsaved_resets),
+            desired: DesiredV2::masked(&snapshot.desired, masks),
+            staged_goal: snapshot.staged_goal.map(Into::into),
             process: process_of(process),
             health: health_of(health),
-            generation: instance.generation.0,
-            gauges: gauges(instance),
-            counters: counter_words(&instance.counters),
-            totals_unsaved: instance.totals_unsaved,
-            last_checkpoint: instance.last_checkpoint.map(Time::as_micros),
-            healthy_since: instance.healthy_since.map(Time::as_micros),
-            restart_attempts: instance.backoff.attempts,
-            steps_done: instance.steps_done,
-            restarts: instance.restarts.iter().map(|at| at.as_micros()).collect(),
-            gave_up: instance.gave_up,
-            group_left: instance.group_left,
+            generation: snapshot.generation.0,
+            gauges: [mode, ping, pool, tcps, udps],
+            counters: counter_words(&snapshot.counters),
+            totals_unsaved: snapshot.totals_unsaved,
+            last_checkpoint: snapshot.last_checkpoint.map(Time::as_micros),
+            healthy_since: snapshot.healthy_since.map(Time::as_micros),
+            restart_attempts: snapshot.backoff.attempts,
+            steps_done: snapshot.steps_done,
+            restarts: snapshot.restarts.iter().map(|at| at.as_micros()).collect(),
+            gave_up: snapshot.gave_up,
+            group_left: snapshot.group_left,
             operations: operations.map(|operation| OperationV2::new(operation, masks)).collect(),
-            awaiting_start: instance.awaiting_start.iter().map(|request| request.0).collect(),
-            facts: FactsV2::new(&instance.facts, masks),
+            awaiting_start: snapshot.awaiting_start.iter().map(|request| request.0).collect(),
+            facts: FactsV2::new(&snapshot.facts, masks),
         }
     }
 
     fn thaw(self) -> Result<Instance, FormatError> {
         let [mode, ping, pool, tcps, udps] = self.gauges;
         let operations = self.operations.into_iter().map(OperationV2::thaw);
-        let mut instance = Instance::new(thaw(self.definition)?, mode, Totals::default());
-        instance.staged = self.staged.map(thaw).transpose()?;
-        instance.unsaved_records = small(self.unsaved.0)?;
-        instance.unsaved_resets = small(self.unsaved.1)?;
-        instance.desired = self.desired.into();
-        instance.staged_goal = self.staged_goal.map(Into::into);
-        instance.state = state_of(self.process, self.health)?;
-        instance.generation = Generation(self.generation);
-        instance.metrics = Metrics { mode, ping, pool, tcps, udps };
-        instance.counters = counters_of(self.counters)?;
-        instance.totals_unsaved = self.totals_unsaved;
-        instance.last_checkpoint = self.last_checkpoint.map(Time::from_micros);
-        instance.healthy_since = self.healthy_since.map(Time::from_micros);
-        instance.backoff = Backoff { attempts: self.restart_attempts };
-        instance.steps_done = self.steps_done;
-        instance.restarts = self.restarts.into_iter().map(Time::from_micros).collect();
-        instance.gave_up = self.gave_up;
-        instance.group_left = self.group_left;
-        instance.operations = operations.collect::<Result<_, _>>()?;
-        instance.awaiting_start = self.awaiting_start.into_iter().map(RequestId).collect();
-        instance.facts = self.facts.thaw()?;
-        Ok(instance)
+        Ok(Instance::from(Snapshot {
+            definition: thaw(self.definition)?,
+            staged: self.staged.map(thaw).transpose()?,
+            staged_goal: self.staged_goal.map(Into::into),
+            unsaved_records: small(self.unsaved.0)?,
+            unsaved_resets: small(self.unsaved.1)?,
+            desired: self.desired.into(),
+            state: state_of(self.process, self.health)?,
+            generation: Generation(self.generation),
+            steps_done: self.steps_done,
+            restarts: self.restarts.into_iter().map(Time::from_micros).collect(),
+            gave_up: self.gave_up,
+            group_left: self.group_left,
+            healthy_since: self.healthy_since.map(Time::from_micros),
+            backoff: Backoff { attempts: self.restart_attempts },
+            metrics: Metrics { mode, ping, pool, tcps, udps },
+            counters: counters_of(self.counters)?,
+            totals_unsaved: self.totals_unsaved,
+            last_checkpoint: self.last_checkpoint.map(Time::from_micros),
+            operations: operations.collect::<Result<_, _>>()?,
+            awaiting_start: self.awaiting_start.into_iter().map(RequestId).collect(),
+            facts: self.facts.thaw()?,
+        }))
     }
 }
 
@@ -335,9 +338,4 @@ impl From<TimerV1> for TimerReason {
             TimerV1::ShutdownLimit => Self::ShutdownLimit,
         }
     }
-}
-
-pub(super) fn gauges(instance: &Instance) -> [i32; 5] {
-    let Metrics { mode, ping, pool, tcps, udps } = instance.metrics;
-    [mode, ping, pool, tcps, udps]
 }

@@ -1,14 +1,8 @@
 //! The state of the whole engine as one number, by which a replay is compared with what it replays.
 
-use super::engine::gauges;
 use crate::engine::Engine;
 use crate::engine::timers::TimerReason;
-use crate::formats::counter_words;
-use crate::instance::{
-    Definition, Goal, Health, Instance, Operation, OperationKind, ProcessFacts, State,
-};
 use crate::mixer::Digest;
-use crate::time::Time;
 
 impl Engine {
     /// A number that two engines share when they are in the same state, texts aside.
@@ -44,57 +38,9 @@ impl Engine {
         for row in rows {
             match row {
                 None => print.word(u64::MAX),
-                Some(instance) => fingerprint_of(instance, &mut print),
+                Some(instance) => instance.fingerprint(&mut print),
             }
         }
         print.0
-    }
-}
-
-fn fingerprint_of(instance: &Instance, print: &mut Digest) {
-    let flags = [
-        instance.definition.restarts(),
-        instance.staged.is_some(),
-        instance.totals_unsaved,
-        instance.desired.restart,
-        instance.desired.goal == Goal::Down,
-        instance.newest_goal() == Goal::Down,
-        instance.gave_up,
-        instance.group_left,
-    ];
-    let flags = flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag));
-    let Definition { id, revision, .. } = instance.definition.as_ref();
-    print.words([id.0.into(), revision.0, state_number(instance.state), flags]);
-    print.words([instance.steps_done.into(), instance.restarts.len() as u64]);
-    print.words([instance.unsaved_records.into(), instance.unsaved_resets.into()]);
-    print.words([instance.generation.0, instance.backoff.attempts.into()]);
-    print.words(gauges(instance).map(|gauge| gauge as u64));
-    counter_words(&instance.counters).into_iter().for_each(|counter| print.words(counter));
-    for time in [instance.last_checkpoint, instance.healthy_since] {
-        print.word(time.map_or(u64::MAX, Time::as_micros));
-    }
-    print.word(instance.operations.len() as u64);
-    for operation in &instance.operations {
-        let Operation { request, expect: _, kind, committing, starts } = operation;
-        let is_delete = matches!(kind, OperationKind::Delete);
-        print.words([request.0, is_delete.into(), (*committing).into(), (*starts).into()]);
-    }
-    print.facts(&instance.facts);
-    print.word(instance.awaiting_start.len() as u64);
-    instance.awaiting_start.iter().for_each(|request| print.word(request.0));
-}
-
-fn state_number(state: State) -> u64 {
-    state.process as u64 * Health::ALL.len() as u64 + state.health as u64
-}
-
-impl Digest {
-    /// Takes in what became of processes, but for its words.
-    pub(crate) fn facts(&mut self, facts: &ProcessFacts) {
-        let ProcessFacts { status, alive, starts, failures, restarts, exits, .. } = facts;
-        let alive = alive.map_or(0, |(process, _)| process.generation.0);
-        let (due, delay_ms) = facts.next_restart.unwrap_or_default();
-        self.words([*status as u64, alive, *starts, *failures, *restarts, *exits]);
-        self.words([due.as_micros(), delay_ms]);
     }
 }

@@ -15,7 +15,7 @@ use crate::engine::commits::{Change, Commit};
 use crate::engine::life::Life;
 use crate::expect::Expect;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, Desired, Instance, OperationKind, PolicyEdit};
+use crate::instance::{Definition, Instance, OperationKind, PolicyEdit};
 use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Record;
 use crate::time::Wall;
@@ -99,12 +99,12 @@ impl Engine {
                 Change::Patch { slot, definition, .. } | Change::Replace { slot, definition } => {
                     let instance = self.table.get(*slot)?;
                     let goal = instance.newest_goal();
-                    let desired = Desired { goal, restart: false, ..instance.desired.clone() };
-                    let (definition, desired) = (Arc::clone(definition), Arc::new(desired));
+                    let desired = Arc::new(instance.desired_with(goal));
+                    let definition = Arc::clone(definition);
                     Record::PutInstance { definition, desired, totals: instance.saved_totals() }
                 }
                 Change::Delete(slot) => {
-                    Record::RemoveInstance(self.table.get(*slot)?.definition.id)
+                    Record::RemoveInstance(self.table.get(*slot)?.definition().id)
                 }
                 Change::SetAlias(alias) => {
                     master = MasterIdentity { alias: alias.clone(), ..master.clone() };
@@ -148,7 +148,7 @@ impl Engine {
                 url: definition.url().clone(),
             },
             Change::Delete(slot) => {
-                Command::Remove { id: self.table.get(*slot)?.definition.id, expect: Expect::Any }
+                Command::Remove { id: self.table.get(*slot)?.definition().id, expect: Expect::Any }
             }
             Change::SetAlias(alias) => Command::SetAlias(Some(alias.clone())),
             Change::RotateKey(key) => Command::RotateKey(key.clone()),
@@ -158,8 +158,8 @@ impl Engine {
 
 /// The requests that wait for something to become of an instance.
 fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Command)> {
-    let id = instance.definition.id;
-    let operations = instance.operations.iter().map(move |operation| {
+    let id = instance.definition().id;
+    let operations = instance.queue().operations().map(move |operation| {
         let expect = operation.expect.clone();
         let command = match &operation.kind {
             OperationKind::Replace(url) => Command::Replace { id, expect, url: url.clone() },
@@ -167,9 +167,9 @@ fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Command)
         };
         (operation.request, command)
     });
-    let url = instance.definition.url();
+    let url = instance.definition().url();
     let replaced = move || Command::Replace { id, expect: Expect::Any, url: url.clone() };
-    let started = instance.awaiting_start.iter().map(move |request| (*request, replaced()));
+    let started = instance.queue().awaiting_start().map(move |request| (request, replaced()));
     operations.chain(started)
 }
 

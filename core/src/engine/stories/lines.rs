@@ -44,7 +44,7 @@ impl Names {
     pub(super) fn timer(&mut self, reason: TimerReason, engine: &Engine) -> String {
         let mut of = |slot: SlotId| {
             let instance = engine.table().get(slot).expect("a timer belongs to a live slot");
-            self.instance(instance.definition.id)
+            self.instance(instance.definition().id)
         };
         match reason {
             TimerReason::Tick => "Tick".to_string(),

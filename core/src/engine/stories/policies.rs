@@ -165,9 +165,9 @@ fn restarts_that_are_long_ago_do_not_count() {
     let limit = Some(RestartLimit { max: 1, window_ms: 60_000 });
     let mut story = running(Policy { limit, ..Policy::default() });
     story.exited(1).past_ticks().started().wait(60_000).exited(1).past_ticks().started();
-    assert!(!instance(&story).gave_up);
+    assert!(!instance(&story).lifecycle().gave_up());
     story.log("ERROR again");
-    assert!(instance(&story).gave_up);
+    assert!(instance(&story).lifecycle().gave_up());
     story.wait(100_000).act("A", "start").exited(0).started();
     insta::assert_snapshot!(story, @r#"
     0.000    > p1 exits with 1
@@ -259,7 +259,7 @@ fn a_saved_stop_that_cannot_be_stored_is_refused() {
     let mut story = running(Policy { boot: Boot::Saved, ..Policy::default() });
     story.names.facts = false;
     story.act("A", "stop").disk_fails().act("A", "restart");
-    assert_eq!(instance(&story).desired.goal, Goal::Up);
+    assert_eq!(instance(&story).desired().goal, Goal::Up);
     insta::assert_snapshot!(story, @r#"
     0.000    > request 1: patch A {"action":"stop"}
                persist 1: set desired of A to Down
@@ -463,7 +463,7 @@ fn the_last_runs_are_remembered() {
     let mut story = running(Policy { history: 2, ..Policy::default() });
     story.exited(1).past_ticks().started().advance(1_000).checkpoint(1);
     story.act("A", "restart").killed().started().act("A", "stop").exited(0);
-    let runs: Vec<_> = instance(&story).runs.ended().collect();
+    let runs: Vec<_> = instance(&story).runs().ended().collect();
     let told: Vec<_> = runs
         .iter()
         .map(|record| (record.run.generation.0, record.run.origin, record.requested))

@@ -144,7 +144,7 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
         ids.extend([change.before, change.after].into_iter().flatten().map(|glance| glance.id));
     }
     let table = replay.engine().table();
-    let of = |process: ProcessRef| table.get(process.slot).map(|instance| instance.definition.id);
+    let of = |process: ProcessRef| table.get(process.slot).map(|instance| instance.definition().id);
     match &step.input {
         Input::RequestArrived { command, .. } => match command {
             Command::Amend { id, .. }

@@ -71,14 +71,14 @@ fn world_of(engine: &Engine, now: Now) -> World {
     world.clock.set(now);
     for slot in engine.table().slots() {
         let Some(row) = engine.table().get(slot) else { continue };
-        let process = ProcessRef { slot, generation: row.generation };
+        let process = ProcessRef { slot, generation: row.lifecycle().generation() };
         if let Some(phase) = phase(row) {
-            world.processes.put(process, &row.definition, phase);
+            world.processes.put(process, row.definition(), phase);
         }
-        if row.group_left && !row.state.has_process() {
+        if row.lifecycle().group_left() && !row.state().has_process() {
             world.processes.gone(process, true);
         }
-        if row.state.is_stopping() && !row.state.is_spawning() {
+        if row.state().is_stopping() && !row.state().is_spawning() {
             world.processes.signal(now.mono, process, Signal::TERM);
         }
     }
@@ -92,9 +92,9 @@ fn world_of(engine: &Engine, now: Now) -> World {
 
 /// Where the process of an instance is, as far as the instance knows; none if it has none.
 fn phase(row: &Instance) -> Option<Phase> {
-    match row.state {
+    match row.state() {
         state if state.is_spawning() => Some(Phase::Spawning),
         state if state.has_process() => Some(Phase::Alive),
-        _ => row.group_left.then_some(Phase::Alive),
+        _ => row.lifecycle().group_left().then_some(Phase::Alive),
     }
 }

@@ -1,0 +1,91 @@
+//! What an instance is defined as, and what its records on their way to the disk say.
+
+use alloc::sync::Arc;
+
+use super::definition::Definition;
+use super::desired::Goal;
+use crate::canary::{self, Canary};
+
+/// The definition in force, and what later changes build on.
+#[derive(Clone, Debug)]
+pub struct Versions {
+    pub(super) current: Arc<Definition>,
+    pub(super) staged: Option<Arc<Definition>>,
+    pub(super) staged_goal: Option<Goal>,
+    /// How many records of this instance are on their way.
+    pub(super) unsaved_records: u32,
+    /// How many of those set the totals to zero.
+    pub(super) unsaved_resets: u32,
+}
+
+impl Versions {
+    /// A durable definition, and nothing on its way.
+    pub const fn new(current: Arc<Definition>) -> Self {
+        Self { current, staged: None, staged_goal: None, unsaved_records: 0, unsaved_resets: 0 }
+    }
+
+    /// The definition in force: durable, and shown to clients.
+    pub const fn current(&self) -> &Arc<Definition> {
+        &self.current
+    }
+
+    /// The newest definition on its way to the disk, if any.
+    pub const fn staged(&self) -> Option<&Arc<Definition>> {
+        self.staged.as_ref()
+    }
+
+    /// The definition that a further change builds on: the staged one, else the one in force.
+    pub fn newest(&self) -> &Arc<Definition> {
+        self.staged.as_ref().unwrap_or(&self.current)
+    }
+
+    /// The goal that the newest record on its way gives the instance, if there is one.
+    pub const fn staged_goal(&self) -> Option<Goal> {
+        self.staged_goal
+    }
+
+    /// How many records are on their way.
+    pub const fn unsaved_records(&self) -> u32 {
+        self.unsaved_records
+    }
+
+    /// Whether a record that sets the totals to zero is on its way.
+    pub const fn has_unsaved_reset(&self) -> bool {
+        self.unsaved_resets > 0
+    }
+
+    /// Lets later changes build on `definition` and `goal`, whose record is on its way.
+    pub(super) fn stage(&mut self, definition: Arc<Definition>, goal: Goal) {
+        self.staged = Some(definition);
+        self.staged_goal = Some(goal);
+        self.unsaved_records += 1;
+    }
+
+    /// The record that is staged next sets the totals to zero.
+    pub const fn stage_reset(&mut self) {
+        self.unsaved_resets += 1;
+    }
+
+    /// A record that set the totals to zero is durable.
+    pub(super) const fn reset_settled(&mut self) {
+        self.unsaved_resets = self.unsaved_resets.saturating_sub(1);
+    }
+
+    /// Puts a durable definition in force.
+    pub(super) fn adopt(&mut self, definition: Arc<Definition>) {
+        self.current = definition;
+        self.record_settled();
+    }
+
+    /// One record reached the disk, or was refused by it.
+    pub fn record_settled(&mut self) {
+        self.unsaved_records = self.unsaved_records.saturating_sub(1);
+        if self.unsaved_records == 0 {
+            if !canary::is(Canary::RefusedChangeKept) {
+                self.staged = None;
+            }
+            self.staged_goal = None;
+            self.unsaved_resets = 0;
+        }
+    }
+}
