@@ -23,6 +23,7 @@ mod escape;
 pub mod event;
 pub mod expect;
 mod formats;
+pub mod go;
 pub mod history;
 pub mod ids;
 pub mod instance;
