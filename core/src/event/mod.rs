@@ -10,6 +10,8 @@ mod window;
 
 pub use event::{Event, EventKind, EventName, LogRun, Object, Subject};
 pub use log::{EventLog, Page, PageQuery, StoredFilter};
-pub use stored::{DaemonRef, EventSubject, ResourceRef, Severity, StoredEvent, StoredId, Text};
+pub use stored::{
+    DaemonRef, Draft, EventSubject, ResourceRef, Severity, StoredEvent, StoredId, Text,
+};
 pub use topic::TopicPattern;
 pub use window::{Cursor, Read, Window, WindowLimits};

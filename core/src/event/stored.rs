@@ -93,6 +93,46 @@ pub enum EventSubject {
     DerivedEvent(Arc<str>),
 }
 
+/// An event before it has its place and its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Its topic: dot-separated words.
+    pub topic: Text,
+    /// Who publishes it.
+    pub daemon: DaemonRef,
+    /// What it is about.
+    pub resource: Option<ResourceRef>,
+    /// Whose history it belongs to.
+    pub subject: Option<EventSubject>,
+    /// How much it matters.
+    pub severity: Severity,
+    /// One word for programs; may be empty.
+    pub reason: Text,
+    /// One sentence for people; may be empty.
+    pub message: Text,
+    /// Details, as text.
+    pub attributes: BTreeMap<Text, String>,
+}
+
+impl Draft {
+    /// The event with this place and time.
+    pub fn stored(self, id: StoredId, time: Wall) -> StoredEvent {
+        let Self { topic, daemon, resource, subject, severity, reason, message, attributes } = self;
+        StoredEvent {
+            id,
+            time,
+            topic,
+            daemon,
+            resource,
+            subject,
+            severity,
+            reason,
+            message,
+            attributes,
+        }
+    }
+}
+
 /// An event as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
