@@ -34,6 +34,7 @@ mod mixer;
 pub mod output;
 pub mod process;
 pub mod steady;
+pub mod resource;
 pub mod rules;
 pub mod store;
 pub mod terminal;

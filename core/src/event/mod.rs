@@ -10,8 +10,10 @@ mod window;
 
 pub use event::{Event, EventKind, EventName, LogRun, Object, Subject};
 pub use log::{EventLog, Page, PageQuery, StoredFilter};
+pub(crate) use stored::PROCESS_DAEMON_KIND;
 pub use stored::{
     DaemonRef, Draft, EventSubject, ResourceRef, Severity, StoredEvent, StoredId, Text,
+    is_resource_name,
 };
 pub use topic::TopicPattern;
 pub use window::{Cursor, Read, Window, WindowLimits};

@@ -195,3 +195,11 @@ impl StoredEvent {
 
 /// The daemon kind of instances.
 pub(crate) const PROCESS_DAEMON_KIND: &str = "openctrl-process";
+
+/// Whether `text` may be the name of a resource: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`.
+pub fn is_resource_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    text.len() <= 63
+        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && text.bytes().all(inner)
+}

@@ -83,8 +83,8 @@ pub fn format_duration(nanos: i64) -> String {
     }
     if nanos < NANOS_PER_SECOND {
         let (unit, name) = match nanos {
-            ..1_000 => (1, "ns"),
-            ..1_000_000 => (1_000, "µs"),
+            0..1_000 => (1, "ns"),
+            1_000..1_000_000 => (1_000, "µs"),
             _ => (1_000_000, "ms"),
         };
         return format!("{sign}{}{name}", decimal(nanos, unit));

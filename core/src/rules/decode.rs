@@ -54,10 +54,10 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(value: &'a Value) -> Result<Self, SpecError> {
-        match value {
-            Value::Object(object) => Ok(Self { object, taken: Vec::new() }),
-            other => Err(SpecError::new("", format!("expected an object, found {}", kind(other)))),
-        }
+        let object = value.as_object().ok_or_else(|| {
+            SpecError::new("", format!("expected an object, found {}", kind(value)))
+        })?;
+        Ok(Self { object, taken: Vec::new() })
     }
 
     pub(super) fn take(&mut self, name: &'static str) -> Option<&'a Value> {

@@ -91,6 +91,10 @@ impl Derived {
         Self { rule, spec, asserted: None, pending: None, last_asserted, last_retracted }
     }
 
+    pub(super) const fn reference(&self) -> &RuleRef {
+        &self.rule
+    }
+
     pub(super) fn status(&self) -> DerivedStatus {
         let asserted = self.asserted.unwrap_or_default();
         let pending = self.pending.map(|(target, _)| target);

@@ -137,9 +137,9 @@ fn decode_input(input: &Value, predicates: &mut usize) -> Result<Condition, Spec
     let mut fields = Fields::new(input)?;
     fields.take("any_of");
     fields.finish()?;
-    let list = |value: &Value, path: &str| match value {
-        Value::Array(items) if !items.is_empty() => Ok(items.clone()),
-        _ => Err(SpecError::new(path.to_string(), "expected a list that is not empty")),
+    let list = |value: &Value, path: &str| {
+        let items = value.as_array().filter(|items| !items.is_empty()).cloned();
+        items.ok_or_else(|| SpecError::new(path.to_string(), "expected a list that is not empty"))
     };
     let mut decoded = Vec::new();
     for (index, group) in list(groups, "any_of")?.iter().enumerate() {

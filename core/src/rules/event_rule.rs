@@ -36,6 +36,10 @@ impl EventRule {
         Self { rule, spec, keys: Keys::default(), status: EventRuleStatus::default() }
     }
 
+    pub(super) const fn reference(&self) -> &RuleRef {
+        &self.rule
+    }
+
     pub(super) const fn status(&self) -> EventRuleStatus {
         self.status
     }

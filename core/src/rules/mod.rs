@@ -18,8 +18,8 @@ mod template;
 pub use decode::SpecError;
 pub use derived::{DerivedPhase, DerivedStatus};
 pub use event_rule::EventRuleStatus;
-pub use set::{Changed, PlannedRule, RuleSet, RulesChange, Statuses};
-pub use spec::{API_VERSION, RuleKind, RuleRef, RuleSpec, is_resource_name};
+pub use set::{Changed, PlannedRule, RuleSet, RuleStatus, RulesChange, Statuses};
+pub use spec::{API_VERSION, RuleKind, RuleRef, RuleSpec};
 
 /// Keys of one rule that are remembered; the one not seen for the longest is dropped first.
 pub const KEYS_MAX: usize = 4_096;

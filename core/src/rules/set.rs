@@ -62,6 +62,17 @@ pub struct RuleSet {
     order: Vec<Arc<str>>,
     generation: u64,
     last_change: Option<Wall>,
+    /// Rules whose status changed since this was last asked for.
+    touched: BTreeSet<RuleRef>,
+}
+
+/// What a rule is shown as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleStatus {
+    /// An EventRule.
+    Event(EventRuleStatus),
+    /// A DerivedEvent.
+    Derived(DerivedStatus),
 }
 
 impl RuleSet {
@@ -112,6 +123,19 @@ impl RuleSet {
     /// The status of a DerivedEvent.
     pub fn derived_status(&self, name: &str) -> Option<DerivedStatus> {
         self.derived.get(name).map(Derived::status)
+    }
+
+    /// The status of any rule.
+    pub fn status(&self, rule: &RuleRef) -> Option<RuleStatus> {
+        match rule.kind {
+            RuleKind::EventRule => self.event_rule_status(&rule.name).map(RuleStatus::Event),
+            RuleKind::DerivedEvent => self.derived_status(&rule.name).map(RuleStatus::Derived),
+        }
+    }
+
+    /// The rules whose status changed since this was last called.
+    pub fn take_touched(&mut self) -> BTreeSet<RuleRef> {
+        core::mem::take(&mut self.touched)
     }
 
     /// How many keys all rules remember.
@@ -182,6 +206,7 @@ impl RuleSet {
                 }
             }
             self.specs.insert(spec.rule.clone(), Arc::new(spec.clone()));
+            self.touched.insert(spec.rule.clone());
         }
         self.order = self.derived_order();
     }
@@ -246,6 +271,7 @@ impl RuleSet {
     ) {
         for rule in self.event_rules.values_mut() {
             while let Some(draft) = rule.on_time(now.mono, now.wall) {
+                self.touched.insert(rule.reference().clone());
                 publish(draft);
             }
         }
@@ -266,6 +292,7 @@ impl RuleSet {
             for event in events.drain(..) {
                 for rule in self.event_rules.values_mut() {
                     if let Some(draft) = rule.on_event(now.mono, &event) {
+                        self.touched.insert(rule.reference().clone());
                         publish(draft);
                     }
                 }
@@ -299,6 +326,9 @@ impl RuleSet {
             kind => statuses(kind, &field.name, &field.key),
         };
         let draft = rule.evaluate(now.mono, now.wall, &read);
+        if rule.status() != own {
+            self.touched.insert(rule.reference().clone());
+        }
         self.derived.insert(Arc::clone(name), rule);
         draft
     }

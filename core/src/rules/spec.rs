@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::decode::{Fields, SpecError};
 use super::derived_spec::DerivedSpec;
 use super::event_rule_spec::EventRuleSpec;
-use crate::event::EventSubject;
+use crate::event::{EventSubject, is_resource_name};
 
 /// Group and version of both kinds of rules.
 pub const API_VERSION: &str = "net.routerd.net/v1alpha1";
@@ -145,14 +145,6 @@ fn metadata_name(metadata: &Value) -> Result<String, SpecError> {
     }
     let fault = "must be 1 to 63 of A-Z a-z 0-9 . _ - and begin with a letter or digit";
     Err(SpecError::new("name", fault.to_string()))
-}
-
-/// Whether `text` may be the name of a resource: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`.
-pub fn is_resource_name(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    text.len() <= 63
-        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && text.bytes().all(inner)
 }
 
 #[cfg(test)]
