@@ -301,7 +301,9 @@ mod tests {
             let troubles: &[Trouble] = match activity {
                 Activity::Failing => &[Trouble::ErrorLogged, Trouble::FellSilent],
                 Activity::Failed => &[Trouble::Exited, Trouble::Killed, Trouble::StartFailed],
-                _ => &[Trouble::Exited],
+                Activity::Starting | Activity::Running | Activity::Ending | Activity::Stopped => {
+                    &[Trouble::Exited]
+                }
             };
             for trouble in troubles.iter().copied() {
                 for restart_due in [false, true] {
