@@ -16,6 +16,7 @@ pub mod canary;
 pub mod checkpoint;
 mod codec;
 pub mod command;
+pub mod control;
 pub mod counters;
 pub mod doors;
 pub mod engine;

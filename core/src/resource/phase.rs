@@ -44,8 +44,6 @@ pub struct Situation {
     pub restart_due: bool,
     /// Whether the current process printed a checkpoint.
     pub checkpoint_seen: bool,
-    /// Whether the last change could be made durable.
-    pub is_durable: bool,
 }
 
 /// The phase of a Process.
@@ -90,8 +88,6 @@ pub enum ConditionType {
     Healthy,
     /// It is about to change by itself.
     Progressing,
-    /// Changes can be made durable. Shown only while they cannot.
-    Durable,
 }
 
 /// Whether a condition holds.
@@ -127,8 +123,6 @@ pub struct Assessment {
     pub reason: &'static str,
     /// Ready, Healthy and Progressing.
     pub conditions: [Condition; 3],
-    /// Whether changes can be made durable.
-    pub is_durable: bool,
 }
 
 impl Situation {
@@ -138,13 +132,12 @@ impl Situation {
         trouble: Trouble::Exited,
         restart_due: false,
         checkpoint_seen: false,
-        is_durable: true,
     };
 
     /// Looks it up in the table.
     pub const fn assess(self) -> Assessment {
         use ConditionStatus::{False, True, Unknown};
-        let Self { activity, trouble, restart_due, checkpoint_seen, is_durable } = self;
+        let Self { activity, trouble, restart_due, checkpoint_seen } = self;
         let word = trouble.as_str();
         let back_off = if restart_due { (True, "BackOff") } else { (False, "Settled") };
         let settled = (False, "Settled");
@@ -191,7 +184,7 @@ impl Situation {
                 reason: progressing.1,
             },
         ];
-        Assessment { phase, health, daemon_phase, reason, conditions, is_durable }
+        Assessment { phase, health, daemon_phase, reason, conditions }
     }
 }
 
@@ -263,7 +256,6 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Healthy => "Healthy",
             Self::Progressing => "Progressing",
-            Self::Durable => "Durable",
         }
     }
 }
@@ -308,13 +300,7 @@ mod tests {
             for trouble in troubles.iter().copied() {
                 for restart_due in [false, true] {
                     let checkpoint_seen = restart_due;
-                    let situation = Situation {
-                        activity,
-                        trouble,
-                        restart_due,
-                        checkpoint_seen,
-                        is_durable: true,
-                    };
+                    let situation = Situation { activity, trouble, restart_due, checkpoint_seen };
                     let row = situation.assess();
                     let conditions = row.conditions.map(|condition| {
                         format!("{} {}", condition.status.as_str(), condition.reason)

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::facts::Fact;
-use super::phase::{Assessment, Condition, ConditionStatus, ConditionType, Situation};
+use super::phase::{Assessment, Condition, ConditionStatus, Situation};
 use crate::time::Wall;
 
 /// A condition with the time when its status last changed.
@@ -22,7 +22,6 @@ pub struct ResourceState {
     assessment: Assessment,
     since: Wall,
     changed: [Wall; 3],
-    durable_changed: Wall,
     updated: Wall,
     /// Whether the current process was ready once.
     was_ready: bool,
@@ -32,14 +31,8 @@ impl ResourceState {
     /// The first status, and the event that it makes.
     pub const fn new(situation: Situation, time: Wall) -> (Self, Fact) {
         let assessment = situation.assess();
-        let state = Self {
-            assessment,
-            since: time,
-            changed: [time; 3],
-            durable_changed: time,
-            updated: time,
-            was_ready: false,
-        };
+        let state =
+            Self { assessment, since: time, changed: [time; 3], updated: time, was_ready: false };
         let phase = assessment.phase;
         (state, Fact::StatusChanged { previous: None, phase, fields: "health,id,phase,reason" })
     }
@@ -63,9 +56,6 @@ impl ResourceState {
             if old.status != new.status {
                 *changed = time;
             }
-        }
-        if old.is_durable != new.is_durable {
-            self.durable_changed = time;
         }
         if old.phase != new.phase {
             self.since = time;
@@ -107,18 +97,12 @@ impl ResourceState {
         self.updated
     }
 
-    /// Ready, Healthy and Progressing; Durable while it does not hold.
-    pub fn conditions(&self) -> Vec<TimedCondition> {
-        let timed = self.assessment.conditions.iter().zip(self.changed);
-        let mut conditions: Vec<TimedCondition> = timed
-            .map(|(condition, since)| TimedCondition { condition: *condition, since })
-            .collect();
-        if !self.assessment.is_durable {
-            let (kind, status) = (ConditionType::Durable, ConditionStatus::False);
-            let condition = Condition { kind, status, reason: "DiskFailed" };
-            conditions.push(TimedCondition { condition, since: self.durable_changed });
-        }
-        conditions
+    /// Ready, Healthy and Progressing.
+    pub fn conditions(&self) -> [TimedCondition; 3] {
+        let [ready, healthy, progressing] = self.assessment.conditions;
+        let timed = |condition, since| TimedCondition { condition, since };
+        let [first, second, third] = self.changed;
+        [timed(ready, first), timed(healthy, second), timed(progressing, third)]
     }
 }
 
@@ -152,13 +136,11 @@ mod tests {
             failed,
             situation(Activity::Ending),
             situation(Activity::Stopped),
-            Situation { is_durable: false, ..Situation::STOPPED },
         ];
         for (second, step) in steps.into_iter().enumerate() {
             let facts = state.observe(step, at(second as u64 + 1));
             lines += &format!("{:?}: {facts:?}\n", state.assessment().phase);
         }
-        assert_eq!(state.conditions().len(), 4);
         insta::assert_snapshot!(lines);
     }
 

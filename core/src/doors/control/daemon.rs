@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::DAEMON_API_VERSION;
 use super::answer::Reply;
-use super::model::{ControlModel, ProcessEntry};
+use super::model::{ControlModel, Observed, ProcessEntry};
 use super::query::Query;
 use super::wire::{
     ConditionWire, DaemonEventWire, DaemonWire, ResourceWire, conditions, is_empty, is_false,
@@ -135,7 +135,7 @@ impl ControlModel {
     }
 
     /// `GET /v1/status`.
-    pub fn daemon_status(entry: &ProcessEntry) -> Reply {
+    pub fn daemon_status(&self, entry: &ProcessEntry, figures: &Observed) -> Reply {
         let assessment = entry.state.assessment();
         let (name, since) = (entry.daemon_name(), rfc3339_nano(entry.state.since()));
         let health = assessment.health.as_str();
@@ -145,8 +145,8 @@ impl ControlModel {
             phase: assessment.phase.as_str(),
             health,
             since: &since,
-            conditions: conditions(&timed),
-            observed: entry.observed.texts(),
+            conditions: conditions(&timed, self.not_durable),
+            observed: figures.texts(),
         };
         let status = DaemonStatusWire {
             api_version: DAEMON_API_VERSION,
@@ -156,9 +156,9 @@ impl ControlModel {
             phase: assessment.daemon_phase.as_str(),
             health,
             since: &since,
-            conditions: conditions(&timed),
+            conditions: conditions(&timed, self.not_durable),
             resources: [resource],
-            observed: entry.observed.texts(),
+            observed: figures.texts(),
         };
         Reply::managed(200, &status)
     }

@@ -28,10 +28,11 @@ pub use candidate::{
 };
 pub use controllers::{Controllers, Run, RunError};
 pub use daemon::{EventsQuery, WAIT_MAX_MS, command_result, event_line};
-pub use model::{ControlModel, Observed, ProcessEntry, RuleEntry};
+pub use model::{ControlModel, Figures, Observed, ProcessEntry, RuleEntry};
 pub use route::{MainCall, ManagedCall, Socket, route_main, route_managed};
 pub use runtime::RuntimeStats;
 pub use view::GetQuery;
+pub use wire::conditions_text;
 
 /// Group and version on the main sockets.
 pub const CONTROL_API_VERSION: &str = "control.routerd.net/v1alpha1";

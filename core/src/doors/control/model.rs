@@ -24,6 +24,8 @@ pub struct ControlModel {
     pub(super) rules: BTreeMap<RuleRef, RuleEntry>,
     pub(super) generation: u64,
     pub(super) last_change: Option<Wall>,
+    /// Since when changes cannot be made durable, if they cannot.
+    pub(super) not_durable: Option<Wall>,
     /// The stored events.
     pub log: EventLog,
     /// The controllers.
@@ -31,7 +33,7 @@ pub struct ControlModel {
 }
 
 /// An instance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessEntry {
     /// Its id.
     pub id: InstanceId,
@@ -53,9 +55,10 @@ pub struct ProcessEntry {
     pub state: ResourceState,
     /// What is wrong, for people; may be empty.
     pub message: String,
-    /// The figures.
-    pub observed: Observed,
 }
+
+/// Reads the figures of an instance.
+pub type Figures<'a> = &'a dyn Fn(InstanceId) -> Observed;
 
 /// Figures of an instance and its process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +101,7 @@ impl ControlModel {
             rules: BTreeMap::new(),
             generation: 0,
             last_change: None,
+            not_durable: None,
             log: EventLog::new(events_max),
             controllers: Controllers::new(started),
         }
@@ -137,6 +141,15 @@ impl ControlModel {
         self.rules.remove(rule);
     }
 
+    /// Whether changes can be made durable, from `time` on.
+    pub const fn set_durable(&mut self, is_durable: bool, time: Wall) {
+        self.not_durable = match self.not_durable {
+            _ if is_durable => None,
+            Some(since) => Some(since),
+            None => Some(time),
+        };
+    }
+
     /// How often rules were changed, and when last.
     pub const fn set_generation(&mut self, generation: u64, last_change: Option<Wall>) {
         self.generation = generation;
@@ -174,6 +187,11 @@ impl ProcessEntry {
 }
 
 impl Observed {
+    /// The same as texts of their own.
+    pub(super) fn owned_texts(&self) -> BTreeMap<&'static str, String> {
+        self.texts().into_iter().map(|(name, text)| (name, text.into_owned())).collect()
+    }
+
     /// All figures that there are, as text, in the order of their names.
     pub(super) fn texts(&self) -> BTreeMap<&'static str, Cow<'_, str>> {
         let mut texts: BTreeMap<&'static str, Cow<'_, str>> = BTreeMap::new();

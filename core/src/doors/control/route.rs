@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::answer::Reply;
 use super::daemon::EventsQuery;
-use super::model::ControlModel;
+use super::model::{ControlModel, Figures};
 use super::query::{Query, decode_path};
 use super::view::{GetQuery, parse_describe, parse_probe};
 
@@ -76,12 +76,12 @@ impl MainCall {
     }
 
     /// Answers a read that needs nothing but the model.
-    pub fn read(&self, model: &ControlModel) -> Option<Reply> {
+    pub fn read(&self, model: &ControlModel, figures: Figures<'_>) -> Option<Reply> {
         match self {
             Self::Status => Some(model.status()),
             Self::Controllers => Some(model.controllers_reply()),
-            Self::Get(query) if !query.needs_runtime() => Some(model.get(query, None)),
-            Self::Describe(target, events) => Some(model.describe(target, *events)),
+            Self::Get(query) if !query.needs_runtime() => Some(model.get(query, figures, None)),
+            Self::Describe(target, events) => Some(model.describe(target, *events, figures)),
             Self::Probe(subject, target) => Some(model.probe(subject, target)),
             Self::Get(_)
             | Self::Runtime

@@ -39,7 +39,6 @@ fn process(id: u32, name: &str, situation: Situation) -> ProcessEntry {
         generation: 1,
         state: ResourceState::new(situation, at(0)).0,
         message: String::new(),
-        observed: Observed { starts: 1, ..Observed::default() },
     }
 }
 
@@ -66,18 +65,29 @@ fn rules() -> RuleSet {
     rules
 }
 
+fn figures(id: InstanceId) -> Observed {
+    let mut observed = Observed { starts: 1, ..Observed::default() };
+    match id.0 {
+        1 => {
+            observed.pid = Some(4711);
+            observed.last_checkpoint = Some(at(9));
+        }
+        2 => {
+            observed.last_exit = Some("signal 9".to_string());
+            observed.next_restart = Some(at(60));
+        }
+        _ => {}
+    }
+    observed
+}
+
 /// Three instances, two rules, and a few events.
 fn model() -> ControlModel {
     let mut model = ControlModel::new(100, at(0));
-    let mut web = process(1, "web", situation(Activity::Running));
-    web.observed.pid = Some(4711);
-    web.observed.last_checkpoint = Some(at(9));
-    model.put_process(web);
+    model.put_process(process(1, "web", situation(Activity::Running)));
     let failed = Situation { trouble: Trouble::Killed, ..situation(Activity::Failed) };
     let mut db = process(2, "db", failed);
     db.message = "ended by signal 9".to_string();
-    db.observed.last_exit = Some("signal 9".to_string());
-    db.observed.next_restart = Some(at(60));
     model.put_process(db);
     model.put_process(process(3, "00000003", situation(Activity::Starting)));
     let rules = rules();
@@ -111,8 +121,10 @@ fn call(socket: Socket, method: &str, target: &str) -> Reply {
     match route_main(socket, method, &path, query) {
         Err(reply) => reply,
         Ok(MainCall::Runtime) => ControlModel::runtime(&stats()),
-        Ok(MainCall::Get(query)) if query.needs_runtime() => model().get(&query, Some(&stats())),
-        Ok(call) => call.read(&model()).unwrap_or_else(|| Reply::text(200, "routed")),
+        Ok(MainCall::Get(query)) if query.needs_runtime() => {
+            model().get(&query, &figures, Some(&stats()))
+        }
+        Ok(call) => call.read(&model(), &figures).unwrap_or_else(|| Reply::text(200, "routed")),
     }
 }
 
@@ -248,7 +260,7 @@ fn empty_means_absent() {
     let read = |target: &str| {
         let (path, query) = target.split_once('?').expect("a query");
         let call = route_main(Socket::Status, "GET", &format!("{BASE}{path}"), Some(query));
-        value(&call.expect("a call").read(&empty).expect("a read"))
+        value(&call.expect("a call").read(&empty, &figures).expect("a read"))
     };
     for target in ["/get?subject=events", "/get?subject=Process", "/get?", "/get?subject=EventRule"]
     {
@@ -281,6 +293,25 @@ fn stored_events_come_newest_first() {
     assert_eq!(ids("resource=process/db"), [] as [u64; 0]);
     assert_eq!(ids("kind=Process&name=web"), [5, 3, 2, 1]);
     assert_eq!(ids("name=Web"), [] as [u64; 0]);
+}
+
+#[test]
+fn a_full_disk_shows_as_a_condition() {
+    let mut model = model();
+    let conditions = |model: &ControlModel| {
+        let web = model.find_process("web").expect("it is there");
+        value(&model.daemon_status(web, &Observed::default()))["conditions"].clone()
+    };
+    assert_eq!(conditions(&model).as_array().map(Vec::len), Some(3));
+    model.set_durable(false, at(7));
+    model.set_durable(false, at(8));
+    assert_eq!(
+        conditions(&model)[3],
+        json!({"type": "Durable", "status": "False", "reason": "DiskFailed",
+            "lastTransitionTime": "2026-09-21T14:13:27Z"})
+    );
+    model.set_durable(true, at(9));
+    assert_eq!(conditions(&model).as_array().map(Vec::len), Some(3));
 }
 
 #[test]
@@ -326,7 +357,7 @@ fn managed(method: &str, target: &str) -> Reply {
     match route_managed(method, path, query) {
         Err(reply) => reply,
         Ok(ManagedCall::Healthz) => ControlModel::healthz(entry),
-        Ok(ManagedCall::Status) => ControlModel::daemon_status(entry),
+        Ok(ManagedCall::Status) => model.daemon_status(entry, &figures(entry.id)),
         Ok(ManagedCall::Events(query)) => {
             assert!(
                 model.has_events(entry.id, &query)

@@ -1,7 +1,6 @@
 //! Reads on the main sockets: status, controllers, runtime, get, describe, probe (control contract
 //! B 1.3, 1.4, C 1, D 4-7).
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -16,7 +15,7 @@ use super::CONTROL_API_VERSION;
 use super::answer::Reply;
 use super::controllers::ControllerWire;
 use super::mask::mask_url;
-use super::model::{ControlModel, ProcessEntry, RuleEntry};
+use super::model::{ControlModel, Figures, ProcessEntry, RuleEntry};
 use super::query::Query;
 use super::runtime::{RuntimeStats, RuntimeWire};
 use super::wire::{
@@ -244,7 +243,7 @@ struct ProcessStatus<'a> {
     since: String,
     id: String,
     conditions: Vec<ConditionWire>,
-    observed: BTreeMap<&'static str, Cow<'a, str>>,
+    observed: BTreeMap<&'static str, String>,
     updated_at: String,
 }
 
@@ -325,7 +324,12 @@ impl ControlModel {
     }
 
     /// `GET /get`. `stats` is there if the query needs it.
-    pub fn get(&self, query: &GetQuery, stats: Option<&RuntimeStats>) -> Reply {
+    pub fn get(
+        &self,
+        query: &GetQuery,
+        figures: Figures<'_>,
+        stats: Option<&RuntimeStats>,
+    ) -> Reply {
         let subject = query.subject.as_str();
         let (name, body) = match &query.what {
             What::Ledger => return Reply::not_configured("ledger"),
@@ -334,7 +338,7 @@ impl ControlModel {
                 (
                     name,
                     GetBody {
-                        items: self.resources(None, query.events_limit),
+                        items: self.resources(None, query.events_limit, figures),
                         ..GetBody::default()
                     },
                 )
@@ -360,11 +364,11 @@ impl ControlModel {
             What::Kind(typed) => match canonical_kind(typed) {
                 None => return Reply::bad(&format!("{typed} not found")),
                 Some(kind) => {
-                    let items = self.resources(Some(kind), query.events_limit);
+                    let items = self.resources(Some(kind), query.events_limit, figures);
                     (subject, GetBody { items, ..GetBody::default() })
                 }
             },
-            What::One(kind, name) => match self.resource(kind, name, query.events_limit) {
+            What::One(kind, name) => match self.resource(kind, name, query.events_limit, figures) {
                 None => return Reply::bad(&format!("{kind}/{name} not found")),
                 Some(view) => (subject, GetBody { items: Vec::from([view]), ..GetBody::default() }),
             },
@@ -373,13 +377,18 @@ impl ControlModel {
     }
 
     /// `GET /describe`.
-    pub(super) fn describe(&self, target: &str, events_limit: usize) -> Reply {
+    pub(super) fn describe(
+        &self,
+        target: &str,
+        events_limit: usize,
+        figures: Figures<'_>,
+    ) -> Reply {
         let (kind, name) = match What::parse(target) {
             Err(reply) => return reply,
             Ok(What::One(kind, name)) => (kind, name),
             Ok(_) => return Reply::bad("expected one resource"),
         };
-        match self.resource(&kind, &name, events_limit) {
+        match self.resource(&kind, &name, events_limit, figures) {
             None => Reply::bad(&format!("{kind}/{name} not found")),
             Some(resource) => envelope("DescribeResult", target, DescribeBody { resource }),
         }
@@ -407,7 +416,12 @@ impl ControlModel {
     }
 
     /// Every resource, or those of one kind, in the order of kinds and names.
-    fn resources(&self, kind: Option<&str>, events_limit: usize) -> Vec<ResourceView<'_>> {
+    fn resources(
+        &self,
+        kind: Option<&str>,
+        events_limit: usize,
+        figures: Figures<'_>,
+    ) -> Vec<ResourceView<'_>> {
         let wanted = |known: &str| kind.is_none_or(|kind| kind == known);
         let rules = self
             .rules
@@ -416,14 +430,22 @@ impl ControlModel {
             .map(|(rule, entry)| self.rule_view(rule, entry, events_limit));
         let ids = self.by_name.values().filter(|_| wanted(PROCESS_KIND));
         let entries = ids.filter_map(|id| self.processes.get(id));
-        rules.chain(entries.map(|entry| self.process_view(entry, events_limit))).collect()
+        rules.chain(entries.map(|entry| self.process_view(entry, events_limit, figures))).collect()
     }
 
     /// The kind in any letter case, the name exactly; an instance also by its id.
-    fn resource(&self, kind: &str, name: &str, events_limit: usize) -> Option<ResourceView<'_>> {
+    fn resource(
+        &self,
+        kind: &str,
+        name: &str,
+        events_limit: usize,
+        figures: Figures<'_>,
+    ) -> Option<ResourceView<'_>> {
         let kind = canonical_kind(kind)?;
         if kind == PROCESS_KIND {
-            return self.find_process(name).map(|entry| self.process_view(entry, events_limit));
+            return self
+                .find_process(name)
+                .map(|entry| self.process_view(entry, events_limit, figures));
         }
         let rule = RuleRef { kind: RuleKind::parse(kind)?, name: name.into() };
         let (rule, entry) = self.rules.get_key_value(&rule)?;
@@ -435,7 +457,13 @@ impl ControlModel {
         newest.into_iter().map(|event| ResourceEventWire::from(&**event)).collect()
     }
 
-    fn process_view<'a>(&'a self, entry: &'a ProcessEntry, events: usize) -> ResourceView<'a> {
+    fn process_view<'a>(
+        &'a self,
+        entry: &'a ProcessEntry,
+        events: usize,
+        figures: Figures<'_>,
+    ) -> ResourceView<'a> {
+        let observed = figures(entry.id);
         let assessment = entry.state.assessment();
         let spec = ProcessSpec {
             id: entry.id.to_string(),
@@ -445,7 +473,7 @@ impl ControlModel {
             restart: entry.restart,
             tags: &entry.tags,
         };
-        let updated = entry.state.updated().max(entry.observed.last_checkpoint.unwrap_or_default());
+        let updated = entry.state.updated().max(observed.last_checkpoint.unwrap_or_default());
         let status = ProcessStatus {
             phase: assessment.phase.as_str(),
             reason: assessment.reason,
@@ -453,8 +481,8 @@ impl ControlModel {
             health: assessment.health.as_str(),
             since: rfc3339_nano(entry.state.since()),
             id: entry.id.to_string(),
-            conditions: conditions(&entry.state.conditions()),
-            observed: entry.observed.texts(),
+            conditions: conditions(&entry.state.conditions(), self.not_durable),
+            observed: observed.owned_texts(),
             updated_at: rfc3339_nano(updated),
         };
         ResourceView {

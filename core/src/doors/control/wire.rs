@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::DAEMON_API_VERSION;
 use crate::event::{DaemonRef, ResourceRef, StoredEvent, Text};
 use crate::go::rfc3339_nano;
-use crate::resource::TimedCondition;
+use crate::resource::{ResourceState, TimedCondition};
+use crate::time::Wall;
 
 /// `omitempty` of a text.
 pub(super) fn is_empty(text: &str) -> bool {
@@ -228,13 +229,27 @@ fn row(event: &StoredEvent) -> (&str, &str, &str) {
     (api_version, event.row_kind(), event.row_name())
 }
 
-/// Conditions in their order.
-pub(super) fn conditions(conditions: &[TimedCondition]) -> Vec<ConditionWire> {
+/// The conditions as JSON, as a DerivedEvent reads them.
+pub fn conditions_text(state: &ResourceState) -> String {
+    serde_json::to_string(&conditions(&state.conditions(), None)).expect("plain data encodes")
+}
+
+/// Conditions in their order; `Durable` only while it does not hold.
+pub(super) fn conditions(
+    conditions: &[TimedCondition],
+    not_durable: Option<Wall>,
+) -> Vec<ConditionWire> {
     let wire = |timed: &TimedCondition| ConditionWire {
         r#type: timed.condition.kind.as_str(),
         status: timed.condition.status.as_str(),
         reason: timed.condition.reason,
         last_transition_time: rfc3339_nano(timed.since),
     };
-    conditions.iter().map(wire).collect()
+    let durable = not_durable.map(|since| ConditionWire {
+        r#type: "Durable",
+        status: "False",
+        reason: "DiskFailed",
+        last_transition_time: rfc3339_nano(since),
+    });
+    conditions.iter().map(wire).chain(durable).collect()
 }

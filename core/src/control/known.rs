@@ -1,0 +1,234 @@
+//! What was last seen of one instance, and what the next look makes of it: facts, in their order.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::doors::control::ProcessEntry;
+use crate::ids::ProcessRef;
+use crate::instance::{Definition, End, Instance, State};
+use crate::process::Exit;
+use crate::resource::{Activity, Ending, Fact, ResourceState, Situation, Trouble};
+use crate::time::{Now, Time, Wall};
+
+/// An instance as it was last seen.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) definition: Arc<Definition>,
+    /// The newest definition on its way to the disk.
+    pub(super) staged: Option<Arc<Definition>>,
+    pub(super) state: ResourceState,
+    pub(super) message: String,
+    seen: Seen,
+}
+
+/// All that a look compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    state: State,
+    starts: u64,
+    failures: u64,
+    exits: u64,
+    next_restart: Option<(Wall, u64)>,
+    checkpoint_seen: bool,
+    last_checkpoint: Option<Time>,
+    trouble: Trouble,
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// What happened, in order.
+    pub(super) facts: Vec<Fact>,
+    /// Whether anything that is shown changed.
+    pub(super) is_changed: bool,
+    /// Whether the process printed a checkpoint.
+    pub(super) saw_checkpoint: bool,
+}
+
+impl Known {
+    /// An instance that is seen for the first time, and its first fact.
+    pub(super) fn new(instance: &Instance, now: Now) -> (Self, Fact) {
+        let seen = Seen::of(instance, Trouble::Exited);
+        let (state, fact) = ResourceState::new(seen.situation(), now.wall);
+        let definition = Arc::clone(&instance.definition);
+        (Self { definition, staged: None, state, message: String::new(), seen }, fact)
+    }
+
+    /// Looks at the instance again. `is_time` says that time alone passed.
+    pub(super) fn look(
+        &mut self,
+        instance: &Instance,
+        now: Now,
+        is_time: bool,
+        pid_of: &dyn Fn(ProcessRef) -> Option<i32>,
+    ) -> Look {
+        let seen = Seen::of(instance, self.trouble(instance, is_time));
+        let mut look = Look::default();
+        if !Arc::ptr_eq(&self.definition, &instance.definition) {
+            self.definition = Arc::clone(&instance.definition);
+            look.is_changed = true;
+            if instance.staged.is_none() {
+                self.staged = None;
+            }
+        }
+        look.saw_checkpoint =
+            seen.last_checkpoint.is_some() && seen.last_checkpoint != self.seen.last_checkpoint;
+        if seen == self.seen {
+            return look;
+        }
+        let last_end = instance.facts.last_exit.as_ref().map(|last| &last.end);
+        if seen.exits > self.seen.exits {
+            look.facts.extend(last_end.and_then(ended));
+        }
+        if seen.failures > self.seen.failures
+            && let Some(End::NotStarted(reason)) = last_end
+        {
+            look.facts.push(Fact::StartFailed(reason.to_string()));
+        }
+        if let Some((at, delay_ms)) = seen.next_restart
+            && seen.next_restart != self.seen.next_restart
+        {
+            look.facts.push(Fact::RestartScheduled(at, delay_ms));
+        }
+        if seen.starts > self.seen.starts {
+            self.state.begin_process();
+            let alive = instance.facts.alive.map(|(process, _)| process);
+            look.facts.push(Fact::Started(alive.and_then(pid_of)));
+        }
+        look.facts.extend(self.state.observe(seen.situation(), now.wall));
+        self.message = message(instance, &seen);
+        self.seen = seen;
+        look.is_changed = true;
+        look
+    }
+
+    /// What is wrong, from how the failure came about.
+    fn trouble(&self, instance: &Instance, is_time: bool) -> Trouble {
+        let facts = &instance.facts;
+        match activity(instance.state) {
+            Activity::Failing if self.seen.state == instance.state => self.seen.trouble,
+            Activity::Failing if is_time => Trouble::FellSilent,
+            Activity::Failing => Trouble::ErrorLogged,
+            Activity::Failed => match facts.last_exit.as_ref().map(|last| &last.end) {
+                Some(End::NotStarted(_)) => Trouble::StartFailed,
+                Some(End::Own(Exit::Signal(_)) | End::Requested(Exit::Signal(_))) => {
+                    Trouble::Killed
+                }
+                Some(End::Own(Exit::Code(_)) | End::Requested(Exit::Code(_))) | None => {
+                    Trouble::Exited
+                }
+            },
+            Activity::Starting | Activity::Running | Activity::Ending | Activity::Stopped => {
+                self.seen.trouble
+            }
+        }
+    }
+
+    /// It as reads see it.
+    pub(super) fn entry(&self, name: &Arc<str>) -> ProcessEntry {
+        let definition = &self.definition;
+        ProcessEntry {
+            id: definition.id,
+            name: Arc::clone(name),
+            alias: definition.alias.clone(),
+            scheme: definition.url().scheme().to_string(),
+            url: definition.url().as_str().to_string(),
+            restart: definition.restarts(),
+            tags: definition.meta.tags.clone(),
+            generation: definition.revision.0,
+            state: self.state,
+            message: self.message.clone(),
+        }
+    }
+}
+
+impl Seen {
+    fn of(instance: &Instance, trouble: Trouble) -> Self {
+        let facts = &instance.facts;
+        Self {
+            state: instance.state,
+            starts: facts.starts,
+            failures: facts.failures,
+            exits: facts.exits,
+            next_restart: facts.next_restart,
+            checkpoint_seen: instance.last_checkpoint.is_some(),
+            last_checkpoint: instance.last_checkpoint,
+            trouble,
+        }
+    }
+
+    fn situation(&self) -> Situation {
+        Situation {
+            activity: activity(self.state),
+            trouble: self.trouble,
+            restart_due: self.next_restart.is_some(),
+            checkpoint_seen: self.checkpoint_seen,
+        }
+    }
+}
+
+/// The row of the control API's table for a state.
+const fn activity(state: State) -> Activity {
+    match state {
+        State::Stopped => Activity::Stopped,
+        State::Starting | State::Retrying => Activity::Starting,
+        State::Running => Activity::Running,
+        State::Failing => Activity::Failing,
+        State::Failed => Activity::Failed,
+        State::Cancelling | State::Stopping | State::StoppingFailing | State::Discarding => {
+            Activity::Ending
+        }
+    }
+}
+
+/// The end of a process as a fact: one that was asked for, or with exit code 0, is no crash.
+fn ended(end: &End) -> Option<Fact> {
+    let ending = |exit: &Exit| match exit {
+        Exit::Code(code) => Ending::Code(*code),
+        Exit::Signal(signal) => Ending::Signal(*signal),
+    };
+    match end {
+        End::Requested(exit) | End::Own(exit @ Exit::Code(0)) => Some(Fact::Stopped(ending(exit))),
+        End::Own(exit) => Some(Fact::Crashed(ending(exit))),
+        End::NotStarted(_) => None,
+    }
+}
+
+/// What is wrong, for people.
+fn message(instance: &Instance, seen: &Seen) -> String {
+    match activity(seen.state) {
+        Activity::Failing => match seen.trouble {
+            Trouble::FellSilent => "no checkpoint for too long".to_string(),
+            _ => "printed an error".to_string(),
+        },
+        Activity::Failed => match instance.facts.last_exit.as_ref().map(|last| &last.end) {
+            Some(End::Own(exit) | End::Requested(exit)) => match exit {
+                Exit::Code(code) => format!("exited with code {code}"),
+                Exit::Signal(signal) => format!("ended by signal {signal}"),
+            },
+            Some(End::NotStarted(reason)) => reason.to_string(),
+            None => String::new(),
+        },
+        Activity::Starting | Activity::Running | Activity::Ending | Activity::Stopped => {
+            String::new()
+        }
+    }
+}
+
+/// The fields of a definition that differ and are shown, sorted; empty if none is. Another alias
+/// that is another name is told as that.
+pub(super) fn changed_fields(old: &Definition, new: &Definition, is_renamed: bool) -> String {
+    let differences: BTreeMap<&str, bool> = BTreeMap::from([
+        ("alias", old.alias != new.alias && !is_renamed),
+        ("peer", old.meta.peer != new.meta.peer),
+        ("restart", old.restarts() != new.restarts()),
+        ("tags", old.meta.tags != new.meta.tags),
+        ("url", old.url().as_str() != new.url().as_str()),
+    ]);
+    let changed: Vec<&str> =
+        differences.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect();
+    changed.join(",")
+}
