@@ -21,7 +21,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub use effect::{Attached, ControlEffect, ControlImage, Kept, KeptRule, RulesRecord, Ticket};
+pub use effect::{Attached, ControlEffect, Ticket};
 pub use observe::{Cause, Pids};
 
 use self::known::Known;
@@ -34,6 +34,7 @@ use crate::go::rfc3339_nano;
 use crate::ids::{InstanceId, StoreEpoch};
 use crate::resource::{Fact, Identity, Names, PROCESS_KIND};
 use crate::rules::{PlannedRule, RuleRef, RuleSet, RuleSpec, RulesChange};
+use crate::store::{ControlImage, Kept, KeptRule, RulesRecord};
 use crate::time::{Now, Time};
 
 /// How long to wait before events are kept again after that failed.

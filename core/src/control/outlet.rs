@@ -5,9 +5,9 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::effect::{Kept, RulesRecord};
 use crate::event::{Draft, StoredEvent, StoredId};
 use crate::ids::StoreEpoch;
+use crate::store::{Kept, RulesRecord};
 use crate::time::{Now, Wall};
 
 /// Events that may wait for a disk that fails. The oldest are dropped first: they were never shown.

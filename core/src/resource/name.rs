@@ -91,7 +91,6 @@ impl Names {
         self.by_name.get(text).copied().or_else(by_id)
     }
 
-
     /// Every name with its instance, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, InstanceId)> {
         self.by_name.iter().map(|(name, id)| (name, *id))
