@@ -34,7 +34,7 @@ use crate::go::rfc3339_nano;
 use crate::ids::{InstanceId, StoreEpoch};
 use crate::resource::{Fact, Identity, Names, PROCESS_KIND};
 use crate::rules::{PlannedRule, RuleRef, RuleSet, RuleSpec, RulesChange};
-use crate::store::{ControlImage, Kept, KeptRule, RulesRecord};
+use crate::store::{ControlImage, KeptRule, RulesRecord};
 use crate::time::{Now, Time};
 
 /// How long to wait before events are kept again after that failed.
@@ -68,8 +68,10 @@ enum Waiting {
 /// A change of the rules that is asked for.
 #[derive(Clone, Debug)]
 pub enum RulesRequest {
-    /// `plan`; without rules the ones in force.
+    /// `plan`: rules, and whether others are removed.
     Plan(Vec<RuleSpec>, bool),
+    /// `plan` of the rules in force.
+    PlanInForce,
     /// `apply`: rules, whether others are removed, whether it is only tried.
     Apply(Vec<RuleSpec>, bool, bool),
     /// `delete`.
@@ -177,6 +179,10 @@ impl Control {
             RulesRequest::Plan(rules, replace) => {
                 let change = replacing(rules, replace, &self.rules);
                 (ReplyKind::Plan, change.map_err(|fault| Reply::bad(&fault))?, true)
+            }
+            RulesRequest::PlanInForce => {
+                let put = self.rules.specs().map(|spec| RuleSpec::clone(spec)).collect();
+                (ReplyKind::Plan, RulesChange { put, remove: Vec::new() }, true)
             }
             RulesRequest::Apply(rules, replace, dry_run) => {
                 let change = replacing(rules, replace, &self.rules);

@@ -16,10 +16,11 @@ use super::wire::{
     ConditionWire, DaemonEventWire, DaemonWire, ResourceWire, conditions, is_empty, is_false,
     is_zero,
 };
+use crate::command::InstanceAction;
 use crate::event::{PageQuery, StoredEvent, StoredId, TopicPattern};
 use crate::go::{parse_duration, rfc3339_nano, to_json};
 use crate::ids::InstanceId;
-use crate::resource::{PROCESS_API_VERSION, PROCESS_KIND};
+use crate::resource::{PROCESS_API_VERSION, PROCESS_KIND, Phase};
 
 /// The longest wait for an event, in milliseconds.
 pub const WAIT_MAX_MS: u64 = 30_000;
@@ -186,6 +187,30 @@ fn events_reply(cursor: StoredId, events: &[&StoredEvent], more: bool, gap: bool
     let cursor = if cursor == StoredId(0) { String::new() } else { cursor.to_string() };
     let events = events.iter().map(|event| DaemonEventWire::from(*event)).collect();
     Reply::managed(200, &EventsWire { cursor: &cursor, events, more, gap })
+}
+
+/// What a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandPlan {
+    /// There is no such command.
+    Unknown,
+    /// It is accepted, and nothing is to be done.
+    Nothing,
+    /// The instance is asked to do something.
+    Act(InstanceAction),
+}
+
+/// What `command` asks of an instance. `renew` looks, and never touches the process: figures are
+/// always the current ones. `reload` has no effect on an instance that is stopped.
+pub fn plan_command(command: &str, entry: &ProcessEntry) -> CommandPlan {
+    match command {
+        "renew" => CommandPlan::Nothing,
+        "reload" if entry.state.assessment().phase == Phase::Stopped => CommandPlan::Nothing,
+        "reload" => CommandPlan::Act(InstanceAction::Restart),
+        "start" => CommandPlan::Act(InstanceAction::Start),
+        "stop" => CommandPlan::Act(InstanceAction::Stop),
+        _ => CommandPlan::Unknown,
+    }
 }
 
 /// An event as one line of JSON, line feed included: for jsonl files.

@@ -2,7 +2,7 @@
 //! Reads are answered from it; what it holds was decided, and made durable, before.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
@@ -136,11 +136,6 @@ impl ControlModel {
         self.rules.insert(rule, entry);
     }
 
-    /// The rule was removed.
-    pub fn remove_rule(&mut self, rule: &RuleRef) {
-        self.rules.remove(rule);
-    }
-
     /// Whether changes can be made durable, from `time` on.
     pub const fn set_durable(&mut self, is_durable: bool, time: Wall) {
         self.not_durable = match self.not_durable {
@@ -148,6 +143,11 @@ impl ControlModel {
             Some(since) => Some(since),
             None => Some(time),
         };
+    }
+
+    /// Removes every rule but these.
+    pub fn keep_rules(&mut self, rules: &BTreeSet<RuleRef>) {
+        self.rules.retain(|rule, _| rules.contains(rule));
     }
 
     /// How often rules were changed, and when last.

@@ -406,6 +406,24 @@ fn the_managed_sockets() {
 }
 
 #[test]
+fn commands_are_what_they_are_called() {
+    use crate::command::InstanceAction;
+    let plan =
+        |command: &str, activity| plan_command(command, &process(1, "web", situation(activity)));
+    for activity in [Activity::Running, Activity::Failed, Activity::Stopped] {
+        assert_eq!(plan("renew", activity), CommandPlan::Nothing);
+        assert_eq!(plan("start", activity), CommandPlan::Act(InstanceAction::Start));
+        assert_eq!(plan("stop", activity), CommandPlan::Act(InstanceAction::Stop));
+        for unknown in ["", "Stop", "restart", "a/b", "flush"] {
+            assert_eq!(plan(unknown, activity), CommandPlan::Unknown);
+        }
+    }
+    assert_eq!(plan("reload", Activity::Running), CommandPlan::Act(InstanceAction::Restart));
+    assert_eq!(plan("reload", Activity::Failed), CommandPlan::Act(InstanceAction::Restart));
+    assert_eq!(plan("reload", Activity::Stopped), CommandPlan::Nothing);
+}
+
+#[test]
 fn waits_are_go_durations_or_seconds() {
     for (text, wait_ms) in [
         ("10s", 10_000),
