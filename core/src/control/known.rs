@@ -1,14 +1,13 @@
 //! What was last seen of one instance, and what the next look makes of it: facts, in their order.
 
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::doors::control::ProcessEntry;
 use crate::ids::ProcessRef;
-use crate::instance::{Definition, End, Instance, State};
+use crate::instance::{Definition, End, Health, Instance, Process, Reason, State};
 use crate::process::Exit;
 use crate::resource::{Activity, Ending, Fact, ResourceState, Situation, Trouble};
 use crate::time::{Now, Time, Wall};
@@ -51,21 +50,20 @@ pub(super) struct Look {
 impl Known {
     /// An instance that is seen for the first time, and its first fact.
     pub(super) fn new(instance: &Instance, now: Now) -> (Self, Fact) {
-        let seen = Seen::of(instance, Trouble::Exited);
+        let seen = Seen::of(instance);
         let (state, fact) = ResourceState::new(seen.situation(), now.wall);
         let definition = Arc::clone(&instance.definition);
         (Self { definition, staged: None, state, message: String::new(), seen }, fact)
     }
 
-    /// Looks at the instance again. `is_time` says that time alone passed.
+    /// Looks at the instance again.
     pub(super) fn look(
         &mut self,
         instance: &Instance,
         now: Now,
-        is_time: bool,
         pid_of: &dyn Fn(ProcessRef) -> Option<i32>,
     ) -> Look {
-        let seen = Seen::of(instance, self.trouble(instance, is_time));
+        let seen = Seen::of(instance);
         let mut look = Look::default();
         if !Arc::ptr_eq(&self.definition, &instance.definition) {
             self.definition = Arc::clone(&instance.definition);
@@ -105,28 +103,6 @@ impl Known {
         look
     }
 
-    /// What is wrong, from how the failure came about.
-    fn trouble(&self, instance: &Instance, is_time: bool) -> Trouble {
-        let facts = &instance.facts;
-        match activity(instance.state) {
-            Activity::Failing if self.seen.state == instance.state => self.seen.trouble,
-            Activity::Failing if is_time => Trouble::FellSilent,
-            Activity::Failing => Trouble::ErrorLogged,
-            Activity::Failed => match facts.last_exit.as_ref().map(|last| &last.end) {
-                Some(End::NotStarted(_)) => Trouble::StartFailed,
-                Some(End::Own(Exit::Signal(_)) | End::Requested(Exit::Signal(_))) => {
-                    Trouble::Killed
-                }
-                Some(End::Own(Exit::Code(_)) | End::Requested(Exit::Code(_))) | None => {
-                    Trouble::Exited
-                }
-            },
-            Activity::Starting | Activity::Running | Activity::Ending | Activity::Stopped => {
-                self.seen.trouble
-            }
-        }
-    }
-
     /// It as reads see it.
     pub(super) fn entry(&self, name: &Arc<str>) -> ProcessEntry {
         let definition = &self.definition;
@@ -146,7 +122,7 @@ impl Known {
 }
 
 impl Seen {
-    fn of(instance: &Instance, trouble: Trouble) -> Self {
+    fn of(instance: &Instance) -> Self {
         let facts = &instance.facts;
         Self {
             state: instance.state,
@@ -156,7 +132,7 @@ impl Seen {
             next_restart: facts.next_restart,
             checkpoint_seen: instance.last_checkpoint.is_some(),
             last_checkpoint: instance.last_checkpoint,
-            trouble,
+            trouble: trouble(&facts.reason),
         }
     }
 
@@ -172,15 +148,27 @@ impl Seen {
 
 /// The row of the control API's table for a state.
 const fn activity(state: State) -> Activity {
-    match state {
-        State::Stopped => Activity::Stopped,
-        State::Starting | State::Retrying => Activity::Starting,
-        State::Running => Activity::Running,
-        State::Failing => Activity::Failing,
-        State::Failed => Activity::Failed,
-        State::Cancelling | State::Stopping | State::StoppingFailing | State::Discarding => {
-            Activity::Ending
-        }
+    match (state.process, state.health) {
+        (Process::Absent, Health::Failed) => Activity::Failed,
+        (Process::Absent, _) => Activity::Stopped,
+        (Process::Spawning, _) => Activity::Starting,
+        (Process::Live, Health::Failing | Health::Failed) => Activity::Failing,
+        (Process::Live, Health::Well | Health::Unknown) => Activity::Running,
+        (Process::Cancelled | Process::Ending, _) => Activity::Ending,
+    }
+}
+
+/// What is wrong, from why the instance is in its status.
+const fn trouble(reason: &Reason) -> Trouble {
+    match reason {
+        Reason::Silent { .. } => Trouble::FellSilent,
+        Reason::Complained(_) => Trouble::ErrorLogged,
+        Reason::NotStarted(_) => Trouble::StartFailed,
+        Reason::Exited(Exit::Signal(_)) => Trouble::Killed,
+        Reason::Exited(Exit::Code(_))
+        | Reason::None
+        | Reason::Stopping(_)
+        | Reason::Stopped(_) => Trouble::Exited,
     }
 }
 
@@ -200,18 +188,7 @@ fn ended(end: &End) -> Option<Fact> {
 /// What is wrong, for people.
 fn message(instance: &Instance, seen: &Seen) -> String {
     match activity(seen.state) {
-        Activity::Failing => match seen.trouble {
-            Trouble::FellSilent => "no checkpoint for too long".to_string(),
-            _ => "printed an error".to_string(),
-        },
-        Activity::Failed => match instance.facts.last_exit.as_ref().map(|last| &last.end) {
-            Some(End::Own(exit) | End::Requested(exit)) => match exit {
-                Exit::Code(code) => format!("exited with code {code}"),
-                Exit::Signal(signal) => format!("ended by signal {signal}"),
-            },
-            Some(End::NotStarted(reason)) => reason.to_string(),
-            None => String::new(),
-        },
+        Activity::Failing | Activity::Failed => instance.facts.reason.to_string(),
         Activity::Starting | Activity::Running | Activity::Ending | Activity::Stopped => {
             String::new()
         }

@@ -20,10 +20,8 @@ use crate::time::Now;
 pub enum Cause {
     /// The periodic look.
     Tick,
-    /// Another timer.
-    Timer,
     /// Anything else.
-    Fact,
+    Other,
 }
 
 /// The process of a number that the system gave it.
@@ -47,7 +45,7 @@ impl Control {
             if let Effect::Persist { epoch, seq, record } = effect {
                 if let Record::RemoveInstance(id) = record {
                     // How it came to its end is told before that.
-                    self.look(now, cause, engine, *id, pids);
+                    self.look(now, engine, *id, pids);
                 }
                 // What was published before does not go with this change.
                 self.keep(now, None);
@@ -74,7 +72,7 @@ impl Control {
             self.deleted(now, id);
         }
         for id in touched {
-            self.look(now, cause, engine, id, pids);
+            self.look(now, engine, id, pids);
         }
         if cause == Cause::Tick {
             self.ran("checkpoint-watch", "periodic", None);
@@ -136,14 +134,14 @@ impl Control {
         }
     }
 
-    fn look(&mut self, now: Now, cause: Cause, engine: &Engine, id: InstanceId, pids: Pids<'_>) {
+    fn look(&mut self, now: Now, engine: &Engine, id: InstanceId, pids: Pids<'_>) {
         let slot = engine.table().find(id);
         let Some(instance) = slot.and_then(|slot| engine.table().get(slot)) else { return };
         if !self.known.contains_key(&id) {
             self.first_look(now, engine, id);
         }
         let Some(known) = self.known.get_mut(&id) else { return };
-        let look = known.look(instance, now, cause != Cause::Fact, pids);
+        let look = known.look(instance, now, pids);
         if look.is_changed {
             self.name_again(id, &instance.definition.alias);
         }
@@ -205,7 +203,17 @@ impl Control {
             Fact::Stopped(_) => ("routerd.daemon.lifecycle.stopped", None),
             Fact::Crashed(_) => ("routerd.daemon.lifecycle.crashed", None),
             Fact::StartFailed(reason) => ("openctrl.instance.start.failed", Some(reason.clone())),
-            _ => return,
+            Fact::Created
+            | Fact::Updated(_)
+            | Fact::Renamed(_)
+            | Fact::Deleted
+            | Fact::Ready
+            | Fact::RestartScheduled(..)
+            | Fact::HealthChanged(..)
+            | Fact::StatusChanged { .. }
+            | Fact::CommandReceived(_)
+            | Fact::CommandExecuted(_)
+            | Fact::CommandRejected(_) => return,
         };
         let name = || self.names.name(id).map(|name| name.to_string()).unwrap_or_default();
         let error = error.map(|reason| (name(), reason));

@@ -61,7 +61,7 @@ impl World {
             kept: Vec::new(),
             processes: BTreeMap::new(),
         };
-        world.after(Cause::Fact);
+        world.after(Cause::Other);
         world.sync();
         world
     }
@@ -70,8 +70,7 @@ impl World {
         let due = self.engine.poll_timeout();
         let cause = match (&input, due) {
             (Input::TimeAdvanced, Some((_, TimerReason::Tick))) => Cause::Tick,
-            (Input::TimeAdvanced, _) => Cause::Timer,
-            _ => Cause::Fact,
+            _ => Cause::Other,
         };
         self.engine.handle(self.now, input);
         self.after(cause);
