@@ -165,10 +165,9 @@ const fn trouble(reason: &Reason) -> Trouble {
         Reason::Complained(_) => Trouble::ErrorLogged,
         Reason::NotStarted(_) => Trouble::StartFailed,
         Reason::Exited(Exit::Signal(_)) => Trouble::Killed,
-        Reason::Exited(Exit::Code(_))
-        | Reason::None
-        | Reason::Stopping(_)
-        | Reason::Stopped(_) => Trouble::Exited,
+        Reason::Exited(Exit::Code(_)) | Reason::None | Reason::Stopping(_) | Reason::Stopped(_) => {
+            Trouble::Exited
+        }
     }
 }
 

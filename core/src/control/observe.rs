@@ -47,10 +47,10 @@ impl Control {
                     // How it came to its end is told before that.
                     self.look(now, engine, *id, pids);
                 }
-                // What was published before does not go with this change.
-                self.keep(now, None);
+                // What was published before goes to the disk with it, but is not of its making.
+                let first = self.outlet.pending();
                 self.changing(now, record);
-                if let Some(kept) = self.outlet.take_caused(*epoch) {
+                if let Some(kept) = self.outlet.take_caused(*epoch, first) {
                     attached.push(Attached { seq: *seq, kept });
                 }
                 self.show_touched_rules();

@@ -80,33 +80,24 @@ impl Outlet {
             // A change of rules is tried all the same: somebody waits for its answer.
             return rules.is_some().then(|| self.everything(rules));
         }
-        self.take(None, rules)
+        self.take(rules)
     }
 
-    /// The same for what was caused by a change that is on its way.
-    pub(super) fn take_caused(&mut self, cause: StoreEpoch) -> Option<Kept> {
-        if !self.is_durable {
-            self.mark(cause);
-            return self.keep_again();
-        }
-        self.take(Some(cause), None)
+    /// The same, to go with a change that is on its way. Of what is pending, all from `first` on
+    /// is caused by it.
+    pub(super) fn take_caused(&mut self, cause: StoreEpoch, first: usize) -> Option<Kept> {
+        let first = first.min(self.pending.len());
+        self.pending.range_mut(first..).for_each(|pending| pending.cause = Some(cause));
+        if self.is_durable { self.take(None) } else { self.keep_again() }
     }
 
-    fn take(&mut self, cause: Option<StoreEpoch>, rules: Option<RulesRecord>) -> Option<Kept> {
+    fn take(&mut self, rules: Option<RulesRecord>) -> Option<Kept> {
         if self.unkept == 0 && rules.is_none() {
             return None;
-        }
-        if let Some(cause) = cause {
-            self.mark(cause);
         }
         let start = self.pending.len() - self.unkept;
         self.unkept = 0;
         Some(self.kept_from(start, rules))
-    }
-
-    fn mark(&mut self, cause: StoreEpoch) {
-        let start = self.pending.len() - self.unkept.min(self.pending.len());
-        self.pending.range_mut(start..).for_each(|pending| pending.cause = Some(cause));
     }
 
     /// Everything that is not known to be durable, once more.

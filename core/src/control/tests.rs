@@ -142,7 +142,7 @@ impl World {
                 return;
             }
             for kept in kept {
-                self.image.apply(&kept, 1_000);
+                self.image.apply(&kept);
                 self.control.on_kept(self.now, kept.upto);
             }
             self.drain();

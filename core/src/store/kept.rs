@@ -7,8 +7,9 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::codec::{self, Decode, Encode};
 use crate::event::{DaemonRef, EventSubject, ResourceRef, Severity, StoredEvent, StoredId, Text};
+use crate::formats::FormatError;
+use crate::formats::v2::control::{ControlV2, EventV2, KeptV2, RuleV2, RulesV2, SubjectV2};
 use crate::ids::InstanceId;
 use crate::rules::{RuleKind, RuleRef, RuleSpec};
 use crate::time::Wall;
@@ -53,12 +54,19 @@ impl KeptRule {
     }
 }
 
+/// What takes a change of the image back.
+#[derive(Debug)]
+pub struct ControlUndo {
+    next_id: u64,
+    rules: Option<(BTreeMap<RuleRef, KeptRule>, u64, Option<Wall>)>,
+}
+
 /// All that is durable of the control API.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlImage {
     /// The newest events, oldest first.
     pub events: VecDeque<Arc<StoredEvent>>,
-    /// The place that comes next; 0 and 1 are the same.
+    /// The place that comes next.
     pub next_id: u64,
     /// The rules.
     pub rules: BTreeMap<RuleRef, KeptRule>,
@@ -70,27 +78,61 @@ pub struct ControlImage {
     pub ages: BTreeMap<InstanceId, u64>,
     /// The age of the next one.
     next_age: u64,
+    /// How many events are kept; not durable itself.
+    pub events_max: usize,
+}
+
+impl Default for ControlImage {
+    /// Nothing yet.
+    fn default() -> Self {
+        Self {
+            events: VecDeque::new(),
+            next_id: 1,
+            rules: BTreeMap::new(),
+            generation: 0,
+            last_change: None,
+            ages: BTreeMap::new(),
+            next_age: 0,
+            events_max: usize::MAX,
+        }
+    }
 }
 
 impl ControlImage {
-    /// Takes in what was made durable; keeps the newest `events_max` events.
-    pub fn apply(&mut self, kept: &Kept, events_max: usize) {
+    /// Applies what was made durable. Returns what takes it back, but for events that had to go
+    /// to make room.
+    pub fn apply(&mut self, kept: &Kept) -> ControlUndo {
+        let next_id = self.next_id;
         for event in &kept.events {
             if self.events.back().is_none_or(|last| last.id < event.id) {
                 self.events.push_back(Arc::clone(event));
             }
         }
-        while self.events.len() > events_max {
+        while self.events.len() > self.events_max {
             self.events.pop_front();
         }
         self.next_id = self.next_id.max(kept.upto.next().0);
-        if let Some(change) = &kept.rules {
+        let rules = kept.rules.as_ref().map(|change| {
+            let before = (self.rules.clone(), self.generation, self.last_change);
             for rule in &change.remove {
                 self.rules.remove(rule);
             }
             self.rules.extend(change.put.iter().cloned());
             self.generation = change.generation;
             self.last_change = Some(change.time);
+            before
+        });
+        ControlUndo { next_id, rules }
+    }
+
+    /// Takes back what was applied last and not taken back.
+    pub fn undo(&mut self, undo: ControlUndo) {
+        while self.events.back().is_some_and(|event| event.id.0 >= undo.next_id) {
+            self.events.pop_back();
+        }
+        self.next_id = undo.next_id;
+        if let Some(rules) = undo.rules {
+            (self.rules, self.generation, self.last_change) = rules;
         }
     }
 
@@ -103,92 +145,44 @@ impl ControlImage {
     }
 }
 
-/// An event in the files, version 1.
-#[derive(Encode, Decode)]
-struct EventV1 {
-    id: u64,
-    time: u64,
-    topic: String,
-    daemon: [String; 3],
-    resource: Option<[String; 3]>,
-    subject: SubjectV1,
-    severity: u8,
-    reason: String,
-    message: String,
-    attributes: Vec<(String, String)>,
-}
-
-#[derive(Encode, Decode)]
-enum SubjectV1 {
-    None,
-    Process(u32),
-    EventRule(String),
-    DerivedEvent(String),
-}
-
-#[derive(Encode, Decode)]
-struct RuleV1 {
-    is_derived: bool,
-    name: String,
-    source: String,
-}
-
-#[derive(Encode, Decode)]
-struct RulesV1 {
-    generation: u64,
-    time: u64,
-    put: Vec<RuleV1>,
-    remove: Vec<RuleV1>,
-}
-
-#[derive(Encode, Decode)]
-struct KeptV1 {
-    events: Vec<EventV1>,
-    rules: Option<RulesV1>,
-    upto: u64,
-}
-
-/// All that is durable, in a snapshot.
-#[derive(Encode, Decode)]
-struct ImageV1 {
-    events: Vec<EventV1>,
-    next_id: u64,
-    rules: RulesV1,
-    was_changed: bool,
-    ages: Vec<(u32, u64)>,
-}
-
-impl Kept {
-    /// The bytes of a journal entry.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        codec::encode(KeptV1 {
-            events: self.events.iter().map(|event| EventV1::from(&**event)).collect(),
-            rules: self.rules.as_ref().map(RulesV1::from),
-            upto: self.upto.0,
-        })
+impl From<&Kept> for KeptV2 {
+    fn from(kept: &Kept) -> Self {
+        Self {
+            events: kept.events.iter().map(|event| EventV2::from(&**event)).collect(),
+            rules: kept.rules.as_ref().map(RulesV2::from),
+            upto: kept.upto.0,
+        }
     }
+}
 
-    /// Reads them back.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let KeptV1 { events, rules, upto } = codec::decode(bytes)?;
+impl TryFrom<KeptV2> for Kept {
+    type Error = FormatError;
+
+    fn try_from(kept: KeptV2) -> Result<Self, FormatError> {
+        let KeptV2 { events, rules, upto } = kept;
         Ok(Self {
             epoch: 0,
-            events: events.into_iter().map(EventV1::into_event).collect::<Result<_, _>>()?,
-            rules: rules.map(RulesV1::into_record),
+            events: events.into_iter().map(EventV2::into_event).collect::<Result<_, _>>()?,
+            rules: rules.map(RulesV2::into_record),
             upto: StoredId(upto),
         })
     }
 }
 
 impl ControlImage {
-    /// The bytes in a snapshot. Ages of instances that are not in `alive` are left out.
-    pub(super) fn encode(&self, alive: impl Fn(InstanceId) -> bool) -> Vec<u8> {
-        let put = self.rules.iter().map(|(rule, kept)| RuleV1::new(rule, &kept.source)).collect();
+    /// Whether there ever was a control API.
+    pub(super) fn was_used(&self) -> bool {
+        self.next_id > 1 || self.generation > 0
+    }
+
+    /// As it stands in a snapshot. Ages of instances that are not in `alive` are left out.
+    pub(super) fn stored(&self, alive: impl Fn(InstanceId) -> bool) -> ControlV2 {
+        let put = self.rules.iter().map(|(rule, kept)| RuleV2::new(rule, &kept.source)).collect();
         let ages = self.ages.iter().filter(|(id, _)| alive(**id)).map(|(id, age)| (id.0, *age));
-        codec::encode(ImageV1 {
-            events: self.events.iter().map(|event| EventV1::from(&**event)).collect(),
+        ControlV2 {
+            events: self.events.iter().map(|event| EventV2::from(&**event)).collect(),
             next_id: self.next_id,
-            rules: RulesV1 {
+            rules: RulesV2 {
                 generation: self.generation,
                 time: self.last_change.unwrap_or_default().as_micros(),
                 put,
@@ -196,18 +190,22 @@ impl ControlImage {
             },
             was_changed: self.last_change.is_some(),
             ages: ages.collect(),
-        })
+        }
     }
+}
 
-    /// Reads them back.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let ImageV1 { events, next_id, rules, was_changed, ages } = codec::decode(bytes)?;
-        let events: Result<VecDeque<Arc<StoredEvent>>, String> =
-            events.into_iter().map(EventV1::into_event).collect();
+impl TryFrom<ControlV2> for ControlImage {
+    type Error = FormatError;
+
+    fn try_from(control: ControlV2) -> Result<Self, FormatError> {
+        let ControlV2 { events, next_id, rules, was_changed, ages } = control;
+        let events: Result<VecDeque<Arc<StoredEvent>>, FormatError> =
+            events.into_iter().map(EventV2::into_event).collect();
         let record = rules.into_record();
         let next_age = ages.iter().map(|(_, age)| age.saturating_add(1)).max().unwrap_or_default();
         Ok(Self {
             next_age,
+            events_max: usize::MAX,
             events: events?,
             next_id,
             rules: record.put.into_iter().collect(),
@@ -218,7 +216,7 @@ impl ControlImage {
     }
 }
 
-impl From<&StoredEvent> for EventV1 {
+impl From<&StoredEvent> for EventV2 {
     fn from(event: &StoredEvent) -> Self {
         let DaemonRef { name, kind, instance } = &event.daemon;
         let texts = |[first, second, third]: [&Text; 3]| {
@@ -234,10 +232,10 @@ impl From<&StoredEvent> for EventV1 {
                 .as_ref()
                 .map(|resource| texts([&resource.api_version, &resource.kind, &resource.name])),
             subject: match &event.subject {
-                None => SubjectV1::None,
-                Some(EventSubject::Process(id)) => SubjectV1::Process(id.0),
-                Some(EventSubject::EventRule(name)) => SubjectV1::EventRule(name.to_string()),
-                Some(EventSubject::DerivedEvent(name)) => SubjectV1::DerivedEvent(name.to_string()),
+                None => SubjectV2::None,
+                Some(EventSubject::Process(id)) => SubjectV2::Process(id.0),
+                Some(EventSubject::EventRule(name)) => SubjectV2::EventRule(name.to_string()),
+                Some(EventSubject::DerivedEvent(name)) => SubjectV2::DerivedEvent(name.to_string()),
             },
             severity: event.severity as u8,
             reason: event.reason.to_string(),
@@ -251,8 +249,8 @@ impl From<&StoredEvent> for EventV1 {
     }
 }
 
-impl EventV1 {
-    fn into_event(self) -> Result<Arc<StoredEvent>, String> {
+impl EventV2 {
+    fn into_event(self) -> Result<Arc<StoredEvent>, FormatError> {
         let [name, kind, instance] = self.daemon.map(Cow::Owned);
         let severities = [Severity::Debug, Severity::Info, Severity::Warning, Severity::Error];
         let severity = severities.get(usize::from(self.severity)).copied();
@@ -266,12 +264,12 @@ impl EventV1 {
                 ResourceRef { api_version, kind, name }
             }),
             subject: match self.subject {
-                SubjectV1::None => None,
-                SubjectV1::Process(id) => Some(EventSubject::Process(InstanceId(id))),
-                SubjectV1::EventRule(name) => Some(EventSubject::EventRule(name.into())),
-                SubjectV1::DerivedEvent(name) => Some(EventSubject::DerivedEvent(name.into())),
+                SubjectV2::None => None,
+                SubjectV2::Process(id) => Some(EventSubject::Process(InstanceId(id))),
+                SubjectV2::EventRule(name) => Some(EventSubject::EventRule(name.into())),
+                SubjectV2::DerivedEvent(name) => Some(EventSubject::DerivedEvent(name.into())),
             },
-            severity: severity.ok_or("an event has an unknown severity")?,
+            severity: severity.ok_or(FormatError::Unknown("the severity of an event"))?,
             reason: Cow::Owned(self.reason),
             message: Cow::Owned(self.message),
             attributes: self
@@ -283,7 +281,7 @@ impl EventV1 {
     }
 }
 
-impl RuleV1 {
+impl RuleV2 {
     fn new(rule: &RuleRef, source: &str) -> Self {
         let is_derived = rule.kind == RuleKind::DerivedEvent;
         Self { is_derived, name: rule.name.to_string(), source: source.to_string() }
@@ -295,23 +293,23 @@ impl RuleV1 {
     }
 }
 
-impl From<&RulesRecord> for RulesV1 {
+impl From<&RulesRecord> for RulesV2 {
     fn from(record: &RulesRecord) -> Self {
         Self {
             generation: record.generation,
             time: record.time.as_micros(),
-            put: record.put.iter().map(|(rule, kept)| RuleV1::new(rule, &kept.source)).collect(),
-            remove: record.remove.iter().map(|rule| RuleV1::new(rule, "")).collect(),
+            put: record.put.iter().map(|(rule, kept)| RuleV2::new(rule, &kept.source)).collect(),
+            remove: record.remove.iter().map(|rule| RuleV2::new(rule, "")).collect(),
         }
     }
 }
 
-impl RulesV1 {
+impl RulesV2 {
     fn into_record(self) -> RulesRecord {
         RulesRecord {
             generation: self.generation,
             time: Wall::from_micros(self.time),
-            put: self.put.into_iter().map(RuleV1::into_rule).collect(),
+            put: self.put.into_iter().map(RuleV2::into_rule).collect(),
             remove: self.remove.into_iter().map(|rule| rule.into_rule().0).collect(),
         }
     }
@@ -320,6 +318,7 @@ impl RulesV1 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::{decode, encode};
     use alloc::vec;
     use proptest::prelude::*;
 
@@ -380,22 +379,29 @@ mod tests {
                 remove: names.iter().map(|name| rule(name).0).collect(),
             };
             let kept = Kept { epoch: 0, events, rules: has_rules.then_some(record), upto: StoredId(100) };
-            let back = Kept::decode(&kept.encode()).expect("it was encoded here");
+            let bytes = encode(KeptV2::from(&kept));
+            let read: KeptV2 = decode(&bytes).expect("it was encoded here");
+            let back = Kept::try_from(read).expect("it was encoded here");
             prop_assert_eq!(&back.events, &kept.events);
             prop_assert_eq!((&back.rules, back.upto), (&kept.rules, kept.upto));
 
-            let mut image = ControlImage::default();
-            image.apply(&kept, 3);
+            let mut image = ControlImage { events_max: 3, ..ControlImage::default() };
+            let before = image.clone();
+            let undo = image.apply(&kept);
+            let mut undone = image.clone();
+            undone.undo(undo);
+            prop_assert_eq!(undone, before);
             ages.iter().for_each(|id| image.born(InstanceId(*id)));
             prop_assert!(image.events.len() <= 3);
             prop_assert_eq!(image.next_id, 101);
-            let back = ControlImage::decode(&image.encode(|_| true)).expect("it was encoded here");
-            prop_assert_eq!(back, image);
+            let back = ControlImage::try_from(image.stored(|_| true)).expect("it was encoded here");
+            prop_assert_eq!(ControlImage { events_max: 3, ..back }, image);
         }
 
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = (Kept::decode(&bytes), ControlImage::decode(&bytes));
+            let _ = decode::<KeptV2>(&bytes).map(Kept::try_from);
+            let _ = decode::<ControlV2>(&bytes).map(ControlImage::try_from);
         }
     }
 

@@ -29,7 +29,7 @@ use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::log;
 
-pub(crate) use super::peer::Writers;
+pub(super) use super::peer::Writers;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -87,7 +87,10 @@ impl Door {
             Err(reply) => return reply,
         };
         if call.is_write() && !may_write {
-            return Reply::error(403, "changes are for root, the user of openctrl and control_group");
+            return Reply::error(
+                403,
+                "changes are for root, the user of openctrl and control_group",
+            );
         }
         let figures = |id| self.hub.figures(id);
         if let Some(reply) = self.hub.read(|model| call.read(model, &figures)) {
@@ -161,12 +164,7 @@ impl Door {
         answered.await.map_err(|_| Reply::error(503, "the master is shutting down"))
     }
 
-    async fn managed(
-        &self,
-        id: InstanceId,
-        may_write: bool,
-        request: &Request<Incoming>,
-    ) -> Reply {
+    async fn managed(&self, id: InstanceId, may_write: bool, request: &Request<Incoming>) -> Reply {
         let uri = request.uri();
         let call = match route_managed(request.method().as_str(), uri.path(), uri.query()) {
             Ok(call) => call,
@@ -183,8 +181,7 @@ impl Door {
             }
             ManagedCall::Events(query) => self.hub.events(id, &query).await,
             ManagedCall::Command(command) if !may_write => {
-                let message =
-                    "commands are for root, the user of openctrl and control_group";
+                let message = "commands are for root, the user of openctrl and control_group";
                 Reply { status: 403, ..command_result(&command, false, message) }
             }
             ManagedCall::Command(command) => self.command(id, command).await,

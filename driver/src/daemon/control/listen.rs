@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Group;
 use rustix::fd::OwnedFd;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+};
 use tokio::net::UnixListener;
 
 /// The mode of sockets that take changes.
@@ -76,10 +78,16 @@ impl std::error::Error for ListenError {
     }
 }
 
-/// A listener whose socket file goes with it.
+/// A listener, and its socket file.
 #[derive(Debug)]
 pub(super) struct BoundSocket {
     pub(super) listener: UnixListener,
+    pub(super) file: SocketFile,
+}
+
+/// The file of a socket, which is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile {
     path: PathBuf,
     /// The file that was bound: another one of the same name is not removed.
     inode: Option<u64>,
@@ -128,10 +136,10 @@ impl BoundSocket {
     /// Binds, sets mode and group, and only then listens.
     pub(super) fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, ListenError> {
         clear(path)?;
-        let failed = |attempt| {
-            move |error: io::Error| ListenError::Io(attempt, path.to_owned(), error)
-        };
-        let address = SocketAddrUnix::new(path).map_err(|_| ListenError::TooLong(path.to_owned()))?;
+        let failed =
+            |attempt| move |error: io::Error| ListenError::Io(attempt, path.to_owned(), error);
+        let address =
+            SocketAddrUnix::new(path).map_err(|_| ListenError::TooLong(path.to_owned()))?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(|error| failed("make a socket for")(error.into()))?;
@@ -146,13 +154,13 @@ impl BoundSocket {
             let _ = fs::remove_file(path);
             return Err(failed("set the mode and the group of")(error));
         }
-        let listener = UnixListener::from_std(socket.into())
-            .map_err(failed("listen on"))?;
-        Ok(Self { listener, path: path.to_owned(), inode: inode_of(path) })
+        let listener = UnixListener::from_std(socket.into()).map_err(failed("listen on"))?;
+        let file = SocketFile { path: path.to_owned(), inode: inode_of(path) };
+        Ok(Self { listener, file })
     }
 }
 
-impl Drop for BoundSocket {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if inode_of(&self.path) == self.inode {
             let _ = fs::remove_file(&self.path);

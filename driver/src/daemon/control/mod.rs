@@ -4,6 +4,7 @@
 //! files that people read. Nothing here decides what an event is.
 
 mod answer;
+mod hands;
 mod hub;
 mod jsonl;
 mod listen;
@@ -11,11 +12,10 @@ mod peer;
 mod projection;
 mod runtime;
 mod sockets;
+mod start;
 mod yaml;
 
-pub(crate) use answer::{Ask, Door, Writers};
-pub(crate) use hub::ControlHub;
-pub(crate) use jsonl::EventFiles;
-pub(crate) use listen::{ListenError, MAIN_MODE, STATUS_MODE, find_group};
-pub(crate) use projection::Projection;
-pub(crate) use sockets::{Followed, Sockets, SocketsConfig};
+pub(crate) use answer::Ask;
+pub(crate) use hands::ControlHands;
+pub(crate) use listen::ListenError;
+pub(crate) use start::{Parts, start_control};

@@ -138,9 +138,8 @@ impl Worker {
     fn catch_up(&mut self, known: &[Arc<StoredEvent>]) {
         let Some(connection) = &self.connection else { return };
         let newest = known.last().map_or(StoredId(0), |event| event.id);
-        let head = connection.query_row("SELECT coalesce(max(id), 0) FROM events", [], |row| {
-            row.get::<_, i64>(0)
-        });
+        let head = connection
+            .query_row("SELECT coalesce(max(id), 0) FROM events", [], |row| row.get::<_, i64>(0));
         let head = match head.map(|head| StoredId(u64::try_from(head).unwrap_or_default())) {
             Ok(head) if head > newest && newest > StoredId(0) => {
                 self.replace("it has events that the journal does not have");
@@ -178,7 +177,11 @@ impl Worker {
     }
 }
 
-fn insert(connection: &mut Connection, events: &[Arc<StoredEvent>], keep: usize) -> rusqlite::Result<()> {
+fn insert(
+    connection: &mut Connection,
+    events: &[Arc<StoredEvent>],
+    keep: usize,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     {
         let mut statement = transaction.prepare_cached(INSERT)?;
@@ -329,7 +332,8 @@ mod tests {
         fs::remove_file(&path).expect("it is there");
         Projection::start(dir.path(), events(1, 3), 100, None).expect("a thread").finish();
         assert_eq!(ids(dir.path()), [1, 2, 3]);
-        fs::write(&path, "this is no database, whatever its name says".repeat(100)).expect("a file");
+        fs::write(&path, "this is no database, whatever its name says".repeat(100))
+            .expect("a file");
         Projection::start(dir.path(), events(1, 4), 100, None).expect("a thread").finish();
         assert_eq!(ids(dir.path()), [1, 2, 3, 4]);
         assert!(dir.path().join("events.db.bad").exists());

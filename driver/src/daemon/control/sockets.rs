@@ -13,13 +13,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use openctrl_core::doors::control::Socket;
 use openctrl_core::ids::InstanceId;
-use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::answer::{Door, Target};
-use super::listen::{BoundSocket, ListenError, MAIN_MODE, STATUS_MODE, make_directory};
+use super::listen::{BoundSocket, ListenError, MAIN_MODE, STATUS_MODE, SocketFile, make_directory};
 
 /// Connections to all sockets at a time; more wait to be accepted.
 const CONNECTIONS_MAX: u32 = 4_096;
@@ -59,19 +59,14 @@ pub(crate) struct Sockets {
     instances: Vec<(InstanceId, PathBuf, BoundSocket)>,
 }
 
-/// Sockets that are served.
+/// Sockets that are served: made and taken away as instances come and go.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    orders: mpsc::UnboundedSender<Order>,
-    task: JoinHandle<()>,
-    connections: Arc<Semaphore>,
+    config: SocketsConfig,
+    acceptor: Acceptor,
+    rows: HashMap<InstanceId, (PathBuf, Accepting)>,
+    main: [Accepting; 2],
     closing: watch::Sender<bool>,
-}
-
-#[derive(Debug)]
-enum Order {
-    Put(Followed),
-    Remove(InstanceId),
 }
 
 impl Sockets {
@@ -109,69 +104,13 @@ impl Sockets {
         for (id, path, bound) in instances {
             rows.insert(id, (path, acceptor.spawn(Target::Instance(id), bound)));
         }
-        let (orders, queue) = mpsc::unbounded_channel();
-        let follower = Follower { config, acceptor, rows, _main: main };
-        let task = tokio::spawn(follower.run(queue));
-        Serving { orders, task, connections, closing }
+        Serving { config, acceptor, rows, main, closing }
     }
 }
 
 impl Serving {
-    /// The instance exists, or has another name.
-    pub(crate) fn put(&self, followed: Followed) {
-        let _ = self.orders.send(Order::Put(followed));
-    }
-
-    /// The instance was deleted.
-    pub(crate) fn remove(&self, id: InstanceId) {
-        let _ = self.orders.send(Order::Remove(id));
-    }
-
-    /// Removes every socket, and lets connections finish the answers that they are writing.
-    pub(crate) async fn finish(self, limit: Duration) {
-        let _ = self.closing.send(true);
-        drop(self.orders);
-        let _ = timeout(limit, self.task).await;
-        let _ = timeout(limit, self.connections.acquire_many(CONNECTIONS_MAX)).await;
-    }
-}
-
-impl SocketsConfig {
-    fn has_socket(&self, followed: &Followed) -> bool {
-        followed.is_tagged || !self.tagged_only
-    }
-
-    fn path(&self, followed: &Followed) -> PathBuf {
-        self.dir.join(&followed.scheme).join(format!("{}.sock", followed.name))
-    }
-
-    fn bind(&self, path: &Path) -> Result<BoundSocket, ListenError> {
-        if let Some(dir) = path.parent() {
-            make_directory(dir)?;
-        }
-        BoundSocket::bind(path, MAIN_MODE, self.group)
-    }
-}
-
-/// Makes sockets and takes them away as instances come and go.
-struct Follower {
-    config: SocketsConfig,
-    acceptor: Acceptor,
-    rows: HashMap<InstanceId, (PathBuf, Accepting)>,
-    _main: [Accepting; 2],
-}
-
-impl Follower {
-    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Order>) {
-        while let Some(order) = queue.recv().await {
-            match order {
-                Order::Put(followed) => self.put(&followed),
-                Order::Remove(id) => drop(self.rows.remove(&id)),
-            }
-        }
-    }
-
-    fn put(&mut self, followed: &Followed) {
+    /// The instance exists, or has another name: it has its socket from here on.
+    pub(crate) fn put(&mut self, followed: &Followed) {
         let path = self.config.path(followed);
         if !self.config.has_socket(followed) {
             self.rows.remove(&followed.id);
@@ -192,19 +131,52 @@ impl Follower {
             }
         }
     }
-}
 
-/// A task that accepts; the socket goes with it.
-#[derive(Debug)]
-struct Accepting(JoinHandle<()>);
+    /// The instance was deleted.
+    pub(crate) fn remove(&mut self, id: InstanceId) {
+        self.rows.remove(&id);
+    }
 
-impl Drop for Accepting {
-    fn drop(&mut self) {
-        self.0.abort();
+    /// Removes every socket, and lets connections finish the answers that they are writing.
+    pub(crate) async fn finish(self, limit: Duration) {
+        let Self { acceptor, rows, main, closing, .. } = self;
+        let _ = closing.send(true);
+        drop((rows, main));
+        let _ = timeout(limit, acceptor.connections.acquire_many(CONNECTIONS_MAX)).await;
     }
 }
 
-#[derive(Clone)]
+impl SocketsConfig {
+    fn has_socket(&self, followed: &Followed) -> bool {
+        followed.is_tagged || !self.tagged_only
+    }
+
+    fn path(&self, followed: &Followed) -> PathBuf {
+        self.dir.join(&followed.scheme).join(format!("{}.sock", followed.name))
+    }
+
+    fn bind(&self, path: &Path) -> Result<BoundSocket, ListenError> {
+        if let Some(dir) = path.parent() {
+            make_directory(dir)?;
+        }
+        BoundSocket::bind(path, MAIN_MODE, self.group)
+    }
+}
+
+/// A task that accepts on a socket. Dropped, it removes the socket.
+#[derive(Debug)]
+struct Accepting {
+    task: JoinHandle<()>,
+    _file: SocketFile,
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Acceptor {
     door: Arc<Door>,
     connections: Arc<Semaphore>,
@@ -213,13 +185,15 @@ struct Acceptor {
 
 impl Acceptor {
     fn spawn(&self, target: Target, bound: BoundSocket) -> Accepting {
-        Accepting(tokio::spawn(self.clone().accept(target, bound)))
+        let BoundSocket { listener, file } = bound;
+        let task = tokio::spawn(self.clone().accept(target, listener));
+        Accepting { task, _file: file }
     }
 
-    async fn accept(mut self, target: Target, bound: BoundSocket) {
+    async fn accept(mut self, target: Target, listener: UnixListener) {
         loop {
             let accepted = tokio::select! {
-                accepted = bound.listener.accept() => accepted,
+                accepted = listener.accept() => accepted,
                 _ = self.closes.wait_for(|closing| *closing) => return,
             };
             let Ok((stream, _)) = accepted else {
