@@ -41,7 +41,9 @@ struct Seen {
 pub(super) struct Look {
     /// What happened, in order.
     pub(super) facts: Vec<Fact>,
-    /// Whether anything that is shown changed.
+    /// Whether its definition changed.
+    pub(super) is_redefined: bool,
+    /// Whether its state changed.
     pub(super) is_changed: bool,
     /// Whether the process printed a checkpoint.
     pub(super) saw_checkpoint: bool,
@@ -67,7 +69,7 @@ impl Known {
         let mut look = Look::default();
         if !Arc::ptr_eq(&self.definition, &instance.definition) {
             self.definition = Arc::clone(&instance.definition);
-            look.is_changed = true;
+            look.is_redefined = true;
             if instance.staged.is_none() {
                 self.staged = None;
             }

@@ -27,7 +27,8 @@ pub use observe::{Cause, Pids};
 use self::known::Known;
 use self::outlet::Outlet;
 use crate::doors::control::{
-    DeleteRequest, Reply, apply_result, delete_result, deletion, plan_result, replacing,
+    DeleteRequest, ProcessEntry, Reply, apply_result, delete_result, deletion, plan_result,
+    replacing,
 };
 use crate::event::{Draft, StoredEvent, StoredId};
 use crate::go::rfc3339_nano;
@@ -52,6 +53,8 @@ pub struct Control {
     effects: VecDeque<ControlEffect>,
     /// Who is answered once the event of this id is durable.
     waiting: VecDeque<(StoredId, Ticket, Waiting)>,
+    /// States that are shown once the event of this id is durable.
+    held: VecDeque<(StoredId, ProcessEntry)>,
     /// When to keep again what could not be kept.
     retry_at: Option<Time>,
 }
@@ -110,6 +113,7 @@ impl Control {
             outlet: Outlet::new(image.next_id, last_time),
             effects: VecDeque::new(),
             waiting: VecDeque::new(),
+            held: VecDeque::new(),
             retry_at: None,
         };
         for (rule, fault) in faults {
@@ -227,6 +231,9 @@ impl Control {
         if !events.is_empty() {
             self.effects.push_back(ControlEffect::Show(events));
         }
+        while let Some((_, entry)) = self.held.pop_front_if(|(id, _)| *id <= upto) {
+            self.effects.push_back(ControlEffect::ShowProcess(entry));
+        }
         while let Some((_, ticket, waiting)) = self.waiting.pop_front_if(|(id, _, _)| *id <= upto) {
             let effect = match waiting {
                 Waiting::Note => ControlEffect::Noted { ticket, is_kept: true },
@@ -257,6 +264,8 @@ impl Control {
         }
         self.effects.push_back(ControlEffect::Durable { is_durable: false, time: now.wall });
         self.retry_at = Some(now.mono.after_ms(RETRY_MS));
+        let held = core::mem::take(&mut self.held).into_iter();
+        self.effects.extend(held.map(|(_, entry)| ControlEffect::ShowProcess(entry)));
         // Changes of rules are refused whole: those of the oldest one are the rules again.
         let mut before = None;
         for (_, ticket, waiting) in core::mem::take(&mut self.waiting) {

@@ -127,6 +127,7 @@ impl Control {
 
     fn deleted(&mut self, now: Now, id: InstanceId) {
         self.known.remove(&id);
+        self.held.retain(|(_, held)| held.id != id);
         self.effects.push_back(ControlEffect::RemoveProcess(id));
         for Renamed { id, previous, name } in self.names.remove(id) {
             self.emit(now, Fact::Renamed(previous).draft(&Identity { id, name }));
@@ -142,15 +143,16 @@ impl Control {
         }
         let Some(known) = self.known.get_mut(&id) else { return };
         let look = known.look(instance, now, pids);
-        if look.is_changed {
+        if look.is_redefined {
             self.name_again(id, &instance.definition.alias);
+            self.show(id);
         }
         for fact in look.facts {
             self.note_run(id, &fact);
             self.publish(now, id, fact);
         }
         if look.is_changed {
-            self.show(id);
+            self.show_later(id);
         }
         if look.saw_checkpoint {
             self.effects.push_back(ControlEffect::SawCheckpoint(id, now.wall));
@@ -190,9 +192,22 @@ impl Control {
         }
     }
 
+    /// Shows an instance that is new, or has another name or definition, at once.
     fn show(&mut self, id: InstanceId) {
         if let (Some(known), Some(name)) = (self.known.get(&id), self.names.name(id)) {
+            self.held.retain(|(_, held)| held.id != id);
             self.effects.push_back(ControlEffect::ShowProcess(known.entry(&name)));
+        }
+    }
+
+    /// Shows what became of an instance once its events are durable: who sees the phase finds the
+    /// events that led to it.
+    fn show_later(&mut self, id: InstanceId) {
+        if !self.outlet.is_durable() || self.outlet.pending() == 0 {
+            return self.show(id);
+        }
+        if let (Some(known), Some(name)) = (self.known.get(&id), self.names.name(id)) {
+            self.held.push_back((self.outlet.last_id(), known.entry(&name)));
         }
     }
 

@@ -127,8 +127,10 @@ impl Names {
             self.by_name.insert(Arc::clone(&wanted), id);
             renamed.push(Renamed { id, previous, name: wanted });
         }
-        let own_id = |renamed: &Renamed| *renamed.name == *renamed.id.to_string();
-        renamed.sort_by_key(|renamed| !own_id(renamed));
+        renamed.sort_by_key(|renamed| {
+            let has_own_id = *renamed.name == *renamed.id.to_string();
+            (!has_own_id, Some(renamed.id) != id)
+        });
         renamed
     }
 
@@ -206,7 +208,13 @@ mod tests {
                     }
                     Some(place) => {
                         model[place].1 = alias;
-                        names.set_alias(id, alias);
+                        let mut taken: BTreeSet<Arc<str>> =
+                            names.iter().map(|(name, _)| Arc::clone(name)).collect();
+                        for renamed in names.set_alias(id, alias) {
+                            // Whoever takes a name takes one that was given up before.
+                            prop_assert!(taken.remove(&renamed.previous));
+                            prop_assert!(taken.insert(renamed.name), "{}", renamed.id);
+                        }
                     }
                     None => {
                         model.push((id, alias));

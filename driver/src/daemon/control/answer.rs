@@ -92,8 +92,7 @@ impl Door {
                 "changes are for root, the user of openctrl and control_group",
             );
         }
-        let figures = |id| self.hub.figures(id);
-        if let Some(reply) = self.hub.read(|model| call.read(model, &figures)) {
+        if let Some(reply) = self.hub.read_all(|model, figures| call.read(model, figures)) {
             return reply;
         }
         let body = match &call {
@@ -111,8 +110,7 @@ impl Door {
             MainCall::Runtime => Ok(ControlModel::runtime(&self.runtime())),
             MainCall::Get(query) => {
                 let stats = self.runtime();
-                let figures = |id| self.hub.figures(id);
-                Ok(self.hub.read(|model| model.get(&query, &figures, Some(&stats))))
+                Ok(self.hub.read_all(|model, figures| model.get(&query, figures, Some(&stats))))
             }
             MainCall::Validate => {
                 let request = decode_candidate(body, "ValidateRequest")?;
@@ -176,8 +174,7 @@ impl Door {
         match call {
             ManagedCall::Healthz => ControlModel::healthz(&entry),
             ManagedCall::Status => {
-                let figures = self.hub.all_figures(id);
-                self.hub.read(|model| model.daemon_status(&entry, &figures))
+                self.hub.read_all(|model, figures| model.daemon_status(&entry, &figures(id)))
             }
             ManagedCall::Events(query) => self.hub.events(id, &query).await,
             ManagedCall::Command(command) if !may_write => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use openctrl_core::control::ControlEffect;
 use openctrl_core::doors::control::{
-    ControlModel, EventsQuery, Observed, ProcessEntry, Reply, RuleEntry, Run, RunError,
+    ControlModel, EventsQuery, Figures, Observed, ProcessEntry, Reply, RuleEntry, Run, RunError,
 };
 use openctrl_core::event::StoredEvent;
 use openctrl_core::ids::InstanceId;
@@ -59,6 +59,16 @@ impl ControlHub {
         read(&self.lock().model)
     }
 
+    /// Reads something of the model for which it needs the figures of instances.
+    pub(super) fn read_all<T>(&self, read: impl FnOnce(&ControlModel, Figures<'_>) -> T) -> T {
+        let state = self.lock();
+        let figures = |id| Observed {
+            last_checkpoint: state.checkpoints.get(&id).copied(),
+            ..self.figures(id)
+        };
+        read(&state.model, &figures)
+    }
+
     /// An instance.
     pub(super) fn process(&self, id: InstanceId) -> Option<Arc<ProcessEntry>> {
         self.lock().model.process(id).cloned()
@@ -66,11 +76,11 @@ impl ControlHub {
 
     /// The instance of a name or an id, for the page of the instance.
     pub(crate) fn resource(&self, id: InstanceId, events: usize) -> Option<Reply> {
-        self.lock().model.resource_of(id, events, &|id| self.figures(id))
+        self.read_all(|model, figures| model.resource_of(id, events, figures))
     }
 
-    /// The figures of an instance.
-    pub(super) fn figures(&self, id: InstanceId) -> Observed {
+    /// The figures of an instance, but for the time of its last checkpoint.
+    fn figures(&self, id: InstanceId) -> Observed {
         let mut observed = Observed::default();
         if let Some(view) = self.views.view(id) {
             let (metrics, totals) = (view.metrics, view.totals);
@@ -86,12 +96,6 @@ impl ControlHub {
             observed.next_restart = facts.next_restart.map(|(at, _)| at);
         });
         observed
-    }
-
-    /// The figures with the time of the last checkpoint, for who holds no lock.
-    pub(super) fn all_figures(&self, id: InstanceId) -> Observed {
-        let last_checkpoint = self.lock().checkpoints.get(&id).copied();
-        Observed { last_checkpoint, ..self.figures(id) }
     }
 
     /// `GET /v1/events`: at once if there is something to say, otherwise when there is, and when
