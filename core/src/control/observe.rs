@@ -59,7 +59,7 @@ impl Control {
                 && event.kind == EventKind::Delete
                 && let Object::Instance(view) = &event.object
             {
-                deleted.push(view.definition().id);
+                deleted.push(view.definition.id);
             } else if let Some(id) = subject(effect, engine)
                 && touched.last() != Some(&id)
                 && !touched.contains(&id)
@@ -267,10 +267,10 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
         engine.table().get(process.slot).map(|instance| instance.definition.id)
     };
     match effect {
-        Effect::ShowInstance(view) => Some(view.definition().id),
+        Effect::ShowInstance(view) => Some(view.definition.id),
         Effect::ShowProcess { instance, .. } | Effect::Adopt { instance, .. } => Some(*instance),
         Effect::Publish(event) => match &event.object {
-            Object::Instance(view) => Some(view.definition().id),
+            Object::Instance(view) => Some(view.definition.id),
             Object::Key(_) => None,
         },
         Effect::Spawn { process, .. } | Effect::Signal { process, .. } => of(process),

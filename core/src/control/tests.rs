@@ -8,9 +8,12 @@ use alloc::vec::Vec;
 use serde_json::json;
 
 use super::*;
-use crate::command::{Call, InstanceAction, Patch};
+use alloc::boxed::Box;
+
+use crate::command::{Amend, Caller, Command, Door, InstanceAction, Trust};
 use crate::doors::control::candidate_rules;
 use crate::engine::{Effect, Engine, Input, TimerReason};
+use crate::expect::Expect;
 use crate::ids::{ProcessRef, RecordSeq, RequestId};
 use crate::master::MasterIdentity;
 use crate::output::OutputParser;
@@ -153,14 +156,15 @@ impl World {
         panic!("the disk is never done");
     }
 
-    fn call(&mut self, call: Call) {
+    fn call(&mut self, command: Command) {
         self.requests += 1;
-        self.feed(Input::RequestArrived { request: RequestId(self.requests), call });
+        let caller = Caller { door: Door::Control, trust: Trust::Open };
+        self.feed(Input::RequestArrived { request: RequestId(self.requests), caller, command });
     }
 
     fn create(&mut self, alias: &str) -> InstanceId {
         let url = InstanceUrl::parse("demo://host").expect("a URL");
-        self.call(Call::Create { url, alias: alias.to_string() });
+        self.call(Command::Create { url, alias: alias.to_string() });
         self.sync();
         self.instance.expect("it is started")
     }
@@ -185,17 +189,17 @@ impl World {
         self.sync();
     }
 
-    fn patch(&mut self, id: InstanceId, patch: Patch) {
-        self.call(Call::Patch(id, patch));
+    fn patch(&mut self, id: InstanceId, amend: Amend) {
+        self.call(amending(id, amend));
         self.sync();
     }
 
     fn act(&mut self, id: InstanceId, action: InstanceAction) {
-        self.patch(id, Patch { action: Some(action), ..Patch::default() });
+        self.patch(id, Amend { action: Some(action), ..Amend::default() });
     }
 
     fn alias(&mut self, id: InstanceId, alias: &str) {
-        self.patch(id, Patch { alias: Some(alias.to_string()), ..Patch::default() });
+        self.patch(id, Amend { alias: Some(alias.to_string()), ..Amend::default() });
     }
 
     fn wait_ms(&mut self, ms: u64) {
@@ -246,6 +250,10 @@ impl World {
     }
 }
 
+fn amending(id: InstanceId, amend: Amend) -> Command {
+    Command::Amend { id, expect: Expect::Any, amend: Box::new(amend) }
+}
+
 fn instance_text(event: &StoredEvent) -> String {
     event.managed_by().map_or_else(|| "?".to_string(), |id| id.to_string())
 }
@@ -291,9 +299,9 @@ fn a_life_makes_these_events() {
     world.feed(Input::StartFailed { process, reason: "no such file".to_string() });
     world.sync();
     step("start failed", &mut world);
-    world.patch(id, Patch { restart: Some(false), ..Patch::default() });
+    world.patch(id, Amend { restart: Some(false), ..Amend::default() });
     step("no restart", &mut world);
-    world.call(Call::Delete(id));
+    world.call(Command::Remove { id, expect: Expect::Any });
     world.sync();
     step("deleted", &mut world);
     assert!(world.processes.is_empty());
@@ -339,7 +347,7 @@ fn ids_rise_by_one_and_go_on_after_a_restart() {
 fn nothing_is_shown_before_it_is_durable() {
     let mut world = World::new();
     let url = InstanceUrl::parse("demo://host").expect("a URL");
-    world.call(Call::Create { url, alias: "web".to_string() });
+    world.call(Command::Create { url, alias: "web".to_string() });
     assert_eq!((world.kept.len(), world.shown.len()), (1, 0));
     world.sync();
     assert_eq!(world.topics()[0], "openctrl.instance.created");
@@ -353,7 +361,7 @@ fn a_refused_change_has_no_event_and_the_rest_keeps_its_order() {
     let last = world.image.events.back().expect("events").id.0;
     world.topics();
     world.disk_fails = true;
-    world.call(Call::Patch(id, Patch { alias: Some("site".to_string()), ..Patch::default() }));
+    world.call(amending(id, Amend { alias: Some("site".to_string()), ..Amend::default() }));
     let process = world.process.expect("it runs");
     let exit = Exit::Code(1);
     world.feed(Input::ProcessExited { process, exit, group_left: false });
@@ -398,7 +406,7 @@ fn a_firing_is_kept_with_its_cause() {
     let mut world = World::new();
     world.apply(json!([any_of("r", "openctrl.instance.created", "born")]));
     let url = InstanceUrl::parse("demo://host").expect("a URL");
-    world.call(Call::Create { url, alias: "web".to_string() });
+    world.call(Command::Create { url, alias: "web".to_string() });
     let topics: Vec<&str> = world.kept[0].events.iter().map(|event| &*event.topic).collect();
     assert_eq!(topics, ["openctrl.instance.created", "born"]);
 }
@@ -436,7 +444,7 @@ fn the_name_of_a_deleted_instance_goes_to_the_next() {
     let second = world.create("web");
     assert_eq!(world.processes[&second], second.to_string());
     world.topics();
-    world.call(Call::Delete(first));
+    world.call(Command::Remove { id: first, expect: Expect::Any });
     world.sync();
     let process = ProcessRef { generation: crate::ids::Generation(1), slot: crate::ids::SlotId(0) };
     world.feed(Input::ProcessStarted { process });
@@ -453,7 +461,7 @@ fn timers_of_rules_fire() {
         "spec": {"pattern": {"operator": "absence", "trigger": "routerd.daemon.lifecycle.crashed", "expected": "routerd.daemon.lifecycle.ready", "duration": "2m"}, "emit": {"topic": "stuck"}}});
     world.apply(json!([rule]));
     let id = world.create("web");
-    world.patch(id, Patch { restart: Some(false), ..Patch::default() });
+    world.patch(id, Amend { restart: Some(false), ..Amend::default() });
     world.started();
     world.exited(Exit::Code(1));
     world.topics();

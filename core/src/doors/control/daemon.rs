@@ -3,6 +3,7 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -16,7 +17,7 @@ use super::wire::{
     ConditionWire, DaemonEventWire, DaemonWire, ResourceWire, conditions, is_empty, is_false,
     is_zero,
 };
-use crate::command::InstanceAction;
+use crate::command::{InstanceAction, Refusal};
 use crate::event::{PageQuery, StoredEvent, StoredId, TopicPattern};
 use crate::go::{parse_duration, rfc3339_nano, to_json};
 use crate::ids::InstanceId;
@@ -210,6 +211,22 @@ pub fn plan_command(command: &str, entry: &ProcessEntry) -> CommandPlan {
         "start" => CommandPlan::Act(InstanceAction::Start),
         "stop" => CommandPlan::Act(InstanceAction::Stop),
         _ => CommandPlan::Unknown,
+    }
+}
+
+/// Why the engine refused what a command asks for, in words.
+pub fn refusal_text(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NotAdmitted => "not admitted".to_string(),
+        Refusal::NoInstance => "the instance was deleted".to_string(),
+        Refusal::SameUrl => "nothing to change".to_string(),
+        Refusal::TooLarge { bytes, limit } => {
+            format!("the instance would have {bytes} bytes, at most {limit} are allowed")
+        }
+        Refusal::Busy => "too many requests wait for the instance to stop".to_string(),
+        Refusal::Full { limit } => format!("at most {limit} instances are allowed"),
+        Refusal::NotDurable { reason } => format!("the change cannot be saved: {reason}"),
+        Refusal::ShuttingDown => "the master is shutting down".to_string(),
     }
 }
 

@@ -27,7 +27,9 @@ pub use candidate::{
     replacing, validate_result,
 };
 pub use controllers::{Controllers, Run, RunError};
-pub use daemon::{CommandPlan, EventsQuery, WAIT_MAX_MS, command_result, event_line, plan_command};
+pub use daemon::{
+    CommandPlan, EventsQuery, WAIT_MAX_MS, command_result, event_line, plan_command, refusal_text,
+};
 pub use model::{ControlModel, Figures, Observed, ProcessEntry, RuleEntry};
 pub use route::{MainCall, ManagedCall, Socket, route_main, route_managed};
 pub use runtime::RuntimeStats;

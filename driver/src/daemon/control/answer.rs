@@ -9,26 +9,29 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use openctrl_core::command::{Call, Patch, Reply as EngineReply};
+use openctrl_core::command::{Amend, Caller, Command, Outcome};
 use openctrl_core::control::RulesRequest;
 use openctrl_core::doors::control::{
     BODY_MAX_BYTES, CandidateRequest, CommandPlan, ControlModel, LogLevel, MainCall, ManagedCall,
     Reply, Socket, candidate_rules, command_result, decode_candidate, decode_delete,
-    decode_log_level, log_level_result, plan_command, route_main, route_managed, validate_result,
+    decode_log_level, log_level_result, plan_command, refusal_text, route_main, route_managed,
+    validate_result,
 };
+use openctrl_core::expect::Expect;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::resource::Fact;
 use openctrl_core::rules::RuleSpec;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::ask::Ask;
 use super::hub::ControlHub;
 use super::{runtime, yaml};
 use crate::daemon::clock::Clock;
-use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::log;
 
+use super::peer::Peer;
 pub(super) use super::peer::Writers;
 
 /// How long a body may take to arrive.
@@ -38,20 +41,10 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// before it listens still gets its answer.
 const OVERSIZE_READ_MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Something that connections ask of the machine in the loop.
-#[derive(Debug)]
-pub(crate) enum Ask {
-    /// Publish a fact; says whether it is durable.
-    Note(InstanceId, Fact, oneshot::Sender<bool>),
-    /// Look at the rules, or change them.
-    Rules(RulesRequest, oneshot::Sender<Reply>),
-}
-
 /// Answers requests on any number of connections at a time.
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) hub: Arc<ControlHub>,
-    pub(crate) views: Arc<Hub>,
     pub(crate) mailbox: Mailbox,
     pub(crate) clock: Clock,
     pub(crate) writers: Writers,
@@ -65,16 +58,16 @@ pub(super) enum Target {
 }
 
 impl Door {
-    /// Answers one request of a peer that may, or may not, change something.
+    /// Answers one request of a peer.
     pub(super) async fn serve(
         &self,
         target: Target,
-        may_write: bool,
+        peer: Peer,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let reply = match target {
-            Target::Main(socket) => self.main(socket, may_write, request).await,
-            Target::Instance(id) => self.managed(id, may_write, &request).await,
+            Target::Main(socket) => self.main(socket, peer.may_write, request).await,
+            Target::Instance(id) => self.managed(id, peer, &request).await,
         };
         Ok(response(reply))
     }
@@ -162,7 +155,7 @@ impl Door {
         answered.await.map_err(|_| Reply::error(503, "the master is shutting down"))
     }
 
-    async fn managed(&self, id: InstanceId, may_write: bool, request: &Request<Incoming>) -> Reply {
+    async fn managed(&self, id: InstanceId, peer: Peer, request: &Request<Incoming>) -> Reply {
         let uri = request.uri();
         let call = match route_managed(request.method().as_str(), uri.path(), uri.query()) {
             Ok(call) => call,
@@ -177,18 +170,18 @@ impl Door {
                 self.hub.read_all(|model, figures| model.daemon_status(&entry, &figures(id)))
             }
             ManagedCall::Events(query) => self.hub.events(id, &query).await,
-            ManagedCall::Command(command) if !may_write => {
+            ManagedCall::Command(command) if !peer.may_write => {
                 let message = "commands are for root, the user of openctrl and control_group";
                 Reply { status: 403, ..command_result(&command, false, message) }
             }
-            ManagedCall::Command(command) => self.command(id, command).await,
+            ManagedCall::Command(command) => self.command(peer.caller, id, command).await,
         }
     }
 
     /// Both events are durable before the answer.
-    async fn command(&self, id: InstanceId, command: String) -> Reply {
+    async fn command(&self, caller: Caller, id: InstanceId, command: String) -> Reply {
         let received = self.note(id, Fact::CommandReceived(command.clone())).await;
-        let done = self.act(id, &command).await;
+        let done = self.act(caller, id, &command).await;
         let fact = match &done {
             Ok(()) => Fact::CommandExecuted(command.clone()),
             Err(_) => Fact::CommandRejected(command.clone()),
@@ -202,17 +195,17 @@ impl Door {
         }
     }
 
-    async fn act(&self, id: InstanceId, command: &str) -> Result<(), String> {
+    async fn act(&self, caller: Caller, id: InstanceId, command: &str) -> Result<(), String> {
         let entry = self.hub.process(id).ok_or("the instance was deleted")?;
         match plan_command(command, &entry) {
             CommandPlan::Unknown => Err(format!("unknown command {command:?}")),
             CommandPlan::Nothing => Ok(()),
             CommandPlan::Act(action) => {
-                let patch = Patch { action: Some(action), ..Patch::default() };
-                let epoch = self.views.face().key_epoch;
-                match self.mailbox.call(epoch, Call::Patch(id, patch)).await {
+                let amend = Box::new(Amend { action: Some(action), ..Amend::default() });
+                let command = Command::Amend { id, expect: Expect::Any, amend };
+                match self.mailbox.call(caller, command).await {
                     None => Err("the master is shutting down".to_owned()),
-                    Some(EngineReply::Refused(refusal)) => Err(refusal.to_string()),
+                    Some(Outcome::Refused(refusal)) => Err(refusal_text(&refusal)),
                     Some(_) => Ok(()),
                 }
             }

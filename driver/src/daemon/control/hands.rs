@@ -14,7 +14,7 @@ use openctrl_core::store::Kept;
 use openctrl_core::time::{Now, Time};
 use tokio::sync::oneshot;
 
-use super::answer::Ask;
+use super::ask::Ask;
 use super::hub::ControlHub;
 use super::projection::Projection;
 use super::sockets::{Followed, Serving};

@@ -4,6 +4,7 @@
 //! files that people read. Nothing here decides what an event is.
 
 mod answer;
+mod ask;
 mod hands;
 mod hub;
 mod jsonl;
@@ -15,7 +16,7 @@ mod sockets;
 mod start;
 mod yaml;
 
-pub(crate) use answer::Ask;
+pub(crate) use ask::Ask;
 pub(crate) use hands::ControlHands;
 pub(crate) use listen::ListenError;
 pub(crate) use start::{Parts, start_control};

@@ -217,10 +217,10 @@ async fn serve(
     door: Arc<Door>,
     mut closes: watch::Receiver<bool>,
 ) {
-    let may_write = door.writers.admit(&stream);
+    let peer = door.writers.admit(&stream);
     let answer = service_fn(move |request: Request<Incoming>| {
         let door = Arc::clone(&door);
-        async move { door.serve(target, may_write, request).await }
+        async move { door.serve(target, peer, request).await }
     });
     let is_main = matches!(target, Target::Main(_));
     let connection = http1::Builder::new()

@@ -55,10 +55,10 @@ pub(crate) fn start_control(parts: Parts<'_>) -> Result<ControlHands, ListenErro
     let keep = options.events as usize;
     let projection = Projection::start(state, events.clone(), keep, files)
         .map_err(|error| ListenError::Io("start a thread for", state.to_owned(), error))?;
-    let hub = ControlHub::new(keep, events, now.wall, Arc::clone(&views), processes);
+    let hub = ControlHub::new(keep, events, now.wall, views, processes);
     let uid = getuid().as_raw();
     let writers = Writers { uid, gid };
-    let door = Door { hub: Arc::clone(&hub), views, mailbox, clock, writers };
+    let door = Door { hub: Arc::clone(&hub), mailbox, clock, writers };
     let serving = sockets.serve(Arc::new(door));
     let machine = Control::new(&image.control, now);
     Ok(ControlHands::new(machine, hub, serving, projection))
