@@ -89,7 +89,7 @@ impl Control {
                 Some(_) => self.updating(now, definition),
             },
             Record::RemoveInstance(id) => self.publish(now, *id, Fact::Deleted),
-            Record::PutMaster(_) => {}
+            Record::SetDesired { .. } | Record::PutMaster(_) | Record::ReserveEvents(_) => {}
         }
     }
 

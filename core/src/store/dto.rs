@@ -22,7 +22,8 @@ pub(super) fn encode_image(out: &mut Vec<u8>, image: &Image) {
     let instances = instances.values().map(|StoredInstance { definition, desired, totals }| {
         EntryV2::PutInstance(instance(definition, desired, *totals))
     });
-    let control = control.was_used().then(|| control.stored(|id| image.instances.contains_key(&id)));
+    let control =
+        control.was_used().then(|| control.stored(|id| image.instances.contains_key(&id)));
     let control = control.map(EntryV2::Control);
     stored::encode_image(out, [master, events].into_iter().chain(instances).chain(control));
 }

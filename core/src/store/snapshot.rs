@@ -226,7 +226,8 @@ mod tests {
             let before = encode(&changed, 7);
             let records = entries.iter().filter_map(|entry| match entry {
                 Entry::Change(record) => Some(record),
-                Entry::Totals(_) => None,
+                Entry::Caused(record, _) => Some(record),
+                Entry::Totals(_) | Entry::Kept(_) => None,
             });
             let undo: Vec<Record> = records.map(|record| changed.apply(record)).collect();
             undo.iter().rev().for_each(|undo| drop(changed.apply(undo)));
