@@ -52,12 +52,8 @@ impl Image {
     /// instance.
     pub fn adopt_control(&mut self, events_max: usize) {
         let Self { instances, control, .. } = self;
-        control.events_max = events_max;
         control.ages.retain(|id, _| instances.contains_key(id));
-        instances.keys().for_each(|id| control.born(*id));
-        while control.events.len() > events_max {
-            control.events.pop_front();
-        }
+        control.adopt(events_max, instances.keys());
     }
 
     /// Applies a record. Returns the record that takes it back.
@@ -66,11 +62,14 @@ impl Image {
             Record::PutInstance { definition, desired, totals } => {
                 let (definition, desired) = (Arc::clone(definition), Arc::clone(desired));
                 let id = definition.id;
-                self.control.born(id);
+                self.control.seen(id);
                 let stored = StoredInstance { definition, desired, totals: *totals };
                 undo(id, self.instances.insert(id, stored))
             }
-            Record::RemoveInstance(id) => undo(*id, self.instances.remove(id)),
+            Record::RemoveInstance(id) => {
+                self.control.ages.remove(id);
+                undo(*id, self.instances.remove(id))
+            }
             Record::SetDesired { id, desired } => {
                 let mut before = Arc::clone(desired);
                 if let Some(stored) = self.instances.get_mut(id) {
@@ -94,8 +93,8 @@ impl Image {
                 self.apply(record);
             }
             Entry::Caused(record, kept) => {
-                self.apply(record);
                 self.control.apply(kept);
+                self.apply(record);
             }
             Entry::Kept(kept) => drop(self.control.apply(kept)),
             Entry::Totals(totals) => {

@@ -136,8 +136,15 @@ impl ControlImage {
         }
     }
 
-    /// An instance exists; one that is new is younger than all others.
-    pub fn born(&mut self, id: InstanceId) {
+    /// An instance exists; one that is new is younger than all others. Without a control API there
+    /// are no ages.
+    pub(super) fn seen(&mut self, id: InstanceId) {
+        if self.was_used() {
+            self.born(id);
+        }
+    }
+
+    fn born(&mut self, id: InstanceId) {
         if let Entry::Vacant(age) = self.ages.entry(id) {
             age.insert(self.next_age);
             self.next_age += 1;
@@ -172,7 +179,21 @@ impl TryFrom<KeptV2> for Kept {
 impl ControlImage {
     /// Whether there ever was a control API.
     pub(super) fn was_used(&self) -> bool {
-        self.next_id > 1 || self.generation > 0
+        self.next_id > 1 || self.generation > 0 || !self.ages.is_empty()
+    }
+
+    /// Prepares for a master with a control API: at most so many events are kept, and each of its
+    /// instances has an age.
+    pub(super) fn adopt<'a>(
+        &mut self,
+        events_max: usize,
+        instances: impl Iterator<Item = &'a InstanceId>,
+    ) {
+        self.events_max = events_max;
+        instances.for_each(|id| self.born(*id));
+        while self.events.len() > events_max {
+            self.events.pop_front();
+        }
     }
 
     /// As it stands in a snapshot. Ages of instances that are not in `alive` are left out.
@@ -190,6 +211,7 @@ impl ControlImage {
             },
             was_changed: self.last_change.is_some(),
             ages: ages.collect(),
+            next_age: self.next_age,
         }
     }
 }
@@ -198,11 +220,10 @@ impl TryFrom<ControlV2> for ControlImage {
     type Error = FormatError;
 
     fn try_from(control: ControlV2) -> Result<Self, FormatError> {
-        let ControlV2 { events, next_id, rules, was_changed, ages } = control;
+        let ControlV2 { events, next_id, rules, was_changed, ages, next_age } = control;
         let events: Result<VecDeque<Arc<StoredEvent>>, FormatError> =
             events.into_iter().map(EventV2::into_event).collect();
         let record = rules.into_record();
-        let next_age = ages.iter().map(|(_, age)| age.saturating_add(1)).max().unwrap_or_default();
         Ok(Self {
             next_age,
             events_max: usize::MAX,

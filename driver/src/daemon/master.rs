@@ -189,7 +189,7 @@ async fn serve(
     let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
     let mut ledger = Ledger::open(directory.path());
     let state = directory.path().to_owned();
-    let events_max = url.control.as_ref().map_or(usize::MAX, |control| control.events as usize);
+    let events_max = url.control.as_ref().map(|control| control.events as usize);
     let (image, store) = adopt(directory, loaded, mailbox.clone(), events_max)?;
     // A start that is refused leaves the directory as it was.
     let mut address_file = AddressFile::claim(&state);
@@ -394,7 +394,7 @@ fn adopt(
     directory: StateDirectory,
     loaded: Loaded,
     mailbox: Mailbox,
-    events_max: usize,
+    events_max: Option<usize>,
 ) -> Result<(Image, StoreWriter), StartError> {
     let (mut image, word) = match loaded {
         Loaded::State(image, notes) => {
@@ -416,7 +416,9 @@ fn adopt(
             (Image::new(identity), "created")
         }
     };
-    image.adopt_control(events_max);
+    if let Some(events_max) = events_max {
+        image.adopt_control(events_max);
+    }
     let store = StoreWriter::start(directory, image.clone(), mailbox)
         .map_err(|error| StartError::System("save the state", error))?;
     tracing::info!("Master.run: API key {word}: {}", image.master.key.reveal());

@@ -118,10 +118,10 @@ impl Disk {
 fn apply(image: &mut Image, job: &Job) {
     match job {
         Job::Persist(_, _, record, caused) => {
-            image.apply(record);
             if let Some(kept) = caused {
                 image.control.apply(kept);
             }
+            image.apply(record);
         }
         Job::Keep(kept) => drop(image.control.apply(kept)),
     }

@@ -58,4 +58,6 @@ pub(crate) struct ControlV2 {
     pub(crate) rules: RulesV2,
     pub(crate) was_changed: bool,
     pub(crate) ages: Vec<(u32, u64)>,
+    /// The age of the next instance.
+    pub(crate) next_age: u64,
 }
