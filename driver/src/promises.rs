@@ -204,7 +204,7 @@ pub(crate) fn start(program: &Program<'_>) -> io::Result<rustix::process::Pid> {
 /// The supplementary groups of the process at the other end of a Unix socket, as they were when it
 /// connected.
 #[cfg(target_os = "linux")]
-pub(crate) fn peer_groups(socket: &impl std::os::fd::AsRawFd) -> io::Result<Vec<u32>> {
+pub(crate) fn peer_groups(socket: &impl AsRawFd) -> io::Result<Vec<u32>> {
     let mut groups = vec![0u32; 256];
     loop {
         let mut length = libc::socklen_t::try_from(size_of_val(&groups[..])).unwrap_or(0);

@@ -138,6 +138,7 @@ impl World {
         self.after(if is_tick { Cause::Tick } else { Cause::Other })
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "two effects matter in this world")]
     fn after(&mut self, cause: Cause) -> Result<(), String> {
         let mut effects = Vec::new();
         while let Some(effect) = self.engine.poll_effect() {
@@ -173,6 +174,7 @@ impl World {
         Ok(())
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are for readers")]
     fn drain(&mut self, later: &mut Vec<openctrl_core::store::Kept>) -> Result<(), String> {
         while let Some(effect) = self.control.poll_effect() {
             match effect {
@@ -205,6 +207,7 @@ impl World {
     }
 
     /// Something happens to a process that was ordered or lives.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "output changes nothing here")]
     fn process(&mut self) -> Result<(), String> {
         let count = self.processes.len() as u32;
         if count == 0 {

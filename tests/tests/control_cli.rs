@@ -1,5 +1,7 @@
 //! `openctrl control` over the socket, and the real `routerctl` where there is one.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped has nothing else to tell")]
+
 use std::process::Command;
 
 use openctrl_tests::control::Sockets;

@@ -1,6 +1,8 @@
 //! Control contract A "Start", "Names"; D 1-3: which sockets there are, who may use them, what is
 //! refused before anything is started.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped has nothing else to tell")]
+
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -206,4 +208,45 @@ fn only_tagged_instances_have_a_socket_if_that_is_chosen() {
         fs::metadata(sockets.instance(&id)).expect("it is there").permissions().mode() & 0o660
             == 0o660
     );
+}
+
+/// Needs root, to become another user.
+#[test]
+fn a_peer_without_the_right_may_read_and_not_write() {
+    let (master, sockets) = Sockets::start();
+    let mut events = master.events();
+    let id = master.run(&mut events, &Script::new().wait());
+    // The mode of the socket alone would let everybody in.
+    for socket in [sockets.control(), sockets.instance(&id)] {
+        let mut folder = socket.parent().map(Path::to_owned);
+        while let Some(path) = folder.filter(|path| path.starts_with(std::env::temp_dir())) {
+            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o755));
+            folder = path.parent().map(Path::to_owned);
+        }
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("it is ours");
+    }
+    let call = |method: &str, socket: &Path, target: &str| {
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        let script = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode()); print(s.makefile().readline())";
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", script]);
+        let output = command.arg(socket).arg(&request).output().ok()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.split(' ').nth(1).map(str::to_owned)
+    };
+    let read = call("GET", &sockets.control(), &format!("{BASE}/status"));
+    if read.as_deref() != Some("200") {
+        eprintln!("skipped: no root, setpriv or python3 to become another user: {read:?}");
+        return;
+    }
+    for path in ["/apply", "/delete", "/log-level"] {
+        let answer = call("POST", &sockets.control(), &format!("{BASE}{path}"));
+        assert_eq!(answer.as_deref(), Some("403"), "{path}");
+    }
+    let healthz = call("GET", &sockets.instance(&id), "/v1/healthz");
+    let stop = call("POST", &sockets.instance(&id), "/v1/commands/stop");
+    assert_eq!((healthz.as_deref(), stop.as_deref()), (Some("200"), Some("403")));
+    assert_eq!(master.api().status(&id), "running");
 }

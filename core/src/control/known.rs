@@ -167,9 +167,11 @@ const fn trouble(reason: &Reason) -> Trouble {
         Reason::Complained(_) => Trouble::ErrorLogged,
         Reason::NotStarted(_) => Trouble::StartFailed,
         Reason::Exited(Exit::Signal(_)) => Trouble::Killed,
-        Reason::Exited(Exit::Code(_)) | Reason::None | Reason::Stopping(_) | Reason::Stopped(_) => {
-            Trouble::Exited
-        }
+        Reason::Exited(Exit::Code(_))
+        | Reason::None
+        | Reason::Stopping(_)
+        | Reason::CannotEnd(_)
+        | Reason::Stopped(_) => Trouble::Exited,
     }
 }
 

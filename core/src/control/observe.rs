@@ -274,6 +274,14 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
             Object::Key(_) => None,
         },
         Effect::Spawn { process, .. } | Effect::Signal { process, .. } => of(process),
-        _ => None,
+        Effect::ShowMaster(_)
+        | Effect::PublishLogs(_)
+        | Effect::CloseStreams { .. }
+        | Effect::Respond { .. }
+        | Effect::Persist { .. }
+        | Effect::SaveTotals(_)
+        | Effect::Dial { .. }
+        | Effect::AnnounceKey(_)
+        | Effect::Finish => None,
     }
 }

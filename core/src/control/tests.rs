@@ -69,6 +69,7 @@ impl World {
         world
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "one input in one case is of interest")]
     fn feed(&mut self, input: Input) {
         let due = self.engine.poll_timeout();
         let cause = match (&input, due) {
@@ -79,6 +80,7 @@ impl World {
         self.after(cause);
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "two effects are of interest")]
     fn after(&mut self, cause: Cause) {
         let mut effects = Vec::new();
         while let Some(effect) = self.engine.poll_effect() {
@@ -100,6 +102,7 @@ impl World {
         self.drain();
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are for readers")]
     fn drain(&mut self) {
         while let Some(effect) = self.control.poll_effect() {
             match effect {

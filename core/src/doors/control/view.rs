@@ -23,7 +23,6 @@ use super::wire::{
 };
 use crate::event::{EventSubject, StoredFilter, StoredId, TopicPattern};
 use crate::go::{ZERO_TIME, rfc3339_nano};
-use crate::ids::InstanceId;
 use crate::resource::{PROCESS_API_VERSION, PROCESS_KIND, Phase};
 use crate::rules::{API_VERSION, RuleKind, RuleRef, RuleStatus};
 
@@ -375,18 +374,6 @@ impl ControlModel {
             },
         };
         envelope("GetResult", name, body)
-    }
-
-    /// An instance with its newest events, as `describe` shows it.
-    pub fn resource_of(
-        &self,
-        id: InstanceId,
-        events_limit: usize,
-        figures: Figures<'_>,
-    ) -> Option<Reply> {
-        let entry = self.processes.get(&id)?;
-        let resource = self.process_view(entry, events_limit, figures);
-        Some(envelope("DescribeResult", &entry.name, DescribeBody { resource }))
     }
 
     /// `GET /describe`.

@@ -89,11 +89,20 @@ impl Door {
             return reply;
         }
         let body = match &call {
-            MainCall::Runtime | MainCall::Get(_) => Bytes::new(),
-            _ => match read(body).await {
-                Ok(body) => body,
-                Err(reply) => return reply,
-            },
+            MainCall::Runtime | MainCall::Get(_) => Ok(Bytes::new()),
+            MainCall::Status
+            | MainCall::Controllers
+            | MainCall::Describe(..)
+            | MainCall::Probe(..)
+            | MainCall::Plan
+            | MainCall::Validate
+            | MainCall::Apply
+            | MainCall::Delete
+            | MainCall::LogLevel => read(body).await,
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(reply) => return reply,
         };
         self.answer(call, &body).await.unwrap_or_else(|reply| reply)
     }

@@ -74,11 +74,6 @@ impl ControlHub {
         self.lock().model.process(id).cloned()
     }
 
-    /// The instance of a name or an id, for the page of the instance.
-    pub(crate) fn resource(&self, id: InstanceId, events: usize) -> Option<Reply> {
-        self.read_all(|model, figures| model.resource_of(id, events, figures))
-    }
-
     /// The figures of an instance, but for the time of its last checkpoint.
     fn figures(&self, id: InstanceId) -> Observed {
         let mut observed = Observed::default();

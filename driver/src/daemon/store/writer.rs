@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
-use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::event::StoredId;
-use openctrl_core::store::{ControlUndo, Kept, Entry, Image, Record};
+use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
+use openctrl_core::store::{ControlUndo, Entry, Image, Kept, Record};
 
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::file_identity::Place;
