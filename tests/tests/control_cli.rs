@@ -38,7 +38,7 @@ fn resources_are_shown_as_a_table_and_in_full() {
     assert_eq!(json["items"][0]["status"]["phase"], "Running");
     let described = control(&["describe", "Process/web"]);
     assert!(
-        described.contains("kind: \"DescribeResult\"") && described.contains("phase: Running"),
+        described.contains("kind: \"DescribeResult\"") && described.contains("phase: \"Running\""),
         "{described}"
     );
     let events = control(&["events", "--topic", "routerd.daemon.lifecycle.*"]);

@@ -241,23 +241,25 @@ fn a_full_disk_shows_in_the_control_api() {
         disk.fill();
         assert_refused(until_refused(&master, &id), FULL);
         let head = sockets.head();
+        // The alias is the name, and that was changed until there was no room.
+        let name = sockets.process(&id)["name"].as_str().unwrap().to_owned();
         let durable = || {
-            let status = sockets.managed("web", "GET", "/v1/status").json();
+            let status = sockets.managed(&name, "GET", "/v1/status").json();
             let conditions = status["conditions"].as_array().unwrap().clone();
             conditions.into_iter().find(|condition| condition["type"] == "Durable")
         };
         // Supervision goes on, and what happens is not stored for the time being.
         master.api().act(&id, "stop");
-        sockets.wait_phase("web", "Stopped");
+        sockets.wait_phase(&id, "Stopped");
         until("the condition", || durable().is_some_and(|durable| durable["status"] == "False"));
         let candidate = json!({"spec": {"resources": [event_rule("s", json!({"operator": "any_of", "topic": "x"}), "y")]}});
         let refused = sockets.post("/apply", &json!({"candidateYaml": candidate.to_string()}));
         assert!(refused.error(503).contains("cannot be saved"));
-        let refused = sockets.managed("web", "POST", "/v1/commands/renew").expect(400).json();
+        let refused = sockets.managed(&name, "POST", "/v1/commands/renew").expect(400).json();
         assert_eq!(refused["accepted"], false);
         disk.make_room();
         let stopped = sockets.wait_event(head, "routerd.daemon.lifecycle.stopped");
-        assert_eq!(stopped["resourceName"], "web");
+        assert_eq!(stopped["resourceName"], name.as_str());
         until("the condition to be gone", || durable().is_none());
         let ids: Vec<u64> =
             sockets.stored(0).iter().map(|event| event["id"].as_u64().unwrap()).collect();
