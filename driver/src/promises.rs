@@ -200,3 +200,43 @@ pub(crate) fn start(program: &Program<'_>) -> io::Result<rustix::process::Pid> {
     }
     Ok(rustix::process::Pid::from_raw(pid).expect("the id of a process is not 0"))
 }
+
+/// The supplementary groups of the process at the other end of a Unix socket, as they were when it
+/// connected.
+#[cfg(target_os = "linux")]
+pub(crate) fn peer_groups(socket: &impl AsRawFd) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0u32; 256];
+    loop {
+        let mut length = libc::socklen_t::try_from(size_of_val(&groups[..])).unwrap_or(0);
+        // SAFETY: the descriptor is open as long as the borrow of the socket lasts. The system
+        // writes at most `length` bytes, which is the size of the vector, and says in `length` how
+        // many there are or would be.
+        #[expect(unsafe_code, reason = "reading an option asks for this promise")]
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let count = length as usize / size_of::<u32>();
+        if result == 0 {
+            groups.truncate(count);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        // There are more than there was room for.
+        if error.raw_os_error() != Some(libc::ERANGE) || count <= groups.len() {
+            return Err(error);
+        }
+        groups.resize(count, 0);
+    }
+}
+
+/// Nothing but Linux tells.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn peer_groups(_: &impl std::os::fd::AsRawFd) -> io::Result<Vec<u32>> {
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -12,6 +12,7 @@
 //! works as well, with `--features libfuzzer --sanitizer none`.
 
 mod choices;
+mod control;
 mod cursors;
 mod engine;
 mod frame;
@@ -25,6 +26,7 @@ mod state;
 mod trace;
 mod url;
 
+pub use control::{control_body, control_query, rules, topic};
 pub use cursors::cursors;
 pub use engine::engine;
 pub use frame::frame;
@@ -41,7 +43,7 @@ pub use url::{instance_url, master_url};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus and of its binary.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("line", line),
     ("checkpoint", checkpoint),
     ("instance_url", instance_url),
@@ -55,4 +57,8 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("cursors", cursors),
     ("trace", trace),
     ("engine", engine),
+    ("topic", topic),
+    ("control_query", control_query),
+    ("control_body", control_body),
+    ("rules", rules),
 ];

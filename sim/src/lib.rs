@@ -6,6 +6,7 @@
 //! checks.
 
 pub mod choice;
+pub mod control;
 pub mod coverage;
 pub mod digest;
 pub mod invariants;

@@ -12,6 +12,7 @@ pub mod bench;
 pub mod binary;
 pub mod body;
 pub mod browser;
+pub mod control;
 pub mod crash;
 pub mod group;
 pub mod http;

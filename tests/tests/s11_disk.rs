@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use openctrl_tests::api::id_of;
+use openctrl_tests::control::{Sockets, event_rule};
 use openctrl_tests::master::{Builder, run_to_end};
 use openctrl_tests::process::is_alive;
 use openctrl_tests::script::Step;
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 
 together!(
     a_full_disk_refuses_changes_and_nothing_else,
+    a_full_disk_shows_in_the_control_api,
     a_full_disk_is_noticed_once_and_left_behind_by_itself,
     a_crash_on_a_full_disk_loses_nothing,
     children_are_written_down_again_once_there_is_room,
@@ -221,6 +223,48 @@ fn a_full_disk_refuses_changes_and_nothing_else() {
         disk.make_room();
         master.restart();
         assert_eq!(definitions(&master), known);
+    });
+}
+
+/// Control contract A "Event store": events wait for room, in their order and without a gap.
+fn a_full_disk_shows_in_the_control_api() {
+    isolated("a_full_disk_shows_in_the_control_api", || {
+        let disk = Disk::new();
+        let run = TempDir::new().unwrap();
+        let sockets = Sockets::new(run.path().join("run"));
+        let master = disk.master().query("control", sockets.dir().to_str().unwrap()).start();
+        let body = json!({"url": Script::new().wait().url(), "alias": "web"});
+        let id = id_of(&master.api().post("/instances", &body).expect(201).json());
+        sockets.wait_phase("web", "Running");
+        let rules = json!([event_rule("r", json!({"operator": "any_of", "topic": "x"}), "y")]);
+        sockets.apply(&rules);
+        disk.fill();
+        assert_refused(until_refused(&master, &id), FULL);
+        let head = sockets.head();
+        // The alias is the name, and that was changed until there was no room.
+        let name = sockets.process(&id)["name"].as_str().unwrap().to_owned();
+        let durable = || {
+            let status = sockets.managed(&name, "GET", "/v1/status").json();
+            let conditions = status["conditions"].as_array().unwrap().clone();
+            conditions.into_iter().find(|condition| condition["type"] == "Durable")
+        };
+        // Supervision goes on, and what happens is not stored for the time being.
+        master.api().act(&id, "stop");
+        sockets.wait_phase(&id, "Stopped");
+        until("the condition", || durable().is_some_and(|durable| durable["status"] == "False"));
+        let candidate = json!({"spec": {"resources": [event_rule("s", json!({"operator": "any_of", "topic": "x"}), "y")]}});
+        let refused = sockets.post("/apply", &json!({"candidateYaml": candidate.to_string()}));
+        assert!(refused.error(503).contains("cannot be saved"));
+        let refused = sockets.managed(&name, "POST", "/v1/commands/renew").expect(400).json();
+        assert_eq!(refused["accepted"], false);
+        disk.make_room();
+        let stopped = sockets.wait_event(head, "routerd.daemon.lifecycle.stopped");
+        assert_eq!(stopped["resourceName"], name.as_str());
+        until("the condition to be gone", || durable().is_none());
+        let ids: Vec<u64> =
+            sockets.stored(0).iter().map(|event| event["id"].as_u64().unwrap()).collect();
+        assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+        assert_eq!(sockets.get("/status").json()["status"]["generation"], 1);
     });
 }
 

@@ -2,5 +2,6 @@
 //!
 //! A door never imports another door, nor the engine. Sockets are the driver's.
 
+pub mod control;
 pub(crate) mod json;
 pub mod v2;

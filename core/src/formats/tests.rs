@@ -150,7 +150,7 @@ fn what_no_definition_can_have_is_refused_by_name() {
 
 #[test]
 fn an_entry_that_is_not_known_is_refused_by_name() {
-    for (tag, version) in [(0, 2), (4, 2), (8, 2), (2, 1), (2, 3), (255, 255)] {
+    for (tag, version) in [(0, 2), (4, 2), (88, 2), (2, 1), (2, 3), (255, 255)] {
         let error = EntryV2::decode(&[tag, version, 1]).err();
         assert_eq!(error, Some(FormatError::UnknownEntry { tag, version }));
     }

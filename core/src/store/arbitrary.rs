@@ -1,14 +1,23 @@
 //! Arbitrary entries, for property tests.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::kept::Kept;
 use super::record::{Entry, Record};
+use crate::event::StoredId;
 use crate::formats::arbitrary::{definition, desired, text, totals};
 use crate::ids::{EventId, InstanceId};
 use crate::master::{ApiKey, MasterIdentity};
+
+/// A place among the events of the control API that is taken by none.
+fn kept(upto: u32) -> Kept {
+    Kept { epoch: 0, events: Vec::new(), rules: None, upto: StoredId(u64::from(upto)) }
+}
 
 /// Any entry of a journal.
 pub(super) fn entry() -> BoxedStrategy<Entry> {
@@ -30,6 +39,10 @@ pub(super) fn entry() -> BoxedStrategy<Entry> {
         set,
         master,
         vec((id(), totals()), 0..3).prop_map(Entry::Totals),
+        any::<u32>().prop_map(|upto| Entry::Kept(Box::new(kept(upto)))),
+        (id(), any::<u32>()).prop_map(|(id, upto)| {
+            Entry::Caused(Record::RemoveInstance(id), Box::new(kept(upto)))
+        }),
         any::<u64>().prop_map(|upto| Entry::Change(Record::ReserveEvents(EventId(upto)))),
     ]
     .boxed()

@@ -16,13 +16,16 @@ use crate::master::{ApiKey, MasterIdentity};
 
 /// Appends the body of a snapshot.
 pub(super) fn encode_image(out: &mut Vec<u8>, image: &Image) {
-    let Image { master, next_event, instances } = image;
+    let Image { master, next_event, instances, control } = image;
     let master = EntryV2::PutMaster(master.into());
     let events = EntryV2::ReserveEvents(next_event.0);
     let instances = instances.values().map(|StoredInstance { definition, desired, totals }| {
         EntryV2::PutInstance(instance(definition, desired, *totals))
     });
-    stored::encode_image(out, [master, events].into_iter().chain(instances));
+    let control =
+        control.was_used().then(|| control.stored(|id| image.instances.contains_key(&id)));
+    let control = control.map(EntryV2::Control);
+    stored::encode_image(out, [master, events].into_iter().chain(instances).chain(control));
 }
 
 /// The state that the body of a snapshot holds: its first entry is the master.
@@ -33,7 +36,10 @@ pub(super) fn decode_image(version: Version, body: &[u8]) -> Result<Image, Forma
     };
     let mut image = Image::new(master.into());
     for entry in entries {
-        image.apply_entry(&entry.try_into()?);
+        match entry {
+            EntryV2::Control(control) => image.control = control.try_into()?,
+            entry => image.apply_entry(&entry.try_into()?),
+        }
     }
     Ok(image)
 }
@@ -47,18 +53,26 @@ pub(super) fn decode_entry(version: Version, body: &[u8]) -> Result<Entry, Forma
     version.entry(body)?.try_into()
 }
 
+impl From<&Record> for EntryV2 {
+    fn from(record: &Record) -> Self {
+        match record {
+            Record::PutInstance { definition, desired, totals } => {
+                Self::PutInstance(instance(definition, desired, *totals))
+            }
+            Record::RemoveInstance(id) => Self::RemoveInstance(id.0),
+            Record::SetDesired { id, desired } => Self::SetDesired(id.0, (&**desired).into()),
+            Record::PutMaster(master) => Self::PutMaster(master.into()),
+            Record::ReserveEvents(upto) => Self::ReserveEvents(upto.0),
+        }
+    }
+}
+
 impl From<&Entry> for EntryV2 {
     fn from(entry: &Entry) -> Self {
         match entry {
-            Entry::Change(Record::PutInstance { definition, desired, totals }) => {
-                Self::PutInstance(instance(definition, desired, *totals))
-            }
-            Entry::Change(Record::RemoveInstance(id)) => Self::RemoveInstance(id.0),
-            Entry::Change(Record::SetDesired { id, desired }) => {
-                Self::SetDesired(id.0, (&**desired).into())
-            }
-            Entry::Change(Record::PutMaster(master)) => Self::PutMaster(master.into()),
-            Entry::Change(Record::ReserveEvents(upto)) => Self::ReserveEvents(upto.0),
+            Entry::Change(record) => record.into(),
+            Entry::Caused(record, kept) => Self::Caused(Box::new(record.into()), (&**kept).into()),
+            Entry::Kept(kept) => Self::Kept((&**kept).into()),
             Entry::Totals(totals) => {
                 Self::Totals(totals.iter().map(|(id, saved)| (id.0, (*saved).into())).collect())
             }
@@ -85,6 +99,16 @@ impl TryFrom<EntryV2> for Entry {
             EntryV2::PutMaster(master) => Record::PutMaster(master.into()),
             EntryV2::ReserveEvents(upto) => Record::ReserveEvents(EventId(upto)),
             EntryV2::Totals(totals) => return totals_of(totals).map(Self::Totals),
+            EntryV2::Kept(kept) => return Ok(Self::Kept(Box::new(kept.try_into()?))),
+            EntryV2::Caused(change, kept) => {
+                let Self::Change(record) = Self::try_from(*change)? else {
+                    return Err(FormatError::Contradiction("events are caused by no change"));
+                };
+                return Ok(Self::Caused(record, Box::new(kept.try_into()?)));
+            }
+            EntryV2::Control(_) => {
+                return Err(FormatError::Contradiction("only a snapshot has all of the events"));
+            }
         }))
     }
 }

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
+use super::kept::ControlImage;
 use super::record::{Entry, Record};
 use crate::counters::SavedTotals;
 use crate::ids::{EventId, InstanceId};
@@ -18,6 +19,8 @@ pub struct Image {
     pub next_event: EventId,
     /// Every instance, by its id.
     pub instances: BTreeMap<InstanceId, StoredInstance>,
+    /// What is durable of the control API.
+    pub control: ControlImage,
 }
 
 /// What is stored of one instance.
@@ -40,8 +43,17 @@ impl StoredInstance {
 
 impl Image {
     /// The state of a master that has no instances yet.
-    pub const fn new(master: MasterIdentity) -> Self {
-        Self { master, next_event: EventId(1), instances: BTreeMap::new() }
+    pub fn new(master: MasterIdentity) -> Self {
+        let (instances, control) = (BTreeMap::new(), ControlImage::default());
+        Self { master, next_event: EventId(1), instances, control }
+    }
+
+    /// Prepares what is kept of the control API: at most so many events, and an age for each
+    /// instance.
+    pub fn adopt_control(&mut self, events_max: usize) {
+        let Self { instances, control, .. } = self;
+        control.ages.retain(|id, _| instances.contains_key(id));
+        control.adopt(events_max, instances.keys());
     }
 
     /// Applies a record. Returns the record that takes it back.
@@ -50,10 +62,14 @@ impl Image {
             Record::PutInstance { definition, desired, totals } => {
                 let (definition, desired) = (Arc::clone(definition), Arc::clone(desired));
                 let id = definition.id;
+                self.control.seen(id);
                 let stored = StoredInstance { definition, desired, totals: *totals };
                 undo(id, self.instances.insert(id, stored))
             }
-            Record::RemoveInstance(id) => undo(*id, self.instances.remove(id)),
+            Record::RemoveInstance(id) => {
+                self.control.ages.remove(id);
+                undo(*id, self.instances.remove(id))
+            }
             Record::SetDesired { id, desired } => {
                 let mut before = Arc::clone(desired);
                 if let Some(stored) = self.instances.get_mut(id) {
@@ -76,6 +92,11 @@ impl Image {
             Entry::Change(record) => {
                 self.apply(record);
             }
+            Entry::Caused(record, kept) => {
+                self.control.apply(kept);
+                self.apply(record);
+            }
+            Entry::Kept(kept) => drop(self.control.apply(kept)),
             Entry::Totals(totals) => {
                 totals.iter().for_each(|(id, totals)| self.set_totals(*id, *totals));
             }

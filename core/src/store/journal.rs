@@ -294,16 +294,16 @@ mod tests {
     #[test]
     fn what_a_newer_program_wrote_is_refused_by_name() {
         let (mut file, ends) = journal();
-        let body = [9, 2, 0];
+        let body = [99, 2, 0];
         let start = file.len();
         file.extend_from_slice(&3_u32.to_le_bytes());
         file.extend_from_slice(&4_u64.to_le_bytes());
         file.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
         file.extend_from_slice(&crc32fast::hash(&file[start..]).to_le_bytes());
         file.extend_from_slice(&body);
-        let error = read_journal(&file).expect_err("an entry of kind 9").to_string();
+        let error = read_journal(&file).expect_err("an entry of kind 99").to_string();
         assert!(error.starts_with(&format!("at byte {}: ", ends[3])), "{error}");
-        assert!(error.contains("kind 9, version 2"), "{error}");
+        assert!(error.contains("kind 99, version 2"), "{error}");
 
         file[8] = 3;
         let error = read_journal(&file).expect_err("version 3").to_string();

@@ -10,6 +10,7 @@ mod dto;
 mod gob;
 mod image;
 mod journal;
+mod kept;
 mod record;
 mod recover;
 mod snapshot;
@@ -19,6 +20,7 @@ pub use image::{Image, StoredInstance};
 pub use journal::{
     JournalEnd, JournalError, ReadJournal, encode_entry, journal_header, read_journal,
 };
+pub use kept::{ControlImage, ControlUndo, Kept, KeptRule, RulesRecord};
 pub use record::{Entry, Record};
 pub use recover::{FIRST_GENERATION, Files, Finding, Recovered, RecoveryError, recover};
 pub use snapshot::{DecodeError, FORMAT_VERSION, decode, encode};

@@ -1,8 +1,10 @@
 //! One durable change.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::kept::Kept;
 use crate::counters::SavedTotals;
 use crate::ids::{EventId, InstanceId};
 use crate::instance::{Definition, Desired};
@@ -41,6 +43,10 @@ pub enum Record {
 pub enum Entry {
     /// A change whose durability is waited for.
     Change(Record),
+    /// A change, and the events of the control API that it causes: both or neither.
+    Caused(Record, Box<Kept>),
+    /// Events and rules of the control API.
+    Kept(Box<Kept>),
     /// Totals that changed since they were last kept; nothing waits for them.
     Totals(Vec<(InstanceId, SavedTotals)>),
 }

@@ -129,13 +129,16 @@ fn generations() -> impl Strategy<Value = Vec<Vec<Entry>>> {
 fn a_backup_does_not_replace_a_snapshot_of_a_newer_program() {
     let mut disk = Disk::new(&first_image());
     let snapshot = disk.snapshot.as_mut().expect("it was written");
-    snapshot.extend_from_slice(&[3, 0, 0, 0, 9, 2, 0]);
+    snapshot.extend_from_slice(&[3, 0, 0, 0, 99, 2, 0]);
     let length = (snapshot.len() - 30) as u64;
     snapshot[18..26].copy_from_slice(&length.to_le_bytes());
     let checked = [&snapshot[10..18], &snapshot[30..]].concat();
     snapshot[26..30].copy_from_slice(&crc32fast::hash(&checked).to_le_bytes());
     let error = disk.recover().expect_err("the snapshot is of a newer program").to_string();
-    assert!(error.starts_with("the snapshot cannot be read: it has an entry of kind 9"), "{error}");
+    assert!(
+        error.starts_with("the snapshot cannot be read: it has an entry of kind 99"),
+        "{error}"
+    );
     assert!(!error.contains("backup"), "{error}");
 }
 

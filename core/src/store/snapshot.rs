@@ -192,14 +192,14 @@ mod tests {
         assert!(error.is_newer());
         assert!(error.to_string().contains("format version 3; this program knows up to 2"));
 
-        let body = [&encode(&image(), 7)[HEADER_BYTES..], &[3, 0, 0, 0, 9, 2, 0]].concat();
+        let body = [&encode(&image(), 7)[HEADER_BYTES..], &[3, 0, 0, 0, 99, 2, 0]].concat();
         let mut file = encode(&image(), 7)[..HEADER_BYTES].to_vec();
         file[18..26].copy_from_slice(&(body.len() as u64).to_le_bytes());
         file[26..30].copy_from_slice(&checksum(7, &body).to_le_bytes());
         file.extend_from_slice(&body);
-        let error = decode(&file).expect_err("an entry of kind 9");
+        let error = decode(&file).expect_err("an entry of kind 99");
         assert!(error.is_newer());
-        assert!(error.to_string().contains("kind 9, version 2"), "{error}");
+        assert!(error.to_string().contains("kind 99, version 2"), "{error}");
     }
 
     proptest! {
@@ -226,7 +226,8 @@ mod tests {
             let before = encode(&changed, 7);
             let records = entries.iter().filter_map(|entry| match entry {
                 Entry::Change(record) => Some(record),
-                Entry::Totals(_) => None,
+                Entry::Caused(record, _) => Some(record),
+                Entry::Totals(_) | Entry::Kept(_) => None,
             });
             let undo: Vec<Record> = records.map(|record| changed.apply(record)).collect();
             undo.iter().rev().for_each(|undo| drop(changed.apply(undo)));

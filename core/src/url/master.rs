@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use percent_encoding::percent_decode_str;
 
+use super::control::ControlOptions;
 use super::options::{LogOptions, MetricsOptions, OptionTexts};
 use super::parts::{Parts, outline};
 use crate::url::{MasterUrlError, TraceConfig};
@@ -41,6 +42,8 @@ pub struct MasterUrl {
     pub log_is_json: bool,
     /// How often an idle event stream repeats the reconnect hint, in seconds.
     pub heartbeat_s: u32,
+    /// Where the control API is; `None` without one.
+    pub control: Option<ControlOptions>,
     /// Whether the page for operators is served.
     pub page: bool,
     /// What is recorded of its inputs; `None` with `trace=off`.
@@ -90,6 +93,7 @@ impl MasterUrl {
             metrics: options.metrics()?,
             log_is_json: options.log_is_json()?,
             heartbeat_s: options.heartbeat_s()?,
+            control: options.control()?,
             page: switch(&page.unwrap_or_default())?,
             trace,
             ignored,

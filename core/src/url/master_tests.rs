@@ -29,12 +29,42 @@ fn a_plain_url_has_defaults() {
         metrics: MetricsOptions::default(),
         log_is_json: false,
         heartbeat_s: 3,
+        control: None,
         page: true,
         trace: Some(TraceConfig::default()),
         ignored: Vec::new(),
     };
     assert_eq!(parse("master://127.0.0.1:8080"), expected);
     assert_eq!(parse("MASTER://u:p@127.0.0.1:08080//?tls=&bin=&state=#f"), expected);
+}
+
+#[test]
+fn the_control_api_has_its_parameters() {
+    let control = |query: &str| parse(&format!("master://h:1?{query}")).control;
+    assert_eq!(control("control=&control_events=5"), None);
+    let options = control("control=/run/x").expect("a directory");
+    let plain = ControlOptions {
+        dir: "/run/x".to_string(),
+        group: None,
+        events: 100_000,
+        jsonl: false,
+        tagged_only: false,
+    };
+    assert_eq!(options, plain);
+    let all = "control=d&control_group=g&control_events=9&control_jsonl=on&control_sockets=tagged";
+    let expected = ControlOptions {
+        dir: "d".to_string(),
+        group: Some("g".to_string()),
+        events: 9,
+        jsonl: true,
+        tagged_only: true,
+    };
+    assert_eq!(control(all), Some(expected));
+    for bad in ["control_events=0", "control_events=x", "control_jsonl=yes", "control_sockets=no"] {
+        let error = MasterUrl::parse(&format!("master://h:1?control=d&{bad}")).expect_err(bad);
+        let name = bad.split('=').next().expect("a name");
+        assert!(error.to_string().contains(name), "{error}");
+    }
 }
 
 #[test]
@@ -255,6 +285,7 @@ proptest! {
             metrics: MetricsOptions::default(),
             log_is_json: false,
             heartbeat_s: 3,
+            control: None,
             page: true,
             trace: Some(TraceConfig::default()),
             ignored: vec![ignored],

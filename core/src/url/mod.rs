@@ -3,13 +3,15 @@
 //! Instance URLs belong to the runtime and are kept byte for byte, so a parser that normalises
 //! does not fit. The rules here are those of the contract, which follow Go's `net/url`.
 
-pub mod error;
+mod control;
+mod error;
 pub mod instance;
 mod master;
 mod options;
 mod parts;
 mod trace;
 
+pub use control::ControlOptions;
 pub use error::MasterUrlError;
 pub use instance::{InstanceUrl, InstanceUrlError};
 pub use master::{MasterUrl, Tls};

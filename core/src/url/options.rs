@@ -4,6 +4,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
+use super::control::ControlOptions;
 use super::error::MasterUrlError;
 use super::parts::outline;
 
@@ -50,7 +51,12 @@ const METRICS: usize = 6;
 const METRICS_INSTANCES: usize = 7;
 const LOG_FORMAT: usize = 8;
 const HEARTBEAT: usize = 9;
-const NAMES: [&str; 10] = [
+const CONTROL: usize = 10;
+const CONTROL_GROUP: usize = 11;
+const CONTROL_EVENTS: usize = 12;
+const CONTROL_JSONL: usize = 13;
+const CONTROL_SOCKETS: usize = 14;
+const NAMES: [&str; 15] = [
     "logs",
     "log_lines",
     "log_memory",
@@ -61,6 +67,11 @@ const NAMES: [&str; 10] = [
     "metrics_instances",
     "log_format",
     "heartbeat",
+    "control",
+    "control_group",
+    "control_events",
+    "control_jsonl",
+    "control_sockets",
 ];
 
 /// How often an idle event stream shows a sign of life where `heartbeat=` does not say, in seconds:
@@ -99,6 +110,21 @@ impl OptionTexts {
             open: self.choice(METRICS, ["key", "open"])?,
             per_instance: self.choice(METRICS_INSTANCES, ["off", "on"])?,
         })
+    }
+
+    /// Where the control API is; `None` without one.
+    ///
+    /// # Errors
+    /// For a value that is not one of those that the parameter has.
+    pub(super) fn control(&self) -> Result<Option<ControlOptions>, MasterUrlError> {
+        let options = ControlOptions {
+            dir: self.text(CONTROL).map(str::to_owned).unwrap_or_default(),
+            group: self.text(CONTROL_GROUP).map(str::to_owned),
+            events: self.number(CONTROL_EVENTS, 100_000, 1, 10_000_000)?,
+            jsonl: self.choice(CONTROL_JSONL, ["off", "on"])?,
+            tagged_only: self.choice(CONTROL_SOCKETS, ["all", "tagged"])?,
+        };
+        Ok(Some(options).filter(|options| !options.dir.is_empty()))
     }
 
     /// Whether the master's own log is JSON.

@@ -8,6 +8,7 @@ mod act;
 mod api;
 mod config;
 mod confirm;
+mod control;
 mod create;
 mod discovery;
 mod document;

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::grammar::{Command, Format, Key, Line, Options};
 use super::outlet::Outlet;
 use super::place::Place;
-use super::{act, create, edit, events, list, live, logs, master, pages, screen, show};
+use super::{act, control, create, edit, events, list, live, logs, master, pages, screen, show};
 
 /// Whether these words are for the client: a command of it, or an option before one.
 pub(crate) fn knows(words: &[&str]) -> bool {
@@ -85,6 +85,9 @@ fn carry_out(line: Line) -> Result<(), Failure> {
 }
 
 async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
+    if let Command::Control(question) = &command {
+        return control::control(&Outlet::new(options.output), question).await;
+    }
     let api = Arc::new(Api::new(Place::find(options)?)?);
     let out = Outlet::new(options.output);
     match command {
@@ -112,7 +115,7 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Alias(question) => master::alias(&api, &out, &question).await,
         Command::Key(Key::Rotate { yes }) => master::rotate(&api, &out, yes).await,
         Command::Ping(question) => master::ping(&api, &out, &question.target).await,
-        Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Control(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
     }
 }
 

@@ -6,9 +6,11 @@
 
 use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::engine::Input;
-use openctrl_core::ids::ProcessRef;
+use openctrl_core::event::StoredId;
+use openctrl_core::ids::{ProcessRef, StoreEpoch};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::daemon::control::Ask;
 use crate::daemon::process::Newcomer;
 
 /// Requests that may wait here; those of more connections wait outside.
@@ -38,6 +40,12 @@ pub(crate) enum Notice {
     Unfinished(ProcessRef, String),
     /// A process printed its last and is waiting to be reaped.
     Exited(ProcessRef),
+    /// Something for the machine of the control API.
+    Ask(Ask),
+    /// Events up to this one are durable.
+    Kept(StoredId),
+    /// Events of this epoch could not be made durable, nor the changes of the other.
+    KeepFailed(u32, Option<StoreEpoch>, String),
     /// Somebody wants to know whether the loop lives.
     Ping(oneshot::Sender<()>),
 }
@@ -52,6 +60,9 @@ impl Notice {
             | Self::Spawned(..)
             | Self::Unfinished(..)
             | Self::Exited(_)
+            | Self::Ask(_)
+            | Self::Kept(_)
+            | Self::KeepFailed(..)
             | Self::Ping(_) => 1,
         }
     }
@@ -77,6 +88,11 @@ impl Mailbox {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Notice::Request(caller, command, answer)).await.ok()?;
         answered.await.ok()
+    }
+
+    /// Leaves something for the machine of the control API, in the order of requests.
+    pub(crate) async fn ask(&self, ask: Ask) {
+        let _ = self.requests.send(Notice::Ask(ask)).await;
     }
 
     /// Waits until the loop has taken this in, which says that it lives; `false` when it has ended.

@@ -4,23 +4,44 @@
 //! here; it goes to standard output. `log_format=json` gives each line as an object instead.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::daemon::console::{Console, LogLine};
 use crate::daemon::log_line::{LogFormat, go_time, now, object};
 
+/// How much is logged: the number of a level, the more the higher.
+static LEVEL: AtomicU8 = AtomicU8::new(number(&Level::INFO));
+
+/// Logs what is of this level or more important from here on.
+pub(crate) fn set_level(level: Level) {
+    LEVEL.store(number(&level), Ordering::Relaxed);
+}
+
+const fn number(level: &Level) -> u8 {
+    match *level {
+        Level::ERROR => 0,
+        Level::WARN => 1,
+        Level::INFO => 2,
+        Level::DEBUG => 3,
+        Level::TRACE => 4,
+    }
+}
+
 /// Sends everything that is logged from here on to `console`.
 pub(crate) fn start(console: &Console, format: LogFormat) {
     let console: &'static Console = Box::leak(Box::new(console.clone()));
+    let is_wanted = |about: &Metadata<'_>| number(about.level()) <= LEVEL.load(Ordering::Relaxed);
     let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::INFO)
-        .with_writer(move || LogLine::new(console))
+        .with_max_level(Level::DEBUG)
+        .with_writer((move || LogLine::new(console)).with_filter(is_wanted))
         .event_format(format)
         .finish();
     // Fails only where one is set already, as in a test that runs two masters.

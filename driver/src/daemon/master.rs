@@ -21,6 +21,7 @@ use crate::address_file::{Address, AddressFile};
 use crate::counters::COUNTERS;
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
+use crate::daemon::control::{ListenError, Parts, start_control};
 use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Mailbox, inbox};
@@ -29,7 +30,7 @@ use crate::daemon::log;
 use crate::daemon::log_line::LogFormat;
 use crate::daemon::logs::Logs;
 use crate::daemon::process::{IdleSpawner, Ledger, Runtime, become_subreaper, find_leftovers};
-use crate::daemon::reactor::{Hands, Reactor};
+use crate::daemon::reactor::{Finished, Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
 use crate::daemon::signals::{self, Signals, Told};
 use crate::daemon::store::StoreWriter;
@@ -58,6 +59,7 @@ pub(crate) enum StartError {
     Store(StoreError),
     Tls(TlsError),
     Bind(String, io::Error),
+    Control(ListenError),
     System(&'static str, io::Error),
     /// The processes that run on after the end.
     CannotEnd(String),
@@ -69,6 +71,7 @@ impl fmt::Display for StartError {
             Self::Url(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Control(error) => error.fmt(f),
             Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
             Self::CannotEnd(names) => {
@@ -84,6 +87,7 @@ impl std::error::Error for StartError {
             Self::Url(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Tls(error) => Some(error),
+            Self::Control(error) => Some(error),
             Self::Bind(_, error) | Self::System(_, error) => Some(error),
             Self::CannotEnd(_) => None,
         }
@@ -185,7 +189,8 @@ async fn serve(
     let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
     let mut ledger = Ledger::open(directory.path());
     let state = directory.path().to_owned();
-    let (image, store) = adopt(directory, loaded, mailbox.clone())?;
+    let events_max = url.control.as_ref().map(|control| control.events as usize);
+    let (image, store) = adopt(directory, loaded, mailbox.clone(), events_max)?;
     // A start that is refused leaves the directory as it was.
     let mut address_file = AddressFile::claim(&state);
     let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
@@ -217,8 +222,24 @@ async fn serve(
         leftovers,
     };
     let now = hands.publisher.advance(clock.sample());
+    let control = match &url.control {
+        None => None,
+        Some(options) => {
+            let parts = Parts {
+                options,
+                image: &image,
+                state: &state,
+                views: Arc::clone(&hub),
+                processes: Arc::clone(&processes),
+                mailbox: mailbox.clone(),
+                clock: clock.clone(),
+                now,
+            };
+            Some(start_control(parts)?)
+        }
+    };
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
-    let reactor = Reactor::new(engine, recorder, hands, clock.clone(), child_ended);
+    let reactor = Reactor::new(engine, recorder, hands, control, clock.clone(), child_ended, now);
     let address = address(&url, secured.as_ref());
     let (tls, certificate) = match secured {
         Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),
@@ -265,11 +286,14 @@ async fn serve(
     }
     tokio::spawn(signals.pass_on(Told { mailbox, notifier, logs: reopened, certificate, address }));
 
-    let (hands, left) = reactor.run(inbox).await;
+    let Finished { hands, control, left } = reactor.run(inbox).await;
     // While the directory is held still: the next master has a file of its own.
     let _ = withdraw.send(());
     let _ = address_kept.await;
     hands.store.finish();
+    if let Some(control) = control {
+        control.finish(LAST_ANSWERS).await;
+    }
     hands.logs.flush(LAST_LINES);
     server.finish(LAST_ANSWERS).await;
     left.map_or(Ok(()), |names| Err(StartError::CannotEnd(names)))
@@ -370,8 +394,9 @@ fn adopt(
     directory: StateDirectory,
     loaded: Loaded,
     mailbox: Mailbox,
+    events_max: Option<usize>,
 ) -> Result<(Image, StoreWriter), StartError> {
-    let (image, word) = match loaded {
+    let (mut image, word) = match loaded {
         Loaded::State(image, notes) => {
             for note in notes {
                 tracing::warn!("Master.loadState: {note}");
@@ -391,6 +416,9 @@ fn adopt(
             (Image::new(identity), "created")
         }
     };
+    if let Some(events_max) = events_max {
+        image.adopt_control(events_max);
+    }
     let store = StoreWriter::start(directory, image.clone(), mailbox)
         .map_err(|error| StartError::System("save the state", error))?;
     tracing::info!("Master.run: API key {word}: {}", image.master.key.reveal());
@@ -412,6 +440,12 @@ fn random<const N: usize>() -> Result<[u8; N], StartError> {
         |error| StartError::System("get randomness from the system", io::Error::other(error));
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(bytes)
+}
+
+impl From<ListenError> for StartError {
+    fn from(error: ListenError) -> Self {
+        Self::Control(error)
+    }
 }
 
 impl From<StoreError> for StartError {

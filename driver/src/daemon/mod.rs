@@ -4,6 +4,7 @@
 
 mod clock;
 mod console;
+mod control;
 mod dial;
 mod http;
 mod hub;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openctrl_core::command::{Caller, Command, Outcome};
-use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::control::{Attached, Cause};
+use openctrl_core::engine::{Effect, Engine, Input, TimerReason};
 use openctrl_core::event::LogRun;
 use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
@@ -20,6 +21,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
+use crate::daemon::control::ControlHands;
 use crate::daemon::dial::dial;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
@@ -49,12 +51,23 @@ pub(crate) struct Hands {
     pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
 }
 
+/// What the loop leaves at its end.
+pub(crate) struct Finished {
+    pub(crate) hands: Hands,
+    pub(crate) control: Option<ControlHands>,
+    /// The names of processes that cannot be ended.
+    pub(crate) left: Option<String>,
+}
+
 /// The engine, its hands, and what is under way between them.
 #[derive(Debug)]
 pub(crate) struct Reactor {
     engine: Engine,
     recorder: Recorder,
     hands: Hands,
+    control: Option<ControlHands>,
+    /// The effects of a step, for the control API to look at; empty between steps.
+    effects: Vec<Effect>,
     clock: Clock,
     waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
     next_request: u64,
@@ -76,13 +89,17 @@ impl Reactor {
         engine: Engine,
         recorder: Recorder,
         hands: Hands,
+        control: Option<ControlHands>,
         clock: Clock,
         child_ended: Signal,
+        now: Now,
     ) -> Self {
         let mut reactor = Self {
             engine,
             recorder,
             hands,
+            control,
+            effects: Vec::new(),
             clock,
             waiting: HashMap::new(),
             next_request: 0,
@@ -93,18 +110,18 @@ impl Reactor {
             wake_at: None,
             is_finished: false,
         };
-        reactor.drain();
+        reactor.drain(now, Cause::Other);
         reactor
     }
 
-    /// Runs until the engine is done; returns what still has to be finished, and the names of
-    /// processes that cannot be ended. To be run on the first thread of the program, see
+    /// Runs until the engine is done. To be run on the first thread of the program, see
     /// [`Children`].
-    pub(crate) async fn run(mut self, mut inbox: Inbox) -> (Hands, Option<String>) {
+    pub(crate) async fn run(mut self, mut inbox: Inbox) -> Finished {
         let mut batch = Vec::new();
         while !self.is_finished {
             let timer = self.engine.poll_timeout().map(|(due, _)| due);
-            let deadline = timer.into_iter().chain(self.wake_at).min();
+            let control = self.control.as_ref().and_then(ControlHands::poll_timeout);
+            let deadline = timer.into_iter().chain(control).chain(self.wake_at).min();
             let deadline = deadline.map(|deadline| self.clock.instant(deadline));
             // A timeout is no news: the clock is looked at in any case.
             let limit = deadline.unwrap_or_else(|| Instant::now() + LONG);
@@ -117,7 +134,8 @@ impl Reactor {
         }
         let left = self.sweep(&mut inbox).await;
         self.recorder.finish(&self.engine);
-        (self.hands, left)
+        let Self { hands, control, .. } = self;
+        Finished { hands, control, left }
     }
 
     /// Ends what still descends from the master; returns the names of what cannot be ended.
@@ -159,15 +177,20 @@ impl Reactor {
         for notice in batch.drain(..) {
             self.take(now, notice);
         }
+        if let Some(control) = &mut self.control {
+            control.on_time(now, &self.hands.store);
+        }
         self.wake_at = self.hands.publisher.wake(now.mono);
         self.recorder.hand_over(&self.engine, now);
     }
 
     /// An input is recorded before the engine is told it: one that it panics at is the last.
     fn tell(&mut self, now: Now, input: Input) {
+        let is_tick = matches!(input, Input::TimeAdvanced)
+            && matches!(self.engine.poll_timeout(), Some((_, TimerReason::Tick)));
         self.recorder.input(&self.engine, now, &input);
         self.engine.handle(now, input);
-        self.drain();
+        self.drain(now, if is_tick { Cause::Tick } else { Cause::Other });
     }
 
     /// Tells the engine what a notice is to it: nothing, if it is no more than a sign of life.
@@ -198,6 +221,7 @@ impl Reactor {
                 note.into_iter().for_each(|note| self.tell(now, note));
                 self.tell(now, exited);
             }
+            Notice::Ask(_) | Notice::Kept(_) | Notice::KeepFailed(..) => self.control(now, notice),
             // One that no longer waits is no matter.
             Notice::Ping(answer) => drop(answer.send(())),
         }
@@ -252,14 +276,52 @@ impl Reactor {
         (note, Input::ProcessExited { process, exit, group_left })
     }
 
-    fn drain(&mut self) {
-        while let Some(effect) = self.engine.poll_effect() {
-            self.recorder.effect(&effect);
-            self.carry_out(effect);
+    /// What is for the control API alone.
+    fn control(&mut self, now: Now, notice: Notice) {
+        let Some(control) = &mut self.control else { return };
+        let store = &self.hands.store;
+        match notice {
+            Notice::Ask(ask) => control.ask(now, ask, store),
+            Notice::Kept(upto) => control.kept(now, upto, store),
+            Notice::KeepFailed(epoch, refused, reason) => {
+                control.keep_failed(now, epoch, refused, &reason, store);
+            }
+            Notice::Fact(_)
+            | Notice::Request(..)
+            | Notice::Spawned(..)
+            | Notice::Unfinished(..)
+            | Notice::Exited(_)
+            | Notice::Ping(_) => {}
         }
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn drain(&mut self, now: Now, cause: Cause) {
+        if self.control.is_none() {
+            while let Some(effect) = self.engine.poll_effect() {
+                self.recorder.effect(&effect);
+                self.carry_out(effect, &mut Vec::new());
+            }
+            return;
+        }
+        let mut effects = std::mem::take(&mut self.effects);
+        while let Some(effect) = self.engine.poll_effect() {
+            self.recorder.effect(&effect);
+            effects.push(effect);
+        }
+        let pids = |process| self.children.pid(process);
+        let control = self.control.as_mut();
+        let mut attached = control.map_or_else(Vec::new, |control| {
+            control.observe(now, cause, &self.engine, &effects, &pids)
+        });
+        effects.drain(..).for_each(|effect| self.carry_out(effect, &mut attached));
+        self.effects = effects;
+        if let Some(control) = &mut self.control {
+            control.after_effects(&self.hands.store);
+        }
+    }
+
+    /// `attached` are the events that are stored together with changes.
+    fn carry_out(&mut self, effect: Effect, attached: &mut Vec<Attached>) {
         let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, .. } =
             &mut self.hands;
         match effect {
@@ -288,7 +350,11 @@ impl Reactor {
                     let _ = answer.send(outcome);
                 }
             }
-            Effect::Persist { epoch, seq, record } => store.persist(epoch, seq, record),
+            Effect::Persist { epoch, seq, record } => {
+                let place = attached.iter().position(|attached| attached.seq == seq);
+                let caused = place.map(|place| attached.swap_remove(place).kept);
+                store.persist(epoch, seq, record, caused);
+            }
             Effect::SaveTotals(totals) => store.save_totals(totals),
             Effect::Spawn { process, definition } => spawner.spawn(process, definition),
             Effect::Adopt { process, instance } => self.adopt(process, instance),

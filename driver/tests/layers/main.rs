@@ -19,14 +19,14 @@ type Rows = [&'static [&'static str]];
 const CORE: &Rows = &[
     // The ground. `lib` only declares modules.
     &["", "url"],
-    &["instance"],
+    &["instance", "go"],
     &["event", "command"],
-    &["rules", "history", "formats"],
+    &["rules", "history", "formats", "resource"],
     // What all doors share.
     &["doors"],
     &["doors/v2", "doors/patrol", "doors/control", "store"],
     &["engine"],
-    &["trace"],
+    &["trace", "control"],
 ];
 
 const DRIVER: &Rows = &[

@@ -186,7 +186,7 @@ impl Ledger {
         for (_, entry) in self.since.drain(..=last) {
             self.base.apply_entry(&entry);
             match entry {
-                Entry::Change(_) => {}
+                Entry::Change(_) | Entry::Caused(..) | Entry::Kept(_) => {}
                 Entry::Totals(totals) => totals.iter().for_each(|(id, _)| {
                     self.stale.remove(id);
                 }),
@@ -222,9 +222,12 @@ fn is_of(of: &Option<(StoreEpoch, RecordSeq)>, epoch: StoreEpoch) -> bool {
 /// The instance that a change is about.
 fn subject(entry: &Entry) -> Option<InstanceId> {
     match entry {
-        Entry::Change(Record::PutInstance { definition, .. }) => Some(definition.id),
-        Entry::Change(Record::RemoveInstance(id) | Record::SetDesired { id, .. }) => Some(*id),
-        Entry::Change(Record::PutMaster(_) | Record::ReserveEvents(_)) | Entry::Totals(_) => None,
+        Entry::Change(record) | Entry::Caused(record, _) => match record {
+            Record::PutInstance { definition, .. } => Some(definition.id),
+            Record::RemoveInstance(id) | Record::SetDesired { id, .. } => Some(*id),
+            Record::PutMaster(_) | Record::ReserveEvents(_) => None,
+        },
+        Entry::Totals(_) | Entry::Kept(_) => None,
     }
 }
 

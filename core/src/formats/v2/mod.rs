@@ -3,6 +3,7 @@
 //!
 //! Frozen with the first release that writes it. What did not change is used from version 1.
 
+pub(crate) mod control;
 pub(crate) mod definition;
 pub(crate) mod engine;
 pub(crate) mod stored;

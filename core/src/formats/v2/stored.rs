@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::control::{ControlV2, KeptV2};
 use super::definition::{DefinitionV2, DesiredV2};
 use crate::codec::{Decode, Encode, decode, encode_onto};
 use crate::formats::FormatError;
@@ -21,6 +22,9 @@ const SET_DESIRED: u8 = 3;
 const PUT_MASTER: u8 = 5;
 const TOTALS: u8 = 6;
 const RESERVE_EVENTS: u8 = 7;
+const KEPT: u8 = 8;
+const CAUSED: u8 = 9;
+const CONTROL: u8 = 10;
 
 /// A change of the state, or a part of it.
 pub(crate) enum EntryV2 {
@@ -31,6 +35,12 @@ pub(crate) enum EntryV2 {
     Totals(Vec<(u32, TotalsV2)>),
     /// The first event id that was not reserved yet.
     ReserveEvents(u64),
+    /// Events and rules of the control API.
+    Kept(KeptV2),
+    /// A change, and the events of the control API that it causes.
+    Caused(Box<Self>, KeptV2),
+    /// All that a snapshot has of the control API.
+    Control(ControlV2),
 }
 
 #[derive(Encode, Decode)]
@@ -58,6 +68,13 @@ impl EntryV2 {
             Self::PutMaster(master) => push(out, PUT_MASTER, master),
             Self::Totals(totals) => push(out, TOTALS, totals),
             Self::ReserveEvents(upto) => push(out, RESERVE_EVENTS, upto),
+            Self::Kept(kept) => push(out, KEPT, kept),
+            Self::Caused(change, kept) => {
+                let mut bytes = Vec::new();
+                change.encode(&mut bytes);
+                push(out, CAUSED, (bytes, kept));
+            }
+            Self::Control(control) => push(out, CONTROL, control),
         }
     }
 
@@ -77,6 +94,16 @@ impl EntryV2 {
             (PUT_MASTER, VERSION) => Self::PutMaster(decode(body)?),
             (TOTALS, VERSION) => Self::Totals(decode(body)?),
             (RESERVE_EVENTS, VERSION) => Self::ReserveEvents(decode(body)?),
+            (KEPT, VERSION) => Self::Kept(decode(body)?),
+            (CAUSED, VERSION) => {
+                let (change, kept): (Vec<u8>, KeptV2) = decode(body)?;
+                // One within another would let a few bytes nest without end.
+                if matches!(change.first(), Some(&(KEPT | CAUSED | CONTROL)) | None) {
+                    return Err(FormatError::Contradiction("events are caused by no change"));
+                }
+                Self::Caused(Box::new(Self::decode(&change)?), kept)
+            }
+            (CONTROL, VERSION) => Self::Control(decode(body)?),
             (tag, version) => return Err(FormatError::UnknownEntry { tag, version }),
         })
     }

@@ -93,6 +93,11 @@ impl Hub {
         Ok(list)
     }
 
+    /// An instance as it stands.
+    pub(crate) fn view(&self, id: InstanceId) -> Option<InstanceView> {
+        self.lock().view(id)
+    }
+
     /// Every instance as it stands, but not the key instance.
     pub(crate) fn instances(&self) -> Vec<InstanceView> {
         self.lock().instances()

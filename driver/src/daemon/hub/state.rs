@@ -203,6 +203,10 @@ impl State {
         Some(Arc::clone(&self.instances.get(&id)?.object.view.definition))
     }
 
+    pub(super) fn view(&self, id: InstanceId) -> Option<InstanceView> {
+        self.instances.get(&id).map(|shown| shown.object.view.clone())
+    }
+
     pub(super) fn instances(&self) -> Vec<InstanceView> {
         self.instances.values().map(|shown| shown.object.view.clone()).collect()
     }

@@ -175,7 +175,7 @@ fn facts(inbox: &mut Inbox) -> Vec<String> {
 /// Asks for a record and waits for the word on it.
 fn persist(writer: &StoreWriter, inbox: &mut Inbox, epoch: u32, seq: u64) -> Vec<String> {
     let id = u32::try_from(seq).expect("a small number");
-    writer.persist(StoreEpoch(epoch), RecordSeq(seq), put(id));
+    writer.persist(StoreEpoch(epoch), RecordSeq(seq), put(id), None);
     facts(inbox)
 }
 
@@ -217,7 +217,7 @@ fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
     fs::remove_dir(&obstacle).expect("removed");
 
     // Built on what was refused, so it is dropped without a word.
-    writer.persist(StoreEpoch(1), RecordSeq(4), put(4));
+    writer.persist(StoreEpoch(1), RecordSeq(4), put(4), None);
     assert_eq!(persist(&writer, &mut inbox, 2, 5), ["persisted 5"]);
     writer.finish();
     assert_eq!(ids(home.path()), [1, 5]);

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
+use openctrl_core::event::StoredId;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
-use openctrl_core::store::{Entry, Image, Record};
+use openctrl_core::store::{ControlUndo, Entry, Image, Kept, Record};
 
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::file_identity::Place;
@@ -35,7 +36,10 @@ enum Job {
         epoch: StoreEpoch,
         seq: RecordSeq,
         record: Record,
+        /// The events that it causes.
+        caused: Option<Kept>,
     },
+    Keep(Kept),
     Totals(Vec<(InstanceId, SavedTotals)>),
     #[cfg(test)]
     BreakJournal,
@@ -73,6 +77,7 @@ impl StoreWriter {
             mailbox,
             journal,
             failed: None,
+            failed_keep: None,
             is_failing: Arc::clone(&is_failing),
         };
         let thread =
@@ -86,8 +91,20 @@ impl StoreWriter {
     }
 
     /// Asks for a record to be made durable; how it went is said through the mailbox.
-    pub(crate) fn persist(&self, epoch: StoreEpoch, seq: RecordSeq, record: Record) {
-        self.send(Job::Persist { epoch, seq, record });
+    /// `caused` are events of the control API that go with it.
+    pub(crate) fn persist(
+        &self,
+        epoch: StoreEpoch,
+        seq: RecordSeq,
+        record: Record,
+        caused: Option<Kept>,
+    ) {
+        self.send(Job::Persist { epoch, seq, record, caused });
+    }
+
+    /// Asks for events and rules of the control API to be made durable.
+    pub(crate) fn keep(&self, kept: Kept) {
+        self.send(Job::Keep(kept));
     }
 
     /// Asks for totals to be kept.
@@ -123,6 +140,8 @@ struct Worker {
     journal: Option<Current>,
     /// The last epoch that failed: its records are dropped.
     failed: Option<StoreEpoch>,
+    /// The last epoch of events that failed.
+    failed_keep: Option<u32>,
     /// Whether the last write failed; said once, when it changes.
     is_failing: Arc<AtomicBool>,
 }
@@ -140,6 +159,10 @@ struct Group {
     last: Option<(StoreEpoch, RecordSeq)>,
     /// What takes the changes back, newest last.
     undo: Vec<Record>,
+    /// The same for events and rules.
+    control_undo: Vec<ControlUndo>,
+    /// The epoch of the events, and the last of them.
+    kept: Option<(u32, StoredId)>,
 }
 
 impl Worker {
@@ -165,7 +188,7 @@ impl Worker {
         // A write to a file that was removed meanwhile succeeds, and is worth nothing.
         match written.and_then(|()| self.stay_in_place()) {
             Ok(()) => self.written(&group),
-            Err(error) => self.refused(&group, &error),
+            Err(error) => self.refused(&mut group, &error),
         }
         self.follow_long_journal();
     }
@@ -181,10 +204,23 @@ impl Worker {
     fn take(&mut self, job: Job, group: &mut Group) {
         match job {
             Job::Persist { epoch, .. } if self.failed.is_some_and(|failed| epoch <= failed) => {}
-            Job::Persist { epoch, seq, record } => {
+            Job::Persist { epoch, seq, record, caused } => {
+                let caused = caused.filter(|kept| self.takes(kept)).map(Box::new);
+                if let Some(kept) = &caused {
+                    self.keep(kept, group);
+                }
                 group.undo.push(self.image.apply(&record));
                 group.last = Some((epoch, seq));
-                group.entries.push(Entry::Change(record));
+                group.entries.push(match caused {
+                    None => Entry::Change(record),
+                    Some(kept) => Entry::Caused(record, kept),
+                });
+            }
+            Job::Keep(kept) => {
+                if self.takes(&kept) {
+                    self.keep(&kept, group);
+                    group.entries.push(Entry::Kept(Box::new(kept)));
+                }
             }
             Job::Totals(totals) => {
                 for (id, saved) in &totals {
@@ -195,6 +231,16 @@ impl Worker {
             #[cfg(test)]
             Job::BreakJournal => self.journal = None,
         }
+    }
+
+    /// Whether events are of an epoch that has not failed.
+    fn takes(&self, kept: &Kept) -> bool {
+        self.failed_keep.is_none_or(|failed| kept.epoch > failed)
+    }
+
+    fn keep(&mut self, kept: &Kept, group: &mut Group) {
+        group.control_undo.push(self.image.control.apply(kept));
+        group.kept = Some((kept.epoch, kept.upto));
     }
 
     /// Where files were removed or replaced, writes them anew. After a failure, begins with a snapshot of what is in force. The changes at hand are not in
@@ -291,15 +337,27 @@ impl Worker {
 
     fn written(&self, group: &Group) {
         self.succeed();
+        // Events first: they are shown before what they are about is answered.
+        if let Some((_, upto)) = group.kept {
+            self.mailbox.fact(Notice::Kept(upto));
+        }
         if let Some((_, upto)) = group.last {
             self.mailbox.fact(Notice::Fact(Input::RecordsPersisted { upto }));
         }
     }
 
-    fn refused(&mut self, group: &Group, error: &io::Error) {
+    fn refused(&mut self, group: &mut Group, error: &io::Error) {
         self.fail(error);
         for undo in group.undo.iter().rev() {
             self.image.apply(undo);
+        }
+        if let Some((epoch, _)) = group.kept {
+            for undo in std::mem::take(&mut group.control_undo).into_iter().rev() {
+                self.image.control.undo(undo);
+            }
+            self.failed_keep = Some(epoch);
+            let refused = group.last.map(|(epoch, _)| epoch);
+            self.mailbox.fact(Notice::KeepFailed(epoch, refused, error.to_string()));
         }
         if let Some((epoch, _)) = group.last {
             self.failed = Some(epoch);

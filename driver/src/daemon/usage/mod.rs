@@ -76,6 +76,13 @@ impl Processes {
         }
     }
 
+    /// Reads what is known of the processes of an instance, and the one that is alive.
+    pub(crate) fn with_facts(&self, id: InstanceId, read: impl FnOnce(&ProcessFacts, Option<i32>)) {
+        if let Some(row) = self.rows.lock().get(&id) {
+            read(&row.facts, row.pid);
+        }
+    }
+
     /// What each instance is shown as.
     pub(crate) fn statuses(&self) -> Vec<Status> {
         self.rows.lock().values().map(|row| row.facts.status).collect()

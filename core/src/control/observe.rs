@@ -1,0 +1,287 @@
+//! Looks at a step of the engine: which instances it touched, and what became of them.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::effect::{Attached, ControlEffect};
+use super::known::{Known, changed_fields};
+use super::{Control, read_status};
+use crate::engine::{Effect, Engine};
+use crate::event::{EventKind, Object};
+use crate::ids::{InstanceId, ProcessRef};
+use crate::instance::Definition;
+use crate::resource::{Fact, Identity, PROCESS_KIND, Renamed};
+use crate::store::Record;
+use crate::time::Now;
+
+/// What the engine was told in the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The periodic look.
+    Tick,
+    /// Anything else.
+    Other,
+}
+
+/// The process of a number that the system gave it.
+pub type Pids<'a> = &'a dyn Fn(ProcessRef) -> Option<i32>;
+
+impl Control {
+    /// Looks at a step of the engine, before its effects are carried out. Gives the events that
+    /// are to be stored together with the changes among the effects.
+    pub fn observe(
+        &mut self,
+        now: Now,
+        cause: Cause,
+        engine: &Engine,
+        effects: &[Effect],
+        pids: Pids<'_>,
+    ) -> Vec<Attached> {
+        let mut attached = Vec::new();
+        let mut touched: Vec<InstanceId> = Vec::new();
+        let mut deleted: Vec<InstanceId> = Vec::new();
+        for effect in effects {
+            if let Effect::Persist { epoch, seq, record } = effect {
+                if let Record::RemoveInstance(id) = record {
+                    // How it came to its end is told before that.
+                    self.look(now, engine, *id, pids);
+                }
+                // What was published before goes to the disk with it, but is not of its making.
+                let first = self.outlet.pending();
+                self.changing(now, record);
+                if let Some(kept) = self.outlet.take_caused(*epoch, first) {
+                    attached.push(Attached { seq: *seq, kept });
+                }
+                self.show_touched_rules();
+            }
+            if let Effect::Publish(event) = effect
+                && event.kind == EventKind::Delete
+                && let Object::Instance(view) = &event.object
+            {
+                deleted.push(view.definition.id);
+            } else if let Some(id) = subject(effect, engine)
+                && touched.last() != Some(&id)
+                && !touched.contains(&id)
+            {
+                touched.push(id);
+            }
+        }
+        for id in deleted {
+            touched.retain(|touched| *touched != id);
+            self.deleted(now, id);
+        }
+        for id in touched {
+            self.look(now, engine, id, pids);
+        }
+        if cause == Cause::Tick {
+            self.ran("checkpoint-watch", "periodic", None);
+        }
+        self.keep(now, None);
+        attached
+    }
+
+    /// A change is on its way to the disk: its events go with it.
+    fn changing(&mut self, now: Now, record: &Record) {
+        match record {
+            Record::PutInstance { definition, .. } => match self.known.get(&definition.id) {
+                None => self.creating(now, definition),
+                Some(_) => self.updating(now, definition),
+            },
+            Record::RemoveInstance(id) => self.publish(now, *id, Fact::Deleted),
+            Record::SetDesired { .. } | Record::PutMaster(_) | Record::ReserveEvents(_) => {}
+        }
+    }
+
+    fn creating(&mut self, now: Now, definition: &Definition) {
+        if self.names.name(definition.id).is_none() {
+            self.names.insert(definition.id, &definition.alias);
+        }
+        self.publish(now, definition.id, Fact::Created);
+    }
+
+    /// Names are tried out here; they are in force once the change is.
+    fn updating(&mut self, now: Now, new: &Arc<Definition>) {
+        let Some(known) = self.known.get_mut(&new.id) else { return };
+        let in_force = Arc::clone(&known.definition);
+        let old = known.staged.replace(Arc::clone(new)).unwrap_or_else(|| Arc::clone(&in_force));
+        self.names.set_alias(new.id, &old.alias);
+        let renamed = self.names.set_alias(new.id, &new.alias);
+        self.names.set_alias(new.id, &in_force.alias);
+        let is_renamed = renamed.iter().any(|renamed| renamed.id == new.id);
+        let fields = changed_fields(&old, new, is_renamed);
+        if !fields.is_empty() {
+            self.publish(now, new.id, Fact::Updated(fields));
+        }
+        for Renamed { id, previous, name } in renamed {
+            self.emit(now, Fact::Renamed(previous).draft(&Identity { id, name }));
+        }
+    }
+
+    /// The definition of an instance is in force, and its name with it.
+    fn name_again(&mut self, id: InstanceId, alias: &str) {
+        for renamed in self.names.set_alias(id, alias) {
+            self.show(renamed.id);
+        }
+    }
+
+    fn deleted(&mut self, now: Now, id: InstanceId) {
+        self.known.remove(&id);
+        self.held.retain(|(_, held)| held.id != id);
+        self.effects.push_back(ControlEffect::RemoveProcess(id));
+        for Renamed { id, previous, name } in self.names.remove(id) {
+            self.emit(now, Fact::Renamed(previous).draft(&Identity { id, name }));
+            self.show(id);
+        }
+    }
+
+    fn look(&mut self, now: Now, engine: &Engine, id: InstanceId, pids: Pids<'_>) {
+        let slot = engine.table().find(id);
+        let Some(instance) = slot.and_then(|slot| engine.table().get(slot)) else { return };
+        if !self.known.contains_key(&id) {
+            self.first_look(now, engine, id);
+        }
+        let Some(known) = self.known.get_mut(&id) else { return };
+        let look = known.look(instance, now, pids);
+        if look.is_redefined {
+            self.name_again(id, &instance.definition.alias);
+            self.show(id);
+        }
+        for fact in look.facts {
+            self.note_run(id, &fact);
+            self.publish(now, id, fact);
+        }
+        if look.is_changed {
+            self.show_later(id);
+        }
+        if look.saw_checkpoint {
+            self.effects.push_back(ControlEffect::SawCheckpoint(id, now.wall));
+        }
+    }
+
+    /// An instance that was there before the machine is taken as it is; that of a new one is a
+    /// change of its stored status.
+    fn first_look(&mut self, now: Now, engine: &Engine, id: InstanceId) {
+        let slot = engine.table().find(id);
+        let Some(instance) = slot.and_then(|slot| engine.table().get(slot)) else { return };
+        let is_new = self.outlet_has_created(id);
+        if self.names.name(id).is_none() {
+            self.names.insert(id, &instance.definition.alias);
+        } else {
+            self.names.set_alias(id, &instance.definition.alias);
+        }
+        let (known, fact) = Known::new(instance, now);
+        self.known.insert(id, known);
+        if is_new {
+            self.publish(now, id, fact);
+        }
+        self.show(id);
+    }
+
+    /// Whether the instance was created while the machine looked on.
+    fn outlet_has_created(&mut self, id: InstanceId) -> bool {
+        self.created.remove(&id)
+    }
+
+    fn publish(&mut self, now: Now, id: InstanceId, fact: Fact) {
+        if fact == Fact::Created {
+            self.created.insert(id);
+        }
+        if let Some(name) = self.names.name(id) {
+            self.emit(now, fact.draft(&Identity { id, name }));
+        }
+    }
+
+    /// Shows an instance that is new, or has another name or definition, at once.
+    fn show(&mut self, id: InstanceId) {
+        if let (Some(known), Some(name)) = (self.known.get(&id), self.names.name(id)) {
+            self.held.retain(|(_, held)| held.id != id);
+            self.effects.push_back(ControlEffect::ShowProcess(known.entry(&name)));
+        }
+    }
+
+    /// Shows what became of an instance once its events are durable: who sees the phase finds the
+    /// events that led to it.
+    fn show_later(&mut self, id: InstanceId) {
+        if !self.outlet.is_durable() || self.outlet.pending() == 0 {
+            return self.show(id);
+        }
+        if let (Some(known), Some(name)) = (self.known.get(&id), self.names.name(id)) {
+            self.held.push_back((self.outlet.last_id(), known.entry(&name)));
+        }
+    }
+
+    /// Starts, stops and exits are the runs of the supervisor.
+    fn note_run(&mut self, id: InstanceId, fact: &Fact) {
+        let (trigger, error) = match fact {
+            Fact::Started(_) => ("routerd.daemon.lifecycle.started", None),
+            Fact::Stopped(_) => ("routerd.daemon.lifecycle.stopped", None),
+            Fact::Crashed(_) => ("routerd.daemon.lifecycle.crashed", None),
+            Fact::StartFailed(reason) => ("openctrl.instance.start.failed", Some(reason.clone())),
+            Fact::Created
+            | Fact::Updated(_)
+            | Fact::Renamed(_)
+            | Fact::Deleted
+            | Fact::Ready
+            | Fact::RestartScheduled(..)
+            | Fact::HealthChanged(..)
+            | Fact::StatusChanged { .. }
+            | Fact::CommandReceived(_)
+            | Fact::CommandExecuted(_)
+            | Fact::CommandRejected(_) => return,
+        };
+        let name = || self.names.name(id).map(|name| name.to_string()).unwrap_or_default();
+        let error = error.map(|reason| (name(), reason));
+        self.ran("supervisor", trigger, error);
+    }
+
+    pub(super) fn ran(
+        &mut self,
+        controller: &'static str,
+        trigger: &str,
+        error: Option<(String, String)>,
+    ) {
+        let trigger = trigger.to_string();
+        self.effects.push_back(ControlEffect::Ran { controller, trigger, error });
+    }
+
+    /// Changes were refused: what was on its way is forgotten.
+    pub(super) fn forget_refused(&mut self) {
+        for known in self.known.values_mut() {
+            known.staged = None;
+        }
+        for id in core::mem::take(&mut self.created) {
+            self.names.remove(id);
+        }
+    }
+
+    /// A field of the status of an instance, for tests.
+    pub fn status_field(&self, name: &str, key: &str) -> String {
+        read_status(&self.known, &self.names, PROCESS_KIND, name, key)
+    }
+}
+
+/// The instance that an effect is about.
+fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
+    let of = |process: &ProcessRef| {
+        engine.table().get(process.slot).map(|instance| instance.definition.id)
+    };
+    match effect {
+        Effect::ShowInstance(view) => Some(view.definition.id),
+        Effect::ShowProcess { instance, .. } | Effect::Adopt { instance, .. } => Some(*instance),
+        Effect::Publish(event) => match &event.object {
+            Object::Instance(view) => Some(view.definition.id),
+            Object::Key(_) => None,
+        },
+        Effect::Spawn { process, .. } | Effect::Signal { process, .. } => of(process),
+        Effect::ShowMaster(_)
+        | Effect::PublishLogs(_)
+        | Effect::CloseStreams { .. }
+        | Effect::Respond { .. }
+        | Effect::Persist { .. }
+        | Effect::SaveTotals(_)
+        | Effect::Dial { .. }
+        | Effect::AnnounceKey(_)
+        | Effect::Finish => None,
+    }
+}

@@ -1,0 +1,273 @@
+//! One request on a Unix socket: routed, admitted, read and answered.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use openctrl_core::command::{Amend, Caller, Command, Outcome};
+use openctrl_core::control::RulesRequest;
+use openctrl_core::doors::control::{
+    BODY_MAX_BYTES, CandidateRequest, CommandPlan, ControlModel, LogLevel, MainCall, ManagedCall,
+    Reply, Socket, candidate_rules, command_result, decode_candidate, decode_delete,
+    decode_log_level, log_level_result, plan_command, refusal_text, route_main, route_managed,
+    validate_result,
+};
+use openctrl_core::expect::Expect;
+use openctrl_core::ids::InstanceId;
+use openctrl_core::resource::Fact;
+use openctrl_core::rules::RuleSpec;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::ask::Ask;
+use super::hub::ControlHub;
+use super::{runtime, yaml};
+use crate::daemon::clock::Clock;
+use crate::daemon::inbox::Mailbox;
+use crate::daemon::log;
+
+use super::peer::Peer;
+pub(super) use super::peer::Writers;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// What of a body beyond the limit is read and thrown away, so that a client that sends all of it
+/// before it listens still gets its answer.
+const OVERSIZE_READ_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// Answers requests on any number of connections at a time.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) hub: Arc<ControlHub>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) clock: Clock,
+    pub(crate) writers: Writers,
+}
+
+/// What a connection is to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    Main(Socket),
+    Instance(InstanceId),
+}
+
+impl Door {
+    /// Answers one request of a peer.
+    pub(super) async fn serve(
+        &self,
+        target: Target,
+        peer: Peer,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let reply = match target {
+            Target::Main(socket) => self.main(socket, peer.may_write, request).await,
+            Target::Instance(id) => self.managed(id, peer, &request).await,
+        };
+        Ok(response(reply))
+    }
+
+    async fn main(&self, socket: Socket, may_write: bool, request: Request<Incoming>) -> Reply {
+        let (parts, body) = request.into_parts();
+        let (path, query) = (parts.uri.path(), parts.uri.query());
+        let call = match route_main(socket, parts.method.as_str(), path, query) {
+            Ok(call) => call,
+            Err(reply) => return reply,
+        };
+        if call.is_write() && !may_write {
+            return Reply::error(
+                403,
+                "changes are for root, the user of openctrl and control_group",
+            );
+        }
+        if let Some(reply) = self.hub.read_all(|model, figures| call.read(model, figures)) {
+            return reply;
+        }
+        let body = match &call {
+            MainCall::Runtime | MainCall::Get(_) => Ok(Bytes::new()),
+            MainCall::Status
+            | MainCall::Controllers
+            | MainCall::Describe(..)
+            | MainCall::Probe(..)
+            | MainCall::Plan
+            | MainCall::Validate
+            | MainCall::Apply
+            | MainCall::Delete
+            | MainCall::LogLevel => read(body).await,
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(reply) => return reply,
+        };
+        self.answer(call, &body).await.unwrap_or_else(|reply| reply)
+    }
+
+    async fn answer(&self, call: MainCall, body: &[u8]) -> Result<Reply, Reply> {
+        match call {
+            MainCall::Runtime => Ok(ControlModel::runtime(&self.runtime())),
+            MainCall::Get(query) => {
+                let stats = self.runtime();
+                Ok(self.hub.read_all(|model, figures| model.get(&query, figures, Some(&stats))))
+            }
+            MainCall::Validate => {
+                let request = decode_candidate(body, "ValidateRequest")?;
+                Ok(validate_result(rules_of(&request).err().as_deref()))
+            }
+            MainCall::Plan => {
+                let request = decode_candidate(body, "PlanRequest")?;
+                let rules = rules_of(&request).map_err(|fault| Reply::bad(&fault))?;
+                match rules {
+                    Some(rules) => self.rules(RulesRequest::Plan(rules, request.replace)).await,
+                    None => self.rules(RulesRequest::PlanInForce).await,
+                }
+            }
+            MainCall::Apply => {
+                let request = decode_candidate(body, "ApplyRequest")?;
+                let rules = rules_of(&request).map_err(|fault| Reply::bad(&fault))?;
+                let rules = rules.ok_or_else(|| Reply::bad("candidateYaml is required"))?;
+                if rules.is_empty() {
+                    return Err(Reply::bad("candidateYaml has no spec.resources"));
+                }
+                let CandidateRequest { replace, dry_run, .. } = request;
+                self.rules(RulesRequest::Apply(rules, replace, dry_run)).await
+            }
+            MainCall::Delete => self.rules(RulesRequest::Delete(decode_delete(body)?)).await,
+            MainCall::LogLevel => {
+                let level = decode_log_level(body)?;
+                log::set_level(match level {
+                    LogLevel::Debug => tracing::Level::DEBUG,
+                    LogLevel::Info | LogLevel::Default => tracing::Level::INFO,
+                    LogLevel::Warning => tracing::Level::WARN,
+                    LogLevel::Error => tracing::Level::ERROR,
+                });
+                Ok(log_level_result(level))
+            }
+            MainCall::Status
+            | MainCall::Controllers
+            | MainCall::Describe(..)
+            | MainCall::Probe(..) => Err(Reply::error(500, "this read needs no body")),
+        }
+    }
+
+    fn runtime(&self) -> openctrl_core::doors::control::RuntimeStats {
+        runtime::collect(self.clock.sample().wall)
+    }
+
+    async fn rules(&self, request: RulesRequest) -> Result<Reply, Reply> {
+        let (answer, answered) = oneshot::channel();
+        self.mailbox.ask(Ask::Rules(request, answer)).await;
+        answered.await.map_err(|_| Reply::error(503, "the master is shutting down"))
+    }
+
+    async fn managed(&self, id: InstanceId, peer: Peer, request: &Request<Incoming>) -> Reply {
+        let uri = request.uri();
+        let call = match route_managed(request.method().as_str(), uri.path(), uri.query()) {
+            Ok(call) => call,
+            Err(reply) => return reply,
+        };
+        let Some(entry) = self.hub.process(id) else {
+            return Reply::text(404, "404 page not found\n");
+        };
+        match call {
+            ManagedCall::Healthz => ControlModel::healthz(&entry),
+            ManagedCall::Status => {
+                self.hub.read_all(|model, figures| model.daemon_status(&entry, &figures(id)))
+            }
+            ManagedCall::Events(query) => self.hub.events(id, &query).await,
+            ManagedCall::Command(command) if !peer.may_write => {
+                let message = "commands are for root, the user of openctrl and control_group";
+                Reply { status: 403, ..command_result(&command, false, message) }
+            }
+            ManagedCall::Command(command) => self.command(peer.caller, id, command).await,
+        }
+    }
+
+    /// Both events are durable before the answer.
+    async fn command(&self, caller: Caller, id: InstanceId, command: String) -> Reply {
+        let received = self.note(id, Fact::CommandReceived(command.clone())).await;
+        let done = self.act(caller, id, &command).await;
+        let fact = match &done {
+            Ok(()) => Fact::CommandExecuted(command.clone()),
+            Err(_) => Fact::CommandRejected(command.clone()),
+        };
+        let finished = self.note(id, fact).await;
+        let is_kept = received.await.unwrap_or(false) && finished.await.unwrap_or(false);
+        match done {
+            Ok(()) if !is_kept => command_result(&command, false, "its events cannot be saved"),
+            Ok(()) => command_result(&command, true, "accepted"),
+            Err(reason) => command_result(&command, false, &reason),
+        }
+    }
+
+    async fn act(&self, caller: Caller, id: InstanceId, command: &str) -> Result<(), String> {
+        let entry = self.hub.process(id).ok_or("the instance was deleted")?;
+        match plan_command(command, &entry) {
+            CommandPlan::Unknown => Err(format!("unknown command {command:?}")),
+            CommandPlan::Nothing => Ok(()),
+            CommandPlan::Act(action) => {
+                let amend = Box::new(Amend { action: Some(action), ..Amend::default() });
+                let command = Command::Amend { id, expect: Expect::Any, amend };
+                match self.mailbox.call(caller, command).await {
+                    None => Err("the master is shutting down".to_owned()),
+                    Some(Outcome::Refused(refusal)) => Err(refusal_text(&refusal)),
+                    Some(_) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Leaves a fact for the machine; it is taken before what is asked of the engine later.
+    async fn note(&self, id: InstanceId, fact: Fact) -> oneshot::Receiver<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.mailbox.ask(Ask::Note(id, fact, answer)).await;
+        answered
+    }
+}
+
+/// The rules of a candidate; `None` for a blank one.
+fn rules_of(request: &CandidateRequest) -> Result<Option<Vec<RuleSpec>>, String> {
+    let Some(text) = &request.yaml else { return Ok(None) };
+    candidate_rules(&yaml::decode(text)?).map(Some)
+}
+
+/// Reads a body within the limits of size and time.
+async fn read(body: Incoming) -> Result<Bytes, Reply> {
+    let collected = timeout(BODY_TIME, collect(body)).await;
+    collected.unwrap_or_else(|_| Err(Reply::bad("the body did not arrive in 30 s")))
+}
+
+async fn collect(mut body: Incoming) -> Result<Bytes, Reply> {
+    let mut collected = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Reply::bad("unexpected EOF");
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        length += data.len();
+        if length <= BODY_MAX_BYTES {
+            collected.extend_from_slice(&data);
+        } else if length > OVERSIZE_READ_MAX_BYTES {
+            break;
+        }
+    }
+    if length > BODY_MAX_BYTES {
+        return Err(Reply::bad("http: request body too large"));
+    }
+    Ok(collected.freeze())
+}
+
+fn response(reply: Reply) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).expect("core answers with statuses of HTTP");
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    if let Some(location) = reply.location {
+        headers.insert(header::LOCATION, HeaderValue::from_static(location));
+    }
+    response
+}

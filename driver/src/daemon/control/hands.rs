@@ -1,0 +1,179 @@
+//! The machine of the control API in the loop: shown each step of the engine, its orders carried
+//! out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openctrl_core::control::{Attached, Cause, Control, ControlEffect, Pids, Ticket};
+use openctrl_core::doors::control::{ProcessEntry, Reply};
+use openctrl_core::engine::{Effect, Engine};
+use openctrl_core::event::StoredId;
+use openctrl_core::ids::StoreEpoch;
+use openctrl_core::store::Kept;
+use openctrl_core::time::{Now, Time};
+use tokio::sync::oneshot;
+
+use super::ask::Ask;
+use super::hub::ControlHub;
+use super::projection::Projection;
+use super::sockets::{Followed, Serving};
+use crate::daemon::store::StoreWriter;
+
+/// The machine, and what its orders are carried out with.
+#[derive(Debug)]
+pub(crate) struct ControlHands {
+    machine: Control,
+    hub: Arc<ControlHub>,
+    serving: Serving,
+    projection: Projection,
+    waiting: HashMap<Ticket, Waiting>,
+    next_ticket: u64,
+    /// What the step at hand published.
+    later: Vec<Kept>,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Note(oneshot::Sender<bool>),
+    Rules(oneshot::Sender<Reply>),
+}
+
+impl ControlHands {
+    pub(crate) fn new(
+        machine: Control,
+        hub: Arc<ControlHub>,
+        serving: Serving,
+        projection: Projection,
+    ) -> Self {
+        let (waiting, later) = (HashMap::new(), Vec::new());
+        Self { machine, hub, serving, projection, waiting, next_ticket: 0, later }
+    }
+
+    /// Shows the machine a step of the engine, before its effects are carried out. Gives the
+    /// events that are stored in one piece with changes among them.
+    pub(crate) fn observe(
+        &mut self,
+        now: Now,
+        cause: Cause,
+        engine: &Engine,
+        effects: &[Effect],
+        pids: Pids<'_>,
+    ) -> Vec<Attached> {
+        if effects.is_empty() && cause == Cause::Other {
+            return Vec::new();
+        }
+        let begun = Instant::now();
+        let attached = self.machine.observe(now, cause, engine, effects, pids);
+        self.later = self.show(now, begun);
+        attached
+    }
+
+    /// Orders to be kept what the step published, after the effects of the step were carried out:
+    /// what goes with a change comes before.
+    pub(crate) fn after_effects(&mut self, store: &StoreWriter) {
+        self.later.drain(..).for_each(|kept| store.keep(kept));
+    }
+
+    /// Something that a connection asks.
+    pub(crate) fn ask(&mut self, now: Now, ask: Ask, store: &StoreWriter) {
+        let begun = Instant::now();
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        match ask {
+            Ask::Note(id, fact, answer) => {
+                self.waiting.insert(ticket, Waiting::Note(answer));
+                self.machine.note(now, ticket, id, fact);
+            }
+            Ask::Rules(request, answer) => {
+                self.waiting.insert(ticket, Waiting::Rules(answer));
+                self.machine.request(now, ticket, request);
+            }
+        }
+        self.carry_out(now, begun, store);
+    }
+
+    /// Events are durable.
+    pub(crate) fn kept(&mut self, now: Now, upto: StoredId, store: &StoreWriter) {
+        let begun = Instant::now();
+        self.machine.on_kept(now, upto);
+        self.carry_out(now, begun, store);
+    }
+
+    /// Events could not be made durable.
+    pub(crate) fn keep_failed(
+        &mut self,
+        now: Now,
+        epoch: u32,
+        refused: Option<StoreEpoch>,
+        reason: &str,
+        store: &StoreWriter,
+    ) {
+        let begun = Instant::now();
+        self.machine.on_keep_failed(now, epoch, refused, reason);
+        self.carry_out(now, begun, store);
+    }
+
+    /// When to call [`ControlHands::on_time`] next.
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.machine.poll_timeout()
+    }
+
+    /// Fires what is due.
+    pub(crate) fn on_time(&mut self, now: Now, store: &StoreWriter) {
+        if self.machine.poll_timeout().is_some_and(|due| due <= now.mono) {
+            let begun = Instant::now();
+            self.machine.on_time(now);
+            self.carry_out(now, begun, store);
+        }
+    }
+
+    /// Ends the sockets, and writes what is still to be written.
+    pub(crate) async fn finish(self, limit: Duration) {
+        self.serving.finish(limit).await;
+        self.projection.finish();
+    }
+
+    fn carry_out(&mut self, now: Now, begun: Instant, store: &StoreWriter) {
+        self.show(now, begun).into_iter().for_each(|kept| store.keep(kept));
+    }
+
+    /// Carries out all orders but those to keep something, which are returned.
+    fn show(&mut self, now: Now, begun: Instant) -> Vec<Kept> {
+        let mut to_keep = Vec::new();
+        while let Some(effect) = self.machine.poll_effect() {
+            let duration_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.hub.take(&effect, now, duration_ns);
+            match effect {
+                ControlEffect::Keep(kept) => to_keep.push(kept),
+                ControlEffect::Show(events) => self.projection.append(events),
+                ControlEffect::ShowProcess(entry) => self.serving.put(&followed(entry)),
+                ControlEffect::RemoveProcess(id) => self.serving.remove(id),
+                ControlEffect::RuleLost(rule, fault) => {
+                    tracing::warn!("Control.rules: the rule {rule} is left out: {fault}");
+                }
+                ControlEffect::Noted { ticket, is_kept } => {
+                    if let Some(Waiting::Note(answer)) = self.waiting.remove(&ticket) {
+                        let _ = answer.send(is_kept);
+                    }
+                }
+                ControlEffect::Answer { ticket, reply } => {
+                    if let Some(Waiting::Rules(answer)) = self.waiting.remove(&ticket) {
+                        let _ = answer.send(reply);
+                    }
+                }
+                ControlEffect::SawCheckpoint(..)
+                | ControlEffect::ShowRule { .. }
+                | ControlEffect::RulesInForce { .. }
+                | ControlEffect::Durable { .. }
+                | ControlEffect::Ran { .. } => {}
+            }
+        }
+        to_keep
+    }
+}
+
+fn followed(entry: ProcessEntry) -> Followed {
+    let is_tagged = entry.tags.contains_key("control");
+    Followed { id: entry.id, scheme: entry.scheme, name: entry.name.to_string(), is_tagged }
+}

@@ -1,0 +1,212 @@
+//! What readers of the control API see, and those of them that wait for an event.
+//!
+//! The loop writes what is durable, connections read. A wait is woken by events of its instance
+//! alone.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use openctrl_core::control::ControlEffect;
+use openctrl_core::doors::control::{
+    ControlModel, EventsQuery, Figures, Observed, ProcessEntry, Reply, RuleEntry, Run, RunError,
+};
+use openctrl_core::event::StoredEvent;
+use openctrl_core::ids::InstanceId;
+use openctrl_core::instance::End;
+use openctrl_core::process::Exit;
+use openctrl_core::time::{Now, Wall};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::daemon::hub::Hub;
+use crate::daemon::usage::Processes;
+
+/// The published state of the control API.
+#[derive(Debug)]
+pub(crate) struct ControlHub {
+    state: RwLock<State>,
+    views: Arc<Hub>,
+    processes: Arc<Processes>,
+}
+
+#[derive(Debug)]
+struct State {
+    model: ControlModel,
+    checkpoints: HashMap<InstanceId, Wall>,
+    /// Those who wait, by instance; only while somebody does.
+    waiting: HashMap<InstanceId, Arc<Notify>>,
+}
+
+impl ControlHub {
+    /// A hub that keeps `events_max` events, of which `known` are there.
+    pub(crate) fn new(
+        events_max: usize,
+        known: impl IntoIterator<Item = Arc<StoredEvent>>,
+        started: Wall,
+        views: Arc<Hub>,
+        processes: Arc<Processes>,
+    ) -> Arc<Self> {
+        let mut model = ControlModel::new(events_max, started);
+        known.into_iter().for_each(|event| model.log.push(event));
+        let (checkpoints, waiting) = (HashMap::new(), HashMap::new());
+        let state = RwLock::new(State { model, checkpoints, waiting });
+        Arc::new(Self { state, views, processes })
+    }
+
+    /// Reads something of the model.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&ControlModel) -> T) -> T {
+        read(&self.lock().model)
+    }
+
+    /// Reads something of the model for which it needs the figures of instances.
+    pub(super) fn read_all<T>(&self, read: impl FnOnce(&ControlModel, Figures<'_>) -> T) -> T {
+        let state = self.lock();
+        let figures = |id| Observed {
+            last_checkpoint: state.checkpoints.get(&id).copied(),
+            ..self.figures(id)
+        };
+        read(&state.model, &figures)
+    }
+
+    /// An instance.
+    pub(super) fn process(&self, id: InstanceId) -> Option<Arc<ProcessEntry>> {
+        self.lock().model.process(id).cloned()
+    }
+
+    /// The figures of an instance, but for the time of its last checkpoint.
+    fn figures(&self, id: InstanceId) -> Observed {
+        let mut observed = Observed::default();
+        if let Some(view) = self.views.view(id) {
+            let (metrics, totals) = (view.metrics, view.totals);
+            observed.gauges =
+                [metrics.mode, metrics.ping, metrics.pool, metrics.tcps, metrics.udps];
+            observed.totals = [totals.tcprx, totals.tcptx, totals.udprx, totals.udptx];
+        }
+        self.processes.with_facts(id, |facts, pid| {
+            observed.pid = pid.filter(|_| facts.alive.is_some());
+            (observed.starts, observed.restarts) = (facts.starts, facts.restarts);
+            observed.exits = facts.exits;
+            observed.last_exit = facts.last_exit.as_ref().map(|last| words(&last.end));
+            observed.next_restart = facts.next_restart.map(|(at, _)| at);
+        });
+        observed
+    }
+
+    /// `GET /v1/events`: at once if there is something to say, otherwise when there is, and when
+    /// the wait is over at the latest.
+    pub(super) async fn events(&self, id: InstanceId, query: &EventsQuery) -> Reply {
+        if query.wait_ms > 0 {
+            let deadline = Instant::now() + Duration::from_millis(query.wait_ms);
+            while let Some(notify) = self.wait_for(id, query) {
+                let mut woken = std::pin::pin!(notify.notified());
+                woken.as_mut().enable();
+                // Looked at again: what came before this was in place woke nobody.
+                if self.has_news(id, query) || timeout_at(deadline, woken).await.is_err() {
+                    break;
+                }
+            }
+        }
+        self.read(|model| model.events(id, query))
+    }
+
+    fn has_news(&self, id: InstanceId, query: &EventsQuery) -> bool {
+        let state = self.lock();
+        state.model.process(id).is_none() || state.model.has_events(id, query)
+    }
+
+    /// What to wait for; `None` if there is nothing to wait for.
+    fn wait_for(&self, id: InstanceId, query: &EventsQuery) -> Option<Arc<Notify>> {
+        if self.has_news(id, query) {
+            return None;
+        }
+        Some(Arc::clone(self.lock_mut().waiting.entry(id).or_default()))
+    }
+
+    /// Takes in what the machine ordered to be shown. `false` for what is not for readers.
+    pub(crate) fn take(&self, effect: &ControlEffect, now: Now, duration_ns: u64) -> bool {
+        let mut state = self.lock_mut();
+        let model = &mut state.model;
+        match effect {
+            ControlEffect::Show(events) => {
+                events.iter().for_each(|event| model.log.push(Arc::clone(event)));
+                wake(&mut state.waiting, events);
+            }
+            ControlEffect::ShowProcess(entry) => {
+                model.put_process(entry.clone());
+            }
+            ControlEffect::RemoveProcess(id) => {
+                model.remove_process(*id);
+                state.checkpoints.remove(id);
+                if let Some(waiting) = state.waiting.remove(id) {
+                    waiting.notify_waiters();
+                }
+            }
+            ControlEffect::SawCheckpoint(id, time) => {
+                state.checkpoints.insert(*id, *time);
+            }
+            ControlEffect::ShowRule { rule, source, status } => {
+                let entry = RuleEntry { source: source.clone(), status: *status };
+                model.put_rule(rule.clone(), entry);
+            }
+            ControlEffect::RulesInForce { rules, generation, last_change } => {
+                model.keep_rules(rules);
+                model.set_generation(*generation, *last_change);
+            }
+            ControlEffect::Durable { is_durable, time } => model.set_durable(*is_durable, *time),
+            ControlEffect::Ran { controller, trigger, error } => {
+                let error = error.as_ref().map(|(name, error)| RunError {
+                    resource_kind: "Process".to_owned(),
+                    resource_name: name.clone(),
+                    error: error.clone(),
+                });
+                let is_periodic = trigger == "periodic";
+                let next = is_periodic.then(|| after_s(now.wall, 5));
+                let trigger = trigger.clone();
+                let (started, completed) = (now.wall, now.wall);
+                let run = Run { trigger, started, completed, duration_ns, next, error };
+                model.controllers.record(controller, run);
+            }
+            ControlEffect::Keep(_)
+            | ControlEffect::RuleLost(..)
+            | ControlEffect::Noted { .. }
+            | ControlEffect::Answer { .. } => return false,
+        }
+        true
+    }
+
+    fn lock(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes those who wait for events of these instances. Who still waits comes back.
+fn wake(waiting: &mut HashMap<InstanceId, Arc<Notify>>, events: &[Arc<StoredEvent>]) {
+    if waiting.is_empty() {
+        return;
+    }
+    for id in events.iter().filter_map(|event| event.managed_by()) {
+        if let Some(waiting) = waiting.remove(&id) {
+            waiting.notify_waiters();
+        }
+    }
+}
+
+fn after_s(time: Wall, seconds: u64) -> Wall {
+    Wall::from_micros(time.as_micros().saturating_add(seconds * 1_000_000))
+}
+
+/// The end of a process in words.
+fn words(end: &End) -> String {
+    match end {
+        End::Own(exit) | End::Requested(exit) => match exit {
+            Exit::Code(code) => format!("code {code}"),
+            Exit::Signal(signal) => format!("signal {signal}"),
+        },
+        End::NotStarted(reason) => format!("not started: {reason}"),
+    }
+}

@@ -1,0 +1,239 @@
+//! Unix listeners with the mode and the group that they are to have from their first moment.
+//!
+//! A socket that nothing listens on any more is replaced. Anything else in the way is an error: it
+//! is never removed.
+
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Group;
+use rustix::fd::OwnedFd;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+};
+use tokio::net::UnixListener;
+
+/// The mode of sockets that take changes.
+pub(crate) const MAIN_MODE: u32 = 0o660;
+
+/// The mode of the socket that takes none.
+pub(crate) const STATUS_MODE: u32 = 0o666;
+
+/// The longest path that a Unix socket can have, in bytes.
+const PATH_MAX_BYTES: usize = 107;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Why there is no socket. Names the path and the parameter that it came from.
+#[derive(Debug)]
+pub(crate) enum ListenError {
+    TooLong(PathBuf),
+    NoSocket(PathBuf),
+    InUse(PathBuf),
+    NoGroup(String),
+    Io(&'static str, PathBuf, io::Error),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(path) => write!(
+                f,
+                "control: the socket path {} has {} bytes, at most {PATH_MAX_BYTES} are possible; \
+                 choose a shorter directory",
+                path.display(),
+                path.as_os_str().len()
+            ),
+            Self::NoSocket(path) => write!(
+                f,
+                "control: {} is in the way and is no socket; remove it or choose another directory",
+                path.display()
+            ),
+            Self::InUse(path) => write!(
+                f,
+                "control: another process listens on {}; stop it or choose another directory",
+                path.display()
+            ),
+            Self::NoGroup(name) => {
+                write!(f, "control_group: there is no group {name:?}; create it or name another")
+            }
+            Self::Io(attempt, path, error) => {
+                write!(f, "control: cannot {attempt} {}: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(_, _, error) => Some(error),
+            Self::TooLong(_) | Self::NoSocket(_) | Self::InUse(_) | Self::NoGroup(_) => None,
+        }
+    }
+}
+
+/// A listener, and its socket file.
+#[derive(Debug)]
+pub(super) struct BoundSocket {
+    pub(super) listener: UnixListener,
+    pub(super) file: SocketFile,
+}
+
+/// The file of a socket, which is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// The file that was bound: another one of the same name is not removed.
+    inode: Option<u64>,
+}
+
+/// The number of a group.
+///
+/// # Errors
+/// When there is no such group.
+pub(crate) fn find_group(name: &str) -> Result<u32, ListenError> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) | Err(_) => Err(ListenError::NoGroup(name.to_owned())),
+    }
+}
+
+/// Makes a directory, open to all for looking.
+pub(super) fn make_directory(path: &Path) -> Result<(), ListenError> {
+    let failed = |error| ListenError::Io("make the directory", path.to_owned(), error);
+    fs::create_dir_all(path).map_err(failed)?;
+    fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(failed)
+}
+
+/// Whether a socket can be bound at `path`: removes one that nothing listens on.
+pub(super) fn clear(path: &Path) -> Result<(), ListenError> {
+    if path.as_os_str().len() > PATH_MAX_BYTES {
+        return Err(ListenError::TooLong(path.to_owned()));
+    }
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ListenError::Io("look at", path.to_owned(), error)),
+        Ok(found) => found,
+    };
+    if !found.file_type().is_socket() {
+        return Err(ListenError::NoSocket(path.to_owned()));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
+            .map_err(|error| ListenError::Io("remove the dead socket", path.to_owned(), error)),
+        // A full backlog, or no right to connect: somebody listens.
+        Ok(_) | Err(_) => Err(ListenError::InUse(path.to_owned())),
+    }
+}
+
+impl BoundSocket {
+    /// Binds, sets mode and group, and only then listens.
+    pub(super) fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, ListenError> {
+        clear(path)?;
+        let failed =
+            |attempt| move |error: io::Error| ListenError::Io(attempt, path.to_owned(), error);
+        let address =
+            SocketAddrUnix::new(path).map_err(|_| ListenError::TooLong(path.to_owned()))?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(|error| failed("make a socket for")(error.into()))?;
+        bind(&socket, &address).map_err(|error| failed("bind")(error.into()))?;
+        let set = || -> io::Result<()> {
+            chown(path, None, group)?;
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+            listen(&socket, BACKLOG)?;
+            Ok(())
+        };
+        if let Err(error) = set() {
+            let _ = fs::remove_file(path);
+            return Err(failed("set the mode and the group of")(error));
+        }
+        let listener = UnixListener::from_std(socket.into()).map_err(failed("listen on"))?;
+        let file = SocketFile { path: path.to_owned(), inode: inode_of(path) };
+        Ok(Self { listener, file })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if inode_of(&self.path) == self.inode {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn inode_of(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::symlink_metadata(path).ok().map(|found| found.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener as StdListener;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn a_socket_has_its_mode_and_goes_with_its_listener() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a.sock");
+        let bound = BoundSocket::bind(&path, MAIN_MODE, None).expect("it is free");
+        assert_eq!(mode(&path), 0o660);
+        UnixStream::connect(&path).expect("it listens");
+        assert!(matches!(clear(&path), Err(ListenError::InUse(_))));
+        drop(bound);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn only_a_dead_socket_is_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a.sock");
+        drop(StdListener::bind(&path).expect("it is free"));
+        assert!(path.exists());
+        let bound = BoundSocket::bind(&path, STATUS_MODE, None).expect("it is dead");
+        assert_eq!(mode(&path), 0o666);
+        drop(bound);
+        fs::write(&path, "precious").expect("it is free");
+        let error = BoundSocket::bind(&path, MAIN_MODE, None).expect_err("a file is in the way");
+        assert!(matches!(error, ListenError::NoSocket(_)));
+        assert!(error.to_string().contains("control") && error.to_string().contains("a.sock"));
+        assert_eq!(fs::read_to_string(&path).expect("it is still there"), "precious");
+    }
+
+    #[test]
+    fn a_path_of_108_bytes_is_too_long() {
+        let dir = format!("/tmp/{}", "x".repeat(PATH_MAX_BYTES - 5 - 7));
+        let longest = PathBuf::from(format!("{dir}/a.sock"));
+        assert_eq!(longest.as_os_str().len(), PATH_MAX_BYTES);
+        assert!(clear(&longest).is_ok());
+        let error = clear(&PathBuf::from(format!("{dir}/ab.sock"))).expect_err("too long");
+        assert!(matches!(error, ListenError::TooLong(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_took_the_place_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a.sock");
+        let bound = BoundSocket::bind(&path, MAIN_MODE, None).expect("it is free");
+        fs::remove_file(&path).expect("it is there");
+        fs::write(&path, "another").expect("it is free");
+        drop(bound);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn groups_are_found_by_name() {
+        assert_eq!(find_group("root").expect("every system has it"), 0);
+        assert!(matches!(find_group("no-such-group-here"), Err(ListenError::NoGroup(_))));
+    }
+}

@@ -1,0 +1,22 @@
+//! The control API on Unix sockets: what the machine of `core::control` orders, carried out.
+//!
+//! `sockets` binds and serves, `hub` answers reads and waits, `projection` and `jsonl` write the
+//! files that people read. Nothing here decides what an event is.
+
+mod answer;
+mod ask;
+mod hands;
+mod hub;
+mod jsonl;
+mod listen;
+mod peer;
+mod projection;
+mod runtime;
+mod sockets;
+mod start;
+mod yaml;
+
+pub(crate) use ask::Ask;
+pub(crate) use hands::ControlHands;
+pub(crate) use listen::ListenError;
+pub(crate) use start::{Parts, start_control};

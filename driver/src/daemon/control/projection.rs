@@ -1,0 +1,349 @@
+//! `events.db`: the stored events as SQLite, for SQL that people have (control contract B 3.2).
+//!
+//! The journal is the truth. A thread writes events in batches and never holds anything up; at the
+//! start it writes what the database lacks. A database that cannot be used is made anew.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use openctrl_core::event::{StoredEvent, StoredId};
+use openctrl_core::go::rfc3339_nano;
+use rusqlite::{Connection, params};
+
+use super::jsonl::EventFiles;
+
+/// Events in one transaction at most.
+const BATCH_MAX: usize = 4_096;
+
+/// The file in the state directory.
+const FILE: &str = "events.db";
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    api_version TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    message TEXT NOT NULL,
+    generation INTEGER,
+    created_at TEXT NOT NULL,
+    topic TEXT,
+    source_kind TEXT,
+    source_instance TEXT,
+    resource_api_version TEXT,
+    resource_kind TEXT,
+    resource_name TEXT,
+    severity TEXT,
+    attributes TEXT,
+    created_at_us INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_type_id ON events (type, id);
+CREATE INDEX IF NOT EXISTS events_topic_id ON events (topic, id);
+CREATE INDEX IF NOT EXISTS events_resource_id ON events (resource_kind, resource_name, id);
+CREATE TABLE IF NOT EXISTS event_consumer_cursors (
+    consumer TEXT PRIMARY KEY,
+    cursor INTEGER NOT NULL,
+    updated_at TEXT NOT NULL
+);
+";
+
+const INSERT: &str = "INSERT OR IGNORE INTO events (id, api_version, kind, name, type, reason, \
+    message, generation, created_at, topic, source_kind, source_instance, resource_api_version, \
+    resource_kind, resource_name, severity, attributes, created_at_us) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+
+/// Takes events in for the thread.
+#[derive(Debug)]
+pub(crate) struct Projection {
+    events: Option<Sender<Vec<Arc<StoredEvent>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Worker {
+    path: PathBuf,
+    /// `None` while the database cannot be used.
+    connection: Option<Connection>,
+    files: Option<EventFiles>,
+    keep: usize,
+    is_failing: bool,
+}
+
+impl Projection {
+    /// Opens or makes the database in `state`, and starts the thread. `known` are the events of
+    /// the journal, oldest first; `keep` is how many are kept.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(crate) fn start(
+        state: &Path,
+        known: Vec<Arc<StoredEvent>>,
+        keep: usize,
+        files: Option<EventFiles>,
+    ) -> io::Result<Self> {
+        let path = state.join(FILE);
+        let (events, queue) = mpsc::channel();
+        let thread = thread::Builder::new().name("events".to_owned()).spawn(move || {
+            let connection = open_or_replace(&path);
+            let mut worker = Worker { path, connection, files, keep, is_failing: false };
+            worker.catch_up(&known);
+            drop(known);
+            worker.run(&queue);
+        })?;
+        Ok(Self { events: Some(events), thread: Some(thread) })
+    }
+
+    /// Hands durable events over.
+    pub(crate) fn append(&self, events: Vec<Arc<StoredEvent>>) {
+        if let Some(sender) = &self.events {
+            // Fails only if the thread panicked, which was said.
+            let _ = sender.send(events);
+        }
+    }
+
+    /// Waits until all is written.
+    pub(crate) fn finish(mut self) {
+        drop(self.events.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("Control.events: the thread of {FILE} ended with a panic");
+        }
+    }
+}
+
+impl Worker {
+    fn run(&mut self, queue: &Receiver<Vec<Arc<StoredEvent>>>) {
+        while let Ok(mut batch) = queue.recv() {
+            while batch.len() < BATCH_MAX
+                && let Ok(more) = queue.try_recv()
+            {
+                batch.extend(more);
+            }
+            if let Some(files) = &mut self.files {
+                files.append(&batch);
+            }
+            self.write(&batch);
+        }
+    }
+
+    /// Writes what the database lacks. Events beyond the newest of the journal are of another
+    /// journal: then it is made anew.
+    fn catch_up(&mut self, known: &[Arc<StoredEvent>]) {
+        let Some(connection) = &self.connection else { return };
+        let newest = known.last().map_or(StoredId(0), |event| event.id);
+        let head = connection
+            .query_row("SELECT coalesce(max(id), 0) FROM events", [], |row| row.get::<_, i64>(0));
+        let head = match head.map(|head| StoredId(u64::try_from(head).unwrap_or_default())) {
+            Ok(head) if head > newest && newest > StoredId(0) => {
+                self.replace("it has events that the journal does not have");
+                StoredId(0)
+            }
+            Ok(head) => head,
+            Err(error) => {
+                self.replace(&error.to_string());
+                StoredId(0)
+            }
+        };
+        let start = known.partition_point(|event| event.id <= head);
+        for batch in known[start..].chunks(BATCH_MAX) {
+            self.write(batch);
+        }
+    }
+
+    fn replace(&mut self, why: &str) {
+        self.connection = None;
+        self.connection = replace(&self.path, why);
+    }
+
+    fn write(&mut self, events: &[Arc<StoredEvent>]) {
+        let Some(connection) = &mut self.connection else { return };
+        match insert(connection, events, self.keep) {
+            Ok(()) => self.is_failing = false,
+            Err(error) if !std::mem::replace(&mut self.is_failing, true) => {
+                tracing::warn!(
+                    "Control.events: cannot write {}: {error}; it is made up for at the next start",
+                    self.path.display()
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn insert(
+    connection: &mut Connection,
+    events: &[Arc<StoredEvent>],
+    keep: usize,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let mut statement = transaction.prepare_cached(INSERT)?;
+        for event in events {
+            let resource = event.resource.as_ref();
+            let attributes = serde_json::to_string(&event.attributes).unwrap_or_default();
+            let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+            statement.execute(params![
+                number(event.id.0),
+                resource.map_or("daemon.routerd.net/v1alpha1", |resource| &*resource.api_version),
+                event.row_kind(),
+                event.row_name(),
+                &*event.topic,
+                &*event.reason,
+                &*event.message,
+                rfc3339_nano(event.time),
+                &*event.topic,
+                &*event.daemon.kind,
+                &*event.daemon.instance,
+                resource.map(|resource| &*resource.api_version),
+                resource.map(|resource| &*resource.kind),
+                resource.map(|resource| &*resource.name),
+                event.severity.as_str(),
+                attributes,
+                number(event.time.as_micros()),
+            ])?;
+        }
+        if let Some(last) = events.last() {
+            let oldest = last.id.0.saturating_sub(keep as u64);
+            transaction.execute(
+                "DELETE FROM events WHERE id <= ?1",
+                params![i64::try_from(oldest).unwrap_or(i64::MAX)],
+            )?;
+        }
+    }
+    transaction.commit()
+}
+
+fn open_or_replace(path: &Path) -> Option<Connection> {
+    open(path).or_else(|error| replace(path, &error.to_string()).ok_or(error)).ok()
+}
+
+/// Keeps the bad file aside and begins another.
+fn replace(path: &Path, why: &str) -> Option<Connection> {
+    let aside = path.with_extension("db.bad");
+    tracing::warn!(
+        "Control.events: {} cannot be used: {why}; it is made anew, the old one is kept as {}",
+        path.display(),
+        aside.display()
+    );
+    let _ = fs::rename(path, aside);
+    for extension in ["db-wal", "db-shm"] {
+        let _ = fs::remove_file(path.with_extension(extension));
+    }
+    match open(path) {
+        Ok(connection) => Some(connection),
+        Err(error) => {
+            tracing::warn!("Control.events: there is no {}: {error}", path.display());
+            None
+        }
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // The journal is the truth: what a power failure takes is written again at the next start.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_096)?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    connection.execute_batch(SCHEMA)?;
+    // A damaged file shows here rather than at the first read.
+    let word: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if word == "ok" {
+        Ok(connection)
+    } else {
+        Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(11), Some(word)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openctrl_core::ids::InstanceId;
+    use openctrl_core::resource::{Fact, Identity};
+    use openctrl_core::time::Wall;
+
+    fn events(from: u64, to: u64) -> Vec<Arc<StoredEvent>> {
+        let identity = Identity { id: InstanceId(1), name: "web".into() };
+        let event = |id: u64| {
+            let draft = Fact::CommandReceived("renew".into()).draft(&identity);
+            Arc::new(draft.stored(StoredId(id), Wall::from_micros(id * 1_000_000)))
+        };
+        (from..=to).map(event).collect()
+    }
+
+    fn ids(state: &Path) -> Vec<i64> {
+        let connection = Connection::open(state.join(FILE)).expect("it is a database");
+        let mut statement = connection.prepare("SELECT id FROM events ORDER BY id").expect("SQL");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.map(|row| row.expect("a number")).collect()
+    }
+
+    #[test]
+    fn events_are_rows_that_sql_finds() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let projection = Projection::start(dir.path(), Vec::new(), 100, None).expect("a thread");
+        projection.append(events(1, 2));
+        projection.append(events(3, 3));
+        projection.finish();
+        assert_eq!(ids(dir.path()), [1, 2, 3]);
+        let connection = Connection::open(dir.path().join(FILE)).expect("it is a database");
+        let row: (String, String, String, String, Option<i64>) = connection
+            .query_row(
+                "SELECT topic, created_at, attributes, resource_name, generation FROM events \
+                 WHERE id = 3",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            )
+            .expect("a row");
+        let expected = (
+            "routerd.daemon.command.received".to_owned(),
+            "1970-01-01T00:00:03Z".to_owned(),
+            "{\"command\":\"renew\"}".to_owned(),
+            "web".to_owned(),
+            None,
+        );
+        assert_eq!(row, expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_caught_up_with_and_the_oldest_go() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Projection::start(dir.path(), events(1, 3), 100, None).expect("a thread");
+        first.finish();
+        let second = Projection::start(dir.path(), events(1, 6), 4, None).expect("a thread");
+        second.append(events(7, 7));
+        second.finish();
+        assert_eq!(ids(dir.path()), [4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn a_lost_or_damaged_database_is_made_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE);
+        Projection::start(dir.path(), events(1, 3), 100, None).expect("a thread").finish();
+        fs::remove_file(&path).expect("it is there");
+        Projection::start(dir.path(), events(1, 3), 100, None).expect("a thread").finish();
+        assert_eq!(ids(dir.path()), [1, 2, 3]);
+        fs::write(&path, "this is no database, whatever its name says".repeat(100))
+            .expect("a file");
+        Projection::start(dir.path(), events(1, 4), 100, None).expect("a thread").finish();
+        assert_eq!(ids(dir.path()), [1, 2, 3, 4]);
+        assert!(dir.path().join("events.db.bad").exists());
+    }
+
+    #[test]
+    fn events_of_another_journal_are_put_aside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        Projection::start(dir.path(), events(1, 9), 100, None).expect("a thread").finish();
+        Projection::start(dir.path(), events(1, 3), 100, None).expect("a thread").finish();
+        assert_eq!(ids(dir.path()), [1, 2, 3]);
+    }
+}

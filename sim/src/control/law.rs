@@ -1,0 +1,139 @@
+//! INV-14 and INV-15: what has to hold of stored events and of rules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use openctrl_core::control::Control;
+use openctrl_core::event::{StoredEvent, StoredId};
+use openctrl_core::rules::{KEYS_MAX, RuleSet};
+use openctrl_core::store::{Image, Kept};
+use openctrl_core::time::{Now, Wall};
+
+use super::Summary;
+use super::disk::Disk;
+
+/// No run has more rules at a time.
+const RULES_MAX: usize = 13;
+
+/// What was seen so far.
+#[derive(Default)]
+pub(super) struct Law {
+    pub(super) summary: Summary,
+    /// What was shown, by id.
+    shown: BTreeMap<u64, Arc<StoredEvent>>,
+    last_time: Wall,
+}
+
+/// Who published an event.
+fn kind(event: &StoredEvent) -> &str {
+    &event.daemon.kind
+}
+
+impl Law {
+    /// Events are on their way: what rules publish is bounded by what they were fed.
+    pub(super) fn ordered(&mut self, kept: &Kept, rules: &RuleSet) -> Result<(), String> {
+        let count = |wanted: &str| kept.events.iter().filter(|event| kind(event) == wanted).count();
+        let (firings, changes) = (count("openctrl-eventrule"), count("openctrl-derived"));
+        let causes = kept.events.len() - firings - changes;
+        // A timer is a cause as well: of every key at most once in a step.
+        let causes = causes + 1 + rules.key_count();
+        // Of rules that there may have been when it was published.
+        let most_changes = causes * RULES_MAX;
+        if changes > most_changes {
+            return Err(format!("INV-15: {changes} changes follow from {causes} causes"));
+        }
+        let most = (causes + changes + KEYS_MAX) * RULES_MAX;
+        if firings > most {
+            return Err(format!("INV-15: {firings} firings follow from {causes} causes"));
+        }
+        let places: Vec<u64> = kept.events.iter().map(|event| event.id.0).collect();
+        if places.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(format!("INV-14: places on their way do not rise: {places:?}"));
+        }
+        Ok(())
+    }
+
+    /// Events are shown: durable, in order, each once, none left out but by a change of rules.
+    pub(super) fn shown(&mut self, events: &[Arc<StoredEvent>], disk: &Disk) -> Result<(), String> {
+        for event in events {
+            let id = event.id.0;
+            let last = self.shown.keys().next_back().copied().unwrap_or_default();
+            if id <= last {
+                return Err(format!("INV-14: event {id} is shown after {last}"));
+            }
+            let stored = &disk.image.control.events;
+            let durable = stored.iter().find(|stored| stored.id == event.id);
+            if durable != Some(event) && stored.front().is_some_and(|first| first.id <= event.id) {
+                return Err(format!("INV-14: event {id} is shown and not durable"));
+            }
+            if event.time < self.last_time {
+                return Err(format!("INV-14: event {id} is older than the one before it"));
+            }
+            self.last_time = event.time;
+            self.shown.insert(id, Arc::clone(event));
+            self.summary.events += 1;
+            if kind(event) == "openctrl-eventrule" {
+                self.summary.firings += 1;
+            }
+            let text = event.topic.bytes().chain(event.time.as_micros().to_le_bytes());
+            for byte in text {
+                let mixed = self.summary.digest.rotate_left(5) ^ u64::from(byte);
+                self.summary.digest = mixed.wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        Ok(())
+    }
+
+    /// The master starts again: what was shown and would be kept is there, as it was.
+    pub(super) fn restarted(&mut self, image: &Image) -> Result<(), String> {
+        let stored = &image.control.events;
+        let first = stored.front().map_or(StoredId(u64::MAX), |event| event.id);
+        for (id, event) in self.shown.range(first.0..) {
+            if !stored.iter().any(|stored| stored == event) {
+                return Err(format!("INV-14: event {id} was shown, and is gone after a crash"));
+            }
+        }
+        // What became durable without being shown is shown by the next master.
+        for event in stored {
+            self.shown.entry(event.id.0).or_insert_with(|| Arc::clone(event));
+        }
+        self.last_time = self.last_time.max(stored.back().map(|e| e.time).unwrap_or_default());
+        if image.control.next_id <= self.shown.keys().next_back().copied().unwrap_or_default() {
+            return Err("INV-14: a place would be given twice".to_string());
+        }
+        Ok(())
+    }
+
+    /// Between steps no timer is overdue, and keys are bounded.
+    pub(super) fn rest(&mut self, control: &Control, now: Now) -> Result<(), String> {
+        let rules = control.rules();
+        if rules.key_count() > rules.len() * KEYS_MAX {
+            return Err("INV-15: more keys are remembered than are bounded".to_string());
+        }
+        if rules.next_due().is_some_and(|due| due < now.mono) {
+            return Err("INV-15: a timer of a rule was passed over".to_string());
+        }
+        Ok(())
+    }
+
+    /// Every creation that is stored has exactly one firing of the rule that waits for it, once
+    /// that rule was there.
+    pub(super) fn end(&self, disk: &Disk) -> Result<(), String> {
+        let stored: Vec<&Arc<StoredEvent>> = disk.image.control.events.iter().collect();
+        for pair in stored.windows(2) {
+            let (cause, next) = (pair[0], pair[1]);
+            let is_firing =
+                &*next.daemon.instance == "always" && kind(next) == "openctrl-eventrule";
+            if is_firing
+                && kind(cause) == "openctrl-eventrule"
+                && &*cause.daemon.instance == "always"
+            {
+                return Err(format!(
+                    "INV-15: events {} and {} fire for one cause",
+                    cause.id, next.id
+                ));
+            }
+        }
+        Ok(())
+    }
+}
