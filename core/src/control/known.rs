@@ -54,7 +54,7 @@ impl Known {
     pub(super) fn new(instance: &Instance, now: Now) -> (Self, Fact) {
         let seen = Seen::of(instance);
         let (state, fact) = ResourceState::new(seen.situation(), now.wall);
-        let definition = Arc::clone(&instance.definition);
+        let definition = Arc::clone(instance.definition());
         (Self { definition, staged: None, state, message: String::new(), seen }, fact)
     }
 
@@ -67,10 +67,10 @@ impl Known {
     ) -> Look {
         let seen = Seen::of(instance);
         let mut look = Look::default();
-        if !Arc::ptr_eq(&self.definition, &instance.definition) {
-            self.definition = Arc::clone(&instance.definition);
+        if !Arc::ptr_eq(&self.definition, instance.definition()) {
+            self.definition = Arc::clone(instance.definition());
             look.is_redefined = true;
-            if instance.staged.is_none() {
+            if instance.versions().staged().is_none() {
                 self.staged = None;
             }
         }
@@ -79,7 +79,7 @@ impl Known {
         if seen == self.seen {
             return look;
         }
-        let last_end = instance.facts.last_exit.as_ref().map(|last| &last.end);
+        let last_end = instance.facts().last_exit.as_ref().map(|last| &last.end);
         if seen.exits > self.seen.exits {
             look.facts.extend(last_end.and_then(ended));
         }
@@ -95,7 +95,7 @@ impl Known {
         }
         if seen.starts > self.seen.starts {
             self.state.begin_process();
-            let alive = instance.facts.alive.map(|(process, _)| process);
+            let alive = instance.facts().alive.map(|(process, _)| process);
             look.facts.push(Fact::Started(alive.and_then(pid_of)));
         }
         look.facts.extend(self.state.observe(seen.situation(), now.wall));
@@ -125,15 +125,15 @@ impl Known {
 
 impl Seen {
     fn of(instance: &Instance) -> Self {
-        let facts = &instance.facts;
+        let facts = instance.facts();
         Self {
-            state: instance.state,
+            state: instance.state(),
             starts: facts.starts,
             failures: facts.failures,
             exits: facts.exits,
             next_restart: facts.next_restart,
-            checkpoint_seen: instance.last_checkpoint.is_some(),
-            last_checkpoint: instance.last_checkpoint,
+            checkpoint_seen: instance.meters().last_checkpoint().is_some(),
+            last_checkpoint: instance.meters().last_checkpoint(),
             trouble: trouble(&facts.reason),
         }
     }
@@ -191,7 +191,7 @@ fn ended(end: &End) -> Option<Fact> {
 /// What is wrong, for people.
 fn message(instance: &Instance, seen: &Seen) -> String {
     match activity(seen.state) {
-        Activity::Failing | Activity::Failed => instance.facts.reason.to_string(),
+        Activity::Failing | Activity::Failed => instance.facts().reason.to_string(),
         Activity::Starting | Activity::Running | Activity::Ending | Activity::Stopped => {
             String::new()
         }

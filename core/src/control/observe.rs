@@ -144,7 +144,7 @@ impl Control {
         let Some(known) = self.known.get_mut(&id) else { return };
         let look = known.look(instance, now, pids);
         if look.is_redefined {
-            self.name_again(id, &instance.definition.alias);
+            self.name_again(id, &instance.definition().alias);
             self.show(id);
         }
         for fact in look.facts {
@@ -166,9 +166,9 @@ impl Control {
         let Some(instance) = slot.and_then(|slot| engine.table().get(slot)) else { return };
         let is_new = self.outlet_has_created(id);
         if self.names.name(id).is_none() {
-            self.names.insert(id, &instance.definition.alias);
+            self.names.insert(id, &instance.definition().alias);
         } else {
-            self.names.set_alias(id, &instance.definition.alias);
+            self.names.set_alias(id, &instance.definition().alias);
         }
         let (known, fact) = Known::new(instance, now);
         self.known.insert(id, known);
@@ -264,7 +264,7 @@ impl Control {
 /// The instance that an effect is about.
 fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
     let of = |process: &ProcessRef| {
-        engine.table().get(process.slot).map(|instance| instance.definition.id)
+        engine.table().get(process.slot).map(|instance| instance.definition().id)
     };
     match effect {
         Effect::ShowInstance(view) => Some(view.definition.id),
