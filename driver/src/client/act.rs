@@ -13,7 +13,6 @@ use super::api::{Api, object};
 use super::confirm::confirm;
 use super::document::Document;
 use super::failure::Failure;
-use super::grammar::{Act, Delete, Waiting, Which};
 use super::instance::Instance;
 use super::outlet::{Outlet, note};
 use super::progress::Progress;
@@ -21,6 +20,7 @@ use super::select::resolve;
 use super::stream::{Event, EventStream};
 use super::text::plain;
 use super::wait::{Goal, Verdict, Waiter};
+use crate::grammar::{Act, Delete, Waiting, Which};
 
 /// Requests under way at a time: enough that many share one sync of the master's disk.
 const AT_A_TIME: usize = 32;

@@ -7,11 +7,11 @@ use hyper::Method;
 use super::act::wait_for_first_run;
 use super::api::{Api, object};
 use super::failure::Failure;
-use super::grammar::Create;
 use super::instance::Instance;
 use super::outlet::Outlet;
 use super::tags::{at_word, check_tags, tags_json};
 use super::text::plain;
+use crate::grammar::Create;
 
 /// Creates an instance and prints its id.
 pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> Result<(), Failure> {

@@ -7,12 +7,12 @@ use hyper::Method;
 use super::api::{Api, object};
 use super::document::quote;
 use super::failure::Failure;
-use super::grammar::{NewUrl, Set, Switch, Which};
 use super::instance::Instance;
 use super::outlet::{Outlet, note};
 use super::select::{resolve, resolve_one};
 use super::tags::{at_word, check_tags, tags_json};
 use super::text::plain;
+use crate::grammar::{NewUrl, Set, Switch, Which};
 
 /// A new URL is answered when the new process is alive: a stop takes 5 s, and others may wait.
 const REPLACE: Duration = Duration::from_secs(60);
@@ -133,7 +133,7 @@ fn tags_after(question: &Set, instance: &Instance) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use crate::client::document::Document;
-    use crate::client::grammar::{Command, Line};
+    use crate::grammar::{Command, Line};
     use clap::Parser;
 
     fn asked(words: &str) -> Set {

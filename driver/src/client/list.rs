@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use super::api::Api;
 use super::failure::Failure;
-use super::grammar::{Format, List, Sort, Status};
 use super::instance::Instance;
 use super::outlet::Outlet;
 use super::table::{Cell, Column, Tone};
 use super::units::bytes;
+use crate::grammar::{Format, List, Sort, Status};
 
 /// Lists instances.
 pub(crate) async fn list(api: &Api, out: &Outlet, question: &List) -> Result<(), Failure> {

@@ -13,7 +13,6 @@ use super::api::{Api, KEY_ID};
 use super::document::Document;
 use super::failure::Failure;
 use super::follow::{Follower, Item};
-use super::grammar::{Format, List, Sort, Status, Top};
 use super::instance::Instance;
 use super::list;
 use super::meter::Meter;
@@ -24,6 +23,7 @@ use super::stream::Event;
 use super::table::{Canvas, Cell, Column, Tone, lines, paint};
 use super::text::{fit, plain};
 use super::units::{bytes, rate, span};
+use crate::grammar::{Format, List, Sort, Status, Top};
 
 /// Pictures a second, at most, are enough for eyes.
 const FRAME: Duration = Duration::from_millis(250);

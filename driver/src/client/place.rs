@@ -8,9 +8,9 @@ use url::{Host, Url};
 use super::config::{Config, Named};
 use super::discovery::{self, Found};
 use super::failure::Failure;
-use super::grammar::Options;
 use super::private::read_key;
 use super::trust::{Trust, parse_pin};
+use crate::grammar::Options;
 
 /// How to reach a master.
 #[derive(Debug)]

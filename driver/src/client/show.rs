@@ -3,12 +3,12 @@
 use super::api::Api;
 use super::document::Document;
 use super::failure::Failure;
-use super::grammar::Which;
 use super::instance::Instance;
 use super::list::tags;
 use super::outlet::Outlet;
 use super::select::resolve;
 use super::units::{bytes, span};
+use crate::grammar::Which;
 
 /// Shows instances.
 pub(crate) async fn show(api: &Api, out: &Outlet, which: &Which) -> Result<(), Failure> {

@@ -1,11 +1,24 @@
-//! The grammar of the client commands. Help, completions and the man page are made from it.
+//! The grammar of the command line. Help, completions, manual pages and suggestions are made from
+//! it. Owns words and their meaning, not what the commands do.
+//!
+//! A URL as the only argument starts a master or a runtime and is not part of it; the topics `master`
+//! and `runtime` describe these URLs.
+
+mod tools;
+mod topics;
+mod values;
+mod wrong;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-/// Ask a master, or change what it keeps.
+pub(crate) use tools::{Replay, State};
+use values::{duration, pair};
+pub(crate) use wrong::{Answer, command, read};
+
+/// OpenCtrl keeps programs running: one process for each instance, and a REST API.
 #[derive(Debug, Parser)]
 #[command(
     name = "openctrl",
@@ -14,7 +27,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
     subcommand_required = true,
     disable_help_flag = true,
     term_width = 100,
-    after_help = "A master is started with 'openctrl master://HOST:PORT'; see 'openctrl help'."
+    override_usage = topics::USAGE,
+    after_help = topics::EXAMPLES
 )]
 pub(crate) struct Line {
     #[command(flatten)]
@@ -111,10 +125,23 @@ pub(crate) enum Command {
     Ping(Ping),
     /// Watch rates, CPU and memory of every instance
     Top(Top),
+    /// Replay a recorded trace
+    Replay(Replay),
+    /// Check or export a state directory
+    #[command(subcommand)]
+    State(State),
+    /// How a master is started, and the parameters of its URL
+    #[command(override_usage = topics::MASTER_USAGE, after_help = topics::MASTER)]
+    Master,
+    /// How commands and demos are written as URLs
+    #[command(override_usage = topics::RUNTIME_USAGE, after_help = topics::RUNTIME)]
+    Runtime,
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, or that of one command
     Man(Man),
+    /// Print the version
+    Version,
 }
 
 /// Which instances.
@@ -389,34 +416,6 @@ pub(crate) struct Man {
     pub(crate) dir: Option<PathBuf>,
 }
 
-/// `K=V`; the key may not be empty.
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some(("", _)) => Err("a tag needs a name before the =".to_owned()),
-        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err("a tag is written NAME=VALUE".to_owned()),
-    }
-}
-
-/// `500ms`, `30s`, `5m`, `1h`; a number alone is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let unit_ms = match unit {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("a time is written 500ms, 30s, 5m or 1h".to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|_| "a time is written 500ms, 30s, 5m or 1h")?;
-    number
-        .checked_mul(unit_ms)
-        .filter(|ms| (1..=86_400_000).contains(ms))
-        .map(Duration::from_millis)
-        .ok_or_else(|| "a time is more than 0 and at most 24h".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -425,17 +424,5 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         Line::command().debug_assert();
-    }
-
-    #[test]
-    fn times_and_tags_are_read() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
-        for bad in ["", "s", "0", "-1s", "1d", "25h", "99999999999999999999s"] {
-            assert!(duration(bad).is_err(), "{bad:?}");
-        }
-        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert!(pair("a").is_err() && pair("=a").is_err());
     }
 }
