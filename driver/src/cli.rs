@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::daemon::{self, go_arch, go_os};
 use crate::grammar::{self, Answer, Command, Line};
-use crate::tools::{inspect, replay};
+use crate::tools::{import, inspect, replay};
 use crate::version::VERSION;
 use crate::{client, orders, runtime};
 
@@ -56,6 +56,15 @@ fn command(words: &[&str]) -> ExitCode {
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other command asks a master")]
 fn carry_out(line: Line) -> ExitCode {
     match line.command {
+        Command::Import(question) => match import::import(&question) {
+            Ok(import::Printed { file, report }) => {
+                for line in report {
+                    let _ = writeln!(io::stderr(), "openctrl: {line}");
+                }
+                print(&file)
+            }
+            Err(reason) => fail(&reason),
+        },
         Command::Replay(options) => replay::run(&options),
         Command::State(question) => match inspect::answer(&question) {
             Ok(text) => print(&text),

@@ -13,6 +13,7 @@ mod counters;
 mod daemon;
 mod file_identity;
 mod grammar;
+mod manifest;
 mod orders;
 mod promises;
 pub mod runtime;

@@ -132,9 +132,14 @@ impl Shell {
     }
 
     fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        for name in
-            ["OPENCTRL_API", "OPENCTRL_KEY", "OPENCTRL_CONFIG", "XDG_CONFIG_HOME", "NO_COLOR"]
-        {
+        for name in [
+            "OPENCTRL_API",
+            "OPENCTRL_KEY",
+            "OPENCTRL_CONFIG",
+            "XDG_CONFIG_HOME",
+            "XDG_STATE_HOME",
+            "NO_COLOR",
+        ] {
             command.env_remove(name);
         }
         command.env("HOME", &self.home).envs(self.variables.iter().cloned())

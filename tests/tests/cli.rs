@@ -15,15 +15,30 @@ fn json(text: &str) -> Value {
 
 /// Creates a waiting instance; its id.
 fn create(shell: &Shell, alias: &str) -> String {
-    shell.ok(&["create", "stub://x", "--alias", alias, "--wait"]).trim().to_owned()
+    shell
+        .ok(&["create", "stub://x", "--alias", alias, "--wait", "--for", "100ms"])
+        .trim()
+        .to_owned()
 }
 
 #[test]
 fn an_instance_from_its_creation_to_its_end() {
     let master = Master::start();
     let shell = Shell::beside(&master);
-    let words =
-        ["create", "stub://x", "-a", "edge", "-t", "site=x", "-t", "n=1", "--no-restart", "-w"];
+    let words = [
+        "create",
+        "stub://x",
+        "-a",
+        "edge",
+        "-t",
+        "site=x",
+        "-t",
+        "n=1",
+        "--no-restart",
+        "-w",
+        "--for",
+        "100ms",
+    ];
     let id = shell.ok(&words).trim().to_owned();
     let shown = json(&shell.ok(&["show", "edge", "-o", "json"]));
     assert_eq!(shown[0], master.api().instance(&id), "the master's object as it is");
@@ -32,8 +47,14 @@ fn an_instance_from_its_creation_to_its_end() {
     assert_eq!(shown[0]["meta"]["tags"], json!({"site": "x", "n": "1"}));
 
     assert_eq!(shell.ok(&["stop", "edge", "--wait"]), format!("edge ({id}): stopped\n"));
-    assert_eq!(shell.ok(&["start", &id[..7], "--wait"]), format!("edge ({id}): running\n"));
-    assert_eq!(shell.ok(&["restart", "-t", "site=x", "-w"]), format!("edge ({id}): running\n"));
+    assert_eq!(
+        shell.ok(&["start", &id[..7], "--wait", "--for", "100ms"]),
+        format!("edge ({id}): running\n")
+    );
+    assert_eq!(
+        shell.ok(&["restart", "-t", "site=x", "-w", "--for", "100ms"]),
+        format!("edge ({id}): running\n")
+    );
     assert_eq!(shell.ok(&["reset", "edge"]), format!("edge ({id}): counters are 0\n"));
     shell.ok(&["set", &id, "--alias", "core", "--restart", "on", "--untag", "n", "-t", "k=v"]);
     let after = master.api().instance(&id);
@@ -76,10 +97,14 @@ fn some_of_several_may_fail() {
     let bad = master.api().run_once(&Script::new().exit(3));
     events.wait_status(&bad, "error");
     shell.ok(&["stop", "good", "--wait"]);
-    let ran = shell.run(&["start", &good, &bad, "--wait"]);
+    let ran = shell.run(&["start", &good, &bad, "--wait", "--for", "100ms"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert_eq!(ran.stdout, format!("good ({good}): running\n"));
-    assert!(ran.stderr.starts_with(&format!("openctrl: {bad}: it is in error")), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with(&format!("openctrl: {bad}: it failed at once")),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

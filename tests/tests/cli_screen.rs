@@ -6,7 +6,7 @@ use openctrl_tests::{Master, Script, Shell, until};
 fn a_list_is_kept_and_the_terminal_given_back() {
     let master = Master::start();
     let shell = Shell::beside(&master);
-    shell.ok(&["create", "stub://one", "-a", "first", "--wait"]);
+    shell.ok(&["create", "stub://one", "-a", "first", "--wait", "--for", "100ms"]);
     let mut screen = shell.terminal(80, 24, &["list", "--watch"]);
     let shown = screen.wait_for("the first", |shown| shown.contains("first"));
     assert!(shown.contains("1 instances: 1 running, 0 error, 0 stopped"), "{shown}");
@@ -52,7 +52,7 @@ fn top_shows_processes_and_ends_with_ctrl_c() {
 fn a_screen_says_that_the_master_is_gone_and_finds_the_next() {
     let mut master = Master::start();
     let shell = Shell::beside(&master);
-    shell.ok(&["create", "stub://one", "-a", "first", "--wait"]);
+    shell.ok(&["create", "stub://one", "-a", "first", "--wait", "--for", "100ms"]);
     let mut screen = shell.terminal(100, 30, &["top", "--sort", "alias"]);
     screen.wait_for("the first", |shown| shown.contains("first"));
     let port = master.endpoint().address.port();
@@ -69,7 +69,15 @@ fn a_screen_says_that_the_master_is_gone_and_finds_the_next() {
 fn hostile_names_stay_in_their_cells() {
     let master = Master::start();
     let shell = Shell::beside(&master);
-    shell.ok(&["create", "stub://x", "-a", "\u{1b}[2J\u{1b}]0;owned\u{7}", "--wait"]);
+    shell.ok(&[
+        "create",
+        "stub://x",
+        "-a",
+        "\u{1b}[2J\u{1b}]0;owned\u{7}",
+        "--wait",
+        "--for",
+        "100ms",
+    ]);
     let mut screen = shell.terminal(80, 24, &["list", "--watch"]);
     screen.wait_for("the name", |shown| shown.contains(r"\x1b[2J\x1b]0;"));
     assert!(!screen.output().contains("\x1b]0;owned"));

@@ -5,6 +5,7 @@
 
 mod act;
 mod api;
+mod apply;
 mod config;
 mod confirm;
 mod create;
@@ -12,10 +13,12 @@ mod discovery;
 mod document;
 mod edit;
 mod events;
+mod export;
 mod failure;
 mod follow;
 mod http;
 mod instance;
+mod launch;
 mod list;
 mod live;
 mod logs;

@@ -57,7 +57,7 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
 }
 
 fn grammar() -> clap::Command {
-    grammar::command().version(VERSION).disable_version_flag(true)
+    grammar::whole().version(VERSION).disable_version_flag(true)
 }
 
 #[cfg(test)]

@@ -64,6 +64,12 @@ impl Place {
         }
     }
 
+    /// Whether it is on this machine, as far as its address says.
+    pub(crate) fn is_local(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     fn named(
         name: &str,
         named: &Named,

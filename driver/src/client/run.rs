@@ -10,7 +10,9 @@ use super::api::Api;
 use super::failure::Failure;
 use super::outlet::Outlet;
 use super::place::Place;
-use super::{act, create, edit, events, list, live, logs, master, pages, screen, show};
+use super::{
+    act, apply, create, edit, events, export, launch, list, live, logs, master, pages, screen, show,
+};
 use crate::grammar::{Command, Format, Key, Line, Options};
 
 /// Carries out a command.
@@ -63,6 +65,10 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
             live::watch(&api, live::Kind::top(&top)).await
         }
         Command::Show(which) => show::show(&api, &out, &which).await,
+        Command::Run(question) => launch::run(&api, &out, &question).await,
+        Command::Apply(question) => apply::apply(&api, &out, &question).await,
+        Command::Plan(question) => apply::show_plan(&api, &out, &question).await,
+        Command::Export(question) => export::export(&api, &out, &question).await,
         Command::Create(question) => create::create(&api, &out, &question).await,
         Command::Start(act) => act::change(&api, &out, act::Action::Start, &act).await,
         Command::Stop(act) => act::change(&api, &out, act::Action::Stop, &act).await,
@@ -80,6 +86,7 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         // Dispatched before a master is looked for.
         Command::Completions(_)
         | Command::Man(_)
+        | Command::Import(_)
         | Command::Replay(_)
         | Command::State(_)
         | Command::Master

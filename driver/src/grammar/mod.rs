@@ -4,6 +4,8 @@
 //! A URL as the only argument starts a master or a runtime and is not part of it; the topics `master`
 //! and `runtime` describe these URLs.
 
+mod common;
+mod declare;
 mod tools;
 mod topics;
 mod values;
@@ -14,9 +16,11 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use common::{Waiting, Which};
+pub(crate) use declare::{Apply, Export, Import, ImportFormat, Plan, Run, RunRestart};
 pub(crate) use tools::{Replay, State};
 use values::{duration, pair};
-pub(crate) use wrong::{Answer, command, read};
+pub(crate) use wrong::{Answer, read, whole};
 
 /// OpenCtrl keeps programs running: one process for each instance, and a REST API.
 #[derive(Debug, Parser)]
@@ -93,7 +97,9 @@ pub(crate) enum Command {
     List(List),
     /// Show instances in full, with what is known of their processes
     Show(Which),
-    /// Create an instance and start it; prints its id
+    /// Run a command as an instance; prints its id
+    Run(Run),
+    /// Create an instance of a URL and start it; prints its id
     Create(Create),
     /// Start instances that are stopped
     Start(Act),
@@ -125,6 +131,14 @@ pub(crate) enum Command {
     Ping(Ping),
     /// Watch rates, CPU and memory of every instance
     Top(Top),
+    /// Make the instances what a file declares, after showing the changes
+    Apply(Apply),
+    /// Show what apply would change; exit status 2 if there are changes
+    Plan(Plan),
+    /// Print instances as a file for apply
+    Export(Export),
+    /// Print a file of another process manager as a file for apply
+    Import(Import),
     /// Replay a recorded trace
     Replay(Replay),
     /// Check or export a state directory
@@ -144,31 +158,6 @@ pub(crate) enum Command {
     Version,
 }
 
-/// Which instances.
-#[derive(Debug, Args)]
-pub(crate) struct Which {
-    /// Id, beginning of an id that no other has, or alias
-    #[arg(value_name = "INSTANCE", required_unless_present_any = ["tag", "all"])]
-    pub(crate) names: Vec<String>,
-    /// Every instance with this tag; given twice, both must be there
-    #[arg(short, long, value_name = "K[=V]")]
-    pub(crate) tag: Vec<String>,
-    /// Every instance
-    #[arg(long, conflicts_with_all = ["names", "tag"])]
-    pub(crate) all: bool,
-}
-
-/// Whether to wait, and how long.
-#[derive(Debug, Args)]
-pub(crate) struct Waiting {
-    /// Wait until it has happened
-    #[arg(short, long)]
-    pub(crate) wait: bool,
-    /// Wait no longer than this: 500ms, 30s, 5m
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
-    pub(crate) timeout: Duration,
-}
-
 /// `start`, `stop`, `restart`.
 #[derive(Debug, Args)]
 pub(crate) struct Act {
@@ -186,7 +175,7 @@ pub(crate) struct Delete {
     /// Do not ask before more than one is deleted
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Always so: the master answers when the process is gone
+    /// Accepted for symmetry: delete always waits until the process has exited
     #[arg(short, long)]
     pub(crate) wait: bool,
     /// Wait no longer than this for each: 500ms, 30s, 5m

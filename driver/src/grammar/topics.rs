@@ -50,6 +50,8 @@ exec: runs a command.
   exec:command               a name that is looked up in PATH
   arg=<text>                 an argument; repeat it, in order
   env=<NAME>%3D<value>       a variable of the environment; repeat it
+  secret=<NAME>%3Dfile:<path>   a variable whose value is read from a file at the start;
+                             env:<NAME> reads it from the environment of the master
   cwd=<dir>                  the working directory, an absolute path
 
 demo: runs an instance that only prints lines and checkpoints.

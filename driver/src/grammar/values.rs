@@ -5,6 +5,8 @@ use std::time::Duration;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::time::Now;
 
+use crate::runtime::SecretSource;
+
 /// A point in the time of a master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
@@ -31,6 +33,29 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
         None => Err("a tag is written NAME=VALUE".to_owned()),
     }
+}
+
+/// `NAME=VALUE`, or `NAME` alone for the value that the caller has.
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.to_owned()),
+        None => match std::env::var(text) {
+            Ok(value) => (text, value),
+            Err(_) => return Err("it is not set here; write NAME=VALUE".to_owned()),
+        },
+    };
+    if name.is_empty() {
+        return Err("a variable needs a name before the =".to_owned());
+    }
+    Ok((name.to_owned(), value))
+}
+
+/// `NAME=file:/path` or `NAME=env:NAME`.
+pub(super) fn secret(text: &str) -> Result<(String, SecretSource), String> {
+    let (name, source) = text.split_once('=').unwrap_or_default();
+    let source = SecretSource::parse(source).filter(|_| !name.is_empty());
+    let want = "write NAME=file:/absolute/path or NAME=env:NAME";
+    source.map(|source| (name.to_owned(), source)).ok_or_else(|| want.to_owned())
 }
 
 /// `500ms`, `30s`, `5m`, `1h`; a number alone is seconds.
@@ -94,6 +119,20 @@ mod tests {
         }
         assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         assert!(pair("a").is_err() && pair("=a").is_err());
+    }
+
+    #[test]
+    fn variables_and_secrets_are_read() {
+        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(variable("A=b=c"), Ok(own("A", "b=c")));
+        assert_eq!(variable("A="), Ok(own("A", "")));
+        assert!(variable("=b").is_err() && variable("NO_SUCH_VARIABLE_HERE").is_err());
+        let file = SecretSource::File("/run/t".into());
+        assert_eq!(secret("T=file:/run/t"), Ok(("T".to_owned(), file)));
+        for bad in ["T", "T=hunter2", "=file:/x", "T=file:x", "T=env:"] {
+            let reason = secret(bad).expect_err(bad);
+            assert!(!reason.contains("hunter2"), "{reason}");
+        }
     }
 
     #[test]

@@ -16,11 +16,11 @@ pub(crate) enum Answer {
 }
 
 /// Commands that take none of the options that name a master.
-const OFFLINE: [&str; 7] =
-    ["replay", "state", "master", "runtime", "completions", "man", "version"];
+const OFFLINE: [&str; 8] =
+    ["import", "replay", "state", "master", "runtime", "completions", "man", "version"];
 
 /// The grammar as it is shown: offline commands are not offered the options of a master.
-pub(crate) fn command() -> clap::Command {
+pub(crate) fn whole() -> clap::Command {
     let mut line = Line::command();
     line.build();
     for name in OFFLINE {
@@ -33,7 +33,7 @@ pub(crate) fn command() -> clap::Command {
 pub(crate) fn read(words: &[&str]) -> Result<Line, Answer> {
     let is_help = words.iter().any(|word| matches!(*word, "help" | "-h" | "--help"));
     // Help is built from the whole grammar; a command costs only its own part.
-    let grammar = if is_help { command() } else { Line::command() };
+    let grammar = if is_help { whole() } else { Line::command() };
     let all = std::iter::once("openctrl").chain(words.iter().copied());
     let matches = grammar.try_get_matches_from(all);
     matches
@@ -65,6 +65,7 @@ fn path(words: &[&str]) -> String {
     path
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "there may be more kinds of errors")]
 fn explain(error: &clap::Error, path: &str) -> Answer {
     let text = error.render().to_string();
     let reason = match error.kind() {
@@ -92,6 +93,7 @@ fn first_sentence(text: &str) -> String {
 }
 
 /// The word that was probably meant.
+#[expect(clippy::wildcard_enum_match_arm, reason = "there may be more kinds of values")]
 fn suggestion(error: &clap::Error) -> Option<String> {
     let kinds =
         [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
