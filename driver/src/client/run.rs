@@ -62,7 +62,10 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         Command::List(question) => list::list(&api, &out, &question).await,
         Command::Top(top) => {
             only_for_reading(options, "top")?;
-            live::watch(&api, live::Kind::top(&top)).await
+            match top.count {
+                Some(count) => live::print(&api, &out, &top, count).await,
+                None => live::watch(&api, live::Kind::top(&top, options.output)).await,
+            }
         }
         Command::Show(which) => show::show(&api, &out, &which).await,
         Command::Run(question) => launch::run(&api, &out, &question).await,

@@ -93,7 +93,7 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List instances
-    #[command(visible_alias = "ls")]
+    #[command(visible_aliases = ["ls", "status", "ps"])]
     List(List),
     /// Show instances in full, with what is known of their processes
     Show(Which),
@@ -209,6 +209,9 @@ pub(crate) struct Top {
     /// What comes first
     #[arg(long, value_enum, default_value = "cpu", value_name = "COLUMN")]
     pub(crate) sort: Sort,
+    /// Print this many tables, 2 s apart, in place of the screen
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
 }
 
 /// The status of an instance.
@@ -223,15 +226,19 @@ pub(crate) enum Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sort {
     #[default]
-    Alias,
+    #[value(alias = "alias")]
+    Name,
     Id,
     Status,
+    Uptime,
+    Restarts,
+    Cpu,
+    #[value(name = "mem", alias = "memory")]
+    Memory,
     Ping,
     Sessions,
     Rx,
     Tx,
-    Cpu,
-    Memory,
 }
 
 /// `create`.
