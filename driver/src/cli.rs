@@ -1,51 +1,14 @@
-//! The command line (Contract §1): one master URL, or a question about the program.
+//! The command line (Contract §1): one URL, or a command of the grammar.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::daemon::{self, go_arch, go_os};
-use crate::tools::inspect::Inspection;
-use crate::tools::replay;
+use crate::grammar::{self, Answer, Command, Line};
+use crate::tools::{import, inspect, replay};
 use crate::version::VERSION;
 use crate::{client, orders, runtime};
-
-const USAGE: &str = "\
-OpenCtrl keeps instances, each a URL, runs one process for each, and serves a REST API.
-
-Usage:
-  openctrl master://<host>:<port>[/prefix][?<query>]   run the master
-  openctrl exec:... | demo://...                       run one instance in the foreground
-  openctrl state check DIR                             whether the state in DIR is complete
-  openctrl state export DIR [--secrets]                the state in DIR as JSON
-  openctrl replay FILE [--until T] [--instance ID] [--json]
-                                                       a trace, told to the same core again
-  openctrl help [COMMAND]                              this text, or that of a command
-  openctrl version                                     the version
-  openctrl COMMAND ...                                 ask a master that runs
-
-Commands, with -o table|wide|json|yaml; see 'openctrl help COMMAND':
-{commands}
-Query parameters of the master URL:
-  bin=<path>     runtime that instances are run with (default: this program)
-  tls=0|1|2      HTTP, HTTPS with a certificate made at start, HTTPS with crt and key
-  crt=<path>     certificate chain in PEM, for tls=2
-  key=<path>     private key in PEM, for tls=2
-  state=<dir>    where the state is kept (default: gob/ beside this program)
-  logs=<dir>     keep what instances print in files there
-                 (log_lines, log_memory, log_size, log_keep, log_age: see docs/OPERATIONS.md)
-  metrics=open   serve /metrics without a key; metrics_instances=on: of each instance, too
-  log_format=json     the master's own log as JSON (default: plain)
-  page=on|off    whether the page for operators is served at / (default: on)
-  trace=off|<dir>     whether and where inputs are recorded (default: trace/ in the state)
-  trace_size=<MiB>    what the trace may take (default: 64)
-  trace_text=on|off   whether the text of log lines is recorded too (default: off)
-
-Examples:
-  openctrl 'master://127.0.0.1:8080'
-  openctrl 'master://0.0.0.0:8443/admin?tls=1&bin=/opt/runtime'
-  openctrl 'exec:///bin/sleep?arg=60'
-";
 
 /// Does what the arguments, without the program's name, ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -64,27 +27,58 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return fail("an argument is not UTF-8");
     };
     match words[..] {
-        [] => fail("no master URL; try 'openctrl help'"),
-        ["help" | "--help" | "-h"] => print(&usage()),
-        ["version" | "--version" | "-v"] => {
-            print(&format!("openctrl-{VERSION} {}/{}\n", go_os(), go_arch()))
+        [] => fail("no command and no master URL; see 'openctrl help'"),
+        ["--version" | "-v"] => print(&version()),
+        // A URL, as a master or a runtime is started with, costs them no grammar.
+        [url] if is_url(url) => dispatch(url),
+        [url, ..] if is_url(url) => {
+            fail("more than one argument; quote the URL if it has an & in it")
         }
-        ["state", ref question @ ..] => inspect(question),
-        ["replay", ref words @ ..] => match replay::Options::parse(words) {
-            Some(options) => replay::run(&options),
-            None => {
-                fail("usage: openctrl replay FILE [--until T] [--instance ID] [--json]");
-                ExitCode::from(2)
-            }
-        },
-        ref question if client::knows(question) => client::run(question),
-        [url] => dispatch(url),
-        [..] => fail("more than one argument; quote the URL if it has an & in it"),
+        ref words => command(words),
     }
 }
 
-fn usage() -> String {
-    USAGE.replace("{commands}", client::summary().trim_start_matches('\n'))
+fn is_url(word: &str) -> bool {
+    !word.starts_with('-') && word.contains(':')
+}
+
+fn command(words: &[&str]) -> ExitCode {
+    match grammar::read(words) {
+        Ok(line) => carry_out(line),
+        Err(Answer::Help(text)) => print(&text),
+        Err(Answer::Wrong(reason)) => {
+            fail(&reason);
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other command asks a master")]
+fn carry_out(line: Line) -> ExitCode {
+    match line.command {
+        Command::Import(question) => match import::import(&question) {
+            Ok(import::Printed { file, report }) => {
+                for line in report {
+                    let _ = writeln!(io::stderr(), "openctrl: {line}");
+                }
+                print(&file)
+            }
+            Err(reason) => fail(&reason),
+        },
+        Command::Replay(options) => replay::run(&options),
+        Command::State(question) => match inspect::answer(&question) {
+            Ok(text) => print(&text),
+            Err(reason) => fail(&reason.to_string()),
+        },
+        Command::Master => command(&["help", "master"]),
+        Command::Runtime => command(&["help", "runtime"]),
+        Command::Version => print(&version()),
+        _ => client::run(line),
+    }
+}
+
+fn version() -> String {
+    format!("openctrl-{VERSION} {}/{}\n", go_os(), go_arch())
 }
 
 /// Lets the known bug be there that the environment names, so that it can be recorded.
@@ -97,20 +91,8 @@ fn choose_canary() -> Result<(), String> {
     Ok(())
 }
 
-fn inspect(question: &[&str]) -> ExitCode {
-    let Some(inspection) = Inspection::parse(question) else {
-        return fail("usage: openctrl state check DIR | openctrl state export DIR [--secrets]");
-    };
-    match inspection.answer() {
-        Ok(text) => print(&text),
-        Err(reason) => fail(&reason.to_string()),
-    }
-}
-
 fn dispatch(url: &str) -> ExitCode {
-    let Some((scheme, _)) = url.split_once(':') else {
-        return fail("the argument is not a URL; a master is started with master://host:port");
-    };
+    let (scheme, _) = url.split_once(':').unwrap_or_default();
     if scheme.eq_ignore_ascii_case("master") {
         return match daemon::run(url) {
             Ok(()) => ExitCode::SUCCESS,
@@ -128,7 +110,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(reason: &str) -> ExitCode {
-    // Without standard error there is nobody to tell; the exit status still does.
+    // Without standard error only the exit status can say so.
     let _ = writeln!(io::stderr(), "openctrl: {reason}");
     ExitCode::FAILURE
 }

@@ -1,7 +1,7 @@
 //! The OpenCtrl program: `openctrl-core` decides, this crate does the I/O.
 //!
-//! `cli` reads the command line. `daemon` is the master, `client` the commands that ask one,
-//! `runtime` what runs a single instance, `tools` what works on files without a master.
+//! `cli` reads the command line by `grammar`. `daemon` is the master, `client` the commands that ask
+//! one, `runtime` what runs a single instance, `tools` what works on files without a master.
 //! `address_file`, `certificate`, `counters`, `orders` and `state` are shared by the daemon and the
 //! others.
 
@@ -12,6 +12,8 @@ mod client;
 mod counters;
 mod daemon;
 mod file_identity;
+mod grammar;
+mod manifest;
 mod orders;
 mod promises;
 pub mod runtime;

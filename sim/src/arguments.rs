@@ -1,7 +1,10 @@
-//! The command line.
+//! The command line, as a clap grammar.
 
 use std::ops::Range;
 use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
 
 use crate::sweep::Plan;
 
@@ -25,79 +28,129 @@ pub(crate) enum Runs {
     Choices(String),
 }
 
-const USAGE: &str = "usage:
-  openctrl-sim run --seed N | --commit HASH | --choices FILE   one run [--save FILE: keep its choices]
-  openctrl-sim sweep --seeds A..B    many runs, up to the first failure
-      [--time 60s]      end after so long
-      [--commit HASH]   one more seed, derived from the hash
-      [--twice]         each run twice, which have to be the same
-      [--digest]        print the digest of all runs alone, to compare builds
-      [--cover]         fail if anything was never visited (so do 300 seeds and more)
-  openctrl-sim replay FILE           the run of a file, with its timeline if it fails, or a trace
-  openctrl-sim shrink FILE           makes a file that fails small, choices or a trace";
+/// Why nothing is run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Help was asked for.
+    Help(String),
+    /// A word is wrong: which, and what to write.
+    Wrong(String),
+}
+
+/// Runs the core in a simulated world.
+#[derive(Debug, Parser)]
+#[command(name = "openctrl-sim", disable_version_flag = true, term_width = 100)]
+struct Line {
+    #[command(subcommand)]
+    command: Word,
+}
+
+#[derive(Debug, Subcommand)]
+enum Word {
+    /// Run one seed or one file
+    Run(Run),
+    /// Run many seeds, up to the first failure
+    Sweep(Sweep),
+    /// Run a file of choices, with its timeline if it fails, or a trace
+    Replay { file: String },
+    /// Make a file that fails small: choices or a trace
+    Shrink { file: String },
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    #[command(flatten)]
+    source: Source,
+    /// Keep the choices of the run in FILE
+    #[arg(long, value_name = "FILE")]
+    save: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Source {
+    /// The seed
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The seed that a commit stands for
+    #[arg(long, value_name = "HASH", value_parser = seed_of)]
+    commit: Option<u64>,
+    /// A file of choices
+    #[arg(long, value_name = "FILE")]
+    choices: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Sweep {
+    /// The seeds, from A to B-1
+    #[arg(long, value_name = "A..B", value_parser = seeds, required_unless_present = "commit")]
+    seeds: Option<Range<u64>>,
+    /// End after so long: 60s, 5m, 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    time: Option<Duration>,
+    /// One more seed, derived from the hash
+    #[arg(long, value_name = "HASH", value_parser = seed_of)]
+    commit: Option<u64>,
+    /// Run each seed twice and compare
+    #[arg(long)]
+    twice: bool,
+    /// Print only the digest of all runs, to compare builds
+    #[arg(long)]
+    digest: bool,
+    /// Fail if anything was never visited, as 300 seeds and more do
+    #[arg(long)]
+    cover: bool,
+}
 
 /// Reads the arguments.
 ///
 /// # Errors
-/// What is wrong, and what to do.
-pub(crate) fn parse(arguments: &[String]) -> Result<Command, String> {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (command, rest) = arguments.split_first().ok_or_else(|| format!("no command\n{USAGE}"))?;
-    match (*command, rest) {
-        ("run", rest) => parse_run(rest),
-        ("sweep", rest) => parse_sweep(rest),
-        ("replay", [path]) => Ok(Command::Replay(path.to_string())),
-        ("shrink", [path]) => Ok(Command::Shrink(path.to_string())),
-        ("replay" | "shrink", _) => Err(format!("{command} takes one file\n{USAGE}")),
-        ("--help" | "-h" | "help", _) => Err(USAGE.to_string()),
-        _ => Err(format!("there is no command {command:?}\n{USAGE}")),
+/// Help, or what is wrong and what to do.
+pub(crate) fn parse(arguments: &[String]) -> Result<Command, Answer> {
+    let words = std::iter::once("openctrl-sim").chain(arguments.iter().map(String::as_str));
+    let line = Line::try_parse_from(words).map_err(|error| {
+        let text = error.render().to_string().trim_end().to_owned();
+        match error.kind() {
+            ErrorKind::DisplayHelp => Answer::Help(text),
+            _ => Answer::Wrong(text),
+        }
+    })?;
+    Ok(match line.command {
+        Word::Run(Run { source, save }) => Command::Run { runs: source.runs(), save_to: save },
+        Word::Sweep(sweep) => Command::Sweep(sweep.plan()),
+        Word::Replay { file } => Command::Replay(file),
+        Word::Shrink { file } => Command::Shrink(file),
+    })
+}
+
+impl Source {
+    fn runs(self) -> Runs {
+        match (self.choices, self.seed.or(self.commit)) {
+            (Some(file), _) => Runs::Choices(file),
+            (None, seed) => Runs::Seed(seed.expect("the grammar requires one of the three")),
+        }
     }
 }
 
-fn parse_run(arguments: &[&str]) -> Result<Command, String> {
-    let (mut runs, mut save_to) = (Vec::new(), None);
-    let mut rest = arguments.iter();
-    while let Some(name) = rest.next() {
-        match *name {
-            "--seed" => runs.push(Runs::Seed(number(name, value(name, &mut rest)?)?)),
-            "--commit" => runs.push(Runs::Seed(seed_of(value(name, &mut rest)?)?)),
-            "--choices" => runs.push(Runs::Choices(value(name, &mut rest)?.to_string())),
-            "--save" => save_to = Some(value(name, &mut rest)?.to_string()),
-            other => return Err(unknown("run", other)),
+impl Sweep {
+    fn plan(self) -> Plan {
+        Plan {
+            seeds: self.seeds.unwrap_or_default(),
+            extra: self.commit,
+            time: self.time,
+            twice: self.twice,
+            digest_only: self.digest,
+            cover: self.cover,
         }
     }
-    match (runs.pop(), runs.is_empty()) {
-        (Some(runs), true) => Ok(Command::Run { runs, save_to }),
-        _ => Err(format!("run takes one of --seed N, --commit HASH, --choices FILE\n{USAGE}")),
-    }
-}
-
-fn parse_sweep(arguments: &[&str]) -> Result<Command, String> {
-    let mut plan = Plan::default();
-    let mut rest = arguments.iter();
-    while let Some(name) = rest.next() {
-        match *name {
-            "--seeds" => plan.seeds = seeds(value(name, &mut rest)?)?,
-            "--time" => plan.time = Some(duration(value(name, &mut rest)?)?),
-            "--commit" => plan.extra = Some(seed_of(value(name, &mut rest)?)?),
-            "--twice" => plan.twice = true,
-            "--digest" => plan.digest_only = true,
-            "--cover" => plan.cover = true,
-            other => return Err(unknown("sweep", other)),
-        }
-    }
-    if plan.seeds.is_empty() && plan.extra.is_none() {
-        return Err(format!("sweep needs --seeds A..B, with A below B\n{USAGE}"));
-    }
-    Ok(Command::Sweep(plan))
 }
 
 /// The seed that a commit stands for: the first 16 hex digits of its hash, as a number.
 fn seed_of(hash: &str) -> Result<u64, String> {
     let digits = hash.get(..hash.len().min(16)).filter(|digits| digits.len() >= 7);
-    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or_else(|| {
-        format!("--commit {hash:?} is no hash of a commit: give at least 7 hex digits")
-    })
+    digits
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .ok_or_else(|| "give at least 7 hex digits of the hash of a commit".to_owned())
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -105,40 +158,27 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
         let (first, end) = (first.parse().ok()?, end.parse().ok()?);
         (first < end).then_some(first..end)
     });
-    range.ok_or_else(|| format!("--seeds {text:?} is no range: give A..B, with A below B"))
+    range.ok_or_else(|| "give a range A..B, with A below B".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let (digits, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
-    let seconds = match unit {
-        "s" | "" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        _ => 0,
+    let unit_seconds = match unit {
+        "s" | "" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        _ => None,
     };
-    let seconds = digits.parse::<u64>().ok().filter(|_| seconds > 0).map(|count| count * seconds);
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| format!("--time {text:?} is no time: give for example 60s, 5m or 1h"))
-}
-
-fn number(name: &str, text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{name} {text:?} is no number: give one of 0 to 2^64-1"))
-}
-
-fn value<'a>(name: &str, rest: &mut std::slice::Iter<'_, &'a str>) -> Result<&'a str, String> {
-    rest.next().copied().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))
-}
-
-fn unknown(command: &str, option: &str) -> String {
-    format!("{command} has no option {option:?}\n{USAGE}")
+    let seconds = digits.parse::<u64>().ok().zip(unit_seconds);
+    let seconds = seconds.and_then(|(count, unit)| count.checked_mul(unit));
+    seconds.map(Duration::from_secs).ok_or_else(|| "give for example 60s, 5m or 1h".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Command, String> {
+    fn parsed(line: &str) -> Result<Command, Answer> {
         parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
     }
 
@@ -156,25 +196,31 @@ mod tests {
         assert_eq!(plan.time, Some(Duration::from_secs(120)));
         assert!(plan.twice && plan.digest_only && !plan.cover);
         assert!(matches!(parsed("shrink file"), Ok(Command::Shrink(_))));
+        assert!(
+            matches!(parsed("help sweep"), Err(Answer::Help(text)) if text.contains("--cover"))
+        );
     }
 
     #[test]
     fn bad_lines_are_refused_with_what_is_wrong() {
         for (line, named) in [
-            ("", "no command"),
-            ("walk", "\"walk\""),
-            ("run", "one of --seed"),
-            ("run --seed 1 --seed 2", "one of --seed"),
-            ("run --seed x", "--seed \"x\""),
-            ("run --seed", "--seed needs a value"),
-            ("run --commit xyz", "--commit \"xyz\""),
-            ("sweep", "--seeds A..B"),
-            ("sweep --seeds 9..3", "--seeds \"9..3\""),
-            ("sweep --seeds 0..3 --time soon", "--time \"soon\""),
-            ("sweep --fast", "\"--fast\""),
-            ("shrink", "one file"),
+            ("", "Usage"),
+            ("walk", "'walk'"),
+            ("swep --seeds 0..3", "'sweep'"),
+            ("run", "<--seed <N>|--commit <HASH>|--choices <FILE>>"),
+            ("run --seed 1 --seed 2", "--seed"),
+            ("run --seed 1 --choices f", "--choices"),
+            ("run --seed x", "'x'"),
+            ("run --seed", "--seed"),
+            ("run --commit xyz", "'xyz'"),
+            ("sweep", "--seeds"),
+            ("sweep --seeds 9..3", "with A below B"),
+            ("sweep --seeds 0..3 --time soon", "60s, 5m or 1h"),
+            ("sweep --seeds 0..3 --time 99999999999999999999h", "60s, 5m or 1h"),
+            ("sweep --fast", "'--fast'"),
+            ("shrink", "<FILE>"),
         ] {
-            let refused = parsed(line).expect_err(line);
+            let Err(Answer::Wrong(refused)) = parsed(line) else { panic!("{line} is accepted") };
             assert!(refused.contains(named), "{line}: {refused}");
         }
     }

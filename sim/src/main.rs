@@ -14,7 +14,7 @@ use openctrl_sim::choice::Choices;
 use openctrl_sim::run::run;
 use openctrl_sim::scenario::Scenario;
 
-use self::arguments::{Command, Runs, parse};
+use self::arguments::{Answer, Command, Runs, parse};
 use self::console::Console;
 use self::file::Content;
 use self::found::{Origin, save};
@@ -30,7 +30,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let command = match parse(&arguments) {
         Ok(command) => command,
-        Err(what) => return done(console.say(&what).map(|()| false)),
+        Err(Answer::Help(text)) => return done(console.say(&text).map(|()| true)),
+        Err(Answer::Wrong(what)) => return done(console.say(&what).map(|()| false)),
     };
     done(match command {
         Command::Run { runs, save_to } => one(runs, save_to.as_deref(), &mut console),

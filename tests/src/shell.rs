@@ -47,7 +47,15 @@ pub struct Running {
 pub struct Terminal {
     child: Child,
     master: File,
-    seen: Arc<Mutex<Vec<u8>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What a terminal was sent, and what it shows.
+struct Seen {
+    bytes: Vec<u8>,
+    screen: vt100::Parser,
+    /// The screen after the last whole picture.
+    picture: String,
 }
 
 impl Shell {
@@ -121,7 +129,7 @@ impl Shell {
         self.surround(&mut command).env("TERM", "xterm-256color");
         command.stdin(side()).stdout(side()).stderr(side());
         let child = command.spawn().expect("setsid can be started");
-        Terminal::new(child, master)
+        Terminal::new(child, master, columns, rows)
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -132,9 +140,14 @@ impl Shell {
     }
 
     fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        for name in
-            ["OPENCTRL_API", "OPENCTRL_KEY", "OPENCTRL_CONFIG", "XDG_CONFIG_HOME", "NO_COLOR"]
-        {
+        for name in [
+            "OPENCTRL_API",
+            "OPENCTRL_KEY",
+            "OPENCTRL_CONFIG",
+            "XDG_CONFIG_HOME",
+            "XDG_STATE_HOME",
+            "NO_COLOR",
+        ] {
             command.env_remove(name);
         }
         command.env("HOME", &self.home).envs(self.variables.iter().cloned())
@@ -182,15 +195,17 @@ impl Running {
 }
 
 impl Terminal {
-    fn new(child: Child, master: OwnedFd) -> Self {
+    fn new(child: Child, master: OwnedFd, columns: u16, rows: u16) -> Self {
         let master = File::from(master);
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let screen = vt100::Parser::new(rows, columns, 0);
+        let seen = Seen { bytes: Vec::new(), screen, picture: String::new() };
+        let seen = Arc::new(Mutex::new(seen));
         let (mut reader, kept) = (master.try_clone().expect("a descriptor"), Arc::clone(&seen));
         thread::spawn(move || {
             let mut block = [0; 65536];
             // The other side being closed is an error here.
             while let Ok(count @ 1..) = reader.read(&mut block) {
-                kept.lock().expect("no holder panics").extend_from_slice(&block[..count]);
+                kept.lock().expect("no holder panics").take(&block[..count]);
             }
         });
         Self { child, master, seen }
@@ -209,17 +224,14 @@ impl Terminal {
         }
     }
 
-    /// The last whole picture, without colours.
+    /// The screen after the last whole picture, without colours; every row is a line.
     pub fn shown(&self) -> String {
-        let all = self.output();
-        let last = all.rsplit("\x1b[?2026l").nth(1).unwrap_or_default();
-        let picture = last.rsplit_once("\x1b[?2026h").map_or("", |(_, picture)| picture);
-        without_sequences(picture).replace("\r\n", "\n")
+        self.seen.lock().expect("no holder panics").picture.clone()
     }
 
     /// Everything it wrote.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&self.seen.lock().expect("no holder panics")).into_owned()
+        String::from_utf8_lossy(&self.seen.lock().expect("no holder panics").bytes).into_owned()
     }
 
     /// Presses keys.
@@ -229,6 +241,8 @@ impl Terminal {
 
     /// Changes the size.
     pub fn resize(&self, columns: u16, rows: u16) {
+        let mut seen = self.seen.lock().expect("no holder panics");
+        seen.screen.screen_mut().set_size(rows, columns);
         resize(&self.master, columns, rows);
     }
 
@@ -250,6 +264,22 @@ impl Terminal {
     }
 }
 
+impl Seen {
+    fn take(&mut self, bytes: &[u8]) {
+        const END: &[u8] = b"\x1b[?2026l";
+        for byte in bytes {
+            self.bytes.push(*byte);
+            self.screen.process(&[*byte]);
+            if self.bytes.ends_with(END) {
+                let screen = self.screen.screen();
+                let (_, columns) = screen.size();
+                let rows: Vec<String> = screen.rows(0, columns).collect();
+                self.picture = rows.join("\n");
+            }
+        }
+    }
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -260,14 +290,4 @@ impl Drop for Terminal {
 fn resize(master: impl std::os::fd::AsFd, columns: u16, rows: u16) {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(master, size).expect("a terminal has a size");
-}
-
-/// Drops `ESC [ … letter`.
-fn without_sequences(text: &str) -> String {
-    let mut parts = text.split("\x1b[");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain.push_str(part.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, p)| p));
-    }
-    plain
 }

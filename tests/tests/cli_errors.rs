@@ -107,8 +107,7 @@ fn instances_that_are_not_there_or_many() {
 fn what_the_master_refuses_is_said_at_the_word() {
     let master = Master::start();
     let shell = Shell::beside(&master);
-    for url in ["", "nosch", "/x", "://x", "master://h:1", "stub://a b", "stub://[::", "stub://%zz"]
-    {
+    for url in ["", "://x", "master://h:1", "stub://a b", "stub://[::", "stub://%zz"] {
         let refused = shell.fails(1, &["create", url]);
         assert!(refused.starts_with("URL: "), "{url:?}: {refused}");
     }
@@ -133,8 +132,10 @@ fn a_line_that_makes_no_sense() {
     let shell = Shell::beside(&master);
     for (words, says) in [
         (&["stop"][..], "not provided"),
+        (&["create", "nosch"], "use: openctrl run -- nosch"),
+        (&["create", "/x"], "use: openctrl run -- /x"),
         (&["list", "--nope"], "--nope"),
-        (&["lst", "--all"], "more than one argument"),
+        (&["lst", "--all"], "there is no command \"lst\"; did you mean 'list'?"),
         (&["list", "-o", "xml"], "invalid value 'xml'"),
         (&["create", "a://b", "--tag", "x"], "NAME=VALUE"),
         (&["create", "a://b", "--tag", "=x"], "a name before"),

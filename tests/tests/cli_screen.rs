@@ -6,7 +6,7 @@ use openctrl_tests::{Master, Script, Shell, until};
 fn a_list_is_kept_and_the_terminal_given_back() {
     let master = Master::start();
     let shell = Shell::beside(&master);
-    shell.ok(&["create", "stub://one", "-a", "first", "--wait"]);
+    shell.ok(&["create", "stub://one", "-a", "first", "--wait", "--for", "100ms"]);
     let mut screen = shell.terminal(80, 24, &["list", "--watch"]);
     let shown = screen.wait_for("the first", |shown| shown.contains("first"));
     assert!(shown.contains("1 instances: 1 running, 0 error, 0 stopped"), "{shown}");
@@ -17,8 +17,10 @@ fn a_list_is_kept_and_the_terminal_given_back() {
     shell.ok(&["stop", "first"]);
     screen.wait_for("both", |s| s.contains("2 instances: 1 running, 0 error, 1 stopped"));
     screen.resize(40, 10);
-    let shown = screen.wait_for("a smaller screen", |shown| shown.lines().count() == 10);
-    assert!(shown.lines().all(|line| line.chars().count() <= 40), "{shown}");
+    screen.wait_for("a smaller screen", |shown| {
+        shown.lines().count() == 10
+            && shown.lines().last().is_some_and(|l| l.starts_with("1-2 of 2"))
+    });
     screen.press("s");
     screen.wait_for("another order", |shown| shown.contains("sort: status"));
     screen.press("q");
@@ -34,14 +36,14 @@ fn top_shows_processes_and_ends_with_ctrl_c() {
     let mut events = master.events();
     let checkpoint = Script::new().checkpoint([1, 23, 0, 4, 5, 0, 0, 0, 0]).wait();
     let id = master.run(&mut events, &checkpoint);
-    let mut screen = shell.terminal(80, 24, &["top"]);
+    let mut screen = shell.terminal(110, 24, &["top"]);
     let row = |shown: &str| shown.lines().find(|line| line.contains(&id)).map(str::to_owned);
     // Its process id and its memory come with the first sample.
     let shown = screen.wait_for("the process", |shown| {
         row(shown)
             .is_some_and(|row| row.contains("running") && row.contains(" 23 ") && row.contains('M'))
     });
-    assert!(shown.contains("memory") && shown.contains("CPU%"), "{shown}");
+    assert!(shown.contains("memory") && shown.contains("RX/s"), "{shown}");
     screen.press("\x03");
     assert_eq!(screen.wait(), Some(130));
     assert!(screen.is_ordinary());
@@ -52,7 +54,7 @@ fn top_shows_processes_and_ends_with_ctrl_c() {
 fn a_screen_says_that_the_master_is_gone_and_finds_the_next() {
     let mut master = Master::start();
     let shell = Shell::beside(&master);
-    shell.ok(&["create", "stub://one", "-a", "first", "--wait"]);
+    shell.ok(&["create", "stub://one", "-a", "first", "--wait", "--for", "100ms"]);
     let mut screen = shell.terminal(100, 30, &["top", "--sort", "alias"]);
     screen.wait_for("the first", |shown| shown.contains("first"));
     let port = master.endpoint().address.port();
@@ -69,7 +71,15 @@ fn a_screen_says_that_the_master_is_gone_and_finds_the_next() {
 fn hostile_names_stay_in_their_cells() {
     let master = Master::start();
     let shell = Shell::beside(&master);
-    shell.ok(&["create", "stub://x", "-a", "\u{1b}[2J\u{1b}]0;owned\u{7}", "--wait"]);
+    shell.ok(&[
+        "create",
+        "stub://x",
+        "-a",
+        "\u{1b}[2J\u{1b}]0;owned\u{7}",
+        "--wait",
+        "--for",
+        "100ms",
+    ]);
     let mut screen = shell.terminal(80, 24, &["list", "--watch"]);
     screen.wait_for("the name", |shown| shown.contains(r"\x1b[2J\x1b]0;"));
     assert!(!screen.output().contains("\x1b]0;owned"));
@@ -107,4 +117,47 @@ fn many_are_done_with_a_bar() {
     assert_eq!(screen.wait(), Some(0));
     screen.wait_output("stop [");
     until("a line for each", || screen.output().matches(": stopped").count() == 10);
+}
+
+#[test]
+fn only_the_key_q_quits() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    shell.ok(&["create", "stub://one", "-a", "first", "--wait", "--for", "100ms"]);
+    let mut screen = shell.terminal(100, 24, &["top"]);
+    screen.wait_for("the first", |shown| shown.contains("first"));
+    screen.wait_output("\x1b[?2004h");
+    // Alt-q, a key of the keypad, an unknown sequence, and pasted text.
+    screen.press("\x1bq");
+    screen.press("\x1bOq");
+    screen.press("\x1b[200~quit this now\nq\x1b[201~");
+    screen.press("r");
+    screen.wait_for("the reversed order", |shown| shown.contains("sort: cpu, reversed"));
+    screen.press("q");
+    assert_eq!(screen.wait(), Some(0));
+    assert!(screen.is_ordinary());
+    screen.wait_output("\x1b[?2004l");
+}
+
+#[test]
+fn top_acts_and_shows_a_log() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let mut events = master.events();
+    let id = master.run(&mut events, &Script::new().print("hello there").wait());
+    events.wait_log(&id, "hello there");
+    shell.ok(&["set", &id, "--alias", "web"]);
+    let mut screen = shell.terminal(100, 24, &["top"]);
+    screen.wait_for("it", |shown| shown.contains("web"));
+    screen.press("\x1b[B");
+    screen.press("l");
+    let shown = screen.wait_for("its log", |shown| shown.contains("hello there"));
+    assert!(shown.contains(&format!("log of web ({id})")), "{shown}");
+    screen.press("T");
+    screen.wait_for("the question", |shown| shown.contains(&format!("stop web ({id})? [y/n]")));
+    screen.press("y");
+    screen.wait_for("the stop", |shown| shown.contains("1 stopped"));
+    events.wait_status(&id, "stopped");
+    screen.press("q");
+    assert_eq!(screen.wait(), Some(0));
 }

@@ -13,7 +13,6 @@ use super::api::{Api, object};
 use super::confirm::confirm;
 use super::document::Document;
 use super::failure::Failure;
-use super::grammar::{Act, Delete, Waiting, Which};
 use super::instance::Instance;
 use super::outlet::{Outlet, note};
 use super::progress::Progress;
@@ -21,6 +20,7 @@ use super::select::resolve;
 use super::stream::{Event, EventStream};
 use super::text::plain;
 use super::wait::{Goal, Verdict, Waiter};
+use crate::grammar::{Act, Delete, Waiting, Which};
 
 /// Requests under way at a time: enough that many share one sync of the master's disk.
 const AT_A_TIME: usize = 32;
@@ -60,7 +60,7 @@ pub(crate) async fn change(
         Action::Restart => ("restart", Goal::RunningAgain),
     };
     let goal = act.waiting.wait.then_some(goal);
-    let request = Request { method: Method::PATCH, body: Some(action_body(word)), word };
+    let request = Request { method: Method::PATCH, word, action: Some(word) };
     let outcomes = carry_out(api, &instances, &request, goal, &act.waiting).await?;
     let is_over = act.waiting.wait;
     report(out, &instances, outcomes, |after| {
@@ -71,9 +71,8 @@ pub(crate) async fn change(
 /// Sets byte counters to 0.
 pub(crate) async fn reset(api: &Arc<Api>, out: &Outlet, which: &Which) -> Result<(), Failure> {
     let instances = resolve(api, which).await?;
-    let request =
-        Request { method: Method::PATCH, body: Some(action_body("reset")), word: "reset" };
-    let waiting = Waiting { wait: false, timeout: Duration::from_secs(60) };
+    let request = Request { method: Method::PATCH, word: "reset", action: Some("reset") };
+    let waiting = no_wait(Duration::from_secs(60));
     let outcomes = carry_out(api, &instances, &request, None, &waiting).await?;
     report(out, &instances, outcomes, |_| "counters are 0".to_owned())
 }
@@ -89,34 +88,45 @@ pub(crate) async fn delete(api: &Arc<Api>, out: &Outlet, question: &Delete) -> R
         }
         confirm(&format!("Delete {} instances, {}?", instances.len(), names.join(", ")))?;
     }
-    let request = Request { method: Method::DELETE, body: None, word: "delete" };
-    let waiting = Waiting { wait: true, timeout: question.timeout };
+    let request = Request { method: Method::DELETE, word: "delete", action: None };
+    let waiting = no_wait(question.timeout);
     let outcomes = carry_out(api, &instances, &request, None, &waiting).await?;
     report(out, &instances, outcomes, |_| "deleted".to_owned())
 }
 
-/// Waits until a new instance runs; `stream` was opened before it was created.
-pub(crate) async fn wait_for_first_run(
+/// Waits until new instances run and stay alive; `stream` was opened before they were created.
+/// Returns the instances as they are then, or why the first one that failed did.
+pub(crate) async fn wait_for_start(
     mut stream: EventStream,
-    instance: &Instance,
-    patience: Duration,
-) -> Result<Instance, Failure> {
-    let mut waits = Waits::new(Goal::Running, std::slice::from_ref(instance));
-    let deadline = Instant::now() + patience;
-    loop {
-        match timeout_at(deadline, stream.next()).await {
-            Ok(Some(event)) => {
-                if let Some((_, outcome)) = waits.hear(&event) {
-                    return match outcome {
-                        Outcome::Done(after) => Ok(after),
-                        Outcome::Failed(failure) => Err(failure.of(&plain(&instance.name()))),
-                    };
+    instances: &[Instance],
+    waiting: &Waiting,
+) -> Result<Vec<Instance>, Failure> {
+    let mut waits = Waits::new(instances.iter().map(|one| (Goal::Running, one)), waiting.steady);
+    let deadline = Instant::now() + waiting.timeout;
+    let mut started = Vec::new();
+    while started.len() < instances.len() {
+        let until = waits.next_steady().unwrap_or(deadline).min(deadline);
+        let decided = match timeout_at(until, stream.next()).await {
+            Ok(Some(event)) => waits.hear(&event).into_iter().collect(),
+            Ok(None) => return Err(stream_ended()),
+            Err(_) if Instant::now() >= deadline => return Err(not_in_time(waiting.timeout)),
+            Err(_) => waits.steady_by(Instant::now()),
+        };
+        for (id, outcome) in decided {
+            match outcome {
+                Outcome::Done(after) => started.push(after),
+                Outcome::Failed(failure) => {
+                    let name = instances.iter().find(|one| one.id() == id).map(Instance::name);
+                    return Err(failure.of(&plain(&name.unwrap_or(id))));
                 }
             }
-            Ok(None) => return Err(stream_ended()),
-            Err(_) => return Err(not_in_time(patience)),
         }
     }
+    Ok(started)
+}
+
+const fn no_wait(timeout: Duration) -> Waiting {
+    Waiting { wait: false, steady: Duration::ZERO, timeout }
 }
 
 fn stream_ended() -> Failure {
@@ -128,26 +138,43 @@ fn not_in_time(patience: Duration) -> Failure {
     Failure::TimedOut(format!("not in {seconds} s; what was asked for goes on (see --timeout)"))
 }
 
-fn action_body(word: &str) -> String {
-    object(&[("action", Some(word))])
-}
-
 /// What is asked of each instance.
 struct Request {
     method: Method,
-    body: Option<String>,
     word: &'static str,
+    action: Option<&'static str>,
+}
+
+impl Request {
+    /// What an instance is asked for. `start` does nothing on one in error: a person who writes it
+    /// means "try now".
+    fn body(&self, instance: &Instance) -> Option<String> {
+        let action = match self.action? {
+            "start" if instance.status() == "error" => "restart",
+            action => action,
+        };
+        Some(object(&[("action", Some(action))]))
+    }
+
+    /// What is waited for.
+    fn goal(goal: Goal, instance: &Instance) -> Goal {
+        let is_again = goal == Goal::Running && instance.status() == "error";
+        if is_again { Goal::RunningAgain } else { goal }
+    }
 }
 
 /// The instances that are waited for.
 struct Waits {
     waiters: HashMap<String, Waiter>,
+    /// Those that run, with the time until which they have to.
+    steady: HashMap<String, (Instant, Instance)>,
+    hold: Duration,
 }
 
 impl Waits {
-    fn new(goal: Goal, instances: &[Instance]) -> Self {
-        let waiter = |one: &Instance| (one.id().to_owned(), Waiter::new(goal, one));
-        Self { waiters: instances.iter().map(waiter).collect() }
+    fn new<'a>(goals: impl Iterator<Item = (Goal, &'a Instance)>, hold: Duration) -> Self {
+        let waiter = |(goal, one): (Goal, &Instance)| (one.id().to_owned(), Waiter::new(goal, one));
+        Self { waiters: goals.map(waiter).collect(), steady: HashMap::new(), hold }
     }
 
     /// The id of an instance that is decided by an event.
@@ -158,16 +185,51 @@ impl Waits {
         }
         let word = event.word()?;
         let id = word.instance.id().to_owned();
-        let outcome = match self.waiters.get_mut(&id)?.hear(&word)? {
-            Verdict::Reached => Outcome::Done(word.instance),
-            Verdict::Failed(reason) => Outcome::Failed(Failure::Refused(reason)),
-        };
-        self.waiters.remove(&id);
-        Some((id, outcome))
+        let waiter = self.waiters.get_mut(&id)?;
+        if self.steady.contains_key(&id) {
+            let reason = waiter.falls(&word)?;
+            self.forget(&id);
+            return Some((id, Outcome::Failed(Failure::Refused(reason))));
+        }
+        match waiter.hear(&word)? {
+            Verdict::Reached if waiter.is_start() && !self.hold.is_zero() => {
+                self.steady.insert(id, (Instant::now() + self.hold, word.instance));
+                None
+            }
+            Verdict::Reached => {
+                self.forget(&id);
+                Some((id, Outcome::Done(word.instance)))
+            }
+            Verdict::Failed(reason) => {
+                self.forget(&id);
+                Some((id, Outcome::Failed(Failure::Refused(reason))))
+            }
+        }
+    }
+
+    /// When the next instance has run for long enough.
+    fn next_steady(&self) -> Option<Instant> {
+        self.steady.values().map(|(until, _)| *until).min()
+    }
+
+    /// The instances that have run for long enough.
+    fn steady_by(&mut self, now: Instant) -> Vec<(String, Outcome)> {
+        let due = self.steady.extract_if(|_, (until, _)| *until <= now);
+        let due: Vec<(String, Outcome)> =
+            due.map(|(id, (_, instance))| (id, Outcome::Done(instance))).collect();
+        for (id, _) in &due {
+            self.waiters.remove(id);
+        }
+        due
+    }
+
+    fn forget(&mut self, id: &str) {
+        self.waiters.remove(id);
+        self.steady.remove(id);
     }
 }
 
-/// Asks for all, some at a time, and waits for what is to be waited for.
+/// Asks for all, some at a time, and waits for the goal.
 async fn carry_out(
     api: &Arc<Api>,
     instances: &[Instance],
@@ -181,13 +243,15 @@ async fn carry_out(
         Some(_) => Some(api.events(None).await?),
         None => None,
     };
-    let mut waits = goal.map(|goal| Waits::new(goal, instances));
+    let goals = |goal| instances.iter().map(move |one| (Request::goal(goal, one), one));
+    let mut waits = goal.map(|goal| Waits::new(goals(goal), waiting.steady));
     let mut answers = ask(api, instances, request, waiting.timeout);
     let mut outcomes = HashMap::new();
     let mut progress = Progress::new(request.word, instances.len());
     let mut answered = 0;
     while outcomes.len() < instances.len() {
         progress.at(if goal.is_some() { outcomes.len() } else { answered });
+        let next = waits.as_ref().and_then(Waits::next_steady).unwrap_or(deadline).min(deadline);
         tokio::select! {
             Some(joined) = answers.join_next() => {
                 let (id, result) = joined.expect("no request panics");
@@ -195,7 +259,7 @@ async fn carry_out(
                 match result {
                     Ok(_) if waits.is_some() => {}
                     Ok(after) => { outcomes.insert(id, Outcome::Done(Instance::new(after))); }
-                    // The others will not fare better.
+                    // The others would fail in the same way.
                     Err(failure @ (Failure::Unreachable(_) | Failure::Key(_))) => return Err(failure),
                     Err(failure) => { outcomes.insert(id, Outcome::Failed(failure)); }
                 }
@@ -209,6 +273,12 @@ async fn carry_out(
                 (Some(_), None) => {}
                 (None, _) => return Err(stream_ended()),
             },
+            () = tokio::time::sleep_until(next), if goal.is_some() && Instant::now() < deadline => {
+                let steady = waits.as_mut().map(|waits| waits.steady_by(Instant::now()));
+                for (id, outcome) in steady.into_iter().flatten() {
+                    outcomes.entry(id).or_insert(outcome);
+                }
+            }
             () = tokio::time::sleep_until(deadline), if goal.is_some() => {
                 for instance in instances {
                     let late = || Outcome::Failed(not_in_time(waiting.timeout));
@@ -241,7 +311,7 @@ fn ask(api: &Arc<Api>, instances: &[Instance], request: &Request, patience: Dura
     let mut answers = JoinSet::new();
     for instance in instances {
         let (api, gate, id) = (Arc::clone(api), Arc::clone(&gate), instance.id().to_owned());
-        let (method, body) = (request.method.clone(), request.body.clone());
+        let (method, body) = (request.method.clone(), request.body(instance));
         answers.spawn(async move {
             let _permit = gate.acquire().await;
             let path = format!("/instances/{id}");
@@ -252,7 +322,7 @@ fn ask(api: &Arc<Api>, instances: &[Instance], request: &Request, patience: Dura
     answers
 }
 
-/// Tells what became of each instance, in their order.
+/// Reports the outcome of each instance, in their order.
 fn report(
     out: &Outlet,
     instances: &[Instance],

@@ -39,6 +39,11 @@ impl Api {
         &self.http.place().shown
     }
 
+    /// Whether the master is on this machine, as far as its address says.
+    pub(crate) fn is_local(&self) -> bool {
+        self.http.place().is_local()
+    }
+
     /// For messages: where the key is from.
     pub(crate) fn key_source(&self) -> &str {
         &self.http.place().key_source

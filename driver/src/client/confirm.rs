@@ -1,4 +1,4 @@
-//! Asking before something is done that cannot be taken back.
+//! Asks before something is done that cannot be undone.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -7,7 +7,9 @@ use super::failure::Failure;
 /// Asks on the terminal; without one, `--yes` is needed.
 pub(crate) fn confirm(question: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::Usage(format!("{question} Nobody can be asked here: use --yes")));
+        return Err(Failure::Usage(format!(
+            "{question} There is no terminal to ask on: use --yes"
+        )));
     }
     let _ = write!(io::stderr(), "{question} [y/N] ");
     let mut answer = String::new();

@@ -15,9 +15,9 @@ use tokio::time::{sleep, timeout};
 
 use super::document::Document;
 use super::failure::Failure;
-use super::grammar::{Control, ControlApply, ControlEvents, ControlWhat, Format};
 use super::outlet::Outlet;
 use super::table::{Cell, Column, Tone};
+use crate::grammar::{Control, ControlApply, ControlEvents, ControlWhat, Format};
 
 const BASE: &str = "/api/control.routerd.net/v1alpha1";
 

@@ -1,44 +1,35 @@
-//! `openctrl create`.
+//! `openctrl create`: an instance of a URL.
 
 use std::sync::Arc;
 
-use hyper::Method;
-
-use super::act::wait_for_first_run;
-use super::api::{Api, object};
+use super::act::wait_for_start;
+use super::api::Api;
 use super::failure::Failure;
-use super::grammar::Create;
-use super::instance::Instance;
+use super::launch::{create as create_whole, settings};
 use super::outlet::Outlet;
-use super::tags::{at_word, check_tags, tags_json};
+use super::tags::{check_alias, check_tags};
 use super::text::plain;
+use crate::grammar::Create;
 
 /// Creates an instance and prints its id.
 pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> Result<(), Failure> {
     check_tags(&question.tag)?;
+    check_url(&question.url)?;
+    if let Some(alias) = &question.alias {
+        check_alias(alias)?;
+    }
     // Opened before it is created, so that its start is not missed.
     let stream = match question.waiting.wait {
         true => Some(api.events(None).await?),
         false => None,
     };
-    let body = object(&[("url", Some(&question.url)), ("alias", question.alias.as_deref())]);
-    let created = api.change(Method::POST, "/instances", &body).await;
-    let mut instance = Instance::new(created.map_err(at_word)?);
-    if let Some(body) = rest(question) {
-        let path = format!("/instances/{}", instance.id());
-        match api.change(Method::PATCH, &path, &body).await {
-            Ok(after) => instance = Instance::new(after),
-            Err(failure) => {
-                return Err(Failure::Refused(format!(
-                    "{} is created, but its tags and policy are not set: {failure}; use 'openctrl \
-                     set' or 'openctrl delete'",
-                    plain(&instance.name())
-                )));
-            }
-        }
-    }
+    let alias = question.alias.as_deref().unwrap_or_default();
+    let rest = settings(!question.no_restart, &question.tag, &Default::default());
+    let mut instance = create_whole(api, alias, &question.url, &rest).await?;
     if let Some(stream) = stream {
-        instance = wait_for_first_run(stream, &instance, question.waiting.timeout).await?;
+        let created = std::slice::from_ref(&instance);
+        let mut started = wait_for_start(stream, created, &question.waiting).await?;
+        instance = started.swap_remove(0);
     }
     if out.is_for_programs() {
         return out.document(instance.document());
@@ -46,14 +37,15 @@ pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> R
     out.print(&format!("{}\n", plain(instance.id())))
 }
 
-/// What the API takes only after the creation.
-fn rest(question: &Create) -> Option<String> {
-    let mut fields = Vec::new();
-    if question.no_restart {
-        fields.push("\"restart\":false".to_owned());
+/// A command in the place of a URL is a common slip.
+fn check_url(url: &str) -> Result<(), Failure> {
+    match url.split_once(':') {
+        Some((scheme, _)) if !scheme.contains(char::is_whitespace) => Ok(()),
+        _ if url.trim().is_empty() => Ok(()),
+        _ => Err(Failure::Usage(format!(
+            "{:?} is not a URL; use: openctrl run -- {}",
+            plain(url),
+            plain(url.trim())
+        ))),
     }
-    if !question.tag.is_empty() {
-        fields.push(format!("\"meta\":{{\"tags\":{}}}", tags_json(&question.tag)));
-    }
-    (!fields.is_empty()).then(|| format!("{{{}}}", fields.join(",")))
 }

@@ -7,15 +7,15 @@ use hyper::Method;
 use super::api::{Api, object};
 use super::document::quote;
 use super::failure::Failure;
-use super::grammar::{NewUrl, Set, Switch, Which};
 use super::instance::Instance;
 use super::outlet::{Outlet, note};
 use super::select::{resolve, resolve_one};
-use super::tags::{at_word, check_tags, tags_json};
+use super::tags::{at_word, check_alias, check_tags, tags_json};
 use super::text::plain;
+use crate::grammar::{NewUrl, Set, Switch, Which};
 
 /// A new URL is answered when the new process is alive: a stop takes 5 s, and others may wait.
-const REPLACE: Duration = Duration::from_secs(60);
+pub(crate) const REPLACE: Duration = Duration::from_secs(60);
 
 /// Changes what an operator says of instances.
 pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), Failure> {
@@ -61,6 +61,9 @@ pub(crate) async fn url(api: &Api, out: &Outlet, question: &NewUrl) -> Result<()
 
 fn check(question: &Set) -> Result<(), Failure> {
     check_tags(&question.tag)?;
+    if let Some(alias) = &question.alias {
+        check_alias(alias)?;
+    }
     if question.alias.as_deref() == Some("") {
         let reason = "--alias: the API cannot take an alias away from an instance, only change it";
         return Err(Failure::Usage(reason.to_owned()));
@@ -133,7 +136,7 @@ fn tags_after(question: &Set, instance: &Instance) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use crate::client::document::Document;
-    use crate::client::grammar::{Command, Line};
+    use crate::grammar::{Command, Line};
     use clap::Parser;
 
     fn asked(words: &str) -> Set {

@@ -9,12 +9,12 @@ use super::api::{Api, KEY_ID};
 use super::document::{Document, safe_json};
 use super::failure::Failure;
 use super::follow::{Follower, Item};
-use super::grammar::{Events, Format};
 use super::instance::Instance;
 use super::outlet::{Outlet, note};
 use super::select::resolve_one;
 use super::stream::{Event, Word, number};
 use super::text::plain;
+use crate::grammar::{Events, Format};
 
 /// How long the newest number may take to come; masters that number nothing never send it.
 const PICTURE: Duration = Duration::from_secs(10);

@@ -21,7 +21,9 @@ pub(crate) enum Failure {
     Missing(String),
     /// 6: what was waited for did not come in time.
     TimedOut(String),
-    /// 0: nobody reads what is printed any more, as with `| head`.
+    /// 2: a plan has changes, which were shown.
+    Changes,
+    /// 0: the reader closed the pipe, as `| head` does.
     NobodyReads,
 }
 
@@ -31,7 +33,7 @@ impl Failure {
         match self {
             Self::NobodyReads => 0,
             Self::Refused(_) | Self::Partial => 1,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Changes => 2,
             Self::Unreachable(_) => 3,
             Self::Key(_) => 4,
             Self::Missing(_) => 5,
@@ -46,6 +48,7 @@ impl Failure {
             Self::Missing(reason) => Self::Missing(format!("{what}: {reason}")),
             Self::TimedOut(reason) => Self::TimedOut(format!("{what}: {reason}")),
             Self::Partial
+            | Self::Changes
             | Self::Usage(_)
             | Self::Unreachable(_)
             | Self::Key(_)
@@ -55,7 +58,7 @@ impl Failure {
 
     /// Whether there is anything to tell that was not told yet.
     pub(crate) const fn is_silent(&self) -> bool {
-        matches!(self, Self::Partial | Self::NobodyReads)
+        matches!(self, Self::Partial | Self::Changes | Self::NobodyReads)
     }
 }
 
@@ -69,7 +72,8 @@ impl fmt::Display for Failure {
             | Self::Missing(text)
             | Self::TimedOut(text) => f.write_str(text),
             Self::Partial => f.write_str("some of it failed"),
-            Self::NobodyReads => f.write_str("nobody reads the output"),
+            Self::Changes => f.write_str("there are changes"),
+            Self::NobodyReads => f.write_str("the reader closed the pipe"),
         }
     }
 }

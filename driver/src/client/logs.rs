@@ -11,11 +11,11 @@ use super::document::{Document, quote};
 use super::events::{before, newest, replay};
 use super::failure::Failure;
 use super::follow::{Follower, Item};
-use super::grammar::{Format, Logs};
 use super::outlet::{Outlet, note};
 use super::select::resolve_one;
 use super::stream::{Event, number};
 use super::text::{plain, plain_line};
+use crate::grammar::{Format, Logs};
 
 /// The most lines that one answer may have.
 const PAGE: usize = 5000;

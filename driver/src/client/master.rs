@@ -6,10 +6,10 @@ use super::api::{Api, KEY_ID, escape, object};
 use super::confirm::confirm;
 use super::document::Document;
 use super::failure::Failure;
-use super::grammar::Alias;
 use super::outlet::{Outlet, note};
 use super::text::plain;
 use super::units::{bytes, span};
+use crate::grammar::Alias;
 
 /// Shows the master and its machine.
 pub(crate) async fn info(api: &Api, out: &Outlet) -> Result<(), Failure> {

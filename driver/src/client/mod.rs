@@ -1,11 +1,11 @@
 //! The client commands: what an operator asks of a master that runs, over its public API.
 //!
-//! Owns the grammar of these commands, how a master is found, and how answers are shown. Knows
-//! nothing of the master in the same program but the two files it leaves for its own user: its
-//! address and its state. Nothing here is reached when a master or a runtime is started.
+//! Owns how a master is found and how answers are shown. Knows nothing of the master in the same
+//! program but the two files it leaves for its own user: its address and its state. Nothing here is reached when a master or a runtime is started.
 
 mod act;
 mod api;
+mod apply;
 mod config;
 mod confirm;
 mod control;
@@ -14,11 +14,12 @@ mod discovery;
 mod document;
 mod edit;
 mod events;
+mod export;
 mod failure;
 mod follow;
-mod grammar;
 mod http;
 mod instance;
+mod launch;
 mod list;
 mod live;
 mod logs;
@@ -41,5 +42,4 @@ mod trust;
 mod units;
 mod wait;
 
-pub(crate) use pages::summary;
-pub(crate) use run::{knows, run};
+pub(crate) use run::run;

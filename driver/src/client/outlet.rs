@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal, Write};
 
 use super::document::Document;
 use super::failure::{Failure, written};
-use super::grammar::Format;
 use super::table::{Canvas, Cell, Column, lines};
 use super::text::plain;
+use crate::grammar::Format;
 
 /// Standard output, and how it is written to.
 #[derive(Clone, Copy, Debug)]

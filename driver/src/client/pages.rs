@@ -1,25 +1,14 @@
-//! What is made from the grammar: completion scripts, manual pages, the list of commands.
+//! What is made from the grammar: completion scripts and manual pages.
 
 use std::path::Path;
 use std::{fs, io};
 
-use clap::CommandFactory;
 use clap_complete::{Shell as Target, generate};
 use clap_mangen::Man;
 
 use super::failure::{Failure, written};
-use super::grammar::{Completions, Line, Man as Question, Shell};
+use crate::grammar::{self, Completions, Man as Question, Shell};
 use crate::version::VERSION;
-
-/// The commands, one a line, for `openctrl help`.
-pub(crate) fn summary() -> String {
-    let line = Line::command();
-    let commands = line.get_subcommands().map(|command| {
-        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        format!("  {:<12} {about}\n", command.get_name())
-    });
-    commands.collect()
-}
 
 /// Prints the completion script of a shell.
 pub(super) fn completions(question: &Completions) -> Result<(), Failure> {
@@ -36,8 +25,7 @@ pub(super) fn completions(question: &Completions) -> Result<(), Failure> {
 
 /// Prints one manual page, or writes all of them.
 pub(super) fn man(question: &Question) -> Result<(), Failure> {
-    let mut line = grammar();
-    line.build();
+    let line = grammar();
     if let Some(folder) = &question.dir {
         return write_all(&line, folder);
     }
@@ -69,7 +57,7 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
 }
 
 fn grammar() -> clap::Command {
-    Line::command().version(VERSION).disable_version_flag(true)
+    grammar::whole().version(VERSION).disable_version_flag(true)
 }
 
 #[cfg(test)]
@@ -79,9 +67,8 @@ mod tests {
     #[test]
     fn every_help_page() {
         let mut line = grammar();
-        line.build();
         let mut pages = format!("$ openctrl --help\n{}\n", line.render_help());
-        for command in line.get_subcommands_mut() {
+        for command in line.get_subcommands_mut().filter(|one| one.get_name() != "help") {
             let name = command.get_name().to_owned();
             pages.push_str(&format!("$ openctrl {name} --help\n{}\n", command.render_help()));
             for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {

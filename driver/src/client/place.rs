@@ -8,9 +8,9 @@ use url::{Host, Url};
 use super::config::{Config, Named};
 use super::discovery::{self, Found};
 use super::failure::Failure;
-use super::grammar::Options;
 use super::private::read_key;
 use super::trust::{Trust, parse_pin};
+use crate::grammar::Options;
 
 /// How to reach a master.
 #[derive(Debug)]
@@ -62,6 +62,12 @@ impl Place {
                     .to_owned(),
             )),
         }
+    }
+
+    /// Whether it is on this machine, as far as its address says.
+    pub(crate) fn is_local(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
     fn named(

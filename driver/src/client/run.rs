@@ -1,65 +1,33 @@
-//! From the words of the command line to a command that is carried out.
+//! Carries out a command: the runtime, signals, and the exit status.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::api::Api;
 use super::failure::Failure;
-use super::grammar::{Command, Format, Key, Line, Options};
 use super::outlet::Outlet;
 use super::place::Place;
-use super::{act, control, create, edit, events, list, live, logs, master, pages, screen, show};
+use super::{
+    act, apply, control, create, edit, events, export, launch, list, live, logs, master, pages,
+    screen, show,
+};
+use crate::grammar::{Command, Format, Key, Line, Options};
 
-/// Whether these words are for the client: a command of it, or an option before one.
-pub(crate) fn knows(words: &[&str]) -> bool {
-    match words {
-        ["help", _, ..] => true,
-        [first, ..] if first.starts_with("--") => true,
-        // A URL, as a master or a runtime is started with, costs them no grammar.
-        [first, ..] => !first.contains(':') && Line::command().find_subcommand(first).is_some(),
-        [] => false,
-    }
-}
-
-/// Does what the words ask for.
-pub(crate) fn run(words: &[&str]) -> ExitCode {
-    let line = match Line::try_parse_from(std::iter::once("openctrl").chain(words.iter().copied()))
-    {
-        Ok(line) => line,
-        Err(error) => return explain(&error),
-    };
+/// Carries out a command.
+pub(crate) fn run(line: Line) -> ExitCode {
     match carry_out(line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.is_silent() {
-                // Without standard error there is nobody to tell; the exit status still does.
+                // Without standard error only the exit status can say so.
                 let _ = writeln!(io::stderr(), "openctrl: {failure}");
             }
             ExitCode::from(failure.exit_code())
         }
     }
-}
-
-/// Help goes to standard output; what is wrong with the words becomes one line.
-fn explain(error: &clap::Error) -> ExitCode {
-    let text = error.render().to_string();
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = io::stdout().write_all(text.as_bytes());
-        return ExitCode::SUCCESS;
-    }
-    let (first, usage) = text.split_once("\n\nUsage: ").unwrap_or((&text, "openctrl"));
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    let reason: Vec<&str> = first.split_whitespace().collect();
-    let of_command = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
-    let command: Vec<&str> = usage.split_whitespace().take_while(of_command).collect();
-    let (reason, command) = (reason.join(" "), command.join(" "));
-    let _ = writeln!(io::stderr(), "openctrl: {reason}; see '{command} --help'");
-    ExitCode::from(2)
 }
 
 fn carry_out(line: Line) -> Result<(), Failure> {
@@ -98,9 +66,16 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         Command::List(question) => list::list(&api, &out, &question).await,
         Command::Top(top) => {
             only_for_reading(options, "top")?;
-            live::watch(&api, live::Kind::top(&top)).await
+            match top.count {
+                Some(count) => live::print(&api, &out, &top, count).await,
+                None => live::watch(&api, live::Kind::top(&top, options.output)).await,
+            }
         }
         Command::Show(which) => show::show(&api, &out, &which).await,
+        Command::Run(question) => launch::run(&api, &out, &question).await,
+        Command::Apply(question) => apply::apply(&api, &out, &question).await,
+        Command::Plan(question) => apply::show_plan(&api, &out, &question).await,
+        Command::Export(question) => export::export(&api, &out, &question).await,
         Command::Create(question) => create::create(&api, &out, &question).await,
         Command::Start(act) => act::change(&api, &out, act::Action::Start, &act).await,
         Command::Stop(act) => act::change(&api, &out, act::Action::Stop, &act).await,
@@ -115,7 +90,16 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Alias(question) => master::alias(&api, &out, &question).await,
         Command::Key(Key::Rotate { yes }) => master::rotate(&api, &out, yes).await,
         Command::Ping(question) => master::ping(&api, &out, &question.target).await,
-        Command::Control(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        // Dispatched before a master is looked for.
+        Command::Control(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Import(_)
+        | Command::Replay(_)
+        | Command::State(_)
+        | Command::Master
+        | Command::Runtime
+        | Command::Version => Ok(()),
     }
 }
 

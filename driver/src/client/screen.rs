@@ -1,9 +1,12 @@
-//! A whole terminal as a screen: taken over, drawn, and given back whatever happens.
+//! A whole terminal as a screen: taken over, drawn with ratatui, and given back in every case.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Stdout, Write};
 use std::sync::{Mutex, Once};
 use std::thread;
 
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
@@ -11,9 +14,13 @@ use tokio::sync::mpsc;
 
 use super::failure::{Failure, written};
 
-/// The alternate screen, without a cursor, lines not wrapped.
-const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J";
-const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+/// The alternate screen, without a cursor; pasted text is marked as such.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[H\x1b[2J";
+const LEAVE: &str = "\x1b[?2004l\x1b[?25h\x1b[?1049l";
+
+/// Between the two the terminal shows nothing new, if it can.
+const BEGIN: &str = "\x1b[?2026h";
+const END: &str = "\x1b[?2026l";
 
 /// How the terminal was before; none while it is not taken over.
 static BEFORE: Mutex<Option<Before>> = Mutex::new(None);
@@ -27,20 +34,20 @@ struct Before {
 
 /// The screen; gives the terminal back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Screen(());
+pub(crate) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
 
-/// A key that was pressed.
+/// A key that was pressed, without a modifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// A letter.
+    /// A letter, a digit or a mark.
     Letter(char),
-    /// One line up.
+    Enter,
+    Escape,
     Up,
-    /// One line down.
     Down,
-    /// One page up.
     PageUp,
-    /// One page down.
     PageDown,
     /// To the first line.
     Home,
@@ -72,30 +79,25 @@ impl Screen {
                 usual(panic);
             }));
         });
-        let screen = Self(());
-        screen.write(ENTER)?;
+        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()));
+        let terminal =
+            terminal.map_err(|error| Failure::Refused(format!("cannot draw: {error}")))?;
+        let screen = Self { terminal };
+        write(ENTER)?;
         Ok(screen)
     }
 
-    /// Draws lines from the top; what was below them goes.
-    pub(crate) fn draw(&self, lines: &[String]) -> Result<(), Failure> {
-        // Between the first and the last sequence the terminal shows nothing new, if it can.
-        let mut frame = String::from("\x1b[?2026h\x1b[H");
-        for (index, line) in lines.iter().enumerate() {
-            if index > 0 {
-                frame.push_str("\r\n");
-            }
-            frame.push_str(line);
-            frame.push_str("\x1b[K");
-        }
-        frame.push_str("\x1b[J\x1b[?2026l");
-        self.write(&frame)
+    /// Draws the whole screen; only what differs from before is written.
+    pub(crate) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> Result<(), Failure> {
+        write(BEGIN)?;
+        written(self.terminal.draw(picture).map(|_| ()))?;
+        write(END)
     }
+}
 
-    fn write(&self, text: &str) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
-        written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
-    }
+fn write(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
 impl Drop for Screen {
@@ -106,7 +108,7 @@ impl Drop for Screen {
 
 /// Gives the terminal back, if it is taken over. May be called from any thread.
 pub(crate) fn restore() {
-    // A second one who comes meanwhile has nothing to do.
+    // A second caller that comes meanwhile has nothing to do.
     let Ok(mut before) = BEFORE.try_lock() else { return };
     let Some(before) = before.take() else { return };
     if let Some(modes) = before.modes {
@@ -122,12 +124,10 @@ pub(crate) fn keys() -> mpsc::UnboundedReceiver<Key> {
     if io::stdin().is_terminal() {
         // It hangs in a read until the program ends.
         thread::spawn(move || {
-            let mut bytes = [0; 64];
-            while let Ok(count @ 1..) = io::stdin().read(&mut bytes) {
-                for key in decode(&bytes[..count]) {
-                    if sender.send(key).is_err() {
-                        return;
-                    }
+            while let Ok(event) = event::read() {
+                let Event::Key(pressed) = event else { continue };
+                if key(pressed).is_some_and(|key| sender.send(key).is_err()) {
+                    return;
                 }
             }
         });
@@ -135,37 +135,25 @@ pub(crate) fn keys() -> mpsc::UnboundedReceiver<Key> {
     receiver
 }
 
-fn decode(mut bytes: &[u8]) -> Vec<Key> {
-    const SEQUENCES: [(&[u8], Key); 12] = [
-        (b"\x1b[A", Key::Up),
-        (b"\x1bOA", Key::Up),
-        (b"\x1b[B", Key::Down),
-        (b"\x1bOB", Key::Down),
-        (b"\x1b[5~", Key::PageUp),
-        (b"\x1b[6~", Key::PageDown),
-        (b"\x1b[H", Key::Home),
-        (b"\x1bOH", Key::Home),
-        (b"\x1b[1~", Key::Home),
-        (b"\x1b[F", Key::End),
-        (b"\x1bOF", Key::End),
-        (b"\x1b[4~", Key::End),
-    ];
-    let mut keys = Vec::new();
-    while let Some((&first, rest)) = bytes.split_first() {
-        if let Some((sequence, key)) = SEQUENCES.iter().find(|(known, _)| bytes.starts_with(known))
-        {
-            keys.push(*key);
-            bytes = &bytes[sequence.len()..];
-            continue;
-        }
-        match first {
-            b' ' => keys.push(Key::PageDown),
-            letter if letter.is_ascii_graphic() => keys.push(Key::Letter(char::from(letter))),
-            _ => {}
-        }
-        bytes = rest;
+/// The key that an event is. Keys with Alt or Ctrl, pasted text and unknown sequences are none.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most keys mean nothing here")]
+fn key(pressed: KeyEvent) -> Option<Key> {
+    let has_modifier = pressed.modifiers.difference(KeyModifiers::SHIFT) != KeyModifiers::NONE;
+    if has_modifier || pressed.kind == KeyEventKind::Release {
+        return None;
     }
-    keys
+    match pressed.code {
+        KeyCode::Char(' ') | KeyCode::PageDown => Some(Key::PageDown),
+        KeyCode::Char(letter) => Some(Key::Letter(letter)),
+        KeyCode::Enter => Some(Key::Enter),
+        KeyCode::Esc => Some(Key::Escape),
+        KeyCode::Up => Some(Key::Up),
+        KeyCode::Down => Some(Key::Down),
+        KeyCode::PageUp => Some(Key::PageUp),
+        KeyCode::Home => Some(Key::Home),
+        KeyCode::End => Some(Key::End),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -173,10 +161,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_told_apart() {
-        assert_eq!(
-            decode(b"q\x1b[A\x1bOB\x1b[6~s "),
-            [Key::Letter('q'), Key::Up, Key::Down, Key::PageDown, Key::Letter('s'), Key::PageDown]
-        );
+    fn a_key_with_a_modifier_is_another() {
+        let press = |code, modifiers| key(KeyEvent::new(code, modifiers));
+        assert_eq!(press(KeyCode::Char('q'), KeyModifiers::NONE), Some(Key::Letter('q')));
+        assert_eq!(press(KeyCode::Char('R'), KeyModifiers::SHIFT), Some(Key::Letter('R')));
+        assert_eq!(press(KeyCode::Char('q'), KeyModifiers::ALT), None);
+        assert_eq!(press(KeyCode::Char('q'), KeyModifiers::CONTROL), None);
+        assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), None);
     }
 }

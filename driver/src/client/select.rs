@@ -2,9 +2,9 @@
 
 use super::api::Api;
 use super::failure::Failure;
-use super::grammar::Which;
 use super::instance::Instance;
 use super::text::plain;
+use crate::grammar::Which;
 
 /// How many candidates are named.
 const CANDIDATES_MAX: usize = 5;

@@ -3,12 +3,12 @@
 use super::api::Api;
 use super::document::Document;
 use super::failure::Failure;
-use super::grammar::Which;
 use super::instance::Instance;
-use super::list::tags;
+use super::list::{cpu_percent, tags};
 use super::outlet::Outlet;
 use super::select::resolve;
 use super::units::{bytes, span};
+use crate::grammar::Which;
 
 /// Shows instances.
 pub(crate) async fn show(api: &Api, out: &Outlet, which: &Which) -> Result<(), Failure> {
@@ -91,11 +91,6 @@ fn facts(process: &Document) -> Vec<(String, String)> {
         .map(|memory| format!("{} in {} processes", bytes(memory), count("processes")));
     add("memory", memory);
     facts
-}
-
-/// Per cent of one CPU.
-pub(crate) fn cpu_percent(process: &Document) -> Option<f64> {
-    process.at("cpuPercent").number()
 }
 
 #[cfg(test)]

@@ -92,21 +92,8 @@ pub(crate) fn paint(text: &str, tone: Tone, canvas: Canvas) -> String {
 }
 
 fn line(columns: &[Column], row: &[Cell], widths: &[usize], canvas: Canvas) -> String {
-    let mut line = String::new();
-    for (index, ((cell, column), &wide)) in row.iter().zip(columns).zip(widths).enumerate() {
-        if index > 0 {
-            line.push_str("  ");
-        }
-        let text = fit(&cell.text, wide);
-        let padding = wide - width(&text);
-        if column.is_number {
-            line.extend(std::iter::repeat_n(' ', padding));
-        }
-        line.push_str(&paint(&text, cell.tone, canvas));
-        if !column.is_number && index + 1 < columns.len() {
-            line.extend(std::iter::repeat_n(' ', padding));
-        }
-    }
+    let pieces = pieces(columns, row, widths);
+    let line: String = pieces.iter().map(|(text, tone)| paint(text, *tone, canvas)).collect();
     // Where even the narrowest table is too wide, the end of the line is lost, not its form.
     match canvas.width {
         Some(limit) if widths.iter().sum::<usize>() + 2 * (widths.len() - 1) > limit => {
@@ -114,6 +101,39 @@ fn line(columns: &[Column], row: &[Cell], widths: &[usize], canvas: Canvas) -> S
         }
         Some(_) | None => line,
     }
+}
+
+/// The lines of a table as pieces of text with their looks, its heading first.
+pub(crate) fn looks(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> Vec<Vec<Piece>> {
+    let widths = widths(columns, rows, Some(width));
+    let heading: Vec<Cell> =
+        columns.iter().map(|column| Cell::toned(column.title, Tone::Dim)).collect();
+    std::iter::once(&heading).chain(rows).map(|row| pieces(columns, row, &widths)).collect()
+}
+
+/// A text and how it looks.
+pub(crate) type Piece = (String, Tone);
+
+fn pieces(columns: &[Column], row: &[Cell], widths: &[usize]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let space = |count: usize, pieces: &mut Vec<Piece>| {
+        if count > 0 {
+            pieces.push((" ".repeat(count), Tone::Plain));
+        }
+    };
+    for (index, ((cell, column), &wide)) in row.iter().zip(columns).zip(widths).enumerate() {
+        space(if index > 0 { 2 } else { 0 }, &mut pieces);
+        let text = fit(&cell.text, wide).into_owned();
+        let padding = wide - width(&text);
+        if column.is_number {
+            space(padding, &mut pieces);
+        }
+        pieces.push((text, cell.tone));
+        if !column.is_number && index + 1 < columns.len() {
+            space(padding, &mut pieces);
+        }
+    }
+    pieces
 }
 
 /// Without colours, so that it can be cut.

@@ -1,4 +1,5 @@
-//! What `create` and `set` share: tags on the command line, and reasons of the master in its words.
+//! What `create`, `run` and `set` share: aliases and tags on the command line, and reasons of the
+//! master in its words.
 
 use super::document::quote;
 use super::failure::Failure;
@@ -45,4 +46,14 @@ pub(crate) fn tags_json(tags: &[(String, String)]) -> String {
         quote(&mut json, value);
     }
     json + "}"
+}
+
+/// An alias that looks like an id would hide the instance with that id.
+pub(crate) fn check_alias(alias: &str) -> Result<(), Failure> {
+    if alias.len() == 8 && alias.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Failure::Usage(format!(
+            "--alias: {alias:?} looks like an id; choose a name that is not 8 hex digits"
+        )));
+    }
+    Ok(())
 }

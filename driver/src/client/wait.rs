@@ -51,7 +51,31 @@ impl Waiter {
         }
     }
 
-    /// After events were lost nobody knows whether it was stopped in between.
+    /// Whether it waits for a process to run.
+    pub(crate) const fn is_start(&self) -> bool {
+        matches!(self.goal, Goal::Running | Goal::RunningAgain)
+    }
+
+    /// Takes in an event of an instance that has reached its goal of running; why it does not any
+    /// more, if so.
+    pub(crate) fn falls(&mut self, word: &Word) -> Option<String> {
+        let what = match (word.kind.as_str(), word.instance.status()) {
+            ("log", _) => {
+                self.last_line.clone_from(&word.line);
+                return None;
+            }
+            ("delete", _) => return Some("it was deleted meanwhile".to_owned()),
+            (_, "running") => return None,
+            (_, "stopped") => "it exited at once",
+            (_, _) => "it failed at once",
+        };
+        Some(match self.last_line.as_str() {
+            "" => format!("{what}; see its logs"),
+            line => format!("{what}: {line}"),
+        })
+    }
+
+    /// After events were lost it may have been stopped in between.
     pub(crate) const fn forgive(&mut self) {
         self.was_stopped = true;
     }
@@ -118,6 +142,18 @@ mod tests {
             failed("it was deleted meanwhile")
         );
         assert_eq!(verdict(Goal::Stopped, "running", &["running", "error"]), None);
+    }
+
+    #[test]
+    fn a_process_that_exits_soon_has_not_started() {
+        let mut waiter = Waiter::new(Goal::Running, &instance("stopped"));
+        let mut falls = |kind: &str, status: &str, line: &str| {
+            let (kind, line, time) = (kind.to_owned(), line.to_owned(), String::new());
+            waiter.falls(&Word { kind, time, instance: instance(status), line })
+        };
+        assert_eq!(falls("update", "running", ""), None);
+        assert_eq!(falls("log", "running", "no port"), None);
+        assert_eq!(falls("update", "error", ""), Some("it failed at once: no port".to_owned()));
     }
 
     #[test]

@@ -7,37 +7,131 @@
 //! - `exec://usr/bin/python3` is refused: its first segment is a host, surely not what was meant.
 //!
 //! `arg=` (repeatable, in order) are the arguments, `env=NAME=VALUE` (repeatable) is added to the
-//! environment (and a `PATH` given so is the one searched), `cwd=` is an absolute directory. Anything
-//! else is refused before any work is done. Names and values are UTF-8.
+//! environment (and a `PATH` given so is the one searched), `cwd=` is an absolute directory.
+//! `secret=NAME=file:PATH` and `secret=NAME=env:NAME` (repeatable) add a variable whose value is read
+//! when the process starts and is never in the URL. Anything else is refused before any work is done.
+//! Names and values are UTF-8.
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
 use super::failure::{Failure, UrlError};
-use super::params::Params;
+use super::params::{Params, parse};
+use super::secret::SecretSource;
 
 const NO_COMMAND: UrlError =
     UrlError::Target("no command: write exec:///path/of/command or exec:name");
 
+/// What stands unescaped in a value of the query.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b',')
+    .remove(b'@');
+
+/// What stands unescaped in the path of a command.
+const COMMAND: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
 /// A command line, as an `exec:` URL describes it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Spec {
-    command: PathBuf,
-    args: Vec<String>,
-    env: Vec<(String, String)>,
-    cwd: Option<PathBuf>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spec {
+    /// An absolute path, or a name that is looked up in `PATH`.
+    pub(crate) command: PathBuf,
+    /// The arguments, without the command.
+    pub(crate) args: Vec<String>,
+    /// Variables that are added to the environment, each name once.
+    pub(crate) env: Vec<(String, String)>,
+    /// Variables whose values are read at the start, each name once and none of those in `env`.
+    pub(crate) secrets: Vec<(String, SecretSource)>,
+    /// The working directory, an absolute path.
+    pub(crate) cwd: Option<PathBuf>,
 }
 
 impl Spec {
+    /// Reads the text of an `exec:` URL; none if it is not one that this runtime takes.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        let is_exec = text.split_once(':')?.0.eq_ignore_ascii_case("exec");
+        let url = is_exec.then(|| parse(text).ok())??;
+        Self::parse(&url).ok()
+    }
+
+    /// The URL that [`Self::of_text`] reads back as this.
+    pub(crate) fn url(&self) -> String {
+        let mut url = String::from(if self.command.is_absolute() { "exec://" } else { "exec:" });
+        let command = self.command.to_string_lossy();
+        url.extend(utf8_percent_encode(&command, COMMAND));
+        let mut glue = '?';
+        let mut add = |name: &str, key: Option<&str>, value: &str| {
+            url.push(glue);
+            glue = '&';
+            url.push_str(name);
+            url.push('=');
+            if let Some(key) = key {
+                url.push_str(&encode(key));
+                url.push_str("%3D");
+            }
+            url.push_str(&encode(value));
+        };
+        for arg in &self.args {
+            add("arg", None, arg);
+        }
+        for (name, value) in &self.env {
+            add("env", Some(name), value);
+        }
+        for (name, source) in &self.secrets {
+            add("secret", Some(name), &source.to_string());
+        }
+        if let Some(cwd) = &self.cwd {
+            add("cwd", None, &cwd.to_string_lossy());
+        }
+        url
+    }
+
+    /// Checks what no process can be started with.
+    ///
+    /// # Errors
+    /// `command`, `cwd`, `env` or `secrets`, and what is wrong with it.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        let has_nul = |text: &str| text.contains('\0');
+        if self.args.iter().any(|arg| has_nul(arg)) || has_nul(&self.command.to_string_lossy()) {
+            return Err(("command", "a NUL cannot be passed to a program; remove it".to_owned()));
+        }
+        if self.cwd.as_ref().is_some_and(|cwd| has_nul(&cwd.to_string_lossy())) {
+            return Err(("cwd", "a path has no NUL; remove it".to_owned()));
+        }
+        for (name, value) in &self.env {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(("env", format!("{name:?} is not the name of a variable")));
+            }
+            if has_nul(value) {
+                return Err(("env", format!("{name}: a value has no NUL; remove it")));
+            }
+        }
+        for (name, _) in &self.secrets {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(("secrets", format!("{name:?} is not the name of a variable")));
+            }
+            if self.env.iter().any(|(known, _)| known == name) {
+                return Err(("secrets", format!("{name} is in env too; keep one of them")));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a parsed `exec:` URL.
     pub(super) fn parse(url: &Url) -> Result<Self, UrlError> {
         let command = command(url)?;
-        let params = Params::parse(url, &["cwd"], &["arg", "env"])?;
+        let params = Params::parse(url, &["cwd"], &["arg", "env", "secret"])?;
         let mut env: Vec<(String, String)> = Vec::new();
         for entry in params.all("env") {
             let (name, value) = entry.split_once('=').unwrap_or_default();
@@ -49,12 +143,40 @@ impl Spec {
             }
             env.push((name.to_owned(), value.to_owned()));
         }
+        let mut secrets: Vec<(String, SecretSource)> = Vec::new();
+        for entry in params.all("secret") {
+            let (name, source) = entry.split_once('=').unwrap_or_default();
+            let source = SecretSource::parse(source).filter(|_| !name.is_empty());
+            let want = "NAME=file:/path or NAME=env:NAME, the = as %3D";
+            let source = source.ok_or(UrlError::BadValue { name: "secret", want })?;
+            let is_known = env.iter().any(|(earlier, _)| earlier == name);
+            if is_known || secrets.iter().any(|(earlier, _)| earlier == name) {
+                return Err(UrlError::Repeated(format!("env {name}")));
+            }
+            secrets.push((name.to_owned(), source));
+        }
         let cwd = params.one("cwd").map(PathBuf::from);
         if cwd.as_deref().is_some_and(Path::is_relative) {
             return Err(UrlError::BadValue { name: "cwd", want: "an absolute path" });
         }
-        Ok(Self { command, args: params.all("arg").map(str::to_owned).collect(), env, cwd })
+        Ok(Self {
+            command,
+            args: params.all("arg").map(str::to_owned).collect(),
+            env,
+            secrets,
+            cwd,
+        })
     }
+}
+
+fn read(name: &str, source: &SecretSource) -> Result<OsString, Failure> {
+    let failed = |why| Failure::Secret { name: name.to_owned(), source: source.clone(), why };
+    source.read().map_err(failed)
+}
+
+/// As it stands in a query.
+fn encode(value: &str) -> String {
+    utf8_percent_encode(value, VALUE).to_string().replace("%20", "+")
 }
 
 /// Enters the directory and becomes the command; returns only if that failed, or, where a process
@@ -66,6 +188,9 @@ pub(super) fn run(spec: Spec) -> Result<ExitCode, Failure> {
     }
     let mut process = Command::new(&spec.command);
     process.args(spec.args).envs(spec.env);
+    for (name, source) in &spec.secrets {
+        process.env(name, read(name, source)?);
+    }
     hand_over(&mut process).map_err(|why| match why.kind() == io::ErrorKind::NotFound {
         true => Failure::NotFound { command: spec.command, why },
         false => Failure::CannotExecute { command: spec.command, why },
@@ -125,7 +250,7 @@ mod tests {
     use super::*;
 
     fn spec(text: &str) -> Result<Spec, UrlError> {
-        Spec::parse(&super::super::parse(text)?)
+        Spec::parse(&parse(text)?)
     }
 
     fn command_of(text: &str) -> PathBuf {
@@ -149,6 +274,55 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(got.env, [pair("K", "V=W"), pair("E", "")]);
         assert_eq!(got.cwd.as_deref(), Some(Path::new("/srv")));
+    }
+
+    #[test]
+    fn secrets_are_references() {
+        let got = spec("exec:sh?secret=T%3Dfile:/run/t&secret=U%3Denv:V").expect("valid");
+        let of = |name: &str, source| (name.to_owned(), source);
+        let expected = [
+            of("T", SecretSource::File("/run/t".into())),
+            of("U", SecretSource::Env("V".to_owned())),
+        ];
+        assert_eq!(got.secrets, expected);
+        for bad in ["secret=T", "secret=T%3Dplain", "secret=T%3Dfile:t", "secret=%3Denv:V"] {
+            let got = spec(&format!("exec:sh?{bad}"));
+            assert!(matches!(got, Err(UrlError::BadValue { .. })), "{bad}: {got:?}");
+        }
+        let twice = spec("exec:sh?env=T%3D1&secret=T%3Denv:V");
+        assert!(matches!(twice, Err(UrlError::Repeated(_))));
+    }
+
+    #[test]
+    fn a_url_is_for_reading_where_it_can_be() {
+        let own = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let spec = Spec {
+            command: "/usr/bin/my tool".into(),
+            args: own(&["-c", "a b", "x=1&y", ""]),
+            env: vec![("K".to_owned(), "V=W".to_owned())],
+            secrets: vec![("T".to_owned(), SecretSource::File("/run/t".into()))],
+            cwd: Some("/srv/app".into()),
+        };
+        assert_eq!(
+            spec.url(),
+            "exec:///usr/bin/my%20tool?arg=-c&arg=a+b&arg=x%3D1%26y&arg=&env=K%3DV%3DW\
+             &secret=T%3Dfile:/run/t&cwd=/srv/app"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_back(
+            command in "(/[^/\u{0}.]{1,8}){1,3}|[^/\u{0}.]{1,8}",
+            args in proptest::collection::vec("[^\u{0}]{0,8}", 0..4),
+            env in proptest::collection::btree_map("[^\u{0}=]{1,4}", "[^\u{0}]{0,8}", 0..3),
+            cwd in proptest::option::of("/[^\u{0}]{0,8}"),
+        ) {
+            let env = env.into_iter().collect();
+            let (command, cwd) = (command.into(), cwd.map(PathBuf::from));
+            let spec = Spec { command, args, env, secrets: Vec::new(), cwd };
+            proptest::prop_assert_eq!(Spec::of_text(&spec.url()), Some(spec));
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::secret::SecretSource;
+
 /// The schemes served, as an error names them.
 pub(super) const SCHEMES: [&str; 2] = ["demo", "exec"];
 
@@ -74,6 +76,8 @@ pub(super) enum Failure {
     Url(UrlError),
     /// The working directory cannot be entered.
     Cwd { path: PathBuf, why: io::Error },
+    /// The value of a secret variable cannot be read.
+    Secret { name: String, source: SecretSource, why: String },
     /// There is no such command, or no such interpreter for it.
     NotFound { command: PathBuf, why: io::Error },
     /// The command is there but cannot be executed.
@@ -86,7 +90,7 @@ impl Failure {
     /// The exit status: 2 for a bad URL; 126 and 127 as shells use them.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Url(_) | Self::Cwd { .. } => 2,
+            Self::Url(_) | Self::Cwd { .. } | Self::Secret { .. } => 2,
             Self::NotFound { .. } => 127,
             Self::CannotExecute { .. } => 126,
             Self::System(_) => 1,
@@ -107,10 +111,11 @@ impl fmt::Display for Failure {
             Self::Cwd { path, why } => {
                 write!(f, "cwd {}: {why}: give a directory that can be entered", path.display())
             }
+            Self::Secret { name, source, why } => write!(f, "secret {name}: {source}: {why}"),
             Self::NotFound { command, why } => write!(
                 f,
-                "{}: {why}: neither the path, nor the name in PATH, nor an interpreter its first \
-                 line asks for may be missing",
+                "command not found: {}: {why}; check the path or PATH, and the interpreter that a \
+                 script names",
                 command.display()
             ),
             Self::CannotExecute { command, why } => {

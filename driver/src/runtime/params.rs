@@ -49,6 +49,29 @@ fn decode(text: &str) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
 }
 
+/// Parses a URL strictly. The parser alone would drop control characters, trim spaces, and leave a
+/// bad escape as it stands: a command must not differ from what was written.
+pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
+    if text.contains(|c: char| c.is_control() || c == ' ') {
+        return Err(UrlError::RawBlank);
+    }
+    let escapes = text.split('%').skip(1);
+    for escape in escapes {
+        let hex = escape.as_bytes().get(..2).unwrap_or_default();
+        if hex.len() < 2 || !hex.iter().all(u8::is_ascii_hexdigit) || hex == b"00" {
+            return Err(UrlError::BadEscape);
+        }
+    }
+    let url = Url::parse(text).map_err(UrlError::NotAUrl)?;
+    if url.fragment().is_some() {
+        return Err(UrlError::Fragment);
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.port().is_some() {
+        return Err(UrlError::Authority);
+    }
+    Ok(url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +95,18 @@ mod tests {
         assert_eq!(error, UrlError::UnknownParameter { name: "two".to_owned(), known });
         assert_eq!(params("one=1&one=1").expect_err("twice"), UrlError::Repeated("one".to_owned()));
         assert!(matches!(params("one=%ff"), Err(UrlError::BadValue { want: "UTF-8", .. })));
+    }
+
+    #[test]
+    fn a_url_that_would_be_changed_by_parsing_is_refused() {
+        assert_eq!(parse("exec:a?arg=x y"), Err(UrlError::RawBlank));
+        assert_eq!(parse("exec:a?arg=x\n"), Err(UrlError::RawBlank));
+        for bad in ["exec:a%", "exec:a%z", "exec:a%2", "exec:a?arg=%zz", "exec:a?arg=%00"] {
+            assert_eq!(parse(bad), Err(UrlError::BadEscape), "{bad}");
+        }
+        assert_eq!(parse("exec:a?arg=b#c"), Err(UrlError::Fragment));
+        assert_eq!(parse("demo://me@a"), Err(UrlError::Authority));
+        assert_eq!(parse("demo://a:80"), Err(UrlError::Authority));
+        assert!(matches!(parse("demo://[::"), Err(UrlError::NotAUrl(_))));
     }
 }

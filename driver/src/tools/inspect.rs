@@ -1,4 +1,4 @@
-//! `openctrl state`: looks at a state directory for the operator, and changes nothing.
+//! `openctrl state check` and `export`: read a state directory and change nothing.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,11 @@ use std::path::{Path, PathBuf};
 use openctrl_core::store::{Image, Recovered, StoredInstance};
 use serde_json::{Value, json};
 
+use crate::grammar::State;
 use crate::state::{StoreError, is_held, read_state};
 
 /// What stands in the place of a secret.
 const REDACTED: &str = "<redacted>";
-
-/// A question about a state directory.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Inspection {
-    /// Is every acknowledged change there?
-    Check(PathBuf),
-    /// What is in it, as JSON.
-    Export { directory: PathBuf, with_secrets: bool },
-}
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -42,33 +34,17 @@ impl fmt::Display for InspectError {
 
 impl std::error::Error for InspectError {}
 
-impl Inspection {
-    /// Reads `check DIR` or `export DIR [--secrets]`.
-    pub(crate) fn parse(words: &[&str]) -> Option<Self> {
-        match *words {
-            ["check", directory] => Some(Self::Check(directory.into())),
-            ["export", directory] => {
-                Some(Self::Export { directory: directory.into(), with_secrets: false })
-            }
-            ["export", directory, "--secrets"] | ["export", "--secrets", directory] => {
-                Some(Self::Export { directory: directory.into(), with_secrets: true })
-            }
-            _ => None,
-        }
-    }
-
-    /// Answers it.
-    ///
-    /// # Errors
-    /// When there is no state, or not all of it.
-    pub(crate) fn answer(&self) -> Result<String, InspectError> {
-        match self {
-            Self::Check(directory) => read(directory).map(|state| report(directory, &state)),
-            Self::Export { directory, with_secrets } => {
-                let json = export(&read(directory)?.image, *with_secrets);
-                let text = serde_json::to_string_pretty(&json);
-                Ok(text.expect("strings and integers always encode") + "\n")
-            }
+/// Answers a question about a state directory.
+///
+/// # Errors
+/// When there is no state, or not all of it.
+pub(crate) fn answer(question: &State) -> Result<String, InspectError> {
+    match question {
+        State::Check { directory } => read(directory).map(|state| report(directory, &state)),
+        State::Export { directory, secrets } => {
+            let json = export(&read(directory)?.image, *secrets);
+            let text = serde_json::to_string_pretty(&json);
+            Ok(text.expect("strings and integers always encode") + "\n")
         }
     }
 }
@@ -149,36 +125,25 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_told_apart() {
-        let export = |with_secrets| Inspection::Export { directory: "d".into(), with_secrets };
-        assert_eq!(Inspection::parse(&["check", "d"]), Some(Inspection::Check("d".into())));
-        assert_eq!(Inspection::parse(&["export", "d"]), Some(export(false)));
-        assert_eq!(Inspection::parse(&["export", "d", "--secrets"]), Some(export(true)));
-        assert_eq!(Inspection::parse(&["export", "--secrets", "d"]), Some(export(true)));
-        for bad in [&[][..], &["check"], &["check", "a", "b"], &["repair", "d"], &["export"]] {
-            assert_eq!(Inspection::parse(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
     fn a_state_is_checked_and_exported_without_secrets() {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let check = Inspection::Check(home.path().to_owned());
-        let error = check.answer().expect_err("there is nothing").to_string();
+        let question = State::Check { directory: home.path().to_owned() };
+        let check = || answer(&question);
+        let error = check().expect_err("there is nothing").to_string();
         assert!(error.starts_with("there is no state"), "{error}");
 
         let (mailbox, _inbox) = inbox();
         let directory = StateDirectory::open(home.path()).expect("it can be used");
         let writer = StoreWriter::start(directory, image(), mailbox).expect("saved");
-        assert!(check.answer().expect("complete").contains("a master is using it"));
+        assert!(check().expect("complete").contains("a master is using it"));
         writer.finish();
-        let report = check.answer().expect("complete");
+        let report = check().expect("complete");
         assert!(report.contains("complete\n") && report.contains("1 instances"), "{report}");
         assert!(!report.contains("note"), "{report}");
 
         let export = |with_secrets| {
             let directory = home.path().to_owned();
-            Inspection::Export { directory, with_secrets }.answer().expect("complete")
+            answer(&State::Export { directory, secrets: with_secrets }).expect("complete")
         };
         let (plain, secret) = (export(false), export(true));
         assert!(!plain.contains("hush") && !plain.contains("abab"), "{plain}");

@@ -1,4 +1,5 @@
 //! Tools that work on the files of a master, without one.
 
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod replay;

@@ -1,6 +1,5 @@
-//! `openctrl replay`: tells recorded inputs to the same core again, and prints what happens.
+//! `openctrl replay`: feeds recorded inputs to the same core again, and prints what happens.
 
-mod options;
 mod timeline;
 
 use std::fs;
@@ -12,9 +11,9 @@ use std::process::ExitCode;
 use openctrl_core::ids::BootId;
 use openctrl_core::trace::{EndReason, Ending, Replay, TraceError};
 
-pub(crate) use self::options::Options;
 use self::timeline::Timeline;
 use crate::daemon::segments;
+use crate::grammar::Replay as Options;
 
 /// What became of a replay, as an exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +46,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         Ok(Outcome::Equal) => ExitCode::SUCCESS,
         Ok(Outcome::Different) => ExitCode::from(1),
         Ok(Outcome::Unreadable) => ExitCode::from(2),
-        // Whoever read it has read enough, as `head` does.
+        // The reader closed the pipe, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             complain(&options.path, &error);

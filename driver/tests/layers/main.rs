@@ -31,8 +31,9 @@ const CORE: &Rows = &[
 
 const DRIVER: &Rows = &[
     &[""],
-    &["state"],
-    &["client", "daemon", "runtime"],
+    &["state", "runtime"],
+    &["grammar", "manifest"],
+    &["client", "daemon"],
     &["tools"],
     &["cli"],
     &["lib"],

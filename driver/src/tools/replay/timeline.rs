@@ -19,7 +19,7 @@ use openctrl_core::trace::{
 };
 use serde_json::{Value, json};
 
-use super::options::Options;
+use crate::grammar::Replay as Options;
 
 /// Prints one segment.
 pub(super) struct Timeline<'a, W> {

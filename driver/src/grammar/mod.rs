@@ -1,11 +1,30 @@
-//! The grammar of the client commands. Help, completions and the man page are made from it.
+//! The grammar of the command line. Help, completions, manual pages and suggestions are made from
+//! it. Owns words and their meaning, not what the commands do.
+//!
+//! A URL as the only argument starts a master or a runtime and is not part of it; the topics `master`
+//! and `runtime` describe these URLs.
+
+mod common;
+mod control;
+mod declare;
+mod tools;
+mod topics;
+mod values;
+mod wrong;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-/// Ask a master, or change what it keeps.
+pub(crate) use common::{Waiting, Which};
+pub(crate) use control::{Control, ControlApply, ControlEvents, ControlWhat};
+pub(crate) use declare::{Apply, Export, Import, ImportFormat, Plan, Run, RunRestart};
+pub(crate) use tools::{Replay, State};
+use values::{duration, pair};
+pub(crate) use wrong::{Answer, read, whole};
+
+/// OpenCtrl keeps programs running: one process for each instance, and a REST API.
 #[derive(Debug, Parser)]
 #[command(
     name = "openctrl",
@@ -14,7 +33,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
     subcommand_required = true,
     disable_help_flag = true,
     term_width = 100,
-    after_help = "A master is started with 'openctrl master://HOST:PORT'; see 'openctrl help'."
+    override_usage = topics::USAGE,
+    after_help = topics::EXAMPLES
 )]
 pub(crate) struct Line {
     #[command(flatten)]
@@ -75,11 +95,13 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List instances
-    #[command(visible_alias = "ls")]
+    #[command(visible_aliases = ["ls", "status", "ps"])]
     List(List),
     /// Show instances in full, with what is known of their processes
     Show(Which),
-    /// Create an instance and start it; prints its id
+    /// Run a command as an instance; prints its id
+    Run(Run),
+    /// Create an instance of a URL and start it; prints its id
     Create(Create),
     /// Start instances that are stopped
     Start(Act),
@@ -113,35 +135,31 @@ pub(crate) enum Command {
     Top(Top),
     /// Read and change over the control socket
     Control(Control),
+    /// Make the instances what a file declares, after showing the changes
+    Apply(Apply),
+    /// Show what apply would change; exit status 2 if there are changes
+    Plan(Plan),
+    /// Print instances as a file for apply
+    Export(Export),
+    /// Print a file of another process manager as a file for apply
+    Import(Import),
+    /// Replay a recorded trace
+    Replay(Replay),
+    /// Check or export a state directory
+    #[command(subcommand)]
+    State(State),
+    /// How a master is started, and the parameters of its URL
+    #[command(override_usage = topics::MASTER_USAGE, after_help = topics::MASTER)]
+    Master,
+    /// How commands and demos are written as URLs
+    #[command(override_usage = topics::RUNTIME_USAGE, after_help = topics::RUNTIME)]
+    Runtime,
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, or that of one command
     Man(Man),
-}
-
-/// Which instances.
-#[derive(Debug, Args)]
-pub(crate) struct Which {
-    /// Id, beginning of an id that no other has, or alias
-    #[arg(value_name = "INSTANCE", required_unless_present_any = ["tag", "all"])]
-    pub(crate) names: Vec<String>,
-    /// Every instance with this tag; given twice, both must be there
-    #[arg(short, long, value_name = "K[=V]")]
-    pub(crate) tag: Vec<String>,
-    /// Every instance
-    #[arg(long, conflicts_with_all = ["names", "tag"])]
-    pub(crate) all: bool,
-}
-
-/// Whether to wait, and how long.
-#[derive(Debug, Args)]
-pub(crate) struct Waiting {
-    /// Wait until it has happened
-    #[arg(short, long)]
-    pub(crate) wait: bool,
-    /// Wait no longer than this: 500ms, 30s, 5m
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
-    pub(crate) timeout: Duration,
+    /// Print the version
+    Version,
 }
 
 /// `start`, `stop`, `restart`.
@@ -161,7 +179,7 @@ pub(crate) struct Delete {
     /// Do not ask before more than one is deleted
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Always so: the master answers when the process is gone
+    /// Accepted for symmetry: delete always waits until the process has exited
     #[arg(short, long)]
     pub(crate) wait: bool,
     /// Wait no longer than this for each: 500ms, 30s, 5m
@@ -195,6 +213,9 @@ pub(crate) struct Top {
     /// What comes first
     #[arg(long, value_enum, default_value = "cpu", value_name = "COLUMN")]
     pub(crate) sort: Sort,
+    /// Print this many tables, 2 s apart, in place of the screen
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
 }
 
 /// The status of an instance.
@@ -209,15 +230,19 @@ pub(crate) enum Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sort {
     #[default]
-    Alias,
+    #[value(alias = "alias")]
+    Name,
     Id,
     Status,
+    Uptime,
+    Restarts,
+    Cpu,
+    #[value(name = "mem", alias = "memory")]
+    Memory,
     Ping,
     Sessions,
     Rx,
     Tx,
-    Cpu,
-    Memory,
 }
 
 /// `create`.
@@ -358,74 +383,6 @@ pub(crate) enum Key {
     },
 }
 
-/// `control`.
-#[derive(Debug, Args)]
-pub(crate) struct Control {
-    /// The control socket
-    #[arg(long, global = true, value_name = "PATH", default_value = "/run/openctrl/openctrl.sock")]
-    pub(crate) socket: PathBuf,
-    #[command(subcommand)]
-    pub(crate) what: ControlWhat,
-}
-
-/// What is asked over the control socket.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ControlWhat {
-    /// Show resources, their events, or the state of the master
-    Get {
-        /// Kind, Kind/name, status, controllers, runtime or events; without it all resources
-        #[arg(value_name = "SUBJECT")]
-        subject: Option<String>,
-    },
-    /// Show one resource in full, with its newest events
-    Describe {
-        /// Kind/name
-        #[arg(value_name = "KIND/NAME")]
-        target: String,
-    },
-    /// Print stored events
-    Events(ControlEvents),
-    /// Check phases; exit status 1 if a check fails
-    Probe {
-        /// One instance; without it all
-        #[arg(value_name = "INSTANCE")]
-        target: Option<String>,
-    },
-    /// Apply rules from a YAML file
-    Apply(ControlApply),
-}
-
-/// `control events`.
-#[derive(Debug, Args)]
-pub(crate) struct ControlEvents {
-    /// Only events with such a topic: * is one segment, ** any number
-    #[arg(long, value_name = "PATTERN")]
-    pub(crate) topic: Option<String>,
-    /// Only events about this resource
-    #[arg(long, value_name = "KIND/NAME")]
-    pub(crate) resource: Option<String>,
-    /// Maximum number of events
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
-    pub(crate) lines: u64,
-    /// Follow new events
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-}
-
-/// `control apply`.
-#[derive(Debug, Args)]
-pub(crate) struct ControlApply {
-    /// The file; - is standard input
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Remove rules that the file does not have
-    #[arg(long)]
-    pub(crate) replace: bool,
-    /// Only say what would be done
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
 /// `ping`.
 #[derive(Debug, Args)]
 pub(crate) struct Ping {
@@ -459,34 +416,6 @@ pub(crate) struct Man {
     pub(crate) dir: Option<PathBuf>,
 }
 
-/// `K=V`; the key may not be empty.
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some(("", _)) => Err("a tag needs a name before the =".to_owned()),
-        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err("a tag is written NAME=VALUE".to_owned()),
-    }
-}
-
-/// `500ms`, `30s`, `5m`, `1h`; a number alone is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let unit_ms = match unit {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("a time is written 500ms, 30s, 5m or 1h".to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|_| "a time is written 500ms, 30s, 5m or 1h")?;
-    number
-        .checked_mul(unit_ms)
-        .filter(|ms| (1..=86_400_000).contains(ms))
-        .map(Duration::from_millis)
-        .ok_or_else(|| "a time is more than 0 and at most 24h".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -495,17 +424,5 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         Line::command().debug_assert();
-    }
-
-    #[test]
-    fn times_and_tags_are_read() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
-        for bad in ["", "s", "0", "-1s", "1d", "25h", "99999999999999999999s"] {
-            assert!(duration(bad).is_err(), "{bad:?}");
-        }
-        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert!(pair("a").is_err() && pair("=a").is_err());
     }
 }

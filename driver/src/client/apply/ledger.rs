@@ -1,0 +1,93 @@
+//! Which file owns which instances: kept on the side of the caller, outside the instances.
+//!
+//! One private file, `applied.json`, has the owners of every master by its id: a file's `name`, else
+//! its path. It is locked while an apply runs, so that two do not undo each other. What it says is
+//! only a memory: an instance that is not there any more is owned by no file.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use crate::client::failure::Failure;
+
+/// Instances by name, with their ids; an id is empty while the instance is being made.
+pub(super) type Owned = BTreeMap<String, String>;
+
+/// The owners of the instances of one master.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    path: PathBuf,
+    master: String,
+    all: BTreeMap<String, BTreeMap<String, Owned>>,
+    /// The lock ends with the file.
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens the ledger of this user, waiting for another apply to end.
+    pub(super) fn open(master: &str) -> Result<Self, Failure> {
+        let folder = folder().ok_or_else(|| {
+            Failure::Usage("no place for applied.json: set HOME or XDG_STATE_HOME".to_owned())
+        })?;
+        let path = folder.join("applied.json");
+        let failed =
+            |error: io::Error| Failure::Refused(format!("cannot keep {}: {error}", path.display()));
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        let lock = private().truncate(false).open(folder.join("applied.lock")).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let all = match fs::read(&path) {
+            Ok(json) => serde_json::from_slice(&json).map_err(|error| {
+                let path = path.display();
+                Failure::Refused(format!(
+                    "{path} is damaged: {error}; move it aside, and what files own is learned anew"
+                ))
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(Self { path, master: master.to_owned(), all, _lock: lock })
+    }
+
+    /// What each owner has on this master.
+    pub(super) fn owners(&self) -> BTreeMap<String, Owned> {
+        self.all.get(&self.master).cloned().unwrap_or_default()
+    }
+
+    /// Sets what an owner has, and writes it.
+    pub(super) fn own(&mut self, owner: &str, owned: Owned) -> Result<(), Failure> {
+        let owners = self.all.entry(self.master.clone()).or_default();
+        if owners.get(owner) == Some(&owned) {
+            return Ok(());
+        }
+        if owned.is_empty() {
+            owners.remove(owner);
+        } else {
+            owners.insert(owner.to_owned(), owned);
+        }
+        let json = serde_json::to_vec(&self.all).expect("texts always encode");
+        let fresh = self.path.with_extension("new");
+        let written = private().truncate(true).open(&fresh).and_then(|mut file| {
+            file.write_all(&json)?;
+            file.sync_all()?;
+            fs::rename(&fresh, &self.path)
+        });
+        written.map_err(|error| {
+            Failure::Refused(format!("cannot write {}: {error}", self.path.display()))
+        })
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
+fn folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base =
+        set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")))?;
+    Some(base.join("openctrl"))
+}

@@ -1,0 +1,169 @@
+//! `openctrl plan` and `openctrl apply`: the instances that a file declares.
+
+mod changes;
+mod ledger;
+mod steps;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::act::wait_for_start;
+use super::api::Api;
+use super::confirm::confirm;
+use super::document::Document;
+use super::failure::Failure;
+use super::instance::Instance;
+use super::outlet::Outlet;
+use super::text::plain;
+use crate::grammar::{Apply, Plan as Question};
+use crate::manifest::{Manifest, ManifestError, read, read_text};
+use changes::{Action, Change, Plan, Wanted, plan};
+use ledger::Ledger;
+
+/// Shows what an apply would change.
+pub(crate) async fn show_plan(
+    api: &Arc<Api>,
+    out: &Outlet,
+    question: &Question,
+) -> Result<(), Failure> {
+    let prepared = prepare(api, question).await?;
+    print_plan(out, &prepared.plan)?;
+    if prepared.plan.has_changes() { Err(Failure::Changes) } else { Ok(()) }
+}
+
+/// Makes the instances what the file declares.
+pub(crate) async fn apply(api: &Arc<Api>, out: &Outlet, question: &Apply) -> Result<(), Failure> {
+    let mut prepared = prepare(api, &question.plan).await?;
+    print_plan(out, &prepared.plan)?;
+    let has_changes = prepared.plan.has_changes();
+    if has_changes && !question.dry_run {
+        if !question.yes {
+            confirm(&format!("Apply {}?", prepared.plan.summary()))?;
+        }
+        carry_out(api, out, question, &mut prepared).await?;
+    } else if !question.dry_run {
+        // Instances that are as declared already are owned from now on.
+        prepared.ledger.own(&prepared.owner, prepared.plan.owned())?;
+    }
+    if has_changes && question.detailed_exitcode { Err(Failure::Changes) } else { Ok(()) }
+}
+
+/// All that is known before anything is changed.
+struct Prepared {
+    owner: String,
+    ledger: Ledger,
+    plan: Plan,
+}
+
+async fn prepare(api: &Arc<Api>, question: &Question) -> Result<Prepared, Failure> {
+    let (owner, wanted) =
+        load(&question.file).map_err(|error| Failure::Usage(error.to_string()))?;
+    let (info, instances) = tokio::join!(api.get("/info"), api.instances());
+    let ledger = Ledger::open(info?.at("mid").text())?;
+    let plan = plan(&wanted, &instances?, &ledger.owners(), &owner, question.prune);
+    let plan = plan.map_err(Failure::Refused)?;
+    Ok(Prepared { owner, ledger, plan })
+}
+
+/// The owner that a file stands for, and what it declares.
+fn load(file: &Path) -> Result<(String, Vec<Wanted>), ManifestError> {
+    let shown = file.display().to_string();
+    let wrong = |reason: String| ManifestError::new(&shown, reason);
+    let path = std::path::absolute(file).map_err(|error| wrong(error.to_string()))?;
+    let text = read_text(&path).map_err(wrong)?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let manifest = read(&path, &text, &environment).map_err(|error| error.of(&shown))?;
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let wanted = wanted(&manifest, base).map_err(|error| error.of(&shown))?;
+    let whole = path.canonicalize().unwrap_or(path);
+    Ok((manifest.name.unwrap_or_else(|| whole.display().to_string()), wanted))
+}
+
+fn wanted(manifest: &Manifest, base: &Path) -> Result<Vec<Wanted>, ManifestError> {
+    let one = |(name, entry): (&String, &crate::manifest::Entry)| {
+        let url = entry.url(base).map_err(|(key, reason)| {
+            ManifestError::new(format!("instance {name:?}, {key}"), reason)
+        })?;
+        Ok(Wanted::new(name, url, entry))
+    };
+    manifest.instances.iter().map(one).collect()
+}
+
+fn print_plan(out: &Outlet, plan: &Plan) -> Result<(), Failure> {
+    if out.is_for_programs() {
+        return out.document(&plan.document());
+    }
+    out.print(&plan.text(out.canvas))
+}
+
+/// Makes the changes, each instance by itself, and reports each.
+async fn carry_out(
+    api: &Arc<Api>,
+    out: &Outlet,
+    question: &Apply,
+    prepared: &mut Prepared,
+) -> Result<(), Failure> {
+    // Written before and after: an apply that is cut short has forgotten nothing it made.
+    prepared.ledger.own(&prepared.owner, prepared.plan.owned())?;
+    let stream = if question.waiting.wait { Some(api.events(None).await?) } else { None };
+    let outcomes = steps::carry_out(api, &prepared.plan, question.waiting.timeout).await;
+    let mut owned: BTreeMap<String, String> = prepared.plan.owned();
+    let (mut started, mut failures, mut text) = (Vec::new(), 0, String::new());
+    for (change, outcome) in prepared.plan.changes().zip(outcomes) {
+        let name = plain(&change.name);
+        match outcome {
+            Ok(after) => {
+                text.push_str(&format!("{name}: {}\n", change.action.done()));
+                match after {
+                    Some(after) => {
+                        owned.insert(change.name.clone(), after.id().to_owned());
+                        started.push((change, after));
+                    }
+                    None => drop(owned.remove(&change.name)),
+                }
+            }
+            Err(failure) => {
+                failures += 1;
+                super::outlet::note(&format!("{name}: {}", plain(&failure.to_string())));
+                // What could not be deleted is still this file's.
+                if change.action == Action::Create {
+                    owned.remove(&change.name);
+                }
+            }
+        }
+    }
+    prepared.ledger.own(&prepared.owner, owned)?;
+    if !out.is_for_programs() {
+        out.print(&text)?;
+    }
+    if let Some(stream) = stream {
+        let begun: Vec<Instance> = started
+            .into_iter()
+            .filter(|(change, _)| change.starts())
+            .map(|(_, after)| after)
+            .collect();
+        wait_for_start(stream, &begun, &question.waiting).await?;
+    }
+    if failures > 0 { Err(Failure::Partial) } else { Ok(()) }
+}
+
+impl Plan {
+    /// The plan for programs.
+    fn document(&self) -> Document {
+        let text = |text: &str| Document::Text(text.to_owned());
+        let one = |change: &Change| {
+            Document::Object(vec![
+                ("name".to_owned(), text(&change.name)),
+                ("id".to_owned(), text(change.id.as_deref().unwrap_or_default())),
+                ("action".to_owned(), text(change.action.word())),
+                (
+                    "fields".to_owned(),
+                    Document::List(change.fields.iter().map(|field| text(field.name)).collect()),
+                ),
+            ])
+        };
+        let changes = self.all.iter().map(one).collect();
+        Document::Object(vec![("changes".to_owned(), Document::List(changes))])
+    }
+}

@@ -1,0 +1,81 @@
+//! Carries out the changes of a plan, some at a time, each instance by itself: it is changed as a
+//! whole or stays as it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Method;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::changes::{Action, Change, Plan};
+use crate::client::api::{Api, object};
+use crate::client::edit::REPLACE;
+use crate::client::failure::Failure;
+use crate::client::instance::Instance;
+use crate::client::launch::create;
+use crate::client::progress::Progress;
+
+/// Requests under way at a time: enough that many share one sync of the master's disk.
+const AT_A_TIME: usize = 32;
+
+/// The instance after a change; none after a deletion.
+pub(super) type Outcome = Result<Option<Instance>, Failure>;
+
+/// Carries out every change; the outcomes are in the order of the plan.
+pub(super) async fn carry_out(api: &Arc<Api>, plan: &Plan, patience: Duration) -> Vec<Outcome> {
+    let gate = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut tasks = JoinSet::new();
+    for (index, change) in plan.changes().enumerate() {
+        let (api, gate, change) = (Arc::clone(api), Arc::clone(&gate), change.clone());
+        tasks.spawn(async move {
+            let _permit = gate.acquire().await;
+            (index, one(&api, &change, patience).await)
+        });
+    }
+    let mut progress = Progress::new("apply", tasks.len());
+    let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+    while let Some(joined) = tasks.join_next().await {
+        outcomes.push(joined.expect("no request panics"));
+        progress.at(outcomes.len());
+    }
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+async fn one(api: &Api, change: &Change, patience: Duration) -> Outcome {
+    let path = format!("/instances/{}", change.id.as_deref().unwrap_or_default());
+    match change.action {
+        Action::Create => {
+            let wanted = change.wanted.as_ref().expect("what is created is wanted");
+            create(api, &change.name, &wanted.url, &wanted.rest()).await.map(Some)
+        }
+        Action::Delete => {
+            api.change_slowly(Method::DELETE, &path, None, patience).await.map(|_| None)
+        }
+        Action::Change | Action::Keep => amend(api, change, &path).await,
+    }
+}
+
+/// The settings first, as they are refused or taken as a whole; if then the URL is refused, they are
+/// put back.
+async fn amend(api: &Api, change: &Change, path: &str) -> Outcome {
+    let wanted = change.wanted.as_ref().expect("what is changed is wanted");
+    let mut after = None;
+    if let Some(settings) = &change.settings {
+        after = Some(Instance::new(api.change(Method::PATCH, path, settings).await?));
+    }
+    if change.starts() {
+        let body = object(&[("url", Some(&wanted.url))]);
+        match api.change_slowly(Method::PUT, path, Some(&body), REPLACE).await {
+            Ok(document) => after = Some(Instance::new(document)),
+            Err(failure) => {
+                if let Some(before) = &change.settings_before {
+                    api.change(Method::PATCH, path, before).await?;
+                }
+                return Err(failure);
+            }
+        }
+    }
+    Ok(after)
+}

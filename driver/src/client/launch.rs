@@ -1,0 +1,282 @@
+//! `openctrl run`: a command as an instance.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyper::Method;
+
+use super::act::wait_for_start;
+use super::api::{Api, object};
+use super::failure::Failure;
+use super::instance::Instance;
+use super::outlet::{Outlet, note};
+use super::tags::{at_word, check_tags, tags_json};
+use super::text::plain;
+use crate::grammar::{Run, RunRestart};
+use crate::manifest::{Entry, Program, check_name};
+
+/// Lines that are shown of a process that failed at once.
+const LAST_LINES: usize = 20;
+
+/// Creates an instance of a command and prints its id.
+pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<(), Failure> {
+    check_tags(&question.tag)?;
+    if let Some(name) = &question.name {
+        check_name(name).map_err(|reason| Failure::Usage(format!("--name: {reason}")))?;
+    }
+    let url = url(question, api.is_local())?;
+    let name = name(&api.instances().await?, question)?;
+    // Opened before it is created, so that its start is not missed.
+    let stream = if question.waiting.wait { Some(api.events(None).await?) } else { None };
+    let mut instance = create(api, &name, &url, &rest(question)).await?;
+    if let Some(stream) = stream {
+        let created = std::slice::from_ref(&instance);
+        match wait_for_start(stream, created, &question.waiting).await {
+            Ok(mut started) => instance = started.swap_remove(0),
+            Err(failure) => {
+                show_last_lines(api, instance.id()).await;
+                return Err(failure);
+            }
+        }
+    }
+    if out.is_for_programs() {
+        return out.document(instance.document());
+    }
+    out.print(&format!("{}\n", plain(instance.id())))
+}
+
+/// Creates an instance with its settings, or leaves none behind. `rest` is the PATCH with what the
+/// API does not take at the creation. The name and it may be empty.
+pub(crate) async fn create(
+    api: &Api,
+    name: &str,
+    url: &str,
+    rest: &str,
+) -> Result<Instance, Failure> {
+    let alias = Some(name).filter(|name| !name.is_empty());
+    let body = object(&[("url", Some(url)), ("alias", alias)]);
+    let created = api.change(Method::POST, "/instances", &body).await.map_err(at_word)?;
+    let created = Instance::new(created);
+    if rest.is_empty() {
+        return Ok(created);
+    }
+    let path = format!("/instances/{}", created.id());
+    match api.change(Method::PATCH, &path, rest).await {
+        Ok(after) => Ok(Instance::new(after)),
+        Err(failure) => {
+            // What is left if this fails too is said: the master refuses one of them only when its
+            // disk is full or it ends.
+            if api.change_slowly(Method::DELETE, &path, None, super::edit::REPLACE).await.is_err() {
+                let id = plain(created.id()).into_owned();
+                note(&format!("{id} was created without its settings and could not be removed"));
+            }
+            Err(at_word(failure))
+        }
+    }
+}
+
+/// Tags and policy as a PATCH; empty if they are what a new instance has.
+pub(crate) fn settings(
+    is_restarted: bool,
+    tags: &[(String, String)],
+    peer: &[String; 3],
+) -> String {
+    let mut fields = Vec::new();
+    if !is_restarted {
+        fields.push("\"restart\":false".to_owned());
+    }
+    let mut meta = Vec::new();
+    if !tags.is_empty() {
+        meta.push(format!("\"tags\":{}", tags_json(tags)));
+    }
+    if peer.iter().any(|text| !text.is_empty()) {
+        let [sid, kind, alias] = peer.each_ref().map(|text| Some(&**text));
+        meta.push(format!(
+            "\"peer\":{}",
+            object(&[("sid", sid), ("type", kind), ("alias", alias)])
+        ));
+    }
+    if !meta.is_empty() {
+        fields.push(format!("\"meta\":{{{}}}", meta.join(",")));
+    }
+    if fields.is_empty() { String::new() } else { format!("{{{}}}", fields.join(",")) }
+}
+
+fn rest(question: &Run) -> String {
+    settings(question.restart == RunRestart::OnFailure, &question.tag, &Default::default())
+}
+
+/// The URL of the command. On this machine the command is found as the caller's shell would find it.
+fn url(question: &Run, is_local: bool) -> Result<String, Failure> {
+    let wrong = |reason: String| Failure::Usage(reason);
+    let here = std::env::current_dir()
+        .map_err(|error| wrong(format!("this folder cannot be found: {error}; use --cwd")))?;
+    let cwd = match &question.cwd {
+        Some(cwd) => Some(here.join(cwd)),
+        None => is_local.then(|| here.clone()),
+    };
+    if let Some(cwd) = cwd.as_ref().filter(|cwd| is_local && !question.force && !cwd.is_dir()) {
+        return Err(wrong(format!("--cwd: {} is not a folder", plain(&cwd.to_string_lossy()))));
+    }
+    let mut words = question.command.clone();
+    if is_local {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = find(&words[0], &here, &path);
+        match found {
+            Ok(found) => words[0] = found.to_string_lossy().into_owned(),
+            Err(_) if question.force => {}
+            Err(reason) => return Err(Failure::Refused(reason)),
+        }
+    }
+    let entry = Entry {
+        program: Program::Command(words),
+        cwd,
+        env: once("--env", &question.env)?,
+        secrets: once("--secret", &question.secret)?,
+        ..Entry::default()
+    };
+    entry.url(&here).map_err(|(key, reason)| {
+        let option = match key {
+            "env" => "--env",
+            "secrets" => "--secret",
+            "cwd" => "--cwd",
+            _ => "COMMAND",
+        };
+        wrong(format!("{option}: {reason}"))
+    })
+}
+
+/// A command as a shell finds it: a path from here, or a name in `PATH`.
+fn find(command: &str, here: &Path, path: &OsStr) -> Result<PathBuf, String> {
+    let shown = plain(command);
+    if command.contains('/') {
+        let whole = here.join(command);
+        return match fs::metadata(&whole) {
+            Err(error) => {
+                Err(format!("command not found: {shown}: {error}; --force creates it anyway"))
+            }
+            Ok(_) if is_program(&whole) => Ok(whole),
+            Ok(_) => Err(format!(
+                "{shown} cannot be executed: it is not a program file; --force creates it anyway"
+            )),
+        };
+    }
+    let found = std::env::split_paths(path).map(|folder| here.join(folder).join(command));
+    let found = found.into_iter().find(|whole| is_program(whole));
+    found.ok_or_else(|| {
+        format!("command not found: {shown} is not in PATH; --force creates it anyway")
+    })
+}
+
+fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Names that are given twice are a mistake; the last one does not win.
+fn once<T: Clone>(option: &str, pairs: &[(String, T)]) -> Result<BTreeMap<String, T>, Failure> {
+    let mut all = BTreeMap::new();
+    for (name, value) in pairs {
+        if all.insert(name.clone(), value.clone()).is_some() {
+            let name = plain(name);
+            return Err(Failure::Usage(format!(
+                "{option} {name}: it is given twice; give it once"
+            )));
+        }
+    }
+    Ok(all)
+}
+
+/// The name that was asked for, or that of the command with a number if it is taken.
+fn name(instances: &[Instance], question: &Run) -> Result<String, Failure> {
+    let is_taken = |name: &str| instances.iter().any(|one| one.alias() == name);
+    if let Some(name) = &question.name {
+        if !question.allow_duplicate && is_taken(name) {
+            let shown = plain(name);
+            return Err(Failure::Refused(format!(
+                "--name: there is an instance {shown:?}; choose another name, 'openctrl delete \
+                 {shown}', or use --allow-duplicate"
+            )));
+        }
+        return Ok(name.clone());
+    }
+    let command = Path::new(&question.command[0]);
+    let base = command.file_name().map(|name| name.to_string_lossy().into_owned());
+    let base = base.filter(|base| check_name(base).is_ok()).unwrap_or_else(|| "command".to_owned());
+    let numbered = (2..).map(|number| format!("{base}-{number}"));
+    let free = std::iter::once(base.clone()).chain(numbered).find(|name| !is_taken(name));
+    Ok(free.expect("there are more numbers than instances"))
+}
+
+async fn show_last_lines(api: &Api, id: &str) {
+    let page = api.get_if_known(&format!("/instances/{id}/logs?limit={LAST_LINES}")).await;
+    let Ok(Some(page)) = page else { return };
+    for line in page.at("lines").clone().into_list() {
+        note(&plain(line.at("text").text()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::document::Document;
+    use crate::grammar::{Command, read};
+
+    fn asked(words: &[&str]) -> Run {
+        let words: Vec<&str> = std::iter::once("run").chain(words.iter().copied()).collect();
+        let command = read(&words).expect("a good line").command;
+        let Command::Run(run) = command else { panic!("not a run: {command:?}") };
+        run
+    }
+
+    #[test]
+    fn everything_after_the_command_is_its_own() {
+        let run = asked(&["--name", "p", "ping", "-c", "3", "--name", "x"]);
+        assert_eq!(run.name.as_deref(), Some("p"));
+        assert_eq!(run.command, ["ping", "-c", "3", "--name", "x"]);
+        assert_eq!(asked(&["--", "-odd", "--"]).command, ["-odd", "--"]);
+    }
+
+    #[test]
+    fn a_command_elsewhere_is_not_looked_for_here() {
+        let run = asked(&["-e", "K=a b", "--", "no-such-command", "x=1&y"]);
+        let url = url(&run, false).expect("it is elsewhere");
+        assert_eq!(url, "exec:no-such-command?arg=x%3D1%26y&env=K%3Da+b");
+    }
+
+    #[test]
+    fn a_command_here_has_to_be_a_program() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (here, path) = (home.path(), home.path().as_os_str());
+        fs::write(here.join("text"), "").expect("written");
+        fs::write(here.join("tool"), "").expect("written");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(here.join("tool"), mode).expect("it is ours");
+        assert_eq!(find("tool", here, path), Ok(here.join("tool")));
+        assert_eq!(find("./tool", here, path), Ok(here.join("./tool")));
+        for (bad, why) in
+            [("text", "not in PATH"), ("./text", "cannot be executed"), ("./no", "not found")]
+        {
+            let reason = find(bad, here, path).expect_err(bad);
+            assert!(reason.contains(why) && reason.contains("--force"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn names_are_found_or_refused() {
+        let one = |alias: &str| {
+            let json = format!(r#"{{"id":"00000001","alias":"{alias}"}}"#);
+            Instance::new(Document::parse(json.as_bytes()).expect("JSON"))
+        };
+        let there = [one("ping"), one("web")];
+        let named = |words: &[&str]| name(&there, &asked(words)).map_err(|error| error.to_string());
+        assert_eq!(named(&["/bin/ping"]), Ok("ping-2".to_owned()));
+        assert_eq!(named(&["sleep"]), Ok("sleep".to_owned()));
+        assert!(named(&["--name", "web", "x"]).is_err());
+        assert_eq!(named(&["--name", "web", "--allow-duplicate", "x"]), Ok("web".to_owned()));
+        assert_eq!(named(&["./deadbeef"]), Ok("command".to_owned()));
+    }
+}

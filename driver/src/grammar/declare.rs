@@ -1,0 +1,118 @@
+//! Commands that run programs, and that take instances from files.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::common::Waiting;
+use super::values::{pair, secret, variable};
+use crate::runtime::SecretSource;
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A name that no other instance has; without it the name of the command
+    #[arg(short, long)]
+    pub(crate) name: Option<String>,
+    /// A variable of its environment; NAME alone takes the value it has here
+    #[arg(short, long, value_name = "K=V", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// A variable whose value is read when it starts: from a file, or the master's environment
+    #[arg(long, value_name = "K=file:PATH|env:NAME", value_parser = secret)]
+    pub(crate) secret: Vec<(String, SecretSource)>,
+    /// Its working directory; without it this one, if the master is on this machine
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<PathBuf>,
+    /// When it is started again
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
+    pub(crate) restart: RunRestart,
+    /// A tag; may be given more than once
+    #[arg(short, long, value_name = "K=V", value_parser = pair)]
+    pub(crate) tag: Vec<(String, String)>,
+    /// Accept a name that another instance has
+    #[arg(long)]
+    pub(crate) allow_duplicate: bool,
+    /// Do not check that the command exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    /// The command and its arguments; put -- before it if it begins with a dash
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    pub(crate) command: Vec<String>,
+}
+
+/// When a process is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunRestart {
+    /// After a failure, and when the master starts
+    #[default]
+    OnFailure,
+    /// Never
+    Never,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The file: TOML or YAML, by its name
+    #[arg(short, long, value_name = "FILE", default_value = "openctrl.toml")]
+    pub(crate) file: PathBuf,
+    /// Also delete instances that the file declared before and does not declare now
+    #[arg(long)]
+    pub(crate) prune: bool,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    pub(crate) plan: Plan,
+    /// Show the changes and make none
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Exit with status 2 if there were changes
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Id, beginning of an id that no other has, or alias; without any, every instance
+    #[arg(value_name = "INSTANCE")]
+    pub(crate) names: Vec<String>,
+    /// Only instances with this tag; given twice, both must be there
+    #[arg(short, long, value_name = "K[=V]")]
+    pub(crate) tag: Vec<String>,
+}
+
+/// `import`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Import {
+    /// What the file is
+    pub(crate) format: ImportFormat,
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) path: PathBuf,
+}
+
+/// The files that can be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// A Procfile of foreman, honcho or Heroku
+    Procfile,
+    /// A supervisord.conf
+    Supervisord,
+    /// An ecosystem file of pm2: JSON, or JavaScript that is only data
+    Pm2,
+    /// A compose file of docker
+    Compose,
+    /// A service unit of systemd
+    Systemd,
+}

@@ -1,0 +1,66 @@
+//! Help about the URLs that start a master or a runtime.
+
+/// The three uses of the program.
+pub(super) const USAGE: &str = "\
+openctrl COMMAND ...                               ask a running master
+       openctrl master://HOST:PORT[/PREFIX][?QUERY]       run a master
+       openctrl exec:COMMAND[?QUERY] | demo://NAME        run one instance in the foreground";
+
+/// Below the list of commands.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  openctrl 'master://127.0.0.1:8080'
+  openctrl create demo://first --alias first
+  openctrl list
+
+'openctrl help COMMAND' describes a command, 'openctrl help master' the master URL and
+'openctrl help runtime' the URLs of instances.";
+
+/// How a master is started.
+pub(super) const MASTER_USAGE: &str = "openctrl master://HOST:PORT[/PREFIX][?QUERY]";
+
+/// The parameters of the master URL.
+pub(super) const MASTER: &str = "\
+Query parameters of the master URL:
+  bin=<path>     runtime that instances are run with (default: this program)
+  tls=0|1|2      HTTP; HTTPS with a certificate made at start; HTTPS with crt and key
+  crt=<path>     certificate chain in PEM, for tls=2
+  key=<path>     private key in PEM, for tls=2
+  state=<dir>    where the state is kept (default: gob/ beside this program)
+  logs=<dir>     keep the output of instances in files there
+                 (log_lines, log_memory, log_size, log_keep, log_age: see docs/OPERATIONS.md)
+  metrics=open   serve /metrics without a key; metrics_instances=on: series of each instance
+  log_format=json     write the log of the master as JSON (default: plain)
+  page=on|off    serve the page for operators at / (default: on)
+  trace=off|<dir>     whether and where inputs are recorded (default: trace/ in the state)
+  trace_size=<MiB>    largest size of the trace (default: 64)
+  trace_text=on|off   whether the text of log lines is recorded too (default: off)
+
+Examples:
+  openctrl 'master://127.0.0.1:8080'
+  openctrl 'master://0.0.0.0:8443/admin?tls=1&bin=/opt/runtime'";
+
+/// How a runtime is started.
+pub(super) const RUNTIME_USAGE: &str = "openctrl exec:COMMAND[?QUERY] | demo://NAME[?QUERY]";
+
+/// The URLs that this program runs instances of.
+pub(super) const RUNTIME: &str = "\
+exec: runs a command.
+  exec:///path/of/command    an absolute path
+  exec:command               a name that is looked up in PATH
+  arg=<text>                 an argument; repeat it, in order
+  env=<NAME>%3D<value>       a variable of the environment; repeat it
+  secret=<NAME>%3Dfile:<path>   a variable whose value is read from a file at the start;
+                             env:<NAME> reads it from the environment of the master
+  cwd=<dir>                  the working directory, an absolute path
+
+demo: runs an instance that only prints lines and checkpoints.
+  demo://NAME
+
+Escape &, =, %, # and + in values: %26, %3D, %25, %23, %2B. A + is a space.
+
+Exit status of a start that is refused: 2 for a bad URL or working directory, 126 if the command
+cannot be executed, 127 if it is not found.
+
+Example:
+  openctrl 'exec:///bin/sleep?arg=60'";

@@ -1,0 +1,158 @@
+//! From words to a command, or to what is printed in its place: help, or one line that names the
+//! word that is wrong and the one that was probably meant.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches};
+
+use super::Line;
+
+/// What is printed in the place of carrying out a command.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Help, for standard output.
+    Help(String),
+    /// One line about a wrong word, for standard error. The exit status is 2.
+    Wrong(String),
+}
+
+/// Commands that take none of the options that name a master.
+const OFFLINE: [&str; 8] =
+    ["import", "replay", "state", "master", "runtime", "completions", "man", "version"];
+
+/// The grammar as it is shown: offline commands are not offered the options of a master.
+pub(crate) fn whole() -> clap::Command {
+    let mut line = Line::command();
+    line.build();
+    for name in OFFLINE {
+        line = line.mut_subcommand(name, hide_master);
+    }
+    line
+}
+
+/// Reads the words after the program's name.
+pub(crate) fn read(words: &[&str]) -> Result<Line, Answer> {
+    let is_help = words.iter().any(|word| matches!(*word, "help" | "-h" | "--help"));
+    // Help is built from the whole grammar; a command costs only its own part.
+    let grammar = if is_help { whole() } else { Line::command() };
+    let all = std::iter::once("openctrl").chain(words.iter().copied());
+    let matches = grammar.try_get_matches_from(all);
+    matches
+        .and_then(|matches| Line::from_arg_matches(&matches))
+        .map_err(|error| explain(&error, &path(words)))
+}
+
+fn hide_master(mut command: clap::Command) -> clap::Command {
+    let inner: Vec<String> =
+        command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+    for name in inner.iter().filter(|name| *name != "help") {
+        command = command.mut_subcommand(name, hide_master);
+    }
+    command.mut_args(|arg| {
+        let is_of_master = arg.is_global_set() && arg.get_id() != "help";
+        if is_of_master { arg.hide(true) } else { arg }
+    })
+}
+
+/// The command that the words name, as far as they name one.
+fn path(words: &[&str]) -> String {
+    let mut command = Line::command();
+    let mut path = String::from("openctrl");
+    for word in words.iter().filter(|word| !word.starts_with('-')) {
+        let Some(inner) = command.find_subcommand(word) else { break };
+        path = format!("{path} {}", inner.get_name());
+        command = inner.clone();
+    }
+    path
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "there may be more kinds of errors")]
+fn explain(error: &clap::Error, path: &str) -> Answer {
+    let text = error.render().to_string();
+    let reason = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Answer::Help(text),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "a command is missing".to_owned()
+        }
+        ErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(word)) => format!("there is no command {word:?}"),
+            _ => "there is no such command".to_owned(),
+        },
+        _ => first_sentence(&text),
+    };
+    Answer::Wrong(match suggestion(error) {
+        Some(meant) => format!("{reason}; did you mean '{meant}'? See '{path} --help'"),
+        None => format!("{reason}; see '{path} --help'"),
+    })
+}
+
+/// What is wrong, without the usage and the tips below it.
+fn first_sentence(text: &str) -> String {
+    let first = text.split("\n\n").next().unwrap_or(text);
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    first.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The word that was probably meant.
+#[expect(clippy::wildcard_enum_match_arm, reason = "there may be more kinds of values")]
+fn suggestion(error: &clap::Error) -> Option<String> {
+    let kinds =
+        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    kinds.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(word) => Some(word.clone()),
+        // The most similar is last.
+        ContextValue::Strings(words) => words.last().cloned(),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(words: &[&str]) -> String {
+        match read(words) {
+            Err(Answer::Wrong(line)) => line,
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+
+    fn help(words: &[&str]) -> String {
+        match read(words) {
+            Err(Answer::Help(text)) => text,
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_word_is_named_with_the_one_that_was_meant() {
+        let lines = [
+            &["lst"][..],
+            &["list", "--stauts", "error"],
+            &["list", "--status", "eror"],
+            &["replay"],
+            &["replay", "f", "--until", "soon"],
+            &["replay", "f", "--instance", "A"],
+            &["replay", "f", "--json", "--json"],
+            &["state", "chek", "d"],
+            &["state", "check", "a", "b"],
+            &["state"],
+            &["-x"],
+            &[""],
+        ];
+        let said: Vec<String> =
+            lines.iter().map(|words| format!("{}: {}", words.join(" "), wrong(words))).collect();
+        assert!(said.iter().all(|line| line.lines().count() == 1));
+        insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
+    fn help_of_offline_commands_does_not_speak_of_a_master() {
+        for words in [&["help", "replay"][..], &["replay", "-h"], &["help", "state", "check"]] {
+            let text = help(words);
+            assert!(!text.contains("--api") && !text.contains("--output"), "{text}");
+        }
+        assert!(help(&["help", "list"]).contains("--api"));
+        assert!(help(&["help", "master"]).contains("tls=0|1|2"));
+        assert!(help(&["help", "runtime"]).contains("arg=<text>"));
+    }
+}

@@ -1,0 +1,344 @@
+//! Ecosystem files of pm2: JSON, or JavaScript that is nothing but data.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::entries::{Imported, split};
+use crate::manifest::{Entry, Program, Restart, escape};
+
+/// Settings that are taken or need no counterpart.
+const TAKEN: [&str; 17] = [
+    "name",
+    "script",
+    "args",
+    "cwd",
+    "interpreter",
+    "exec_interpreter",
+    "interpreter_args",
+    "node_args",
+    "env",
+    "instances",
+    "exec_mode",
+    "autorestart",
+    "namespace",
+    "merge_logs",
+    "combine_logs",
+    "automation",
+    "pmx",
+];
+
+/// Settings without a counterpart, with what is so in their place.
+const WITHOUT: [(&str, &str); 18] = [
+    (
+        "max_restarts",
+        "restarts back off and do not end; pm2 counts runs shorter than min_uptime only",
+    ),
+    ("min_uptime", "delays start afresh after a healthy run"),
+    ("restart_delay", "restarts back off"),
+    ("exp_backoff_restart_delay", "restarts back off always"),
+    ("cron_restart", "there is no schedule"),
+    ("cron", "there is no schedule"),
+    ("watch", "files are not watched"),
+    ("ignore_watch", "files are not watched"),
+    ("max_memory_restart", "memory is shown, not limited"),
+    ("kill_timeout", "KILL follows TERM after 5 s; pm2 waits 1.6 s"),
+    ("wait_ready", "an instance counts as started when its process runs"),
+    ("listen_timeout", "an instance counts as started when its process runs"),
+    ("stop_exit_codes", "every exit code but 0 is a failure"),
+    ("out_file", "the master keeps the output; see logs= of the master URL"),
+    ("error_file", "the master keeps the output; see logs= of the master URL"),
+    ("log_date_format", "times are kept with the lines; see 'openctrl logs --time'"),
+    ("uid", "processes run as the user of the master"),
+    ("gid", "processes run as the group of the master"),
+];
+
+/// The most processes of one app.
+const PROCESSES_MAX: u64 = 1000;
+
+const REMEDY: &str = "it is not plain data; run 'pm2 jlist' or \
+    'node -p \"JSON.stringify(require(\\'./FILE\\'))\"' and import what that prints";
+
+/// Reads an ecosystem file, or what `pm2 jlist` prints. Apps without a folder run in `folder`.
+pub(super) fn read(text: &str, folder: &str) -> Result<Imported, String> {
+    let whole: Value = json5::from_str(data(text)).map_err(|error| {
+        let error = error.to_string();
+        format!("{}: {REMEDY}", error.lines().next().unwrap_or_default())
+    })?;
+    let apps = match whole {
+        Value::Array(apps) => apps,
+        Value::Object(mut object) if object.contains_key("apps") => match object.remove("apps") {
+            Some(Value::Array(apps)) => apps,
+            Some(app @ Value::Object(_)) => vec![app],
+            _ => return Err("apps is not a list".to_owned()),
+        },
+        app @ Value::Object(_) => vec![app],
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            return Err("there are no apps in it".to_owned());
+        }
+    };
+    let mut imported = Imported::default();
+    for (index, app) in apps.into_iter().enumerate() {
+        let Value::Object(app) = app else {
+            return Err(format!("app {}: it is not an object", index + 1));
+        };
+        let app = flat(app);
+        let place = match app.get("name").and_then(Value::as_str) {
+            Some(name) => format!("app {name:?}"),
+            None => format!("app {}", index + 1),
+        };
+        add(&mut imported, &app, folder, &place).map_err(|reason| format!("{place}: {reason}"))?;
+    }
+    if imported.instances.is_empty() {
+        return Err("there are no apps in it".to_owned());
+    }
+    let general = "pm2 stops with INT and restarts also after exit code 0; here the signal is TERM, and \
+                   an exit with code 0 is no reason to restart";
+    imported.notes.insert(0, general.to_owned());
+    Ok(imported)
+}
+
+/// The object that a module exports.
+fn data(text: &str) -> &str {
+    let text = text.trim().trim_end_matches(';').trim_end();
+    let module = text.find("module.exports").filter(|at| {
+        // What stands before it is comments only, or the reader of JSON5 refuses the whole.
+        text[..*at].lines().all(|line| {
+            let line = line.trim();
+            line.is_empty()
+                || ["//", "/*", "*", "\"use strict\"", "'use strict'"]
+                    .iter()
+                    .any(|start| line.starts_with(start))
+        })
+    });
+    let assigned = module.and_then(|at| text[at..].split_once('=')).map(|(_, value)| value);
+    assigned.or_else(|| text.strip_prefix("export default")).unwrap_or(text)
+}
+
+/// `pm2 jlist` has the settings of an app in `pm2_env`.
+fn flat(mut app: Map<String, Value>) -> Map<String, Value> {
+    let Some(Value::Object(mut inner)) = app.remove("pm2_env") else { return app };
+    let mut flat = Map::new();
+    let mut take = |to: &str, from: &str, inner: &mut Map<String, Value>| {
+        if let Some(value) = inner.remove(from).filter(|value| !value.is_null()) {
+            flat.insert(to.to_owned(), value);
+        }
+    };
+    take("name", "name", &mut inner);
+    take("script", "pm_exec_path", &mut inner);
+    take("cwd", "pm_cwd", &mut inner);
+    take("interpreter", "exec_interpreter", &mut inner);
+    for same in ["args", "node_args", "autorestart", "exec_mode", "instances", "namespace"] {
+        take(same, same, &mut inner);
+    }
+    flat
+}
+
+fn add(
+    imported: &mut Imported,
+    app: &Map<String, Value>,
+    folder: &str,
+    place: &str,
+) -> Result<(), String> {
+    notes(imported, app, place);
+    let text = |key: &str| app.get(key).and_then(Value::as_str);
+    let script = text("script").ok_or("there is no script")?;
+    let stem = script.rsplit('/').next().unwrap_or(script);
+    let name = text("name").unwrap_or_else(|| stem.split('.').next().unwrap_or(stem));
+    let mut words = interpreter(script, text("interpreter").or_else(|| text("exec_interpreter")));
+    if !words.is_empty() {
+        for key in ["interpreter_args", "node_args"] {
+            words.extend(list(app.get(key), key)?);
+        }
+    }
+    if text("interpreter").is_none() && words.is_empty() && script.contains(' ') {
+        words.extend(split(script)?);
+    } else {
+        // A name alone would be looked up in PATH; a script is a file of the folder.
+        let is_file = script.contains('.') && !script.contains('/') && words.is_empty();
+        words.push(if is_file { format!("./{script}") } else { script.to_owned() });
+    }
+    words.extend(list(app.get("args"), "args")?);
+    let cwd = text("cwd").map_or_else(|| folder.into(), |cwd| Path::new(folder).join(cwd));
+    let mut entry = Entry {
+        program: Program::Command(words.iter().map(|word| escape(word)).collect()),
+        cwd: Some(escape(&cwd.to_string_lossy()).into()),
+        ..Entry::default()
+    };
+    if app.get("autorestart") == Some(&Value::Bool(false)) {
+        entry.restart = Restart::Never;
+    }
+    if let Some(namespace) = text("namespace").filter(|name| *name != "default") {
+        entry.tags.insert("namespace".to_owned(), escape(namespace));
+    }
+    if let Some(Value::Object(env)) = app.get("env") {
+        for (name, value) in env {
+            let value = scalar(value).ok_or_else(|| format!("env {name} is not a text"))?;
+            entry.env.insert(name.clone(), escape(&value));
+        }
+    }
+    let count = instances(imported, app, place)?;
+    for number in 0..count {
+        let mut entry = entry.clone();
+        let is_one = count == 1;
+        if !is_one {
+            entry.env.insert("NODE_APP_INSTANCE".to_owned(), number.to_string());
+        }
+        let name = if is_one { name.to_owned() } else { format!("{name}-{number}") };
+        imported.add(&name, entry)?;
+    }
+    Ok(())
+}
+
+fn notes(imported: &mut Imported, app: &Map<String, Value>, place: &str) {
+    for (key, value) in app {
+        if TAKEN.contains(&&**key) || matches!(value, Value::Null | Value::Bool(false)) {
+            continue;
+        }
+        let why = WITHOUT.iter().find(|(name, _)| name == key).map(|(_, why)| *why);
+        match why {
+            Some(why) => imported.note(place, format!("{key} has no counterpart: {why}")),
+            None if key.starts_with("env_") => {
+                imported
+                    .note(place, format!("{key} is not taken: make a file for each environment"));
+            }
+            None => imported.note(place, format!("{key} is not known")),
+        }
+    }
+    if app.get("exec_mode").and_then(Value::as_str).is_some_and(|mode| mode.starts_with("cluster"))
+    {
+        imported.note(place, "exec_mode cluster has no counterpart: processes share no port");
+    }
+}
+
+fn instances(
+    imported: &mut Imported,
+    app: &Map<String, Value>,
+    place: &str,
+) -> Result<u64, String> {
+    match app.get("instances") {
+        None | Some(Value::Null) => Ok(1),
+        Some(Value::Number(number))
+            if number.as_u64().is_some_and(|n| (1..=PROCESSES_MAX).contains(&n)) =>
+        {
+            Ok(number.as_u64().unwrap_or(1))
+        }
+        Some(Value::String(text))
+            if text.parse().is_ok_and(|n: u64| (1..=PROCESSES_MAX).contains(&n)) =>
+        {
+            Ok(text.parse().unwrap_or(1))
+        }
+        Some(Value::String(text)) if text == "max" => {
+            imported.note(place, "instances: \"max\" is one here; repeat the entry for more");
+            Ok(1)
+        }
+        Some(Value::Number(_)) => {
+            imported.note(place, "instances by the number of CPUs is one here; repeat the entry");
+            Ok(1)
+        }
+        Some(_) => Err(format!("instances is 1 to {PROCESSES_MAX}, or \"max\"")),
+    }
+}
+
+/// The interpreter that pm2 takes for a script; none if it is a program itself.
+fn interpreter(script: &str, given: Option<&str>) -> Vec<String> {
+    let by_end = match script.rsplit_once('.').map(|(_, end)| end) {
+        _ if script.contains(' ') => None,
+        Some("js" | "mjs" | "cjs") => Some("node"),
+        Some("py") => Some("python3"),
+        Some("sh") => Some("bash"),
+        Some("rb") => Some("ruby"),
+        Some("pl") => Some("perl"),
+        Some("php") => Some("php"),
+        Some("ts") => Some("ts-node"),
+        _ => None,
+    };
+    match given {
+        Some("none") => Vec::new(),
+        Some(given) => vec![given.to_owned()],
+        None => by_end.map(str::to_owned).into_iter().collect(),
+    }
+}
+
+fn list(value: Option<&Value>, key: &str) -> Result<Vec<String>, String> {
+    match value {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(line)) => split(line).map_err(|reason| format!("{key}: {reason}")),
+        Some(Value::Array(words)) => {
+            let words = words
+                .iter()
+                .map(|word| scalar(word).ok_or_else(|| format!("{key} is not a list of texts")));
+            words.collect()
+        }
+        Some(_) => Err(format!("{key} is neither a text nor a list")),
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(is) => Some(is.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::shown;
+    use super::*;
+
+    #[test]
+    fn json_and_plain_javascript_say_the_same() {
+        let json = r#"{"apps":[{"name":"web","script":"server.js","args":"--port 80 'a b'",
+            "node_args":["--max-old-space-size=200"],"cwd":"/srv/shop","env":{"PORT":8080,"X":"${y}"},
+            "env_production":{"PORT":80},"max_restarts":2,"watch":false,"autorestart":true},
+            {"script":"./bin/tool","instances":2,"autorestart":false,"namespace":"jobs"},
+            {"name":"shell","script":"npm","args":"start","exec_mode":"cluster","instances":"max"},
+            {"name":"line","script":"echo hello","odd":1},
+            {"name":"sh","script":"run.sh","interpreter":"none"}]}"#;
+        let script = r"// the shop
+            'use strict'
+            module.exports = {
+              apps: [
+                { name: 'web', script: 'server.js', args: `--port 80`, },
+              ],
+            };";
+        insta::assert_snapshot!(shown(read(json, "/srv")));
+        let refused = shown(read(script, "/srv"));
+        assert!(refused.contains("pm2 jlist") && refused.lines().count() == 1, "{refused}");
+        let read = shown(read(&script.replace('`', "'"), "/srv"));
+        assert!(read.contains("command = [\"node\", \"server.js\", \"--port\", \"80\"]"), "{read}");
+    }
+
+    #[test]
+    fn the_list_of_pm2_is_read() {
+        let list = r#"[{"pid":1,"name":"web","pm2_env":{"name":"web","pm_exec_path":"/srv/a.js",
+            "pm_cwd":"/srv","exec_interpreter":"node","args":["x"],"autorestart":true,
+            "env":{"SECRET":"hush"},"status":"online"},"monit":{}}]"#;
+        let read = shown(read(list, "/srv"));
+        assert!(read.contains("command = [\"node\", \"/srv/a.js\", \"x\"]"), "{read}");
+        assert!(!read.contains("hush"), "the whole environment is in there: {read}");
+    }
+
+    #[test]
+    fn what_is_not_data_is_refused_with_the_remedy() {
+        let all = [
+            "",
+            "{}",
+            "[]",
+            "[1]",
+            "{apps: 1}",
+            "module.exports = { apps: [{ script: process.env.X }] }",
+            "const x = 1;\nmodule.exports = { apps: [] }",
+            "{apps: [{name: 'a'}]}",
+            "{apps: [{script: 'a', instances: 'many'}]}",
+            "{apps: [{script: 'a', args: 1}]}",
+            "{apps: [{script: 'a', env: {A: []}}]}",
+            "{apps: [{script: 'a'}, {script: 'a'}]}",
+        ];
+        let said: Vec<String> = all.iter().map(|text| shown(read(text, "/srv"))).collect();
+        assert!(said.iter().all(|line| line.lines().count() == 1), "{said:#?}");
+        insta::assert_snapshot!(said.join("\n"));
+    }
+}

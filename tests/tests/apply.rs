@@ -1,0 +1,217 @@
+//! `openctrl plan`, `apply` and `export`: instances as a file declares them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use openctrl_tests::{Master, Shell, binary};
+use serde_json::{Value, json};
+
+/// A master that is its own runtime, and a folder of files.
+struct Place {
+    master: Master,
+    shell: Shell,
+}
+
+impl Place {
+    fn new() -> Self {
+        let master = Master::builder_for(binary::openctrl()).start();
+        let shell = Shell::beside(&master).with("PORT", "80 80");
+        Self { master, shell }
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path: PathBuf = self.master.folder().join(name);
+        fs::write(&path, text).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    }
+
+    fn instance(&self, alias: &str) -> Value {
+        let list = self.master.api().list();
+        let mut found = list.into_iter().filter(|one| one["alias"] == alias);
+        let one = found.next().unwrap_or_else(|| panic!("no {alias}"));
+        assert!(found.next().is_none(), "two {alias}");
+        one
+    }
+}
+
+const FILE: &str = r#"
+name = "shop"
+[instance.web]
+command = "sleep 1000 "
+env = { PORT = "${PORT}" }
+tags = { site = "x" }
+restart = "never"
+[instance.demo]
+url = "demo://one"
+"#;
+
+#[test]
+fn a_file_is_applied_and_then_nothing_changes() {
+    let place = Place::new();
+    let file = place.write("openctrl.toml", FILE);
+    let plan = place.shell.run(&["plan", "-f", &file]);
+    assert_eq!(plan.code, Some(2), "{}", plan.stderr);
+    insta::assert_snapshot!(plan.stdout, @r"
+    + demo: create
+        url: demo://one
+        restart: on-failure
+    + web: create
+        command: sleep 1000
+        env: PORT
+        restart: never
+        tags: site=x
+    2 to create
+    ");
+    assert_eq!(place.master.api().list().len(), 1, "a plan changes nothing");
+    let asked = place.shell.run(&["apply", "-f", &file]);
+    assert_eq!(asked.code, Some(2));
+    assert!(asked.stderr.contains("use --yes"), "{}", asked.stderr);
+    let words = ["apply", "-f", &file, "--yes", "--wait", "--for", "100ms", "--detailed-exitcode"];
+    let applied = place.shell.run(&words);
+    assert_eq!(applied.code, Some(2), "{}", applied.stderr);
+    assert!(applied.stdout.ends_with("demo: created\nweb: created\n"), "{}", applied.stdout);
+    let web = place.instance("web");
+    assert_eq!(web["url"], "exec:sleep?arg=1000&env=PORT%3D80+80");
+    assert_eq!(web["restart"], false);
+    assert_eq!(web["meta"]["tags"], json!({"site": "x"}));
+    assert!(!web["meta"].to_string().contains("shop"), "what is owned is kept elsewhere");
+
+    let before = place.master.api().list();
+    assert_eq!(place.shell.ok(&["apply", "-f", &file, "--detailed-exitcode"]), "2 unchanged\n");
+    assert_eq!(place.shell.ok(&["plan", "-f", &file]), "2 unchanged\n");
+    let ids = |list: &[Value]| list.iter().map(|one| one["id"].to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(&place.master.api().list()), ids(&before));
+}
+
+#[test]
+fn only_what_differs_is_changed() {
+    let place = Place::new();
+    let file = place.write("f.toml", FILE);
+    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    let web = place.instance("web");
+    let file = place.write(
+        "f.yaml",
+        "
+name: shop
+instance:
+  web: {command: [sleep, '1000'], env: {PORT: '${PORT}'}, tags: {site: y}, restart: on-failure}
+  demo: {url: 'demo://two'}
+",
+    );
+    let dry = place.shell.ok(&["apply", "-f", &file, "--dry-run"]);
+    insta::assert_snapshot!(dry, @r"
+    ~ demo: change, restarts
+        url: demo://one -> demo://two
+    ~ web: change
+        restart: never -> on-failure
+        tags: site=x -> site=y
+    2 to change
+    ");
+    assert_eq!(place.instance("web"), web, "a dry run changes nothing");
+    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    let after = place.instance("web");
+    assert_eq!(after["id"], web["id"]);
+    assert_eq!(after["restart"], true);
+    assert_eq!(after["meta"]["tags"], json!({"site": "y"}));
+    assert_eq!(place.instance("demo")["url"], "demo://two");
+}
+
+#[test]
+fn only_what_the_file_owns_is_pruned() {
+    let place = Place::new();
+    let shop = place.write("shop.toml", FILE);
+    let other = place.write("other.toml", "[instance.other]\nurl = \"demo://other\"");
+    place.shell.ok(&["create", "demo://hand", "--alias", "hand"]);
+    place.shell.ok(&["apply", "-f", &shop, "--yes"]);
+    place.shell.ok(&["apply", "-f", &other, "--yes"]);
+    let less = place.write("shop.toml", "name = \"shop\"\n[instance.demo]\nurl = \"demo://one\"");
+    assert_eq!(place.shell.ok(&["apply", "-f", &less]), "1 unchanged\n", "nothing without --prune");
+    let dry = place.shell.ok(&["apply", "-f", &less, "--prune", "--dry-run"]);
+    assert_eq!(dry, "1 unchanged\n", "what was given up is not owned any more");
+    place.write("shop.toml", FILE);
+    place.shell.ok(&["apply", "-f", &shop, "--yes"]);
+    let less = place.write("shop.toml", "name = \"shop\"\n[instance.demo]\nurl = \"demo://one\"");
+    let pruned = place.shell.ok(&["apply", "-f", &less, "--prune", "--yes"]);
+    assert_eq!(pruned, "- web: delete\n1 to delete, 1 unchanged\nweb: deleted\n");
+    assert_eq!(place.master.api().list().len(), 4, "the key, demo, hand and other stay");
+    let theirs = place.write("theirs.toml", "[instance.other]\nurl = \"demo://mine\"");
+    let refused = place.shell.fails(1, &["apply", "-f", &theirs, "--yes"]);
+    assert!(refused.starts_with("instance \"other\" is owned by /"), "{refused}");
+}
+
+#[test]
+fn what_is_exported_is_applied_without_a_change() {
+    let place = Place::new();
+    let file = place.write("f.toml", FILE);
+    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    place.shell.ok(&[
+        "run",
+        "--name",
+        "sh",
+        "-e",
+        "A=${x}",
+        "--",
+        "/bin/sh",
+        "-c",
+        "sleep 1000; $A",
+    ]);
+    let exported = place.shell.ok(&["export"]);
+    let file = place.write("exported.toml", &format!("name = \"shop\"\n{exported}"));
+    assert_eq!(place.shell.ok(&["apply", "-f", &file]), "3 unchanged\n", "{exported}");
+    assert!(place.shell.ok(&["export", "web"]).starts_with("[instance.web]\ncommand = [\"sleep\""));
+}
+
+#[test]
+fn variables_come_from_the_caller_and_from_files() {
+    let place = Place::new();
+    place.write("vars.env", "# c\nDOMAIN=example.org\nPORT=1\n");
+    place.write("web.env", "export A=1\nB='two words'\n");
+    let text = "env_file = \"vars.env\"\n[instance.web]\ncommand = \"sleep 1000\"\n\
+                env_file = [\"web.env\"]\nenv = { B = \"${DOMAIN}:${PORT}\", C = \"${NO:-d}\" }\n";
+    let file = place.write("f.toml", text);
+    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    let url = "exec:sleep?arg=1000&env=A%3D1&env=B%3Dexample.org:80+80&env=C%3Dd";
+    assert_eq!(place.instance("web")["url"], url);
+}
+
+#[test]
+fn a_bad_file_changes_nothing() {
+    let place = Place::new();
+    let good = "[instance.good]\nurl = \"demo://good\"\n";
+    for (name, text, said) in [
+        (
+            "f.toml",
+            "[instance.a]\ncommand = \"x ${NO_SUCH}\"",
+            "instance \"a\", command: ${NO_SUCH}",
+        ),
+        ("f.toml", "[instance.a]\nurl = \"master://x\"", "instance \"a\", url"),
+        ("f.toml", "[instance.a]\nbogus = 1", "line 4: unknown field `bogus`"),
+        ("f.json", "", "its form is told by its name"),
+    ] {
+        let file = place.write(name, &format!("{good}{text}"));
+        let refused = place.shell.fails(2, &["apply", "-f", &file, "--yes"]);
+        assert!(refused.starts_with(&file) && refused.contains(said), "{refused}");
+    }
+    let large = place.write("large.toml", &"#".repeat(10 * 1024 * 1024));
+    let refused = place.shell.fails(2, &["apply", "-f", &large, "--yes"]);
+    assert!(refused.contains("larger than 4 MiB"), "{refused}");
+    let missing = place.shell.fails(2, &["plan", "-f", "/no/such.toml"]);
+    assert!(missing.starts_with("/no/such.toml: cannot read it"), "{missing}");
+    assert_eq!(place.master.api().list().len(), 1, "nothing was made");
+}
+
+#[test]
+fn one_that_is_refused_leaves_the_others_whole() {
+    let place = Place::new();
+    let long = "x".repeat(300);
+    let text = format!(
+        "[instance.bad]\nurl = \"demo://bad\"\ntags = {{ a = \"{long}\" }}\n\
+         [instance.good]\nurl = \"demo://good\"\n"
+    );
+    let file = place.write("f.toml", &text);
+    let ran = place.shell.run(&["apply", "-f", &file, "--yes"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    assert!(ran.stderr.contains("bad: --tag"), "{}", ran.stderr);
+    assert!(ran.stdout.ends_with("good: created\n"), "{}", ran.stdout);
+    assert_eq!(place.master.api().list().len(), 2, "the bad one was not left half made");
+}
