@@ -7,7 +7,8 @@
 //! - `exec://usr/bin/python3` is refused: its first segment is a host, surely not what was meant.
 //!
 //! `arg=` (repeatable, in order) are the arguments, `env=NAME=VALUE` (repeatable) is added to the
-//! environment (and a `PATH` given so is the one searched), `cwd=` is an absolute directory. Anything
+//! environment (and a `PATH` given so is the one searched), `cwd=` is an absolute directory. The parameters
+//! that set a policy are read by `openctrl_core::instance::exec_policy`. Anything
 //! else is refused before any work is done. Names and values are UTF-8.
 
 use std::ffi::OsString;
@@ -15,11 +16,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use openctrl_core::instance::{EXEC_PARAMETERS, Setup, exec_policy};
+use openctrl_core::url::InstanceUrl;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::failure::{Failure, UrlError};
 use super::params::Params;
+use super::surroundings;
 
 const NO_COMMAND: UrlError =
     UrlError::Target("no command: write exec:///path/of/command or exec:name");
@@ -31,13 +35,19 @@ pub(super) struct Spec {
     args: Vec<String>,
     env: Vec<(String, String)>,
     cwd: Option<PathBuf>,
+    /// What a start in the foreground takes from the policy in the URL; a master has done it.
+    setup: Setup,
 }
 
 impl Spec {
     /// Reads a parsed `exec:` URL.
     pub(super) fn parse(url: &Url) -> Result<Self, UrlError> {
         let command = command(url)?;
-        let params = Params::parse(url, &["cwd"], &["arg", "env"])?;
+        let once: Vec<&str> = ["cwd"].into_iter().chain(EXEC_PARAMETERS).collect();
+        let params = Params::parse(url, &once, &["arg", "env"])?;
+        let parsed = InstanceUrl::parse(url.as_str());
+        let parsed = parsed.map_err(|error| UrlError::Policy(error.to_string()))?;
+        let setup = exec_policy(&parsed).map_err(UrlError::Policy)?.setup;
         let mut env: Vec<(String, String)> = Vec::new();
         for entry in params.all("env") {
             let (name, value) = entry.split_once('=').unwrap_or_default();
@@ -53,13 +63,18 @@ impl Spec {
         if cwd.as_deref().is_some_and(Path::is_relative) {
             return Err(UrlError::BadValue { name: "cwd", want: "an absolute path" });
         }
-        Ok(Self { command, args: params.all("arg").map(str::to_owned).collect(), env, cwd })
+        Ok(Self { command, args: params.all("arg").map(str::to_owned).collect(), env, cwd, setup })
     }
 }
 
 /// Enters the directory and becomes the command; returns only if that failed, or, where a process
 /// cannot be replaced (Windows), when the command has ended.
-pub(super) fn run(spec: Spec) -> Result<ExitCode, Failure> {
+///
+/// `is_prepared` says that the master has carried out the setup in the URL, or what replaced it.
+pub(super) fn run(spec: Spec, is_prepared: bool) -> Result<ExitCode, Failure> {
+    if !is_prepared {
+        surroundings::enter(&spec.setup).map_err(Failure::Setup)?;
+    }
     if let Some(path) = spec.cwd {
         // Here rather than in the command, whose error would not tell the two apart.
         std::env::set_current_dir(&path).map_err(|why| Failure::Cwd { path, why })?;
