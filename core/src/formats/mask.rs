@@ -155,7 +155,7 @@ mod tests {
             ("demo://me:hu/sh@h", "demo://****1/*0@h"),
             ("demo://other:x@h", "demo://******1@h"),
             ("mailto:joe@example.org?a=", "mailto:**0@example.org?a="),
-            ("exec:sh?arg=-c&arg=x=1", "exec:sh?arg=*1&arg=**1"),
+            ("exec:sh?arg=-c&arg=x=1&user=me", "exec:sh?arg=*1&arg=**1&user=me"),
         ] {
             assert_eq!(masks.url(url), shown);
         }
