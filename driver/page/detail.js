@@ -287,6 +287,7 @@ function processRows(facts) {
   const isTold = (value) => value !== null && value !== undefined;
   const add = (name, value, title = "") => isTold(value) && rows.push([name, value, title]);
   const more = facts.processes > 1 ? `, ${facts.processes} in its group` : "";
+  if (facts.reason) add("Reason", facts.reason);
   add("Process", facts.pid ? `pid ${facts.pid}${more}` : "none");
   if (facts.started) {
     add("Up", duration((Date.now() - Date.parse(facts.started)) / 1000), moment(facts.started));

@@ -7,11 +7,14 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 
+use openctrl_core::instance::Setup;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 /// The first argument of a step.
 pub(crate) const WORD: &str = "--become";
 
 /// What a step does before it becomes the runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Orders {
     /// The descriptor of the report.
     pub(crate) report: RawFd,
@@ -21,6 +24,9 @@ pub(crate) struct Orders {
     pub(crate) ignores_hang_up: bool,
     /// The runtime is this program.
     pub(crate) is_own: bool,
+    /// User, group, umask, working directory and memory. The rest is in the environment and in
+    /// `open_files`.
+    pub(crate) setup: Setup,
 }
 
 impl fmt::Display for Orders {
@@ -34,6 +40,18 @@ impl fmt::Display for Orders {
         }
         if self.is_own {
             write!(f, ",own")?;
+        }
+        let Setup { user, group, umask, cwd, memory_bytes, .. } = &self.setup;
+        for (name, text) in [("user", user), ("group", group), ("cwd", cwd)] {
+            if let Some(text) = text {
+                write!(f, ",{name}={}", utf8_percent_encode(text, NON_ALPHANUMERIC))?;
+            }
+        }
+        if let Some(umask) = umask {
+            write!(f, ",umask={umask}")?;
+        }
+        if let Some(bytes) = memory_bytes {
+            write!(f, ",memory={bytes}")?;
         }
         Ok(())
     }
@@ -54,8 +72,13 @@ impl fmt::Display for Bound {
 impl Orders {
     /// Reads what `Display` wrote.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut orders =
-            Self { report: -1, open_files: None, ignores_hang_up: false, is_own: false };
+        let mut orders = Self {
+            report: -1,
+            open_files: None,
+            ignores_hang_up: false,
+            is_own: false,
+            setup: Setup::default(),
+        };
         for order in text.split(',') {
             match order.split_once('=').unwrap_or((order, "")) {
                 ("report", number) => orders.report = number.parse().ok()?,
@@ -65,11 +88,20 @@ impl Orders {
                 }
                 ("nohup", "") => orders.ignores_hang_up = true,
                 ("own", "") => orders.is_own = true,
+                ("user", text) => orders.setup.user = Some(decoded(text)?),
+                ("group", text) => orders.setup.group = Some(decoded(text)?),
+                ("cwd", text) => orders.setup.cwd = Some(decoded(text)?),
+                ("umask", number) => orders.setup.umask = Some(number.parse().ok()?),
+                ("memory", bytes) => orders.setup.memory_bytes = Some(bytes.parse().ok()?),
                 _ => return None,
             }
         }
         (orders.report > 2).then_some(orders)
     }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
 }
 
 fn bound(text: &str) -> Option<Option<u64>> {
@@ -93,14 +125,31 @@ mod tests {
 
     #[test]
     fn orders_are_read_as_they_were_written() {
-        let plain = Orders { report: 3, open_files: None, ignores_hang_up: false, is_own: false };
+        let setup = Setup {
+            user: Some("www-data".to_owned()),
+            group: Some("33".to_owned()),
+            umask: Some(0o22),
+            cwd: Some("/a,b=%c".to_owned()),
+            memory_bytes: Some(1),
+            ..Setup::default()
+        };
+        let plain = Orders {
+            report: 3,
+            open_files: None,
+            ignores_hang_up: false,
+            is_own: false,
+            setup: Setup::default(),
+        };
         let all = Orders {
             report: 17,
             open_files: Some((Some(1024), None)),
             ignores_hang_up: true,
             is_own: true,
+            setup,
         };
-        for (orders, text) in [(plain, "report=3"), (all, "report=17,nofile=1024:-,nohup,own")] {
+        let full = "report=17,nofile=1024:-,nohup,own,user=www%2Ddata,group=33,\
+            cwd=%2Fa%2Cb%3D%25c,umask=18,memory=1";
+        for (orders, text) in [(plain, "report=3"), (all, full)] {
             assert_eq!(orders.to_string(), text);
             assert_eq!(Orders::parse(text), Some(orders));
         }

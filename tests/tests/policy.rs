@@ -30,6 +30,13 @@ fn process(api: &Api, id: &str) -> Value {
     api.get(&format!("/instances/{id}/process")).expect(200).json()
 }
 
+/// An instance that runs code in a shell.
+fn shell(master: &Master, code: &str) -> String {
+    let code: String = code.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let created = master.api().create(&format!("exec:sh?arg=-c&arg={code}"));
+    created["id"].as_str().expect("an id").to_owned()
+}
+
 mod resource {
     use super::*;
 
@@ -239,13 +246,6 @@ mod boot {
 mod stops {
     use super::*;
 
-    /// `exec:` runs a shell, which tells the signals apart.
-    fn shell(master: &Master, code: &str) -> String {
-        let code: String = code.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let created = master.api().create(&format!("exec:sh?arg=-c&arg={code}"));
-        created["id"].as_str().expect("an id").to_owned()
-    }
-
     #[test]
     fn the_signal_and_the_grace_are_those_of_the_policy() {
         let master = Master::builder().without_bin().start();
@@ -259,5 +259,152 @@ mod stops {
         events.wait_status(&id, "stopped");
         let last = process(&api, &id)["lastExit"].clone();
         assert_eq!(last["signal"], 9, "KILL after the grace: {last}");
+    }
+}
+
+mod setup {
+    use std::fs;
+
+    use super::*;
+
+    const FACTS: &str = "echo facts $(id -u) $(id -g) $(umask) $(pwd) $(ulimit -n) $(ulimit -v) \
+        $A ${UNSET_BY_CLEAR-cleared}; sleep 1000";
+
+    #[test]
+    fn it_is_that_of_the_next_process() {
+        let master = Master::builder().variable("UNSET_BY_CLEAR", "there").without_bin().start();
+        let (api, mut events) = (master.api(), master.events());
+        let id = shell(&master, FACTS);
+        events.wait_for("the first facts", |event| {
+            event.is_log_of(&id) && event.logs.ends_with(" there")
+        });
+        let edit = json!({"umask": "027", "cwd": "/", "env": {"A": "b"}, "clearEnv": true,
+            "openFiles": 77, "memoryBytes": 1u64 << 30});
+        patch(&api, &id, &edit);
+        assert_eq!(process(&api, &id)["starts"], 1, "an edit restarts nothing");
+        api.act(&id, "restart");
+        events.wait_for("the facts of the policy", |event| {
+            event.is_log_of(&id) && event.logs.ends_with(" 0027 / 77 1048576 b cleared")
+        });
+        let pid = process(&api, &id)["pid"].as_i64().expect("a pid");
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).expect("it is there");
+        assert_eq!(name.trim(), "sh", "the step became the command");
+    }
+
+    #[test]
+    fn a_runtime_of_its_own_gets_it_too() {
+        let master = Master::start();
+        let (api, mut events) = (master.api(), master.events());
+        let id = master.run(
+            &mut events,
+            &Script::new().step(openctrl_tests::script::Step::Env("A".into())).wait(),
+        );
+        events.wait_log(&id, "A=(unset)");
+        patch(&api, &id, &json!({"env": {"A": "b c"}, "cwd": "/"}));
+        api.act(&id, "restart");
+        events.wait_log(&id, "A=b c");
+        let pid = process(&api, &id)["pid"].as_i64().expect("a pid");
+        let cwd = fs::read_link(format!("/proc/{pid}/cwd")).expect("it is there");
+        assert_eq!(cwd.to_str(), Some("/"));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_the_reason_of_the_failed_start() {
+        for master in [Master::start(), Master::builder().without_bin().start()] {
+            let api = master.api();
+            let id = shell(&master, "sleep 1000");
+            patch(&api, &id, &json!({"restart": "never"}));
+            for (edit, part) in [
+                (json!({"user": "no-such-user"}), "user \"no-such-user\" does not exist"),
+                (
+                    json!({"user": null, "group": "no-such-group"}),
+                    "group \"no-such-group\" does not exist",
+                ),
+                (json!({"group": null, "cwd": "/no/such/place"}), "cwd /no/such/place: "),
+            ] {
+                patch(&api, &id, &edit);
+                api.act(&id, "restart");
+                until(part, || {
+                    process(&api, &id)["reason"]
+                        .as_str()
+                        .is_some_and(|reason| reason.contains(part))
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn the_user_is_switched_with_its_groups() {
+        let is_root = fs::metadata("/proc/self").is_ok_and(|own| {
+            use std::os::unix::fs::MetadataExt;
+            own.uid() == 0
+        });
+        let master = Master::builder().without_bin().start();
+        let (api, mut events) = (master.api(), master.events());
+        let id = shell(&master, "echo ids $(id -u) $(id -g) $(id -G); sleep 1000");
+        let first = events
+            .wait_for("its ids", |event| event.is_log_of(&id) && event.logs.starts_with("ids "));
+        patch(&api, &id, &json!({"user": "nobody", "restart": "never"}));
+        api.act(&id, "restart");
+        if is_root {
+            let now = events.wait_for("the ids of nobody", |event| {
+                event.is_log_of(&id) && event.logs.starts_with("ids ") && event.logs != first.logs
+            });
+            assert!(now.logs.starts_with("ids 65534 65534 65534"), "{}", now.logs);
+        } else {
+            until("the reason", || {
+                let reason = process(&api, &id)["reason"].as_str().unwrap_or_default().to_owned();
+                reason.contains("only a master that runs as root may switch users")
+            });
+        }
+    }
+}
+
+mod exec_urls {
+    use super::*;
+
+    #[test]
+    fn their_parameters_are_the_policy() {
+        let master = Master::builder().without_bin().start();
+        let (api, mut events) = (master.api(), master.events());
+        let code = "arg=-c&arg=echo+umask+$(umask)+$(ulimit+-n);sleep+1000";
+        let given = "restart=always&max_restarts=3&restart_window=2m&boot=saved&stop_signal=INT\
+            &stop_timeout=500ms&umask=027&open_files=64";
+        let created = api.create(&format!("exec:sh?{code}&{given}"));
+        let id = created["id"].as_str().expect("an id");
+        events.wait_log(id, "umask 0027 64");
+        let shown = policy(&api, id);
+        assert_eq!((&shown["restart"], &shown["boot"]), (&json!("always"), &json!("saved")));
+        assert_eq!(
+            (&shown["maxRestarts"], &shown["restartWindowMs"]),
+            (&json!(3), &json!(120_000))
+        );
+        assert_eq!(shown["stop"]["steps"][0], json!({"signal": "SIGINT", "waitMs": 500}));
+        patch(&api, id, &json!({"history": 3, "umask": "022"}));
+        api.act(id, "restart");
+        events.wait_log(id, "umask 0022 64");
+
+        api.put(id, &format!("exec:sh?{code}&restart=never")).expect(200);
+        let shown = policy(&api, id);
+        assert_eq!((&shown["restart"], &shown["boot"]), (&json!("never"), &json!("restart")));
+        assert_eq!((&shown["openFiles"], &shown["history"]), (&Value::Null, &json!(3)));
+    }
+
+    #[test]
+    fn a_bad_parameter_is_refused_by_name() {
+        let master = Master::builder().without_bin().start();
+        let api = master.api();
+        for (bad, part) in [
+            ("restart=yes", "restart must be never, on-failure or always"),
+            ("stop_timeout=soon", "stop_timeout must be a time"),
+            ("memory=much", "memory must be a size"),
+            ("restart_window=5s", "give both"),
+        ] {
+            let url = json!({"url": format!("exec:true?{bad}")});
+            let refused = api.post("/instances", &url).expect_error(400).json();
+            let reason = refused["error"].as_str().expect("a reason");
+            assert!(reason.contains(part), "{bad}: {reason}");
+        }
+        assert_eq!(api.list().len(), 1, "the key instance alone");
     }
 }

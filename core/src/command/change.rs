@@ -61,7 +61,7 @@ impl Amend {
             changed.set_restarts(restart);
         }
         if let Some(policy) = &self.policy {
-            policy.apply(&mut changed);
+            policy.apply(&mut changed.policy, &mut changed.setup);
         }
         if let Some(meta) = &self.meta {
             if let Some(peer) = &meta.peer {

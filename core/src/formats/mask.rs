@@ -10,6 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 
 use crate::escape::escaped_bytes;
+use crate::instance::EXEC_PARAMETERS;
 
 /// The masks of one segment.
 #[derive(Debug, Default)]
@@ -54,6 +55,8 @@ impl Masks {
         let (rest, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
         let (head, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
         let mut shown = self.head(head);
+        // The engine takes policies from these, and they are no secrets.
+        let is_exec = head.split(':').next().is_some_and(|it| it.eq_ignore_ascii_case("exec"));
         if let Some(query) = query.strip_prefix('?') {
             for (separator, pair) in
                 core::iter::once('?').chain(core::iter::repeat('&')).zip(query.split('&'))
@@ -63,7 +66,10 @@ impl Masks {
                     Some((name, value)) => {
                         shown.push_str(name);
                         shown.push('=');
-                        shown.push_str(&self.text(value));
+                        match is_exec && is_policy(name) {
+                            true => shown.push_str(value),
+                            false => shown.push_str(&self.text(value)),
+                        }
                     }
                     None => shown.push_str(&self.text(pair)),
                 }
@@ -109,6 +115,12 @@ impl Masks {
     }
 }
 
+/// Whether a parameter of an `exec:` URL sets a policy.
+fn is_policy(name: &str) -> bool {
+    let name = form_urlencoded::parse(name.as_bytes()).next();
+    name.is_some_and(|(name, _)| EXEC_PARAMETERS.contains(&&*name))
+}
+
 /// `number` in so many letters and digits, filled up with stars.
 fn numbered(mut number: u64, length: usize) -> String {
     const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -143,7 +155,7 @@ mod tests {
             ("demo://me:hu/sh@h", "demo://****1/*0@h"),
             ("demo://other:x@h", "demo://******1@h"),
             ("mailto:joe@example.org?a=", "mailto:**0@example.org?a="),
-            ("exec:sh?arg=-c&arg=x=1", "exec:sh?arg=*1&arg=**1"),
+            ("exec:sh?arg=-c&arg=x=1&user=me", "exec:sh?arg=*1&arg=**1&user=me"),
         ] {
             assert_eq!(masks.url(url), shown);
         }

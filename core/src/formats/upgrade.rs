@@ -273,6 +273,7 @@ impl From<CallV1> for CommandV2 {
             CallV1::SetAlias(alias) => Self::SetAlias(alias),
             CallV1::Create(url, alias) => Self::Create(url, alias),
             CallV1::Patch { id, alias, action, restart, meta } => {
+                let meta = meta.map(Box::new);
                 Self::Amend { id, expected, alias, action, restart, meta, policy: None }
             }
             CallV1::Replace(id, url) => Self::Replace { id, expected, url },

@@ -8,6 +8,8 @@ use alloc::string::String;
 
 use serde::Serialize;
 
+use super::edit::PolicyEdit;
+use super::exec_url::exec_policy;
 use super::launch::{Launch, Setup};
 use super::liveness::Liveness;
 use super::policy::{Policy, Restart};
@@ -66,9 +68,11 @@ pub struct Label(pub String);
 
 impl Definition {
     /// The definition of a new instance of the v2 API: its runtime is run with `url`, by the rules
-    /// of the contract, without meta data.
+    /// of the contract, without meta data. Parameters of an `exec:` URL set policy and setup; those
+    /// that a door would refuse set nothing.
     pub fn new(id: InstanceId, url: InstanceUrl, alias: String) -> Self {
-        Self {
+        let edit = exec_policy(&url).unwrap_or_default();
+        let mut new = Self {
             id,
             revision: Revision::FIRST,
             label: None,
@@ -79,7 +83,9 @@ impl Definition {
             policy: Policy::default(),
             liveness: Liveness::default(),
             meta: Meta::default(),
-        }
+        };
+        edit.apply(&mut new.policy, &mut new.setup);
+        new
     }
 
     /// The URL that clients of the v2 API see.
@@ -87,11 +93,19 @@ impl Definition {
         self.launch.url()
     }
 
-    /// The next revision, with another URL for the runtime.
+    /// The next revision, with another URL for the runtime. What the parameters of the old `exec:`
+    /// URL set gets its default, unless those of the new one set it; the rest of the policy stays.
     #[must_use]
     pub fn with_url(&self, url: InstanceUrl) -> Self {
-        let revision = self.revision.next();
-        Self { launch: Launch::Runtime(url), revision, ..self.clone() }
+        let mut changed = self.clone();
+        let old = exec_policy(self.url()).unwrap_or_default();
+        let new = exec_policy(&url).unwrap_or_default();
+        PolicyEdit { fields: old.fields, ..PolicyEdit::default() }
+            .apply(&mut changed.policy, &mut changed.setup);
+        new.apply(&mut changed.policy, &mut changed.setup);
+        changed.revision = self.revision.next();
+        changed.launch = Launch::Runtime(url);
+        changed
     }
 
     /// Whether the instance is restarted after a failure: `restart` of the v2 API.

@@ -6,7 +6,6 @@
 use alloc::collections::BTreeSet;
 use core::ops::RangeInclusive;
 
-use super::definition::Definition;
 use super::launch::Setup;
 use super::policy::{Boot, Policy, Restart, RestartLimit, StopPolicy};
 
@@ -24,6 +23,9 @@ pub const LIMIT: RangeInclusive<u64> = 1..=1 << 53;
 
 /// The longest working directory, in bytes.
 pub const CWD_MAX_BYTES: usize = 4_096;
+
+/// The longest name of a user or a group, in bytes.
+const ACCOUNT_MAX_BYTES: usize = 256;
 
 /// The most bytes that the variables of one instance have, names and values together.
 pub const ENV_MAX_BYTES: usize = 16 * 1024;
@@ -116,18 +118,17 @@ impl PolicyEdit {
         self.fields.is_empty()
     }
 
-    /// Puts the new values into a definition. Its revision stays.
-    pub fn apply(&self, definition: &mut Definition) {
+    /// Puts the new values in.
+    pub fn apply(&self, policy: &mut Policy, setup: &mut Setup) {
         for field in &self.fields {
-            self.apply_field(*field, definition);
+            self.apply_field(*field, policy, setup);
         }
         if self.has_stop_shorthand() {
-            self.apply_stop(&mut definition.policy.stop);
+            self.apply_stop(&mut policy.stop);
         }
     }
 
-    fn apply_field(&self, field: PolicyField, definition: &mut Definition) {
-        let (policy, setup) = (&mut definition.policy, &mut definition.setup);
+    fn apply_field(&self, field: PolicyField, policy: &mut Policy, setup: &mut Setup) {
         let (new, around) = (&self.policy, &self.setup);
         match field {
             PolicyField::Restart => policy.restart = new.restart,
@@ -221,7 +222,7 @@ pub fn parse_umask(text: &str) -> Option<u16> {
 pub fn is_account(text: &str) -> bool {
     let is_bad =
         |letter: char| letter.is_control() || letter.is_whitespace() || ":,/".contains(letter);
-    (1..=super::TEXT_MAX_BYTES).contains(&text.len()) && !text.contains(is_bad)
+    (1..=ACCOUNT_MAX_BYTES).contains(&text.len()) && !text.contains(is_bad)
 }
 
 /// Whether a text can be a working directory: an absolute path.
@@ -237,15 +238,20 @@ pub fn is_variable(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::InstanceId;
     use crate::instance::StopStep;
     use crate::process::{Scope, Signal};
-    use crate::url::InstanceUrl;
-    use alloc::string::String;
 
-    fn definition() -> Definition {
-        let url = InstanceUrl::parse("a:b").expect("a good URL");
-        Definition::new(InstanceId(1), url, String::new())
+    /// Something to edit.
+    #[derive(Debug, Default, PartialEq)]
+    struct Edited {
+        policy: Policy,
+        setup: Setup,
+    }
+
+    impl Edited {
+        fn take(&mut self, edit: &PolicyEdit) {
+            edit.apply(&mut self.policy, &mut self.setup);
+        }
     }
 
     fn edit(fields: &[PolicyField], policy: Policy) -> PolicyEdit {
@@ -256,40 +262,40 @@ mod tests {
     #[test]
     fn only_the_given_fields_change() {
         let policy = Policy { restart: Restart::Always, history: 3, ..Policy::default() };
-        let mut changed = definition();
-        edit(&[PolicyField::History], policy).apply(&mut changed);
+        let mut changed = Edited::default();
+        changed.take(&edit(&[PolicyField::History], policy));
         assert_eq!((changed.policy.restart, changed.policy.history), (Restart::OnFailure, 3));
-        PolicyEdit::all_defaults().apply(&mut changed);
-        assert_eq!(changed, definition());
+        changed.take(&PolicyEdit::all_defaults());
+        assert_eq!(changed, Edited::default());
     }
 
     #[test]
     fn a_limit_keeps_its_window_until_another_is_given() {
         let limit = |max, window_ms| Some(RestartLimit { max, window_ms });
         let with = |limit| Policy { limit, ..Policy::default() };
-        let mut changed = definition();
-        edit(&[PolicyField::MaxRestarts], with(limit(3, 1))).apply(&mut changed);
+        let mut changed = Edited::default();
+        changed.take(&edit(&[PolicyField::MaxRestarts], with(limit(3, 1))));
         assert_eq!(changed.policy.limit, limit(3, RESTART_WINDOW_MS));
         let both = [PolicyField::MaxRestarts, PolicyField::RestartWindow];
-        edit(&both, with(limit(4, 7))).apply(&mut changed);
+        changed.take(&edit(&both, with(limit(4, 7))));
         assert_eq!(changed.policy.limit, limit(4, 7));
-        edit(&[PolicyField::MaxRestarts], with(limit(5, 1))).apply(&mut changed);
+        changed.take(&edit(&[PolicyField::MaxRestarts], with(limit(5, 1))));
         assert_eq!(changed.policy.limit, limit(5, 7));
-        edit(&[PolicyField::MaxRestarts], with(None)).apply(&mut changed);
+        changed.take(&edit(&[PolicyField::MaxRestarts], with(None)));
         assert_eq!(changed.policy.limit, None);
     }
 
     #[test]
     fn the_shorthand_of_a_stop_keeps_what_it_does_not_give() {
-        let mut changed = definition();
+        let mut changed = Edited::default();
         changed.policy.stop.scope = Scope::Leader;
         let int =
             Policy { stop: StopPolicy::signal_then_kill(Signal::INT, 1), ..Policy::default() };
-        edit(&[PolicyField::StopSignal], int.clone()).apply(&mut changed);
+        changed.take(&edit(&[PolicyField::StopSignal], int.clone()));
         let first = StopStep { signal: Signal::INT, wait_ms: 5_000 };
         let last = StopStep { signal: Signal::KILL, wait_ms: 0 };
         assert_eq!(changed.policy.stop.steps(), [first, last]);
-        edit(&[PolicyField::StopGrace], int).apply(&mut changed);
+        changed.take(&edit(&[PolicyField::StopGrace], int));
         assert_eq!(changed.policy.stop.steps(), [StopStep { wait_ms: 1, ..first }, last]);
         assert_eq!(changed.policy.stop.scope, Scope::Leader);
     }

@@ -5,6 +5,7 @@ mod decide;
 mod definition;
 mod desired;
 mod edit;
+mod exec_url;
 mod health;
 #[expect(clippy::module_inception, reason = "the file is named after its main type")]
 mod instance;
@@ -34,6 +35,7 @@ pub use edit::{
     CWD_MAX_BYTES, ENV_MAX_BYTES, LIMIT, PolicyEdit, PolicyField, RESTART_WINDOW_MS, TIME_MS,
     WAIT_MS, is_account, is_directory, is_variable, parse_umask,
 };
+pub use exec_url::{EXEC_PARAMETERS, exec_policy};
 pub use health::{Health, HealthEvent, Status};
 pub use instance::Instance;
 pub use launch::{Exec, Launch, Output, Setup, Verb, Verbs};

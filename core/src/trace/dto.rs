@@ -159,8 +159,8 @@ impl CommandV2 {
                     alias: alias.as_ref().map(|alias| masks.text(alias)),
                     action: action.map(action_number),
                     restart: *restart,
-                    meta: meta.as_ref().map(|meta| MetaV1::new(meta, masks)),
-                    policy: policy.as_ref().map(|edit| EditV2::masked(edit, masks)),
+                    meta: meta.as_ref().map(|meta| MetaV1::new(meta, masks).into()),
+                    policy: policy.as_ref().map(|edit| EditV2::masked(edit, masks).into()),
                 }
             }
             Command::Replace { id, expect, url } => {
@@ -181,8 +181,8 @@ impl CommandV2 {
             Self::Create(url, alias) => Command::Create { url: into_url(&url)?, alias },
             Self::Amend { id, expected, alias, action, restart, meta, policy } => {
                 let action = action.map(nth_action).transpose()?;
-                let meta = meta.map(MetaV1::into_meta);
-                let policy = policy.map(EditV2::into_edit).transpose()?.map(Box::new);
+                let meta = meta.map(|meta| meta.into_meta());
+                let policy = policy.map(|edit| edit.into_edit()).transpose()?.map(Box::new);
                 let amend = Box::new(Amend { alias, action, restart, meta, policy });
                 Command::Amend { id: InstanceId(id), expect: expect_of(expected), amend }
             }

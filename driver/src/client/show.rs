@@ -64,6 +64,7 @@ fn facts(process: &Document) -> Vec<(String, String)> {
     };
     let count = |name: &str| process.at(name).whole().unwrap_or(0);
     let up = process.at("uptime").whole().map(span);
+    add("reason", Some(process.at("reason").text().to_owned()));
     add("pid", process.at("pid").whole().map(|pid| pid.to_string()));
     add("started", up.map(|up| format!("{}, {up} ago", process.at("started").text())));
     add(

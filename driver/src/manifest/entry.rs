@@ -89,6 +89,7 @@ impl Entry {
             env: self.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             secrets: self.secrets.iter().map(|(name, at)| (name.clone(), at.clone())).collect(),
             cwd,
+            ..Exec::default()
         };
         exec.check()?;
         Ok(exec.url())

@@ -9,20 +9,24 @@
 //! `arg=` (repeatable, in order) are the arguments, `env=NAME=VALUE` (repeatable) is added to the
 //! environment (and a `PATH` given so is the one searched), `cwd=` is an absolute directory.
 //! `secret=NAME=file:PATH` and `secret=NAME=env:NAME` (repeatable) add a variable whose value is read
-//! when the process starts and is never in the URL. Anything else is refused before any work is done.
-//! Names and values are UTF-8.
+//! when the process starts and is never in the URL. The parameters that set a policy are read by
+//! `openctrl_core::instance::exec_policy`. Anything else is refused before any work is done. Names and
+//! values are UTF-8.
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use openctrl_core::instance::{EXEC_PARAMETERS, Setup, exec_policy};
+use openctrl_core::url::InstanceUrl;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
 use super::failure::{Failure, UrlError};
 use super::params::{Params, parse};
 use super::secret::SecretSource;
+use super::surroundings;
 
 const NO_COMMAND: UrlError =
     UrlError::Target("no command: write exec:///path/of/command or exec:name");
@@ -55,6 +59,8 @@ pub(crate) struct Spec {
     pub(crate) secrets: Vec<(String, SecretSource)>,
     /// The working directory, an absolute path.
     pub(crate) cwd: Option<PathBuf>,
+    /// What a start in the foreground takes from the policy in the URL; a master has done it.
+    pub(crate) setup: Setup,
 }
 
 impl Spec {
@@ -65,7 +71,7 @@ impl Spec {
         Self::parse(&url).ok()
     }
 
-    /// The URL that [`Self::of_text`] reads back as this.
+    /// The URL that [`Self::of_text`] reads back as this, if it has no setup.
     pub(crate) fn url(&self) -> String {
         let mut url = String::from(if self.command.is_absolute() { "exec://" } else { "exec:" });
         let command = self.command.to_string_lossy();
@@ -131,7 +137,11 @@ impl Spec {
     /// Reads a parsed `exec:` URL.
     pub(super) fn parse(url: &Url) -> Result<Self, UrlError> {
         let command = command(url)?;
-        let params = Params::parse(url, &["cwd"], &["arg", "env", "secret"])?;
+        let once: Vec<&str> = ["cwd"].into_iter().chain(EXEC_PARAMETERS).collect();
+        let params = Params::parse(url, &once, &["arg", "env", "secret"])?;
+        let parsed = InstanceUrl::parse(url.as_str());
+        let parsed = parsed.map_err(|error| UrlError::Policy(error.to_string()))?;
+        let setup = exec_policy(&parsed).map_err(UrlError::Policy)?.setup;
         let mut env: Vec<(String, String)> = Vec::new();
         for entry in params.all("env") {
             let (name, value) = entry.split_once('=').unwrap_or_default();
@@ -165,6 +175,7 @@ impl Spec {
             env,
             secrets,
             cwd,
+            setup,
         })
     }
 }
@@ -181,7 +192,12 @@ fn encode(value: &str) -> String {
 
 /// Enters the directory and becomes the command; returns only if that failed, or, where a process
 /// cannot be replaced (Windows), when the command has ended.
-pub(super) fn run(spec: Spec) -> Result<ExitCode, Failure> {
+///
+/// `is_prepared` says that the master has carried out the setup in the URL, or what replaced it.
+pub(super) fn run(spec: Spec, is_prepared: bool) -> Result<ExitCode, Failure> {
+    if !is_prepared {
+        surroundings::enter(&spec.setup).map_err(Failure::Setup)?;
+    }
     if let Some(path) = spec.cwd {
         // Here rather than in the command, whose error would not tell the two apart.
         std::env::set_current_dir(&path).map_err(|why| Failure::Cwd { path, why })?;
@@ -302,6 +318,7 @@ mod tests {
             env: vec![("K".to_owned(), "V=W".to_owned())],
             secrets: vec![("T".to_owned(), SecretSource::File("/run/t".into()))],
             cwd: Some("/srv/app".into()),
+            setup: Setup::default(),
         };
         assert_eq!(
             spec.url(),
@@ -320,7 +337,7 @@ mod tests {
         ) {
             let env = env.into_iter().collect();
             let (command, cwd) = (command.into(), cwd.map(PathBuf::from));
-            let spec = Spec { command, args, env, secrets: Vec::new(), cwd };
+            let spec = Spec { command, args, env, secrets: Vec::new(), cwd, setup: Setup::default() };
             proptest::prop_assert_eq!(Spec::of_text(&spec.url()), Some(spec));
         }
     }

@@ -32,6 +32,8 @@ pub(super) enum UrlError {
     Repeated(String),
     /// A value that is not what the parameter takes.
     BadValue { name: &'static str, want: &'static str },
+    /// A parameter that sets the policy is wrong: the sentence that says how.
+    Policy(String),
 }
 
 impl fmt::Display for UrlError {
@@ -63,6 +65,7 @@ impl fmt::Display for UrlError {
             }
             Self::Repeated(name) => write!(f, "{name} is given twice: give it once"),
             Self::BadValue { name, want } => write!(f, "{name} must be {want}"),
+            Self::Policy(reason) => f.write_str(reason),
         }
     }
 }
@@ -74,6 +77,8 @@ impl core::error::Error for UrlError {}
 pub(super) enum Failure {
     /// The URL does not describe anything to run.
     Url(UrlError),
+    /// The user, the umask or a limit cannot be set: the sentence that says why.
+    Setup(String),
     /// The working directory cannot be entered.
     Cwd { path: PathBuf, why: io::Error },
     /// The value of a secret variable cannot be read.
@@ -90,7 +95,7 @@ impl Failure {
     /// The exit status: 2 for a bad URL; 126 and 127 as shells use them.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Url(_) | Self::Cwd { .. } | Self::Secret { .. } => 2,
+            Self::Url(_) | Self::Cwd { .. } | Self::Secret { .. } | Self::Setup(_) => 2,
             Self::NotFound { .. } => 127,
             Self::CannotExecute { .. } => 126,
             Self::System(_) => 1,
@@ -108,6 +113,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(why) => why.fmt(f),
+            Self::Setup(reason) => f.write_str(reason),
             Self::Cwd { path, why } => {
                 write!(f, "cwd {}: {why}: give a directory that can be entered", path.display())
             }

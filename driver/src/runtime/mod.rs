@@ -11,6 +11,7 @@ mod failure;
 mod params;
 mod secret;
 pub(crate) mod step;
+mod surroundings;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -31,7 +32,16 @@ pub fn serves(scheme: &str) -> bool {
 /// thread before any other thread or async runtime exists. A start that is refused gives a reason on
 /// stderr and 2 (bad URL), 126 (the command cannot be executed) or 127 (it was not found).
 pub fn run(url: &str) -> ExitCode {
-    match dispatch(url) {
+    run_in(url, false)
+}
+
+/// As [`run`] in surroundings that are as the instance wants them.
+fn run_prepared(url: &str) -> ExitCode {
+    run_in(url, true)
+}
+
+fn run_in(url: &str, is_prepared: bool) -> ExitCode {
+    match dispatch(url, is_prepared) {
         Ok(code) => code,
         Err(failure) => {
             // With stderr gone as well there is nobody left to tell; the exit status still does.
@@ -41,7 +51,7 @@ pub fn run(url: &str) -> ExitCode {
     }
 }
 
-fn dispatch(text: &str) -> Result<ExitCode, Failure> {
+fn dispatch(text: &str, is_prepared: bool) -> Result<ExitCode, Failure> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     // Asked before the URL is parsed: a foreign scheme may have a form of its own.
     if !serves(scheme) {
@@ -50,7 +60,7 @@ fn dispatch(text: &str) -> Result<ExitCode, Failure> {
     let url = parse(text)?;
     match url.scheme() {
         "demo" => demo::run(&demo::Spec::parse(&url)?),
-        "exec" => exec::run(exec::Spec::parse(&url)?),
+        "exec" => exec::run(exec::Spec::parse(&url)?, is_prepared),
         other => Err(UrlError::UnknownScheme(other.to_owned()).into()),
     }
 }

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getpid, getsid, setrlimit, setsid};
 
+use super::surroundings;
 use crate::orders::{Orders, WORD, replaces_itself, variable};
 use crate::promises::{
     Disposition, execve, inherited, is_ignored, set_disposition, unblock_signals,
@@ -54,7 +55,7 @@ fn prepare(orders: &Orders) -> Result<(), String> {
         setrlimit(Resource::Nofile, Rlimit { current, maximum })
             .map_err(|error| format!("cannot set the limit on open files: {error}"))?;
     }
-    Ok(())
+    surroundings::enter(&orders.setup)
 }
 
 /// SIGPIPE too, which the standard library ignores.
@@ -72,7 +73,7 @@ fn become_runtime(orders: Orders, bin: &OsStr, url: &OsStr, report: OwnedFd) -> 
         && let Some(url) = url.to_str().filter(|url| replaces_itself(url))
     {
         // Its own failures are lines of the instance. It prints them as any program prints.
-        return super::run(url);
+        return super::run_prepared(url);
     }
     let error = execute(bin, url);
     fail(report, &error.to_string())

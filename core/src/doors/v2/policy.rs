@@ -49,10 +49,10 @@ pub fn policy_answer(definition: &Definition) -> Answer {
 
 /// The answer to an edit of a policy.
 pub fn policy_outcome(outcome: Outcome) -> Answer {
-    match outcome {
-        Outcome::Done { after, .. } => policy_answer(&after.definition),
-        other => Answer::from_outcome(other, Bytes::new),
+    if let Outcome::Done { after, .. } = &outcome {
+        return policy_answer(&after.definition);
     }
+    Answer::from_outcome(outcome, Bytes::new)
 }
 
 fn render(definition: &Definition) -> Bytes {

@@ -1,5 +1,6 @@
 //! The header and the records of a trace segment, version 2.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -80,8 +81,8 @@ pub(crate) enum CommandV2 {
         alias: Option<String>,
         action: Option<u8>,
         restart: Option<bool>,
-        meta: Option<MetaV1>,
-        policy: Option<EditV2>,
+        meta: Option<Box<MetaV1>>,
+        policy: Option<Box<EditV2>>,
     },
     Replace {
         id: u32,

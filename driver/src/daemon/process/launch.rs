@@ -6,6 +6,7 @@
 //! program runs itself, go through the [exec step](crate::runtime::step). When to start what is not
 //! decided here.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
@@ -15,6 +16,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use openctrl_core::instance::{Definition, Setup};
 use rustix::process::Pid;
 
 use crate::daemon::limits::descriptor_limit_to_restore;
@@ -74,19 +76,34 @@ impl Launcher {
         })
     }
 
-    /// Starts a process for `url` that prints to `output`.
-    pub(super) fn launch(&self, url: &str, output: &PipeWriter) -> io::Result<Launched> {
+    /// Starts a process of an instance that prints to `output`.
+    pub(super) fn launch(
+        &self,
+        definition: &Definition,
+        output: &PipeWriter,
+    ) -> io::Result<Launched> {
+        let (url, setup) = (definition.url().as_str(), &definition.setup);
         let (url, input) = (CString::new(url)?, File::open("/dev/null")?);
-        let (open_files, ignores_hang_up) = (descriptor_limit_to_restore(), hang_up_was_ignored());
+        let given = setup.open_files.map(|limit| (Some(limit), Some(limit)));
+        let open_files = given.or_else(descriptor_limit_to_restore);
+        let ignores_hang_up = hang_up_was_ignored();
+        let environment = self.environment(setup);
         let is_exec = self.is_own && url.to_str().is_ok_and(replaces_itself);
-        if !(NEEDS_STEP || open_files.is_some() || ignores_hang_up || is_exec) {
+        let is_plain = *setup == Setup::default();
+        if !(NEEDS_STEP || open_files.is_some() || ignores_hang_up || is_exec) && is_plain {
             let arguments = [self.runtime.clone(), url];
-            let plan = self.plan(&self.runtime, &arguments, &input, output);
+            let plan = self.plan((&self.runtime, &environment), &arguments, &input, output);
             return Ok(Launched { leader: plan.start()?, report: None });
         }
         let (report, end) = io::pipe()?;
         let number = number_in_step(&end);
-        let orders = Orders { report: number, open_files, ignores_hang_up, is_own: self.is_own };
+        let orders = Orders {
+            report: number,
+            open_files,
+            ignores_hang_up,
+            is_own: self.is_own,
+            setup: setup.clone(),
+        };
         let arguments = [
             self.runtime.clone(),
             CString::new(WORD)?,
@@ -94,19 +111,34 @@ impl Launcher {
             self.runtime.clone(),
             url,
         ];
-        let plan = self.plan(&self.own_file, &arguments, &input, output);
+        let plan = self.plan((&self.own_file, &environment), &arguments, &input, output);
         let leader = Plan { report: Some(&end), ..plan }.start()?;
         Ok(Launched { leader, report: Some(report) })
     }
 
+    /// The environment of a process: that of the master and the variables of its setup.
+    fn environment(&self, setup: &Setup) -> Cow<'_, [CString]> {
+        if setup.env.is_empty() && !setup.clear_env {
+            return Cow::Borrowed(&self.environment);
+        }
+        let inherited = if setup.clear_env { &[][..] } else { &self.environment };
+        let is_replaced = |variable: &CString| {
+            let name = variable.to_bytes().split(|byte| *byte == b'=').next();
+            setup.env.keys().any(|given| name == Some(given.as_bytes()))
+        };
+        let kept = inherited.iter().filter(|variable| !is_replaced(variable)).cloned();
+        let given = setup.env.iter().map(|(name, value)| (name.into(), value.into()));
+        Cow::Owned(kept.chain(given.filter_map(variable)).collect())
+    }
+
     fn plan<'a>(
-        &'a self,
-        path: &'a CStr,
+        &self,
+        (path, environment): (&'a CStr, &'a [CString]),
         arguments: &'a [CString],
         input: &'a File,
         output: &'a PipeWriter,
     ) -> Plan<'a> {
-        Plan { path, arguments, environment: &self.environment, input, output, report: None }
+        Plan { path, arguments, environment, input, output, report: None }
     }
 }
 

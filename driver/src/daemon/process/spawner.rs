@@ -158,8 +158,7 @@ impl Worker {
     ) -> io::Result<()> {
         let (output, input) = io::pipe()?;
         self.ledger.intend(process, definition.id, inode(output.as_fd())?);
-        let Launched { leader, report } =
-            self.launcher.launch(definition.url().as_str(), &input)?;
+        let Launched { leader, report } = self.launcher.launch(definition, &input)?;
         if let Ok(start_ticks) = start_ticks(leader) {
             self.ledger.born(process, leader.as_raw_nonzero().get(), start_ticks);
         }
