@@ -10,6 +10,7 @@ mod config;
 mod confirm;
 mod create;
 mod discovery;
+mod doctor;
 mod document;
 mod edit;
 mod events;

@@ -11,7 +11,8 @@ use super::failure::Failure;
 use super::outlet::Outlet;
 use super::place::Place;
 use super::{
-    act, apply, create, edit, events, export, launch, list, live, logs, master, pages, screen, show,
+    act, apply, create, doctor, edit, events, export, launch, list, live, logs, master, pages,
+    screen, show,
 };
 use crate::grammar::{Command, Format, Key, Line, Options};
 
@@ -52,6 +53,9 @@ fn carry_out(line: Line) -> Result<(), Failure> {
 }
 
 async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
+    if matches!(command, Command::Doctor) {
+        return doctor::doctor(&Outlet::new(options.output), options).await;
+    }
     let api = Arc::new(Api::new(Place::find(options)?)?);
     let out = Outlet::new(options.output);
     match command {
@@ -89,6 +93,7 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         // Dispatched before a master is looked for.
         Command::Completions(_)
         | Command::Man(_)
+        | Command::Doctor
         | Command::Import(_)
         | Command::Replay(_)
         | Command::State(_)
