@@ -47,7 +47,7 @@ impl Config {
     pub(crate) fn load() -> Result<Self, Failure> {
         let named = std::env::var_os("OPENCTRL_CONFIG").filter(|path| !path.is_empty());
         let is_named = named.is_some();
-        let Some(path) = named.map(PathBuf::from).or_else(usual_path) else {
+        let Some(path) = named.map(PathBuf::from).or_else(existing_path) else {
             return Ok(Self::default());
         };
         match fs::read_to_string(&path) {
@@ -88,6 +88,18 @@ impl Config {
             }
         }
         Ok(config)
+    }
+}
+
+/// The configuration of the machine, for users without one of their own.
+const OF_MACHINE: &str = "/etc/openctrl/config.toml";
+
+/// The file of this user if there is one, else that of the machine.
+fn existing_path() -> Option<PathBuf> {
+    let of_machine = PathBuf::from(OF_MACHINE);
+    match usual_path() {
+        Some(own) if own.exists() || !of_machine.exists() => Some(own),
+        Some(_) | None => Some(of_machine),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{io, thread};
+use std::{fs, io, thread};
 
 use super::failure::Failure;
 use super::trust::pin_of_file;
@@ -24,14 +24,24 @@ pub(crate) struct Found {
     pub(crate) pins: Vec<String>,
 }
 
-/// Where a master keeps its state that was not told where.
+/// Where the master of the package keeps its state.
+const PACKAGED: &str = "/var/lib/openctrl";
+
+/// The state directory of the master of this machine, if there is one: beside this program, where a
+/// master keeps it without `state=`, or that of the package.
 pub(crate) fn usual_directory() -> Option<PathBuf> {
-    Some(std::env::current_exe().ok()?.parent()?.join("gob"))
+    let program = std::env::current_exe().ok();
+    let beside = program.and_then(|program| Some(program.parent()?.join("gob")));
+    first_used(beside.into_iter().chain([PACKAGED.into()]))
 }
 
-/// Whether there is anything of a master in a directory.
-pub(crate) fn is_used(directory: &Path) -> bool {
-    directory.join("openctrl.lock").exists()
+/// The first directory that a master uses. One that cannot be looked into belongs to another user,
+/// so it is used by a master as far as can be told.
+fn first_used(mut directories: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    directories.find(|directory| match fs::metadata(directory.join("openctrl.lock")) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    })
 }
 
 /// Finds the master that holds `directory`.
@@ -77,4 +87,24 @@ fn read_key(directory: &Path) -> Result<String, Failure> {
     }
     let shown = directory.display();
     Err(Failure::Key(format!("cannot read the key from the state in {shown}: {reason}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_directory_with_a_lock_is_the_one() {
+        let home = tempfile::tempdir().expect("a folder");
+        let [empty, used, more] = ["empty", "used", "more"].map(|name| home.path().join(name));
+        for directory in [&empty, &used, &more] {
+            fs::create_dir(directory).expect("made");
+        }
+        let first = |all: &[&PathBuf]| first_used(all.iter().map(|&one| one.clone()));
+        assert_eq!(first(&[&empty, &used, &more]), None);
+        for directory in [&used, &more] {
+            fs::write(directory.join("openctrl.lock"), "").expect("written");
+        }
+        assert_eq!(first(&[&empty, &used, &more]), Some(used.clone()));
+    }
 }

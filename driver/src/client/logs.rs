@@ -11,32 +11,138 @@ use super::document::{Document, quote};
 use super::events::{before, newest, replay};
 use super::failure::Failure;
 use super::follow::{Follower, Item};
+use super::instance::Instance;
 use super::outlet::{Outlet, note};
-use super::select::resolve_one;
+use super::select::resolve;
 use super::stream::{Event, number};
-use super::text::{plain, plain_line};
-use crate::grammar::{Format, Logs};
+use super::text::{plain, plain_line, width};
+use crate::grammar::{Format, Logs, Which};
 
 /// The most lines that one answer may have.
 const PAGE: usize = 5000;
 
+/// How many lines are printed, if nothing is said.
+const LINES: usize = 200;
+
 /// How far back the event window of a master without a history is looked at.
 const WINDOW: u64 = 50_000;
 
-/// Prints lines.
+/// Prints lines: of one instance as they are, of several each with the name before it.
 pub(crate) async fn logs(api: &Arc<Api>, out: &Outlet, question: &Logs) -> Result<(), Failure> {
-    let id = resolve_one(api, &question.name).await?.id().to_owned();
-    let printer = Printer { out, question };
-    let mut pages = Pages { api, id: &id, grep: question.grep.as_deref() };
-    let since = match question.since_start {
-        true => Some(start_of(api, &id).await?),
-        false => None,
-    };
-    let Some((lines, cursor)) = pages.last(question.lines, since.as_deref()).await? else {
-        return without_history(api, &id, &printer).await;
+    let (names, tag, all) = (question.names.clone(), question.tag.clone(), question.all);
+    let instances = resolve(api, &Which { names, tag, all }).await?;
+    let is_one = !question.all && question.tag.is_empty();
+    if let (true, [instance]) = (is_one, &instances[..]) {
+        return one(api, out, question, instance.id()).await;
+    }
+    many(api, out, question, &instances).await
+}
+
+async fn one(api: &Arc<Api>, out: &Outlet, question: &Logs, id: &str) -> Result<(), Failure> {
+    let printer = Printer { out, question, prefix: String::new(), id: None };
+    let mut pages = Pages { api, id, grep: question.grep.as_deref() };
+    let Some((lines, cursor)) = pages.wanted(question).await? else {
+        return without_history(api, id, &printer).await;
     };
     printer.print(&lines)?;
     if question.follow { follow(api, &pages, cursor, &printer).await } else { Ok(()) }
+}
+
+/// One of several logs.
+struct Log<'a> {
+    pages: Pages<'a>,
+    cursor: String,
+    printer: Printer<'a>,
+}
+
+/// Prints the lines of several instances in the order of their times.
+async fn many(
+    api: &Arc<Api>,
+    out: &Outlet,
+    question: &Logs,
+    instances: &[Instance],
+) -> Result<(), Failure> {
+    let name = |one: &Instance| {
+        let twins = instances.iter().filter(|other| other.alias() == one.alias()).count();
+        match one.alias() {
+            "" => one.id().to_owned(),
+            _ if twins > 1 => one.name(),
+            alias => alias.to_owned(),
+        }
+    };
+    let wide = instances.iter().map(|one| width(&plain(&name(one)))).max().unwrap_or(0);
+    let mut logs = Vec::new();
+    let mut all: Vec<(String, usize, Document)> = Vec::new();
+    for instance in instances {
+        let mut pages = Pages { api, id: instance.id(), grep: question.grep.as_deref() };
+        let Some((lines, cursor)) = pages.wanted(question).await? else {
+            let reason = "this master keeps no logs: ask for one instance with --follow";
+            return Err(Failure::Refused(reason.to_owned()));
+        };
+        let index = logs.len();
+        all.extend(lines.into_iter().map(|line| (line.at("time").text().to_owned(), index, line)));
+        let name = name(instance);
+        let name = plain(&name);
+        let space = " ".repeat(wide - width(&name));
+        let prefix = format!("{name}{space} | ");
+        logs.push(Log {
+            pages,
+            cursor,
+            printer: Printer { out, question, prefix, id: Some(instance.id()) },
+        });
+    }
+    // Stable: lines of one instance stay in their order.
+    all.sort_by(|(a, _, _), (b, _, _)| a.cmp(b));
+    for (_, index, line) in all {
+        logs[index].printer.print(&[line])?;
+    }
+    if question.follow { follow_many(api, &mut logs).await } else { Ok(()) }
+}
+
+async fn follow_many(api: &Arc<Api>, logs: &mut Vec<Log<'_>>) -> Result<(), Failure> {
+    let mut follower = Follower::new(api, None);
+    let mut is_lost = false;
+    while !logs.is_empty() {
+        let mut news = vec![false; logs.len()];
+        let mut deleted = vec![false; logs.len()];
+        let mut look = |event: &Event| {
+            for (index, log) in logs.iter().enumerate() {
+                match is_news(event, log.pages.id, &log.cursor) {
+                    Ok(is_news) => news[index] |= is_news,
+                    Err(_) => deleted[index] = true,
+                }
+            }
+        };
+        match follower.next().await? {
+            Item::Opened => {
+                is_lost = false;
+                news.fill(true);
+            }
+            Item::Event(event) => {
+                look(&event);
+                // What has come already needs no answer of its own.
+                while let Some(event) = follower.waiting() {
+                    look(&event);
+                }
+            }
+            Item::Lost(reason) => {
+                if !is_lost {
+                    note(&format!("{reason}; trying again"));
+                }
+                is_lost = true;
+            }
+        }
+        for (log, _) in logs.iter_mut().zip(&news).filter(|(_, news)| **news) {
+            match log.pages.after(&mut log.cursor, |lines| log.printer.print(lines)).await {
+                // A lost stream is opened again, and a deleted instance is dropped.
+                Ok(()) | Err(Failure::Unreachable(_) | Failure::Missing(_)) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let mut gone = deleted.iter();
+        logs.retain(|_| gone.next() == Some(&false));
+    }
+    Ok(())
 }
 
 /// When the present process, or the last one that is known, was started.
@@ -63,6 +169,27 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
+    /// The lines that are asked for; none where there is no history.
+    async fn wanted(&mut self, question: &Logs) -> Result<Option<Page>, Failure> {
+        let since = match question.since_start {
+            true => Some(start_of(self.api, self.id).await?),
+            // What is older than the last lines may be asked for too.
+            false => question.since.clone().or_else(|| question.until.is_some().then(String::new)),
+        };
+        let count = question.lines.unwrap_or(LINES);
+        let page = self.last(count, since.as_deref()).await?;
+        let Some((mut lines, cursor)) = page else { return Ok(None) };
+        if let Some(until) = &question.until {
+            let is_in_time = |time: &str| time.get(..until.len()).unwrap_or(time) <= until.as_str();
+            lines.retain(|line| is_in_time(line.at("time").text()));
+        }
+        let is_bounded = question.since.is_none() && !question.since_start;
+        if let Some(count) = question.lines.or_else(|| is_bounded.then_some(LINES)) {
+            lines.drain(..lines.len().saturating_sub(count));
+        }
+        Ok(Some((lines, cursor)))
+    }
+
     /// The last lines, or all since a time; none where there is no history.
     async fn last(&mut self, count: usize, since: Option<&str>) -> Result<Option<Page>, Failure> {
         let mut lines: Vec<Document> = Vec::new();
@@ -203,7 +330,7 @@ async fn without_history(api: &Arc<Api>, id: &str, printer: &Printer<'_>) -> Res
         note("this master keeps no logs; this is what its event window has");
         let events = replay(api, &before(newest, WINDOW), newest).await?;
         let lines: Vec<Document> = events.iter().filter_map(|event| line_of(event, id)).collect();
-        printer.print(&lines[lines.len().saturating_sub(question.lines)..])?;
+        printer.print(&lines[lines.len().saturating_sub(question.lines.unwrap_or(LINES))..])?;
     } else if !question.follow {
         let reason = "this master keeps no logs: use --follow for what comes";
         return Err(Failure::Refused(reason.to_owned()));
@@ -235,6 +362,10 @@ fn line_of(event: &Event, id: &str) -> Option<Document> {
 struct Printer<'a> {
     out: &'a Outlet,
     question: &'a Logs,
+    /// What stands before each line: the name of its instance.
+    prefix: String,
+    /// The instance, where there are several.
+    id: Option<&'a str>,
 }
 
 impl Printer<'_> {
@@ -242,12 +373,20 @@ impl Printer<'_> {
         let mut text = String::new();
         for line in lines {
             match self.out.format {
-                Format::Json => text.push_str(&(json_line(line) + "\n")),
-                Format::Yaml => text.push_str(&format!("---\n{}", line.to_yaml())),
+                Format::Json => text.push_str(&(json_line(&self.object(line)) + "\n")),
+                Format::Yaml => text.push_str(&format!("---\n{}", self.object(line).to_yaml())),
                 Format::Table | Format::Wide => text.push_str(&(self.line(line) + "\n")),
             }
         }
         if text.is_empty() { Ok(()) } else { self.out.print(&text) }
+    }
+
+    /// A line for programs; of several instances it says which.
+    fn object(&self, line: &Document) -> Document {
+        let Some(id) = self.id else { return line.clone() };
+        let mut fields = vec![("instance".to_owned(), Document::Text(id.to_owned()))];
+        fields.extend(line.fields().iter().cloned());
+        Document::Object(fields)
     }
 
     fn line(&self, line: &Document) -> String {
@@ -257,9 +396,10 @@ impl Printer<'_> {
             None | Some(0) => String::new(),
             Some(cut) => format!(" … ({cut} bytes cut)"),
         };
+        let prefix = &self.prefix;
         match self.question.time {
-            true => format!("{} {said}{cut}", plain(line.at("time").text())),
-            false => format!("{said}{cut}"),
+            true => format!("{prefix}{} {said}{cut}", plain(line.at("time").text())),
+            false => format!("{prefix}{said}{cut}"),
         }
     }
 }

@@ -11,6 +11,7 @@ mod confirm;
 mod control;
 mod create;
 mod discovery;
+mod doctor;
 mod document;
 mod edit;
 mod events;

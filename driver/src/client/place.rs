@@ -54,11 +54,11 @@ impl Place {
         if let Some(name) = options.master.as_ref().or(config.default.as_ref()) {
             return Self::named(name, config.named(name)?, asked, trust);
         }
-        match discovery::usual_directory().filter(|directory| discovery::is_used(directory)) {
+        match discovery::usual_directory() {
             Some(directory) => Self::found(discovery::find(&directory)?, asked, trust),
             None => Err(Failure::Unreachable(
-                "no master is known: use --api URL with OPENCTRL_KEY, --state DIR, or a \
-                 configuration file (see 'openctrl help list')"
+                "no master is known: start one with 'openctrl master://127.0.0.1:8080', or use \
+                 --api URL with OPENCTRL_KEY, --state DIR, or a configuration file"
                     .to_owned(),
             )),
         }

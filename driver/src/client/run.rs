@@ -11,8 +11,8 @@ use super::failure::Failure;
 use super::outlet::Outlet;
 use super::place::Place;
 use super::{
-    act, apply, control, create, edit, events, export, launch, list, live, logs, master, pages,
-    screen, show,
+    act, apply, control, create, doctor, edit, events, export, launch, list, live, logs, master,
+    pages, screen, show,
 };
 use crate::grammar::{Command, Format, Key, Line, Options};
 
@@ -56,6 +56,9 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
     if let Command::Control(question) = &command {
         return control::control(&Outlet::new(options.output), question).await;
     }
+    if matches!(command, Command::Doctor) {
+        return doctor::doctor(&Outlet::new(options.output), options).await;
+    }
     let api = Arc::new(Api::new(Place::find(options)?)?);
     let out = Outlet::new(options.output);
     match command {
@@ -94,6 +97,7 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Control(_)
         | Command::Completions(_)
         | Command::Man(_)
+        | Command::Doctor
         | Command::Import(_)
         | Command::Replay(_)
         | Command::State(_)

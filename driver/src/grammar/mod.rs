@@ -21,7 +21,7 @@ pub(crate) use common::{Waiting, Which};
 pub(crate) use control::{Control, ControlApply, ControlEvents, ControlWhat};
 pub(crate) use declare::{Apply, Export, Import, ImportFormat, Plan, Run, RunRestart};
 pub(crate) use tools::{Replay, State};
-use values::{duration, pair};
+use values::{duration, pair, point};
 pub(crate) use wrong::{Answer, read, whole};
 
 /// OpenCtrl keeps programs running: one process for each instance, and a REST API.
@@ -143,6 +143,8 @@ pub(crate) enum Command {
     Export(Export),
     /// Print a file of another process manager as a file for apply
     Import(Import),
+    /// Check the master and its machine for common problems
+    Doctor,
     /// Replay a recorded trace
     Replay(Replay),
     /// Check or export a state directory
@@ -316,23 +318,29 @@ pub(crate) struct NewUrl {
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// Id, beginning of an id that no other has, or alias
-    #[arg(value_name = "INSTANCE")]
-    pub(crate) name: String,
-    /// Go on with what comes
-    #[arg(short, long)]
+    #[arg(value_name = "INSTANCE", required_unless_present_any = ["tag", "all"])]
+    pub(crate) names: Vec<String>,
+    /// Every instance with this tag; given twice, both must be there
+    #[arg(long, value_name = "K[=V]")]
+    pub(crate) tag: Vec<String>,
+    /// Every instance
+    #[arg(long, conflicts_with_all = ["names", "tag"])]
+    pub(crate) all: bool,
+    /// Follow new lines
+    #[arg(short, long, conflicts_with = "until")]
     pub(crate) follow: bool,
-    /// So many lines at most
-    #[arg(
-        short = 'n',
-        long,
-        value_name = "COUNT",
-        default_value_t = 200,
-        conflicts_with = "since_start"
-    )]
-    pub(crate) lines: usize,
-    /// All that the present process printed
-    #[arg(long)]
+    /// Maximum number of lines, of each instance [default: 200, with --since all]
+    #[arg(short = 'n', long, value_name = "COUNT", conflicts_with = "since_start")]
+    pub(crate) lines: Option<usize>,
+    /// All lines that the present process printed
+    #[arg(long, conflicts_with = "since")]
     pub(crate) since_start: bool,
+    /// Only lines from this time on: 10m for ten minutes ago, or 2026-06-09T10:13 in UTC
+    #[arg(long, value_name = "TIME", value_parser = point)]
+    pub(crate) since: Option<String>,
+    /// Only lines up to this time
+    #[arg(long, value_name = "TIME", value_parser = point)]
+    pub(crate) until: Option<String>,
     /// Only lines that match this regular expression
     #[arg(short, long, value_name = "RE")]
     pub(crate) grep: Option<String>,

@@ -1,9 +1,9 @@
 //! Values of options: tags, times, points in a trace. Owns their form and what is said of a bad one.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openctrl_core::ids::InstanceId;
-use openctrl_core::time::Now;
+use openctrl_core::time::{Now, Wall};
 
 use crate::runtime::SecretSource;
 
@@ -89,6 +89,21 @@ pub(super) fn until(text: &str) -> Result<Until, String> {
         .ok_or_else(|| "write seconds such as 12.5, or a time such as 2026-06-09T10:13".to_owned())
 }
 
+/// A time as the beginning of an RFC 3339 time in UTC: given so, or as a span before now.
+pub(super) fn point(text: &str) -> Result<String, String> {
+    let time = text.strip_suffix('Z').unwrap_or(text);
+    if is_time_prefix(time) {
+        return Ok(time.to_owned());
+    }
+    let span = duration(text).map_err(|_| {
+        "write 30s, 10m or 2h for a time ago, or 2026-06-09T10:13 in UTC".to_owned()
+    })?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let micros = u64::try_from(now.saturating_sub(span).as_micros()).unwrap_or(u64::MAX);
+    let time = Wall::from_micros(micros).to_string();
+    Ok(time.strip_suffix('Z').unwrap_or(&time).to_owned())
+}
+
 /// The id of an instance, in full.
 pub(super) fn instance_id(text: &str) -> Result<InstanceId, String> {
     InstanceId::parse(text).ok_or_else(|| "an id has 8 hexadecimal digits in lower case".to_owned())
@@ -107,7 +122,7 @@ fn is_time_prefix(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openctrl_core::time::{Time, Wall};
+    use openctrl_core::time::Time;
 
     #[test]
     fn times_and_tags_are_read() {
@@ -143,6 +158,16 @@ mod tests {
         }
         assert_eq!(instance_id("0000000a"), Ok(InstanceId(10)));
         assert!(instance_id("A").is_err() && instance_id("0000000A").is_err());
+    }
+
+    #[test]
+    fn a_point_is_a_time_or_a_span_ago() {
+        assert_eq!(point("2026-06-09T10:13Z").as_deref(), Ok("2026-06-09T10:13"));
+        let [hour, minute] = ["1h", "1m"].map(|span| point(span).expect("a span"));
+        assert!(hour < minute && minute.starts_with("20"), "{hour} {minute}");
+        for bad in ["", "soon", "2026", "-1m"] {
+            assert!(point(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
