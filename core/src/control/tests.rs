@@ -69,7 +69,6 @@ impl World {
         world
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "one input in one case is of interest")]
     fn feed(&mut self, input: Input) {
         let due = self.engine.poll_timeout();
         let cause = match (&input, due) {

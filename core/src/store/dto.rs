@@ -36,9 +36,10 @@ pub(super) fn decode_image(version: Version, body: &[u8]) -> Result<Image, Forma
     };
     let mut image = Image::new(master.into());
     for entry in entries {
-        match entry {
-            EntryV2::Control(control) => image.control = control.try_into()?,
-            entry => image.apply_entry(&entry.try_into()?),
+        if let EntryV2::Control(control) = entry {
+            image.control = control.try_into()?;
+        } else {
+            image.apply_entry(&entry.try_into()?);
         }
     }
     Ok(image)

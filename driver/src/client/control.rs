@@ -117,7 +117,10 @@ async fn events(socket: &Path, out: &Outlet, question: &ControlEvents) -> Result
     newest.reverse();
     let mut since = newest.last().and_then(|event| event.at("id").whole()).unwrap_or_default();
     show_events(out, &newest)?;
-    while question.follow {
+    if !question.follow {
+        return Ok(());
+    }
+    loop {
         let path = format!("/get?subject=events&order=asc&limit=1000&since-id={since}{filter}");
         let events = get(socket, &path).await?.at("events").clone().into_list();
         show_events(out, &events)?;
@@ -126,7 +129,6 @@ async fn events(socket: &Path, out: &Outlet, question: &ControlEvents) -> Result
             None => sleep(EVENTS_EVERY).await,
         }
     }
-    Ok(())
 }
 
 fn show_events(out: &Outlet, events: &[Document]) -> Result<(), Failure> {
