@@ -7,8 +7,7 @@ use serde_json::Value;
 fn pair(master: &Master, shell: &Shell) -> [String; 2] {
     ["a", "longer"].map(|name| {
         let mut events = master.events();
-        let script =
-            Script::new().print(format!("one of {name}")).print(&format!("two of {name}"));
+        let script = Script::new().print(format!("one of {name}")).print(format!("two of {name}"));
         let id = master.run(&mut events, &script.wait());
         events.wait_log(&id, &format!("two of {name}"));
         shell.ok(&["set", &id, "--alias", name, "--tag", "pair=1"]);
