@@ -7,8 +7,7 @@ use serde_json::Value;
 fn pair(master: &Master, shell: &Shell) -> [String; 2] {
     ["a", "longer"].map(|name| {
         let mut events = master.events();
-        let script =
-            Script::new().print(&format!("one of {name}")).print(&format!("two of {name}"));
+        let script = Script::new().print(format!("one of {name}")).print(format!("two of {name}"));
         let id = master.run(&mut events, &script.wait());
         events.wait_log(&id, &format!("two of {name}"));
         shell.ok(&["set", &id, "--alias", name, "--tag", "pair=1"]);
@@ -42,7 +41,7 @@ fn several_are_followed() {
     let (first, second) = (master.cue("first"), master.cue("second"));
     let mut events = master.events();
     for (name, cue) in [("a", &first), ("b", &second)] {
-        let script = Script::new().print("begun").cue(cue).print(&format!("more of {name}")).wait();
+        let script = Script::new().print("begun").cue(cue).print(format!("more of {name}")).wait();
         let id = master.run(&mut events, &script);
         events.wait_log(&id, "begun");
         shell.ok(&["set", &id, "--alias", name]);

@@ -95,9 +95,9 @@ pub(super) fn point(text: &str) -> Result<String, String> {
     if is_time_prefix(time) {
         return Ok(time.to_owned());
     }
-    let span = duration(text).map_err(|_| {
-        "write 30s, 10m or 2h for a time ago, or 2026-06-09T10:13 in UTC".to_owned()
-    })?;
+    // A number alone could as well be meant as a year.
+    let span = duration(text).ok().filter(|_| text.ends_with(|c: char| c.is_ascii_alphabetic()));
+    let span = span.ok_or("write 30s, 10m or 2h for a time ago, or 2026-06-09T10:13 in UTC")?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let micros = u64::try_from(now.saturating_sub(span).as_micros()).unwrap_or(u64::MAX);
     let time = Wall::from_micros(micros).to_string();
