@@ -46,6 +46,10 @@ fn a_rule_is_in_force_when_it_is_answered() {
     let status = status(&sockets, "EventRule/born");
     assert_eq!((&status["phase"], &status["fireCount"]), (&json!("Active"), &json!(1)));
     assert!(status["lastFiredAt"].is_string());
+    let items = sockets.get("/controllers").json()["items"].clone();
+    assert_eq!(items[1].get("reconcileCount"), None, "there is no DerivedEvent");
+    assert!(items[2]["reconcileCount"].as_u64().is_some_and(|count| count > 0), "{items}");
+    assert_ne!(items[2]["lastTrigger"], "bootstrap");
 }
 
 #[test]

@@ -34,8 +34,8 @@ use crate::event::{Draft, StoredEvent, StoredId};
 use crate::go::rfc3339_nano;
 use crate::ids::{InstanceId, StoreEpoch};
 use crate::resource::{Fact, Identity, Names, PROCESS_KIND};
-use crate::rules::{PlannedRule, RuleRef, RuleSet, RuleSpec, RulesChange};
-use crate::store::{ControlImage, KeptRule, RulesRecord};
+use crate::rules::{PlannedRule, RuleKind, RuleRef, RuleSet, RuleSpec, RulesChange};
+use crate::store::{ControlImage, Kept, KeptRule, RulesRecord};
 use crate::time::{Now, Time};
 
 /// How long to wait before events are kept again after that failed.
@@ -318,9 +318,22 @@ impl Control {
     /// Orders what was published since the last time to be kept, and shows rules that changed.
     fn keep(&mut self, _now: Now, rules: Option<RulesRecord>) {
         if let Some(kept) = self.outlet.take_unkept(rules) {
+            self.note_batch(&kept);
             self.effects.push_back(ControlEffect::Keep(kept));
         }
         self.show_touched_rules();
+    }
+
+    /// A batch of events is a run of the controllers that have rules of their kind.
+    fn note_batch(&mut self, kept: &Kept) {
+        let Some(last) = kept.events.last() else { return };
+        let controllers =
+            [("derived-event", RuleKind::DerivedEvent), ("event-rule", RuleKind::EventRule)];
+        for (controller, kind) in controllers {
+            if self.rules.count(kind) > 0 {
+                self.ran(controller, &last.topic, None);
+            }
+        }
     }
 
     fn show_touched_rules(&mut self) {

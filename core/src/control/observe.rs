@@ -51,6 +51,7 @@ impl Control {
                 let first = self.outlet.pending();
                 self.changing(now, record);
                 if let Some(kept) = self.outlet.take_caused(*epoch, first) {
+                    self.note_batch(&kept);
                     attached.push(Attached { seq: *seq, kept });
                 }
                 self.show_touched_rules();

@@ -18,7 +18,7 @@ use crate::ids::{ProcessRef, RecordSeq, RequestId};
 use crate::master::MasterIdentity;
 use crate::output::OutputParser;
 use crate::process::Exit;
-use crate::store::{Image, Kept};
+use crate::store::Image;
 use crate::time::{Time, Wall};
 use crate::url::InstanceUrl;
 

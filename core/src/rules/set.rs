@@ -105,6 +105,14 @@ impl RuleSet {
         self.specs.get(rule)
     }
 
+    /// How many rules of a kind there are.
+    pub fn count(&self, kind: RuleKind) -> usize {
+        match kind {
+            RuleKind::EventRule => self.event_rules.len(),
+            RuleKind::DerivedEvent => self.derived.len(),
+        }
+    }
+
     /// How many rules there are.
     pub fn len(&self) -> usize {
         self.specs.len()
