@@ -110,9 +110,10 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Command, Answer> {
     let words = std::iter::once("openctrl-sim").chain(arguments.iter().map(String::as_str));
     let line = Line::try_parse_from(words).map_err(|error| {
         let text = error.render().to_string().trim_end().to_owned();
-        match error.kind() {
-            ErrorKind::DisplayHelp => Answer::Help(text),
-            _ => Answer::Wrong(text),
+        if error.kind() == ErrorKind::DisplayHelp {
+            Answer::Help(text)
+        } else {
+            Answer::Wrong(text)
         }
     })?;
     Ok(match line.command {
