@@ -5,7 +5,7 @@ use std::path::Path;
 use super::entry::{Entry, Program, Restart};
 use super::file::Manifest;
 
-/// The manifest as a file that [`super::read`] reads back. Texts are written as they are: who writes
+/// The manifest as a file that [`super::read()`] reads back. Texts are written as they are: who writes
 /// texts that are no templates escapes them before.
 pub(crate) fn write(manifest: &Manifest) -> String {
     let mut text = String::new();
