@@ -115,6 +115,8 @@ impl Storage<'_> {
         }
         if self.operations.life.is_serving() {
             self.operations.act(slot, action);
+        } else {
+            self.operations.keep_goal(slot, action);
         }
         self.operations.done(request, slot, before);
     }

@@ -124,6 +124,21 @@ impl Operations<'_> {
         self.settle(slot);
     }
 
+    /// Takes over the goal that an action has made durable while the master shuts down: nothing is
+    /// started or stopped for it any more.
+    pub(super) fn keep_goal(&mut self, slot: SlotId, action: Option<InstanceAction>) {
+        let Some(instance) = self.table.get_mut(slot).filter(|one| one.stores_goal()) else {
+            return;
+        };
+        let goal = match action {
+            None | Some(InstanceAction::Reset) => return,
+            Some(InstanceAction::Start) if !instance.accepts_start() => return,
+            Some(InstanceAction::Start | InstanceAction::Restart) => Goal::Up,
+            Some(InstanceAction::Stop) => Goal::Down,
+        };
+        instance.desired_mut().goal = goal;
+    }
+
     /// Answers an amendment that took effect.
     pub(super) fn done(&mut self, request: RequestId, slot: SlotId, before: InstanceView) {
         match self.table.get(slot) {
