@@ -1,7 +1,8 @@
-//! Known bugs on purpose, to see whether the simulation finds them (`docs/SIMULATION.md`).
+//! Deliberate bugs that test whether the simulation finds them
+//! (`docs/contributors/SIMULATION.md`).
 //!
-//! They are there only in a build with `--cfg canary`, and at most one of them at a time; in any
-//! other build `is` is a constant, and the compiler leaves nothing of the bug behind.
+//! They exist only in a build with `--cfg canary`, and at most one is active at a time. In any
+//! other build `is` is a constant, and the compiler removes the code of every bug.
 
 /// A known bug. Each stands at one place in the code, where `canary::is` asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

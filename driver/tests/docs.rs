@@ -18,7 +18,10 @@ fn the_code_map_names_what_exists() {
     let exists =
         |entry: &String| root().join(entry).exists() || root().join(format!("{entry}.rs")).exists();
     let missing: Vec<String> = code_map().into_iter().filter(|entry| !exists(entry)).collect();
-    assert!(missing.is_empty(), "docs/ARCHITECTURE.md names what is not there: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "docs/contributors/ARCHITECTURE.md names what is not there: {missing:?}"
+    );
 }
 
 #[test]
@@ -26,7 +29,10 @@ fn the_code_map_names_every_source_file() {
     let entries = code_map();
     let is_named = |file: &String| entries.iter().any(|entry| covers(entry, file));
     let unnamed: Vec<String> = sources().into_iter().filter(|file| !is_named(file)).collect();
-    assert!(unnamed.is_empty(), "docs/ARCHITECTURE.md does not name {unnamed:?}: add a line each");
+    assert!(
+        unnamed.is_empty(),
+        "docs/contributors/ARCHITECTURE.md does not name {unnamed:?}: add a line each"
+    );
 }
 
 #[test]
@@ -63,7 +69,8 @@ fn every_fragment_leads_to_a_heading() {
 
 #[test]
 fn every_section_of_the_contract_that_is_cited_exists() {
-    let contract = fs::read_to_string(root().join("docs/CONTRACT.md")).expect("the contract");
+    let contract =
+        fs::read_to_string(root().join("docs/contributors/CONTRACT.md")).expect("the contract");
     let sections: Vec<u32> = prose(&contract)
         .filter_map(|line| line.strip_prefix("## ")?.split_once(". ")?.0.parse().ok())
         .collect();
@@ -80,7 +87,10 @@ fn every_section_of_the_contract_that_is_cited_exists() {
         unknown.extend(missing.map(|section| format!("{}: §{section}", shown(&file))));
     }
     assert!(citing > 50, "the citations cannot be found: {citing} files");
-    assert!(unknown.is_empty(), "docs/CONTRACT.md does not have these sections: {unknown:?}");
+    assert!(
+        unknown.is_empty(),
+        "docs/contributors/CONTRACT.md does not have these sections: {unknown:?}"
+    );
 }
 
 #[test]
@@ -129,7 +139,8 @@ fn covers(entry: &str, file: &str) -> bool {
 
 /// The files, folders and modules in the list items of the code map.
 fn code_map() -> Vec<String> {
-    let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("the architecture");
+    let page = fs::read_to_string(root().join("docs/contributors/ARCHITECTURE.md"))
+        .expect("the architecture");
     let (_, map) = page.split_once("\n## Code map\n").expect("a code map");
     let map = map.split("\n## ").next().unwrap_or_default();
     let entries: Vec<String> = map

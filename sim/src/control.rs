@@ -1,8 +1,8 @@
 //! The machine of the control API in a world of its own: a real engine beside it, processes, a
 //! clock that steps, and a disk that fails and forgets.
 //!
-//! Checked at every step are INV-14 (stored events) and INV-15 (rules). `docs/INVARIANTS.md` has
-//! them in words.
+//! Every step checks INV-14 (stored events) and INV-15 (rules); see
+//! `docs/contributors/INVARIANTS.md`.
 
 mod disk;
 mod law;

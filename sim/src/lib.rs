@@ -1,9 +1,9 @@
 //! A simulated world around the engine of OpenCtrl: processes, a disk, clients and clocks, all
 //! driven by one source of choices, and the invariants that are checked at every step.
 //!
-//! Nothing here touches the real world, and only `openctrl-core` is simulated: what the driver
-//! makes of effects is not. `docs/SIMULATION.md` says how to run it, `docs/INVARIANTS.md` what it
-//! checks.
+//! Only `openctrl-core` is simulated, without any real I/O; how the driver carries out effects is
+//! not. `docs/contributors/SIMULATION.md` says how to run the simulation, and
+//! `docs/contributors/INVARIANTS.md` which properties it checks.
 
 pub mod choice;
 pub mod control;

@@ -1,9 +1,9 @@
-//! Traces of the real master (`docs/TRACE.md`): replayed under the eyes of the invariants, and made
-//! small when something does not hold.
+//! Replays traces of the real master (`docs/operators/TRACE.md`), checks the invariants at every
+//! step, and shrinks a trace that violates one.
 //!
-//! A trace begins in the middle of a life, so what was before it is taken to be right, and so is
-//! what it does not tell of: the files of the disk, the readers of the event stream, and how long
-//! clients wait.
+//! A trace starts in the middle of a run. The replay assumes that everything before it was correct,
+//! and everything that it does not record: the files on disk, the readers of the event stream, and
+//! how long clients wait.
 
 mod cut;
 mod player;

@@ -1,5 +1,5 @@
 //! The simulation finds every known bug of `openctrl_core::canary`, within a bounded number of
-//! seeds, and nothing where there is none. `docs/SIMULATION.md` says how to run it.
+//! seeds, and nothing where there is none. `docs/contributors/SIMULATION.md` says how to run it.
 #![cfg(canary)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

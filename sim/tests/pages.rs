@@ -8,7 +8,7 @@ use openctrl_sim::invariants::all;
 
 #[test]
 fn every_invariant_of_the_page_is_checked_and_every_check_is_on_the_page() {
-    let page = include_str!("../../docs/INVARIANTS.md");
+    let page = include_str!("../../docs/contributors/INVARIANTS.md");
     let of_page = ids(page);
     let numbers: BTreeSet<String> = (1..=10).chain(14..=15).map(|n| format!("INV-{n}")).collect();
     assert_eq!(of_page, numbers);

@@ -1,4 +1,4 @@
-//! The examples of docs/CONTROL.md run as they are printed, but for the places of the files.
+//! Runs the examples of docs/operators/CONTROL.md as printed; only the paths of files differ.
 
 #![allow(clippy::print_stderr, reason = "a test that is skipped has nothing else to tell")]
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 /// The shell examples of the page, in order.
 fn examples() -> Vec<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/CONTROL.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operators/CONTROL.md");
     let page = std::fs::read_to_string(page).expect("the page is there");
     let blocks = page.split("```sh\n").skip(1);
     blocks.map(|block| block.split("```").next().unwrap_or_default().to_owned()).collect()

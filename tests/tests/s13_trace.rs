@@ -1,5 +1,5 @@
-//! Traces (docs/TRACE.md): what the real master recorded of real children replays to the same
-//! digests, within its bound and without a secret in it.
+//! Traces (docs/operators/TRACE.md): a recording of the real master with real children replays to
+//! the same digests, stays within its limit, and holds no secret.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 

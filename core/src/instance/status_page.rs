@@ -1,5 +1,5 @@
-//! The status machine as a page for people: both tables, the rules of the decision, and what they
-//! come to under the policy of the v2 API. `docs/STATUS.md` is this text, kept so by a test.
+//! Renders the status machine as a page: both tables, the rules of the decision, and their result
+//! under the policy of the v2 API. A test keeps `docs/contributors/STATUS.md` equal to this text.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -345,9 +345,9 @@ mod tests {
         settings.bind(|| insta::assert_snapshot!("status_table", StatusPage));
         let page = StatusPage.to_string();
         assert_eq!(
-            include_str!("../../../docs/STATUS.md"),
+            include_str!("../../../docs/contributors/STATUS.md"),
             page,
-            "docs/STATUS.md is stale: copy the snapshot's text there"
+            "docs/contributors/STATUS.md is stale: copy the snapshot's text there"
         );
     }
 

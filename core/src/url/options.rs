@@ -1,5 +1,5 @@
-//! The parameters of the master URL beyond the contract: what is kept of output, who may see
-//! metrics, the form of the log, and the heartbeat of streams. docs/OPERATIONS.md explains them.
+//! The parameters of the master URL beyond the contract: retained output, access to metrics, the
+//! format of the log, and the heartbeat of streams. docs/operators/OPERATIONS.md explains them.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;

@@ -65,7 +65,7 @@ impl Config {
             let known: Vec<&str> = self.masters.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             Failure::Usage(format!(
-                "the configuration has no master {name:?}; it has {known} (see docs/CLI.md)"
+                "the configuration has no master {name:?}; it has {known} (see docs/operators/CLI.md)"
             ))
         })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 /// What went wrong. The text is one line that says what to do; the kind decides the exit status,
-/// which is part of the interface (docs/CLI.md).
+/// which is part of the interface (docs/operators/CLI.md).
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// 1: the master turned it down, or something on this machine did.

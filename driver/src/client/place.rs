@@ -1,5 +1,5 @@
 //! Where the master is, which key it takes, and what is trusted. The order of precedence is in
-//! docs/CLI.md.
+//! docs/operators/CLI.md.
 
 use std::path::Path;
 

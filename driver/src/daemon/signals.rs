@@ -1,6 +1,6 @@
 //! What every signal does to the master: those that shut it down (Contract §12), HUP, which reloads
 //! the certificate and reopens log files, USR1, which reopens log files, and those that do nothing.
-//! docs/OPERATIONS.md has the table.
+//! docs/operators/OPERATIONS.md has the table.
 
 use std::ffi::c_int;
 use std::io;

@@ -28,7 +28,7 @@ Query parameters of the master URL:
   key=<path>     private key in PEM, for tls=2
   state=<dir>    where the state is kept (default: gob/ beside this program)
   logs=<dir>     keep the output of instances in files there
-                 (log_lines, log_memory, log_size, log_keep, log_age: see docs/OPERATIONS.md)
+                 (log_lines, log_memory, log_size, log_keep, log_age: see OPERATIONS.md)
   metrics=open   serve /metrics without a key; metrics_instances=on: series of each instance
   log_format=json     write the log of the master as JSON (default: plain)
   page=on|off    serve the page for operators at / (default: on)

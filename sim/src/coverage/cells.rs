@@ -1,4 +1,5 @@
-//! Cells of the two tables of `docs/STATUS.md`: process × event, and state × health event.
+//! Cells of the two tables of `docs/contributors/STATUS.md`: process × event, and state × health
+//! event.
 
 use std::fmt::{self, Debug};
 

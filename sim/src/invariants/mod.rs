@@ -1,4 +1,4 @@
-//! What holds of every run: one file for each invariant of `docs/INVARIANTS.md`.
+//! What holds of every run: one file for each invariant of `docs/contributors/INVARIANTS.md`.
 //!
 //! An invariant looks at each input before and after the engine takes it, at each effect before
 //! the oracle and the world do, and at the world at rest. INV-10 is about two runs and stands
@@ -65,7 +65,7 @@ pub type Verdict = Result<(), String>;
 
 /// One invariant.
 pub trait Invariant {
-    /// Its number in `docs/INVARIANTS.md`.
+    /// Its number in `docs/contributors/INVARIANTS.md`.
     fn id(&self) -> &'static str;
 
     /// A run goes on in the middle of the master's life: what was before it is taken to be right.

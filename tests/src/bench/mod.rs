@@ -3,7 +3,7 @@
 //! A scenario does one kind of work with a real master over real sockets and pipes, does the same
 //! work bare (its floor), and returns figures. It runs in a process of its own, which is ended
 //! when it takes too long. What becomes of the figures (table, JSON, picture, comparison) is not
-//! the scenarios' concern. `docs/PERFORMANCE.md` says how to read them.
+//! the scenarios' concern. `docs/contributors/PERFORMANCE.md` says how to read them.
 
 pub mod client;
 pub mod figure;

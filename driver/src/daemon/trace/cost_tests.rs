@@ -1,5 +1,5 @@
 //! What recording costs, measured: `cargo test --release -p openctrl --lib cost -- --ignored --nocapture`.
-//! `docs/TRACE.md` quotes it.
+//! `docs/operators/TRACE.md` quotes it.
 
 use std::sync::Arc;
 use std::time::Duration;

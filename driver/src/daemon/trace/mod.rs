@@ -1,7 +1,7 @@
-//! Records what the engine is told (docs/TRACE.md): the loop hands its inputs over and never waits;
-//! a thread encodes them and keeps the files within their bound.
+//! Records the inputs of the engine (docs/operators/TRACE.md). The loop hands its inputs over and
+//! never waits; a thread encodes them and keeps the files within their limit.
 //!
-//! What a segment looks like, and what of it is masked, is `openctrl_core::trace`'s.
+//! `openctrl_core::trace` owns the format of a segment and masks what must not be recorded.
 
 #[cfg(test)]
 mod cost_tests;
