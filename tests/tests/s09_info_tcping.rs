@@ -49,6 +49,25 @@ fn info_has_its_22_fields() {
 }
 
 #[test]
+fn dashboards_accept_the_version() {
+    assert!(!is_accepted("0.1.0") && !is_accepted("1.9.12") && !is_accepted("v1.9.0-beta"));
+    assert!(is_accepted("1.10.0") && is_accepted("v1.10.0-rc.1") && is_accepted("2.0"));
+    let version = info(&Master::start().api())["ver"].as_str().unwrap().to_owned();
+    assert!(is_accepted(&version), "dashboards refuse to add a master of version {version}");
+    assert!(version.starts_with(|first: char| first.is_ascii_digit()), "no prefix: {version}");
+}
+
+/// Whether dashboards add a master of this version: they drop a leading `v` and everything from
+/// the first `-` or `+`, and compare the dotted numbers with 1.10.0. Missing parts, and parts that
+/// are not numbers, are 0.
+fn is_accepted(version: &str) -> bool {
+    let core = version.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
+    let mut parts = core.split('.').map(|part| part.parse::<u64>().unwrap_or(0));
+    let numbers: [u64; 3] = std::array::from_fn(|_| parts.next().unwrap_or(0));
+    numbers >= [1, 10, 0]
+}
+
+#[test]
 fn the_name_is_the_host_of_the_url() {
     let mut hosts = vec![("localhost:0", "localhost"), (":0", "")];
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {

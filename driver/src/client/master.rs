@@ -112,13 +112,13 @@ mod tests {
     fn figures_are_for_reading() {
         let info = br#"{"mid":"d420d9cb5b3a8e65","alias":"","os":"linux","arch":"amd64","noc":2,
             "cpu":-1,"mem_total":8589934592,"mem_used":1073741824,"swap_total":0,"swap_used":0,
-            "netrx":1,"nettx":2,"diskr":3,"diskw":4,"sysup":100000,"ver":"0.1.0","name":"h",
+            "netrx":1,"nettx":2,"diskr":3,"diskw":4,"sysup":100000,"ver":"2.0.0","name":"h",
             "uptime":59,"log":"default","tls":"1","crt":"","key":""}"#;
         let figures = figures(&Document::parse(info).expect("JSON"));
         let lines: Vec<String> = figures.iter().map(|(name, v)| format!("{name}: {v}")).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         id: d420d9cb5b3a8e65
-        version: 0.1.0 for linux/amd64
+        version: 2.0.0 for linux/amd64
         up: 59s
         tls: 1
         cpus: 2
