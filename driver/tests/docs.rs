@@ -165,9 +165,10 @@ fn sources() -> Vec<String> {
     found.iter().map(|file| shown(file)).collect()
 }
 
-/// The README and every page below `docs/`.
+/// The pages at the root and every page below `docs/`.
 fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![root().join("README.md")];
+    let names = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+    let mut pages: Vec<PathBuf> = names.iter().map(|name| root().join(name)).collect();
     walk(&root().join("docs"), "md", &mut pages);
     pages
 }
