@@ -12,7 +12,7 @@ use super::outbox::Outbox;
 use crate::canary::{self, Canary};
 use crate::command::InstanceAction;
 use crate::ids::{InstanceId, RecordSeq, RequestId, SlotId, StoreEpoch};
-use crate::instance::Definition;
+use crate::instance::{Definition, Goal};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::store::Record;
 
@@ -22,7 +22,13 @@ pub(super) enum Change {
     /// Put a new instance in the table and start it.
     Create(Arc<Definition>),
     /// Put a patched definition in force and do what the patch asks.
-    Patch { slot: SlotId, definition: Arc<Definition>, action: Option<InstanceAction> },
+    Patch {
+        slot: SlotId,
+        definition: Arc<Definition>,
+        action: Option<InstanceAction>,
+        /// The goal that the record stores.
+        goal: Goal,
+    },
     /// Put a definition with a new URL in force and start it.
     Replace { slot: SlotId, definition: Arc<Definition> },
     /// Take an instance out of the table.

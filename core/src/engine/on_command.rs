@@ -132,7 +132,7 @@ impl Commands<'_> {
         } else {
             Record::PutInstance { definition: Arc::clone(&definition), desired, totals }
         };
-        let change = Change::Patch { slot, definition, action: amend.action };
+        let change = Change::Patch { slot, definition, action: amend.action, goal };
         self.submit(request, record, change);
         Ok(())
     }

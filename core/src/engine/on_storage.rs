@@ -11,8 +11,9 @@ use crate::canary::{self, Canary};
 use crate::command::{InstanceAction, Outcome, Refusal};
 use crate::event::{EventKind, Object};
 use crate::ids::{KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
-use crate::instance::{Definition, Instance};
+use crate::instance::{Definition, Goal, Instance};
 use crate::master::{ApiKey, MasterIdentity};
+use crate::store::Record;
 
 /// What news of the disk may touch.
 pub(super) struct Storage<'a> {
@@ -27,8 +28,8 @@ impl Storage<'_> {
         while let Some(Commit { request, change, .. }) = self.operations.commits.pop_durable(upto) {
             match change {
                 Change::Create(definition) => self.created(request, definition),
-                Change::Patch { slot, definition, action } => {
-                    self.patched(request, slot, definition, action);
+                Change::Patch { slot, definition, action, goal } => {
+                    self.patched(request, slot, definition, (action, goal));
                 }
                 Change::Replace { slot, definition } => {
                     self.replaced(request, slot, definition);
@@ -98,7 +99,7 @@ impl Storage<'_> {
         request: RequestId,
         slot: SlotId,
         definition: Arc<Definition>,
-        action: Option<InstanceAction>,
+        (action, goal): (Option<InstanceAction>, Goal),
     ) {
         let Some(mut supervisor) = self.operations.supervise(slot) else { return };
         let is_reset = action == Some(InstanceAction::Reset);
@@ -113,12 +114,44 @@ impl Storage<'_> {
         if changes {
             supervisor.publish();
         }
-        if self.operations.life.is_serving() {
-            self.operations.act(slot, action);
+        if !self.operations.life.is_serving() {
+            // Nothing is started or stopped any more; the next master goes by the stored goal.
+            self.operations.keep_goal(slot, goal);
+        } else if self.starts_against(slot, action, goal) {
+            return self.store_goal(request, slot, (action, Goal::Up));
         } else {
-            self.operations.keep_goal(slot, action);
+            self.operations.act(slot, action);
         }
-        self.operations.done(request, slot, before);
+        match self.operations.unstored_goal(slot, goal) {
+            Some(goal) => self.store_goal(request, slot, (None, goal)),
+            None => self.operations.done(request, slot, before),
+        }
+        // An operation may have waited for the record.
+        self.operations.settle(slot);
+    }
+
+    /// Whether a start is accepted now, though it was not when its record was written, which
+    /// therefore says that the instance stays stopped.
+    fn starts_against(&self, slot: SlotId, action: Option<InstanceAction>, goal: Goal) -> bool {
+        let Some(instance) = self.operations.table.get(slot) else { return false };
+        let is_accepted = action == Some(InstanceAction::Start) && instance.accepts_start();
+        is_accepted && goal == Goal::Down && instance.stores_goal()
+    }
+
+    /// Stores the goal that a durable record does not have. The request is answered after that,
+    /// with the definition of then.
+    fn store_goal(
+        &mut self,
+        request: RequestId,
+        slot: SlotId,
+        (action, goal): (Option<InstanceAction>, Goal),
+    ) {
+        let Operations { table, commits, out, .. } = &mut self.operations;
+        let Some(instance) = table.get_mut(slot) else { return };
+        let definition = Arc::clone(instance.versions().newest());
+        let desired = instance.stage(Arc::clone(&definition), goal);
+        let record = Record::SetDesired { id: definition.id, desired };
+        commits.submit(out, request, record, Change::Patch { slot, definition, action, goal });
     }
 
     fn replaced(&mut self, request: RequestId, slot: SlotId, definition: Arc<Definition>) {

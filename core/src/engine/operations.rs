@@ -124,19 +124,18 @@ impl Operations<'_> {
         self.settle(slot);
     }
 
-    /// Takes over the goal that an action has made durable while the master shuts down: nothing is
-    /// started or stopped for it any more.
-    pub(super) fn keep_goal(&mut self, slot: SlotId, action: Option<InstanceAction>) {
-        let Some(instance) = self.table.get_mut(slot).filter(|one| one.stores_goal()) else {
-            return;
-        };
-        let goal = match action {
-            None | Some(InstanceAction::Reset) => return,
-            Some(InstanceAction::Start) if !instance.accepts_start() => return,
-            Some(InstanceAction::Start | InstanceAction::Restart) => Goal::Up,
-            Some(InstanceAction::Stop) => Goal::Down,
-        };
-        instance.desired_mut().goal = goal;
+    /// Takes over a goal that is durable, without starting or stopping anything for it.
+    pub(super) fn keep_goal(&mut self, slot: SlotId, goal: Goal) {
+        if let Some(instance) = self.table.get_mut(slot).filter(|one| one.stores_goal()) {
+            instance.desired_mut().goal = goal;
+        }
+    }
+
+    /// The goal of an instance if it has to be stored and `stored`, the newest durable one, differs.
+    pub(super) fn unstored_goal(&self, slot: SlotId, stored: Goal) -> Option<Goal> {
+        let instance = self.table.get(slot).filter(|one| one.stores_goal())?;
+        let goal = instance.desired().goal;
+        (goal != stored).then_some(goal)
     }
 
     /// Answers an amendment that took effect.
@@ -202,7 +201,7 @@ impl Operations<'_> {
     fn run_operation(&mut self, slot: SlotId) {
         let Some(instance) = self.table.get_mut(slot) else { return };
         // A stop or start on its way comes first: it decides whether a start follows.
-        if instance.stores_goal() && instance.newest_goal() != instance.desired().goal {
+        if instance.stores_goal() && instance.versions().staged_goal().is_some() {
             return;
         }
         let newest = Arc::clone(instance.versions().newest());

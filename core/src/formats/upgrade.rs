@@ -165,7 +165,9 @@ impl Definitions {
     fn change(&self, change: ChangeV1) -> Result<ChangeV2, FormatError> {
         Ok(match change {
             ChangeV1::Create(place) => ChangeV2::Create(self.at(place)?),
-            ChangeV1::Patch(slot, place, action) => ChangeV2::Patch(slot, self.at(place)?, action),
+            ChangeV1::Patch(slot, place, action) => {
+                ChangeV2::Patch(slot, self.at(place)?, action, GoalV2::Up)
+            }
             ChangeV1::Replace(slot, place) => ChangeV2::Replace(slot, self.at(place)?),
             ChangeV1::Delete(slot) => ChangeV2::Delete(slot),
             ChangeV1::SetAlias(alias) => ChangeV2::SetAlias(alias),

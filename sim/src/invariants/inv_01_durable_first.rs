@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openctrl_core::command::{Amend, Command, Outcome, Refusal};
+use openctrl_core::command::{Amend, Command, InstanceAction, Outcome, Refusal};
 use openctrl_core::engine::Effect;
 use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::expect::Expect;
@@ -119,7 +119,8 @@ impl DurableFirst {
             }
             (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
                 let definition = self.answered(scene)?;
-                ensure(definition.id == *id && is_in(amend, definition), || {
+                let is_shown = is_in(amend, definition) || self.was_in_force(scene, amend, *id);
+                ensure(definition.id == *id && is_shown, || {
                     format!("{amend:?} is answered with {definition:?}")
                 })
             }
@@ -154,6 +155,15 @@ impl DurableFirst {
                 _,
             ) => Err(format!("{command:?} is answered with {outcome:?}")),
         }
+    }
+
+    /// Whether an amendment took effect before what is shown now. One that starts may be answered
+    /// later than that: its goal is stored once more if it was not accepted when it arrived.
+    fn was_in_force(&self, scene: Scene<'_>, amend: &Amend, id: InstanceId) -> bool {
+        let versions = scene.oracle.ledger.versions.get(&id).map_or(&[][..], Vec::as_slice);
+        let shown = self.shown.get(&id).copied().unwrap_or_default();
+        let mut earlier = versions.iter().take(shown);
+        amend.action == Some(InstanceAction::Start) && earlier.any(|version| is_in(amend, version))
     }
 
     /// The definition in an answer, which has to be durable.

@@ -257,9 +257,9 @@ impl CommitsV2 {
                 Change::Create(definition) => {
                     ChangeV2::Create(DefinitionV2::masked(definition, masks))
                 }
-                Change::Patch { slot, definition, action } => {
+                Change::Patch { slot, definition, action, goal } => {
                     let definition = DefinitionV2::masked(definition, masks);
-                    ChangeV2::Patch(slot.0, definition, action.map(action_number))
+                    ChangeV2::Patch(slot.0, definition, action.map(action_number), (*goal).into())
                 }
                 Change::Replace { slot, definition } => {
                     ChangeV2::Replace(slot.0, DefinitionV2::masked(definition, masks))
@@ -290,10 +290,11 @@ impl CommitsV2 {
                     }
                     Change::Create(definition)
                 }
-                ChangeV2::Patch(slot, definition, action) => Change::Patch {
+                ChangeV2::Patch(slot, definition, action, goal) => Change::Patch {
                     slot: SlotId(slot),
                     definition: thaw(definition)?,
                     action: action.map(nth_action).transpose()?,
+                    goal: goal.into(),
                 },
                 ChangeV2::Replace(slot, definition) => {
                     Change::Replace { slot: SlotId(slot), definition: thaw(definition)? }

@@ -14,8 +14,8 @@ use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit};
 use crate::engine::life::Life;
 use crate::expect::Expect;
-use crate::ids::{EventId, Generation, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, Instance, OperationKind, PolicyEdit};
+use crate::ids::{EventId, Generation, RecordSeq, RequestId, SlotId, StoreEpoch};
+use crate::instance::{Definition, Goal, Instance, OperationKind, PolicyEdit};
 use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Record;
 use crate::time::Wall;
@@ -90,19 +90,23 @@ impl Engine {
 
     fn records(&self) -> Vec<RecordUnderWay> {
         let mut master = self.master.clone();
+        let put = |slot: SlotId, definition: &Arc<Definition>, goal: Option<Goal>| {
+            let instance = self.table.get(slot)?;
+            let goal = goal.unwrap_or_else(|| instance.newest_goal());
+            let (definition, desired) = (Arc::clone(definition), instance.desired_with(goal));
+            let (desired, totals) = (Arc::new(desired), instance.saved_totals());
+            Some(Record::PutInstance { definition, desired, totals })
+        };
         let record = |Commit { seq, request, change }: &Commit| {
             let record = match change {
                 Change::Create(definition) => {
                     let (definition, desired) = (Arc::clone(definition), Arc::default());
                     Record::PutInstance { definition, desired, totals: SavedTotals::default() }
                 }
-                Change::Patch { slot, definition, .. } | Change::Replace { slot, definition } => {
-                    let instance = self.table.get(*slot)?;
-                    let goal = instance.newest_goal();
-                    let desired = Arc::new(instance.desired_with(goal));
-                    let definition = Arc::clone(definition);
-                    Record::PutInstance { definition, desired, totals: instance.saved_totals() }
+                Change::Patch { slot, definition, goal, .. } => {
+                    put(*slot, definition, Some(*goal))?
                 }
+                Change::Replace { slot, definition } => put(*slot, definition, None)?,
                 Change::Delete(slot) => {
                     Record::RemoveInstance(self.table.get(*slot)?.definition().id)
                 }

@@ -178,7 +178,12 @@ impl Teller {
 
     /// Everything on its way is durable.
     fn persisted(&mut self) -> &mut Self {
-        let upto = self.last_persist.1;
+        self.persisted_upto(self.last_persist.1.0)
+    }
+
+    /// Records up to this number are durable.
+    fn persisted_upto(&mut self, upto: u64) -> &mut Self {
+        let upto = RecordSeq(upto);
         self.feed(&format!("durable up to {}", upto.0), Input::RecordsPersisted { upto })
     }
 

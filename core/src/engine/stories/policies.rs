@@ -254,6 +254,96 @@ fn a_saved_stop_and_start_are_durable_first() {
     "#);
 }
 
+/// A start that arrives while a stop is on its way to the disk, and finds the instance stopped when
+/// it is its turn, is stored before it is carried out.
+#[test]
+fn a_saved_start_behind_a_stop_is_stored_before_it_starts() {
+    let mut story = running(Policy { boot: Boot::Saved, ..Policy::default() });
+    story.names.facts = false;
+    story.act("A", "stop").act("A", "start").exited(0).persisted();
+    assert_eq!(instance(&story).desired().goal, Goal::Down);
+    story.persisted();
+    assert_eq!(instance(&story).desired().goal, Goal::Up);
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: patch A {"action":"stop"}
+               persist 1: set desired of A to Down
+             > request 2: patch A {"action":"start"}
+               persist 2: set desired of A to Down
+             > p1 exits with 0
+               event 2 update A demo:a stopped
+             > durable up to 2
+               answer 1: 200 A demo:a stopped
+               persist 3: set desired of A to Up
+             > durable up to 3
+               spawn p2 for A: demo:a
+               answer 2: 200 A demo:a stopped
+    "#);
+}
+
+/// The same start, with another one and a stop that reach the disk before its goal does.
+#[test]
+fn a_saved_start_that_comes_too_late_does_not_outlive_the_stop_before_it() {
+    let mut story = running(Policy { boot: Boot::Saved, ..Policy::default() });
+    story.names.facts = false;
+    story.act("A", "stop").act("A", "start").exited(0).act("A", "start").act("A", "stop");
+    story.persisted_upto(2).persisted_upto(3).started().persisted().persisted();
+    assert_eq!(instance(&story).desired().goal, Goal::Down);
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: patch A {"action":"stop"}
+               persist 1: set desired of A to Down
+             > request 2: patch A {"action":"start"}
+               persist 2: set desired of A to Down
+             > p1 exits with 0
+               event 2 update A demo:a stopped
+             > request 3: patch A {"action":"start"}
+               persist 3: set desired of A to Up
+             > request 4: patch A {"action":"stop"}
+               persist 4: set desired of A to Down
+             > durable up to 2
+               answer 1: 200 A demo:a stopped
+               persist 5: set desired of A to Up
+             > durable up to 3
+               spawn p2 for A: demo:a
+               answer 3: 200 A demo:a stopped
+             > p2 started
+               event 3 update A demo:a running
+             > durable up to 5
+               TERM to p2
+               answer 4: 200 A demo:a running
+               persist 6: set desired of A to Down
+             > durable up to 6
+               answer 2: 200 A demo:a running
+    "#);
+}
+
+/// A PUT waits for a stop that is on its way to the disk, which decides whether it starts anything.
+#[test]
+fn a_put_waits_for_a_saved_stop() {
+    let mut story = running(Policy { boot: Boot::Saved, ..Policy::default() });
+    story.names.facts = false;
+    story.act("A", "stop").act("A", "stop").persisted_upto(1);
+    story.put("A", "demo:b").exited(0).persisted().persisted();
+    assert_eq!(instance(&story).desired().goal, Goal::Down);
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: patch A {"action":"stop"}
+               persist 1: set desired of A to Down
+             > request 2: patch A {"action":"stop"}
+               persist 2: set desired of A to Down
+             > durable up to 1
+               TERM to p1
+               answer 1: 200 A demo:a running
+             > request 3: put A demo:b
+             > p1 exits with 0
+               event 2 update A demo:a stopped
+             > durable up to 2
+               persist 3: put A at 0 demo:b
+               answer 2: 200 A demo:a stopped
+             > durable up to 3
+               event 3 update A demo:b stopped
+               answer 3: 200 A demo:b stopped
+    "#);
+}
+
 #[test]
 fn a_saved_stop_that_cannot_be_stored_is_refused() {
     let mut story = running(Policy { boot: Boot::Saved, ..Policy::default() });

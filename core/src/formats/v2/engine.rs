@@ -74,8 +74,8 @@ pub(crate) struct CommitsV2 {
 #[derive(Encode, Decode)]
 pub(crate) enum ChangeV2 {
     Create(DefinitionV2),
-    /// With the number of what the instance is to do.
-    Patch(u32, DefinitionV2, Option<u8>),
+    /// With the number of the action, and the goal that the record stores.
+    Patch(u32, DefinitionV2, Option<u8>, GoalV2),
     Replace(u32, DefinitionV2),
     Delete(u32),
     SetAlias(String),
