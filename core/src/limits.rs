@@ -4,7 +4,7 @@
 pub const GRACE_MS: u64 = 5_000;
 
 /// How long a process may take to end of the last signal of its stop before it counts as one that
-/// cannot be ended. KILL takes a moment at most, unless the kernel holds the process back.
+/// cannot be killed. KILL takes a moment at most, unless the kernel holds the process back.
 pub const CANNOT_END_MS: u64 = 5_000;
 
 /// How often such a process gets that signal again.

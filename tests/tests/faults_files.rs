@@ -73,7 +73,7 @@ fn a_state_that_is_removed_is_written_anew_at_the_next_change() {
             let before = master.api().run_once(&Script::new());
             remove(&gob(&master));
             let mut ids = change(&master).to_vec();
-            wait_line(&master, "the state was written anew from memory");
+            wait_line(&master, "the state was rewritten from memory");
             ids.push(before);
             if end == "stop" {
                 master.stop();
@@ -95,7 +95,7 @@ fn a_state_that_is_removed_and_not_changed_is_there_at_the_next_start() {
     until("its end", || master.api().status(&id) == "stopped");
     fs::remove_dir_all(gob(&master)).expect("removed");
     master.stop();
-    wait_line(&master, "the state was written anew from memory");
+    wait_line(&master, "the state was rewritten from memory");
     master.restart();
     assert_kept(&master, &key, &[id]);
 }
@@ -104,7 +104,7 @@ fn a_state_that_is_removed_and_not_changed_is_there_at_the_next_start() {
 fn an_idle_master_writes_its_state_anew_without_being_asked() {
     let master = Master::start();
     fs::remove_dir_all(gob(&master)).expect("removed");
-    wait_line(&master, "the state was written anew from memory");
+    wait_line(&master, "the state was rewritten from memory");
     for name in ["openctrl.state", "openctrl.state.backup", "openctrl.lock", "openctrl.address"] {
         until(name, || gob(&master).join(name).exists());
     }
@@ -289,7 +289,7 @@ fn a_trace_that_is_removed_goes_on_in_another_file() {
     until("a trace", || !files().is_empty());
     fs::remove_dir_all(&trace).expect("removed");
     change(&master);
-    wait_line(&master, "recording goes on in another file");
+    wait_line(&master, "recording continues in another file");
     until("another file", || !files().is_empty());
 }
 
@@ -309,6 +309,6 @@ fn a_certificate_that_is_removed_stays_in_use_and_is_said_once() {
     assert!(line.contains("key.pem"), "{line}");
     master.api().get("/info").expect(200);
     fs::rename(&aside, &key).expect("renamed");
-    wait_line(&master, "the files of the certificate are back");
+    wait_line(&master, "the files of the certificate exist again");
     assert_eq!(master.output().count(|line| line.text.contains("was removed or renamed")), 1);
 }

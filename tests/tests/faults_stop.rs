@@ -1,4 +1,4 @@
-//! A stop has an end: what belongs to an instance ends with it, and what cannot be ended is named.
+//! A stop has an end: what belongs to an instance ends with it, and what cannot be killed is named.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
@@ -227,26 +227,29 @@ fn what_cannot_be_ended_is_named_at_the_end() {
     let status = master.wait_exit();
     assert_eq!(status.code(), Some(1), "{status}");
     let said = master.output().tail();
-    assert!(said.contains("cannot be ended") && said.contains(&format!("{pid} (sleep)")), "{said}");
+    assert!(
+        said.contains("cannot be killed") && said.contains(&format!("{pid} (sleep)")),
+        "{said}"
+    );
     drop(frozen);
     wait_gone(pid);
 }
 
-/// The instance says that its process cannot be ended, who waits is answered, the end is tried again,
+/// The instance says that its process cannot be killed, who waits is answered, the end is tried again,
 /// and once the process has ended all goes on.
 fn what_cannot_be_ended_is_said(master: &Master, id: &str, events: &mut Sse, why: &str) {
     let api = master.api();
     let refused = api.delete(id).expect_error(503).json()["error"].to_string();
-    assert!(refused.contains("cannot be ended"), "{refused}");
+    assert!(refused.contains("cannot be killed"), "{refused}");
     events.wait_for("a line of the instance", |event| {
-        event.is_log_of(id) && event.logs.starts_with("cannot be ended: ")
+        event.is_log_of(id) && event.logs.starts_with("cannot be killed: ")
     });
     let shown = api.get(&format!("/instances/{id}/process")).expect(200).json();
     let reason = shown["reason"].as_str().expect("a reason");
-    assert!(reason.starts_with("cannot be ended: "), "{shown}");
+    assert!(reason.starts_with("cannot be killed: "), "{shown}");
     let line = master
         .output()
-        .wait_for_line("what holds it", |line| line.text.contains("cannot be ended: it "));
+        .wait_for_line("what holds it", |line| line.text.contains("cannot be killed: it "));
     assert!(line.text.contains(why), "{}", line.text);
     // A new request does not wait.
     api.delete(id).expect_error(503);

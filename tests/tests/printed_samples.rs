@@ -42,7 +42,8 @@ fn runs_as_printed(page: &str, heading: &str) {
     let blocks = blocks(text);
     assert!(blocks.len() >= 5, "{page} has blocks");
 
-    let mut script = String::from("set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n");
+    let mut script =
+        String::from("set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n");
     for (commands, _) in &blocks {
         // Port 0: several tests may run at the same time.
         let commands = commands.replace("127.0.0.1:8080", "127.0.0.1:0");

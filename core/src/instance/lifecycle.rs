@@ -16,7 +16,7 @@ pub struct Lifecycle {
     pub(super) state: State,
     pub(super) generation: Generation,
     /// How many steps of the stop under way were done; one more than there are once the process
-    /// counts as one that cannot be ended.
+    /// counts as one that cannot be killed.
     pub(super) steps_done: u8,
     /// A process of the group of `generation` may be left, though its leader exited.
     pub(super) group_left: bool,
@@ -67,7 +67,7 @@ impl Lifecycle {
     }
 
     /// How many steps of the stop under way were done; one more than there are once the process
-    /// counts as one that cannot be ended.
+    /// counts as one that cannot be killed.
     pub const fn steps_done(&self) -> u8 {
         self.steps_done
     }

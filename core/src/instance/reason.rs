@@ -89,7 +89,7 @@ impl fmt::Display for Reason {
             Self::Stopping(why) => write!(f, "stopping {}", purpose(*why)),
             Self::CannotEnd(why) => write!(
                 f,
-                "cannot be ended: still running after every signal, stopping {}, tried again \
+                "cannot be killed: still running after every signal, stopping {}, tried again \
                  every minute",
                 purpose(*why)
             ),
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(words(Reason::Stopping(Why::Restart)), "stopping to be started again");
         assert_eq!(words(Reason::Stopped(Why::Stop)), "stopped on request");
         let words_of_one = words(Reason::CannotEnd(Why::Stop));
-        assert!(words_of_one.starts_with("cannot be ended: "), "{words_of_one}");
+        assert!(words_of_one.starts_with("cannot be killed: "), "{words_of_one}");
         assert!(words_of_one.contains("stopping on request, tried again"), "{words_of_one}");
         assert_eq!(words(Reason::Exited(Exit::Code(3))), "exited with code 3");
         assert_eq!(words(Reason::NotStarted("no file".into())), "could not be started: no file");

@@ -227,7 +227,7 @@ fn show_refusal(refusal: &Refusal) -> String {
         Refusal::SameUrl => "same URL".to_string(),
         Refusal::TooLarge { bytes, limit } => format!("{bytes} bytes, more than {limit}"),
         Refusal::Busy => "too many requests wait".to_string(),
-        Refusal::CannotEnd => "its process cannot be ended".to_string(),
+        Refusal::CannotEnd => "its process cannot be killed".to_string(),
         Refusal::Full { limit } => format!("there are {limit} instances"),
         Refusal::NotDurable { reason } => format!("not durable: {}", Shown(reason)),
         Refusal::ShuttingDown => "shutting down".to_string(),

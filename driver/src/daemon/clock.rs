@@ -55,12 +55,12 @@ fn report(step: Step) {
     let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
     match step {
         Step::Forward(by) => tracing::warn!(
-            "Master.clock: the wall clock went forward by {:.1} s: it was set, or the machine slept",
+            "Master.clock: the wall clock went forward by {:.1} s: it was set, or the machine was suspended",
             seconds(by)
         ),
         Step::Back { by, ahead } => tracing::warn!(
-            "Master.clock: the wall clock was set back by {:.1} s; times of events and lines go on \
-             at half speed until it has caught up, {:.0} s from now",
+            "Master.clock: the wall clock was set back by {:.1} s; times of events and lines \
+             continue at half speed until it has caught up, {:.0} s from now",
             seconds(by),
             seconds(2 * ahead)
         ),

@@ -154,7 +154,7 @@ impl Shared {
         if !is_reported.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "Master.console: lines of instances are missing on standard output: {reason}; \
-                 /metrics counts them, and the history and the stream have them"
+                 /metrics counts them, and the log history and the event stream contain them"
             );
         }
     }
@@ -165,7 +165,7 @@ impl Shared {
         if dropped == 0 && is_reported.swap(false, Ordering::Relaxed) {
             let lines = counter.get();
             tracing::info!(
-                "Master.console: standard output takes lines again; {lines} are missing since the start"
+                "Master.console: standard output accepts lines again; {lines} lines are missing since the start"
             );
         }
     }

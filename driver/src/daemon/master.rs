@@ -72,10 +72,19 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Control(error) => error.fmt(f),
-            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Bind(address, error) => match error.kind() {
+                io::ErrorKind::AddrInUse => write!(
+                    f,
+                    "cannot listen on {address}: address in use; stop the other program or choose another port"
+                ),
+                _ => write!(f, "cannot listen on {address}: {error}"),
+            },
             Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
             Self::CannotEnd(names) => {
-                write!(f, "these processes cannot be ended and run on: {names}; end them by hand")
+                write!(
+                    f,
+                    "these processes cannot be killed and still run: {names}; kill them by hand"
+                )
             }
         }
     }
@@ -174,7 +183,7 @@ async fn serve(
         path: url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from),
         is_own: url.bin.is_none(),
     };
-    warn_of_oddities(&url, &runtime.path);
+    warn_of_oddities(&url, &executable, &runtime.path);
 
     let notifier = Notifier::from_environment();
     let signals = Signals::listen().map_err(system("listen for signals"))?;
@@ -271,7 +280,9 @@ async fn serve(
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
     if let Err(error) = address_file.publish(&address) {
-        tracing::warn!("Master.run: clients on this machine do not find this master: {error}");
+        tracing::warn!(
+            "Master.run: commands on this machine cannot find this master: {error}; use --api"
+        );
     }
     let (withdraw, withdrawn) = oneshot::channel();
     let address_kept = tokio::spawn(keep_address(address_file, withdrawn));
@@ -304,13 +315,22 @@ async fn keep_address(mut file: AddressFile, mut withdrawn: oneshot::Receiver<()
     while timeout(ADDRESS_LOOK, &mut withdrawn).await.is_err() {
         // If it cannot be written, its directory is probably missing, too: that is reported there.
         if file.restore().unwrap_or(false) {
-            tracing::warn!("Master.run: the file with the address of this master was written anew");
+            tracing::warn!(
+                "Master.run: the file with the address of this master was written again"
+            );
         }
     }
 }
 
-/// What an operator should know and what is no reason not to start.
-fn warn_of_oddities(url: &MasterUrl, runtime: &Path) {
+/// Warns of what an operator should correct although the master can start.
+fn warn_of_oddities(url: &MasterUrl, executable: &Path, runtime: &Path) {
+    if url.state.is_none() && is_in_build_directory(executable) {
+        let name = executable.display();
+        tracing::warn!(
+            "Master.run: the state is beside {name}, where cargo clean deletes it; \
+             use state=<dir> to keep it elsewhere"
+        );
+    }
     if !url.ignored.is_empty() {
         let names = url.ignored.join(", ");
         tracing::warn!("Master.run: unknown parameters of the master URL are ignored: {names}");
@@ -322,13 +342,18 @@ fn warn_of_oddities(url: &MasterUrl, runtime: &Path) {
     }
 }
 
+/// Whether cargo built the program and has not installed it.
+fn is_in_build_directory(executable: &Path) -> bool {
+    executable.ancestors().skip(1).any(|folder| folder.join(".rustc_info.json").exists())
+}
+
 fn state_path(url: &MasterUrl, executable: &Path) -> Result<PathBuf, StartError> {
     if let Some(state) = &url.state {
         return Ok(PathBuf::from(state));
     }
     let beside = executable.parent().ok_or_else(|| {
-        let reason = io::Error::other("it lies in no directory; use state=<dir>");
-        StartError::System("place the state directory beside this program", reason)
+        let reason = io::Error::other("the path of this program has no directory; use state=<dir>");
+        StartError::System("find the directory of this program", reason)
     })?;
     Ok(beside.join("gob"))
 }
@@ -451,5 +476,17 @@ impl From<ListenError> for StartError {
 impl From<StoreError> for StartError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_cargo_built_is_told_from_an_installed_one() {
+        let ours = std::env::current_exe().expect("a test is a program");
+        assert!(is_in_build_directory(&ours), "{}", ours.display());
+        assert!(!is_in_build_directory(Path::new("/usr/bin/openctrl")));
     }
 }

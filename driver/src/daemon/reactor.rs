@@ -55,7 +55,7 @@ pub(crate) struct Hands {
 pub(crate) struct Finished {
     pub(crate) hands: Hands,
     pub(crate) control: Option<ControlHands>,
-    /// The names of processes that cannot be ended.
+    /// The names of processes that cannot be killed.
     pub(crate) left: Option<String>,
 }
 
@@ -138,7 +138,7 @@ impl Reactor {
         Finished { hands, control, left }
     }
 
-    /// Ends what still descends from the master; returns the names of what cannot be ended.
+    /// Ends what still descends from the master; returns the names of what cannot be killed.
     async fn sweep(&self, inbox: &mut Inbox) -> Option<String> {
         let mut sweep = Sweep::new(self.kill_at.unwrap_or_else(Instant::now));
         let mut batch = Vec::new();

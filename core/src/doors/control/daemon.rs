@@ -226,7 +226,7 @@ pub fn refusal_text(refusal: &Refusal) -> String {
         Refusal::Busy => "too many requests wait for the instance to stop".to_string(),
         Refusal::Full { limit } => format!("at most {limit} instances are allowed"),
         Refusal::NotDurable { reason } => format!("the change cannot be saved: {reason}"),
-        Refusal::CannotEnd => "its process cannot be ended".to_string(),
+        Refusal::CannotEnd => "its process cannot be killed".to_string(),
         Refusal::ShuttingDown => "the master is shutting down".to_string(),
     }
 }

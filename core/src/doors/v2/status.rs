@@ -99,7 +99,7 @@ fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("too many requests wait for this instance to stop; try again later")
         }
         Refusal::CannotEnd => f.write_str(
-            "the process of this instance cannot be ended; the log of the instance has more, try \
+            "the process of this instance cannot be killed; the log of the instance has more, try \
              again once the process has ended",
         ),
         Refusal::Full { limit } => write!(f, "the limit of {limit} instances is reached"),

@@ -113,7 +113,7 @@ impl Projection {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("Control.events: the thread of {FILE} ended with a panic");
+            tracing::error!("Control.events: the thread of {FILE} stopped after a panic");
         }
     }
 }
@@ -228,7 +228,7 @@ fn open_or_replace(path: &Path) -> Option<Connection> {
 fn replace(path: &Path, why: &str) -> Option<Connection> {
     let aside = path.with_extension("db.bad");
     tracing::warn!(
-        "Control.events: {} cannot be used: {why}; it is made anew, the old one is kept as {}",
+        "Control.events: {} cannot be used: {why}; created it again, the old one is kept as {}",
         path.display(),
         aside.display()
     );

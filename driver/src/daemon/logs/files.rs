@@ -244,7 +244,7 @@ impl Writer {
         match LogFile::open(&self.directory, id) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let directory = self.directory.display();
-                tracing::warn!("Master.logs: {directory} was removed or renamed; made anew");
+                tracing::warn!("Master.logs: {directory} was removed or renamed; created it again");
                 make_directory(&self.directory)?;
                 LogFile::open(&self.directory, id)
             }

@@ -161,8 +161,8 @@ impl Children {
         self.strays = strays;
         let (count, names) = (new.len(), names(&new));
         tracing::warn!(
-            "Master.run: {count} processes have left the instances that started them and run on \
-             until the master ends: {names}"
+            "Master.run: {count} processes have left the instances that started them; they \
+             run until the master stops: {names}"
         );
     }
 }
@@ -196,7 +196,7 @@ impl Child {
         let pid = self.group.pid();
         if let Some(why) = what_holds(pid).filter(|_| !self.is_reaped) {
             let name = names(&[pid]);
-            tracing::warn!("Master.run: process {name} cannot be ended: {why}");
+            tracing::warn!("Master.run: process {name} cannot be killed: {why}");
         }
     }
 

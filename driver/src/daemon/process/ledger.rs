@@ -141,12 +141,12 @@ impl Ledger {
         let path = self.path.display();
         match place {
             Ok(Place::Missing) => {
-                tracing::warn!("Master.run: {path} was removed or renamed; it is written anew");
+                tracing::warn!("Master.run: {path} was removed or renamed; writing it again");
                 self.rewrite();
             }
             Ok(Place::Replaced) if !was_replaced => tracing::warn!(
-                "Master.run: {path} was replaced by another file, which is left alone; a crash of \
-                 this master leaves processes behind that the next one does not know"
+                "Master.run: {path} was replaced by another file, which the master leaves alone; after a \
+                 crash of this master, the next one does not recognize its processes"
             ),
             Ok(Place::Replaced | Place::Same) | Err(_) => {}
         }
@@ -180,7 +180,8 @@ impl Ledger {
             Ok(file) => {
                 self.file = Some(file);
                 if std::mem::take(&mut self.is_failing) {
-                    tracing::info!("Master.run: the children can be written down again");
+                    let path = self.path.display();
+                    tracing::info!("Master.run: {path} can be written again");
                 }
             }
             Err(error) => {

@@ -9,7 +9,7 @@ use super::kin::{Kin, below, names, reap_adopted};
 /// How long a process may take to end of KILL.
 const KILL_TAKES: Duration = Duration::from_secs(1);
 
-/// Ends everything that still descends from the master, until it is gone or cannot be ended.
+/// Ends everything that still descends from the master, until it is gone or cannot be killed.
 #[derive(Debug)]
 pub(crate) struct Sweep {
     /// When KILL is due.
@@ -24,7 +24,7 @@ pub(crate) enum Swept {
     Clean,
     /// Look again soon.
     Waiting,
-    /// These cannot be ended.
+    /// These cannot be killed.
     Left(String),
 }
 

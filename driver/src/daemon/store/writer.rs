@@ -122,7 +122,7 @@ impl StoreWriter {
     pub(crate) fn finish(self) {
         drop(self.jobs);
         if self.thread.join().is_err() {
-            tracing::error!("the store ended with a panic; the last totals may be lost");
+            tracing::error!("the store stopped after a panic; the last totals may be lost");
         }
     }
 
@@ -260,11 +260,9 @@ impl Worker {
             let aside: Vec<String> = aside.iter().map(|path| path.display().to_string()).collect();
             let kept = match aside.is_empty() {
                 true => String::new(),
-                false => format!("; what was found there is kept as {}", aside.join(", ")),
+                false => format!("; the files found there are kept as {}", aside.join(", ")),
             };
-            tracing::warn!(
-                "Master.saveState: {what}; the state was written anew from memory{kept}"
-            );
+            tracing::warn!("Master.saveState: {what}; the state was rewritten from memory{kept}");
         }
         if self.journal.is_none() {
             self.journal = Some(begin(&mut self.directory, &self.image)?);
@@ -323,7 +321,7 @@ impl Worker {
         if !self.is_failing.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 "Master.saveState: cannot save the state: {error}; changes are refused until it \
-                 can be, instances go on"
+                 can be saved, and instances keep running"
             );
         }
     }

@@ -127,13 +127,13 @@ impl Reloading {
             let missing = files.iter().find(is_missing);
             match missing {
                 Some(path) if !was_missing => tracing::warn!(
-                    "Master.reloadCertificate: {} was removed or renamed; the certificate that was \
-                     read stays in use, but a start would fail: put the file back",
+                    "Master.reloadCertificate: {} was removed or renamed; the loaded \
+                     certificate stays in use, but a start would fail: put the file back",
                     path.display()
                 ),
                 None if was_missing => tracing::info!(
-                    "Master.reloadCertificate: the files of the certificate are back; HUP reads them \
-                     at once"
+                    "Master.reloadCertificate: the files of the certificate exist again; SIGHUP \
+                     reloads them"
                 ),
                 Some(_) | None => {}
             }

@@ -135,7 +135,7 @@ impl Writer {
         if let Some(segment) = self.segment.take_if(|segment| segment.is_displaced()) {
             let path = segment.path.display();
             tracing::warn!(
-                "Master.trace: {path} was removed or renamed; recording goes on in another file"
+                "Master.trace: {path} was removed or renamed; recording continues in another file"
             );
             self.has_asked = true;
             self.queue.wish_for(Wish::Segment);
@@ -159,7 +159,7 @@ impl Writer {
         if !std::mem::replace(&mut self.has_warned, true) {
             let directory = self.to.directory.display();
             tracing::warn!(
-                "Master.trace: nothing is recorded in {directory} for now: {reason}; trace=off turns recording off"
+                "Master.trace: cannot record in {directory}: {reason}; retrying; trace=off turns recording off"
             );
         }
     }
@@ -171,7 +171,9 @@ struct Done(Arc<Queue>);
 impl Drop for Done {
     fn drop(&mut self) {
         if thread::panicking() {
-            tracing::error!("Master.trace: recording ended with a panic; the master goes on");
+            tracing::error!(
+                "Master.trace: recording stopped after a panic; the master keeps running"
+            );
         }
         self.0.done();
     }
