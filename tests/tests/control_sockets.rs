@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::process::Command;
 
 use openctrl_tests::control::{BASE, Sockets, Wire, call};
 use openctrl_tests::master::run_to_end;
@@ -210,37 +211,53 @@ fn only_tagged_instances_have_a_socket_if_that_is_chosen() {
     );
 }
 
-/// Needs root, to become another user.
+/// What another user, who is in these groups, is answered: the status, or `None` if nobody else
+/// can be become here.
+fn call_as(groups: &str, method: &str, socket: &Path, target: &str) -> Option<String> {
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let script = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode()); print(s.makefile().readline())";
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", groups, "python3", "-c", script]);
+    let output = command.arg(socket).arg(&request).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.split(' ').nth(1).map(str::to_owned)
+}
+
+/// Lets every user reach a socket and connect to it: what is left is who the peer is.
+fn open_to_all(socket: &Path) {
+    let mut folder = socket.parent();
+    while let Some(path) = folder.filter(|path| path.starts_with(std::env::temp_dir())) {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o755));
+        folder = path.parent();
+    }
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o666)).expect("it is ours");
+}
+
+/// Whether another user can connect here; says so if not. Needs root.
+fn can_be_another_user(sockets: &Sockets) -> bool {
+    open_to_all(&sockets.control());
+    let read = call_as("--clear-groups", "GET", &sockets.control(), &format!("{BASE}/status"));
+    let can = read.as_deref() == Some("200");
+    if !can {
+        eprintln!("skipped: no root, setpriv or python3 to become another user: {read:?}");
+    }
+    can
+}
+
 #[test]
 fn a_peer_without_the_right_may_read_and_not_write() {
     let (master, sockets) = Sockets::start();
     let mut events = master.events();
     let id = master.run(&mut events, &Script::new().wait());
-    // The mode of the socket alone would let everybody in.
-    for socket in [sockets.control(), sockets.instance(&id)] {
-        let mut folder = socket.parent().map(Path::to_owned);
-        while let Some(path) = folder.filter(|path| path.starts_with(std::env::temp_dir())) {
-            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o755));
-            folder = path.parent().map(Path::to_owned);
-        }
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("it is ours");
-    }
-    let call = |method: &str, socket: &Path, target: &str| {
-        let request = format!(
-            "{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        );
-        let script = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode()); print(s.makefile().readline())";
-        let mut command = std::process::Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", script]);
-        let output = command.arg(socket).arg(&request).output().ok()?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        said.split(' ').nth(1).map(str::to_owned)
-    };
-    let read = call("GET", &sockets.control(), &format!("{BASE}/status"));
-    if read.as_deref() != Some("200") {
-        eprintln!("skipped: no root, setpriv or python3 to become another user: {read:?}");
+    open_to_all(&sockets.instance(&id));
+    if !can_be_another_user(&sockets) {
         return;
     }
+    let call = |method: &str, socket: &Path, target: &str| {
+        call_as("--clear-groups", method, socket, target)
+    };
     for path in ["/apply", "/delete", "/log-level"] {
         let answer = call("POST", &sockets.control(), &format!("{BASE}{path}"));
         assert_eq!(answer.as_deref(), Some("403"), "{path}");
@@ -249,4 +266,60 @@ fn a_peer_without_the_right_may_read_and_not_write() {
     let stop = call("POST", &sockets.instance(&id), "/v1/commands/stop");
     assert_eq!((healthz.as_deref(), stop.as_deref()), (Some("200"), Some("403")));
     assert_eq!(master.api().status(&id), "running");
+    let events = sockets.stored(0);
+    let is_command = |event: &serde_json::Value| event["type"].to_string().contains(".command.");
+    assert!(!events.iter().any(is_command), "what is not admitted is no event");
+}
+
+#[test]
+fn a_member_of_the_group_may_write() {
+    let (master, sockets) = Sockets::start_with(|builder| builder.query("control_group", "daemon"));
+    let mut events = master.events();
+    let id = master.run(&mut events, &Script::new().wait());
+    open_to_all(&sockets.instance(&id));
+    if !can_be_another_user(&sockets) {
+        return;
+    }
+    // A supplementary group counts as well; another group does not.
+    let daemon = fs::metadata(sockets.control()).expect("it is there").gid();
+    let renew = |groups: &str| {
+        call_as(groups, "POST", &sockets.instance(&id), "/v1/commands/renew").expect("an answer")
+    };
+    assert_eq!(renew(&format!("--groups={daemon}")), "200");
+    assert_eq!(renew(&format!("--groups={}", daemon + 1)), "403");
+}
+
+#[test]
+fn a_path_of_an_instance_that_is_too_long_ends_the_master() {
+    let folder = tempfile::TempDir::new().expect("a directory");
+    let alias = "a".repeat(63);
+    let mut master = Master::start();
+    let body = json!({"url": Script::new().wait().url(), "alias": alias});
+    master.api().post("/instances", &body).expect(201);
+    master.stop();
+    // The paths of the two main sockets fit, that of the instance does not.
+    let used = folder.path().as_os_str().len();
+    let dir = folder.path().join("d".repeat(80 - used - 1));
+    let dir = dir.to_str().expect("UTF-8").to_owned();
+    master.reconfigure(|builder| builder.query("control", &dir));
+    master.begin_restart();
+    assert_eq!(master.wait_exit().code(), Some(1));
+    let line = master.output().wait_for_line("the reason", |line| line.text.contains("107"));
+    assert!(line.text.contains("control") && line.text.contains(&alias), "{}", line.text);
+    assert!(!Path::new(&dir).join("openctrl.sock").exists(), "none is left behind");
+}
+
+#[test]
+fn an_instance_whose_path_is_too_long_runs_without_a_socket() {
+    let folder = tempfile::TempDir::new().expect("a directory");
+    let dir = folder.path().join("d".repeat(80 - folder.path().as_os_str().len() - 1));
+    let text = dir.to_str().expect("UTF-8").to_owned();
+    let master = Master::builder().query("control", &text).start();
+    let sockets = Sockets::new(dir);
+    let alias = "a".repeat(63);
+    let body = json!({"url": Script::new().wait().url(), "alias": alias});
+    master.api().post("/instances", &body).expect(201);
+    sockets.wait_phase(&alias, "Running");
+    let warning = master.output().wait_for_line("a warning", |line| line.text.contains("107"));
+    assert!(warning.text.contains(&alias), "{}", warning.text);
 }

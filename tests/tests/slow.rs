@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use openctrl_tests::control::Sockets;
 use openctrl_tests::process::{is_alive, wait_gone};
 use openctrl_tests::script::Step;
 use openctrl_tests::wait::holds_for;
@@ -15,6 +16,8 @@ use serde_json::json;
 
 together!(
     silence_after_a_checkpoint_is_an_error,
+    silence_is_a_reason_of_the_control_api,
+    a_wait_of_the_control_api_is_over_after_30_seconds,
     a_stubborn_group_is_killed_after_five_seconds,
     a_slow_stop_delays_nothing_else,
     crashes_back_off,
@@ -87,6 +90,40 @@ fn silence_after_a_checkpoint_is_an_error() {
         all.iter().any(|event| event.instance["id"] == **id && event.instance["status"] == "error")
     };
     assert!(![mute, steady, cleared].iter().any(error), "only silence after a checkpoint counts");
+}
+
+/// Control contract A, the row of Failing.
+fn silence_is_a_reason_of_the_control_api() {
+    let (master, sockets) = Sockets::start();
+    let script = Script::new().checkpoint([1; 9]).wait();
+    let body = json!({"url": script.url(), "alias": "web", "restart": false});
+    master.api().post("/instances", &body).expect(201);
+    sockets.wait_phase("web", "Running");
+    let status = sockets.wait_phase("web", "Unhealthy")["status"].clone();
+    let reasons: Vec<&str> = status["conditions"]
+        .as_array()
+        .expect("conditions")
+        .iter()
+        .map(|condition| condition["reason"].as_str().expect("a reason"))
+        .collect();
+    assert_eq!(status["reason"], "FellSilent");
+    assert_eq!(reasons.iter().filter(|reason| **reason == "FellSilent").count(), 2, "{reasons:?}");
+    assert_eq!(sockets.managed("web", "GET", "/v1/healthz").body, "{\"status\":\"failed\"}\n");
+}
+
+/// Control contract D 9.
+fn a_wait_of_the_control_api_is_over_after_30_seconds() {
+    let (master, sockets) = Sockets::start();
+    let body = json!({"url": Script::new().wait().url(), "alias": "web"});
+    master.api().post("/instances", &body).expect(201);
+    sockets.wait_phase("web", "Running");
+    let cursor = sockets.managed("web", "GET", "/v1/events?tail=true").json()["cursor"].clone();
+    let begun = Instant::now();
+    let cursor = cursor.as_str().expect("a cursor");
+    let target = format!("/v1/events?since={cursor}&wait=10m");
+    let answer = sockets.managed("web", "GET", &target).expect(200).json();
+    assert_within("the wait", begun.elapsed(), seconds(30), seconds(30));
+    assert_eq!((&answer["events"], &answer["cursor"]), (&json!([]), &json!(cursor)));
 }
 
 fn a_stubborn_group_is_killed_after_five_seconds() {
