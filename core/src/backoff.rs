@@ -13,9 +13,15 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The delay before the next attempt, in ms. Takes exactly one number from `rng`.
+    /// The delay before the next attempt, in ms; with a `first_ms` of 0 the first attempt is made
+    /// at once. Takes exactly one number from `rng`.
     pub fn next_delay_ms(&mut self, first_ms: u64, longest_ms: u64, rng: &mut ChaCha8Rng) -> u64 {
-        let doubled_ms = u128::from(first_ms) << self.attempts.min(u64::BITS);
+        // After an attempt at once, the delays are those of a first one of 1 s.
+        let (first_ms, doublings) = match (first_ms, self.attempts.checked_sub(1)) {
+            (0, Some(doublings)) => (1_000, doublings),
+            (first_ms, _) => (first_ms, self.attempts),
+        };
+        let doubled_ms = u128::from(first_ms) << doublings.min(u64::BITS);
         let nominal_ms = u64::try_from(doubled_ms).unwrap_or(u64::MAX).min(longest_ms);
         self.attempts = self.attempts.saturating_add(1);
         let fifth_ms = nominal_ms / 5;

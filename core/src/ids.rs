@@ -88,6 +88,11 @@ impl Revision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
+impl RequestId {
+    /// Of a record that no request waits for.
+    pub const NONE: Self = Self(u64::MAX);
+}
+
 /// A record on its way to the disk. Handed out by the engine in rising order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordSeq(pub u64);

@@ -91,7 +91,7 @@ impl fmt::Display for Wall {
 ///
 /// Years are counted from a first of March, so that the leap day comes last and month lengths
 /// follow one linear formula.
-fn civil_date(days_since_epoch: u64) -> (u64, u64, u64) {
+pub(crate) fn civil_date(days_since_epoch: u64) -> (u64, u64, u64) {
     const DAYS_TO_EPOCH: u64 = 719_468; // from 0000-03-01 to 1970-01-01
     const DAYS_PER_400_YEARS: u64 = 146_097;
     let days = days_since_epoch + DAYS_TO_EPOCH;

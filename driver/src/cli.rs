@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::daemon::{self, go_arch, go_os};
-use crate::grammar::{self, Answer, Command, Line};
+use crate::grammar::{self, Answer, Command, Line, Patrol};
 use crate::tools::{import, inspect, replay};
 use crate::version::VERSION;
 use crate::{client, orders, runtime};
@@ -65,6 +65,10 @@ fn carry_out(line: Line) -> ExitCode {
             }
             Err(reason) => fail(&reason),
         },
+        Command::Patrol(Patrol { config, state }) => {
+            let options = daemon::PatrolOptions { config, state };
+            started(daemon::run_patrol(&options, daemon::Extras::default()))
+        }
         Command::Replay(options) => replay::run(&options),
         Command::State(question) => match inspect::answer(&question) {
             Ok(text) => print(&text),
@@ -94,12 +98,19 @@ fn choose_canary() -> Result<(), String> {
 fn dispatch(url: &str) -> ExitCode {
     let (scheme, _) = url.split_once(':').unwrap_or_default();
     if scheme.eq_ignore_ascii_case("master") {
-        return match daemon::run(url) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(reason) => fail(&reason.to_string()),
-        };
+        return started(daemon::run(url));
     }
     runtime::run(url)
+}
+
+fn started(result: Result<(), daemon::StartError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            fail(&reason.to_string());
+            ExitCode::from(reason.exit_status())
+        }
+    }
 }
 
 fn print(text: &str) -> ExitCode {

@@ -15,6 +15,7 @@ mod file_identity;
 mod grammar;
 mod manifest;
 mod orders;
+pub mod patrol;
 mod promises;
 pub mod runtime;
 mod state;

@@ -150,6 +150,8 @@ pub(crate) struct Program<'a> {
     /// With the name that it is to know itself by.
     pub(crate) arguments: &'a [CString],
     pub(crate) environment: &'a [CString],
+    /// The directory that it starts in, if it is another one.
+    pub(crate) directory: Option<&'a CStr>,
     /// Its descriptors, from 0 on; it gets no others.
     pub(crate) descriptors: &'a [BorrowedFd<'a>],
 }
@@ -187,6 +189,11 @@ pub(crate) fn start(program: &Program<'_>) -> io::Result<rustix::process::Pid> {
         for (number, descriptor) in (0..).zip(program.descriptors) {
             let descriptor = descriptor.as_raw_fd();
             let added = libc::posix_spawn_file_actions_adddup2(actions, descriptor, number);
+            result = result.and(check(added));
+        }
+        if let Some(directory) = program.directory {
+            let path = directory.as_ptr();
+            let added = libc::posix_spawn_file_actions_addchdir_np(actions, path);
             result = result.and(check(added));
         }
         if result.is_ok() {

@@ -20,6 +20,7 @@ mod gob;
 mod journal;
 mod output;
 mod patch;
+mod patrol;
 mod recover;
 mod request;
 mod state;
@@ -33,6 +34,7 @@ pub use frame::frame;
 pub use gob::gob;
 pub use journal::journal;
 pub use output::{checkpoint, line};
+pub use patrol::{patrol_config, patrol_datagram, patrol_request};
 pub use recover::recover;
 pub use request::request;
 pub use state::state;
@@ -43,7 +45,7 @@ pub use url::{instance_url, master_url};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus and of its binary.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("line", line),
     ("checkpoint", checkpoint),
     ("instance_url", instance_url),
@@ -61,4 +63,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("control_query", control_query),
     ("control_body", control_body),
     ("rules", rules),
+    ("patrol_config", patrol_config),
+    ("patrol_request", patrol_request),
+    ("patrol_datagram", patrol_datagram),
 ];

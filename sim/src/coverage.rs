@@ -98,19 +98,19 @@ impl Coverage {
 
     /// Notes an input, and what it is about to lead to.
     pub fn before_input(&mut self, engine: &Engine, oracle: &Oracle, input: &Input) {
-        self.inputs[input_kind(input)] += 1;
+        count(&mut self.inputs, input_kind(input));
         if let Input::RequestArrived { command, .. } = input {
-            self.commands[command_kind(command)] += 1;
+            count(&mut self.commands, command_kind(command));
         }
         self.cells.before_input(engine, oracle, input);
     }
 
     /// Notes an effect.
     pub fn on_effect(&mut self, effect: &Effect) {
-        self.effects[effect_kind(effect)] += 1;
+        count(&mut self.effects, effect_kind(effect));
         self.cells.on_effect(effect);
         if let Effect::Respond { outcome, .. } = effect {
-            self.outcomes[outcome_kind(outcome)] += 1;
+            count(&mut self.outcomes, outcome_kind(outcome));
         }
     }
 
@@ -177,6 +177,15 @@ fn add(sum: &mut [u64], more: &[u64]) {
     sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 
+/// What only instances of a Patrol configuration have: there are none in the world.
+const NOT_IN_THE_WORLD: usize = usize::MAX;
+
+fn count(counts: &mut [u64], kind: usize) {
+    if let Some(count) = counts.get_mut(kind) {
+        *count += 1;
+    }
+}
+
 const fn input_kind(input: &Input) -> usize {
     match input {
         Input::RequestArrived { .. } => 0,
@@ -189,6 +198,11 @@ const fn input_kind(input: &Input) -> usize {
         Input::Dialled { .. } => 7,
         Input::TimeAdvanced => 8,
         Input::ShutdownRequested => 9,
+        Input::PidTold { .. }
+        | Input::PidFileRead { .. }
+        | Input::TrackedGone { .. }
+        | Input::VerbEnded { .. }
+        | Input::Configured { .. } => NOT_IN_THE_WORLD,
     }
 }
 
@@ -201,6 +215,7 @@ const fn command_kind(command: &Command) -> usize {
         Command::Remove { .. } => 4,
         Command::RotateKey(_) => 5,
         Command::Dial(_) => 6,
+        Command::Desire { .. } => NOT_IN_THE_WORLD,
     }
 }
 
@@ -221,6 +236,10 @@ const fn effect_kind(effect: &Effect) -> usize {
         Effect::AnnounceKey(_) => 12,
         Effect::ShowProcess { .. } => 13,
         Effect::Finish => 14,
+        Effect::Track { .. }
+        | Effect::ReadPidFile { .. }
+        | Effect::RunVerb { .. }
+        | Effect::ShowRun { .. } => NOT_IN_THE_WORLD,
     }
 }
 
@@ -234,6 +253,7 @@ const fn outcome_kind(outcome: &Outcome) -> usize {
         Outcome::Replaced(_) => 5,
         Outcome::KeyRotated(_) => 6,
         Outcome::Stale(_) => 7,
+        Outcome::Desired(_) | Outcome::Refused(Refusal::Configured) => NOT_IN_THE_WORLD,
         Outcome::Refused(Refusal::NotAdmitted) => 8,
         Outcome::Refused(Refusal::NoInstance) => 9,
         Outcome::Refused(Refusal::SameUrl) => 10,

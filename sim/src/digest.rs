@@ -12,10 +12,11 @@ use openctrl_core::counters::{Counter, Counters, Metrics, SavedTotals, Totals};
 use openctrl_core::engine::Effect;
 use openctrl_core::event::{Event, LogRun, Object};
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::instance::{Definition, Desired, InstanceView, ProcessFacts};
+use openctrl_core::instance::{Definition, Desired, InstanceView, PastRun, ProcessFacts};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::output::OutputItem;
 use openctrl_core::store::{Image, Record};
+use openctrl_core::time::Wall;
 
 /// A 64-bit digest. It is no defence against anybody who wants two things to look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,19 @@ impl Digest {
             Effect::Finish => self.word(13),
             Effect::ShowProcess { instance, facts } => {
                 self.tagged(14).id(*instance).facts(facts);
+            }
+            Effect::Track { process, .. } => {
+                self.tagged(15).process(*process);
+            }
+            Effect::ReadPidFile { definition, .. } => {
+                self.tagged(16).id(definition.id);
+            }
+            Effect::RunVerb { definition, verb } => {
+                self.tagged(17).word(hashes.of(definition));
+                self.bytes(verb.name().as_bytes());
+            }
+            Effect::ShowRun { instance, .. } => {
+                self.tagged(18).id(*instance);
             }
         }
     }
@@ -210,6 +224,7 @@ impl Digest {
             Outcome::Replaced(view) => self.tagged(6).view(view, hashes),
             Outcome::KeyRotated(master) => self.tagged(7).master(master),
             Outcome::Stale(view) => self.tagged(8).view(view, hashes),
+            Outcome::Desired(done) => self.words(&[9, done.is_stale.into()]),
         }
     }
 
@@ -224,6 +239,7 @@ impl Digest {
             Refusal::NotDurable { reason } => self.tagged(6).bytes(reason.as_bytes()),
             Refusal::ShuttingDown => self.word(7),
             Refusal::CannotEnd => self.word(8),
+            Refusal::Configured => self.word(9),
         }
     }
 
@@ -241,7 +257,20 @@ impl Digest {
             Record::PutMaster(master) => self.tagged(2).master(master),
             Record::SetDesired { id, desired } => self.tagged(3).id(*id).desired(desired),
             Record::ReserveEvents(upto) => self.tagged(4).word(upto.0),
+            Record::AddRun { id, run, most } => {
+                self.tagged(5).id(*id).word((*most).into());
+                self.run(run);
+            }
+            Record::PutRuns { id, runs } => {
+                self.tagged(6).id(*id);
+                runs.iter().for_each(|run| self.run(run));
+            }
         }
+    }
+
+    fn run(&mut self, run: &PastRun) {
+        self.words(&[run.id.0 as u64, run.pid.into(), run.exit_code.into()]);
+        self.words(&[run.started, run.stopped].map(Wall::as_micros));
     }
 
     /// Takes a definition in, every byte of it.

@@ -98,10 +98,10 @@ pub(crate) fn is_same(one: &Arc<Definition>, other: &Arc<Definition>) -> bool {
     if Arc::ptr_eq(one, other) {
         return true;
     }
-    let Definition { id, revision: _, label, origin, alias, launch, setup, policy, liveness, meta } =
-        one.as_ref();
+    let Definition { id, revision: _, label, origin, alias, .. } = one.as_ref();
+    let Definition { launch, setup, policy, liveness, clears_values, meta, .. } = one.as_ref();
     (id, label, origin, alias) == (&other.id, &other.label, &other.origin, &other.alias)
-        && (launch, setup) == (&other.launch, &other.setup)
+        && (launch, setup, clears_values) == (&other.launch, &other.setup, &other.clears_values)
         && (policy, liveness, meta) == (&other.policy, &other.liveness, &other.meta)
 }
 

@@ -131,7 +131,13 @@ impl Oracle {
                 }
             }
             Input::ShutdownRequested => self.shutdowns += 1,
-            Input::RequestArrived { .. }
+            // Only instances of a Patrol configuration have these, and the world has none.
+            Input::PidTold { .. }
+            | Input::PidFileRead { .. }
+            | Input::TrackedGone { .. }
+            | Input::VerbEnded { .. }
+            | Input::Configured { .. }
+            | Input::RequestArrived { .. }
             | Input::ProcessStarted { .. }
             | Input::StartFailed { .. }
             | Input::OutputRead { .. }
@@ -176,7 +182,11 @@ impl Oracle {
                 self.finished = true;
                 self.gave_up = world.disk.waiting() > 0;
             }
-            Effect::CloseStreams { .. }
+            Effect::Track { .. }
+            | Effect::ReadPidFile { .. }
+            | Effect::RunVerb { .. }
+            | Effect::ShowRun { .. }
+            | Effect::CloseStreams { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
             | Effect::Adopt { .. }
@@ -263,6 +273,7 @@ impl Oracle {
                 | Command::Replace { .. }
                 | Command::Remove { .. }
                 | Command::RotateKey(_)
+                | Command::Desire { .. }
                 | Command::Dial(_),
                 _,
             ) => {}

@@ -41,6 +41,17 @@ pub fn input(input: &Input) -> String {
         Input::Dialled { request, outcome } => {
             format!("the dial of request {} {}", request.0, dialled(outcome))
         }
+        Input::PidTold { process, identity } => {
+            format!("process {} is {identity:?}", process.generation.0)
+        }
+        Input::PidFileRead { instance, sighting } => {
+            format!("the pid file of {instance} says {sighting:?}")
+        }
+        Input::TrackedGone { identity, .. } => format!("{identity:?} is gone"),
+        Input::VerbEnded { instance, verb, result } => {
+            format!("{} of {instance} ended: {result:?}", verb.name())
+        }
+        Input::Configured { set } => format!("a configuration of {} was read", set.len()),
         Input::TimeAdvanced => "a timer is due".to_string(),
         Input::ShutdownRequested => "the master is to shut down".to_string(),
     }
@@ -96,6 +107,12 @@ pub fn effect(effect: &Effect) -> String {
         }
         Effect::Dial { request, target } => format!("dial {target} for request {}", request.0),
         Effect::AnnounceKey(_) => "announce the new key".to_string(),
+        Effect::Track { process, identity } => {
+            format!("watch {identity:?} for process {}", process.generation.0)
+        }
+        Effect::ReadPidFile { definition, .. } => format!("read the pid file of {}", definition.id),
+        Effect::RunVerb { definition, verb } => format!("{} {}", verb.name(), definition.id),
+        Effect::ShowRun { instance, .. } => format!("show the run of {instance}"),
         Effect::Finish => "finish".to_string(),
     }
 }
@@ -116,6 +133,7 @@ fn command(command: &Command) -> String {
             format!("replace the URL of {id} at {expect:?} by {}", url.as_str())
         }
         Command::Remove { id, expect } => format!("delete {id} at {expect:?}"),
+        Command::Desire { id, desire } => format!("want of {id}: {desire:?}"),
         Command::RotateKey(_) => "a new API key".to_string(),
         Command::Dial(target) => format!("dial {target}"),
     }
@@ -166,6 +184,7 @@ fn answer(outcome: &Outcome) -> String {
         Outcome::Created(view) => format!("created {}: {}", view.definition.id, instance(view)),
         Outcome::Replaced(view) => format!("replaced, {}", instance(view)),
         Outcome::Stale(view) => format!("stale: it is at {:?}", view.definition.revision),
+        Outcome::Desired(done) => format!("wanted: {done:?}"),
         Outcome::Removed => "deleted".to_string(),
         Outcome::AliasSet => "the alias is set".to_string(),
         Outcome::KeyRotated(_) => "the key instance".to_string(),
@@ -179,6 +198,8 @@ fn written(record: &Record) -> String {
         Record::PutInstance { definition, .. } => format!("put {}", definition.id),
         Record::RemoveInstance(id) => format!("remove {id}"),
         Record::SetDesired { id, .. } => format!("set what is desired of {id}"),
+        Record::AddRun { id, .. } => format!("add a run of {id}"),
+        Record::PutRuns { id, .. } => format!("put the runs of {id}"),
         Record::PutMaster(_) => "put the master".to_string(),
         Record::ReserveEvents(upto) => format!("reserve events below {}", upto.0),
     }

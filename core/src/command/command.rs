@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use super::Amend;
+use super::{Amend, Desire};
 use crate::expect::Expect;
 use crate::ids::InstanceId;
 use crate::master::ApiKey;
@@ -45,6 +45,13 @@ pub enum Command {
         id: InstanceId,
         /// Which of its revisions; of any other nothing is changed.
         expect: Expect,
+    },
+    /// Change what is wanted of an instance from a configuration file, or report that it runs.
+    Desire {
+        /// Which instance.
+        id: InstanceId,
+        /// What to change.
+        desire: Box<Desire>,
     },
     /// Put another API key in force. The driver drew it.
     RotateKey(ApiKey),

@@ -4,6 +4,7 @@ mod caller;
 mod change;
 #[expect(clippy::module_inception, reason = "the file is named after its main type")]
 mod command;
+mod desire;
 mod dial;
 mod outcome;
 mod refusal;
@@ -11,6 +12,7 @@ mod refusal;
 pub use caller::{Caller, Door, Trust};
 pub use change::{Amend, AmendMeta, InstanceAction};
 pub use command::Command;
+pub use desire::{Desire, DesireDone};
 pub use dial::{DialOutcome, DialReport};
 pub use outcome::Outcome;
 pub use refusal::Refusal;

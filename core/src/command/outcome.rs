@@ -1,5 +1,6 @@
 //! What came of a command.
 
+use super::desire::DesireDone;
 use super::dial::DialReport;
 use super::refusal::Refusal;
 use crate::instance::InstanceView;
@@ -25,6 +26,8 @@ pub enum Outcome {
     Stale(InstanceView),
     /// The alias of the master is as requested.
     AliasSet,
+    /// What came of a change of what is wanted.
+    Desired(DesireDone),
     /// Another API key is in force.
     KeyRotated(MasterIdentity),
     /// The dial ended.

@@ -14,6 +14,8 @@ pub enum Refusal {
     NoInstance,
     /// The instance has the requested URL already.
     SameUrl,
+    /// The instance stands in a configuration file, which says what it is.
+    Configured,
     /// The instance would be larger than allowed.
     TooLarge {
         /// Its size as a JSON object, in bytes.

@@ -90,7 +90,11 @@ impl Control {
                 Some(_) => self.updating(now, definition),
             },
             Record::RemoveInstance(id) => self.publish(now, *id, Fact::Deleted),
-            Record::SetDesired { .. } | Record::PutMaster(_) | Record::ReserveEvents(_) => {}
+            Record::SetDesired { .. }
+            | Record::AddRun { .. }
+            | Record::PutRuns { .. }
+            | Record::PutMaster(_)
+            | Record::ReserveEvents(_) => {}
         }
     }
 
@@ -274,7 +278,13 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
             Object::Instance(view) => Some(view.definition.id),
             Object::Key(_) => None,
         },
-        Effect::Spawn { process, .. } | Effect::Signal { process, .. } => of(process),
+        Effect::Spawn { process, .. }
+        | Effect::Track { process, .. }
+        | Effect::Signal { process, .. } => of(process),
+        Effect::ReadPidFile { definition, .. } | Effect::RunVerb { definition, .. } => {
+            Some(definition.id)
+        }
+        Effect::ShowRun { instance, .. } => Some(*instance),
         Effect::ShowMaster(_)
         | Effect::PublishLogs(_)
         | Effect::CloseStreams { .. }

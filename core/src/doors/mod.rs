@@ -4,4 +4,5 @@
 
 pub mod control;
 pub(crate) mod json;
+pub mod patrol;
 pub mod v2;

@@ -3,6 +3,7 @@
 //! This queue is how invariant 1 is kept: a change is applied, answered and told of only when its
 //! record comes out of here as durable.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -10,9 +11,9 @@ use alloc::sync::Arc;
 use super::effect::Effect;
 use super::outbox::Outbox;
 use crate::canary::{self, Canary};
-use crate::command::InstanceAction;
+use crate::command::{Desire, InstanceAction};
 use crate::ids::{InstanceId, RecordSeq, RequestId, SlotId, StoreEpoch};
-use crate::instance::{Definition, Goal};
+use crate::instance::{Definition, Desired, Goal, PastRun};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::store::Record;
 
@@ -21,6 +22,8 @@ use crate::store::Record;
 pub(super) enum Change {
     /// Put a new instance in the table and start it.
     Create(Arc<Definition>),
+    /// Put a new instance of a configuration in the table, with what is wanted of it.
+    Configure(Arc<Definition>, Arc<Desired>),
     /// Put a patched definition in force and do what the patch asks.
     Patch {
         slot: SlotId,
@@ -33,6 +36,10 @@ pub(super) enum Change {
     Replace { slot: SlotId, definition: Arc<Definition> },
     /// Take an instance out of the table.
     Delete(SlotId),
+    /// Put a change of what is wanted in force.
+    Desire { slot: SlotId, desire: Box<Desire>, is_stale: bool },
+    /// Show an instance; a run of it ended if there is one here.
+    Shown { slot: SlotId, run: Option<Arc<PastRun>> },
     /// Give the master another alias.
     SetAlias(String),
     /// Put another key in force.
@@ -69,7 +76,7 @@ impl Commits {
         change: Change,
     ) {
         match (&record, &change) {
-            (_, Change::Create(definition)) => {
+            (_, Change::Create(definition) | Change::Configure(definition, _)) => {
                 self.reserved.insert(definition.id);
             }
             (Record::PutMaster(identity), _) => self.staged_master = Some(identity.clone()),
@@ -77,6 +84,8 @@ impl Commits {
                 Record::PutInstance { .. }
                 | Record::RemoveInstance(_)
                 | Record::SetDesired { .. }
+                | Record::AddRun { .. }
+                | Record::PutRuns { .. }
                 | Record::ReserveEvents(_),
                 _,
             ) => {}
@@ -134,7 +143,7 @@ impl Commits {
     }
 
     fn forget(&mut self, commit: &Commit) {
-        if let Change::Create(definition) = &commit.change {
+        if let Change::Create(definition) | Change::Configure(definition, _) = &commit.change {
             self.reserved.remove(&definition.id);
         }
         let changes_master =

@@ -9,9 +9,9 @@ use crate::command::Outcome;
 use crate::counters::SavedTotals;
 use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, InstanceView, ProcessFacts};
+use crate::instance::{Definition, InstanceView, Label, ProcessFacts, RunShown, VerbKind};
 use crate::master::{ApiKey, MasterFace};
-use crate::process::{Scope, Signal};
+use crate::process::{Identity, Scope, Signal};
 use crate::store::Record;
 use crate::time::Wall;
 
@@ -75,6 +75,36 @@ pub enum Effect {
         process: ProcessRef,
         /// Whose it was.
         instance: InstanceId,
+    },
+    /// Watch this process for the process `process`, too, and signal it with that.
+    Track {
+        /// For which process.
+        process: ProcessRef,
+        /// Which process; it is proven to be the instance's.
+        identity: Identity,
+    },
+    /// Read the pid file of an instance, and find out whose the process in it is.
+    ReadPidFile {
+        /// The instance.
+        definition: Arc<Definition>,
+        /// The process that was started for it, while that is alive.
+        leader: Option<Identity>,
+    },
+    /// Run a command of a service.
+    RunVerb {
+        /// The service.
+        definition: Arc<Definition>,
+        /// Which command.
+        verb: VerbKind,
+    },
+    /// Let reads see what is wanted of an instance, and its runs.
+    ShowRun {
+        /// Its name in the configuration.
+        label: Label,
+        /// Which instance.
+        instance: InstanceId,
+        /// What to show.
+        shown: Box<RunShown>,
     },
     /// Signal a process or its whole group.
     Signal {

@@ -2,11 +2,14 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+use super::presence::{Sighting, VerbResult};
 use crate::command::{Caller, Command, DialOutcome};
-use crate::ids::{ProcessRef, RecordSeq, RequestId, StoreEpoch};
+use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
+use crate::instance::{Definition, Desired, VerbKind};
 use crate::output::OutputBatch;
-use crate::process::Exit;
+use crate::process::{Exit, Identity};
 
 /// A fact from outside. Every one about a process names its generation.
 #[derive(Clone, Debug)]
@@ -24,6 +27,41 @@ pub enum Input {
     ProcessStarted {
         /// Which.
         process: ProcessRef,
+    },
+    /// A process of an instance from a configuration file has this number.
+    PidTold {
+        /// Which.
+        process: ProcessRef,
+        /// Its number.
+        identity: Identity,
+    },
+    /// A pid file was read.
+    PidFileRead {
+        /// Whose.
+        instance: InstanceId,
+        /// What it says.
+        sighting: Sighting,
+    },
+    /// A process that a pid file or a report named ended.
+    TrackedGone {
+        /// For which process it was watched.
+        process: ProcessRef,
+        /// Which.
+        identity: Identity,
+    },
+    /// A command of a service ended.
+    VerbEnded {
+        /// Whose.
+        instance: InstanceId,
+        /// Which.
+        verb: VerbKind,
+        /// How.
+        result: VerbResult,
+    },
+    /// A configuration was read again: its instances, and what is wanted of those that are new.
+    Configured {
+        /// All of them.
+        set: Arc<Vec<(Definition, Desired)>>,
     },
     /// A process could not be started.
     StartFailed {

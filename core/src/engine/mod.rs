@@ -12,6 +12,7 @@
 //! that no effect ever has to be held back outside. Wall time may step; event times do not.
 
 mod commits;
+mod configure;
 mod dials;
 mod effect;
 mod frozen;
@@ -23,6 +24,7 @@ mod on_storage;
 mod on_timer;
 mod operations;
 mod outbox;
+mod presence;
 mod shutdown;
 mod supervisor;
 mod timers;
@@ -35,6 +37,7 @@ use rand_chacha::rand_core::SeedableRng;
 pub use effect::Effect;
 pub use frozen::{RecordUnderWay, UnderWay};
 pub use input::Input;
+pub use presence::{Sighting, VerbResult};
 pub use timers::TimerReason;
 
 use self::commits::Commits;
@@ -106,10 +109,12 @@ impl Engine {
             if *instance.meters().counters() != saved.counters {
                 instance.meters_mut().set_unsaved();
             }
+            instance.presence_mut().past = stored.runs;
             engine.out.push(Effect::ShowInstance(instance.view()));
             let slot = engine.table.insert(instance);
             if let Some(mut supervisor) = engine.supervise(now, slot) {
                 supervisor.show_facts();
+                supervisor.arrive();
             }
         }
         for slot in leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
@@ -131,6 +136,17 @@ impl Engine {
             }
             Input::ProcessStarted { process } => self.on_started(now, process),
             Input::StartFailed { process, reason } => self.on_start_failed(now, process, &reason),
+            Input::PidTold { process, identity } => self.on_pid_told(now, process, identity),
+            Input::PidFileRead { instance, sighting } => {
+                self.on_pid_file_read(now, instance, sighting);
+            }
+            Input::TrackedGone { process, identity } => {
+                self.on_tracked_gone(now, process, identity);
+            }
+            Input::VerbEnded { instance, verb, result } => {
+                self.on_verb_ended(now, instance, verb, &result);
+            }
+            Input::Configured { set } => self.operations(now).configure_all(&set),
             Input::OutputRead { process, batch } => self.on_output(now, process, &batch),
             Input::ProcessExited { process, exit, group_left } => {
                 self.on_exited(now, process, exit, group_left);
@@ -168,7 +184,9 @@ impl Engine {
     fn start_all(&mut self, now: Now) {
         for slot in self.table.slots().collect::<Vec<SlotId>>() {
             let Some(instance) = self.table.get_mut(slot) else { continue };
-            if starts_at_boot(instance) {
+            if instance.definition().is_configured() {
+                // What is wanted of it is durable.
+            } else if starts_at_boot(instance) {
                 instance.desired_mut().start();
             } else {
                 instance.desired_mut().stop();
@@ -208,6 +226,7 @@ impl Engine {
             instance: self.table.get_mut(slot)?,
             processes: &mut self.processes,
             timers: &mut self.timers,
+            commits: &mut self.commits,
             rng: &mut self.rng,
             out: &mut self.out,
         })
@@ -262,5 +281,7 @@ fn starts_at_boot(instance: &Instance) -> bool {
     }
 }
 
+#[cfg(test)]
+mod presence_tests;
 #[cfg(test)]
 mod stories;

@@ -1,18 +1,17 @@
 //! Commands: what can be refused or answered at once, and what goes to the disk first.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-
-use rand_chacha::rand_core::Rng;
 
 use super::commits::Change;
 use super::dials::{Dialing, Dials};
 use super::operations::{Operations, check_size};
-use crate::command::{Amend, Caller, Command, InstanceAction, Outcome, Refusal, Trust};
+use crate::command::{Amend, Caller, Command, Desire, InstanceAction, Outcome, Refusal, Trust};
 use crate::counters::SavedTotals;
 use crate::expect::Expect;
-use crate::ids::{InstanceId, KeyEpoch, RequestId};
-use crate::instance::{Definition, Goal, Instance, InstanceView};
+use crate::ids::{InstanceId, KeyEpoch, RequestId, SlotId};
+use crate::instance::{Definition, Goal, Instance, InstanceView, Toggle};
 use crate::limits::INSTANCES_MAX;
 use crate::master::MasterIdentity;
 use crate::store::Record;
@@ -42,6 +41,7 @@ impl Commands<'_> {
                 self.operations.replace(request, (id, expect), url)
             }
             Command::Remove { id, expect } => self.operations.delete(request, id, expect),
+            Command::Desire { id, desire } => self.desire(request, id, desire),
             Command::SetAlias(alias) => self.set_alias(request, alias),
             Command::RotateKey(key) => {
                 let identity = MasterIdentity { key: key.clone(), ..self.newest_master().clone() };
@@ -77,7 +77,7 @@ impl Commands<'_> {
         if table.len() + commits.reserved() >= INSTANCES_MAX {
             return Err(Refusal::Full { limit: INSTANCES_MAX });
         }
-        let definition = Arc::new(Definition::new(self.unused_id(), url, alias));
+        let definition = Arc::new(Definition::new(self.operations.unused_id(), url, alias));
         let totals = SavedTotals::default();
         check_size(&InstanceView::new(Arc::clone(&definition)))?;
         let (stored, desired) = (Arc::clone(&definition), Arc::default());
@@ -101,6 +101,9 @@ impl Commands<'_> {
         if !expect.admits(instance.versions().newest().revision) {
             out.respond(request, Outcome::Stale(instance.view()));
             return Ok(());
+        }
+        if instance.definition().is_configured() {
+            return self.amend_configured(request, slot, amend);
         }
         let is_reset = amend.action == Some(InstanceAction::Reset);
         let changed = amend.apply(instance.versions().newest());
@@ -137,6 +140,48 @@ impl Commands<'_> {
         Ok(())
     }
 
+    /// Of an instance from a configuration file, an amendment changes what is wanted and nothing
+    /// else.
+    fn amend_configured(
+        &mut self,
+        request: RequestId,
+        slot: SlotId,
+        amend: &Amend,
+    ) -> Result<(), Refusal> {
+        let toggle = match amend.action {
+            Some(InstanceAction::Start) => Some(Toggle::Enable),
+            Some(InstanceAction::Stop) => Some(Toggle::Disable),
+            Some(InstanceAction::Restart) => Some(Toggle::Restart),
+            Some(InstanceAction::Reset) | None => None,
+        };
+        let mut supervisor = self.operations.supervise(slot).ok_or(Refusal::NoInstance)?;
+        if amend.apply(supervisor.instance.definition()).is_some() {
+            return Err(Refusal::Configured);
+        }
+        let Some(toggle) = toggle else {
+            let before = supervisor.instance.view();
+            self.operations.done(request, slot, before);
+            return Ok(());
+        };
+        supervisor.desire(request, Box::new(Desire::toggled(toggle)));
+        Ok(())
+    }
+
+    fn desire(
+        &mut self,
+        request: RequestId,
+        id: InstanceId,
+        desire: Box<Desire>,
+    ) -> Result<(), Refusal> {
+        let slot = self.operations.table.find(id).ok_or(Refusal::NoInstance)?;
+        let mut supervisor = self.operations.supervise(slot).ok_or(Refusal::NoInstance)?;
+        if supervisor.instance.queue().is_deleting() {
+            return Err(Refusal::NoInstance);
+        }
+        supervisor.desire(request, desire);
+        Ok(())
+    }
+
     fn set_alias(&mut self, request: RequestId, alias: Option<String>) -> Result<(), Refusal> {
         let newest = self.newest_master();
         // An alias that is on its way already is waited for.
@@ -169,16 +214,6 @@ impl Commands<'_> {
 
     fn newest_master(&self) -> &MasterIdentity {
         self.operations.commits.newest_master(self.master)
-    }
-
-    fn unused_id(&mut self) -> InstanceId {
-        loop {
-            let Operations { rng, table, commits, .. } = &mut self.operations;
-            let id = InstanceId(rng.next_u32());
-            if table.find(id).is_none() && !commits.reserves(id) {
-                return id;
-            }
-        }
     }
 }
 

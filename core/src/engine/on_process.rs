@@ -4,11 +4,12 @@ use alloc::format;
 use alloc::sync::Arc;
 
 use super::Engine;
+use super::presence::{Sighting, VerbResult};
 use super::supervisor::Supervisor;
-use crate::ids::ProcessRef;
-use crate::instance::{InstanceEvent, Quote, Reason, State};
+use crate::ids::{InstanceId, ProcessRef};
+use crate::instance::{InstanceEvent, Quote, Reason, State, VerbKind};
 use crate::output::{OutputBatch, OutputItem};
-use crate::process::Exit;
+use crate::process::{Exit, Identity};
 use crate::time::Now;
 
 impl Engine {
@@ -63,8 +64,47 @@ impl Engine {
         group_left: bool,
     ) {
         let Some(slot) = self.table.current(process) else { return };
-        if let Some(mut supervisor) = self.supervise(now, slot) {
+        if let Some(mut supervisor) = self.supervise(now, slot)
+            && !supervisor.leader_exited(group_left)
+        {
             supervisor.ended(exit, group_left);
+        }
+        self.settle(now, slot);
+    }
+
+    pub(super) fn on_pid_told(&mut self, now: Now, process: ProcessRef, identity: Identity) {
+        let Some(slot) = self.table.current(process) else { return };
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.told_pid(identity);
+        }
+    }
+
+    pub(super) fn on_pid_file_read(&mut self, now: Now, id: InstanceId, sighting: Sighting) {
+        let Some(slot) = self.find(id) else { return };
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.sighted(sighting);
+        }
+        self.settle(now, slot);
+    }
+
+    pub(super) fn on_tracked_gone(&mut self, now: Now, process: ProcessRef, identity: Identity) {
+        let Some(slot) = self.table.current(process) else { return };
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.tracked_gone(identity);
+        }
+        self.settle(now, slot);
+    }
+
+    pub(super) fn on_verb_ended(
+        &mut self,
+        now: Now,
+        id: InstanceId,
+        verb: VerbKind,
+        result: &VerbResult,
+    ) {
+        let Some(slot) = self.find(id) else { return };
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.verb_ended(verb, result);
         }
         self.settle(now, slot);
     }

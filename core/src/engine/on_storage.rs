@@ -8,7 +8,7 @@ use super::commits::{Change, Commit};
 use super::effect::Effect;
 use super::operations::Operations;
 use crate::canary::{self, Canary};
-use crate::command::{InstanceAction, Outcome, Refusal};
+use crate::command::{Desire, InstanceAction, Outcome, Refusal};
 use crate::event::{EventKind, Object};
 use crate::ids::{KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
 use crate::instance::{Definition, Goal, Instance};
@@ -28,6 +28,17 @@ impl Storage<'_> {
         while let Some(Commit { request, change, .. }) = self.operations.commits.pop_durable(upto) {
             match change {
                 Change::Create(definition) => self.created(request, definition),
+                Change::Configure(definition, desired) => {
+                    self.operations.configured(definition, &desired);
+                }
+                Change::Desire { slot, desire, is_stale } => {
+                    self.desired(request, slot, &desire, is_stale);
+                }
+                Change::Shown { slot, .. } => {
+                    if let Some(mut supervisor) = self.operations.supervise(slot) {
+                        supervisor.shown();
+                    }
+                }
                 Change::Patch { slot, definition, action, goal } => {
                     self.patched(request, slot, definition, (action, goal));
                 }
@@ -47,7 +58,21 @@ impl Storage<'_> {
         // All of them first: an operation that goes on below must not build on a refused change.
         for Commit { change, .. } in &refused {
             match change {
-                Change::Create(_) | Change::SetAlias(_) | Change::RotateKey(_) => {}
+                Change::Create(_)
+                | Change::Configure(..)
+                | Change::SetAlias(_)
+                | Change::RotateKey(_) => {}
+                Change::Desire { slot, .. } => {
+                    if let Some(instance) = self.operations.table.get_mut(*slot) {
+                        let presence = instance.presence_mut();
+                        (presence.staged, presence.pending) = (None, 0);
+                    }
+                }
+                Change::Shown { slot, run } => {
+                    if let Some(mut supervisor) = self.operations.supervise(*slot) {
+                        supervisor.not_saved(run.clone());
+                    }
+                }
                 Change::Delete(slot) => {
                     if let Some(instance) = self.operations.table.get_mut(*slot) {
                         instance.meters_mut().set_unsaved();
@@ -65,14 +90,28 @@ impl Storage<'_> {
         for Commit { request, change, .. } in refused {
             self.operations.out.refuse(request, Refusal::NotDurable { reason: reason.to_string() });
             match change {
-                Change::Create(_) | Change::SetAlias(_) | Change::RotateKey(_) => {}
+                Change::Create(_)
+                | Change::Configure(..)
+                | Change::SetAlias(_)
+                | Change::RotateKey(_)
+                | Change::Shown { .. } => {}
                 // An operation may have waited for it.
-                Change::Patch { slot, .. } => self.operations.settle(slot),
+                Change::Patch { slot, .. } | Change::Desire { slot, .. } => {
+                    self.operations.settle(slot);
+                }
                 Change::Replace { slot, .. } | Change::Delete(slot) => {
                     self.operation_refused(slot);
                 }
             }
         }
+    }
+
+    fn desired(&mut self, request: RequestId, slot: SlotId, desire: &Desire, is_stale: bool) {
+        let Some(mut supervisor) = self.operations.supervise(slot) else {
+            return self.operations.out.refuse(request, Refusal::NoInstance);
+        };
+        supervisor.desired(request, desire, is_stale);
+        self.operations.settle(slot);
     }
 
     fn created(&mut self, request: RequestId, definition: Arc<Definition>) {
@@ -161,6 +200,7 @@ impl Storage<'_> {
         if operation.is_some_and(|operation| operation.starts) {
             supervisor.instance.desired_mut().start();
         }
+        supervisor.arrive();
         supervisor.instance.lifecycle_mut().reset_backoff();
         supervisor.instance.forgive_restarts();
         supervisor.publish();

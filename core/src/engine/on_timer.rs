@@ -4,6 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Engine;
+use super::supervisor::Supervisor;
 use super::timers::TimerReason;
 use crate::ids::SlotId;
 use crate::instance::{InstanceEvent, Reason, State};
@@ -27,16 +28,40 @@ impl Engine {
                         supervisor.kill_leftover();
                     }
                 }
+                TimerReason::Look(slot) => self.supervised(now, slot, |one| one.look()),
+                TimerReason::BeatDue(slot) => self.supervised(now, slot, |one| one.beat_due()),
+                TimerReason::Hold(slot) => self.supervised(now, slot, |one| one.hold_over()),
+                TimerReason::RunLimit(slot) => {
+                    self.supervised(now, slot, |one| one.run_limit_over());
+                }
                 TimerReason::DialWait(request) => self.dialing().give_up(request),
                 TimerReason::ShutdownLimit => self.abandon(),
             }
         }
     }
 
+    /// Sends off what could not be made durable before.
+    fn save_again(&mut self, now: Now) {
+        for slot in self.table.slots().collect::<Vec<SlotId>>() {
+            if let Some(mut supervisor) = self.supervise(now, slot) {
+                supervisor.save_again();
+            }
+        }
+    }
+
+    /// Does something with an instance, and what follows from it.
+    fn supervised(&mut self, now: Now, slot: SlotId, act: impl FnOnce(&mut Supervisor<'_>)) {
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            act(&mut supervisor);
+        }
+        self.settle(now, slot);
+    }
+
     /// Looks for instances that fell silent, and saves totals that changed.
     fn tick(&mut self, now: Now, due: Time) {
         self.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
         self.operations(now).save_totals();
+        self.save_again(now);
         // The master itself was stopped: what instances said meanwhile is still to be read.
         if now.mono.ms_since(due) <= LATE_TICK_MS {
             self.look_for_silence(now);

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
 
 use super::commits::{Change, Commits};
 use super::effect::Effect;
@@ -47,9 +48,20 @@ impl Operations<'_> {
             instance: self.table.get_mut(slot)?,
             processes: self.processes,
             timers: self.timers,
+            commits: self.commits,
             rng: self.rng,
             out: self.out,
         })
+    }
+
+    /// An id that no instance has.
+    pub(super) fn unused_id(&mut self) -> InstanceId {
+        loop {
+            let id = InstanceId(self.rng.next_u32());
+            if self.table.find(id).is_none() && !self.commits.reserves(id) {
+                return id;
+            }
+        }
     }
 
     /// Takes an event of one instance through the status machine, and whatever follows from the
@@ -69,6 +81,9 @@ impl Operations<'_> {
     ) -> Result<(), Refusal> {
         let slot = self.table.find(id).ok_or(Refusal::NoInstance)?;
         let instance = self.table.get(slot).ok_or(Refusal::NoInstance)?;
+        if instance.definition().is_configured() {
+            return Err(Refusal::Configured);
+        }
         let newest = instance.versions().newest();
         if expect.admits(newest.revision) {
             // With others before it, it is looked at when its turn comes.
@@ -87,10 +102,13 @@ impl Operations<'_> {
         expect: Expect,
     ) -> Result<(), Refusal> {
         let slot = self.table.find(id).ok_or(Refusal::NoInstance)?;
+        if self.table.get(slot).is_some_and(|instance| instance.definition().is_configured()) {
+            return Err(Refusal::Configured);
+        }
         self.enqueue(slot, Operation::new(request, expect, OperationKind::Delete))
     }
 
-    fn enqueue(&mut self, slot: SlotId, operation: Operation) -> Result<(), Refusal> {
+    pub(super) fn enqueue(&mut self, slot: SlotId, operation: Operation) -> Result<(), Refusal> {
         let instance = self.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
         if !operation.expect.admits(instance.versions().newest().revision) {
             let outcome = Outcome::Stale(instance.view());
@@ -104,8 +122,10 @@ impl Operations<'_> {
             return Err(Refusal::CannotEnd);
         }
         // What the operation stops is started again if the operation is refused.
-        let wants_to_run = instance.wants_to_run();
-        instance.desired_mut().restart |= wants_to_run;
+        if !instance.definition().is_configured() {
+            let wants_to_run = instance.wants_to_run();
+            instance.desired_mut().restart |= wants_to_run;
+        }
         instance.queue_mut().push(operation);
         self.settle(slot);
         Ok(())
@@ -158,11 +178,19 @@ impl Operations<'_> {
                     self.out.respond(request, Outcome::Replaced(instance.view()));
                 }
             }
+            let is_service = instance.definition().is_service();
             let is_free = instance.state() == State::STOPPED && !instance.queue().is_empty();
             let Some(mut supervisor) = self.supervise(slot) else { return };
+            if is_service {
+                if supervisor.turn_service() && !supervisor.instance.queue().is_empty() {
+                    return self.run_operation(slot);
+                }
+                return;
+            }
+            supervisor.consume_restart();
             match supervisor.decision() {
                 Decision::Spawn => supervisor.fire(InstanceEvent::SpawnOrdered),
-                Decision::End(_) => supervisor.fire(InstanceEvent::EndOrdered),
+                Decision::End(_) => supervisor.end(),
                 Decision::Keep | Decision::SpawnAt(_) => {
                     supervisor.apply_policy();
                     if !is_free {
@@ -212,6 +240,12 @@ impl Operations<'_> {
             OperationKind::Replace(url) => {
                 let definition = Arc::new(newest.with_url(url));
                 let goal = if starts { Goal::Up } else { goal };
+                let desired = instance.stage(Arc::clone(&definition), goal);
+                let stored = Arc::clone(&definition);
+                let record = Record::PutInstance { definition: stored, desired, totals };
+                (record, Change::Replace { slot, definition })
+            }
+            OperationKind::Redefine(definition) => {
                 let desired = instance.stage(Arc::clone(&definition), goal);
                 let stored = Arc::clone(&definition);
                 let record = Record::PutInstance { definition: stored, desired, totals };

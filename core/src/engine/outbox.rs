@@ -40,7 +40,9 @@ impl Outbox {
     }
 
     pub(super) fn respond(&mut self, request: RequestId, outcome: Outcome) {
-        self.push(Effect::Respond { request, outcome });
+        if request != RequestId::NONE {
+            self.push(Effect::Respond { request, outcome });
+        }
     }
 
     pub(super) fn refuse(&mut self, request: RequestId, refusal: Refusal) {

@@ -35,6 +35,9 @@ impl Shutdown<'_> {
                 self.operations.life = Life::ShuttingDown;
                 self.begin();
                 for slot in slots {
+                    if let Some(mut supervisor) = self.operations.supervise(slot) {
+                        supervisor.show_run();
+                    }
                     self.operations.settle(slot);
                 }
             }
@@ -48,6 +51,7 @@ impl Shutdown<'_> {
         for slot in slots {
             if let Some(mut supervisor) = self.operations.supervise(slot) {
                 supervisor.kill_leftover();
+                supervisor.answer_waiting();
             }
             self.operations.timers.disarm_all(slot);
         }

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
+use super::commits::Commits;
 use super::effect::Effect;
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
@@ -18,8 +19,8 @@ use crate::command::Refusal;
 use crate::event::{EventKind, Object};
 use crate::ids::{Generation, ProcessRef, SlotId};
 use crate::instance::{
-    Action, Decision, Instance, InstanceEvent, Policy, Process, ProcessFacts, Reason, Run,
-    RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
+    Action, Decision, Definition, Instance, InstanceEvent, Policy, Process, ProcessFacts, Reason,
+    Run, RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
 };
 use crate::limits::{CANNOT_END_MS, END_AGAIN_MS};
 use crate::output::OutputBatch;
@@ -43,6 +44,7 @@ pub(super) struct Supervisor<'a> {
     pub(super) instance: &'a mut Instance,
     pub(super) processes: &'a mut Processes,
     pub(super) timers: &'a mut Timers,
+    pub(super) commits: &'a mut Commits,
     pub(super) rng: &'a mut ChaCha8Rng,
     pub(super) out: &'a mut Outbox,
 }
@@ -51,7 +53,7 @@ impl Supervisor<'_> {
     /// What to do with the instance as things stand.
     pub(super) fn decision(&self) -> Decision {
         let (definition, desired) = (self.instance.definition(), self.instance.desired());
-        decide(&definition.policy, desired, self.situation())
+        self.withhold(decide(&definition.policy, desired, self.situation()))
     }
 
     /// Takes an event through the tables.
@@ -84,6 +86,9 @@ impl Supervisor<'_> {
     /// The process exited.
     pub(super) fn ended(&mut self, exit: Exit, group_left: bool) {
         let is_requested = self.instance.state().is_stopping();
+        let group_left = group_left && self.may_end_group(is_requested);
+        self.close(exit_code(exit));
+        self.instance.presence_mut().forget_process();
         let why = if is_requested { Some(self.why_it_ends()) } else { None };
         // What only the leader was to be asked for may outlive it.
         let policy = &self.instance.definition().policy;
@@ -157,7 +162,7 @@ impl Supervisor<'_> {
     /// Ends a process that is being stopped, without waiting on.
     pub(super) fn kill(&mut self) {
         if self.instance.state().process == Process::Ending {
-            self.send(Signal::KILL);
+            self.send(u8::MAX, Signal::KILL);
         }
     }
 
@@ -263,10 +268,11 @@ impl Supervisor<'_> {
     fn why_it_ends(&self) -> Why {
         let now = why_to_end(self.instance.desired(), self.situation());
         let last = self.instance.facts().reason.why();
-        now.or(last).unwrap_or(Why::Restart)
+        now.or(self.is_restarting()).or(last).unwrap_or(Why::Restart)
     }
 
     fn begin_run(&mut self, origin: RunOrigin) {
+        self.began(origin == RunOrigin::Spawned);
         let generation = self.instance.lifecycle().generation();
         let id = Run::id_of(self.rng, generation);
         let (started, last_seen) = (self.now, self.now);
@@ -279,7 +285,12 @@ impl Supervisor<'_> {
             let (process, now) = (self.process(), self.now);
             self.facts().started(process, now);
             self.begin_run(RunOrigin::Survivor);
+            if self.instance.definition().is_configured() {
+                // It is no child of an earlier master, or not as such.
+                return;
+            }
         } else {
+            self.instance.presence_mut().has_leader = true;
             self.begin_run(RunOrigin::Found);
         }
         let instance = self.instance.definition().id;
@@ -287,7 +298,7 @@ impl Supervisor<'_> {
     }
 
     fn begin_generation(&mut self) {
-        self.processes.alive += 1;
+        self.processes.alive += usize::from(!self.instance.definition().is_service());
         self.processes.last_generation = Generation(self.processes.last_generation.0 + 1);
         self.instance.lifecycle_mut().begin(self.processes.last_generation);
     }
@@ -310,11 +321,19 @@ impl Supervisor<'_> {
             return self.try_again_to_end();
         };
         let is_last = usize::from(index) + 1 == stop.steps().len();
-        let is_for_restart = index == 0 && self.why_it_ends() == Why::Restart;
+        let is_for_restart = index == 0 && self.is_for_restart();
         let signal = stop.restart_signal.filter(|_| is_for_restart).unwrap_or(step.signal);
         self.instance.lifecycle_mut().stop_step_done(index);
-        self.send(signal);
-        let wait_ms = if is_last { step.wait_ms.max(CANNOT_END_MS) } else { step.wait_ms };
+        self.send(index, signal);
+        if is_for_restart {
+            self.restart_sent();
+        }
+        // What a configuration says of a stop is all that is done: it has no last resort of ours.
+        let wait_ms = match (is_last, self.instance.definition().is_configured()) {
+            (true, true) => return,
+            (true, false) => step.wait_ms.max(CANNOT_END_MS),
+            (false, _) => self.step_ms(step.wait_ms),
+        };
         self.timers.arm(TimerReason::StopStep(self.slot), self.now.mono.after_ms(wait_ms));
     }
 
@@ -337,12 +356,12 @@ impl Supervisor<'_> {
         let deadline = self.now.mono.after_ms(END_AGAIN_MS);
         self.timers.arm(TimerReason::StopStep(self.slot), deadline);
         if let Some(last) = last {
-            self.send(last);
+            self.send(u8::MAX, last);
         }
     }
 
     fn release(&mut self, before: State) {
-        self.processes.alive -= 1;
+        self.processes.alive -= usize::from(!self.instance.definition().is_service());
         self.instance.meters_mut().fold();
         self.save_totals();
         // What is left of the group has had the signals of the stop under way, if there was one:
@@ -378,7 +397,8 @@ impl Supervisor<'_> {
 
     fn schedule_restart(&mut self) {
         let reason = TimerReason::Restart(self.slot);
-        if self.timers.is_armed(reason) {
+        // A service is started again when it is looked at.
+        if self.timers.is_armed(reason) || self.instance.definition().is_service() {
             return;
         }
         let Policy { limit, backoff, .. } = self.instance.definition().policy;
@@ -398,18 +418,61 @@ impl Supervisor<'_> {
         self.facts().set_next_restart(None);
     }
 
-    /// Sends a signal of a stop.
-    fn send(&mut self, signal: Signal) {
+    /// Sends the signal of the step `index` of a stop.
+    fn send(&mut self, index: u8, signal: Signal) {
         if signal != Signal::KILL || !canary::is(Canary::GraceNeverKills) {
-            self.signal(self.instance.definition().policy.stop.scope, signal);
+            self.signal(self.scope_of(index), signal);
         }
+    }
+
+    /// Who the signal of a step goes to. Where a restart has a signal of its own, the first step
+    /// is a request to the program alone: members of its group would die of it. What a restart
+    /// does not touch is a successor in the group.
+    fn scope_of(&self, index: u8) -> Scope {
+        let Definition { policy, liveness, .. } = &**self.instance.definition();
+        let stop = &policy.stop;
+        let is_request = index == 0 && stop.restart_signal.is_some();
+        let keeps_group = self.instance.presence().restarting && liveness.tracks();
+        if is_request || keeps_group { Scope::Leader } else { stop.scope }
+    }
+
+    /// Whether what is left of the group of a process is ended after it.
+    fn may_end_group(&self, is_requested: bool) -> bool {
+        let is_own = !self.instance.definition().liveness.tracks();
+        is_own || (is_requested && !self.instance.presence().restarting)
+    }
+
+    /// Whether the stop that begins is that of a restart.
+    fn is_for_restart(&self) -> bool {
+        if self.instance.definition().is_configured() {
+            why_to_end(self.instance.desired(), self.situation()) == Some(Why::Restart)
+        } else {
+            self.why_it_ends() == Why::Restart
+        }
+    }
+
+    /// How long a step is waited for: less when the master ends, where the policy has requests.
+    fn step_ms(&self, wait_ms: u64) -> u64 {
+        let hurries = self.draining && self.instance.definition().is_configured();
+        if hurries { wait_ms.min(DRAINING_STEP_MS) } else { wait_ms }
     }
 
     fn signal(&mut self, scope: Scope, signal: Signal) {
         self.out.push(Effect::Signal { process: self.process(), scope, signal });
     }
 
-    fn process(&self) -> ProcessRef {
+    pub(super) fn process(&self) -> ProcessRef {
         ProcessRef { slot: self.slot, generation: self.instance.lifecycle().generation() }
+    }
+}
+
+/// How long a step of a stop may take when the master ends.
+const DRAINING_STEP_MS: u64 = 2_000;
+
+/// The exit code that is remembered of a run.
+fn exit_code(exit: Exit) -> u8 {
+    match exit {
+        Exit::Code(code) => code.to_le_bytes()[0],
+        Exit::Signal(_) => u8::MAX,
     }
 }

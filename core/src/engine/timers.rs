@@ -16,6 +16,14 @@ pub enum TimerReason {
     Leftover(SlotId),
     /// A failed instance is due for a restart.
     Restart(SlotId),
+    /// It is time to look whether an instance runs.
+    Look(SlotId),
+    /// A report of an instance may be overdue.
+    BeatDue(SlotId),
+    /// Instances that run already have had the time to report.
+    Hold(SlotId),
+    /// A run has taken as long as it may.
+    RunLimit(SlotId),
     /// A TCP ping has waited long enough for its turn.
     DialWait(RequestId),
     /// The shutdown has taken long enough.
@@ -46,9 +54,15 @@ impl Timers {
 
     /// Disarms every timer of an instance.
     pub(super) fn disarm_all(&mut self, slot: SlotId) {
-        for reason in
-            [TimerReason::StopStep(slot), TimerReason::Leftover(slot), TimerReason::Restart(slot)]
-        {
+        for reason in [
+            TimerReason::StopStep(slot),
+            TimerReason::Leftover(slot),
+            TimerReason::Restart(slot),
+            TimerReason::Look(slot),
+            TimerReason::BeatDue(slot),
+            TimerReason::Hold(slot),
+            TimerReason::RunLimit(slot),
+        ] {
             self.cancel(reason);
         }
     }

@@ -102,13 +102,14 @@ fn policy() -> BoxedStrategy<Policy> {
         longest_ms,
         healthy_ms,
     });
-    (restart, option::of(limit), boot, backoff, stop(), 0..=HISTORY_MAX)
-        .prop_map(|(restart, limit, boot, backoff, stop, history)| Policy {
+    (restart, option::of(limit), boot, backoff, stop(), option::of(any::<u64>()), 0..=HISTORY_MAX)
+        .prop_map(|(restart, limit, boot, backoff, stop, run_limit_ms, history)| Policy {
             restart,
             limit,
             boot,
             backoff,
             stop,
+            run_limit_ms,
             history,
         })
         .boxed()
@@ -121,7 +122,8 @@ fn liveness() -> BoxedStrategy<Liveness> {
         (any::<u64>(), any::<bool>()).prop_map(|(silence_ms, error_mark)| {
             Liveness::Checkpoint { silence_ms, error_mark }
         }),
-        (text(), any::<u64>()).prop_map(|(path, every_ms)| Liveness::PidFile { path, every_ms }),
+        (text(), any::<u64>(), any::<bool>())
+            .prop_map(|(path, every_ms, verify)| Liveness::PidFile { path, every_ms, verify }),
         (via, any::<[u64; 2]>()).prop_map(|(via, [timeout_ms, grace_ms])| {
             Liveness::Beat { via, timeout_ms, grace_ms }
         }),
@@ -142,9 +144,17 @@ pub(crate) fn definition() -> BoxedStrategy<Definition> {
     let name = (0..4u32, any::<u64>(), option::of(text()), origin, text());
     let peer = [text(), text(), text()].prop_map(|[sid, kind, alias]| Peer { sid, kind, alias });
     let meta = (peer, map()).prop_map(|(peer, tags)| Meta { peer, tags });
-    (name, launch(), setup(), policy(), liveness(), meta)
+    (name, launch(), setup(), policy(), liveness(), any::<bool>(), meta)
         .prop_map(
-            |((id, revision, label, origin, alias), launch, setup, policy, liveness, meta)| {
+            |(
+                (id, revision, label, origin, alias),
+                launch,
+                setup,
+                policy,
+                liveness,
+                clears_values,
+                meta,
+            )| {
                 Definition {
                     id: InstanceId(id),
                     revision: Revision(revision),
@@ -155,6 +165,7 @@ pub(crate) fn definition() -> BoxedStrategy<Definition> {
                     setup,
                     policy,
                     liveness,
+                    clears_values,
                     meta,
                 }
             },

@@ -32,6 +32,7 @@ impl From<&Definition> for DefinitionV2 {
             setup,
             policy,
             liveness,
+            clears_values,
             meta,
         } = definition.clone();
         Self {
@@ -49,6 +50,7 @@ impl From<&Definition> for DefinitionV2 {
             setup: setup.into(),
             policy: policy.into(),
             liveness: liveness.into(),
+            clears_values,
             peer: [meta.peer.sid, meta.peer.kind, meta.peer.alias],
             tags: meta.tags.into_iter().collect(),
         }
@@ -71,6 +73,7 @@ impl DefinitionV2 {
             setup,
             policy: _,
             liveness: _,
+            clears_values: _,
             peer,
             tags,
         } = &mut masked;
@@ -104,6 +107,7 @@ impl DefinitionV2 {
             setup: self.setup.into(),
             policy: self.policy.read()?,
             liveness: self.liveness.into(),
+            clears_values: self.clears_values,
             meta: Meta { peer: into_peer(self.peer), tags: self.tags.into_iter().collect() },
         })
     }
@@ -244,7 +248,7 @@ impl From<SetupV2> for Setup {
 
 impl From<Policy> for PolicyV2 {
     fn from(policy: Policy) -> Self {
-        let Policy { restart, limit, boot, backoff, stop, history } = policy;
+        let Policy { restart, limit, boot, backoff, stop, run_limit_ms, history } = policy;
         let BackoffPolicy { first_ms, longest_ms, healthy_ms } = backoff;
         Self {
             restart: match restart {
@@ -260,6 +264,7 @@ impl From<Policy> for PolicyV2 {
             },
             backoff_ms: [first_ms, longest_ms, healthy_ms],
             stop: (&stop).into(),
+            run_limit_ms,
             history,
         }
     }
@@ -285,6 +290,7 @@ impl PolicyV2 {
             },
             backoff: BackoffPolicy { first_ms, longest_ms, healthy_ms },
             stop: self.stop.read()?,
+            run_limit_ms: self.run_limit_ms,
             history: self.history,
         })
     }
@@ -327,7 +333,9 @@ impl From<Liveness> for LivenessV2 {
             Liveness::Checkpoint { silence_ms, error_mark } => {
                 Self::Checkpoint { silence_ms, error_mark }
             }
-            Liveness::PidFile { path, every_ms } => Self::PidFile { path, every_ms },
+            Liveness::PidFile { path, every_ms, verify } => {
+                Self::PidFile { path, every_ms, verify }
+            }
             Liveness::Beat { via, timeout_ms, grace_ms } => {
                 let via = match via {
                     BeatVia::Http => BeatViaV2::Http,
@@ -347,7 +355,9 @@ impl From<LivenessV2> for Liveness {
             LivenessV2::Checkpoint { silence_ms, error_mark } => {
                 Self::Checkpoint { silence_ms, error_mark }
             }
-            LivenessV2::PidFile { path, every_ms } => Self::PidFile { path, every_ms },
+            LivenessV2::PidFile { path, every_ms, verify } => {
+                Self::PidFile { path, every_ms, verify }
+            }
             LivenessV2::Beat { via, timeout_ms, grace_ms } => {
                 let via = match via {
                     BeatViaV2::Http => BeatVia::Http,

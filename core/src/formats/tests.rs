@@ -129,7 +129,10 @@ fn what_no_definition_can_have_is_refused_by_name() {
         (|it| it.policy.stop.steps.clear(), "a stop has no step, or too many"),
         (|it| it.policy.stop.steps[0].0 = 0, "a signal is unknown"),
         (|it| it.policy.stop.restart_signal = Some(32), "a signal is unknown"),
-        (|it| it.policy.history = 101, "the number of runs that are remembered is larger than any"),
+        (
+            |it| it.policy.history = 1_001,
+            "the number of runs that are remembered is larger than any",
+        ),
         (|it| it.launch = LaunchV2::Runtime("master://h".to_string()), "url scheme \"master\""),
         (
             |it| {
@@ -150,7 +153,7 @@ fn what_no_definition_can_have_is_refused_by_name() {
 
 #[test]
 fn an_entry_that_is_not_known_is_refused_by_name() {
-    for (tag, version) in [(0, 2), (4, 2), (88, 2), (2, 1), (2, 3), (255, 255)] {
+    for (tag, version) in [(0, 2), (12, 2), (88, 2), (2, 1), (2, 3), (255, 255)] {
         let error = EntryV2::decode(&[tag, version, 1]).err();
         assert_eq!(error, Some(FormatError::UnknownEntry { tag, version }));
     }

@@ -28,7 +28,7 @@ use super::v2::traced::{CallerV2, CommandV2, DoorV2, HeaderV2, InputV2, RecordV2
 const STOP_STEPS: [(u8, u64); 2] = [(15, 5_000), (9, 0)];
 const BACKOFF_MS: [u64; 3] = [2_000, 60_000, 600_000];
 const SILENCE_MS: u64 = 15_000;
-const HISTORY: u8 = 10;
+const HISTORY: u16 = 10;
 
 impl ImageV1 {
     /// The entries that make the same state.
@@ -102,9 +102,11 @@ impl From<DefinitionV1> for DefinitionV2 {
                     scope: ScopeV2::Group,
                     restart_signal: None,
                 },
+                run_limit_ms: None,
                 history: HISTORY,
             },
             liveness: LivenessV2::Checkpoint { silence_ms: SILENCE_MS, error_mark: true },
+            clears_values: false,
             peer,
             tags,
         }

@@ -45,6 +45,8 @@ pub struct Definition {
     pub policy: Policy,
     /// How it is known to be alive and well.
     pub liveness: Liveness,
+    /// Whether the values that clients keep with it are dropped when a run ends.
+    pub clears_values: bool,
     /// Free-form data of the operator.
     pub meta: Meta,
 }
@@ -82,6 +84,7 @@ impl Definition {
             setup: Setup::default(),
             policy: Policy::default(),
             liveness: Liveness::default(),
+            clears_values: false,
             meta: Meta::default(),
         };
         edit.apply(&mut new.policy, &mut new.setup);
@@ -91,6 +94,17 @@ impl Definition {
     /// The URL that clients of the v2 API see.
     pub const fn url(&self) -> &InstanceUrl {
         self.launch.url()
+    }
+
+    /// Whether it stands in a configuration file: what is wanted of it is durable then, and so are
+    /// its runs.
+    pub const fn is_configured(&self) -> bool {
+        matches!(self.origin, Origin::Config)
+    }
+
+    /// Whether it is a service that commands start and stop.
+    pub const fn is_service(&self) -> bool {
+        matches!(self.launch, Launch::Verbs(_))
     }
 
     /// The next revision, with another URL for the runtime. What the parameters of the old `exec:`

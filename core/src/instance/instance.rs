@@ -10,6 +10,7 @@ use super::desired::{Desired, Goal};
 use super::lifecycle::Lifecycle;
 use super::meters::Meters;
 use super::policy::Boot;
+use super::presence::Presence;
 use super::process_table::Process;
 use super::queue::Queue;
 use super::runs::{ProcessFacts, Runs};
@@ -30,6 +31,7 @@ pub struct Instance {
     pub(super) meters: Meters,
     pub(super) queue: Queue,
     pub(super) runs: Runs,
+    pub(super) presence: Presence,
 }
 
 impl Instance {
@@ -42,6 +44,7 @@ impl Instance {
             meters: Meters::new(mode, totals),
             queue: Queue::default(),
             runs: Runs::default(),
+            presence: Presence::default(),
         }
     }
 
@@ -107,6 +110,16 @@ impl Instance {
         &mut self.runs
     }
 
+    /// What is known of it by other signs than its process.
+    pub const fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// The same, to change it.
+    pub const fn presence_mut(&mut self) -> &mut Presence {
+        &mut self.presence
+    }
+
     // What is asked of them most.
 
     /// The definition in force.
@@ -165,25 +178,35 @@ impl Instance {
 
     /// The goal that a further record gives it, unless it changes that.
     pub fn newest_goal(&self) -> Goal {
-        self.versions.staged_goal().unwrap_or(self.desired.goal)
+        let goal = self.presence.staged.as_ref().map(|staged| staged.goal);
+        goal.or(self.versions.staged_goal()).unwrap_or(self.desired.goal)
     }
 
-    /// Whether its goal has to be durable: the master starts it by that.
+    /// Whether its goal has to be durable: the master starts it by that. Of an instance from a
+    /// configuration all that is desired is durable, each change by a record of its own.
     pub fn stores_goal(&self) -> bool {
-        self.versions.newest().policy.boot == Boot::Saved
+        let newest = self.versions.newest();
+        newest.policy.boot == Boot::Saved && !newest.is_configured()
     }
 
-    /// What the next record says is desired. A start that is asked for is not stored: a master
-    /// that begins decides that anew.
-    pub fn desired_with(&self, goal: Goal) -> Desired {
+    /// What the next record says is desired, with this goal. Of an instance from a configuration
+    /// all that is desired is staged, the goal too, and a start that is asked for is stored. Of
+    /// others a master that begins decides that anew.
+    pub fn newest_desired(&self, goal: Goal) -> Desired {
+        if self.definition().is_configured() {
+            return self.presence.staged.as_ref().unwrap_or(&self.desired).clone();
+        }
         Desired { goal, restart: false, ..self.desired.clone() }
     }
 
     /// Lets later changes build on `definition` and `goal`, whose record is on its way. Returns
-    /// what that record says is desired.
+    /// what that record says is desired. The goal of an instance from a configuration is staged
+    /// with everything else that is desired of it.
     pub fn stage(&mut self, definition: Arc<Definition>, goal: Goal) -> Arc<Desired> {
+        let desired = self.newest_desired(goal);
+        let goal = (!self.definition().is_configured()).then_some(goal);
         self.versions.stage(definition, goal);
-        Arc::new(self.desired_with(goal))
+        Arc::new(desired)
     }
 
     /// Puts a durable definition in force.

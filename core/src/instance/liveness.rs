@@ -24,6 +24,8 @@ pub enum Liveness {
         path: String,
         /// How often it is read.
         every_ms: u64,
+        /// Whether only a process that runs the program of the instance counts.
+        verify: bool,
     },
     /// A process that reports by itself.
     Beat {

@@ -14,11 +14,13 @@ mod lifecycle;
 mod liveness;
 mod meters;
 mod policy;
+mod presence;
 mod process_table;
 mod queue;
 mod reason;
 mod run;
 mod runs;
+mod section;
 mod snapshot;
 mod state;
 mod status_page;
@@ -46,11 +48,15 @@ pub use policy::{
     BackoffPolicy, Boot, HISTORY_MAX, Policy, RESTARTS_MAX, Restart, RestartLimit, StopPolicy,
     StopStep, StopStepsError,
 };
+pub use presence::{
+    Beat, BeatStep, Hold, OpenRun, PastRun, Presence, RunShown, VerbKind, WaitingAnswer,
+};
 pub use process_table::{Process, ProcessEvent};
 pub use queue::{Operation, OperationKind, Queue};
 pub use reason::{QUOTE_MAX_BYTES, Quote, Reason};
 pub use run::{Run, RunOrigin, RunRecord};
 pub use runs::{End, LastExit, ProcessFacts, Runs};
+pub use section::{Section, Toggle, Values, ValuesEdit, first_cas};
 pub(crate) use snapshot::Snapshot;
 pub use state::State;
 pub use status_page::StatusPage;

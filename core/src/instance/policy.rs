@@ -20,12 +20,14 @@ pub struct Policy {
     pub backoff: BackoffPolicy,
     /// How a process is stopped.
     pub stop: StopPolicy,
+    /// How long a run may take, in ms; it is ended then. `None` for any time.
+    pub run_limit_ms: Option<u64>,
     /// How many ended runs are remembered, at most [`HISTORY_MAX`].
-    pub history: u8,
+    pub history: u16,
 }
 
 /// The most ended runs that an instance remembers.
-pub const HISTORY_MAX: u8 = 100;
+pub const HISTORY_MAX: u16 = 1_000;
 
 /// The most restarts that are counted for a limit.
 pub const RESTARTS_MAX: u32 = 1_000;
@@ -142,6 +144,7 @@ impl Default for Policy {
             boot: Boot::Restart,
             backoff: BackoffPolicy::default(),
             stop: StopPolicy::default(),
+            run_limit_ms: None,
             history: 10,
         }
     }

@@ -3,6 +3,9 @@
 
 use alloc::collections::VecDeque;
 
+use alloc::sync::Arc;
+
+use super::definition::Definition;
 use crate::expect::Expect;
 use crate::ids::RequestId;
 use crate::url::InstanceUrl;
@@ -35,6 +38,8 @@ impl Operation {
 pub enum OperationKind {
     /// Run something else from now on.
     Replace(InstanceUrl),
+    /// Be this from now on: the configuration changed.
+    Redefine(Arc<Definition>),
     /// Delete the instance.
     Delete,
 }

@@ -210,7 +210,7 @@ impl Runs {
     }
 
     /// The run under way ended. At most `history` records are kept.
-    pub fn end(&mut self, exit: Exit, requested: Option<Why>, now: Now, history: u8) {
+    pub fn end(&mut self, exit: Exit, requested: Option<Why>, now: Now, history: u16) {
         if let Some(run) = self.current.take() {
             self.ended.push_back(RunRecord { run, ended: now, exit, requested });
         }
@@ -218,7 +218,7 @@ impl Runs {
     }
 
     /// Forgets all but the last `history` records.
-    pub fn keep(&mut self, history: u8) {
+    pub fn keep(&mut self, history: u16) {
         let surplus = self.ended.len().saturating_sub(history.into());
         self.ended.drain(..surplus);
     }
@@ -260,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_last_runs_are_remembered_in_order(count in 0u64..30, history in 0u8..12) {
+        fn the_last_runs_are_remembered_in_order(count in 0u64..30, history in 0u16..12) {
             let mut runs = Runs::default();
             for number in 0..count {
                 runs.begin(run(number));

@@ -11,6 +11,7 @@ use super::health::Health;
 use super::instance::Instance;
 use super::lifecycle::Lifecycle;
 use super::meters::Meters;
+use super::presence::Presence;
 use super::queue::{Operation, OperationKind, Queue};
 use super::runs::{ProcessFacts, Runs};
 use super::state::State;
@@ -21,7 +22,8 @@ use crate::ids::{Generation, RequestId};
 use crate::mixer::Digest;
 use crate::time::Time;
 
-/// All of an instance but its runs, which decide nothing.
+/// All of an instance but its runs, which decide nothing, and what only instances from a
+/// configuration have.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) definition: Arc<Definition>,
@@ -49,7 +51,8 @@ pub(crate) struct Snapshot {
 
 impl From<&Instance> for Snapshot {
     fn from(instance: &Instance) -> Self {
-        let Instance { versions, desired, lifecycle, meters, queue, runs } = instance.clone();
+        let Instance { versions, desired, lifecycle, meters, queue, runs, presence: _ } =
+            instance.clone();
         Self {
             definition: versions.current,
             staged: versions.staged,
@@ -108,6 +111,7 @@ impl From<Snapshot> for Instance {
                 awaiting_start: snapshot.awaiting_start.into(),
             },
             runs: Runs::with_facts(snapshot.facts),
+            presence: Presence::default(),
         }
     }
 }
@@ -115,7 +119,7 @@ impl From<Snapshot> for Instance {
 impl Instance {
     /// Takes in all of it that decides something, but for texts.
     pub(crate) fn fingerprint(&self, print: &mut Digest) {
-        let Self { versions, desired, lifecycle, meters, queue, runs } = self;
+        let Self { versions, desired, lifecycle, meters, queue, runs, presence: _ } = self;
         let flags = [
             versions.current.restarts(),
             versions.staged.is_some(),

@@ -55,9 +55,9 @@ impl Versions {
     }
 
     /// Lets later changes build on `definition` and `goal`, whose record is on its way.
-    pub(super) fn stage(&mut self, definition: Arc<Definition>, goal: Goal) {
+    pub(super) fn stage(&mut self, definition: Arc<Definition>, goal: Option<Goal>) {
         self.staged = Some(definition);
-        self.staged_goal = Some(goal);
+        self.staged_goal = goal;
         self.unsaved_records += 1;
     }
 

@@ -1,6 +1,7 @@
 //! Snapshots and entries: from the model to the newest version of the format, and back.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -8,19 +9,23 @@ use super::image::{Image, StoredInstance};
 use super::record::{Entry, Record};
 use crate::counters::SavedTotals;
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
-use crate::formats::v2::stored::{self, EntryV2, MasterV1, PutInstanceV2, TotalsV2};
+use crate::formats::v2::stored::{self, EntryV2, MasterV1, PutInstanceV2, RunV2, TotalsV2};
 use crate::formats::{FormatError, Version, counter_words, counters_of};
-use crate::ids::{EventId, InstanceId};
-use crate::instance::{Definition, Desired};
+use crate::ids::{EventId, InstanceId, RunId};
+use crate::instance::{Definition, Desired, PastRun};
 use crate::master::{ApiKey, MasterIdentity};
+use crate::time::Wall;
 
 /// Appends the body of a snapshot.
 pub(super) fn encode_image(out: &mut Vec<u8>, image: &Image) {
     let Image { master, next_event, instances, control } = image;
     let master = EntryV2::PutMaster(master.into());
     let events = EntryV2::ReserveEvents(next_event.0);
-    let instances = instances.values().map(|StoredInstance { definition, desired, totals }| {
-        EntryV2::PutInstance(instance(definition, desired, *totals))
+    let instances = instances.iter().flat_map(|(id, stored)| {
+        let StoredInstance { definition, desired, runs, totals } = stored;
+        let put = EntryV2::PutInstance(instance(definition, desired, *totals));
+        let has_runs = !runs.is_empty();
+        core::iter::once(put).chain(has_runs.then(|| runs_of(*id, runs)))
     });
     let control =
         control.was_used().then(|| control.stored(|id| image.instances.contains_key(&id)));
@@ -62,6 +67,10 @@ impl From<&Record> for EntryV2 {
             }
             Record::RemoveInstance(id) => Self::RemoveInstance(id.0),
             Record::SetDesired { id, desired } => Self::SetDesired(id.0, (&**desired).into()),
+            Record::AddRun { id, run, most } => {
+                Self::AddRun(id.0, Box::new((&**run).into()), *most)
+            }
+            Record::PutRuns { id, runs } => runs_of(*id, runs),
             Record::PutMaster(master) => Self::PutMaster(master.into()),
             Record::ReserveEvents(upto) => Self::ReserveEvents(upto.0),
         }
@@ -97,6 +106,13 @@ impl TryFrom<EntryV2> for Entry {
             EntryV2::SetDesired(id, desired) => {
                 Record::SetDesired { id: InstanceId(id), desired: Arc::new(desired.into()) }
             }
+            EntryV2::AddRun(id, run, most) => {
+                Record::AddRun { id: InstanceId(id), run: Arc::new((*run).into()), most }
+            }
+            EntryV2::PutRuns(id, runs) => {
+                let runs = runs.into_iter().map(|run| Arc::new(run.into())).collect();
+                Record::PutRuns { id: InstanceId(id), runs: Arc::new(runs) }
+            }
             EntryV2::PutMaster(master) => Record::PutMaster(master.into()),
             EntryV2::ReserveEvents(upto) => Record::ReserveEvents(EventId(upto)),
             EntryV2::Totals(totals) => return totals_of(totals).map(Self::Totals),
@@ -119,6 +135,10 @@ fn instance(definition: &Definition, desired: &Desired, totals: SavedTotals) -> 
     Box::new(PutInstanceV2 { definition, desired, totals: totals.into() })
 }
 
+fn runs_of(id: InstanceId, runs: &VecDeque<Arc<PastRun>>) -> EntryV2 {
+    EntryV2::PutRuns(id.0, runs.iter().map(|run| (&**run).into()).collect())
+}
+
 fn totals_of(totals: Vec<(u32, TotalsV2)>) -> Result<Vec<(InstanceId, SavedTotals)>, FormatError> {
     let read = |(id, totals): (u32, TotalsV2)| {
         let id = InstanceId(id);
@@ -138,6 +158,45 @@ impl From<MasterV1> for MasterIdentity {
     fn from(master: MasterV1) -> Self {
         let MasterV1 { mid, alias, key } = master;
         Self { mid, alias, key: ApiKey::from_stored(key) }
+    }
+}
+
+impl From<&PastRun> for RunV2 {
+    fn from(run: &PastRun) -> Self {
+        let PastRun { id, pid, started, last_seen, stopped, .. } = *run;
+        let PastRun { disabled, restart, once, shutdown, exit_code, ref values, .. } = *run;
+        Self {
+            id: id.0,
+            pid,
+            time: [started, stopped].map(Wall::as_micros),
+            last_seen: last_seen.map(Wall::as_micros),
+            flags: [disabled, restart, once, shutdown],
+            exit_code,
+            values: values.clone().into_iter().collect(),
+        }
+    }
+}
+
+impl From<RunV2> for PastRun {
+    fn from(run: RunV2) -> Self {
+        let RunV2 { id, pid, time, last_seen, flags, exit_code, values } = run;
+        let [started, stopped] = time.map(Wall::from_micros);
+        let [disabled, restart, once, shutdown] = flags;
+        let (last_seen, values) = (last_seen.map(Wall::from_micros), values.into_iter().collect());
+        let id = RunId(id);
+        Self {
+            id,
+            pid,
+            started,
+            last_seen,
+            stopped,
+            disabled,
+            restart,
+            once,
+            shutdown,
+            exit_code,
+            values,
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The whole durable state of a master.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
 use super::kept::ControlImage;
 use super::record::{Entry, Record};
 use crate::counters::SavedTotals;
 use crate::ids::{EventId, InstanceId};
-use crate::instance::{Definition, Desired};
+use crate::instance::{Definition, Desired, PastRun};
 use crate::master::MasterIdentity;
 
 /// Everything that survives a restart (Contract §11).
@@ -30,6 +30,8 @@ pub struct StoredInstance {
     pub definition: Arc<Definition>,
     /// What is desired of it.
     pub desired: Arc<Desired>,
+    /// Its runs that ended, the oldest first.
+    pub runs: Arc<VecDeque<Arc<PastRun>>>,
     /// Its numbers.
     pub totals: SavedTotals,
 }
@@ -37,7 +39,8 @@ pub struct StoredInstance {
 impl StoredInstance {
     /// An instance of which nothing is known but its definition.
     pub fn new(definition: Arc<Definition>) -> Self {
-        Self { definition, desired: Arc::default(), totals: SavedTotals::default() }
+        let totals = SavedTotals::default();
+        Self { definition, desired: Arc::default(), runs: Arc::default(), totals }
     }
 }
 
@@ -63,7 +66,9 @@ impl Image {
                 let (definition, desired) = (Arc::clone(definition), Arc::clone(desired));
                 let id = definition.id;
                 self.control.seen(id);
-                let stored = StoredInstance { definition, desired, totals: *totals };
+                let before = self.instances.get(&id);
+                let runs = before.map(|before| Arc::clone(&before.runs)).unwrap_or_default();
+                let stored = StoredInstance { definition, desired, runs, totals: *totals };
                 undo(id, self.instances.insert(id, stored))
             }
             Record::RemoveInstance(id) => {
@@ -76,6 +81,22 @@ impl Image {
                     core::mem::swap(&mut stored.desired, &mut before);
                 }
                 Record::SetDesired { id: *id, desired: before }
+            }
+            Record::AddRun { id, run, most } => {
+                let Some(stored) = self.instances.get_mut(id) else { return record.clone() };
+                let before = Arc::clone(&stored.runs);
+                let runs = Arc::make_mut(&mut stored.runs);
+                runs.push_back(Arc::clone(run));
+                let surplus = runs.len().saturating_sub((*most).into());
+                runs.drain(..surplus);
+                Record::PutRuns { id: *id, runs: before }
+            }
+            Record::PutRuns { id, runs } => {
+                let mut before = Arc::clone(runs);
+                if let Some(stored) = self.instances.get_mut(id) {
+                    core::mem::swap(&mut stored.runs, &mut before);
+                }
+                Record::PutRuns { id: *id, runs: before }
             }
             Record::PutMaster(master) => {
                 Record::PutMaster(core::mem::replace(&mut self.master, master.clone()))
@@ -113,7 +134,7 @@ impl Image {
 
 fn undo(id: InstanceId, before: Option<StoredInstance>) -> Record {
     match before {
-        Some(StoredInstance { definition, desired, totals }) => {
+        Some(StoredInstance { definition, desired, totals, .. }) => {
             Record::PutInstance { definition, desired, totals }
         }
         None => Record::RemoveInstance(id),

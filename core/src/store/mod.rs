@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod arbitrary;
+mod configure;
 mod dto;
 mod gob;
 mod image;
@@ -15,6 +16,7 @@ mod record;
 mod recover;
 mod snapshot;
 
+pub use configure::begin;
 pub use gob::{GobError, decode_gob};
 pub use image::{Image, StoredInstance};
 pub use journal::{

@@ -1,13 +1,14 @@
 //! One durable change.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::kept::Kept;
 use crate::counters::SavedTotals;
 use crate::ids::{EventId, InstanceId};
-use crate::instance::{Definition, Desired};
+use crate::instance::{Definition, Desired, PastRun};
 use crate::master::MasterIdentity;
 
 /// A change that has to be on the disk before any client learns of it (Contract §11).
@@ -21,6 +22,22 @@ pub enum Record {
         desired: Arc<Desired>,
         /// Its totals at that moment.
         totals: SavedTotals,
+    },
+    /// A run of an instance ended.
+    AddRun {
+        /// Which instance.
+        id: InstanceId,
+        /// The run.
+        run: Arc<PastRun>,
+        /// How many runs are kept.
+        most: u16,
+    },
+    /// The runs of an instance as they were: what takes an `AddRun` back.
+    PutRuns {
+        /// Which instance.
+        id: InstanceId,
+        /// Its runs, the oldest first.
+        runs: Arc<VecDeque<Arc<PastRun>>>,
     },
     /// An instance is deleted.
     RemoveInstance(InstanceId),

@@ -9,7 +9,7 @@ use crate::counters::{Metrics, SavedTotals, Totals};
 use crate::engine::Effect;
 use crate::event::{Event, LogRun, Object, Subject};
 use crate::ids::{InstanceId, ProcessRef};
-use crate::instance::{Desired, InstanceView};
+use crate::instance::{Desired, InstanceView, RunShown};
 use crate::mixer::Digest;
 use crate::process::Scope;
 use crate::store::Record;
@@ -53,6 +53,20 @@ impl Digest {
                 self.process(11, *process);
                 self.words([u64::from(*scope == Scope::Leader), signal.number().into()]);
             }
+            Effect::Track { process, identity } => {
+                self.process(18, *process);
+                self.words([identity.pid.into(), identity.start_ticks]);
+            }
+            Effect::ReadPidFile { definition, leader: _ } => {
+                self.words([19, definition.id.0.into()]);
+            }
+            Effect::RunVerb { definition, verb } => {
+                self.words([20, definition.id.0.into(), *verb as u64]);
+            }
+            Effect::ShowRun { label: _, instance, shown } => {
+                self.words([21, instance.0.into()]);
+                self.run(shown);
+            }
             Effect::Dial { request, target: _ } => self.words([13, request.0]),
             Effect::AnnounceKey(_) => self.word(14),
             Effect::Finish => self.word(15),
@@ -61,6 +75,18 @@ impl Digest {
                 self.facts(facts);
             }
         }
+    }
+
+    fn run(&mut self, shown: &RunShown) {
+        let pid = shown.run.map_or(0, |run| run.pid);
+        self.words([pid.into(), shown.past.len() as u64]);
+        self.desired(&shown.desired);
+    }
+
+    fn desired(&mut self, desired: &Desired) {
+        let Desired { goal, once, restart, values, cas } = desired;
+        let (goal, once) = (*goal as u64, *once as u64);
+        self.words([goal, once, (*restart).into(), values.len() as u64, cas.0]);
     }
 
     fn process(&mut self, kind: u64, process: ProcessRef) {
@@ -112,6 +138,10 @@ impl Digest {
                 self.word(10);
                 self.view(view);
             }
+            Outcome::Desired(done) => {
+                self.words([11, done.is_stale.into()]);
+                self.run(&done.before);
+            }
         }
     }
 
@@ -124,10 +154,13 @@ impl Digest {
             Record::RemoveInstance(id) => self.words([2, id.0.into()]),
             Record::PutMaster(_) => self.word(3),
             Record::SetDesired { id, desired } => {
-                let Desired { goal, once, restart, values, cas } = &**desired;
-                self.words([4, id.0.into(), *goal as u64, *once as u64, (*restart).into()]);
-                self.words([values.len() as u64, cas.0]);
+                self.words([4, id.0.into()]);
+                self.desired(desired);
             }
+            Record::AddRun { id, run, most } => {
+                self.words([6, id.0.into(), run.pid.into(), (*most).into()]);
+            }
+            Record::PutRuns { id, runs } => self.words([7, id.0.into(), runs.len() as u64]),
             Record::ReserveEvents(upto) => self.words([5, upto.0]),
         }
     }
@@ -173,5 +206,6 @@ const fn number_of(refusal: &Refusal) -> u64 {
         Refusal::NotDurable { .. } => 7,
         Refusal::ShuttingDown => 8,
         Refusal::CannotEnd => 9,
+        Refusal::Configured => 10,
     }
 }

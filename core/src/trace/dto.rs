@@ -65,7 +65,13 @@ impl InputV2 {
                 };
                 Self::Dialled(request.0, outcome)
             }
-            Input::TimeAdvanced => Self::TimeAdvanced,
+            // Of a Patrol server no trace is kept.
+            Input::PidTold { .. }
+            | Input::PidFileRead { .. }
+            | Input::TrackedGone { .. }
+            | Input::VerbEnded { .. }
+            | Input::Configured { .. }
+            | Input::TimeAdvanced => Self::TimeAdvanced,
             Input::ShutdownRequested => Self::Shutdown,
         }
     }
@@ -171,6 +177,8 @@ impl CommandV2 {
                 Self::Remove { id: id.0, expected: expected_by(expect) }
             }
             Command::RotateKey(key) => Self::RotateKey(key_bytes(key)),
+            // Of a Patrol server no trace is kept.
+            Command::Desire { .. } => Self::SetAlias(None),
             Command::Dial(target) => Self::Dial(masks.url(target)),
         }
     }

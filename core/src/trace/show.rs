@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 
 use super::replay::{Change, Glance};
 use crate::command::{Amend, Command, DialOutcome, Outcome, Refusal};
-use crate::engine::{Effect, Input};
+use crate::engine::{Effect, Input, Sighting, VerbResult};
 use crate::event::Subject;
 use crate::expect::Expect;
 use crate::ids::ProcessRef;
@@ -41,6 +41,25 @@ pub fn show_input(input: &Input) -> String {
             format!("request {}: {}", request.0, show_command(command))
         }
         Input::ProcessStarted { process } => format!("{} started", name(*process)),
+        Input::PidTold { process, identity } => {
+            format!("{} has the number {}", name(*process), identity.pid)
+        }
+        Input::PidFileRead { instance, sighting: Sighting::Proven(identity) } => {
+            format!("the pid file of {instance} names process {}", identity.pid)
+        }
+        Input::PidFileRead { instance, sighting: Sighting::Nothing } => {
+            format!("the pid file of {instance} names no process of it")
+        }
+        Input::TrackedGone { process, identity } => {
+            format!("process {} of {} ended", identity.pid, name(*process))
+        }
+        Input::VerbEnded { instance, verb, result: VerbResult::Done } => {
+            format!("{} of {instance} succeeded", verb.name())
+        }
+        Input::VerbEnded { instance, verb, result: VerbResult::Failed(reason) } => {
+            format!("{} of {instance} failed: {}", verb.name(), Shown(reason))
+        }
+        Input::Configured { set } => format!("a configuration of {} instances", set.len()),
         Input::StartFailed { process, reason } => {
             format!("{} could not be started: {}", name(*process), Shown(reason))
         }
@@ -101,6 +120,8 @@ pub fn show_effect(effect: &Effect) -> String {
                 Record::RemoveInstance(id) => format!("remove {id}"),
                 Record::SetDesired { id, .. } => format!("set what is desired of {id}"),
                 Record::PutMaster(_) => "put the master".to_string(),
+                Record::AddRun { id, .. } => format!("a run of {id}"),
+                Record::PutRuns { id, .. } => format!("the runs of {id}"),
                 Record::ReserveEvents(upto) => format!("reserve events below {}", upto.0),
             };
             format!("persist record {} of epoch {}: {what}", seq.0, epoch.0)
@@ -114,6 +135,14 @@ pub fn show_effect(effect: &Effect) -> String {
         Effect::Signal { process, scope: _, signal } => {
             format!("send {} to {}", signal.name(), name(*process))
         }
+        Effect::Track { process, identity } => {
+            format!("watch process {} for {}", identity.pid, name(*process))
+        }
+        Effect::ReadPidFile { definition, .. } => {
+            format!("read the pid file of {}", definition.id)
+        }
+        Effect::RunVerb { definition, verb } => format!("{} {}", verb.name(), definition.id),
+        Effect::ShowRun { instance, .. } => format!("show the runs of {instance}"),
         Effect::Dial { request, target } => format!("dial {} for {}", Shown(target), request.0),
         Effect::AnnounceKey(_) => "announce the new key".to_string(),
         Effect::Finish => "finish".to_string(),
@@ -158,6 +187,11 @@ fn difference(before: &Glance, after: &Glance) -> String {
 fn show_command(command: &Command) -> String {
     match command {
         Command::SetAlias(_) => "set the alias of the master".to_string(),
+        Command::Desire { id, desire } => match (desire.toggle, desire.beat) {
+            (Some(toggle), _) => format!("desire {toggle:?} of {id}"),
+            (None, Some(beat)) => format!("report of {id} as process {}", beat.pid),
+            (None, None) => format!("values of {id}"),
+        },
         Command::Create { url, .. } => format!("create {}", Shown(url.as_str())),
         Command::Amend { id, expect, amend } => {
             format!("patch {id}{}{}", show_expect(expect), show_amend(amend))
@@ -210,6 +244,8 @@ fn show_outcome(outcome: &Outcome) -> String {
         Outcome::Replaced(_) => "replaced".to_string(),
         Outcome::Removed => "deleted".to_string(),
         Outcome::AliasSet => "alias set".to_string(),
+        Outcome::Desired(done) if done.is_stale => "stale".to_string(),
+        Outcome::Desired(_) => "desired".to_string(),
         Outcome::Stale(_) => "another revision than expected".to_string(),
         Outcome::KeyRotated(_) => "the new key".to_string(),
         Outcome::Dialed(report) => match &report.outcome {
@@ -224,6 +260,7 @@ fn show_refusal(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NotAdmitted => "its key is no longer in force".to_string(),
         Refusal::NoInstance => "no such instance".to_string(),
+        Refusal::Configured => "configured".to_string(),
         Refusal::SameUrl => "same URL".to_string(),
         Refusal::TooLarge { bytes, limit } => format!("{bytes} bytes, more than {limit}"),
         Refusal::Busy => "too many requests wait".to_string(),

@@ -212,7 +212,7 @@ fn policy(number: u8) -> PolicyEdit {
     let fields = PolicyField::ALL.iter().skip(usize::from(number) % 3).step_by(3);
     edit.fields = fields.copied().collect();
     edit.policy.restart = if number < 128 { Restart::Always } else { Restart::Never };
-    edit.policy.history = number % 4;
+    edit.policy.history = (number % 4).into();
     edit.setup.env.insert("TOKEN".to_string(), format!("{SECRET}{number}"));
     edit
 }

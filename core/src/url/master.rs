@@ -46,6 +46,8 @@ pub struct MasterUrl {
     pub control: Option<ControlOptions>,
     /// Whether the page for operators is served.
     pub page: bool,
+    /// The configuration file of the Patrol door, if that is served.
+    pub patrol: Option<String>,
     /// What is recorded of its inputs; `None` with `trace=off`.
     pub trace: Option<TraceConfig>,
     /// The names of the parameters that mean nothing to us, each once, in order.
@@ -78,7 +80,8 @@ impl MasterUrl {
         let (host, port) = split_port(parts.host)?;
         let parameters = Parameters::parse(parts.query);
         let trace = parameters.trace()?;
-        let Parameters { tls, crt, key, bin, state, page, options, ignored, .. } = parameters;
+        let Parameters { tls, crt, key, bin, state, page, patrol, options, ignored, .. } =
+            parameters;
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
         Ok(MasterUrl {
             host: decode("host", host)?.into_owned(),
@@ -95,6 +98,7 @@ impl MasterUrl {
             heartbeat_s: options.heartbeat_s()?,
             control: options.control()?,
             page: switch(&page.unwrap_or_default())?,
+            patrol: patrol.filter(|patrol| !patrol.is_empty()),
             trace,
             ignored,
         })
@@ -141,6 +145,7 @@ struct Parameters {
     state: Option<String>,
     options: OptionTexts,
     page: Option<String>,
+    patrol: Option<String>,
     trace: Option<String>,
     trace_size: Option<String>,
     trace_text: Option<String>,
@@ -159,6 +164,7 @@ impl Parameters {
                 "bin" => &mut parameters.bin,
                 "state" => &mut parameters.state,
                 "page" => &mut parameters.page,
+                "patrol" => &mut parameters.patrol,
                 "trace" => &mut parameters.trace,
                 "trace_size" => &mut parameters.trace_size,
                 "trace_text" => &mut parameters.trace_text,

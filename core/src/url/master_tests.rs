@@ -31,6 +31,7 @@ fn a_plain_url_has_defaults() {
         heartbeat_s: 3,
         control: None,
         page: true,
+        patrol: None,
         trace: Some(TraceConfig::default()),
         ignored: Vec::new(),
     };
@@ -287,6 +288,7 @@ proptest! {
             heartbeat_s: 3,
             control: None,
             page: true,
+            patrol: None,
             trace: Some(TraceConfig::default()),
             ignored: vec![ignored],
         };

@@ -101,6 +101,7 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         | Command::Import(_)
         | Command::Replay(_)
         | Command::State(_)
+        | Command::Patrol(_)
         | Command::Master
         | Command::Runtime
         | Command::Version => Ok(()),

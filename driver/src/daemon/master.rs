@@ -6,13 +6,15 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use std::{fmt, io};
 
+use openctrl_core::doors::patrol::config::HookName;
 use openctrl_core::doors::v2::describe;
 use openctrl_core::engine::Engine;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::store::Image;
 use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
-use tokio::net::TcpListener;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -29,7 +31,12 @@ use crate::daemon::limits::raise_descriptor_limit;
 use crate::daemon::log;
 use crate::daemon::log_line::LogFormat;
 use crate::daemon::logs::Logs;
-use crate::daemon::process::{IdleSpawner, Ledger, Runtime, become_subreaper, find_leftovers};
+use crate::daemon::patrol::{
+    ConfigFile, Door, Extras, Options, SetupError, bind_udp, reload, serve_udp,
+};
+use crate::daemon::process::{
+    IdleSpawner, Ledger, Runtime, become_subreaper, end_commands, find_leftovers,
+};
 use crate::daemon::reactor::{Finished, Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
 use crate::daemon::signals::{self, Signals, Told};
@@ -60,6 +67,7 @@ pub(crate) enum StartError {
     Tls(TlsError),
     Bind(String, io::Error),
     Control(ListenError),
+    Patrol(SetupError),
     System(&'static str, io::Error),
     /// The processes that run on after the end.
     CannotEnd(String),
@@ -79,6 +87,7 @@ impl fmt::Display for StartError {
                 ),
                 _ => write!(f, "cannot listen on {address}: {error}"),
             },
+            Self::Patrol(error) => error.fmt(f),
             Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
             Self::CannotEnd(names) => {
                 write!(
@@ -97,8 +106,25 @@ impl std::error::Error for StartError {
             Self::Store(error) => Some(error),
             Self::Tls(error) => Some(error),
             Self::Control(error) => Some(error),
+            Self::Patrol(error) => Some(error),
             Self::Bind(_, error) | Self::System(_, error) => Some(error),
             Self::CannotEnd(_) => None,
+        }
+    }
+}
+
+impl StartError {
+    /// The exit status of a master that does not start.
+    pub(crate) const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Patrol(error) => error.exit_status(),
+            Self::Url(_)
+            | Self::Store(_)
+            | Self::Tls(_)
+            | Self::Control(_)
+            | Self::Bind(..)
+            | Self::System(..)
+            | Self::CannotEnd(_) => 1,
         }
     }
 }
@@ -106,6 +132,33 @@ impl std::error::Error for StartError {
 /// Runs a master until it is told to end.
 pub(crate) fn run(url: &str) -> Result<(), StartError> {
     let url = MasterUrl::parse(url).map_err(StartError::Url)?;
+    let patrol = url.patrol.as_ref().map(|path| Patrol {
+        path: path.into(),
+        is_alone: false,
+        extras: Extras::default(),
+    });
+    run_master(url, patrol)
+}
+
+/// Runs a Patrol server until it is told to end.
+pub(crate) fn run_patrol(options: &Options, extras: Extras) -> Result<(), StartError> {
+    let state = options.state_directory();
+    let state = utf8_percent_encode(&state.to_string_lossy(), NON_ALPHANUMERIC).to_string();
+    // Where it listens is in the configuration, which is read when there is a log.
+    let url = format!("master://127.0.0.1:0?page=off&trace=off&state={state}");
+    let url = MasterUrl::parse(&url).map_err(StartError::Url)?;
+    run_master(url, Some(Patrol { path: options.config.clone(), is_alone: true, extras }))
+}
+
+/// The Patrol door of a master.
+struct Patrol {
+    path: PathBuf,
+    /// Whether there is nothing else.
+    is_alone: bool,
+    extras: Extras,
+}
+
+fn run_master(url: MasterUrl, patrol: Option<Patrol>) -> Result<(), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
     signals::start_clean().map_err(system("unblock signals"))?;
     close_inherited_at_exec();
@@ -128,7 +181,7 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
         })
         .map_err(system("start the async runtime"))
         .and_then(|runtime| {
-            let result = runtime.block_on(serve(url, inherited, &stdout));
+            let result = runtime.block_on(serve(url, patrol, inherited, &stdout));
             // A name look-up may hang for as long as the resolver likes; nobody needs it now.
             runtime.shutdown_background();
             result
@@ -170,12 +223,22 @@ fn prove_threads(count: usize) -> io::Result<()> {
 }
 
 async fn serve(
-    url: MasterUrl,
+    mut url: MasterUrl,
+    patrol: Option<Patrol>,
     inherited: Option<std::net::TcpListener>,
     stdout: &Console,
 ) -> Result<(), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
     let clock = Clock::start();
+    let is_alone = patrol.as_ref().is_some_and(|patrol| patrol.is_alone);
+    let closures = patrol.as_ref().and_then(|patrol| patrol.extras.listener.clone());
+    let mut config = patrol
+        .map(|patrol| ConfigFile::read(&patrol.path, patrol.extras))
+        .transpose()
+        .map_err(StartError::Patrol)?;
+    if let Some(config) = config.as_ref().filter(|_| is_alone) {
+        (url.host, url.port) = config.http_address().map_err(StartError::Patrol)?;
+    }
     raise_descriptor_limit();
     let spawner = IdleSpawner::start().map_err(system("start a thread"))?;
     let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
@@ -186,20 +249,30 @@ async fn serve(
     warn_of_oddities(&url, &executable, &runtime.path);
 
     let notifier = Notifier::from_environment();
-    let signals = Signals::listen().map_err(system("listen for signals"))?;
+    let signals = Signals::listen(config.is_some()).map_err(system("listen for signals"))?;
     let child_ended = signal(SignalKind::child()).map_err(system("listen for signals"))?;
     become_subreaper();
     let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
     let loaded = directory.load()?;
     let secured = secured(&url)?;
     let (listener, url) = listen(url, inherited).await?;
+    let udp = match &mut config {
+        Some(config) => Some(listen_udp(config, &listener, is_alone).await?),
+        None => None,
+    };
     let (mailbox, inbox) = inbox();
     let boot = BootId(u32::from_le_bytes(random()?));
     let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
     let mut ledger = Ledger::open(directory.path());
     let state = directory.path().to_owned();
     let events_max = url.control.as_ref().map(|control| control.events as usize);
-    let (image, store) = adopt(directory, loaded, mailbox.clone(), events_max)?;
+    let patrol = config.as_ref().map(|config| (config, is_alone));
+    let (image, store) = adopt(directory, loaded, patrol, mailbox.clone(), events_max)?;
+    let door = config.as_ref().map(|config| -> Result<_, StartError> {
+        let (config, id) = (config.shared(), random()?);
+        Ok(Arc::new(Door::new(config, is_alone, id, mailbox.clone(), clock.clone(), closures)))
+    });
+    let door = door.transpose()?;
     // A start that is refused leaves the directory as it was.
     let mut address_file = AddressFile::claim(&state);
     let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
@@ -221,13 +294,14 @@ async fn serve(
     let hands = Hands {
         publisher: Publisher::new(Arc::clone(&hub)),
         spawner: spawner
-            .begin(runtime, ledger, mailbox.clone())
+            .begin(runtime, ledger, mailbox.clone(), door.clone())
             .map_err(system("start the runtime"))?,
         store,
         stdout: stdout.clone(),
         logs: Arc::clone(&logs),
         processes: Arc::clone(&processes),
         mailbox: mailbox.clone(),
+        door: door.clone(),
         leftovers,
     };
     let now = hands.publisher.advance(clock.sample());
@@ -258,6 +332,7 @@ async fn serve(
     let service = Service {
         heartbeat: Duration::from_secs(u64::from(url.heartbeat_s)),
         page: url.page.then(|| Page::new(&url.api_base())),
+        door: door.clone(),
         api_base: url.api_base(),
         about: about(url),
         hub: Arc::clone(&hub),
@@ -279,7 +354,7 @@ async fn serve(
         tickets: Mutex::default(),
     };
     let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
-    if let Err(error) = address_file.publish(&address) {
+    if !is_alone && let Err(error) = address_file.publish(&address) {
         tracing::warn!(
             "Master.run: commands on this machine cannot find this master: {error}; use --api"
         );
@@ -287,7 +362,21 @@ async fn serve(
     let (withdraw, withdrawn) = oneshot::channel();
     let address_kept = tokio::spawn(keep_address(address_file, withdrawn));
     let address = address.url;
-    tracing::info!("Master.run: started: {address}");
+    if !is_alone {
+        tracing::info!("Master.run: started: {address}");
+    }
+    let reloads = match (config, door, udp) {
+        (Some(config), Some(door), Some(udp)) => {
+            let [http, datagrams] = config.bound();
+            tracing::info!("Patrol.run: started: http://{http} udp://{datagrams}");
+            tokio::spawn(serve_udp(udp, Arc::clone(&door)));
+            door.happened(HookName::Started);
+            tokio::spawn(Arc::clone(&door).tick());
+            let reload = reload(config, door, mailbox.clone());
+            Some(Box::new(reload) as Box<dyn FnMut() + Send>)
+        }
+        _ => None,
+    };
     notifier.ready(&address);
     if let Some(watchdog) = Watchdog::from_environment() {
         tokio::spawn(watchdog.feed(mailbox.clone(), notifier.clone()));
@@ -295,9 +384,14 @@ async fn serve(
     if let Some(certificate) = &certificate {
         tokio::spawn(Arc::clone(certificate).watch_for_removal());
     }
-    tokio::spawn(signals.pass_on(Told { mailbox, notifier, logs: reopened, certificate, address }));
+    let told = Told { mailbox, notifier, logs: reopened, certificate, address, reload: reloads };
+    tokio::spawn(signals.pass_on(told));
 
     let Finished { hands, control, left } = reactor.run(inbox).await;
+    if let Some(door) = &hands.door {
+        door.happened(HookName::Stopped);
+    }
+    end_commands();
     // While the directory is held still: the next master has a file of its own.
     let _ = withdraw.send(());
     let _ = address_kept.await;
@@ -358,9 +452,11 @@ fn state_path(url: &MasterUrl, executable: &Path) -> Result<PathBuf, StartError>
     Ok(beside.join("gob"))
 }
 
-/// Records what the engine is told, beside the state unless the URL says where.
+/// Records what the engine is told, beside the state unless the URL says where. With the Patrol
+/// door nothing is recorded: the format of traces does not have its inputs yet.
 fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder> {
-    let Some(TraceConfig { directory, size_mib, has_text }) = &url.trace else {
+    let trace = url.trace.as_ref().filter(|_| url.patrol.is_none());
+    let Some(TraceConfig { directory, size_mib, has_text }) = trace else {
         return Ok(Recorder::default());
     };
     Recorder::start(Destination {
@@ -414,10 +510,26 @@ async fn listen(
     Ok((listener, url))
 }
 
+/// Binds the address for datagrams, and tells the configuration what is bound.
+async fn listen_udp(
+    config: &mut ConfigFile,
+    listener: &TcpListener,
+    is_alone: bool,
+) -> Result<UdpSocket, StartError> {
+    let address = config.config.udp.clone();
+    let failed = |error| StartError::Bind(format!("udp {address}"), error);
+    let socket = bind_udp(&address).await.map_err(failed)?;
+    let bound = listener.local_addr().and_then(|http| Ok((http, socket.local_addr()?)));
+    let (http, udp) = bound.map_err(failed)?;
+    config.set_bound(http, udp, is_alone);
+    Ok(socket)
+}
+
 /// The state to start from, durable before its key is told.
 fn adopt(
     directory: StateDirectory,
     loaded: Loaded,
+    patrol: Option<(&ConfigFile, bool)>,
     mailbox: Mailbox,
     events_max: Option<usize>,
 ) -> Result<(Image, StoreWriter), StartError> {
@@ -444,9 +556,25 @@ fn adopt(
     if let Some(events_max) = events_max {
         image.adopt_control(events_max);
     }
+    if let Some((config, _)) = patrol {
+        let mut seed = [0; 8];
+        let mut failed = None;
+        image.configure(config.instances(), || {
+            match random() {
+                Ok(bytes) => seed = bytes,
+                Err(error) => failed = Some(error),
+            }
+            u64::from_le_bytes(seed)
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
     let store = StoreWriter::start(directory, image.clone(), mailbox)
         .map_err(|error| StartError::System("save the state", error))?;
-    tracing::info!("Master.run: API key {word}: {}", image.master.key.reveal());
+    if patrol.is_none_or(|(_, is_alone)| !is_alone) {
+        tracing::info!("Master.run: API key {word}: {}", image.master.key.reveal());
+    }
     Ok((image, store))
 }
 

@@ -15,6 +15,7 @@ mod log_line;
 mod logs;
 mod master;
 mod metrics;
+mod patrol;
 mod process;
 mod reactor;
 mod service;
@@ -26,6 +27,8 @@ mod tls;
 mod trace;
 mod usage;
 
-pub(crate) use master::run;
+pub(crate) use master::{StartError, run, run_patrol};
+pub use patrol::Event;
+pub(crate) use patrol::{Extras, Options as PatrolOptions};
 pub(crate) use sysinfo::{go_arch, go_os};
 pub(crate) use trace::segments;

@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::control::{Attached, Cause};
-use openctrl_core::engine::{Effect, Engine, Input, TimerReason};
+use openctrl_core::doors::patrol::config::HookName;
+use openctrl_core::engine::{Effect, Engine, Input, TimerReason, VerbResult};
 use openctrl_core::event::LogRun;
 use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
+use openctrl_core::instance::VerbKind;
 use openctrl_core::limits::GRACE_MS;
 use openctrl_core::output::OutputBatch;
+use openctrl_core::process::{self, Identity, Scope};
 use openctrl_core::time::{Now, Time, Wall};
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
@@ -26,7 +29,10 @@ use crate::daemon::dial::dial;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
-use crate::daemon::process::{Children, Ended, Leftover, Spawner, Sweep, Swept, reap_adopted};
+use crate::daemon::patrol::{Door, read_pid_file, run_verb, track, variable};
+use crate::daemon::process::{
+    Children, Ended, Leftover, Spawner, Sweep, Swept, has_descendants, reap_adopted, signal_tracked,
+};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
 use crate::daemon::usage::Processes;
@@ -47,6 +53,8 @@ pub(crate) struct Hands {
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
     pub(crate) mailbox: Mailbox,
+    /// The Patrol door, if there is one.
+    pub(crate) door: Option<Arc<Door>>,
     /// What the last master left behind, until the engine asks for it.
     pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
 }
@@ -78,6 +86,10 @@ pub(crate) struct Reactor {
     child_ended: Signal,
     /// When what is left is killed, once the end was asked for.
     kill_at: Option<Instant>,
+    /// Processes that were not started here, by what they are watched for.
+    tracked: HashMap<ProcessRef, Identity>,
+    /// What tells the descendants of processes whose instances may outlive them.
+    followed: HashMap<ProcessRef, String>,
     /// When to wake the readers of events next, if something waits for that.
     wake_at: Option<Time>,
     is_finished: bool,
@@ -107,6 +119,8 @@ impl Reactor {
             unfinished: HashMap::new(),
             child_ended,
             kill_at: None,
+            tracked: HashMap::new(),
+            followed: HashMap::new(),
             wake_at: None,
             is_finished: false,
         };
@@ -140,6 +154,9 @@ impl Reactor {
 
     /// Ends what still descends from the master; returns the names of what cannot be killed.
     async fn sweep(&self, inbox: &mut Inbox) -> Option<String> {
+        if self.hands.door.is_some() {
+            return None;
+        }
         let mut sweep = Sweep::new(self.kill_at.unwrap_or_else(Instant::now));
         let mut batch = Vec::new();
         loop {
@@ -162,7 +179,10 @@ impl Reactor {
     fn begin_end(&mut self) {
         let now = Instant::now();
         if self.kill_at.is_none() {
-            self.children.terminate_strays();
+            // Services outlive the master, and apps have signals of their own.
+            if self.hands.door.is_none() {
+                self.children.terminate_strays();
+            }
             self.kill_at = Some(now + Duration::from_millis(GRACE_MS));
         } else {
             self.kill_at = Some(now);
@@ -186,11 +206,42 @@ impl Reactor {
 
     /// An input is recorded before the engine is told it: one that it panics at is the last.
     fn tell(&mut self, now: Now, input: Input) {
+        if let Some(door) = &self.hands.door {
+            self.tell_failed_start(door, &input);
+        }
         let is_tick = matches!(input, Input::TimeAdvanced)
             && matches!(self.engine.poll_timeout(), Some((_, TimerReason::Tick)));
         self.recorder.input(&self.engine, now, &input);
         self.engine.handle(now, input);
         self.drain(now, if is_tick { Cause::Tick } else { Cause::Other });
+    }
+
+    fn tell_failed_start(&self, door: &Door, input: &Input) {
+        let table = self.engine.table();
+        let slot = match input {
+            Input::StartFailed { process, .. } => table.current(*process),
+            Input::VerbEnded { instance, verb: VerbKind::Start, result: VerbResult::Failed(_) } => {
+                table.find(*instance)
+            }
+            Input::VerbEnded { .. }
+            | Input::RequestArrived { .. }
+            | Input::ProcessStarted { .. }
+            | Input::PidTold { .. }
+            | Input::PidFileRead { .. }
+            | Input::TrackedGone { .. }
+            | Input::Configured { .. }
+            | Input::OutputRead { .. }
+            | Input::ProcessExited { .. }
+            | Input::RecordsPersisted { .. }
+            | Input::PersistFailed { .. }
+            | Input::Dialled { .. }
+            | Input::TimeAdvanced
+            | Input::ShutdownRequested => None,
+        };
+        let definition = slot.and_then(|slot| table.get(slot)).map(|row| row.definition());
+        if let Some(label) = definition.and_then(|definition| definition.label.as_ref()) {
+            door.start_tried(label, HookName::StartFailed);
+        }
     }
 
     /// Tells the engine what a notice is to it: nothing, if it is no more than a sign of life.
@@ -199,6 +250,11 @@ impl Reactor {
             Notice::Fact(input) => {
                 if let Input::OutputRead { process, .. } = input {
                     self.clear_unfinished(process, now.wall);
+                }
+                if let Input::TrackedGone { process, identity } = &input
+                    && self.tracked.get(process) == Some(identity)
+                {
+                    self.tracked.remove(process);
                 }
                 if matches!(input, Input::ShutdownRequested) {
                     self.begin_end();
@@ -273,6 +329,8 @@ impl Reactor {
         if !group_left {
             self.hands.spawner.gone(process);
         }
+        let variable = self.followed.remove(&process);
+        let group_left = group_left || variable.is_some_and(|variable| has_descendants(&variable));
         (note, Input::ProcessExited { process, exit, group_left })
     }
 
@@ -322,7 +380,7 @@ impl Reactor {
 
     /// `attached` are the events that are stored together with changes.
     fn carry_out(&mut self, effect: Effect, attached: &mut Vec<Attached>) {
-        let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, .. } =
+        let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, door, .. } =
             &mut self.hands;
         match effect {
             Effect::ShowMaster(face) => publisher.show_master(face),
@@ -356,13 +414,37 @@ impl Reactor {
                 store.persist(epoch, seq, record, caused);
             }
             Effect::SaveTotals(totals) => store.save_totals(totals),
-            Effect::Spawn { process, definition } => spawner.spawn(process, definition),
-            Effect::Adopt { process, instance } => self.adopt(process, instance),
-            Effect::Signal { process, scope, signal } => {
-                if self.children.signal(process, scope, signal) {
-                    spawner.gone(process);
+            Effect::Spawn { process, definition } => {
+                if let (Some(door), Some(label)) = (door.as_ref(), &definition.label) {
+                    door.start_tried(label, HookName::Start);
+                }
+                if definition.liveness.tracks() {
+                    self.followed.insert(process, variable(&definition));
+                }
+                spawner.spawn(process, definition);
+            }
+            Effect::Track { process, identity } => {
+                self.tracked.insert(process, identity);
+                track(process, identity, mailbox.clone());
+            }
+            Effect::ReadPidFile { definition, leader } => {
+                read_pid_file(definition, leader, mailbox.clone());
+            }
+            Effect::RunVerb { definition, verb } => {
+                if let (Some(door), Some(label), VerbKind::Start) =
+                    (door.as_ref(), &definition.label, verb)
+                {
+                    door.start_tried(label, HookName::Start);
+                }
+                run_verb(definition, verb, mailbox.clone());
+            }
+            Effect::ShowRun { label, instance, shown } => {
+                if let Some(door) = door {
+                    door.show(label, instance, *shown);
                 }
             }
+            Effect::Adopt { process, instance } => self.adopt(process, instance),
+            Effect::Signal { process, scope, signal } => self.signal(process, scope, signal),
             Effect::Dial { request, target } => {
                 let mailbox = mailbox.clone();
                 tokio::spawn(async move {
@@ -383,6 +465,20 @@ impl Reactor {
         let mut leftover = leftover.expect("the engine was told of just these");
         self.children.adopt(process, &mut leftover);
         self.hands.spawner.adopt(process, leftover);
+    }
+
+    fn signal(&mut self, process: ProcessRef, scope: Scope, signal: process::Signal) {
+        if let Some(identity) = self.tracked.get(&process)
+            && !self.children.is_running(process, identity.pid)
+        {
+            signal_tracked(*identity, scope, signal);
+            if scope == Scope::Leader {
+                return;
+            }
+        }
+        if self.children.signal(process, scope, signal) {
+            self.hands.spawner.gone(process);
+        }
     }
 }
 

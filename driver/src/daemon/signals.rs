@@ -77,6 +77,16 @@ pub(crate) struct Signals {
     cpu_limit: Signal,
     hang_up: Signal,
     user_1: Signal,
+    /// TSTP, if it ends the master.
+    stop: Option<Signal>,
+}
+
+/// Waits for a signal that may not be listened for.
+async fn received(signal: &mut Option<Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Who is told of them.
@@ -89,11 +99,14 @@ pub(crate) struct Told {
     pub(crate) certificate: Option<Arc<Reloading>>,
     /// Where the API is.
     pub(crate) address: String,
+    /// What HUP does to the Patrol door.
+    pub(crate) reload: Option<Box<dyn FnMut() + Send>>,
 }
 
 impl Signals {
-    /// Begins to catch them.
-    pub(crate) fn listen() -> io::Result<Self> {
+    /// Begins to catch them. With `stop_ends`, TSTP is one of those that end the master.
+    pub(crate) fn listen(stop_ends: bool) -> io::Result<Self> {
+        let stop = stop_ends.then(|| signal(SignalKind::from_raw(libc::SIGTSTP))).transpose()?;
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -102,11 +115,12 @@ impl Signals {
             cpu_limit: signal(SignalKind::from_raw(libc::SIGXCPU))?,
             hang_up: signal(SignalKind::hangup())?,
             user_1: signal(SignalKind::user_defined1())?,
+            stop,
         })
     }
 
     /// Passes every one of them on, indefinitely.
-    pub(crate) async fn pass_on(mut self, told: Told) {
+    pub(crate) async fn pass_on(mut self, mut told: Told) {
         let mut is_stopping = false;
         loop {
             let name = tokio::select! {
@@ -115,6 +129,7 @@ impl Signals {
                 _ = self.quit.recv() => "QUIT",
                 _ = self.power_failure.recv() => "PWR",
                 _ = self.cpu_limit.recv() => "XCPU",
+                Some(()) = received(&mut self.stop) => "TSTP",
                 _ = self.hang_up.recv() => {
                     told.reload(is_stopping);
                     continue;
@@ -135,18 +150,22 @@ impl Signals {
 
 impl Told {
     /// The service manager is told in any case: it may wait for the end of what it asked for.
-    fn reload(&self, is_stopping: bool) {
+    fn reload(&mut self, is_stopping: bool) {
         // A master that stops does not become ready again.
         if is_stopping {
             return;
         }
         self.notifier.reloading();
         self.logs.reopen();
+        if let Some(reload) = &mut self.reload {
+            reload();
+        }
         match &self.certificate {
             Some(certificate) => {
                 tracing::info!("Master.run: HUP received, reading the certificate again");
                 certificate.reload();
             }
+            None if self.reload.is_some() => {}
             None => tracing::info!("Master.run: HUP received, there is no certificate to reload"),
         }
         self.notifier.ready(&self.address);

@@ -7,6 +7,7 @@
 mod common;
 mod control;
 mod declare;
+mod patrol;
 mod tools;
 mod topics;
 mod values;
@@ -20,6 +21,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use common::{Waiting, Which};
 pub(crate) use control::{Control, ControlApply, ControlEvents, ControlWhat};
 pub(crate) use declare::{Apply, Export, Import, ImportFormat, Plan, Run, RunRestart};
+pub(crate) use patrol::Patrol;
 pub(crate) use tools::{Replay, State};
 use values::{duration, pair, point};
 pub(crate) use wrong::{Answer, read, whole};
@@ -150,6 +152,8 @@ pub(crate) enum Command {
     /// Check or export a state directory
     #[command(subcommand)]
     State(State),
+    /// Run a Patrol server from its config.json
+    Patrol(Patrol),
     /// How a master is started, and the parameters of its URL
     #[command(override_usage = topics::MASTER_USAGE, after_help = topics::MASTER)]
     Master,

@@ -35,6 +35,7 @@ Query parameters of the master URL:
   trace=off|<dir>     whether and where inputs are recorded (default: trace/ in the state)
   trace_size=<MiB>    largest size of the trace (default: 64)
   trace_text=on|off   whether the text of log lines is recorded too (default: off)
+  patrol=<path>  also serve Patrol's API for the apps and services of this config.json
 
 Examples:
   openctrl 'master://127.0.0.1:8080'

@@ -5,6 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 use super::Line;
+use super::patrol::long_flags;
 
 /// What is printed in the place of carrying out a command.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub(crate) enum Answer {
 }
 
 /// Commands that take none of the options that name a master.
-const OFFLINE: [&str; 8] =
-    ["import", "replay", "state", "master", "runtime", "completions", "man", "version"];
+const OFFLINE: [&str; 9] =
+    ["import", "replay", "state", "patrol", "master", "runtime", "completions", "man", "version"];
 
 /// The grammar as it is shown: offline commands are not offered the options of a master.
 pub(crate) fn whole() -> clap::Command {
@@ -34,11 +35,13 @@ pub(crate) fn read(words: &[&str]) -> Result<Line, Answer> {
     let is_help = words.iter().any(|word| matches!(*word, "help" | "-h" | "--help"));
     // Help is built from the whole grammar; a command costs only its own part.
     let grammar = if is_help { whole() } else { Line::command() };
+    let words = long_flags(words);
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let all = std::iter::once("openctrl").chain(words.iter().copied());
     let matches = grammar.try_get_matches_from(all);
     matches
         .and_then(|matches| Line::from_arg_matches(&matches))
-        .map_err(|error| explain(&error, &path(words)))
+        .map_err(|error| explain(&error, &path(&words)))
 }
 
 fn hide_master(mut command: clap::Command) -> clap::Command {

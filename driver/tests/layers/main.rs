@@ -34,7 +34,7 @@ const DRIVER: &Rows = &[
     &["state", "runtime"],
     &["grammar", "manifest"],
     &["client", "daemon"],
-    &["tools"],
+    &["tools", "patrol"],
     &["cli"],
     &["lib"],
     &["main"],

@@ -107,7 +107,13 @@ impl Cells {
             }
             Input::OutputRead { process, batch } => self.printed(engine, *process, batch),
             Input::TimeAdvanced => self.time(engine),
-            Input::ShutdownRequested
+            // Only instances of a Patrol configuration have these, and the world has none.
+            Input::PidTold { .. }
+            | Input::PidFileRead { .. }
+            | Input::TrackedGone { .. }
+            | Input::VerbEnded { .. }
+            | Input::Configured { .. }
+            | Input::ShutdownRequested
             | Input::RequestArrived { .. }
             | Input::RecordsPersisted { .. }
             | Input::PersistFailed { .. }

@@ -68,6 +68,10 @@ impl Invariant for DurableFirst {
                 ensure(is_shown, || "a key is announced that is not in force".to_string())
             }
             Effect::Adopt { .. }
+            | Effect::Track { .. }
+            | Effect::ReadPidFile { .. }
+            | Effect::RunVerb { .. }
+            | Effect::ShowRun { .. }
             | Effect::ShowProcess { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
@@ -151,6 +155,7 @@ impl DurableFirst {
                 | Command::Replace { .. }
                 | Command::Remove { .. }
                 | Command::RotateKey(_)
+                | Command::Desire { .. }
                 | Command::Dial(_),
                 _,
             ) => Err(format!("{command:?} is answered with {outcome:?}")),

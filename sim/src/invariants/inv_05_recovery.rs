@@ -131,6 +131,7 @@ fn explains(command: &Command, before: Option<&Arc<Definition>>, after: &Arc<Def
             | Command::Replace { .. }
             | Command::Remove { .. }
             | Command::RotateKey(_)
+            | Command::Desire { .. }
             | Command::Dial(_),
             _,
         ) => return false,

@@ -35,6 +35,11 @@ fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
     };
     match reason {
         TimerReason::Tick => true,
+        // Only instances of a Patrol configuration have these, and the world has none.
+        TimerReason::Look(_)
+        | TimerReason::BeatDue(_)
+        | TimerReason::Hold(_)
+        | TimerReason::RunLimit(_) => false,
         TimerReason::StopStep(slot) => of(slot, |row| row.state().process == Process::Ending),
         TimerReason::Leftover(slot) => {
             of(slot, |row| row.lifecycle().group_left() && !row.state().has_process())

@@ -101,7 +101,13 @@ impl Ledger {
                     }
                 }
             }
-            Input::ProcessStarted { .. }
+            // Only instances of a Patrol configuration have these, and the world has none.
+            Input::PidTold { .. }
+            | Input::PidFileRead { .. }
+            | Input::TrackedGone { .. }
+            | Input::VerbEnded { .. }
+            | Input::Configured { .. }
+            | Input::ProcessStarted { .. }
             | Input::StartFailed { .. }
             | Input::OutputRead { .. }
             | Input::ProcessExited { .. }
@@ -202,7 +208,10 @@ impl Ledger {
                 self.removed.insert(*id);
             }
             Record::PutMaster(identity) => self.keep_master(identity),
-            Record::SetDesired { .. } | Record::ReserveEvents(_) => {}
+            Record::SetDesired { .. }
+            | Record::AddRun { .. }
+            | Record::PutRuns { .. }
+            | Record::ReserveEvents(_) => {}
         }
     }
 
@@ -224,7 +233,10 @@ fn subject(entry: &Entry) -> Option<InstanceId> {
     match entry {
         Entry::Change(record) | Entry::Caused(record, _) => match record {
             Record::PutInstance { definition, .. } => Some(definition.id),
-            Record::RemoveInstance(id) | Record::SetDesired { id, .. } => Some(*id),
+            Record::RemoveInstance(id)
+            | Record::SetDesired { id, .. }
+            | Record::AddRun { id, .. }
+            | Record::PutRuns { id, .. } => Some(*id),
             Record::PutMaster(_) | Record::ReserveEvents(_) => None,
         },
         Entry::Totals(_) | Entry::Kept(_) => None,

@@ -20,8 +20,8 @@ pub fn image_of(engine: &Engine) -> Image {
     image.instances = rows(engine)
         .map(|row| {
             let (definition, desired) = (row.definition().clone(), Arc::new(row.desired().clone()));
-            let totals = row.saved_totals();
-            (row.definition().id, StoredInstance { definition, desired, totals })
+            let (runs, totals) = (row.presence().past.clone(), row.saved_totals());
+            (row.definition().id, StoredInstance { definition, desired, runs, totals })
         })
         .collect();
     image

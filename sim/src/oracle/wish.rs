@@ -28,7 +28,7 @@ impl Wish {
         let ended_clean = instance.state() == State::STOPPED && instance.wants_to_run();
         let puts = instance.queue().operations().filter_map(|operation| match operation.kind {
             OperationKind::Replace(_) => Some((operation.request, operation.starts)),
-            OperationKind::Delete => None,
+            OperationKind::Delete | OperationKind::Redefine(_) => None,
         });
         Self { running, ended_clean, puts: puts.collect() }
     }

@@ -147,6 +147,11 @@ impl<'a> Player<'a> {
                 world.clients.dialled(*request);
                 Input::Dialled { request: *request, outcome: outcome.clone() }
             }
+            Input::PidTold { .. }
+            | Input::PidFileRead { .. }
+            | Input::TrackedGone { .. }
+            | Input::VerbEnded { .. }
+            | Input::Configured { .. } => return None,
             Input::TimeAdvanced => Input::TimeAdvanced,
             Input::ShutdownRequested => Input::ShutdownRequested,
         })
@@ -178,6 +183,7 @@ impl<'a> Player<'a> {
         let mut command = command.clone();
         match &mut command {
             Command::Amend { id, .. }
+            | Command::Desire { id, .. }
             | Command::Replace { id, .. }
             | Command::Remove { id, .. } => {
                 *id = self.name_of(*id);

@@ -164,6 +164,11 @@ impl Names {
                 self.records.get(upto).map_or(About::Unknown, |request| About::RecordOf(*request))
             }
             Input::RequestArrived { .. }
+            | Input::PidTold { .. }
+            | Input::PidFileRead { .. }
+            | Input::TrackedGone { .. }
+            | Input::VerbEnded { .. }
+            | Input::Configured { .. }
             | Input::PersistFailed { .. }
             | Input::Dialled { .. }
             | Input::TimeAdvanced
@@ -212,6 +217,8 @@ pub(super) fn created(under_way: &RecordUnderWay) -> Option<InstanceId> {
         Record::PutInstance { .. }
         | Record::RemoveInstance(_)
         | Record::SetDesired { .. }
+        | Record::AddRun { .. }
+        | Record::PutRuns { .. }
         | Record::PutMaster(_)
         | Record::ReserveEvents(_) => None,
     }

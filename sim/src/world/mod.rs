@@ -70,6 +70,10 @@ impl World {
             Effect::SaveTotals(totals) => self.disk.save_totals(totals),
             Effect::Dial { request, .. } => self.clients.dial(*request),
             Effect::ShowMaster(_)
+            | Effect::Track { .. }
+            | Effect::ReadPidFile { .. }
+            | Effect::RunVerb { .. }
+            | Effect::ShowRun { .. }
             | Effect::ShowInstance(_)
             | Effect::Publish(_)
             | Effect::PublishLogs(_)

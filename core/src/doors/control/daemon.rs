@@ -219,6 +219,9 @@ pub fn refusal_text(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NotAdmitted => "not admitted".to_string(),
         Refusal::NoInstance => "the instance was deleted".to_string(),
+        Refusal::Configured => {
+            "the instance is defined in a configuration file; change it there".to_string()
+        }
         Refusal::SameUrl => "nothing to change".to_string(),
         Refusal::TooLarge { bytes, limit } => {
             format!("the instance would have {bytes} bytes, at most {limit} are allowed")

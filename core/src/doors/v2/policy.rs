@@ -19,11 +19,14 @@ use super::answer::Answer;
 use super::status::Rejection;
 use crate::command::{Amend, Outcome};
 use crate::instance::{
-    BackoffPolicy, Boot, Definition, ENV_MAX_BYTES, HISTORY_MAX, LIMIT, Policy, PolicyEdit,
-    PolicyField, RESTART_WINDOW_MS, RESTARTS_MAX, Restart, RestartLimit, Setup, StopPolicy,
-    StopStep, TEXT_MAX_BYTES, TIME_MS, WAIT_MS, is_account, is_directory, is_variable, parse_umask,
+    BackoffPolicy, Boot, Definition, ENV_MAX_BYTES, LIMIT, Policy, PolicyEdit, PolicyField,
+    RESTART_WINDOW_MS, RESTARTS_MAX, Restart, RestartLimit, Setup, StopPolicy, StopStep,
+    TEXT_MAX_BYTES, TIME_MS, WAIT_MS, is_account, is_directory, is_variable, parse_umask,
 };
 use crate::process::{Scope, Signal};
+
+/// How many runs a client may have remembered; a configuration file may ask for more.
+const HISTORY_MAX: u16 = 100;
 
 /// Reads the body of `PATCH /instances/{id}/policy`: an absent field stays, `null` is the default.
 ///
@@ -70,7 +73,7 @@ struct View<'a> {
     boot: &'static str,
     backoff: BackoffView,
     stop: StopView,
-    history: u8,
+    history: u16,
     user: Option<&'a str>,
     group: Option<&'a str>,
     umask: Option<String>,
@@ -106,7 +109,8 @@ struct StepView {
 
 impl<'a> View<'a> {
     fn of(definition: &'a Definition) -> Self {
-        let Policy { restart, limit, boot, backoff, stop, history } = &definition.policy;
+        let Policy { restart, limit, boot, backoff, stop, run_limit_ms: _, history } =
+            &definition.policy;
         let Setup { user, group, umask, cwd, env, clear_env, open_files, memory_bytes } =
             &definition.setup;
         let BackoffPolicy { first_ms, longest_ms, healthy_ms } = *backoff;
@@ -200,7 +204,7 @@ fn take(edit: &mut PolicyEdit, name: &str, value: &Value) -> Result<(), Wrong> {
         }
         PolicyField::History => {
             let history = number(name, value, 0..=u64::from(HISTORY_MAX))?;
-            policy.history = u8::try_from(history).expect("within bounds");
+            policy.history = u16::try_from(history).expect("within bounds");
         }
         PolicyField::User | PolicyField::Group => {
             let account = checked(name, value, is_account, "a name or a number in a text")?;

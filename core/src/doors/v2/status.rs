@@ -44,7 +44,7 @@ impl Rejection {
             Self::NoPath | Self::Refused(Refusal::NoInstance) => 404,
             Self::Method(_) => 405,
             Self::TooSlow => 408,
-            Self::Refused(Refusal::SameUrl) => 409,
+            Self::Refused(Refusal::SameUrl | Refusal::Configured) => 409,
             Self::Stale => 412,
             Self::BodyTooLarge(_) => 413,
             Self::NoThread(_)
@@ -88,6 +88,9 @@ fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Refusal::NotAdmitted => f.write_str(NO_KEY),
         Refusal::NoInstance => f.write_str("no such instance"),
         Refusal::SameUrl => f.write_str("the instance has this url already"),
+        Refusal::Configured => f.write_str(
+            "the instance stands in a configuration file; change it there and send the master HUP",
+        ),
         Refusal::TooLarge { bytes, limit } => write!(
             f,
             "the instance would be {bytes} bytes of JSON; at most {limit} are kept: shorten url, alias or meta"

@@ -233,6 +233,7 @@ impl OperationV2 {
         let Operation { request, expect, kind, committing, starts } = operation;
         let replace = match kind {
             OperationKind::Replace(url) => Some(masks.url(url.as_str())),
+            OperationKind::Redefine(definition) => Some(masks.url(definition.url().as_str())),
             OperationKind::Delete => None,
         };
         let (expected, committing, starts) = (expected_by(expect), *committing, *starts);
@@ -252,7 +253,7 @@ impl OperationV2 {
 
 impl CommitsV2 {
     fn new(commits: &Commits, masks: &mut Masks) -> Self {
-        let queue = commits.queue.iter().map(|Commit { seq, request, change }| {
+        let queue = commits.queue.iter().filter_map(|Commit { seq, request, change }| {
             let change = match change {
                 Change::Create(definition) => {
                     ChangeV2::Create(DefinitionV2::masked(definition, masks))
@@ -265,10 +266,14 @@ impl CommitsV2 {
                     ChangeV2::Replace(slot.0, DefinitionV2::masked(definition, masks))
                 }
                 Change::Delete(slot) => ChangeV2::Delete(slot.0),
+                // A trace of a Patrol server is not kept: of these nothing is known.
+                Change::Configure(..) | Change::Desire { .. } | Change::Shown { .. } => {
+                    return None;
+                }
                 Change::SetAlias(alias) => ChangeV2::SetAlias(masks.text(alias)),
                 Change::RotateKey(key) => ChangeV2::RotateKey(key_bytes(key)),
             };
-            (seq.0, request.0, change)
+            Some((seq.0, request.0, change))
         });
         Self {
             epoch: commits.epoch.0,
@@ -324,6 +329,10 @@ impl From<TimerReason> for TimerV1 {
             TimerReason::Restart(slot) => Self::Restart(slot.0),
             TimerReason::DialWait(request) => Self::DialWait(request.0),
             TimerReason::ShutdownLimit => Self::ShutdownLimit,
+            TimerReason::Look(_)
+            | TimerReason::BeatDue(_)
+            | TimerReason::Hold(_)
+            | TimerReason::RunLimit(_) => Self::Tick,
         }
     }
 }

@@ -30,6 +30,10 @@ impl Engine {
                 TimerReason::Restart(slot) => (3, slot.0.into()),
                 TimerReason::DialWait(request) => (4, request.0),
                 TimerReason::ShutdownLimit => (5, 0),
+                TimerReason::Look(slot) => (6, slot.0.into()),
+                TimerReason::BeatDue(slot) => (7, slot.0.into()),
+                TimerReason::Hold(slot) => (8, slot.0.into()),
+                TimerReason::RunLimit(slot) => (9, slot.0.into()),
             };
             print.words([at.as_micros(), kind, of]);
         }

@@ -93,7 +93,7 @@ impl Engine {
         let put = |slot: SlotId, definition: &Arc<Definition>, goal: Option<Goal>| {
             let instance = self.table.get(slot)?;
             let goal = goal.unwrap_or_else(|| instance.newest_goal());
-            let (definition, desired) = (Arc::clone(definition), instance.desired_with(goal));
+            let (definition, desired) = (Arc::clone(definition), instance.newest_desired(goal));
             let (desired, totals) = (Arc::new(desired), instance.saved_totals());
             Some(Record::PutInstance { definition, desired, totals })
         };
@@ -109,6 +109,9 @@ impl Engine {
                 Change::Replace { slot, definition } => put(*slot, definition, None)?,
                 Change::Delete(slot) => {
                     Record::RemoveInstance(self.table.get(*slot)?.definition().id)
+                }
+                Change::Desire { .. } | Change::Shown { .. } | Change::Configure(..) => {
+                    return None;
                 }
                 Change::SetAlias(alias) => {
                     master = MasterIdentity { alias: alias.clone(), ..master.clone() };
@@ -154,6 +157,7 @@ impl Engine {
             Change::Delete(slot) => {
                 Command::Remove { id: self.table.get(*slot)?.definition().id, expect: Expect::Any }
             }
+            Change::Desire { .. } | Change::Shown { .. } | Change::Configure(..) => return None,
             Change::SetAlias(alias) => Command::SetAlias(Some(alias.clone())),
             Change::RotateKey(key) => Command::RotateKey(key.clone()),
         })
@@ -167,7 +171,7 @@ fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Command)
         let expect = operation.expect.clone();
         let command = match &operation.kind {
             OperationKind::Replace(url) => Command::Replace { id, expect, url: url.clone() },
-            OperationKind::Delete => Command::Remove { id, expect },
+            OperationKind::Delete | OperationKind::Redefine(_) => Command::Remove { id, expect },
         };
         (operation.request, command)
     });

@@ -12,7 +12,9 @@ use crate::counters::{Metrics, SavedTotals, Totals};
 use crate::doors::v2::Rejection;
 use crate::event::{Event, LogRun, Object};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, SlotId};
-use crate::instance::{Definition, InstanceView, ProcessFacts, Reason};
+use crate::instance::{
+    Cas, Definition, Desired, InstanceView, Once, PastRun, ProcessFacts, Reason, RunShown,
+};
 use crate::master::MasterIdentity;
 use crate::output::OutputItem;
 use crate::process::Scope;
@@ -51,6 +53,10 @@ impl Names {
             TimerReason::StopStep(slot) => format!("Grace of {}", of(slot)),
             TimerReason::Leftover(slot) => format!("Leftover of {}", of(slot)),
             TimerReason::Restart(slot) => format!("Restart of {}", of(slot)),
+            TimerReason::Look(slot) => format!("Look of {}", of(slot)),
+            TimerReason::BeatDue(slot) => format!("BeatDue of {}", of(slot)),
+            TimerReason::Hold(slot) => format!("Hold of {}", of(slot)),
+            TimerReason::RunLimit(slot) => format!("RunLimit of {}", of(slot)),
             TimerReason::DialWait(request) => format!("DialWait of {}", request.0),
             TimerReason::ShutdownLimit => "ShutdownLimit".to_string(),
         }
@@ -95,6 +101,18 @@ impl Names {
                 let alone = if *scope == Scope::Leader { " alone" } else { "" };
                 format!("{} to {}{alone}", signal.name(), process_name(*process))
             }
+            Effect::Track { process, identity } => {
+                format!("watch process {} for {}", identity.pid, process_name(*process))
+            }
+            Effect::ReadPidFile { definition, .. } => {
+                format!("read the pid file of {}", self.instance(definition.id))
+            }
+            Effect::RunVerb { definition, verb } => {
+                format!("{} {}", verb.name(), self.instance(definition.id))
+            }
+            Effect::ShowRun { instance, shown, .. } => {
+                format!("runs of {}: {}", self.instance(*instance), shown_run(shown))
+            }
             Effect::Dial { request, target } => format!("dial {target} for {}", request.0),
             Effect::AnnounceKey(key) => format!("announce {}", self.key(key.reveal())),
             Effect::Finish => "finish".to_string(),
@@ -135,6 +153,10 @@ impl Names {
                 DialOutcome::Connected { latency_ms } => format!("200 connected, {latency_ms} ms"),
                 DialOutcome::Failed(reason) => format!("200 not connected, {reason}"),
             },
+            Outcome::Desired(done) => {
+                let stale = if done.is_stale { "stale, " } else { "" };
+                format!("{stale}before: {}", shown_run(&done.before))
+            }
             Outcome::Stale(view) => {
                 let (rejection, revision) = (Rejection::Stale, view.definition.revision);
                 format!("{} at revision {}", rejection.status(), revision.0)
@@ -157,9 +179,16 @@ impl Names {
                 format!("put{} {url}{alias}", self.totals(definition.id, totals))
             }
             Record::RemoveInstance(id) => format!("remove {}", self.instance(*id)),
-            Record::SetDesired { id, desired } => {
+            Record::SetDesired { id, desired } if desired.cas == Cas::default() => {
                 format!("set desired of {} to {:?}", self.instance(*id), desired.goal)
             }
+            Record::SetDesired { id, desired } => {
+                format!("desired of {}: {}", self.instance(*id), shown_desired(desired))
+            }
+            Record::AddRun { id, run, .. } => {
+                format!("run of {}: {}", self.instance(*id), shown_past(run))
+            }
+            Record::PutRuns { id, .. } => format!("runs of {}", self.instance(*id)),
             Record::ReserveEvents(upto) => format!("reserve events below {}", upto.0),
             Record::PutMaster(identity) => {
                 let key = self.key(identity.key.reveal());
@@ -261,4 +290,35 @@ fn shown_facts(facts: &ProcessFacts) -> String {
         text.push_str(", no restarts are left");
     }
     text
+}
+
+/// The run under way, what is wanted, and how many runs ended.
+fn shown_run(shown: &RunShown) -> String {
+    let run = shown.run.map_or("none".to_string(), |run| {
+        let seen = if run.last_seen.is_some() { ", seen" } else { "" };
+        format!("pid {}{seen}", run.pid)
+    });
+    let heard = if shown.heard.is_some() { ", heard" } else { "" };
+    format!("{run}{heard}; {}; {} ended", shown_desired(&shown.desired), shown.past.len())
+}
+
+fn shown_desired(desired: &Desired) -> String {
+    let Desired { goal, once, restart, values, cas } = desired;
+    let restart = if *restart { " restart" } else { "" };
+    let once = match once {
+        Once::No => String::new(),
+        Once::Armed | Once::Consumed => format!(" once {once:?}"),
+    };
+    format!("{goal:?}{once}{restart} {} values, cas {}", values.len(), cas.0)
+}
+
+fn shown_past(run: &PastRun) -> String {
+    let flags = [
+        (run.disabled, " disabled"),
+        (run.restart, " restart"),
+        (run.once, " once"),
+        (run.shutdown, " shutdown"),
+    ];
+    let flags: String = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect();
+    format!("pid {}, exit code {}{flags}", run.pid, run.exit_code)
 }

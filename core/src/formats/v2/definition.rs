@@ -16,6 +16,8 @@ pub(crate) struct DefinitionV2 {
     pub(crate) setup: SetupV2,
     pub(crate) policy: PolicyV2,
     pub(crate) liveness: LivenessV2,
+    /// Whether a run that ends takes the values of the instance with it.
+    pub(crate) clears_values: bool,
     /// Id, kind and alias.
     pub(crate) peer: [String; 3],
     pub(crate) tags: Vec<(String, String)>,
@@ -78,7 +80,8 @@ pub(crate) struct PolicyV2 {
     /// The first delay, the longest delay and the time after which delays start afresh, in ms.
     pub(crate) backoff_ms: [u64; 3],
     pub(crate) stop: StopV2,
-    pub(crate) history: u8,
+    pub(crate) run_limit_ms: Option<u64>,
+    pub(crate) history: u16,
 }
 
 #[derive(Encode, Decode)]
@@ -113,7 +116,7 @@ pub(crate) enum ScopeV2 {
 pub(crate) enum LivenessV2 {
     Exit,
     Checkpoint { silence_ms: u64, error_mark: bool },
-    PidFile { path: String, every_ms: u64 },
+    PidFile { path: String, every_ms: u64, verify: bool },
     Beat { via: BeatViaV2, timeout_ms: u64, grace_ms: u64 },
     Probe { every_ms: u64, timeout_ms: u64 },
 }

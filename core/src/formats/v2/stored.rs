@@ -4,6 +4,7 @@
 //! does not know a tag or its version refuses the file: it skips nothing.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::control::{ControlV2, KeptV2};
@@ -18,19 +19,24 @@ const VERSION: u8 = 2;
 const PUT_INSTANCE: u8 = 1;
 const REMOVE_INSTANCE: u8 = 2;
 const SET_DESIRED: u8 = 3;
-// 4 is reserved for runs that ended.
+const ADD_RUN: u8 = 4;
 const PUT_MASTER: u8 = 5;
 const TOTALS: u8 = 6;
 const RESERVE_EVENTS: u8 = 7;
 const KEPT: u8 = 8;
 const CAUSED: u8 = 9;
 const CONTROL: u8 = 10;
+const PUT_RUNS: u8 = 11;
 
 /// A change of the state, or a part of it.
 pub(crate) enum EntryV2 {
     PutInstance(Box<PutInstanceV2>),
     RemoveInstance(u32),
     SetDesired(u32, DesiredV2),
+    /// A run that ended, and how many of its instance are kept.
+    AddRun(u32, Box<RunV2>, u16),
+    /// All runs of an instance that ended, the oldest first.
+    PutRuns(u32, Vec<RunV2>),
     PutMaster(MasterV1),
     Totals(Vec<(u32, TotalsV2)>),
     /// The first event id that was not reserved yet.
@@ -50,6 +56,22 @@ pub(crate) struct PutInstanceV2 {
     pub(crate) totals: TotalsV2,
 }
 
+/// A run that ended.
+#[derive(Encode, Decode)]
+pub(crate) struct RunV2 {
+    pub(crate) id: u128,
+    /// 0 if it was not known.
+    pub(crate) pid: u32,
+    /// When it began and when it ended.
+    pub(crate) time: [u64; 2],
+    pub(crate) last_seen: Option<u64>,
+    /// Whether the instance was disabled, it was restarted, it was the only run that was wanted,
+    /// and the master was shutting down.
+    pub(crate) flags: [bool; 4],
+    pub(crate) exit_code: u8,
+    pub(crate) values: Vec<(String, String)>,
+}
+
 #[derive(Encode, Decode)]
 pub(crate) struct TotalsV2 {
     pub(crate) mode: i32,
@@ -65,6 +87,8 @@ impl EntryV2 {
             Self::PutInstance(instance) => push(out, PUT_INSTANCE, *instance),
             Self::RemoveInstance(id) => push(out, REMOVE_INSTANCE, id),
             Self::SetDesired(id, desired) => push(out, SET_DESIRED, (id, desired)),
+            Self::AddRun(id, run, most) => push(out, ADD_RUN, (id, *run, most)),
+            Self::PutRuns(id, runs) => push(out, PUT_RUNS, (id, runs)),
             Self::PutMaster(master) => push(out, PUT_MASTER, master),
             Self::Totals(totals) => push(out, TOTALS, totals),
             Self::ReserveEvents(upto) => push(out, RESERVE_EVENTS, upto),
@@ -90,6 +114,14 @@ impl EntryV2 {
             (SET_DESIRED, VERSION) => {
                 let (id, desired) = decode(body)?;
                 Self::SetDesired(id, desired)
+            }
+            (ADD_RUN, VERSION) => {
+                let (id, run, most) = decode(body)?;
+                Self::AddRun(id, Box::new(run), most)
+            }
+            (PUT_RUNS, VERSION) => {
+                let (id, runs) = decode(body)?;
+                Self::PutRuns(id, runs)
             }
             (PUT_MASTER, VERSION) => Self::PutMaster(decode(body)?),
             (TOTALS, VERSION) => Self::Totals(decode(body)?),

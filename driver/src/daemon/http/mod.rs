@@ -11,6 +11,7 @@ mod server;
 mod service;
 mod stall;
 
+pub(crate) use body::AnswerBody;
 pub(crate) use observe::Observed;
 pub(crate) use page::Page;
 pub(crate) use server::{Server, ServerConfig, bind};

@@ -29,6 +29,7 @@ use crate::counters::COUNTERS;
 use crate::daemon::clock::Clock;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
+use crate::daemon::patrol::Door;
 use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
 
 /// `no-transform` keeps proxies from compressing the stream, which would hold events back.
@@ -50,6 +51,8 @@ pub(crate) struct Service {
     pub(crate) api_base: String,
     /// None with `page=off`.
     pub(crate) page: Option<Page>,
+    /// The Patrol door, if it is served.
+    pub(crate) door: Option<Arc<Door>>,
     pub(crate) about: About,
     pub(crate) hub: Arc<Hub>,
     pub(crate) mailbox: Mailbox,
@@ -68,6 +71,15 @@ impl Service {
         request: Request<Incoming>,
     ) -> Result<HttpResponse, Infallible> {
         let begun = Instant::now();
+        // Both have addresses below `/api/`; those of the v2 API are fewer.
+        let is_own = route(&self.api_base, request.uri().path()).is_some();
+        let mut request = request;
+        if let Some(door) = self.door.as_ref().filter(|door| door.is_alone || !is_own) {
+            match door.serve(request).await {
+                Ok(response) => return Ok(response),
+                Err(not_its_own) => request = *not_its_own,
+            }
+        }
         let (parts, body) = request.into_parts();
         // Probes of proxies ask for it, whether or not the page is served there.
         if parts.method == hyper::Method::OPTIONS && matches!(parts.uri.path(), "/" | "*") {

@@ -77,6 +77,12 @@ impl Children {
         self.children.get(&process).map(|child| child.group.pid())
     }
 
+    /// Whether this is the process itself, which has not been reaped.
+    pub(crate) fn is_running(&self, process: ProcessRef, pid: u32) -> bool {
+        let child = self.children.get(&process).filter(|child| !child.is_reaped);
+        child.is_some_and(|child| u32::try_from(child.group.pid()) == Ok(pid))
+    }
+
     /// Signals a process, its group, and what has left the group. After a KILL of what is left of an
     /// ended process this is all that can be done for it: it is forgotten, and the result is true.
     pub(crate) fn signal(&mut self, process: ProcessRef, scope: Scope, signal: Signal) -> bool {

@@ -7,7 +7,8 @@
 //! decided here.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, CString, OsStr};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
 #[cfg(target_os = "linux")]
@@ -142,6 +143,64 @@ impl Launcher {
     }
 }
 
+/// What a command has in its environment: what the master has, unless it starts `empty`, and
+/// `variables`.
+pub(super) fn environment<'a>(
+    variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    empty: bool,
+) -> Vec<CString> {
+    let own: BTreeMap<OsString, OsString> = variables
+        .into_iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+        .collect();
+    let is_private = |name: &OsStr| PRIVATE_VARIABLES.iter().any(|private| name == *private);
+    let inherited = (!empty).then(std::env::vars_os).into_iter().flatten();
+    let inherited: Vec<_> =
+        inherited.filter(|(name, _)| !is_private(name) && !own.contains_key(name)).collect();
+    inherited.into_iter().chain(own).filter_map(variable).collect()
+}
+
+/// Starts a command of a configuration in a session of its own, with no input. Its first word is
+/// looked for in `PATH` unless it has a `/`.
+#[cfg(target_os = "linux")]
+pub(super) fn start_command(
+    argv: &[String],
+    environment: Vec<CString>,
+    directory: Option<&str>,
+    outputs: [&File; 2],
+) -> io::Result<Pid> {
+    let arguments =
+        argv.iter().map(|word| CString::new(word.as_str())).collect::<Result<Vec<_>, _>>()?;
+    let path = arguments.first().ok_or_else(|| io::Error::other("no program"))?;
+    let directory = directory.map(CString::new).transpose()?;
+    let input = File::open("/dev/null")?;
+    let [output, error] = outputs;
+    let leader = start(&Program {
+        path,
+        arguments: &arguments,
+        environment: &environment,
+        directory: directory.as_deref(),
+        descriptors: &[input.as_fd(), output.as_fd(), error.as_fd()],
+    })?;
+    if let Some((current, maximum)) = descriptor_limit_to_restore() {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        // It may have ended already.
+        let _ = prlimit(Some(leader), Resource::Nofile, Rlimit { current, maximum });
+    }
+    Ok(leader)
+}
+
+/// Configurations with commands are for Linux.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn start_command(
+    _argv: &[String],
+    _environment: Vec<CString>,
+    _directory: Option<&str>,
+    _outputs: [&File; 2],
+) -> io::Result<Pid> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// What a process is started with.
 struct Plan<'a> {
     path: &'a CStr,
@@ -181,6 +240,7 @@ impl Plan<'_> {
             path: self.path,
             arguments: self.arguments,
             environment: self.environment,
+            directory: None,
             descriptors: &descriptors,
         })
     }

@@ -4,6 +4,7 @@
 //! The thread has a descriptor table of its own, too. The system copies the table for every start,
 //! so that each would take the longer the more children and connections there are.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use std::time::Duration;
 
 use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
-use openctrl_core::instance::Definition;
+use openctrl_core::instance::{Definition, Exec, Launch, Output, Setup};
+use openctrl_core::process::Identity;
+use rustix::process::Pid;
 
 use super::handover::{Receiver, Sender, handover};
 use super::job::Job;
-use super::launch::{Launched, Launcher, Runtime};
+use super::launch::{Launched, Launcher, Runtime, environment, start_command};
 use super::ledger::Ledger;
 use super::leftover::Leftover;
 use super::nursery::{Nursery, abort};
@@ -25,6 +28,7 @@ use super::refused::explain;
 use super::stat::{inode, start_ticks};
 use super::watch::wait_for_leftover;
 use crate::daemon::inbox::{Mailbox, Notice};
+use crate::daemon::patrol::{Door, Outputs, open_log_files};
 use crate::promises::leave_descriptor_table;
 
 /// How long a ledger that could not be written is left alone.
@@ -61,6 +65,7 @@ impl IdleSpawner {
     }
 
     /// Gives it its work. Every process runs `runtime` with the instance's URL.
+    /// Log files of apps are said to `door`.
     ///
     /// # Errors
     /// When the path of the runtime, or that of this program, is nothing that can be started.
@@ -69,13 +74,14 @@ impl IdleSpawner {
         runtime: Runtime,
         mut ledger: Ledger,
         mailbox: Mailbox,
+        door: Option<Arc<Door>>,
     ) -> io::Result<Spawner> {
         let (jobs, queue) = mpsc::channel();
         ledger.close();
         let launcher = Launcher::new(&runtime)?;
         let nursery =
             Nursery { runtime: runtime.path.clone(), mailbox: mailbox.clone(), jobs: jobs.clone() };
-        let worker = Worker { runtime, launcher, ledger, mailbox: mailbox.clone(), queue };
+        let worker = Worker { runtime, launcher, ledger, mailbox: mailbox.clone(), queue, door };
         self.worker.send(worker).expect("the thread waits for this");
         tokio::spawn(nursery.run(self.newborns));
         Ok(Spawner { jobs, mailbox })
@@ -119,6 +125,7 @@ struct Worker {
     ledger: Ledger,
     mailbox: Mailbox,
     queue: mpsc::Receiver<Job>,
+    door: Option<Arc<Door>>,
 }
 
 impl Worker {
@@ -141,7 +148,16 @@ impl Worker {
             Job::Spawn(process, definition) => {
                 if let Err(error) = self.start_one(process, &definition, handover) {
                     self.ledger.gone(process);
-                    let reason = explain(&self.runtime.path, &error);
+                    let reason = match &definition.launch {
+                        Launch::Exec(exec) => format!("{}: {error}", exec.argv[0]),
+                        Launch::Runtime(_) | Launch::Verbs(_) => {
+                            explain(&self.runtime.path, &error)
+                        }
+                    };
+                    if definition.is_configured() {
+                        let label = definition.label.as_ref().map_or("", |label| &label.0);
+                        tracing::warn!("Patrol.start: {label}: {reason}");
+                    }
                     self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
                 }
             }
@@ -158,11 +174,49 @@ impl Worker {
     ) -> io::Result<()> {
         let (output, input) = io::pipe()?;
         self.ledger.intend(process, definition.id, inode(output.as_fd())?);
-        let Launched { leader, report } = self.launcher.launch(definition, &input)?;
+        let Launched { leader, report } = match &definition.launch {
+            Launch::Exec(exec) => {
+                drop(input);
+                Launched { leader: self.start_command(definition, exec)?, report: None }
+            }
+            Launch::Runtime(_) => self.launcher.launch(definition, &input)?,
+            Launch::Verbs(_) => return Err(io::Error::other("a service has no process")),
+        };
         if let Ok(start_ticks) = start_ticks(leader) {
             self.ledger.born(process, leader.as_raw_nonzero().get(), start_ticks);
+            if let Ok(pid) = u32::try_from(leader.as_raw_pid())
+                && definition.is_configured()
+            {
+                let identity = Identity { pid, start_ticks };
+                self.mailbox.fact(Notice::Fact(Input::PidTold { process, identity }));
+            }
         }
         let report = report.as_ref().map(AsFd::as_fd);
         handover.send(process, leader, output.as_fd(), report).inspect_err(|_| abort(leader))
+    }
+}
+impl Worker {
+    /// Starts an app, and says where its log files are.
+    fn start_command(&self, definition: &Definition, exec: &Exec) -> io::Result<Pid> {
+        let Setup { env, clear_env, cwd, .. } = &definition.setup;
+        let variables = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment = environment(variables, *clear_env);
+        let (stdout, stderr) = match self.outputs(definition, exec)? {
+            Some(Outputs { stdout, stderr }) => (stdout, stderr),
+            None => {
+                let null = File::options().write(true).open("/dev/null")?;
+                (null.try_clone()?, null)
+            }
+        };
+        start_command(&exec.argv, environment, cwd.as_deref(), [&stdout, &stderr])
+    }
+
+    fn outputs(&self, definition: &Definition, exec: &Exec) -> io::Result<Option<Outputs>> {
+        let (Output::Files { directory, merge }, Some(door), Some(label)) =
+            (&exec.output, &self.door, &definition.label)
+        else {
+            return Ok(None);
+        };
+        open_log_files(&door.log_files(label, directory, *merge)).map(Some)
     }
 }

@@ -10,6 +10,7 @@ use rustix::process::Pid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
     pub(super) pid: i32,
+    pub(super) parent: i32,
     pub(super) group: i32,
     pub(super) session: i32,
     /// When it started, in clock ticks since the machine did. With the pid this names a process.
@@ -35,6 +36,7 @@ impl Stat {
     /// Reads `pid (name) state ppid pgrp session … starttime …`; the name may hold anything.
     fn parse(pid: i32, text: &str) -> Option<Self> {
         const STATE: usize = 0;
+        const PARENT: usize = 1;
         const GROUP: usize = 2;
         const SESSION: usize = 3;
         const THREADS: usize = 17;
@@ -43,6 +45,7 @@ impl Stat {
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         Some(Self {
             pid,
+            parent: fields.get(PARENT)?.parse().ok()?,
             group: fields.get(GROUP)?.parse().ok()?,
             session: fields.get(SESSION)?.parse().ok()?,
             start_ticks: fields.get(START)?.parse().ok()?,
@@ -107,6 +110,7 @@ mod tests {
         let fields = "S 1 77 78 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 4242 0 0";
         let expected = Stat {
             pid: 5,
+            parent: 1,
             group: 77,
             session: 78,
             start_ticks: 4242,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use openctrl_core::command::Command;
 use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::instance::ValuesEdit;
 use openctrl_core::limits::TICK_MS;
 use openctrl_core::time::{Now, Time};
 use openctrl_core::trace::{Digest, End, EndReason};
@@ -191,10 +192,19 @@ fn content_bytes(input: &Input) -> usize {
                 tags.sum::<usize>() + variables.sum::<usize>() + 2048
             }
             Command::Dial(text) => text.len(),
+            Command::Desire { desire, .. } => {
+                let (ValuesEdit::Merge(values) | ValuesEdit::Replace(values)) = &desire.values;
+                values.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + 256
+            }
             Command::SetAlias(_) | Command::Remove { .. } | Command::RotateKey(_) => 256,
         },
         Input::StartFailed { reason, .. } | Input::PersistFailed { reason, .. } => reason.len(),
+        Input::Configured { set } => set.len() * 4096,
         Input::ProcessStarted { .. }
+        | Input::PidTold { .. }
+        | Input::PidFileRead { .. }
+        | Input::TrackedGone { .. }
+        | Input::VerbEnded { .. }
         | Input::ProcessExited { .. }
         | Input::RecordsPersisted { .. }
         | Input::Dialled { .. }

@@ -147,7 +147,8 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
     let of = |process: ProcessRef| table.get(process.slot).map(|instance| instance.definition().id);
     match &step.input {
         Input::RequestArrived { command, .. } => match command {
-            Command::Amend { id, .. }
+            Command::Desire { id, .. }
+            | Command::Amend { id, .. }
             | Command::Replace { id, .. }
             | Command::Remove { id, .. } => {
                 ids.insert(*id);
@@ -157,11 +158,17 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
             | Command::RotateKey(_)
             | Command::Dial(_) => {}
         },
+        Input::PidFileRead { instance, .. } | Input::VerbEnded { instance, .. } => {
+            ids.insert(*instance);
+        }
         Input::ProcessStarted { process }
+        | Input::PidTold { process, .. }
+        | Input::TrackedGone { process, .. }
         | Input::StartFailed { process, .. }
         | Input::OutputRead { process, .. }
         | Input::ProcessExited { process, .. } => ids.extend(of(*process)),
         Input::RecordsPersisted { .. }
+        | Input::Configured { .. }
         | Input::PersistFailed { .. }
         | Input::Dialled { .. }
         | Input::TimeAdvanced
@@ -177,15 +184,24 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
             Effect::PublishLogs(run) => ids.extend([run.instance]),
             Effect::Persist { record, .. } => match record {
                 Record::PutInstance { definition, .. } => ids.extend([definition.id]),
-                Record::RemoveInstance(id) | Record::SetDesired { id, .. } => ids.extend([*id]),
+                Record::RemoveInstance(id)
+                | Record::SetDesired { id, .. }
+                | Record::AddRun { id, .. }
+                | Record::PutRuns { id, .. } => ids.extend([*id]),
                 Record::PutMaster(_) | Record::ReserveEvents(_) => {}
             },
             Effect::SaveTotals(totals) => ids.extend(totals.iter().map(|(id, _)| *id)),
-            Effect::Spawn { definition, .. } => ids.extend([definition.id]),
-            Effect::Adopt { instance, .. } | Effect::ShowProcess { instance, .. } => {
+            Effect::Spawn { definition, .. }
+            | Effect::ReadPidFile { definition, .. }
+            | Effect::RunVerb { definition, .. } => ids.extend([definition.id]),
+            Effect::Adopt { instance, .. }
+            | Effect::ShowRun { instance, .. }
+            | Effect::ShowProcess { instance, .. } => {
                 ids.extend([*instance]);
             }
-            Effect::Signal { process, .. } => ids.extend(of(*process)),
+            Effect::Track { process, .. } | Effect::Signal { process, .. } => {
+                ids.extend(of(*process));
+            }
             Effect::ShowMaster(_)
             | Effect::CloseStreams { .. }
             | Effect::Respond { .. }

@@ -17,7 +17,11 @@ impl Run {
             Effect::Publish(event) => Some(Shown::new(&event.object)),
             Effect::PublishLogs(run) => Some(Shown::instance(&run.view)),
             Effect::Respond { outcome, .. } => self.answered(outcome)?,
-            Effect::ShowProcess { .. }
+            Effect::Track { .. }
+            | Effect::ReadPidFile { .. }
+            | Effect::RunVerb { .. }
+            | Effect::ShowRun { .. }
+            | Effect::ShowProcess { .. }
             | Effect::CloseStreams { .. }
             | Effect::Persist { .. }
             | Effect::SaveTotals(_)
@@ -38,9 +42,11 @@ impl Run {
             | Outcome::Stale(view)
             | Outcome::Replaced(view) => Object::Instance(view.clone()),
             Outcome::KeyRotated(master) => Object::Key(master.clone()),
-            Outcome::Removed | Outcome::AliasSet | Outcome::Dialed(_) | Outcome::Refused(_) => {
-                return Ok(None);
-            }
+            Outcome::Removed
+            | Outcome::AliasSet
+            | Outcome::Dialed(_)
+            | Outcome::Desired(_)
+            | Outcome::Refused(_) => return Ok(None),
         };
         let answered = Shown::new(&object);
         let shown = self.oracle.shown.get(&answered.subject());

@@ -1,0 +1,103 @@
+//! A configuration that was read again: what is new begins, what changed is redefined, what is no
+//! longer in it is deleted, and what is as it was is not touched.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+use rand_chacha::rand_core::Rng;
+
+use super::commits::Change;
+use super::operations::Operations;
+use crate::event::{EventKind, Object};
+use crate::expect::Expect;
+use crate::ids::{RequestId, SlotId};
+use crate::instance::{Definition, Desired, Instance, Label, Operation, OperationKind};
+use crate::limits::INSTANCES_MAX;
+use crate::store::{Record, begin};
+
+impl Operations<'_> {
+    /// A configuration was read again.
+    pub(super) fn configure_all(&mut self, set: &[(Definition, Desired)]) {
+        if !self.life.is_serving() {
+            return;
+        }
+        let mut known: BTreeMap<Label, SlotId> = BTreeMap::new();
+        for slot in self.table.slots() {
+            let definition = self.table.get(slot).map(|instance| instance.definition());
+            let label =
+                definition.filter(|one| one.is_configured()).and_then(|one| one.label.clone());
+            if let Some(label) = label {
+                known.insert(label, slot);
+            }
+        }
+        for (definition, initial) in set {
+            match definition.label.as_ref().and_then(|label| known.remove(label)) {
+                Some(slot) => self.redefine(slot, definition),
+                None => self.configure(definition, initial),
+            }
+        }
+        for slot in known.into_values() {
+            // It is full only with operations that end it as well.
+            let _ = self.enqueue(slot, operation(OperationKind::Delete));
+        }
+    }
+
+    /// Puts a new instance in the table, its record being durable.
+    pub(super) fn configured(&mut self, definition: Arc<Definition>, desired: &Desired) {
+        let mut instance = Instance::new(definition, 0, crate::counters::Totals::default());
+        *instance.desired_mut() = desired.clone();
+        let view = instance.view();
+        let slot = self.table.insert(instance);
+        if let Some(mut supervisor) = self.supervise(slot) {
+            supervisor.show_facts();
+            supervisor.arrive();
+        }
+        self.out.publish(self.now.wall, EventKind::Create, Object::Instance(view));
+        self.settle(slot);
+    }
+
+    fn configure(&mut self, definition: &Definition, initial: &Desired) {
+        if self.table.len() + self.commits.reserved() >= INSTANCES_MAX {
+            return;
+        }
+        let id = self.unused_id();
+        let definition = Arc::new(Definition { id, ..definition.clone() });
+        let desired = Arc::new(begin(initial.clone(), self.rng.next_u64()));
+        let totals = crate::counters::SavedTotals::default();
+        let (stored, wanted) = (Arc::clone(&definition), Arc::clone(&desired));
+        let put = Record::PutInstance { definition: stored, desired: wanted, totals };
+        let change = Change::Configure(definition, desired);
+        self.commits.submit(self.out, RequestId::NONE, put, change);
+    }
+
+    fn redefine(&mut self, slot: SlotId, wanted: &Definition) {
+        let Some(instance) = self.table.get_mut(slot) else { return };
+        let newest = Arc::clone(instance.versions().newest());
+        let revision = newest.revision;
+        let mut definition = Definition { id: newest.id, revision, ..wanted.clone() };
+        if definition == *newest {
+            return;
+        }
+        definition.revision = revision.next();
+        let is_same_process = definition.launch == newest.launch
+            && definition.setup == newest.setup
+            && definition.liveness == newest.liveness;
+        let definition = Arc::new(definition);
+        if is_same_process {
+            let totals = instance.saved_totals();
+            let goal = instance.newest_goal();
+            let desired = instance.stage(Arc::clone(&definition), goal);
+            let stored = Arc::clone(&definition);
+            let record = Record::PutInstance { definition: stored, desired, totals };
+            let change = Change::Patch { slot, definition, action: None, goal };
+            self.commits.submit(self.out, RequestId::NONE, record, change);
+        } else {
+            let _ = self.enqueue(slot, operation(OperationKind::Redefine(definition)));
+        }
+    }
+}
+
+/// An operation that no request waits for.
+fn operation(kind: OperationKind) -> Operation {
+    Operation::new(RequestId::NONE, Expect::Any, kind)
+}

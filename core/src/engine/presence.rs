@@ -1,0 +1,715 @@
+//! Instances from a configuration file: what is wanted of them is durable, their runs are
+//! remembered, and some are found by pid files, by their own reports or by commands.
+//!
+//! A fact (an exit, a report, a look) counts at once and its record follows. A change on request
+//! counts once its record is durable, as everywhere. Both are sections of edits: see
+//! [`Section`](crate::instance::Section).
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+
+use rand_chacha::rand_core::Rng;
+
+use super::commits::Change;
+use super::effect::Effect;
+use super::supervisor::Supervisor;
+use super::timers::TimerReason;
+use crate::command::{Desire, DesireDone, Outcome};
+use crate::ids::{RequestId, RunId};
+use crate::instance::{
+    Beat, BeatStep, Decision, Desired, Goal, Hold, InstanceEvent, Liveness, Once, OpenRun, PastRun,
+    Presence, Process, Reason, RunShown, Section, State, VerbKind, WaitingAnswer, Why,
+};
+use crate::process::{Exit, Identity};
+use crate::store::Record;
+
+/// The first look at a pid file after a start; each one after it waits twice as long, up to the
+/// pace of the instance.
+const FIRST_LOOK_MS: u64 = 100;
+
+/// What a pid file was found to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// The number of a process that is proven to be the instance's.
+    Proven(Identity),
+    /// No file, no number, or the number of no process or of another one.
+    Nothing,
+}
+
+/// How a command of a service ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerbResult {
+    /// It succeeded.
+    Done,
+    /// It failed, and how, for people.
+    Failed(alloc::string::String),
+}
+
+impl Supervisor<'_> {
+    /// The instance is new to this engine: arms its looks and has its starts wait as long as it may
+    /// run already. `grace` is counted from the start of the engine.
+    pub(super) fn arrive(&mut self) {
+        if !self.instance.definition().is_configured() {
+            return;
+        }
+        match &self.instance.definition().liveness {
+            Liveness::PidFile { .. } | Liveness::Probe { .. } => {
+                self.instance.presence_mut().hold = Hold::Look;
+                self.look();
+            }
+            Liveness::Beat { grace_ms, .. } => {
+                let until = self.now.mono.after_ms(*grace_ms);
+                self.instance.presence_mut().hold = Hold::Grace;
+                self.timers.arm(TimerReason::Hold(self.slot), until);
+            }
+            Liveness::Exit | Liveness::Checkpoint { .. } => {}
+        }
+        self.show_run();
+    }
+
+    /// Looks whether the instance runs, and arms the next look.
+    pub(super) fn look(&mut self) {
+        let Some(every_ms) = self.instance.definition().liveness.looks_every_ms() else { return };
+        self.timers.arm(TimerReason::Look(self.slot), self.now.mono.after_ms(every_ms));
+        match self.instance.definition().liveness {
+            Liveness::PidFile { .. } => self.read_pid_file(),
+            // A command that is under way says more than its status would.
+            Liveness::Probe { .. } if self.instance.presence().verb.is_none() => {
+                self.instance.presence_mut().retries = false;
+                self.run_verb(VerbKind::Status);
+            }
+            Liveness::Probe { .. }
+            | Liveness::Exit
+            | Liveness::Checkpoint { .. }
+            | Liveness::Beat { .. } => {}
+        }
+    }
+
+    /// The time for instances that run already to report is over.
+    pub(super) fn hold_over(&mut self) {
+        self.instance.presence_mut().hold = Hold::No;
+    }
+
+    /// A pid file was read.
+    pub(super) fn sighted(&mut self, sighting: Sighting) {
+        if self.instance.presence().hold == Hold::Look {
+            self.instance.presence_mut().hold = Hold::No;
+        }
+        match (self.instance.state().process, sighting) {
+            (Process::Absent, Sighting::Proven(identity)) => {
+                self.found(identity.pid, Some(identity))
+            }
+            (Process::Live, Sighting::Proven(identity)) => {
+                self.seen_as(identity.pid, Some(identity))
+            }
+            (Process::Live, Sighting::Nothing) => {
+                let presence = self.instance.presence();
+                if !presence.can_signal() {
+                    self.lost();
+                } else if presence.run.is_some_and(|run| run.pid == 0) {
+                    self.look_soon();
+                }
+            }
+            // A successor of a restart has some time to report.
+            (Process::Absent, Sighting::Nothing)
+                if self.instance.presence().hold == Hold::Grace =>
+            {
+                self.look_soon();
+            }
+            (Process::Absent | Process::Spawning | Process::Cancelled | Process::Ending, _) => {}
+        }
+    }
+
+    /// The command of a service ended.
+    pub(super) fn verb_ended(&mut self, verb: VerbKind, result: &VerbResult) {
+        if self.instance.presence().verb != Some(verb) {
+            return;
+        }
+        self.instance.presence_mut().verb = None;
+        self.instance.presence_mut().hold = Hold::No;
+        let is_live = self.instance.state().process == Process::Live;
+        match (verb, result) {
+            (VerbKind::Status, VerbResult::Done) if is_live => self.seen_as(0, None),
+            (VerbKind::Status | VerbKind::Start, VerbResult::Done) => self.found(0, None),
+            (VerbKind::Status, VerbResult::Failed(_)) if is_live => self.lost(),
+            (VerbKind::Status, VerbResult::Failed(_)) => {}
+            (VerbKind::Stop, VerbResult::Done) => self.ended(Exit::Code(0), false),
+            (VerbKind::Restart, VerbResult::Done) => {
+                self.ended(Exit::Code(0), false);
+                self.look();
+            }
+            (VerbKind::Start | VerbKind::Stop | VerbKind::Restart, VerbResult::Failed(reason)) => {
+                self.instance.presence_mut().retries = true;
+                self.instance.presence_mut().restarting = false;
+                self.instance
+                    .runs_mut()
+                    .facts_mut()
+                    .set_reason(Reason::NotStarted(reason.as_str().into()));
+                self.note(&alloc::format!("{}: {reason}", verb.name()));
+            }
+        }
+        self.show_facts();
+    }
+
+    /// Does the next thing that a service needs. Whether that is nothing, and nothing is under way.
+    pub(super) fn turn_service(&mut self) -> bool {
+        let &Presence { verb, hold, retries, .. } = self.instance.presence();
+        if verb.is_some() || self.draining {
+            return verb.is_none();
+        }
+        if !self.instance.queue().is_empty() {
+            // It is no longer looked after; that ends no service.
+            if self.instance.state().has_process() {
+                self.instance.presence_mut().run = None;
+                self.fire(InstanceEvent::EndedWell);
+            }
+            return true;
+        }
+        if hold != Hold::No || retries {
+            return true;
+        }
+        let &Desired { goal, restart, .. } = self.instance.desired();
+        let next = match (self.instance.state().process, goal) {
+            (Process::Live, _) if restart => VerbKind::Restart,
+            (Process::Live, Goal::Down) => VerbKind::Stop,
+            (Process::Absent, Goal::Up) => VerbKind::Start,
+            _ => return true,
+        };
+        match next {
+            VerbKind::Restart => {
+                self.instance.presence_mut().restarting = true;
+                self.edit(|section| section.set_restart(false));
+            }
+            VerbKind::Start => self.edit(|section| section.on_start()),
+            VerbKind::Stop | VerbKind::Status => {}
+        }
+        self.run_verb(next);
+        false
+    }
+
+    /// The process that was started has a number.
+    pub(super) fn told_pid(&mut self, identity: Identity) {
+        if !self.instance.definition().is_configured() {
+            return;
+        }
+        self.instance.presence_mut().leader = Some(identity);
+        if self.instance.definition().liveness == Liveness::Exit
+            && let Some(run) = &mut self.instance.presence_mut().run
+        {
+            run.pid = identity.pid;
+        }
+        self.show_run();
+    }
+
+    /// The process that a pid file or a report named ended.
+    pub(super) fn tracked_gone(&mut self, identity: Identity) {
+        if self.instance.presence().tracked != Some(identity) {
+            return;
+        }
+        self.instance.presence_mut().tracked = None;
+        match (self.instance.presence().has_leader, self.instance.state().process) {
+            (false, _) => self.ended(Exit::Code(0), false),
+            // Its parent alone is no instance. It is ended before another one is started.
+            (true, Process::Live) if self.instance.presence().leader != Some(identity) => {
+                self.lost()
+            }
+            (true, _) => {}
+        }
+    }
+
+    /// The process that was started exited. Whether the instance goes on without it: as another
+    /// process, or maybe as one that is still to report.
+    pub(super) fn leader_exited(&mut self, group_left: bool) -> bool {
+        let liveness = &self.instance.definition().liveness;
+        if !self.instance.definition().is_configured() || !liveness.tracks() {
+            return false;
+        }
+        let (every_ms, timeout_ms) = (liveness.looks_every_ms(), beat_timeout_ms(liveness));
+        let presence = self.instance.presence_mut();
+        let has_other = presence.has_other_process();
+        if presence.tracked == presence.leader {
+            presence.tracked = None;
+        }
+        presence.has_leader = false;
+        presence.leader = None;
+        if has_other {
+            return true;
+        }
+        if !group_left {
+            return false;
+        }
+        if self.instance.state().process != Process::Live {
+            self.wait_for_successor();
+            return false;
+        }
+        // A descendant lives on: a daemon, or a successor. It has as long to say so as an
+        // instance that was just started.
+        self.instance.presence_mut().restarting = false;
+        if self.instance.presence().run.is_some_and(|run| run.pid != 0) {
+            self.close(0);
+            self.open_run(0);
+        }
+        if let Some(timeout_ms) = timeout_ms {
+            self.timers.arm(TimerReason::BeatDue(self.slot), self.now.mono.after_ms(timeout_ms));
+        } else if every_ms.is_some() {
+            self.look_soon();
+        }
+        true
+    }
+
+    /// A restart left a descendant: a new process is started only if that does not report in time.
+    fn wait_for_successor(&mut self) {
+        let liveness = &self.instance.definition().liveness;
+        let (every_ms, timeout_ms) = (liveness.looks_every_ms(), beat_timeout_ms(liveness));
+        let Some(wait_ms) = timeout_ms.or(every_ms).filter(|_| self.instance.presence().restarting)
+        else {
+            return;
+        };
+        self.instance.presence_mut().hold = Hold::Grace;
+        self.timers.arm(TimerReason::Hold(self.slot), self.now.mono.after_ms(wait_ms));
+        if every_ms.is_some() {
+            self.look_soon();
+        }
+    }
+
+    /// Whether a report of the instance is overdue: then it counts as ended.
+    pub(super) fn beat_due(&mut self) {
+        let Some(timeout_ms) = beat_timeout_ms(&self.instance.definition().liveness) else {
+            return;
+        };
+        let Some(run) = self.instance.presence().run else { return };
+        let due = run.since.after_ms(timeout_ms);
+        if self.now.mono <= due {
+            self.timers.arm(TimerReason::BeatDue(self.slot), due.after_ms(1));
+            return;
+        }
+        let reason = Reason::Silent { ms: timeout_ms };
+        self.note(&reason.to_string());
+        self.lost();
+    }
+
+    /// The run has taken as long as it may.
+    pub(super) fn run_limit_over(&mut self) {
+        if self.instance.state().process == Process::Live && self.instance.presence().can_signal() {
+            self.fire(InstanceEvent::EndOrdered);
+        }
+    }
+
+    /// Ends what is there. What nothing can be sent to is forgotten instead.
+    pub(super) fn end(&mut self) {
+        let presence = self.instance.presence();
+        let is_stranger = self.instance.definition().liveness.tracks() && !presence.can_signal();
+        if is_stranger && self.instance.state().process == Process::Live {
+            self.ended(Exit::Code(0), false);
+        } else {
+            self.fire(InstanceEvent::EndOrdered);
+        }
+    }
+
+    /// A restart that nothing can be sent to is used up all the same.
+    pub(super) fn consume_restart(&mut self) {
+        let is_live = self.instance.state().process == Process::Live;
+        if is_live
+            && self.instance.desired().restart
+            && self.instance.definition().is_configured()
+            && !self.instance.presence().can_signal()
+        {
+            self.edit(|section| section.set_restart(false));
+        }
+    }
+
+    /// The signal of a restart is sent: the request is used up with it.
+    pub(super) fn restart_sent(&mut self) {
+        if self.instance.definition().is_configured() {
+            self.instance.presence_mut().restarting = true;
+            self.edit(|section| section.set_restart(false));
+        }
+    }
+
+    /// A run begins: a process was started, or found.
+    pub(super) fn began(&mut self, is_spawned: bool) {
+        if !self.instance.definition().is_configured() {
+            return;
+        }
+        let pid = self.instance.presence().leader.map_or(0, |leader| leader.pid);
+        let is_watched = self.instance.definition().liveness == Liveness::Exit;
+        self.instance.presence_mut().has_leader = is_spawned;
+        self.instance.presence_mut().by_report &= !is_spawned;
+        self.open_run(if is_watched { pid } else { 0 });
+        if let Some(limit_ms) = self.instance.definition().policy.run_limit_ms {
+            self.timers.arm(TimerReason::RunLimit(self.slot), self.now.mono.after_ms(limit_ms));
+        }
+        if is_spawned && matches!(self.instance.definition().liveness, Liveness::PidFile { .. }) {
+            self.look_soon();
+        }
+        self.edit(|section| {
+            if is_spawned {
+                section.on_start();
+            }
+            section.note_change();
+        });
+    }
+
+    /// The run under way ends: it is recorded, and what is wanted changes with it.
+    pub(super) fn close(&mut self, exit_code: u8) {
+        self.timers.cancel(TimerReason::BeatDue(self.slot));
+        self.timers.cancel(TimerReason::RunLimit(self.slot));
+        let Some(run) = self.instance.presence_mut().run.take() else { return };
+        let desired = self.instance.desired();
+        let is_watched = self.instance.definition().liveness == Liveness::Exit;
+        let past = Arc::new(PastRun {
+            id: run.id,
+            pid: run.pid,
+            started: run.started,
+            last_seen: if is_watched { Some(self.now.wall) } else { run.last_seen },
+            stopped: self.now.wall,
+            disabled: desired.goal == Goal::Down,
+            restart: desired.restart || self.instance.presence().restarting,
+            once: desired.once == Once::Consumed,
+            shutdown: self.draining,
+            exit_code: if is_watched { exit_code } else { 0 },
+            values: desired.values.clone(),
+        });
+        let (id, most) = (self.instance.definition().id, self.instance.definition().policy.history);
+        self.instance.presence_mut().remember(Arc::clone(&past), most.into());
+        let record = Record::AddRun { id, run: Arc::clone(&past), most };
+        self.submit(record, Some(past));
+        let clears = self.instance.definition().clears_values;
+        self.edit(|section| section.on_close(clears));
+    }
+
+    /// Takes a change on request to the disk, or answers at once if there is nothing to change.
+    pub(super) fn desire(&mut self, request: RequestId, desire: Box<Desire>) {
+        let is_started = self.instance.presence().run.is_some();
+        let mut predicted = self.instance.newest_desired(self.instance.newest_goal());
+        let mut section = Section::new(&mut predicted);
+        let is_stale = !section.admits(desire.expect);
+        if !is_stale {
+            section.edit_values(&desire.values);
+            if let Some(toggle) = desire.toggle {
+                section.toggle(toggle, is_started);
+            }
+        }
+        if desire.beat.is_some() {
+            section.note_change();
+        }
+        // What is on its way already is waited for: the answer must not come before it is durable.
+        if !section.end() && self.instance.presence().pending == 0 {
+            let before = Box::new(self.run_shown());
+            return self.answer(request, &desire, DesireDone { before, is_stale });
+        }
+        let record = Record::SetDesired {
+            id: self.instance.definition().id,
+            desired: Arc::new(predicted.clone()),
+        };
+        self.instance.presence_mut().staged = Some(predicted);
+        self.instance.presence_mut().pending += 1;
+        let change = Change::Desire { slot: self.slot, desire, is_stale };
+        self.commits.submit(self.out, request, record, change);
+    }
+
+    /// A change on request is durable: puts it in force and answers.
+    pub(super) fn desired(&mut self, request: RequestId, desire: &Desire, is_stale: bool) {
+        let before = Box::new(self.run_shown());
+        let is_started = self.instance.presence().run.is_some();
+        self.instance.presence_mut().joined = Some(false);
+        let mut desired = core::mem::take(self.instance.desired_mut());
+        let mut section = Section::new(&mut desired);
+        if !is_stale {
+            section.edit_values(&desire.values);
+            if let Some(toggle) = desire.toggle {
+                section.toggle(toggle, is_started);
+            }
+        }
+        if desire.beat.is_some() {
+            section.note_change();
+        }
+        section.end();
+        *self.instance.desired_mut() = desired;
+        if desire.toggle.is_some() {
+            // Whoever asks is not made to wait for the back-off of earlier failures.
+            self.instance.lifecycle_mut().reset_backoff();
+            self.instance.forgive_restarts();
+            self.instance.presence_mut().retries = false;
+        }
+        self.desire_settled();
+        if let Some(beat) = desire.beat {
+            self.beat(beat);
+        }
+        if self.instance.presence_mut().joined.take() == Some(true) {
+            self.save_desired();
+        }
+        self.show_run();
+        self.answer(request, desire, DesireDone { before, is_stale });
+    }
+
+    /// Answers once readers are shown what the answer rests on.
+    fn answer(&mut self, request: RequestId, desire: &Desire, done: DesireDone) {
+        let DesireDone { before, is_stale } = done;
+        let shows_instance = desire.shows_instance;
+        let answer = WaitingAnswer { request, before, is_stale, shows_instance };
+        self.instance.presence_mut().answers.push_back(answer);
+        if self.instance.presence().unshown == 0 {
+            self.answer_waiting();
+        }
+    }
+
+    /// Answers all that waits.
+    pub(super) fn answer_waiting(&mut self) {
+        for answer in core::mem::take(&mut self.instance.presence_mut().answers) {
+            let WaitingAnswer { request, before, is_stale, shows_instance } = answer;
+            let outcome = if shows_instance {
+                let after = self.instance.view();
+                Outcome::Done { before: after.clone(), after }
+            } else {
+                Outcome::Desired(DesireDone { before, is_stale })
+            };
+            self.out.respond(request, outcome);
+        }
+    }
+
+    /// One change on request reached the disk, or was refused by it.
+    pub(super) fn desire_settled(&mut self) {
+        let presence = self.instance.presence_mut();
+        presence.pending = presence.pending.saturating_sub(1);
+        if presence.pending == 0
+            && let Some(staged) = presence.staged.take()
+        {
+            // The disk's order of changes and facts is the one that counts.
+            *self.instance.desired_mut() = staged;
+        }
+    }
+
+    /// Shows the instance, a record about it being durable.
+    pub(super) fn shown(&mut self) {
+        self.instance.presence_mut().unshown = self.instance.presence().unshown.saturating_sub(1);
+        if self.instance.presence().unshown == 0 {
+            self.show_run();
+            self.answer_waiting();
+        }
+    }
+
+    /// A record about the instance could not be made durable: it is sent off again later.
+    pub(super) fn not_saved(&mut self, run: Option<Arc<PastRun>>) {
+        let presence = self.instance.presence_mut();
+        presence.unshown = presence.unshown.saturating_sub(1);
+        presence.unsaved = true;
+        presence.unsaved_runs.extend(run);
+        if presence.unshown == 0 {
+            self.show_run();
+            self.answer_waiting();
+        }
+    }
+
+    /// Sends off what could not be made durable before.
+    pub(super) fn save_again(&mut self) {
+        if !core::mem::take(&mut self.instance.presence_mut().unsaved) {
+            return;
+        }
+        let (id, most) = (self.instance.definition().id, self.instance.definition().policy.history);
+        for run in core::mem::take(&mut self.instance.presence_mut().unsaved_runs) {
+            self.submit(Record::AddRun { id, run: Arc::clone(&run), most }, Some(run));
+        }
+        self.save_desired();
+    }
+
+    /// How the instance looks to readers.
+    pub(super) fn run_shown(&self) -> RunShown {
+        let presence = self.instance.presence();
+        RunShown {
+            run: presence.run,
+            heard: presence.heard,
+            by_report: presence.by_report,
+            leader: presence.leader,
+            is_watched: self.instance.definition().liveness == Liveness::Exit,
+            desired: Arc::new(self.instance.desired().clone()),
+            past: Arc::clone(&presence.past),
+            draining: self.draining,
+        }
+    }
+
+    /// Shows the instance to readers, unless a record is on its way after which it is shown.
+    pub(super) fn show_run(&mut self) {
+        let definition = self.instance.definition();
+        if let Some(label) = definition.label.clone()
+            && definition.is_configured()
+            && self.instance.presence().unshown == 0
+        {
+            let (instance, shown) = (definition.id, Box::new(self.run_shown()));
+            self.out.push(Effect::ShowRun { label, instance, shown });
+        }
+    }
+
+    /// What is done of a decision.
+    pub(super) fn withhold(&self, decision: Decision) -> Decision {
+        if self.instance.definition().is_configured() {
+            self.instance.presence().withhold(self.instance.state().process, decision)
+        } else {
+            decision
+        }
+    }
+
+    /// Why the process that is being ended is ended, as far as its instance remembers.
+    pub(super) fn is_restarting(&self) -> Option<Why> {
+        self.instance.presence().restarting.then_some(Why::Restart)
+    }
+
+    /// The instance reported by itself.
+    fn beat(&mut self, Beat { pid, proven }: Beat) {
+        self.instance.presence_mut().by_report = true;
+        match (self.instance.state().process, self.instance.presence().on_beat(pid)) {
+            (Process::Absent, BeatStep::Begin) => self.found(pid, proven),
+            (Process::Live, _) => self.seen_as(pid, proven),
+            (Process::Ending | Process::Cancelled | Process::Spawning | Process::Absent, _) => {
+                match &mut self.instance.presence_mut().run {
+                    Some(run) => run.last_seen = Some(self.now.wall),
+                    None => self.instance.presence_mut().heard = Some(self.now.wall),
+                }
+            }
+        }
+    }
+
+    /// An instance that was thought not to run does.
+    fn found(&mut self, pid: u32, proven: Option<Identity>) {
+        if self.instance.state() == State::FAILED {
+            // The failure was that of another process.
+            self.fire(InstanceEvent::EndOrdered);
+        }
+        self.instance.presence_mut().tracked = proven;
+        self.instance.presence_mut().hold = Hold::No;
+        self.fire(InstanceEvent::Attached);
+        if let Some(run) = &mut self.instance.presence_mut().run {
+            run.pid = pid;
+        }
+        self.track();
+        self.show_run();
+    }
+
+    /// The instance runs, as this process if `pid` is not 0.
+    fn seen_as(&mut self, pid: u32, proven: Option<Identity>) {
+        let step = self.instance.presence().on_beat(pid);
+        let is_file = matches!(self.instance.definition().liveness, Liveness::PidFile { .. });
+        if step == BeatStep::Replace || step == BeatStep::Begin {
+            self.close(0);
+            self.open_run(pid);
+        } else if let Some(run) = &mut self.instance.presence_mut().run {
+            let is_new = run.pid == 0 && pid != 0 && is_file;
+            run.pid = if pid == 0 { run.pid } else { pid };
+            run.since = self.now.mono;
+            if !is_new {
+                run.last_seen = Some(self.now.wall);
+            }
+        }
+        if pid != 0 && self.instance.presence().tracked != proven {
+            self.instance.presence_mut().tracked = proven;
+            self.track();
+        }
+        if let Some(timeout_ms) = beat_timeout_ms(&self.instance.definition().liveness) {
+            let due = self.now.mono.after_ms(timeout_ms).after_ms(1);
+            self.timers.arm(TimerReason::BeatDue(self.slot), due);
+        } else {
+            self.edit(|section| section.note_change());
+        }
+        self.show_run();
+    }
+
+    /// The run ended unseen. What is left of it is ended before another one begins.
+    fn lost(&mut self) {
+        self.close(0);
+        if self.instance.presence().can_signal() {
+            self.fire(InstanceEvent::EndOrdered);
+        } else {
+            self.ended(Exit::Code(0), false);
+        }
+    }
+
+    fn open_run(&mut self, pid: u32) {
+        let id = RunId(u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64()));
+        let (started, since) = (self.now.wall, self.now.mono);
+        self.instance.presence_mut().heard = None;
+        self.instance.presence_mut().run =
+            Some(OpenRun { id, pid, started, last_seen: None, since });
+        if let Some(timeout_ms) = beat_timeout_ms(&self.instance.definition().liveness) {
+            let due = self.now.mono.after_ms(timeout_ms).after_ms(1);
+            self.timers.arm(TimerReason::BeatDue(self.slot), due);
+        }
+    }
+
+    fn track(&mut self) {
+        let Some(identity) = self.instance.presence().tracked else { return };
+        self.out.push(Effect::Track { process: self.process(), identity });
+    }
+
+    fn read_pid_file(&mut self) {
+        let definition = Arc::clone(self.instance.definition());
+        let leader = self.instance.presence().leader;
+        self.out.push(Effect::ReadPidFile { definition, leader });
+    }
+
+    /// Looks again soon, and each time later, up to the pace of the instance.
+    fn look_soon(&mut self) {
+        let Some(every_ms) = self.instance.definition().liveness.looks_every_ms() else { return };
+        let since = self.instance.presence().run.map_or(self.now.mono, |run| run.since);
+        let waited_ms = self.now.mono.ms_since(since);
+        let wait_ms = waited_ms.clamp(FIRST_LOOK_MS, every_ms.max(FIRST_LOOK_MS));
+        self.timers.arm(TimerReason::Look(self.slot), self.now.mono.after_ms(wait_ms));
+    }
+
+    fn run_verb(&mut self, verb: VerbKind) {
+        self.instance.presence_mut().verb = Some(verb);
+        let definition = Arc::clone(self.instance.definition());
+        self.out.push(Effect::RunVerb { definition, verb });
+    }
+
+    /// Changes what is wanted, by a fact: at once, and on the disk after it.
+    fn edit(&mut self, edit: impl Fn(&mut Section<'_>)) {
+        let cas = self.instance.desired().cas;
+        let mut changed = apply(&edit, self.instance.desired_mut());
+        let staged = self.instance.presence_mut().staged.as_mut();
+        let staged_cas = staged.map(|staged| {
+            let cas = staged.cas;
+            changed |= apply(&edit, staged);
+            cas
+        });
+        if let Some(joined) = &mut self.instance.presence_mut().joined {
+            // It is counted with the change on request that led to it.
+            *joined |= changed;
+            self.instance.desired_mut().cas = cas;
+            if let Some((staged, cas)) =
+                self.instance.presence_mut().staged.as_mut().zip(staged_cas)
+            {
+                staged.cas = cas;
+            }
+        } else if changed {
+            self.save_desired();
+        }
+    }
+
+    fn save_desired(&mut self) {
+        let desired = Arc::new(self.instance.newest_desired(self.instance.newest_goal()));
+        self.submit(Record::SetDesired { id: self.instance.definition().id, desired }, None);
+    }
+
+    fn submit(&mut self, record: Record, run: Option<Arc<PastRun>>) {
+        self.instance.presence_mut().unshown += 1;
+        let change = Change::Shown { slot: self.slot, run };
+        self.commits.submit(self.out, RequestId::NONE, record, change);
+    }
+}
+
+fn apply(edit: impl Fn(&mut Section<'_>), desired: &mut Desired) -> bool {
+    let mut section = Section::new(desired);
+    edit(&mut section);
+    section.end()
+}
+
+const fn beat_timeout_ms(liveness: &Liveness) -> Option<u64> {
+    match liveness {
+        Liveness::Beat { timeout_ms, .. } => Some(*timeout_ms),
+        Liveness::Exit
+        | Liveness::Checkpoint { .. }
+        | Liveness::PidFile { .. }
+        | Liveness::Probe { .. } => None,
+    }
+}

@@ -1,0 +1,27 @@
+//! The Patrol door: its command line, addresses, log files and the processes it did not start.
+//!
+//! What a request means is core's, in `doors::patrol`; when anything is started or signaled is the
+//! engine's decision.
+
+mod board;
+mod door;
+mod hang_up;
+mod hooks;
+mod http;
+mod local_time;
+mod log_files;
+mod observe;
+mod options;
+mod setup;
+mod udp;
+mod uuid;
+
+pub(crate) use door::Door;
+pub(crate) use hang_up::reload;
+pub use hooks::Event;
+pub(crate) use hooks::Extras;
+pub(crate) use log_files::{Outputs, open as open_log_files};
+pub(crate) use observe::{read_pid_file, run_verb, track, variable};
+pub(crate) use options::Options;
+pub(crate) use setup::{ConfigFile, SetupError};
+pub(crate) use udp::{bind as bind_udp, serve as serve_udp};

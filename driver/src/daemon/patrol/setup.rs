@@ -1,0 +1,163 @@
+//! The configuration file of the Patrol door: read at the start and at HUP.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use openctrl_core::doors::patrol::config::{Config, ConfigError, Reader, Stage};
+use openctrl_core::doors::patrol::definitions::definitions;
+use openctrl_core::doors::patrol::layout::{Layout, RFC3339};
+use openctrl_core::instance::{Definition, Desired};
+
+use super::hooks::{Extras, More};
+
+/// The value of `PATROL_UNITTEST` with which ticks and pings are as quick as in Patrol's own tests.
+const QUICK: &str = "I KNOW WHAT I AM DOING";
+
+/// A configuration file as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct ConfigFile {
+    pub(crate) path: PathBuf,
+    pub(crate) config: Config,
+    /// The addresses that the server listens on in the place of those with port 0.
+    bound: Option<[SocketAddr; 2]>,
+    is_alone: bool,
+    extras: Extras,
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub(crate) struct SetupError {
+    path: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    File(std::io::Error),
+    Config(ConfigError),
+}
+
+impl ConfigFile {
+    /// Reads a file, and warns about keys that nothing reads.
+    ///
+    /// # Errors
+    /// For a file that cannot be read or is no configuration.
+    pub(crate) fn read(path: &Path, extras: Extras) -> Result<Self, SetupError> {
+        let error = |reason| SetupError { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(|io| error(Reason::File(io)))?;
+        let home = std::env::var("HOME").ok();
+        let reader = Reader { home: home.as_deref(), defaults: true };
+        let loaded =
+            Config::load(&bytes, reader).map_err(|config| error(Reason::Config(config)))?;
+        for warning in &loaded.warnings {
+            tracing::warn!("Patrol.config: {}: {warning}", path.display());
+        }
+        let mut config = loaded.config;
+        if std::env::var("PATROL_UNITTEST").is_ok_and(|value| value == QUICK) {
+            (config.tick_every_s, config.ping_timeout_s) = (2, 3);
+        }
+        if extras.listener.is_some() && config.timestamp.is_none() {
+            config.timestamp = Some(Layout::new(RFC3339));
+        }
+        for (id, app) in &mut config.apps {
+            let more =
+                |of: &Option<More>| of.as_ref().map(|of| of(id.as_str())).unwrap_or_default();
+            app.args.extend(more(&extras.args));
+            app.env.extend(more(&extras.env));
+        }
+        // Apps are told where the server can be reached from elsewhere than its directory.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Ok(Self { path, config, bound: None, is_alone: true, extras })
+    }
+
+    /// Reads the file again, for a server that listens already.
+    pub(crate) fn read_again(&self) -> Result<Self, SetupError> {
+        let mut again = Self::read(&self.path, self.extras.clone())?;
+        if let Some([http, udp]) = self.bound {
+            again.set_bound(http, udp, self.is_alone);
+        }
+        Ok(again)
+    }
+
+    /// Host and port of the HTTP address; an empty host is every address.
+    pub(crate) fn http_address(&self) -> Result<(String, u16), SetupError> {
+        let address = &self.config.http;
+        let split = address.rsplit_once(':').and_then(|(host, port)| {
+            Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
+        });
+        split.ok_or_else(|| {
+            let problem = format!("{address:?} is not host:port");
+            let key = "http.listen".to_owned();
+            let error = ConfigError { stage: Stage::Validate, key, problem };
+            SetupError { path: self.path.clone(), reason: Reason::Config(error) }
+        })
+    }
+
+    /// The addresses that are bound: HTTP, then UDP.
+    pub(crate) fn bound(&self) -> [SocketAddr; 2] {
+        self.bound.expect("a server that runs listens")
+    }
+
+    /// Puts the ports that the system chose in the place of 0 where apps are told of them.
+    /// A server that is more than the door listens for HTTP where its own URL says.
+    pub(crate) fn set_bound(&mut self, http: SocketAddr, udp: SocketAddr, is_alone: bool) {
+        self.bound = Some([http, udp]);
+        self.is_alone = is_alone;
+        if !is_alone {
+            let told = std::mem::replace(&mut self.config.http, http.to_string());
+            let listen = self.config.listen_http.iter_mut();
+            listen
+                .filter(|address| **address == told)
+                .for_each(|address| *address = http.to_string());
+        }
+        let resolve = |listen: &mut [String], configured: &str, bound: SocketAddr| {
+            for address in listen.iter_mut().filter(|address| *address == configured) {
+                if let Some(host) = address.strip_suffix(":0") {
+                    *address = format!("{host}:{}", bound.port());
+                }
+            }
+        };
+        resolve(&mut self.config.listen_http, &self.config.http, http);
+        resolve(&mut self.config.listen_udp, &self.config.udp, udp);
+    }
+
+    /// The instances of the configuration, and what is wanted of new ones.
+    pub(crate) fn instances(&self) -> Vec<(Definition, Desired)> {
+        definitions(&self.config).map(|one| (one.definition, one.initial)).collect()
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Config> {
+        Arc::new(self.config.clone())
+    }
+}
+
+impl SetupError {
+    /// The exit status of a server that is started with such a file.
+    pub(crate) const fn exit_status(&self) -> u8 {
+        match &self.reason {
+            Reason::File(_) => 254,
+            Reason::Config(error) => error.stage.exit_status(),
+        }
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.reason {
+            Reason::File(error) => write!(f, "cannot read the configuration {path}: {error}"),
+            Reason::Config(error) => write!(f, "cannot use the configuration {path}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.reason {
+            Reason::File(error) => Some(error),
+            Reason::Config(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! `.ci/fuzz 60 patrol_datagram`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| openctrl_fuzz::patrol_datagram(data));
