@@ -19,6 +19,7 @@ pub mod http;
 pub mod json;
 pub mod master;
 pub mod output;
+pub mod patrol;
 pub mod process;
 pub mod reducer;
 pub mod rfc3339;

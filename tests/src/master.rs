@@ -435,7 +435,7 @@ fn spawn_retrying(command: &mut Command) -> Child {
     })
 }
 
-fn fresh_mark() -> String {
+pub(crate) fn fresh_mark() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -1,0 +1,231 @@
+//! Patrol contract §1, §2.9 and A: the configuration, what a bad one does, and reading it again.
+
+use std::fs;
+
+use openctrl_tests::patrol::{Builder, Folder, refuse_in};
+use openctrl_tests::process::is_alive;
+use openctrl_tests::until;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+fn apps(folder: &Folder, words: &[&str]) -> Value {
+    json!({"web": folder.app(1, words)})
+}
+
+/// Exit codes 254 and 255, and a line that names the key at fault.
+#[test]
+fn a_bad_configuration_ends_the_server_and_names_the_key() {
+    let folder = Folder::default();
+    let builder = Builder::default();
+    let good = folder.app(1, &["wait"]);
+    let mut bad_binary = good.clone();
+    bad_binary["binary"] = json!("a//b");
+    let cases = [
+        (String::new(), 254, "EOF"),
+        ("{".into(), 254, "EOF"),
+        ("null".into(), 255, "Patrol Apps and Servers were both empty"),
+        ("{}".into(), 255, "Patrol Apps and Servers were both empty"),
+        (json!({"apps": {"web": good}, "tick-every": 1.5}).to_string(), 254, "tick-every: "),
+        (json!({"apps": {"web": good, "WEB": good}}).to_string(), 255, ": Duplicate App Label"),
+        (json!({"apps": {"a_b": good}}).to_string(), 255, "apps.a_b: App Key was invalid"),
+        (
+            json!({"apps": {"web": bad_binary}}).to_string(),
+            255,
+            "apps.web.binary: App Binary was unclean",
+        ),
+    ];
+    for (text, code, reason) in cases {
+        fs::write(folder.path("config.json"), &text).expect("the folder is writable");
+        let refused = folder.refuse_as_it_is(&builder);
+        assert_eq!(refused.code, Some(code), "{text}: {}", refused.stderr);
+        assert!(refused.stderr.contains(reason), "{text}: {}", refused.stderr);
+        assert!(refused.stderr.contains("config.json"), "{text}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_missing_file_and_bad_words_have_their_own_exit_codes() {
+    let folder = Folder::default();
+    let missing = Builder::default().arguments(&["-config", "nowhere.json"]);
+    let refused = folder.refuse_as_it_is(&missing);
+    assert_eq!(refused.code, Some(254), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nowhere.json"), "{}", refused.stderr);
+    for words in [&["-nonsense"][..], &["-config"], &["--state"], &["config.json"]] {
+        let refused = folder.refuse_as_it_is(&Builder::default().arguments(words));
+        assert_eq!(refused.code, Some(2), "{words:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn the_file_can_be_named_in_every_way_of_the_flag() {
+    let folder = Folder::default();
+    let path = folder.path("config.json");
+    let forms = [vec!["-config", &path], vec!["--config", &path]];
+    let equals = [format!("-config={path}"), format!("--config={path}")];
+    let forms = forms.into_iter().chain(equals.iter().map(|form| vec![form.as_str()]));
+    for form in forms {
+        let folder = Folder::default();
+        let builder = Builder::new(apps(&folder, &["wait"]), json!({}));
+        let own = folder.path("config.json");
+        let words: Vec<String> = form.iter().map(|word| word.replace(&path, &own)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let patrol = folder.start_with(builder.arguments(&words));
+        assert_eq!(patrol.app("web")["name"], "App under test");
+    }
+}
+
+#[test]
+fn unknown_keys_are_warned_about_by_name_and_ignored() {
+    let folder = Folder::default();
+    let mut app = folder.app(1, &["wait"]);
+    app["binry"] = json!("x");
+    let services = json!({"ssh": {"management": 1, "name": "SSH", "service": "ssh",
+        "disabled": true, "ignore-exit-codes": [127]}});
+    let builder = Builder::new(json!({"web": app}), services).set("colour", json!(1));
+    let patrol = folder.start_with(builder);
+    for key in ["apps.web.binry", "services.ssh.ignore-exit-codes", "colour"] {
+        patrol
+            .output()
+            .wait_for_line(key, |line| line.text.contains(&format!("{key}: unknown key")));
+    }
+}
+
+/// The state is in `.openctrl` beside the configuration, and belongs to one server.
+#[test]
+fn a_second_server_on_one_configuration_ends_at_once_and_touches_nothing() {
+    let folder = Folder::default();
+    let (up, signal) = (folder.mark("up"), folder.mark("signal"));
+    let marks = format!("mark:{}", up.path().display());
+    let at_signal = format!("on:USR1=mark:{}", signal.path().display());
+    let app = folder.app(1, &[&at_signal, &marks, "wait"]);
+    let builder = Builder::new(json!({"web": app}), json!({}));
+    let patrol = folder.start_with(builder.clone());
+    let first = up.wait(1);
+    let second = refuse_in(patrol.folder(), &builder);
+    assert!(second.code.is_some_and(|code| code > 0), "{:?}", second.code);
+    assert!(second.stderr.contains(".openctrl"), "{}", second.stderr);
+    assert_eq!((up.count(), signal.count()), (1, 0));
+    assert!(is_alive(first[0].pid));
+}
+
+/// An address that is taken: a line that names it, and no app is started.
+#[test]
+fn a_taken_address_ends_the_server_before_any_app_is_started() {
+    let folder = Folder::default();
+    let up = folder.mark("up");
+    let apps = apps(&folder, &[&format!("mark:{}", up.path().display()), "wait"]);
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let taken = [
+        ("http", tcp.local_addr().expect("bound").to_string()),
+        ("udp", udp.local_addr().expect("bound").to_string()),
+    ];
+    for (key, address) in taken {
+        let builder = Builder::new(apps.clone(), json!({})).set(key, json!({"listen": address}));
+        let refused = folder.refuse(&builder);
+        assert!(refused.code.is_some_and(|code| code > 0), "{:?}", refused.code);
+        assert!(refused.stderr.contains(&address), "{}", refused.stderr);
+    }
+    assert_eq!(up.count(), 0);
+}
+
+/// `listen-http` and `listen-udp` are what apps are told; without them it is what is bound.
+#[test]
+fn apps_are_told_the_advertised_addresses_or_else_the_bound_ones() {
+    for advertised in [None, Some("10.1.2.3:4")] {
+        let folder = Folder::default();
+        let file = folder.path("environment");
+        let app = folder.app(1, &[&format!("env:{file}"), "wait"]);
+        let mut builder = Builder::new(json!({"web": app}), json!({}));
+        if let Some(address) = advertised {
+            builder =
+                builder.set("listen-http", json!([address])).set("listen-udp", json!([address]));
+        }
+        let patrol = folder.start_with(builder);
+        until("the environment", || fs::exists(&file).unwrap_or(false));
+        let environment = fs::read_to_string(&file).expect("it is there");
+        for (name, bound) in [("PATROL_HTTP", patrol.http()), ("PATROL_UDP", patrol.udp())] {
+            let address = advertised.map_or_else(|| bound.to_string(), str::to_owned);
+            let line = format!("{name}=[\"{address}\"]");
+            assert!(environment.lines().any(|found| found == line), "{line}: {environment}");
+        }
+    }
+}
+
+/// HUP: unchanged entries are not touched, new ones start, removed ones end, changed ones restart.
+#[test]
+fn hup_applies_what_changed_and_nothing_else() {
+    let folder = Folder::default();
+    let stays = folder.app(1, &["print:stays", "wait"]);
+    let changes = folder.app(1, &["print:before", "wait"]);
+    let changed = folder.app(1, &["print:after", "wait"]);
+    let leaves = folder.app(1, &["wait"]);
+    let new = folder.app(1, &["wait"]);
+    let before = json!({"stays": stays.clone(), "changes": changes, "leaves": leaves});
+    let mut patrol = folder.start(before, json!({}));
+    let id = |app: &Value| app["instance-id"].as_str().unwrap_or_default().to_owned();
+    let stayed = patrol.wait_instance("stays", "");
+    let old = id(&patrol.wait_instance("changes", ""));
+    let left = patrol.wait_instance("leaves", "")["pid"].as_i64().expect("a pid");
+    patrol.post(&json!({"group": "app", "id": "changes", "keyvalue": {"kept": true}}));
+    let cas = patrol.app("stays")["cas"].clone();
+
+    let after = json!({"stays": stays, "changes": changed, "new": new});
+    patrol.reload(Builder::new(after, json!({})));
+    patrol.wait_instance("new", "");
+    let found = patrol.wait_instance("changes", &old);
+    assert_eq!(
+        found["keyvalue"]["kept"], true,
+        "what is wanted of an app outlives its configuration"
+    );
+    until("the removed app to end", || !is_alive(i32::try_from(left).expect("a pid")));
+    assert!(patrol.app("leaves").is_null());
+    let still = patrol.app("stays");
+    assert_eq!((id(&still), &still["cas"]), (id(&stayed), &cas));
+}
+
+#[test]
+fn a_bad_configuration_changes_nothing_on_hup_and_names_the_key() {
+    let folder = Folder::default();
+    let good = folder.app(1, &["wait"]);
+    let mut patrol = folder.start(json!({"web": good.clone()}), json!({}));
+    let before = patrol.wait_instance("web", "");
+    let mut bad = good.clone();
+    bad["keepalive"] = json!(9);
+    patrol.reload(Builder::new(json!({"new": good, "web": bad}), json!({})));
+    let reason = "apps.web.keepalive: App KeepAlive was invalid";
+    patrol.output().wait_for_line(reason, |line| line.text.contains(reason));
+    assert_eq!(patrol.app("web")["instance-id"], before["instance-id"]);
+    assert!(patrol.app("new").is_null());
+}
+
+#[test]
+fn a_large_configuration_with_ten_thousand_key_values_loads() {
+    let folder = Folder::default();
+    let mut app = folder.app(1, &["wait"]);
+    let values: serde_json::Map<String, Value> =
+        (0..10_000).map(|index| (format!("key-{index}"), json!(index))).collect();
+    app["keyvalue"] = Value::Object(values);
+    app["x"] = json!("x".repeat(10 * 1024 * 1024));
+    let patrol = folder.start(json!({"web": app}), json!({}));
+    let values = patrol.app("web")["keyvalue"].as_object().map(serde_json::Map::len);
+    assert_eq!(values, Some(10_000));
+}
+
+#[test]
+fn every_signal_of_the_contract_but_hup_ends_the_server_in_order() {
+    for signal in [Signal::INT, Signal::QUIT, Signal::TERM, Signal::TSTP] {
+        let folder = Folder::default();
+        let apps = apps(&folder, &["wait"]);
+        let mut patrol = folder.start(apps, json!({}));
+        patrol.signal(signal);
+        assert_eq!(patrol.wait_exit().code(), Some(0), "{signal:?}");
+    }
+    let folder = Folder::default();
+    let apps = apps(&folder, &["wait"]);
+    let patrol = folder.start(apps, json!({}));
+    for signal in [Signal::USR1, Signal::USR2, Signal::WINCH] {
+        patrol.signal(signal);
+    }
+    assert!(patrol.status()["started"].is_string(), "it goes on");
+}
