@@ -1,7 +1,7 @@
 //! The Patrol door: the configuration, requests, replies and pages of a Patrol server.
 //!
 //! Everything here is a pure function from bytes and values to values and bytes. The engine
-//! supervises; the driver reads files, sockets and clocks. docs/PATROL.md is for operators.
+//! supervises; the driver reads files, sockets and clocks. docs/operators/PATROL.md is for operators.
 
 pub mod access;
 pub mod config;
