@@ -22,13 +22,20 @@ pub const SILENCE_MS: u64 = 15_000;
 
 /// The first delay before a restart. With its jitter it lies between 1.6 and 2.4 s: late enough
 /// for `error` to be seen, and within the 5 s that Contract §6 allows.
-pub const BACKOFF_FIRST_MS: u64 = 2_000;
+pub const BACKOFF_FIRST_MS: u64 = 1_000;
 
 /// The delay before a restart at which the doubling ends (Contract §6).
 pub const BACKOFF_LONGEST_MS: u64 = 60_000;
 
 /// A process that was well for this long has its restarts counted afresh (Contract §6).
-pub const HEALTHY_MS: u64 = 600_000;
+pub const HEALTHY_MS: u64 = 60_000;
+
+/// A command of its own that was well for this long is started again without a delay, in ms.
+pub const PROMPT_MS: u64 = 10_000;
+
+/// How many times the last delay a process has to be well until its delays start afresh
+/// (Contract §6).
+pub const HEALTHY_DELAYS: u64 = 10;
 
 /// A shutdown that takes longer ends without waiting on: service managers allow 15 s
 /// (Contract §12), and what does not die of KILL within seconds will not die at all.
@@ -49,3 +56,10 @@ pub const INSTANCES_MAX: usize = 100_000;
 
 /// PUTs and DELETEs that may wait for one instance to stop; more are turned down.
 pub const OPERATIONS_MAX: usize = 64;
+
+/// A live process that printed an error has this long for the checkpoint that takes it back, at
+/// least and at most, in ms (Contract §6).
+pub const CHECKPOINT_WAIT_MS: (u64, u64) = (6_000, 15_000);
+
+/// How much later than the last one a checkpoint may come, in ms.
+pub const CHECKPOINT_MARGIN_MS: u64 = 1_000;

@@ -99,7 +99,8 @@ fn definition(id: u32, launch: Launch, liveness: Liveness) -> Definition {
     let steps = vec![step(Signal::USR1, 50), step(Signal::TERM, 50), step(Signal::KILL, 0)];
     let mut stop = StopPolicy::new(steps, Scope::Group).expect("three steps");
     stop.restart_signal = Some(Signal::USR2);
-    let backoff = BackoffPolicy { first_ms: 0, longest_ms: 500, healthy_ms: 1_000 };
+    let backoff =
+        BackoffPolicy { first_ms: 0, longest_ms: 500, healthy_ms: 1_000, prompt_ms: None };
     let policy = Policy {
         restart: Restart::Always,
         stop,

@@ -19,10 +19,10 @@ use crate::command::Refusal;
 use crate::event::{EventKind, Object};
 use crate::ids::{Generation, ProcessRef, SlotId};
 use crate::instance::{
-    Action, Decision, Definition, Instance, InstanceEvent, Policy, Process, ProcessFacts, Reason,
-    Run, RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
+    Action, Decision, Definition, Instance, InstanceEvent, Process, ProcessFacts, Reason, Run,
+    RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
 };
-use crate::limits::{CANNOT_END_MS, END_AGAIN_MS};
+use crate::limits::{CANNOT_END_MS, CHECKPOINT_MARGIN_MS, CHECKPOINT_WAIT_MS, END_AGAIN_MS};
 use crate::output::OutputBatch;
 use crate::process::{Exit, Scope, Signal};
 use crate::time::{Now, Wall};
@@ -401,16 +401,31 @@ impl Supervisor<'_> {
         if self.timers.is_armed(reason) || self.instance.definition().is_service() {
             return;
         }
-        let Policy { limit, backoff, .. } = self.instance.definition().policy;
+        let definition = self.instance.definition();
+        let (limit, backoff) = (definition.policy.limit, definition.backoff());
         let lifecycle = self.instance.lifecycle_mut();
         if limit.is_some_and(|limit| lifecycle.gives_up(limit, self.now.mono)) {
             return self.facts().set_limit_reached(limit);
         }
         let delay_ms = lifecycle.next_delay_ms(backoff, self.now.mono, self.rng);
+        let delay_ms = delay_ms.max(self.wait_for_checkpoint_ms());
         self.timers.arm(reason, self.now.mono.after_ms(delay_ms));
         let delay_micros = delay_ms.saturating_mul(1_000);
         let due = Wall::from_micros(self.now.wall.as_micros().saturating_add(delay_micros));
         self.facts().set_next_restart(Some((due, delay_ms)));
+    }
+
+    /// How long the next checkpoint of a live process that printed an error may take, in ms: it
+    /// would take the error back (Contract §6).
+    fn wait_for_checkpoint_ms(&self) -> u64 {
+        let has_process = self.instance.state().has_process();
+        let has_complained = matches!(self.instance.facts().reason, Reason::Complained(_));
+        let meters = self.instance.meters();
+        if !(has_process && has_complained && meters.last_checkpoint().is_some()) {
+            return 0;
+        }
+        let due_ms = meters.interval_ms().saturating_add(CHECKPOINT_MARGIN_MS);
+        due_ms.clamp(CHECKPOINT_WAIT_MS.0, CHECKPOINT_WAIT_MS.1)
     }
 
     fn cancel_restart(&mut self) {

@@ -97,10 +97,9 @@ fn policy() -> BoxedStrategy<Policy> {
     let limit =
         (any::<u32>(), any::<u64>()).prop_map(|(max, window_ms)| RestartLimit { max, window_ms });
     let boot = prop_oneof![Just(Boot::Restart), Just(Boot::Saved), Just(Boot::Always)];
-    let backoff = any::<[u64; 3]>().prop_map(|[first_ms, longest_ms, healthy_ms]| BackoffPolicy {
-        first_ms,
-        longest_ms,
-        healthy_ms,
+    let backoff = (any::<[u64; 3]>(), any::<Option<u64>>()).prop_map(|(delays_ms, prompt_ms)| {
+        let [first_ms, longest_ms, healthy_ms] = delays_ms;
+        BackoffPolicy { first_ms, longest_ms, healthy_ms, prompt_ms }
     });
     (restart, option::of(limit), boot, backoff, stop(), option::of(any::<u64>()), 0..=HISTORY_MAX)
         .prop_map(|(restart, limit, boot, backoff, stop, run_limit_ms, history)| Policy {

@@ -249,7 +249,7 @@ impl From<SetupV2> for Setup {
 impl From<Policy> for PolicyV2 {
     fn from(policy: Policy) -> Self {
         let Policy { restart, limit, boot, backoff, stop, run_limit_ms, history } = policy;
-        let BackoffPolicy { first_ms, longest_ms, healthy_ms } = backoff;
+        let BackoffPolicy { first_ms, longest_ms, healthy_ms, prompt_ms } = backoff;
         Self {
             restart: match restart {
                 Restart::Never => RestartV2::Never,
@@ -263,6 +263,7 @@ impl From<Policy> for PolicyV2 {
                 Boot::Always => BootV2::Always,
             },
             backoff_ms: [first_ms, longest_ms, healthy_ms],
+            prompt_ms,
             stop: (&stop).into(),
             run_limit_ms,
             history,
@@ -288,7 +289,7 @@ impl PolicyV2 {
                 BootV2::Saved => Boot::Saved,
                 BootV2::Always => Boot::Always,
             },
-            backoff: BackoffPolicy { first_ms, longest_ms, healthy_ms },
+            backoff: BackoffPolicy { first_ms, longest_ms, healthy_ms, prompt_ms: self.prompt_ms },
             stop: self.stop.read()?,
             run_limit_ms: self.run_limit_ms,
             history: self.history,

@@ -26,7 +26,7 @@ use super::v2::traced::{CallerV2, CommandV2, DoorV2, HeaderV2, InputV2, RecordV2
 
 /// TERM, KILL after 5 s.
 const STOP_STEPS: [(u8, u64); 2] = [(15, 5_000), (9, 0)];
-const BACKOFF_MS: [u64; 3] = [2_000, 60_000, 600_000];
+const BACKOFF_MS: [u64; 3] = [1_000, 60_000, 60_000];
 const SILENCE_MS: u64 = 15_000;
 const HISTORY: u16 = 10;
 
@@ -75,6 +75,8 @@ const fn desired() -> DesiredV2 {
 impl From<DefinitionV1> for DefinitionV2 {
     fn from(definition: DefinitionV1) -> Self {
         let DefinitionV1 { id, url, alias, restart, peer, tags } = definition;
+        // A line with `ERROR` in it has no meaning for a command of its own any more.
+        let error_mark = !url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("exec:"));
         Self {
             id,
             revision: 1,
@@ -97,6 +99,7 @@ impl From<DefinitionV1> for DefinitionV2 {
                 limit: None,
                 boot: BootV2::Restart,
                 backoff_ms: BACKOFF_MS,
+                prompt_ms: None,
                 stop: StopV2 {
                     steps: STOP_STEPS.to_vec(),
                     scope: ScopeV2::Group,
@@ -105,7 +108,7 @@ impl From<DefinitionV1> for DefinitionV2 {
                 run_limit_ms: None,
                 history: HISTORY,
             },
-            liveness: LivenessV2::Checkpoint { silence_ms: SILENCE_MS, error_mark: true },
+            liveness: LivenessV2::Checkpoint { silence_ms: SILENCE_MS, error_mark },
             clears_values: false,
             peer,
             tags,
@@ -210,6 +213,7 @@ impl Definitions {
             counters: instance.counters,
             totals_unsaved: instance.totals_unsaved,
             last_checkpoint: instance.last_checkpoint,
+            interval_ms: 0,
             healthy_since: instance.healthy_since,
             restart_attempts: instance.restart_attempts,
             steps_done,

@@ -12,8 +12,9 @@ use super::edit::PolicyEdit;
 use super::exec_url::exec_policy;
 use super::launch::{Launch, Setup};
 use super::liveness::Liveness;
-use super::policy::{Policy, Restart};
+use super::policy::{BackoffPolicy, Policy, Restart};
 use crate::ids::{InstanceId, Revision};
+use crate::limits::PROMPT_MS;
 use crate::url::InstanceUrl;
 
 /// The longest alias, peer field, tag key or tag value that a PATCH may set, in bytes
@@ -87,6 +88,7 @@ impl Definition {
             clears_values: false,
             meta: Meta::default(),
         };
+        new.liveness = Liveness::of(&new.launch);
         edit.apply(&mut new.policy, &mut new.setup);
         new
     }
@@ -119,7 +121,17 @@ impl Definition {
         new.apply(&mut changed.policy, &mut changed.setup);
         changed.revision = self.revision.next();
         changed.launch = Launch::Runtime(url);
+        if changed.launch.is_command() != self.launch.is_command() {
+            changed.liveness = Liveness::of(&changed.launch);
+        }
         changed
+    }
+
+    /// How long to wait before a restart, with the defaults of what is launched.
+    pub fn backoff(&self) -> BackoffPolicy {
+        let default_ms = self.launch.is_command().then_some(PROMPT_MS);
+        let backoff = self.policy.backoff;
+        BackoffPolicy { prompt_ms: backoff.prompt_ms.or(default_ms), ..backoff }
     }
 
     /// Whether the instance is restarted after a failure: `restart` of the v2 API.

@@ -99,6 +99,12 @@ impl Launch {
             Self::Verbs(verbs) => &verbs.shown,
         }
     }
+
+    /// Whether it is a command in an `exec:` URL, which knows nothing of the output that the
+    /// contract asks of runtimes.
+    pub fn is_command(&self) -> bool {
+        matches!(self, Self::Runtime(url) if url.scheme().eq_ignore_ascii_case("exec"))
+    }
 }
 
 impl fmt::Debug for Setup {

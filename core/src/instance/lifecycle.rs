@@ -8,6 +8,7 @@ use super::policy::{BackoffPolicy, RESTARTS_MAX, RestartLimit};
 use super::state::State;
 use crate::backoff::Backoff;
 use crate::ids::Generation;
+use crate::limits::HEALTHY_DELAYS;
 use crate::time::Time;
 
 /// The part of an instance that its supervisor moves.
@@ -114,10 +115,16 @@ impl Lifecycle {
         now: Time,
         rng: &mut ChaCha8Rng,
     ) -> u64 {
-        let BackoffPolicy { first_ms, longest_ms, healthy_ms } = backoff;
-        let healthy_since = self.healthy_since.take();
-        if healthy_since.is_some_and(|since| now.ms_since(since) >= healthy_ms) {
-            self.backoff.reset();
+        let BackoffPolicy { first_ms, longest_ms, healthy_ms, prompt_ms } = backoff;
+        if let Some(since) = self.healthy_since.take() {
+            let well_ms = now.ms_since(since);
+            let last_ms = self.backoff.last_delay_ms(first_ms, longest_ms);
+            if well_ms >= healthy_ms.max(last_ms.saturating_mul(HEALTHY_DELAYS)) {
+                self.backoff.reset();
+            }
+            if prompt_ms.is_some_and(|prompt_ms| well_ms >= prompt_ms) {
+                return 0;
+            }
         }
         self.backoff.next_delay_ms(first_ms, longest_ms, rng)
     }

@@ -4,6 +4,7 @@
 
 use alloc::string::String;
 
+use super::launch::Launch;
 use crate::limits::SILENCE_MS;
 
 /// What tells that an instance is alive and well.
@@ -55,6 +56,12 @@ pub enum BeatVia {
 }
 
 impl Liveness {
+    /// The rules for what is launched if nothing else is asked for: those of the v2 API, which
+    /// leave a line with `ERROR` in it to runtimes (Contract §6).
+    pub fn of(launch: &Launch) -> Self {
+        Self::Checkpoint { silence_ms: SILENCE_MS, error_mark: !launch.is_command() }
+    }
+
     /// How long the instance may be silent after its first checkpoint, in ms; `None` if nothing
     /// is expected of its output.
     pub const fn silence_ms(&self) -> Option<u64> {

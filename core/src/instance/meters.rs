@@ -13,6 +13,8 @@ pub struct Meters {
     /// Whether the totals changed since they were last handed to the store.
     pub(super) unsaved: bool,
     pub(super) last_checkpoint: Option<Time>,
+    /// The time between the last two checkpoints of the current process, in ms.
+    pub(super) interval_ms: u64,
 }
 
 impl Meters {
@@ -20,7 +22,7 @@ impl Meters {
     pub fn new(mode: i32, totals: Totals) -> Self {
         let metrics = Metrics { mode, ..Metrics::default() };
         let counters = Counters::from_totals(totals);
-        Self { metrics, counters, unsaved: false, last_checkpoint: None }
+        Self { metrics, counters, unsaved: false, last_checkpoint: None, interval_ms: 0 }
     }
 
     /// The gauges of the last checkpoint.
@@ -36,6 +38,11 @@ impl Meters {
     /// When the current process last printed a checkpoint; `None` before its first.
     pub const fn last_checkpoint(&self) -> Option<Time> {
         self.last_checkpoint
+    }
+
+    /// The time between the last two checkpoints of the current process, in ms; 0 before its second.
+    pub const fn interval_ms(&self) -> u64 {
+        self.interval_ms
     }
 
     /// What is stored of the numbers, as if a reset on its way were done if `is_reset`.
@@ -74,6 +81,7 @@ impl Meters {
         }
         self.counters.observe(checkpoint);
         self.unsaved = !canary::is(Canary::TotalsUnsaved);
+        self.interval_ms = self.last_checkpoint.map_or(0, |last| now.ms_since(last));
         self.last_checkpoint = Some(now);
     }
 
@@ -89,6 +97,7 @@ impl Meters {
     pub fn begin(&mut self) {
         self.counters.rebase();
         self.last_checkpoint = None;
+        self.interval_ms = 0;
     }
 
     /// Zeroes the gauges of a live process; `mode` and the totals are kept (Contract §6).

@@ -64,15 +64,19 @@ pub enum Boot {
     Always,
 }
 
-/// Delays that double from `first_ms` to `longest_ms`.
+/// Delays that double from `first_ms` to `longest_ms` (Contract §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackoffPolicy {
     /// The first delay.
     pub first_ms: u64,
     /// The delay at which the doubling ends.
     pub longest_ms: u64,
-    /// A process that was healthy for this long has its delays start afresh.
+    /// A process that was healthy for this long, and for ten times the last delay, has its delays
+    /// start afresh.
     pub healthy_ms: u64,
+    /// A process that was healthy for this long is started again without a delay. `None` is the
+    /// default of what is launched: 10 s for a command, no such time for a runtime.
+    pub prompt_ms: Option<u64>,
 }
 
 /// How a process is stopped: a row of signals, each with the time it is given to work.
@@ -152,7 +156,12 @@ impl Default for Policy {
 
 impl Default for BackoffPolicy {
     fn default() -> Self {
-        Self { first_ms: BACKOFF_FIRST_MS, longest_ms: BACKOFF_LONGEST_MS, healthy_ms: HEALTHY_MS }
+        Self {
+            first_ms: BACKOFF_FIRST_MS,
+            longest_ms: BACKOFF_LONGEST_MS,
+            healthy_ms: HEALTHY_MS,
+            prompt_ms: None,
+        }
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) struct Snapshot {
     pub(crate) counters: Counters,
     pub(crate) totals_unsaved: bool,
     pub(crate) last_checkpoint: Option<Time>,
+    pub(crate) interval_ms: u64,
     pub(crate) operations: VecDeque<Operation>,
     pub(crate) awaiting_start: Vec<RequestId>,
     pub(crate) facts: ProcessFacts,
@@ -72,6 +73,7 @@ impl From<&Instance> for Snapshot {
             counters: meters.counters,
             totals_unsaved: meters.unsaved,
             last_checkpoint: meters.last_checkpoint,
+            interval_ms: meters.interval_ms,
             operations: queue.operations,
             awaiting_start: queue.awaiting_start.into(),
             facts: runs.facts,
@@ -105,6 +107,7 @@ impl From<Snapshot> for Instance {
                 counters: snapshot.counters,
                 unsaved: snapshot.totals_unsaved,
                 last_checkpoint: snapshot.last_checkpoint,
+                interval_ms: snapshot.interval_ms,
             },
             queue: Queue {
                 operations: snapshot.operations,

@@ -220,7 +220,12 @@ fn policy(choices: &mut Choices) -> Policy {
         policy.limit = Some(RestartLimit { max, window_ms });
     }
     if choices.one_in(3) {
-        policy.backoff = BackoffPolicy { first_ms: 100, longest_ms: 1_000, healthy_ms: 5_000 };
+        policy.backoff = BackoffPolicy {
+            first_ms: 100,
+            longest_ms: 1_000,
+            healthy_ms: 5_000,
+            prompt_ms: choices.one_in(2).then_some(3_000),
+        };
     }
     let signals: &[(Signal, u64)] = choices.pick::<&[(Signal, u64)]>(&[
         &[(Signal::TERM, 5_000), (Signal::KILL, 0)],

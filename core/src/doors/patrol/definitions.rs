@@ -144,7 +144,7 @@ fn policy(config: &Config, first_ms: u64, longest_ms: u64) -> Policy {
         restart: Restart::Always,
         limit: None,
         boot: Boot::Saved,
-        backoff: BackoffPolicy { first_ms, longest_ms, healthy_ms: HEALTHY_MS },
+        backoff: BackoffPolicy { first_ms, longest_ms, healthy_ms: HEALTHY_MS, prompt_ms: None },
         stop,
         run_limit_ms: None,
         history: u16::try_from(config.history).unwrap_or(u16::MAX),

@@ -90,6 +90,7 @@ struct BackoffView {
     first_ms: u64,
     longest_ms: u64,
     healthy_ms: u64,
+    prompt_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -113,13 +114,14 @@ impl<'a> View<'a> {
             &definition.policy;
         let Setup { user, group, umask, cwd, env, clear_env, open_files, memory_bytes } =
             &definition.setup;
-        let BackoffPolicy { first_ms, longest_ms, healthy_ms } = *backoff;
+        let BackoffPolicy { first_ms, longest_ms, healthy_ms, .. } = *backoff;
+        let prompt_ms = definition.backoff().prompt_ms;
         Self {
             restart: restart.as_str(),
             max_restarts: limit.map(|limit| limit.max),
             restart_window_ms: limit.map(|limit| limit.window_ms),
             boot: boot.as_str(),
-            backoff: BackoffView { first_ms, longest_ms, healthy_ms },
+            backoff: BackoffView { first_ms, longest_ms, healthy_ms, prompt_ms },
             stop: StopView::of(stop),
             history: *history,
             user: user.as_deref(),
@@ -273,6 +275,11 @@ fn check_together(fields: &Map<String, Value>) -> Result<(), Wrong> {
 fn backoff(value: &Value) -> Result<BackoffPolicy, Wrong> {
     let mut backoff = BackoffPolicy::default();
     for (name, value) in object("backoff", value)? {
+        if name == "promptMs" {
+            let prompt_ms = number("backoff.promptMs", value, TIME_MS);
+            backoff.prompt_ms = if value.is_null() { None } else { Some(prompt_ms?) };
+            continue;
+        }
         let (at, name) = match name.as_str() {
             "firstMs" => (&mut backoff.first_ms, "backoff.firstMs"),
             "longestMs" => (&mut backoff.longest_ms, "backoff.longestMs"),
@@ -280,7 +287,7 @@ fn backoff(value: &Value) -> Result<BackoffPolicy, Wrong> {
             other => {
                 return Err(unknown(
                     &format!("backoff.{other}"),
-                    "firstMs, longestMs and healthyMs",
+                    "firstMs, longestMs, healthyMs and promptMs",
                 ));
             }
         };

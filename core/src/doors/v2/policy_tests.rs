@@ -25,11 +25,11 @@ fn refused(body: &str) -> String {
     rejection.to_string()
 }
 
-const ALL: &str = r#"{"restart":"always","maxRestarts":3,"restartWindowMs":500,"boot":"saved","backoff":{"firstMs":10,"longestMs":20,"healthyMs":30},"stop":{"steps":[{"signal":"SIGINT","waitMs":7},{"signal":"SIGKILL","waitMs":0}],"scope":"leader","restartSignal":"SIGHUP"},"history":4,"user":"www-data","group":"33","umask":"027","cwd":"/srv","env":{"A":"b"},"clearEnv":true,"openFiles":64,"memoryBytes":1048576}"#;
+const ALL: &str = r#"{"restart":"always","maxRestarts":3,"restartWindowMs":500,"boot":"saved","backoff":{"firstMs":10,"longestMs":20,"healthyMs":30,"promptMs":40},"stop":{"steps":[{"signal":"SIGINT","waitMs":7},{"signal":"SIGKILL","waitMs":0}],"scope":"leader","restartSignal":"SIGHUP"},"history":4,"user":"www-data","group":"33","umask":"027","cwd":"/srv","env":{"A":"b"},"clearEnv":true,"openFiles":64,"memoryBytes":1048576}"#;
 
 #[test]
 fn every_field_is_shown_with_its_default() {
-    insta::assert_snapshot!(text(&definition()), @r#"{"restart":"on-failure","maxRestarts":null,"restartWindowMs":null,"boot":"restart","backoff":{"firstMs":2000,"longestMs":60000,"healthyMs":600000},"stop":{"steps":[{"signal":"SIGTERM","waitMs":5000},{"signal":"SIGKILL","waitMs":0}],"scope":"group","restartSignal":null},"history":10,"user":null,"group":null,"umask":null,"cwd":null,"env":{},"clearEnv":false,"openFiles":null,"memoryBytes":null}"#);
+    insta::assert_snapshot!(text(&definition()), @r#"{"restart":"on-failure","maxRestarts":null,"restartWindowMs":null,"boot":"restart","backoff":{"firstMs":1000,"longestMs":60000,"healthyMs":60000,"promptMs":null},"stop":{"steps":[{"signal":"SIGTERM","waitMs":5000},{"signal":"SIGKILL","waitMs":0}],"scope":"group","restartSignal":null},"history":10,"user":null,"group":null,"umask":null,"cwd":null,"env":{},"clearEnv":false,"openFiles":null,"memoryBytes":null}"#);
 }
 
 #[test]

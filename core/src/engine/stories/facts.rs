@@ -24,14 +24,14 @@ fn every_start_and_end_is_told_and_the_restart_that_is_due() {
                process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits
                event 2 update A a:b running
              > p1 exits with 1
-               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 2273 ms, because: exited with code 1
+               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 1000 ms, because: exited with code 1
                event 3 update A a:b error
-    2.273    > due: Restart of A
+    1.000    > due: Restart of A
                spawn p2 for A: a:b
                process of A: error, 1 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1)), because: exited with code 1
              > p2 cannot be started
                event 4 log A: "cannot start: no file"
-               process of A: error, 1 starts, 1 failures, 1 restarts, 1 exits, last NotStarted("no file"), next in 3953 ms, because: could not be started: no file
+               process of A: error, 1 starts, 1 failures, 1 restarts, 1 exits, last NotStarted("no file"), next in 1951 ms, because: could not be started: no file
                event 5 update A a:b error
              > request 2: patch A {"action":"stop"}
                process of A: stopped, 1 starts, 1 failures, 1 restarts, 1 exits, last NotStarted("no file"), because: stopped on request
@@ -47,7 +47,7 @@ fn an_end_in_a_stop_is_a_request_and_an_error_is_not_an_end() {
     story.log("ERROR").checkpoint(1).act("A", "restart").killed();
     insta::assert_snapshot!(story, @r#"
     0.000    > p1 prints "ERROR"
-               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 2273 ms, because: printed an error: ERROR
+               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 1000 ms, because: printed an error: ERROR
                event 3 update A a:b error
                event 4 log A: "ERROR"
              > p1 prints a checkpoint at 1

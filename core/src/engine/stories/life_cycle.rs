@@ -79,7 +79,7 @@ fn silence_is_found_at_the_tick() {
     20.000   > due: Tick
                event 4 log A: "no checkpoint for more than 15 s"
                event 5 update A demo:a error mode=1 tcprx=100
-    22.273   > due: Restart of A
+    21.000   > due: Restart of A
                TERM to p1
              > p1 exits with 0
                save totals: A at 100
@@ -139,7 +139,7 @@ fn start_failed() {
              > p1 cannot be started
                event 2 log A: "cannot start: no such file: /opt/rt"
                event 3 update A demo:a error
-    2.273    > due: Restart of A
+    1.000    > due: Restart of A
                spawn p2 for A: demo:a
              > p2 started
                event 4 update A demo:a running

@@ -10,7 +10,7 @@ use crate::counters::SavedTotals;
 use crate::ids::InstanceId;
 use crate::instance::{
     BackoffPolicy, Boot, Definition, Desired, Goal, Instance, Policy, Restart, RestartLimit,
-    RunOrigin, StopPolicy, StopStep, Why,
+    RunOrigin, State, StopPolicy, StopStep, Why,
 };
 use crate::master::MasterIdentity;
 use crate::process::{Scope, Signal};
@@ -20,7 +20,12 @@ use crate::url::InstanceUrl;
 /// A master whose only instance A has this policy and runs as p1, if it is started at boot; how it
 /// came to that is left out.
 fn running(policy: Policy) -> Teller {
-    let mut story = Teller::with(stored(policy));
+    running_url("demo:a", policy)
+}
+
+/// The same with another URL.
+fn running_url(url: &str, policy: Policy) -> Teller {
+    let mut story = Teller::with(stored_url(url, policy));
     if story.process.is_some() {
         story.started();
     }
@@ -29,7 +34,11 @@ fn running(policy: Policy) -> Teller {
 }
 
 fn stored(policy: Policy) -> Image {
-    let url = InstanceUrl::parse("demo:a").expect("a valid URL");
+    stored_url("demo:a", policy)
+}
+
+fn stored_url(url: &str, policy: Policy) -> Image {
+    let url = InstanceUrl::parse(url).expect("a valid URL");
     let definition = Definition { policy, ..Definition::new(InstanceId(1), url, String::new()) };
     let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
     let totals = SavedTotals::default();
@@ -69,16 +78,16 @@ fn always_also_restarts_after_a_clean_exit() {
     story.exited(0).past_ticks().started().exited(0);
     insta::assert_snapshot!(story, @r"
     0.000    > p1 exits with 0
-               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0)), next in 1667 ms, because: exited with code 0
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0)), next in 1165 ms, because: exited with code 0
                event 2 update A demo:a stopped
-    1.667    > due: Restart of A
+    1.165    > due: Restart of A
                spawn p2 for A: demo:a
                process of A: stopped, 1 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(0)), because: exited with code 0
              > p2 started
                process of A: p2 running, 2 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(0))
                event 3 update A demo:a running
              > p2 exits with 0
-               process of A: stopped, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(0)), next in 4153 ms, because: exited with code 0
+               process of A: stopped, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(0)), next in 2283 ms, because: exited with code 0
                event 4 update A demo:a stopped
     ");
 }
@@ -90,7 +99,7 @@ fn a_stop_calls_off_the_restart_after_a_clean_exit_and_a_start_goes_before_it() 
     story.exited(0).act("A", "start").started().wait(100_000);
     insta::assert_snapshot!(story, @r#"
     0.000    > p1 exits with 0
-               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0)), next in 1667 ms, because: exited with code 0
+               process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0)), next in 1165 ms, because: exited with code 0
                event 2 update A demo:a stopped
              > request 1: patch A {"action":"stop"}
                process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0)), because: exited with code 0
@@ -102,7 +111,7 @@ fn a_stop_calls_off_the_restart_after_a_clean_exit_and_a_start_goes_before_it() 
                process of A: p2 running, 2 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(0))
                event 3 update A demo:a running
              > p2 exits with 0
-               process of A: stopped, 2 starts, 0 failures, 0 restarts, 2 exits, last Own(Code(0)), next in 2283 ms, because: exited with code 0
+               process of A: stopped, 2 starts, 0 failures, 0 restarts, 2 exits, last Own(Code(0)), next in 1016 ms, because: exited with code 0
                event 4 update A demo:a stopped
              > request 3: patch A {"action":"start"}
                spawn p3 for A: demo:a
@@ -122,25 +131,25 @@ fn what_uses_up_its_restarts_stays_in_error_until_it_is_started() {
     story.wait(100_000).act("A", "start").started().exited(1).past_ticks().started();
     insta::assert_snapshot!(story, @r#"
     0.000    > p1 exits with 1
-               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 1667 ms, because: exited with code 1
+               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 1165 ms, because: exited with code 1
                event 2 update A demo:a error
-    1.667    > due: Restart of A
+    1.165    > due: Restart of A
                spawn p2 for A: demo:a
                process of A: error, 1 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1)), because: exited with code 1
              > p2 started
                process of A: p2 running, 2 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1))
                event 3 update A demo:a running
              > p2 exits with 1
-               process of A: error, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(1)), next in 4153 ms, because: exited with code 1
+               process of A: error, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(1)), next in 2283 ms, because: exited with code 1
                event 4 update A demo:a error
-    5.820    > due: Restart of A
+    3.448    > due: Restart of A
                spawn p3 for A: demo:a
                process of A: error, 2 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1)), because: exited with code 1
              > p3 cannot be started
                event 5 log A: "cannot start: no file"
                process of A: error, 2 starts, 1 failures, 2 restarts, 2 exits, last NotStarted("no file"), because: could not be started: no file, no restarts are left
                event 6 update A demo:a error
-    105.820  > request 1: patch A {"action":"start"}
+    103.448  > request 1: patch A {"action":"start"}
                process of A: stopped, 2 starts, 1 failures, 2 restarts, 2 exits, last NotStarted("no file"), because: stopped to be started again
                event 7 update A demo:a stopped
                spawn p4 for A: demo:a
@@ -149,9 +158,9 @@ fn what_uses_up_its_restarts_stays_in_error_until_it_is_started() {
                process of A: p4 running, 3 starts, 1 failures, 2 restarts, 2 exits, last NotStarted("no file")
                event 8 update A demo:a running
              > p4 exits with 1
-               process of A: error, 3 starts, 1 failures, 2 restarts, 3 exits, last Own(Code(1)), next in 2265 ms, because: exited with code 1
+               process of A: error, 3 starts, 1 failures, 2 restarts, 3 exits, last Own(Code(1)), next in 1140 ms, because: exited with code 1
                event 9 update A demo:a error
-    108.085  > due: Restart of A
+    104.588  > due: Restart of A
                spawn p5 for A: demo:a
                process of A: error, 3 starts, 1 failures, 3 restarts, 3 exits, last Own(Code(1)), because: exited with code 1
              > p5 started
@@ -171,18 +180,18 @@ fn restarts_that_are_long_ago_do_not_count() {
     story.wait(100_000).act("A", "start").exited(0).started();
     insta::assert_snapshot!(story, @r#"
     0.000    > p1 exits with 1
-               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 1667 ms, because: exited with code 1
+               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 1165 ms, because: exited with code 1
                event 2 update A demo:a error
-    1.667    > due: Restart of A
+    1.165    > due: Restart of A
                spawn p2 for A: demo:a
                process of A: error, 1 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1)), because: exited with code 1
              > p2 started
                process of A: p2 running, 2 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1))
                event 3 update A demo:a running
-    61.667   > p2 exits with 1
-               process of A: error, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(1)), next in 4153 ms, because: exited with code 1
+    61.165   > p2 exits with 1
+               process of A: error, 2 starts, 0 failures, 1 restarts, 2 exits, last Own(Code(1)), next in 1016 ms, because: exited with code 1
                event 4 update A demo:a error
-    65.820   > due: Restart of A
+    62.181   > due: Restart of A
                spawn p3 for A: demo:a
                process of A: error, 2 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1)), because: exited with code 1
              > p3 started
@@ -192,7 +201,7 @@ fn restarts_that_are_long_ago_do_not_count() {
                process of A: p3 error, 3 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1)), because: printed an error: ERROR again, no restarts are left
                event 6 update A demo:a error
                event 7 log A: "ERROR again"
-    165.820  > request 1: patch A {"action":"start"}
+    162.181  > request 1: patch A {"action":"start"}
                TERM to p3
                process of A: p3 error, 3 starts, 0 failures, 2 restarts, 2 exits, last Own(Code(1)), because: printed an error: ERROR again
                answer 1: 200 A demo:a error
@@ -482,9 +491,88 @@ fn a_process_that_cannot_be_ended_is_said_and_tried_again() {
     "#);
 }
 
+/// A command that was well for 10 s is started again at once, each time; one that exits sooner backs
+/// off.
+#[test]
+fn a_command_that_was_well_is_restarted_at_once() {
+    let mut story = running_url("exec:a", Policy::default());
+    story.names.facts = false;
+    story.exited(1).next_timer().started();
+    for _ in 0..2 {
+        story.wait(10_000).exited(1).next_timer().started();
+    }
+    story.wait(9_999).exited(1).next_timer().started();
+    insta::assert_snapshot!(story, @r"
+    0.000    > p1 exits with 1
+               event 2 update A exec:a error
+    1.165    > due: Restart of A
+               spawn p2 for A: exec:a
+             > p2 started
+               event 3 update A exec:a running
+    11.165   > p2 exits with 1
+               event 4 update A exec:a error
+             > due: Restart of A
+               spawn p3 for A: exec:a
+             > p3 started
+               event 5 update A exec:a running
+    21.165   > p3 exits with 1
+               event 6 update A exec:a error
+             > due: Restart of A
+               spawn p4 for A: exec:a
+             > p4 started
+               event 7 update A exec:a running
+    31.164   > p4 exits with 1
+               event 8 update A exec:a error
+    33.447   > due: Restart of A
+               spawn p5 for A: exec:a
+             > p5 started
+               event 9 update A exec:a running
+    ");
+}
+
+/// An error of a live process waits for the next checkpoint, which takes it back.
+#[test]
+fn an_error_waits_for_the_checkpoint_that_takes_it_back() {
+    let mut story = running(Policy::default());
+    story.names.facts = false;
+    story.checkpoint(1).wait(8_000).checkpoint(2).log("ERROR none").wait(8_000).checkpoint(3);
+    story.log("ERROR none").past_ticks();
+    insta::assert_snapshot!(story, @r#"
+    0.000    > p1 prints a checkpoint at 1
+               event 2 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=1
+    5.000    > due: Tick
+               save totals: A at 1
+    8.000    > p1 prints a checkpoint at 2
+               event 3 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=2
+             > p1 prints "ERROR none"
+               event 4 update A demo:a error mode=1 tcprx=2
+               event 5 log A: "ERROR none"
+    10.000   > due: Tick
+               save totals: A at 2
+    16.000   > p1 prints a checkpoint at 3
+               event 6 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=3
+             > p1 prints "ERROR none"
+               event 7 update A demo:a error mode=1 tcprx=3
+               event 8 log A: "ERROR none"
+    20.000   > due: Tick
+               save totals: A at 3
+    25.000   > due: Restart of A
+               TERM to p1
+    "#);
+}
+
+/// A line with `ERROR` in it is a line like any other where a command prints it.
+#[test]
+fn a_command_may_print_what_it_likes() {
+    let mut story = running_url("exec:a", Policy::default());
+    story.log("ERROR none");
+    assert_eq!(instance(&story).state(), State::RUNNING);
+}
+
 #[test]
 fn a_back_off_has_its_own_numbers() {
-    let backoff = BackoffPolicy { first_ms: 100, longest_ms: 200, healthy_ms: 1_000 };
+    let backoff =
+        BackoffPolicy { first_ms: 100, longest_ms: 200, healthy_ms: 1_000, prompt_ms: None };
     let mut story = running(Policy { backoff, ..Policy::default() });
     story.names.facts = false;
     for _ in 0..3 {
@@ -512,7 +600,7 @@ fn a_back_off_has_its_own_numbers() {
                event 7 update A demo:a running
     1.463    > p4 exits with 1
                event 8 update A demo:a error
-    1.565    > due: Restart of A
+    1.677    > due: Restart of A
                spawn p5 for A: demo:a
     ");
 }
@@ -524,7 +612,7 @@ fn every_reason_is_told() {
     story.past_ticks().act("A", "stop").exited(0);
     insta::assert_snapshot!(story, @r#"
     0.000    > p1 prints "ERROR no route to host"
-               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 1667 ms, because: printed an error: ERROR no route to host
+               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 1165 ms, because: printed an error: ERROR no route to host
                event 2 update A demo:a error
                event 3 log A: "ERROR no route to host"
              > p1 prints a checkpoint at 1
@@ -534,9 +622,9 @@ fn every_reason_is_told() {
                save totals: A at 1
     20.000   > due: Tick
                event 5 log A: "no checkpoint for more than 15 s"
-               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 4153 ms, because: no checkpoint for more than 15 s
+               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 2283 ms, because: no checkpoint for more than 15 s
                event 6 update A demo:a error mode=1 tcprx=1
-    24.153   > due: Restart of A
+    22.283   > due: Restart of A
                TERM to p1
                process of A: p1 error, 1 starts, 0 failures, 1 restarts, 0 exits, because: no checkpoint for more than 15 s
              > request 1: patch A {"action":"stop"}

@@ -13,43 +13,43 @@ fn crash_loop() {
     insta::assert_snapshot!(t, @r"
     0.000    > p1 exits with 1
                event 3 update A demo:a error
-    2.273    > due: Restart of A
+    1.000    > due: Restart of A
                spawn p2 for A: demo:a
              > p2 started
                event 4 update A demo:a running
              > p2 exits with 1
                event 5 update A demo:a error
-    6.226    > due: Restart of A
+    2.951    > due: Restart of A
                spawn p3 for A: demo:a
              > p3 started
                event 6 update A demo:a running
              > p3 exits with 1
                event 7 update A demo:a error
-    15.325   > due: Restart of A
+    6.537    > due: Restart of A
                spawn p4 for A: demo:a
              > p4 started
                event 8 update A demo:a running
              > p4 exits with 1
                event 9 update A demo:a error
-    29.497   > due: Restart of A
+    16.058   > due: Restart of A
                spawn p5 for A: demo:a
              > p5 started
                event 10 update A demo:a running
              > p5 exits with 1
                event 11 update A demo:a error
-    63.766   > due: Restart of A
+    32.318   > due: Restart of A
                spawn p6 for A: demo:a
              > p6 started
                event 12 update A demo:a running
              > p6 exits with 1
                event 13 update A demo:a error
-    117.588  > due: Restart of A
+    62.467   > due: Restart of A
                spawn p7 for A: demo:a
              > p7 started
                event 14 update A demo:a running
              > p7 exits with 1
                event 15 update A demo:a error
-    172.931  > due: Restart of A
+    117.810  > due: Restart of A
                spawn p8 for A: demo:a
              > p8 started
                event 16 update A demo:a running
@@ -67,15 +67,15 @@ fn ten_healthy_minutes_reset_the_back_off() {
     t.wait(599_999).exited(1).past_ticks().started();
     t.wait(600_000).exited(1).past_ticks().started();
     insta::assert_snapshot!(t, @r"
-    629.496  > p5 exits with 1
+    616.057  > p5 exits with 1
                event 11 update A demo:a error
-    663.765  > due: Restart of A
+    617.057  > due: Restart of A
                spawn p6 for A: demo:a
              > p6 started
                event 12 update A demo:a running
-    1263.765 > p6 exits with 1
+    1217.057 > p6 exits with 1
                event 13 update A demo:a error
-    1265.420 > due: Restart of A
+    1218.057 > due: Restart of A
                spawn p7 for A: demo:a
              > p7 started
                event 14 update A demo:a running
@@ -136,7 +136,7 @@ fn policy_off_and_on() {
              > durable up to 3
                event 5 update A demo:a error
                answer 3: 200 A demo:a error
-    123.953  > due: Restart of A
+    121.951  > due: Restart of A
                spawn p2 for A: demo:a
              > p2 started
                event 6 update A demo:a running

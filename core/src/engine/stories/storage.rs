@@ -150,12 +150,12 @@ fn wall_clock_stepping_back() {
     0.000    > p1 exits with 1
                event 3 at 2026-06-09T10:00:00.000000Z update A demo:a error
              > the wall clock steps back by 60000 ms
-    2.273    > due: Restart of A
+    1.000    > due: Restart of A
                spawn p2 for A: demo:a
              > p2 started
                event 4 at 2026-06-09T10:00:00.000000Z update A demo:a running
-    62.273   > p2 exits with 0
-               event 5 at 2026-06-09T10:00:02.273000Z update A demo:a stopped
+    61.000   > p2 exits with 0
+               event 5 at 2026-06-09T10:00:01.000000Z update A demo:a stopped
     ");
 }
 

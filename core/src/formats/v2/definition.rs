@@ -79,6 +79,7 @@ pub(crate) struct PolicyV2 {
     pub(crate) boot: BootV2,
     /// The first delay, the longest delay and the time after which delays start afresh, in ms.
     pub(crate) backoff_ms: [u64; 3],
+    pub(crate) prompt_ms: Option<u64>,
     pub(crate) stop: StopV2,
     pub(crate) run_limit_ms: Option<u64>,
     pub(crate) history: u16,

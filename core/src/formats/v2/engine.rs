@@ -39,6 +39,7 @@ pub(crate) struct InstanceV2 {
     pub(crate) counters: [[u64; 3]; 4],
     pub(crate) totals_unsaved: bool,
     pub(crate) last_checkpoint: Option<u64>,
+    pub(crate) interval_ms: u64,
     pub(crate) healthy_since: Option<u64>,
     pub(crate) restart_attempts: u32,
     /// How many steps of a stop were done.
