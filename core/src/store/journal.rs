@@ -211,10 +211,11 @@ mod tests {
     use super::*;
     use crate::counters::{SavedTotals, Totals};
     use crate::ids::InstanceId;
-    use crate::instance::{Desired, Goal};
+    use crate::instance::{Definition, Desired, Goal};
     use crate::store::{Record, arbitrary};
+    use crate::url::InstanceUrl;
     use alloc::format;
-    use alloc::string::ToString;
+    use alloc::string::{String, ToString};
     use alloc::sync::Arc;
     use alloc::vec;
     use proptest::prelude::*;
@@ -239,6 +240,35 @@ mod tests {
             ends.push(file.len());
         }
         (file, ends)
+    }
+
+    /// The bytes of the dump in the page about the state.
+    fn dump_of_the_page() -> Vec<u8> {
+        let page = include_str!("../../../docs/operators/STATE.md");
+        let dump =
+            page.lines().filter(|line| line.get(8..10) == Some(": ") && line.starts_with('0'));
+        let words = dump.flat_map(|line| line[10..49].split_whitespace());
+        let pairs = words.flat_map(|word| [word.get(..2), word.get(2..4)]).flatten();
+        let byte = |pair| u8::from_str_radix(pair, 16).expect("two digits");
+        pairs.filter(|pair| !pair.is_empty()).map(byte).collect()
+    }
+
+    #[test]
+    fn the_page_dumps_a_journal_with_one_new_instance() {
+        let url = InstanceUrl::parse("demo://edge-a?token=hush").expect("a valid URL");
+        let definition = Definition::new(InstanceId(0x0edf_bb13), url, "edge-a".to_string());
+        let definition = Arc::new(definition);
+        let (desired, totals) = (Arc::default(), SavedTotals::default());
+        let record = Record::PutInstance { definition, desired, totals };
+        let mut file = journal_header(2, 0);
+        encode_entry(&mut file, 1, &Entry::Change(record));
+        let rows = file.chunks(16).enumerate().map(|(row, bytes)| {
+            let words =
+                bytes.chunks(2).map(|word| word.iter().map(|b| format!("{b:02x}")).collect());
+            format!("{:08x}: {}", row * 16, words.collect::<Vec<String>>().join(" "))
+        });
+        let rows: Vec<String> = rows.collect();
+        assert_eq!(dump_of_the_page(), file, "docs/operators/STATE.md must show {rows:#?}");
     }
 
     #[test]
