@@ -19,7 +19,7 @@ pub(crate) struct Control {
 pub(crate) enum ControlWhat {
     /// Show resources, their events, or the state of the master
     Get {
-        /// Kind, Kind/name, status, controllers, runtime or events; without it all resources
+        /// Kind, Kind/name, status, controllers, runtime or events [default: all resources]
         #[arg(value_name = "SUBJECT")]
         subject: Option<String>,
     },
@@ -33,7 +33,7 @@ pub(crate) enum ControlWhat {
     Events(ControlEvents),
     /// Check phases; exit status 1 if a check fails
     Probe {
-        /// One instance; without it all
+        /// One instance [default: all]
         #[arg(value_name = "INSTANCE")]
         target: Option<String>,
     },
@@ -44,7 +44,7 @@ pub(crate) enum ControlWhat {
 /// `control events`.
 #[derive(Debug, Args)]
 pub(crate) struct ControlEvents {
-    /// Only events with such a topic: * is one segment, ** any number
+    /// Only events whose topic matches: * is one segment, ** any number
     #[arg(long, value_name = "PATTERN")]
     pub(crate) topic: Option<String>,
     /// Only events about this resource
@@ -64,10 +64,10 @@ pub(crate) struct ControlApply {
     /// The file; - is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Remove rules that the file does not have
+    /// Remove rules that are not in the file
     #[arg(long)]
     pub(crate) replace: bool,
-    /// Only say what would be done
+    /// Show what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -11,25 +11,25 @@ use crate::runtime::SecretSource;
 /// `run`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// A name that no other instance has; without it the name of the command
+    /// A name that no other instance has [default: name of the command]
     #[arg(short, long)]
     pub(crate) name: Option<String>,
-    /// A variable of its environment; NAME alone takes the value it has here
+    /// Set an environment variable; NAME alone passes on its current value
     #[arg(short, long, value_name = "K=V", value_parser = variable)]
     pub(crate) env: Vec<(String, String)>,
-    /// A variable whose value is read when it starts: from a file, or the master's environment
+    /// Set a variable to a value read at each start, from a file or the environment of the master
     #[arg(long, value_name = "K=file:PATH|env:NAME", value_parser = secret)]
     pub(crate) secret: Vec<(String, SecretSource)>,
-    /// Its working directory; without it this one, if the master is on this machine
+    /// Working directory [default: the current one, if the master is on this machine]
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<PathBuf>,
-    /// When it is started again
+    /// When to restart it
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
     pub(crate) restart: RunRestart,
-    /// A tag; may be given more than once
+    /// Add a tag; can be repeated
     #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) tag: Vec<(String, String)>,
-    /// Accept a name that another instance has
+    /// Allow a name that another instance has
     #[arg(long)]
     pub(crate) allow_duplicate: bool,
     /// Do not check that the command exists
@@ -37,7 +37,7 @@ pub(crate) struct Run {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
-    /// The command and its arguments; put -- before it if it begins with a dash
+    /// The command and its arguments; write -- before it if it starts with a dash
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
 }
@@ -55,10 +55,10 @@ pub(crate) enum RunRestart {
 /// `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// The file: TOML or YAML, by its name
+    /// The file: TOML or YAML, by its extension
     #[arg(short, long, value_name = "FILE", default_value = "openctrl.toml")]
     pub(crate) file: PathBuf,
-    /// Also delete instances that the file declared before and does not declare now
+    /// Also delete instances that the file declared earlier and no longer declares
     #[arg(long)]
     pub(crate) prune: bool,
 }
@@ -68,7 +68,7 @@ pub(crate) struct Plan {
 pub(crate) struct Apply {
     #[command(flatten)]
     pub(crate) plan: Plan,
-    /// Show the changes and make none
+    /// Show the changes, and make none
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Do not ask
@@ -84,10 +84,10 @@ pub(crate) struct Apply {
 /// `export`.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// Id, beginning of an id that no other has, or alias; without any, every instance
+    /// Id, unique prefix of an id, or alias [default: every instance]
     #[arg(value_name = "INSTANCE")]
     pub(crate) names: Vec<String>,
-    /// Only instances with this tag; given twice, both must be there
+    /// Only instances with this tag; if repeated, with all of them
     #[arg(short, long, value_name = "K[=V]")]
     pub(crate) tag: Vec<String>,
 }
@@ -95,7 +95,7 @@ pub(crate) struct Export {
 /// `import`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Import {
-    /// What the file is
+    /// The format of the file
     pub(crate) format: ImportFormat,
     /// The file
     #[arg(value_name = "FILE")]
@@ -109,7 +109,7 @@ pub(crate) enum ImportFormat {
     Procfile,
     /// A supervisord.conf
     Supervisord,
-    /// An ecosystem file of pm2: JSON, or JavaScript that is only data
+    /// An ecosystem file of pm2: JSON, or JavaScript that contains only data
     Pm2,
     /// A compose file of docker
     Compose,

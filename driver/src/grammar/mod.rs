@@ -48,20 +48,20 @@ pub(crate) struct Line {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The master's API, as it logs it: https://HOST:PORT/api/v2
+    /// Address of the API, as the master logs it: https://HOST:PORT/api/v2
     #[arg(long, global = true, value_name = "URL", help_heading = WHERE)]
     pub(crate) api: Option<String>,
-    /// A master named in the configuration file
+    /// A master from the configuration file
     #[arg(long, global = true, value_name = "NAME", help_heading = WHERE, conflicts_with = "api")]
     pub(crate) master: Option<String>,
-    /// The master of this machine that keeps its state in DIR
+    /// The master on this machine with its state in DIR
     #[arg(long, global = true, value_name = "DIR", help_heading = WHERE,
           conflicts_with_all = ["api", "master"])]
     pub(crate) state: Option<PathBuf>,
-    /// The API key; others on this machine can see it: better --key-file or OPENCTRL_KEY
+    /// The API key; other users of this machine can see it, so prefer --key-file or OPENCTRL_KEY
     #[arg(long, global = true, value_name = "KEY", help_heading = WHERE)]
     pub(crate) key: Option<String>,
-    /// A private file that holds the API key; - is standard input
+    /// A file with mode 0600 that contains the API key; - is standard input
     #[arg(long, global = true, value_name = "FILE", help_heading = WHERE, conflicts_with = "key")]
     pub(crate) key_file: Option<PathBuf>,
     /// Trust only the certificates in this PEM file
@@ -70,13 +70,13 @@ pub(crate) struct Options {
     /// Trust only the certificate with this SHA-256 fingerprint
     #[arg(long, global = true, value_name = "SHA256", help_heading = WHERE, conflicts_with = "ca")]
     pub(crate) pin: Option<String>,
-    /// Trust any certificate: whoever is between reads the key
+    /// Trust any certificate; anyone on the network path can read the key
     #[arg(long, global = true, help_heading = WHERE, conflicts_with_all = ["ca", "pin"])]
     pub(crate) insecure: bool,
-    /// How the answer is written; json and yaml have the master's objects as they are
+    /// Output format; json and yaml print the objects of the API unchanged
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
     pub(crate) output: Format,
-    /// Print this
+    /// Print help
     #[arg(short, long, global = true, action = ArgAction::HelpShort)]
     pub(crate) help: Option<bool>,
 }
@@ -99,28 +99,28 @@ pub(crate) enum Command {
     /// List instances
     #[command(visible_aliases = ["ls", "status", "ps"])]
     List(List),
-    /// Show instances in full, with what is known of their processes
+    /// Show all details of instances and their processes
     Show(Which),
-    /// Run a command as an instance; prints its id
+    /// Run a command as an instance, and print its id
     Run(Run),
-    /// Create an instance of a URL and start it; prints its id
+    /// Create an instance from a URL, start it, and print its id
     Create(Create),
-    /// Start instances that are stopped
+    /// Start instances
     Start(Act),
     /// Stop instances
     Stop(Act),
-    /// Stop instances and start them
+    /// Restart instances
     Restart(Act),
     /// Set the byte counters of instances to 0
     Reset(Which),
-    /// Stop instances and remove them for good
+    /// Stop instances and delete them
     #[command(visible_alias = "rm")]
     Delete(Delete),
     /// Change alias, restart policy, peer and tags of instances
     Set(Set),
-    /// Give an instance another URL, and start it
+    /// Replace the URL of an instance, and start it
     Url(NewUrl),
-    /// Print what an instance printed
+    /// Print the output of instances
     Logs(Logs),
     /// Print events of the master
     Events(Events),
@@ -131,19 +131,19 @@ pub(crate) enum Command {
     /// Change the API key
     #[command(subcommand)]
     Key(Key),
-    /// Have the master connect to a TCP address
+    /// Let the master connect to a TCP address
     Ping(Ping),
     /// Watch rates, CPU and memory of every instance
     Top(Top),
-    /// Read and change over the control socket
+    /// Read and change resources over the control socket
     Control(Control),
-    /// Make the instances what a file declares, after showing the changes
+    /// Create and change instances as a file declares, after showing the changes
     Apply(Apply),
     /// Show what apply would change; exit status 2 if there are changes
     Plan(Plan),
     /// Print instances as a file for apply
     Export(Export),
-    /// Print a file of another process manager as a file for apply
+    /// Convert a file of another process manager to a file for apply
     Import(Import),
     /// Check the master and its machine for common problems
     Doctor,
@@ -154,15 +154,15 @@ pub(crate) enum Command {
     State(State),
     /// Run a Patrol server from its config.json
     Patrol(Patrol),
-    /// How a master is started, and the parameters of its URL
+    /// Describe the master URL and its parameters
     #[command(override_usage = topics::MASTER_USAGE, after_help = topics::MASTER)]
     Master,
-    /// How commands and demos are written as URLs
+    /// Describe the URLs of commands and demos
     #[command(override_usage = topics::RUNTIME_USAGE, after_help = topics::RUNTIME)]
     Runtime,
     /// Print a completion script for a shell
     Completions(Completions),
-    /// Print the manual page, or that of one command
+    /// Print the manual page of the program or of a command
     Man(Man),
     /// Print the version
     Version,
@@ -182,13 +182,13 @@ pub(crate) struct Act {
 pub(crate) struct Delete {
     #[command(flatten)]
     pub(crate) which: Which,
-    /// Do not ask before more than one is deleted
+    /// Do not ask before deleting more than one
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// Accepted for symmetry: delete always waits until the process has exited
     #[arg(short, long)]
     pub(crate) wait: bool,
-    /// Wait no longer than this for each: 500ms, 30s, 5m
+    /// Maximum time to wait for each instance: 500ms, 30s, 5m
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(crate) timeout: Duration,
 }
@@ -196,16 +196,16 @@ pub(crate) struct Delete {
 /// `list`.
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only instances with this tag; given twice, both must be there
+    /// Only instances with this tag; if repeated, with all of them
     #[arg(short, long, value_name = "K[=V]")]
     pub(crate) tag: Vec<String>,
     /// Only instances of this status
     #[arg(long, value_enum)]
     pub(crate) status: Option<Status>,
-    /// What comes first
+    /// Sort by this column
     #[arg(long, value_enum, default_value_t, value_name = "COLUMN")]
     pub(crate) sort: Sort,
-    /// Keep the list on the screen as it changes
+    /// Show the list on the whole screen, and update it
     #[arg(long)]
     pub(crate) watch: bool,
 }
@@ -213,13 +213,13 @@ pub(crate) struct List {
 /// `top`.
 #[derive(Debug, Args)]
 pub(crate) struct Top {
-    /// Only instances with this tag; given twice, both must be there
+    /// Only instances with this tag; if repeated, with all of them
     #[arg(short, long, value_name = "K[=V]")]
     pub(crate) tag: Vec<String>,
-    /// What comes first
+    /// Sort by this column
     #[arg(long, value_enum, default_value = "cpu", value_name = "COLUMN")]
     pub(crate) sort: Sort,
-    /// Print this many tables, 2 s apart, in place of the screen
+    /// Print this many tables, 2 s apart, instead of the screen
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: Option<u32>,
 }
@@ -254,15 +254,15 @@ pub(crate) enum Sort {
 /// `create`.
 #[derive(Debug, Args)]
 pub(crate) struct Create {
-    /// What its runtime is given: exec:COMMAND?arg=…, demo://NAME, or what the runtime knows
+    /// The URL for the runtime: exec:COMMAND?arg=…, demo://NAME, or one that your runtime knows
     pub(crate) url: String,
-    /// A name for it
+    /// A name for the instance
     #[arg(short, long)]
     pub(crate) alias: Option<String>,
-    /// A tag; may be given more than once
+    /// Add a tag; can be repeated
     #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) tag: Vec<(String, String)>,
-    /// Do not start it again after a failure or when the master starts
+    /// Do not restart it after a failure, and do not start it with the master
     #[arg(long)]
     pub(crate) no_restart: bool,
     #[command(flatten)]
@@ -272,19 +272,19 @@ pub(crate) struct Create {
 /// `set`.
 #[derive(Debug, Args)]
 pub(crate) struct Set {
-    /// Id, beginning of an id that no other has, or alias
+    /// Id, unique prefix of an id, or alias
     #[arg(value_name = "INSTANCE", required = true)]
     pub(crate) names: Vec<String>,
-    /// Another name for it
+    /// The new name
     #[arg(short, long)]
     pub(crate) alias: Option<String>,
-    /// Whether it is started again after a failure and when the master starts
+    /// Restart automatically; start with the master
     #[arg(long, value_enum, value_name = "POLICY")]
     pub(crate) restart: Option<Switch>,
-    /// Add or change a tag; may be given more than once
+    /// Add or change a tag; can be repeated
     #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) tag: Vec<(String, String)>,
-    /// Remove a tag; may be given more than once
+    /// Remove a tag; can be repeated
     #[arg(long, value_name = "K")]
     pub(crate) untag: Vec<String>,
     /// Remove all tags that are not given with --tag
@@ -293,7 +293,7 @@ pub(crate) struct Set {
     /// Id of the peer
     #[arg(long, value_name = "ID")]
     pub(crate) peer_sid: Option<String>,
-    /// Kind of the peer
+    /// Type of the peer
     #[arg(long, value_name = "TYPE")]
     pub(crate) peer_type: Option<String>,
     /// Name of the peer
@@ -311,7 +311,7 @@ pub(crate) enum Switch {
 /// `url`.
 #[derive(Debug, Args)]
 pub(crate) struct NewUrl {
-    /// Id, beginning of an id that no other has, or alias
+    /// Id, unique prefix of an id, or alias
     #[arg(value_name = "INSTANCE")]
     pub(crate) name: String,
     /// The new URL
@@ -321,10 +321,10 @@ pub(crate) struct NewUrl {
 /// `logs`.
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
-    /// Id, beginning of an id that no other has, or alias
+    /// Id, unique prefix of an id, or alias
     #[arg(value_name = "INSTANCE", required_unless_present_any = ["tag", "all"])]
     pub(crate) names: Vec<String>,
-    /// Every instance with this tag; given twice, both must be there
+    /// Every instance with this tag; if repeated, with all of them
     #[arg(long, value_name = "K[=V]")]
     pub(crate) tag: Vec<String>,
     /// Every instance
@@ -333,25 +333,25 @@ pub(crate) struct Logs {
     /// Follow new lines
     #[arg(short, long, conflicts_with = "until")]
     pub(crate) follow: bool,
-    /// Maximum number of lines, of each instance [default: 200, with --since all]
+    /// Maximum number of lines for each instance [default: 200, or all with --since]
     #[arg(short = 'n', long, value_name = "COUNT", conflicts_with = "since_start")]
     pub(crate) lines: Option<usize>,
-    /// All lines that the present process printed
+    /// All lines that the current process printed
     #[arg(long, conflicts_with = "since")]
     pub(crate) since_start: bool,
-    /// Only lines from this time on: 10m for ten minutes ago, or 2026-06-09T10:13 in UTC
+    /// Only lines since this time: 10m (ten minutes ago), or 2026-06-09T10:13 (UTC)
     #[arg(long, value_name = "TIME", value_parser = point)]
     pub(crate) since: Option<String>,
-    /// Only lines up to this time
+    /// Only lines until this time
     #[arg(long, value_name = "TIME", value_parser = point)]
     pub(crate) until: Option<String>,
     /// Only lines that match this regular expression
     #[arg(short, long, value_name = "RE")]
     pub(crate) grep: Option<String>,
-    /// Begin each line with its time
+    /// Print the time before each line
     #[arg(short, long)]
     pub(crate) time: bool,
-    /// Print control characters and escape sequences as they are
+    /// Print control characters and escape sequences unchanged
     #[arg(long)]
     pub(crate) raw: bool,
 }
@@ -359,16 +359,16 @@ pub(crate) struct Logs {
 /// `events`.
 #[derive(Debug, Args)]
 pub(crate) struct Events {
-    /// Only events of this instance: id, beginning of an id, or alias
+    /// Only events of this instance: id, unique prefix of an id, or alias
     #[arg(value_name = "INSTANCE")]
     pub(crate) name: Option<String>,
-    /// Go on with what comes
+    /// Follow new events
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// So many of the last events
+    /// Maximum number of events
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
     pub(crate) lines: u64,
-    /// Each event as the master sent it, one a line
+    /// Print each event as the master sent it, one on a line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -379,7 +379,7 @@ pub(crate) struct Alias {
     /// The new alias
     #[arg(value_name = "ALIAS")]
     pub(crate) alias: Option<String>,
-    /// Remove it
+    /// Remove the alias
     #[arg(long, conflicts_with = "alias")]
     pub(crate) clear: bool,
 }
@@ -387,7 +387,7 @@ pub(crate) struct Alias {
 /// `key`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
-    /// Make a new key and print it; the old one is worth nothing from then on
+    /// Make a new key and print it; the old key stops working
     Rotate {
         /// Do not ask
         #[arg(short, long)]
@@ -398,7 +398,7 @@ pub(crate) enum Key {
 /// `ping`.
 #[derive(Debug, Args)]
 pub(crate) struct Ping {
-    /// What to connect to
+    /// Host and port to connect to
     #[arg(value_name = "HOST:PORT")]
     pub(crate) target: String,
 }
@@ -423,7 +423,7 @@ pub(crate) enum Shell {
 pub(crate) struct Man {
     /// The command
     pub(crate) command: Option<String>,
-    /// Write all pages into this folder
+    /// Write all pages to this directory
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     pub(crate) dir: Option<PathBuf>,
 }

@@ -10,16 +10,16 @@ use super::values::{Until, instance_id, until};
 /// `replay`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Replay {
-    /// A segment, or a folder of segments
+    /// A segment, or a directory of segments
     #[arg(value_name = "FILE")]
     pub(crate) path: PathBuf,
     /// Stop at this point: seconds after the start of the master, or a time in UTC
     #[arg(long, value_name = "TIME", value_parser = until, allow_hyphen_values = true)]
     pub(crate) until: Option<Until>,
-    /// Show only what concerns the instance with this id
+    /// Show only lines about the instance with this id
     #[arg(long, value_name = "ID", value_parser = instance_id)]
     pub(crate) instance: Option<InstanceId>,
-    /// Print JSON, one object per line
+    /// Print JSON, one object on a line
     #[arg(long)]
     pub(crate) json: bool,
 }

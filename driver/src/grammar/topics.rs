@@ -22,18 +22,18 @@ pub(super) const MASTER_USAGE: &str = "openctrl master://HOST:PORT[/PREFIX][?QUE
 /// The parameters of the master URL.
 pub(super) const MASTER: &str = "\
 Query parameters of the master URL:
-  bin=<path>     runtime that instances are run with (default: this program)
+  bin=<path>     the program that runs instances (default: this program)
   tls=0|1|2      HTTP; HTTPS with a certificate made at start; HTTPS with crt and key
   crt=<path>     certificate chain in PEM, for tls=2
   key=<path>     private key in PEM, for tls=2
-  state=<dir>    where the state is kept (default: gob/ beside this program)
-  logs=<dir>     keep the output of instances in files there
+  state=<dir>    directory of the state (default: gob/ beside this program)
+  logs=<dir>     write the output of instances to files in this directory
                  (log_lines, log_memory, log_size, log_keep, log_age: see OPERATIONS.md)
-  metrics=open   serve /metrics without a key; metrics_instances=on: series of each instance
+  metrics=open   serve /metrics without a key; metrics_instances=on: series for each instance
   log_format=json     write the log of the master as JSON (default: plain)
-  page=on|off    serve the page for operators at / (default: on)
+  page=on|off    serve the web page at / (default: on)
   trace=off|<dir>     whether and where inputs are recorded (default: trace/ in the state)
-  trace_size=<MiB>    largest size of the trace (default: 64)
+  trace_size=<MiB>    maximum size of the trace (default: 64)
   trace_text=on|off   whether the text of log lines is recorded too (default: off)
   patrol=<path>  also serve Patrol's API for the apps and services of this config.json
 
@@ -48,9 +48,9 @@ pub(super) const RUNTIME_USAGE: &str = "openctrl exec:COMMAND[?QUERY] | demo://N
 pub(super) const RUNTIME: &str = "\
 exec: runs a command.
   exec:///path/of/command    an absolute path
-  exec:command               a name that is looked up in PATH
-  arg=<text>                 an argument; repeat it, in order
-  env=<NAME>%3D<value>       a variable of the environment; repeat it
+  exec:command               a name, looked up in PATH
+  arg=<text>                 an argument; can be repeated, in order
+  env=<NAME>%3D<value>       an environment variable; can be repeated
   secret=<NAME>%3Dfile:<path>   a variable whose value is read from a file at the start;
                              env:<NAME> reads it from the environment of the master
   cwd=<dir>                  the working directory, an absolute path
@@ -60,7 +60,7 @@ demo: runs an instance that only prints lines and checkpoints.
 
 Escape &, =, %, # and + in values: %26, %3D, %25, %23, %2B. A + is a space.
 
-Exit status of a start that is refused: 2 for a bad URL or working directory, 126 if the command
+Exit status of a refused start: 2 for a bad URL or working directory, 126 if the command
 cannot be executed, 127 if it is not found.
 
 Example:
