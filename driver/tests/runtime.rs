@@ -57,7 +57,7 @@ impl Demo {
 #[test]
 fn a_scheme_nobody_serves_is_refused_with_a_way_out() {
     refused("managed://edge", 2, &["managed", "demo, exec", "bin="]);
-    refused("nonsense", 2, &["there is no command \"nonsense\"", "--help"]);
+    refused("nonsense", 2, &["unknown command \"nonsense\"", "--help"]);
 }
 
 #[test]
