@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 /// Delays that double from a first to a longest one, each with ±20 % jitter but none shorter than
-/// the first, without end (Contract §6).
+/// the first, without a limit on their number (Contract §6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backoff {
     pub(crate) attempts: u32,

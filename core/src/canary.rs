@@ -4,18 +4,18 @@
 //! They exist only in a build with `--cfg canary`, and at most one is active at a time. In any
 //! other build `is` is a constant, and the compiler removes the code of every bug.
 
-/// A known bug. Each stands at one place in the code, where `canary::is` asks for it.
+/// A deliberate bug. The code checks each at one place with `canary::is`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Canary {
-    /// A change is put in force and answered one record before its own is durable.
+    /// A change is applied and answered one record before its own is durable.
     AnswerBeforeDurable,
     /// The streams of an old key stay open when there is a new one.
     StreamsOutliveKey,
-    /// What is left of the group of a process lives on when the next one is started.
+    /// The rest of a process group still runs when the next process is started.
     LeftoverSpared,
     /// A restart does not wait for the process that it stops.
     RestartDuringStop,
-    /// What an earlier process of an instance says late is taken for the current one's.
+    /// Late input of an earlier process counts as input of the current one.
     GenerationUnchecked,
     /// A PUT is answered when it is durable, and once more when its process is there.
     AnsweredTwice,
@@ -25,25 +25,25 @@ pub enum Canary {
     RefusedChangeKept,
     /// Later changes of the master build on one that was refused: an alias brings the key along.
     RefusedKeyKept,
-    /// A record that follows a reset on its way holds the totals from before it.
+    /// A record that follows a pending reset has the totals from before it.
     StaleTotals,
-    /// What a process counts is not handed to the store.
+    /// The counters of a process are not passed to the store.
     TotalsUnsaved,
     /// A record that a crash cut off is taken for a whole one, and so for a damaged one.
     TornTailTaken,
-    /// A torn end of a journal takes the whole record before it with it.
+    /// A torn end of a journal also discards the whole record before it.
     RecordLost,
     /// An event id is left out after several log lines at once.
     EventIdSkipped,
     /// Events have the time of a wall clock that was set back.
     TimeGoesBack,
-    /// The gauges of a process that ended are still shown.
+    /// The gauges of a process that exited are still shown.
     GaugesKept,
     /// A new process counts from the reset point of the one before.
     ResetPointKept,
     /// An unterminated last line is dropped at the end of the output.
     LastLineLost,
-    /// The timer of a group that was left behind outlives what it is for.
+    /// The timer of a remaining group is not disarmed.
     TimerLeaked,
     /// A stop does not take back the start that follows a restart.
     StopForgotten,
@@ -122,7 +122,7 @@ impl Canary {
     }
 }
 
-/// The one that is in force: state of the whole program, and the reason why no other build has it.
+/// The active bug: global state, and the reason why it exists in this build only.
 #[cfg(canary)]
 mod chosen {
     use core::sync::atomic::{AtomicU8, Ordering};

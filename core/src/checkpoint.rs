@@ -1,7 +1,7 @@
 //! Finds a checkpoint, the report of a runtime's metrics, in a line of its output.
 //!
-//! Owns: the text format. Does not own: what the values do to an instance, nor the arithmetic of
-//! the byte counters (see [`crate::counters`]).
+//! Owns: the text format. Does not own: the effect of the values on an instance, or the arithmetic
+//! of the byte counters (see [`crate::counters`]).
 
 /// The values of one checkpoint (Contract §7). `None` is a field whose digits overflow its type;
 /// such a field is skipped and the instance keeps the old value.
@@ -27,15 +27,15 @@ pub struct Checkpoint {
     pub udptx: Option<u64>,
 }
 
-/// What comes before the first `|` of a checkpoint.
+/// The text before the first `|` of a checkpoint.
 const MARKER: &[u8] = b"CHECK_POINT";
 
 impl Checkpoint {
     /// The leftmost checkpoint in `line`, anywhere in it (Contract §7), or `None`: a log line.
     ///
-    /// Runs for every line of every process. It looks for the `|` after the marker, as that needs
-    /// no searcher to be built and log lines seldom hold one. A failed attempt cannot have run
-    /// past another marker, so the time is linear in the line.
+    /// Runs for every line of every process. It searches for the `|` after the marker: that needs
+    /// no searcher to be built, and log lines rarely contain one. A failed attempt cannot have
+    /// passed another marker, so the time is linear in the line.
     pub fn find(line: &[u8]) -> Option<Checkpoint> {
         memchr::memchr_iter(b'|', line)
             .filter(|bar| line[..*bar].ends_with(MARKER))
@@ -61,7 +61,7 @@ impl Fields<'_> {
         })
     }
 
-    /// The decimal digits after `label`, at least one; `None` if the line goes on otherwise.
+    /// The decimal digits after `label`, at least one; `None` if other text follows.
     fn number(&mut self, label: &[u8]) -> Option<Number> {
         let digits = self.0.strip_prefix(label)?;
         let mut value = Some(0u64);

@@ -1,8 +1,8 @@
-//! Plain data as bytes: state files and traces use it.
+//! Encodes plain data as bytes, for state files and traces.
 //!
-//! This is the only place that knows bincode, which is no longer maintained. What is encoded are
-//! types of a format, apart from the model and named by its version; headers, lengths and checksums
-//! are the format's.
+//! This is the only module that uses bincode, which is no longer maintained. It encodes the types
+//! of a format, which are separate from the model and named by their version. The formats add
+//! headers, lengths and checksums.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,12 +13,12 @@ use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
 pub(crate) use bincode::{Decode, Encode};
 
-/// What decoding may allocate. Far above what the limit on instances allows in practice.
+/// Limit on what decoding allocates. Far above what the limit on instances allows.
 const BODY_MAX_BYTES: usize = 1 << 30;
 const CONFIG: Configuration<LittleEndian, Varint, Limit<BODY_MAX_BYTES>> =
     bincode::config::standard().with_limit::<BODY_MAX_BYTES>();
 
-/// Bytes are not what the encoding of a type writes, and how.
+/// The bytes are not a valid encoding of the type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(String);
 

@@ -1,7 +1,7 @@
-//! The byte counters of an instance, which outlive the processes that count.
+//! The byte counters of an instance, which continue over all its processes.
 //!
-//! Owns: the arithmetic from a runtime's raw counter to the total shown (Contract §7). Does not
-//! own: when a process starts or a reset is asked for.
+//! Owns: the arithmetic from the raw counter of a runtime to the total shown (Contract §7). Does
+//! not own: when a process starts or a reset is requested.
 
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
@@ -22,7 +22,7 @@ pub struct Counter {
     pub base: u64,
     /// The raw value at the last reset within this process. Never above `last_raw`.
     pub reset_point: u64,
-    /// What the runtime reported last.
+    /// The last value that the runtime reported.
     pub last_raw: u64,
 }
 
@@ -33,7 +33,7 @@ impl Counter {
     }
 
     /// Takes the raw value of a checkpoint. One below the reset point means that the runtime
-    /// counts from 0 again; the reset then lies before all it has counted.
+    /// counts from 0 again; the reset point then becomes 0.
     pub fn observe(&mut self, value: u64) {
         if value < self.reset_point {
             self.reset_point = 0;
@@ -47,7 +47,7 @@ impl Counter {
         self.reset_point = self.last_raw;
     }
 
-    /// A new process is about to count from 0 on top of what is shown.
+    /// A new process starts; it counts from 0 on top of the shown total.
     pub fn rebase(&mut self) {
         let kept = if canary::is(Canary::ResetPointKept) { self.reset_point } else { 0 };
         *self = Counter { base: self.shown(), reset_point: kept, last_raw: kept };
@@ -121,7 +121,7 @@ impl Counters {
         self.each_mut().into_iter().for_each(Counter::rebase);
     }
 
-    /// What is shown, for the disk; on the wire goes [`Counter::on_wire`].
+    /// The shown value, for the disk; the wire uses [`Counter::on_wire`].
     pub fn totals(&self) -> Totals {
         Totals {
             tcprx: self.tcprx.shown(),
@@ -151,8 +151,8 @@ pub struct Metrics {
     pub udps: i32,
 }
 
-/// What is stored of an instance's numbers. The raw values of the counters are part of it, so that
-/// the totals of a process that outlives its master go on exactly.
+/// The stored numbers of an instance. They include the raw values of the counters, so that the
+/// totals of a process that survives its master stay exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SavedTotals {
     /// The last mode.
@@ -162,7 +162,7 @@ pub struct SavedTotals {
 }
 
 impl SavedTotals {
-    /// Numbers of which only what is shown is known.
+    /// Numbers of which only the shown values are known.
     pub fn from_totals(mode: i32, totals: Totals) -> Self {
         Self { mode, counters: Counters::from_totals(totals) }
     }

@@ -1,4 +1,4 @@
-//! What a command expects of the instance that it is about.
+//! The revision of an instance that a command expects.
 
 use alloc::vec::Vec;
 

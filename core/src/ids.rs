@@ -1,6 +1,6 @@
-//! The names things go by: one newtype each, so that no two can be mixed up.
+//! Ids: one newtype for each kind, so that they cannot be confused.
 //!
-//! Parsing and showing only; who hands out an id is said at each type.
+//! This module only parses and prints them. Each type says who assigns its ids.
 
 use core::fmt;
 
@@ -34,19 +34,19 @@ impl fmt::Debug for InstanceId {
     }
 }
 
-/// A place in the instance table; used again once its instance is gone.
+/// A slot in the instance table; reused after its instance was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub u32);
 
-/// One attempt to run a process. Never used twice by an engine, whatever the instance.
+/// One attempt to run a process. An engine never uses a number twice, for any instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u64);
 
-/// What every input about a process carries: what an earlier process of the slot says late is
-/// told from the current one by its generation.
+/// Identifies the process of an input. The generation distinguishes late input of an earlier
+/// process from that of the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessRef {
-    /// Where its instance stands in the table.
+    /// The slot of its instance in the table.
     pub slot: SlotId,
     /// Which of the slot's processes it is.
     pub generation: Generation,
@@ -93,7 +93,7 @@ impl RequestId {
     pub const NONE: Self = Self(u64::MAX);
 }
 
-/// A record on its way to the disk. Handed out by the engine in rising order.
+/// A pending record. The engine assigns the numbers in increasing order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordSeq(pub u64);
 
@@ -106,7 +106,8 @@ pub struct StoreEpoch(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyEpoch(pub u32);
 
-/// One run of the master, shown as 8 hex digits; tells event ids of this run from older ones.
+/// One run of the master, shown as 8 hex digits; distinguishes event ids of this run from older
+/// ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootId(pub u32);
 

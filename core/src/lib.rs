@@ -3,9 +3,9 @@
 //! The decisions of OpenCtrl, a process-supervision master: a sans-IO state machine and the pure
 //! parsers around it.
 //!
-//! [`engine::Engine`] is told facts ([`engine::Input`]) and gives orders ([`engine::Effect`]);
-//! its module page states the contract between it and whoever drives it. This crate has no clock,
-//! no threads, no I/O and no randomness but that of a seed: the compiler sees to it (`no_std`).
+//! [`engine::Engine`] takes facts ([`engine::Input`]) and gives orders ([`engine::Effect`]); its
+//! module documents the contract between it and its driver. This crate has no clock, no threads, no
+//! I/O, and no randomness except that of a seed: the compiler enforces this with `no_std`.
 
 extern crate alloc;
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The numbers of the contract, each with its reason.
 
-/// How long a process may take to end after TERM before it is killed (Contract §6).
+/// Time from TERM to KILL (Contract §6).
 pub const GRACE_MS: u64 = 5_000;
 
-/// How long a process may take to end of the last signal of its stop before it counts as one that
-/// cannot be killed. KILL takes a moment at most, unless the kernel holds the process back.
+/// Time after the last signal of a stop until a process counts as one that cannot be killed. KILL
+/// takes effect at once unless the kernel holds the process.
 pub const CANNOT_END_MS: u64 = 5_000;
 
 /// How often such a process gets that signal again.
@@ -13,7 +13,7 @@ pub const END_AGAIN_MS: u64 = 60_000;
 /// How often silence is looked for and totals are saved (Contract §6, §11).
 pub const TICK_MS: u64 = 5_000;
 
-/// A tick that comes later than this after its time says that the master did not run meanwhile.
+/// If a tick is later than this, the master did not run in between.
 pub const LATE_TICK_MS: u64 = 1_000;
 
 /// An instance that printed a checkpoint and then none for longer than this has failed
@@ -24,7 +24,7 @@ pub const SILENCE_MS: u64 = 15_000;
 /// for `error` to be seen, and within the 5 s that Contract §6 allows.
 pub const BACKOFF_FIRST_MS: u64 = 1_000;
 
-/// The delay before a restart at which the doubling ends (Contract §6).
+/// The longest delay before a restart (Contract §6).
 pub const BACKOFF_LONGEST_MS: u64 = 60_000;
 
 /// A process that was well for this long has its restarts counted afresh (Contract §6).
@@ -37,8 +37,8 @@ pub const PROMPT_MS: u64 = 10_000;
 /// (Contract §6).
 pub const HEALTHY_DELAYS: u64 = 10;
 
-/// A shutdown that takes longer ends without waiting on: service managers allow 15 s
-/// (Contract §12), and what does not die of KILL within seconds will not die at all.
+/// Maximum duration of a shutdown: service managers allow 15 s (Contract §12), and a process that
+/// survives KILL for seconds will not exit at all.
 pub const SHUTDOWN_LIMIT_MS: u64 = 10_000;
 
 /// TCP pings under way at a time (Contract §9).

@@ -1,7 +1,7 @@
 //! Splits the output of a process into lines.
 //!
-//! Owns: where a line begins and ends, and how much of a long one is kept. Does not own: what a
-//! line means (see [`crate::checkpoint`]), or how invalid UTF-8 is shown.
+//! Owns: where a line starts and ends, and how much of a long one is kept. Does not own: the
+//! meaning of a line (see [`crate::checkpoint`]), or the display of invalid UTF-8.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -22,26 +22,27 @@ pub struct Line<'a> {
     pub cut_bytes: u64,
 }
 
-/// Turns the chunks of one pipe into lines, the same ones however the chunks fall (Contract §7).
+/// Splits the chunks of one pipe into lines, independent of where the chunks are split (Contract
+/// §7).
 ///
 /// LF ends a line and one CR before it is dropped. Memory is bounded by [`LINE_MAX_BYTES`], and
 /// none is held between lines: most pipes are idle most of the time.
 #[derive(Debug, Default)]
 pub struct LineSplitter {
-    /// What is kept of the line not ended yet, at most [`LINE_MAX_BYTES`], but for the CRs that it
-    /// ends in.
+    /// The kept part of the unfinished line, at most [`LINE_MAX_BYTES`], without the CRs at its
+    /// end.
     held: Vec<u8>,
-    /// Where in `held` the last segment begins: what follows the last CR.
+    /// Start of the last segment in `held`: the text after the last CR.
     segment: usize,
     /// Whether bytes of the last segment were dropped, as it alone is too long.
     is_segment_cut: bool,
-    /// The CRs that the line ends in so far.
+    /// Number of CRs at the end of the unfinished line.
     returns: u64,
-    /// All bytes of the line not ended yet, those dropped and the last CRs included.
+    /// All bytes of the unfinished line, including dropped ones and the last CRs.
     seen_bytes: u64,
 }
 
-/// Where text begins that overwrites what was before it: after each CR, but for the last of a line.
+/// Positions where text overwrites earlier text: after each CR, except the last one of a line.
 pub(crate) fn segment_starts(line: &[u8]) -> impl DoubleEndedIterator<Item = usize> + '_ {
     let after = memchr::memchr_iter(b'\r', line).map(|at| at + 1);
     after.filter(|start| line.get(*start).is_some_and(|byte| *byte != b'\r'))
@@ -53,10 +54,9 @@ impl LineSplitter {
         LineSplitter::default()
     }
 
-    /// Takes the next bytes of the stream and hands each line they end to `sink`, in order.
+    /// Takes the next bytes of the stream and passes each finished line to `sink`, in order.
     ///
-    /// A line that lies wholly within `chunk` is borrowed from it, not copied, unless it is too
-    /// long.
+    /// A line that is entirely in `chunk` is borrowed from it, not copied, unless it is too long.
     pub fn push(&mut self, chunk: &[u8], sink: &mut impl FnMut(Line<'_>)) {
         let mut rest = chunk;
         while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -79,8 +79,8 @@ impl LineSplitter {
         }
     }
 
-    /// What is kept of the line that has not ended yet, without CRs at its end, and how many bytes
-    /// of it were seen; `None` at the start of a line.
+    /// The kept part of the unfinished line, without CRs at its end, and the number of bytes seen
+    /// of it; `None` at the start of a line.
     pub fn unfinished(&self) -> Option<(&[u8], u64)> {
         (self.seen_bytes > 0).then_some((&self.held, self.seen_bytes))
     }
@@ -114,7 +114,7 @@ impl LineSplitter {
         self.held.extend_from_slice(&text[..text.len().min(room)]);
     }
 
-    /// A new segment follows so many CRs.
+    /// Starts a new segment after this many CRs.
     fn begin_segment(&mut self, returns: usize) {
         // If the one before is cut, the line is too long to be kept from anywhere in it.
         let is_short = returns < LINE_MAX_BYTES && !self.is_segment_cut;
@@ -131,8 +131,8 @@ impl LineSplitter {
         self.is_segment_cut = false;
     }
 
-    /// Drops the fewest segments at the front that leave room for so many bytes more; all but the
-    /// last if there is no room for them in any case.
+    /// Drops the fewest segments at the front that leave room for this many bytes more; all but the
+    /// last if there is not enough room.
     fn make_room(&mut self, more_bytes: usize) {
         let excess = (self.held.len() + more_bytes).saturating_sub(LINE_MAX_BYTES);
         if excess > 0 {
@@ -296,7 +296,7 @@ mod tests {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
             let (text, returns) = line.split_at(end);
-            // The longest part that fits and begins where text overwrites what was before it.
+            // The longest part that fits and starts where text overwrites earlier text.
             let starts: Vec<usize> = core::iter::once(0).chain(segment_starts(text)).collect();
             let fits = |start: &&usize| text.len() - **start <= LINE_MAX_BYTES;
             let start = starts.iter().find(fits).or(starts.last()).copied().unwrap_or(0);

@@ -68,7 +68,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// What everybody may know of the master, and the key that requests need.
+/// The public data of the master, and the API key.
 #[derive(Clone, Debug)]
 pub struct MasterFace {
     /// Who it is.

@@ -21,7 +21,7 @@ const FACTORS: [u64; 12] = [
 pub struct Digest(pub u64);
 
 impl Digest {
-    /// As much of it as stands beside every input.
+    /// The part of it that is recorded with every input.
     pub const fn short(self) -> u32 {
         (self.0 >> 32) as u32
     }

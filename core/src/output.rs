@@ -1,6 +1,7 @@
-//! What a process prints, parsed where it is read: lines, checkpoints, and which lines say `ERROR`.
+//! Parses the output of a process into lines and checkpoints, and marks lines with `ERROR`.
 //!
-//! The engine sees the parsed items only; the text of log lines travels beside them untouched.
+//! The engine sees only the parsed items; the text of log lines is passed along with them
+//! unchanged.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -24,7 +25,7 @@ pub enum OutputItem {
     Log(LogLine),
 }
 
-/// Where a log line stands in the text of its batch, and what the engine has to know of it.
+/// The position of a log line in the text of its batch, and what the engine needs to know about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLine {
     pub(crate) start: u32,
@@ -87,7 +88,7 @@ impl core::fmt::Debug for OutputBatch {
     }
 }
 
-/// Parses the output of one process, whatever the chunks it comes in.
+/// Parses the output of one process, independent of where its chunks are split.
 #[derive(Debug, Default)]
 pub struct OutputParser {
     splitter: LineSplitter,
@@ -102,12 +103,12 @@ impl OutputParser {
         building.done()
     }
 
-    /// What is kept of the line that has not ended yet, and how many bytes of it were read.
+    /// The kept part of the unfinished line, and the number of bytes read of it.
     pub fn unfinished(&self) -> Option<(&[u8], u64)> {
         self.splitter.unfinished()
     }
 
-    /// The unterminated last line, if there is one, at the end of the output.
+    /// The unterminated last line at the end of the output, if there is one.
     pub fn finish(&mut self) -> OutputBatch {
         let mut building = Building::new(0);
         self.splitter.finish(&mut |line| building.add(line));

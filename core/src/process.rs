@@ -1,4 +1,4 @@
-//! How a process ends, and the signals that it is sent.
+//! How a process exits, and the signals it receives.
 
 use core::fmt;
 
@@ -11,7 +11,7 @@ pub struct Identity {
     pub start_ticks: u64,
 }
 
-/// How a process ended.
+/// How a process exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// By itself, with this code.
@@ -21,7 +21,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Whether it ended as a process does that has nothing left to do.
+    /// Whether it exited with status 0.
     pub const fn is_clean(self) -> bool {
         matches!(self, Self::Code(0))
     }
@@ -40,8 +40,8 @@ impl fmt::Display for Exit {
     }
 }
 
-/// The name of a signal that ended a process, without `SIG`. Most numbers above 6 are those of
-/// Linux; elsewhere only those are named that all Unixes share.
+/// The name of a signal that killed a process, without `SIG`. Most numbers above 6 are those of
+/// Linux; on other systems only the numbers that all Unixes share have names.
 fn signal_name(number: i32) -> Option<&'static str> {
     const SHARED: [i32; 12] = [1, 2, 3, 4, 5, 6, 8, 9, 11, 13, 14, 15];
     let is_linux = cfg!(any(target_os = "linux", target_os = "android"));
@@ -75,7 +75,7 @@ impl Signal {
     pub const USR1: Self = Self(10);
     /// Free for the program.
     pub const USR2: Self = Self(12);
-    /// Asks a process to end.
+    /// Asks a process to exit.
     pub const TERM: Self = Self(15);
     /// Resumes a process that is stopped.
     pub const CONT: Self = Self(18);

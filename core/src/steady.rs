@@ -1,10 +1,10 @@
-//! Wall time that never goes backwards and comes back to the wall clock.
+//! Wall time that never decreases and converges to the wall clock.
 //!
-//! Owns what is shown while the wall clock is behind what was shown before, and when a step of the
-//! clock is worth a line in the log. Reads no clock. Where the wall clock was set back, shown time
-//! goes on at half the speed of the monotonic clock, so that it is ahead by less and less: a step of
-//! `s` is made good `2 s` later. Times of events stay in order and stay apart meanwhile. A step
-//! forward is followed at once.
+//! Owns: the shown time while the wall clock is behind an earlier shown time, and which steps of
+//! the clock are logged. Reads no clock. If the wall clock was set back, shown time runs at half
+//! the speed of the monotonic clock until it is no longer ahead: a step of `s` is caught up after
+//! `2 s`. Until then, times of events stay in order and distinct. A step forward is followed at
+//! once.
 
 use crate::canary::{self, Canary};
 use crate::time::{Now, Time, Wall};
@@ -17,7 +17,7 @@ const STEP_MIN_MICROS: u64 = 1_000_000;
 /// the log.
 const REPORT_INTERVAL_MS: u64 = 60_000;
 
-/// The wall clock as it is shown.
+/// The shown wall clock.
 #[derive(Clone, Debug, Default)]
 pub struct SteadyClock {
     last: Option<Last>,
@@ -187,7 +187,7 @@ mod tests {
                 }
                 last = time;
             }
-            // After twice what it is ahead by, it is back to the microsecond.
+            // After twice the time it is ahead, it equals the wall clock to the microsecond.
             let ahead = last - (mono + offset as u64);
             let end = mono + 2 * ahead + 2;
             prop_assert_eq!(shown(&mut clock, end, end + offset as u64), end + offset as u64);

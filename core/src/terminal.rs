@@ -1,8 +1,8 @@
-//! What a terminal shows of a line that overwrites itself: a carriage return goes back to the start
-//! of the line, as progress bars do, and a backspace one column back, as spinners do.
+//! The text that a terminal shows for a line that overwrites itself: a carriage return moves to the
+//! start of the line, as progress bars do, and a backspace one column back, as spinners do.
 //!
-//! Owns the text that is left and its colors. Every character counts as one column. Movements to
-//! other lines mean nothing here.
+//! Owns: the remaining text and its colors. Every character counts as one column. Movements to
+//! other lines are ignored.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -13,7 +13,7 @@ use core::str::Chars;
 /// The longest style that is kept; colors take less.
 const STYLE_MAX_BYTES: usize = 64;
 
-/// The line as it is left. Text without a carriage return or a backspace stays as it is.
+/// The text that remains. Text without a carriage return or a backspace is unchanged.
 pub fn displayed(text: &str) -> Cow<'_, str> {
     if !text.contains(['\r', '\x08']) {
         return Cow::Borrowed(text);
@@ -37,8 +37,8 @@ struct Screen {
     cursor: usize,
     /// A sequence that moves the cursor further than the text is long makes nothing longer.
     columns_max: usize,
-    /// The styles that were set, each as the sequences that set it; the last one is in force, and
-    /// number 0 is none.
+    /// The styles that were set, each as the sequences that set it. The last one is active; number
+    /// 0 is the default style.
     styles: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl Screen {
         self.cursor += 1;
     }
 
-    /// Takes what follows an ESC.
+    /// Parses the bytes after an ESC.
     fn escape(&mut self, chars: &mut Peekable<Chars<'_>>) {
         match chars.next() {
             Some('[') => self.control(chars),
@@ -79,7 +79,7 @@ impl Screen {
                 parameters.push(char);
             }
         }
-        // A sequence that is broken off by something else ends before it.
+        // A sequence that other bytes interrupt ends before them.
         let Some(last) = chars.next_if(|char| ('@'..='~').contains(char)) else { return };
         let number = || parameters.parse::<usize>().unwrap_or(1).max(1);
         match last {

@@ -23,7 +23,7 @@ impl Time {
         self.0
     }
 
-    /// The point `ms` later; stays at the end of time instead of overflowing.
+    /// The time `ms` later; saturates instead of overflowing.
     #[must_use]
     pub const fn after_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms.saturating_mul(1_000)))
@@ -54,7 +54,7 @@ impl Wall {
         self.0
     }
 
-    /// Reads back what is displayed; `None` for anything else.
+    /// Parses the displayed form; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);

@@ -18,7 +18,7 @@ const HEADING: &str = "openctrl-address 1";
 /// How a master can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// The API base, as it is logged.
+    /// The API base, as logged.
     pub(crate) url: String,
     /// The SHA-256 of the certificate that was made in memory (`tls=1`), in hex.
     pub(crate) certificate: Option<String>,
@@ -26,14 +26,14 @@ pub(crate) struct Address {
     pub(crate) crt: Option<PathBuf>,
 }
 
-/// The file of a running master, removed when it ends.
+/// The file of a running master, removed when it stops.
 #[derive(Debug)]
 pub(crate) struct AddressFile {
     path: PathBuf,
     published: Option<Published>,
 }
 
-/// What was written, and the file, held open so that no other one is taken for it.
+/// The content, and the file, held open so that no other file is mistaken for it.
 #[derive(Debug)]
 struct Published {
     address: Address,
@@ -42,7 +42,7 @@ struct Published {
 }
 
 impl AddressFile {
-    /// Takes the place of what an earlier master left; nothing is there until it is published.
+    /// Removes the file of an earlier master; there is no file until it is published.
     pub(crate) fn claim(directory: &Path) -> Self {
         let path = directory.join(NAME);
         let _ = fs::remove_file(&path);

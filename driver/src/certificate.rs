@@ -1,4 +1,4 @@
-//! What the listener and the client both need of TLS: the cryptography and the fingerprint.
+//! The TLS parts that the listener and the client share: cryptography and fingerprints.
 
 use rustls::crypto::{CryptoProvider, ring};
 

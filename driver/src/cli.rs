@@ -10,7 +10,7 @@ use crate::tools::{import, inspect, replay};
 use crate::version::VERSION;
 use crate::{client, orders, runtime};
 
-/// Does what the arguments, without the program's name, ask for.
+/// Carries out the arguments, without the name of the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     #[cfg(canary)]
     if let Err(reason) = choose_canary() {
@@ -121,7 +121,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(reason: &str) -> ExitCode {
-    // Without standard error only the exit status can say so.
+    // If standard error fails, only the exit status reports the error.
     let _ = writeln!(io::stderr(), "openctrl: {reason}");
     ExitCode::FAILURE
 }

@@ -1,7 +1,7 @@
-//! What the program has done so far, counted where it is done.
+//! Counters of the program, incremented where the counted action happens.
 //!
-//! One for the whole program, as one program is one master: that keeps a counter out of the hands
-//! of everything on the way to where something is counted.
+//! They are global, because one program is one master: otherwise every layer between would have to
+//! pass them on.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

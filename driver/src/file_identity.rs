@@ -13,7 +13,7 @@ pub(crate) struct FileIdentity {
     inode: u64,
 }
 
-/// What a path names, compared with a file that was put there.
+/// The file at a path, compared with a file that was put there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The file itself.
@@ -29,8 +29,8 @@ impl FileIdentity {
         file.metadata().map(|data| Self::from_metadata(&data))
     }
 
-    /// What `path` names now. A path that cannot be looked at, as its directory may not be entered,
-    /// is an error.
+    /// The file that `path` names now. A path that cannot be read, because its directory may not be
+    /// entered, is an error.
     pub(crate) fn place(self, path: &Path) -> io::Result<Place> {
         match fs::metadata(path) {
             Ok(data) if Self::from_metadata(&data) == self => Ok(Place::Same),

@@ -1,6 +1,5 @@
-//! What the master orders the exec step in a new process to do before it becomes the runtime, as an
-//! argument of it: `<this program> --become ORDERS RUNTIME URL`. The step itself is `runtime::step`;
-//! it is no command for users.
+//! The orders of the master to the exec step in a new process, as an argument: `<this program>
+//! --become ORDERS RUNTIME URL`. `runtime::step` carries them out; users never call it.
 
 use std::ffi::{CString, OsString};
 use std::fmt;
@@ -13,12 +12,12 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 /// The first argument of a step.
 pub(crate) const WORD: &str = "--become";
 
-/// What a step does before it becomes the runtime.
+/// The actions of a step before it becomes the runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Orders {
     /// The descriptor of the report.
     pub(crate) report: RawFd,
-    /// The limit on open files, soft and hard; as it is if `None`.
+    /// The limit on open files, soft and hard; unchanged if `None`.
     pub(crate) open_files: Option<(Option<u64>, Option<u64>)>,
     /// Ignore SIGHUP, as `nohup` asked the master to.
     pub(crate) ignores_hang_up: bool,
@@ -57,7 +56,7 @@ impl fmt::Display for Orders {
     }
 }
 
-/// A limit; `-` is none.
+/// A limit; `-` means unlimited.
 struct Bound(Option<u64>);
 
 impl fmt::Display for Bound {
@@ -108,8 +107,7 @@ fn bound(text: &str) -> Option<Option<u64>> {
     if text == "-" { Some(None) } else { text.parse().ok().map(Some) }
 }
 
-/// Whether the process that runs `url` becomes the command in it, so that nothing of this program is
-/// left.
+/// Whether the process that runs `url` becomes the command in it.
 pub(crate) fn replaces_itself(url: &str) -> bool {
     url.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("exec"))
 }

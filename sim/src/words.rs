@@ -197,7 +197,7 @@ fn written(record: &Record) -> String {
     match record {
         Record::PutInstance { definition, .. } => format!("put {}", definition.id),
         Record::RemoveInstance(id) => format!("remove {id}"),
-        Record::SetDesired { id, .. } => format!("set what is desired of {id}"),
+        Record::SetDesired { id, .. } => format!("set the desired state of {id}"),
         Record::AddRun { id, .. } => format!("add a run of {id}"),
         Record::PutRuns { id, .. } => format!("put the runs of {id}"),
         Record::PutMaster(_) => "put the master".to_string(),

@@ -186,7 +186,7 @@ fn a_bad_file_changes_nothing() {
         ),
         ("f.toml", "[instance.a]\nurl = \"master://x\"", "instance \"a\", url"),
         ("f.toml", "[instance.a]\nbogus = 1", "line 4: unknown field `bogus`"),
-        ("f.json", "", "its form is told by its name"),
+        ("f.json", "", "unknown format; its name must end in"),
     ] {
         let file = place.write(name, &format!("{good}{text}"));
         let refused = place.shell.fails(2, &["apply", "-f", &file, "--yes"]);

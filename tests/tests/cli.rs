@@ -155,7 +155,7 @@ fn a_wait_has_an_end() {
     let id = master.run(&mut events, &script);
     events.wait_log(&id, "up");
     let late = shell.fails(6, &["stop", &id, "--wait", "--timeout", "300ms"]);
-    assert!(late.starts_with(&format!("{id}: not in 0.3 s")), "{late}");
+    assert!(late.starts_with(&format!("{id}: timed out after 0.3 s")), "{late}");
     assert_eq!(shell.ok(&["stop", &id, "--wait"]), format!("{id}: stopped\n"));
 }
 

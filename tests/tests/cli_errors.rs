@@ -135,7 +135,7 @@ fn a_line_that_makes_no_sense() {
         (&["create", "nosch"], "use: openctrl run -- nosch"),
         (&["create", "/x"], "use: openctrl run -- /x"),
         (&["list", "--nope"], "--nope"),
-        (&["lst", "--all"], "there is no command \"lst\"; did you mean 'list'?"),
+        (&["lst", "--all"], "unknown command \"lst\"; did you mean 'list'?"),
         (&["list", "-o", "xml"], "invalid value 'xml'"),
         (&["create", "a://b", "--tag", "x"], "NAME=VALUE"),
         (&["create", "a://b", "--tag", "=x"], "a name before"),
@@ -147,7 +147,7 @@ fn a_line_that_makes_no_sense() {
         (&["list", "--pin", "ab"], "64 hex digits"),
         (&["list", "--ca", "/nonexistent", "--api", "https://127.0.0.1:1", "--key", "k"], "--ca: "),
         (&["list", "--master", "none"], "no master \"none\""),
-        (&["man", "nope"], "no command"),
+        (&["man", "nope"], "unknown command"),
     ] {
         let ran = shell.run(words);
         assert!(matches!(ran.code, Some(1 | 2)), "{words:?}: {:?} {}", ran.code, ran.stderr);
@@ -166,7 +166,7 @@ fn a_certificate_made_at_start_is_believed_where_it_was_found_or_pinned() {
     let away = shell.clone().with("OPENCTRL_KEY", master.key());
     let api = ["list", "--api", master.url()];
     let refused = away.fails(3, &api);
-    assert!(refused.contains("nobody trusted has issued it"), "{refused}");
+    assert!(refused.contains("its issuer is not trusted"), "{refused}");
     assert!(refused.contains(&format!("--pin {print}")), "{refused}");
     away.ok(&[&api[..], &["--pin", print]].concat());
     away.ok(&[&api[..], &["--insecure"]].concat());

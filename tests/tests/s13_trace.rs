@@ -113,7 +113,7 @@ fn what_was_recorded_replays_and_holds_no_secret() {
     assert_eq!(files.len(), 2, "one for each run: {files:?}");
     let shown = assert_equal(&trace);
     for telling in
-        ["> request 1: create stub://", "1 with ERROR", "spawn p", "the master ended here"]
+        ["> request 1: create stub://", "1 with ERROR", "spawn p", "the master stopped here"]
     {
         assert!(shown.contains(telling), "{telling}\n{shown}");
     }

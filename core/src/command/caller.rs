@@ -1,4 +1,4 @@
-//! Who sent a command, as far as a door could tell.
+//! The sender of a command, as far as the door knows.
 
 use crate::ids::KeyEpoch;
 
@@ -36,7 +36,7 @@ pub enum Trust {
         /// Its process id when it connected.
         pid: u32,
     },
-    /// The door is open to everyone who can reach it.
+    /// The door accepts everyone who can reach it.
     Open,
 }
 

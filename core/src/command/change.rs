@@ -1,4 +1,4 @@
-//! What a command changes of an instance, as values.
+//! The change of an instance that a command requests, as values.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -6,7 +6,7 @@ use alloc::string::String;
 
 use crate::instance::{Definition, Peer, PolicyEdit};
 
-/// What an instance is asked to do.
+/// An action on an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstanceAction {
     /// Run, if it is stopped.
@@ -34,7 +34,7 @@ pub struct Amend {
     pub policy: Option<Box<PolicyEdit>>,
 }
 
-/// A change of meta data. What is absent stays as it is.
+/// A change of meta data. Absent parts stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AmendMeta {
     /// Replaces all three fields together.

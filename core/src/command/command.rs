@@ -1,4 +1,4 @@
-//! Commands: what a door asks the engine to do.
+//! Commands: the requests of doors to the engine.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -9,7 +9,7 @@ use crate::ids::InstanceId;
 use crate::master::ApiKey;
 use crate::url::InstanceUrl;
 
-/// A request that only the engine can answer. Reads are answered from what it published.
+/// A request that only the engine can answer. Reads are answered from published data.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Change the alias of the master; `None` changes nothing.
@@ -53,7 +53,7 @@ pub enum Command {
         /// What to change.
         desire: Box<Desire>,
     },
-    /// Put another API key in force. The driver drew it.
+    /// Replace the API key. The driver has generated the new one.
     RotateKey(ApiKey),
     /// Measure how long a TCP connection to `host:port` takes.
     Dial(String),

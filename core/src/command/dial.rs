@@ -2,10 +2,10 @@
 
 use alloc::string::String;
 
-/// How a dial ended.
+/// The result of a dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialOutcome {
-    /// Connected, after so many milliseconds.
+    /// Connected, after this many milliseconds.
     Connected {
         /// From the start of the dial, name look-up included.
         latency_ms: u64,
@@ -17,8 +17,8 @@ pub enum DialOutcome {
 /// The report of a dial that was admitted, or waited too long for its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialReport {
-    /// What was dialed, as the request named it.
+    /// The target, as the request named it.
     pub target: String,
-    /// How it ended.
+    /// The result.
     pub outcome: DialOutcome,
 }

@@ -1,4 +1,4 @@
-//! What a door asks of the engine, and what comes of it: no HTTP, no JSON.
+//! The requests of doors to the engine, and their results: no HTTP, no JSON.
 
 mod caller;
 mod change;

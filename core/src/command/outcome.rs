@@ -1,4 +1,4 @@
-//! What came of a command.
+//! The result of a command.
 
 use super::desire::DesireDone;
 use super::dial::DialReport;
@@ -6,7 +6,7 @@ use super::refusal::Refusal;
 use crate::instance::InstanceView;
 use crate::master::MasterIdentity;
 
-/// What came of a command, as values: a door renders them.
+/// The result of a command, as values: a door renders them.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// An instance was changed, or was found to be as requested.
@@ -22,15 +22,16 @@ pub enum Outcome {
     Replaced(InstanceView),
     /// The instance was deleted.
     Removed,
-    /// The instance is of another revision than expected: nothing was changed. It as it is now.
+    /// The instance has another revision than expected; nothing was changed. Has the current
+    /// instance.
     Stale(InstanceView),
     /// The alias of the master is as requested.
     AliasSet,
     /// What came of a change of what is wanted.
     Desired(DesireDone),
-    /// Another API key is in force.
+    /// The API key was replaced.
     KeyRotated(MasterIdentity),
-    /// The dial ended.
+    /// The dial has finished.
     Dialed(DialReport),
     /// Nothing was changed.
     Refused(Refusal),

@@ -1,14 +1,14 @@
 //! Why the engine refuses a command: the kind and the cause, as values.
 //!
-//! Each door has its own words and numbers for them. What a door refuses by itself, such as a
-//! malformed body, is not here.
+//! Each door has its own messages and numbers for them. Refusals of a door itself, such as for a
+//! malformed body, are not here.
 
 use alloc::string::String;
 
 /// Why a command was refused. It changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The API key of the caller is no longer in force.
+    /// The API key of the caller is no longer valid.
     NotAdmitted,
     /// There is no such instance.
     NoInstance,
@@ -25,7 +25,7 @@ pub enum Refusal {
     },
     /// Too many requests wait for one instance to stop.
     Busy,
-    /// The process of the instance does not end, whatever signal it gets.
+    /// The process of the instance does not exit, whatever signal it receives.
     CannotEnd,
     /// The limit on instances is reached.
     Full {

@@ -1,4 +1,4 @@
-//! What the machine orders.
+//! The effects of the machine.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -21,7 +21,7 @@ pub struct Ticket(pub u64);
 /// An order to the driver.
 #[derive(Clone, Debug)]
 pub enum ControlEffect {
-    /// Make this durable and say so, in order.
+    /// Make this durable and report it, in order.
     Keep(Kept),
     /// Append these events, which are durable, to the log that readers see.
     Show(Vec<Arc<StoredEvent>>),
@@ -49,7 +49,7 @@ pub enum ControlEffect {
         /// When they were last changed.
         last_change: Option<Wall>,
     },
-    /// A rule that was kept cannot be read any more, and why.
+    /// A stored rule cannot be read any more, and why.
     RuleLost(RuleRef, String),
     /// Whether events and changes can be made durable.
     Durable {
@@ -76,7 +76,7 @@ pub enum ControlEffect {
     Ran {
         /// Its name.
         controller: &'static str,
-        /// What it handled: a topic.
+        /// The handled topic.
         trigger: String,
         /// What failed: the name of the instance, and why.
         error: Option<(String, String)>,

@@ -1,4 +1,4 @@
-//! What was last seen of one instance, and what the next look makes of it: facts, in their order.
+//! The last observed state of one instance, and the facts that follow from its changes, in order.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -16,7 +16,7 @@ use crate::time::{Now, Time, Wall};
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) definition: Arc<Definition>,
-    /// The newest definition on its way to the disk.
+    /// The newest pending definition.
     pub(super) staged: Option<Arc<Definition>>,
     pub(super) state: ResourceState,
     pub(super) message: String,
@@ -36,7 +36,7 @@ struct Seen {
     trouble: Trouble,
 }
 
-/// What a look found.
+/// The result of an observation.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     /// What happened, in order.
@@ -160,7 +160,7 @@ const fn activity(state: State) -> Activity {
     }
 }
 
-/// What is wrong, from why the instance is in its status.
+/// The error, from the reason of the status.
 const fn trouble(reason: &Reason) -> Trouble {
     match reason {
         Reason::Silent { .. } => Trouble::FellSilent,
@@ -175,7 +175,7 @@ const fn trouble(reason: &Reason) -> Trouble {
     }
 }
 
-/// The end of a process as a fact: one that was asked for, or with exit code 0, is no crash.
+/// The exit of a process as a fact: a requested one, or one with exit code 0, is not a crash.
 fn ended(end: &End) -> Option<Fact> {
     let ending = |exit: &Exit| match exit {
         Exit::Code(code) => Ending::Code(*code),
@@ -188,7 +188,7 @@ fn ended(end: &End) -> Option<Fact> {
     }
 }
 
-/// What is wrong, for people.
+/// The error, in words.
 fn message(instance: &Instance, seen: &Seen) -> String {
     match activity(seen.state) {
         Activity::Failing | Activity::Failed => instance.facts().reason.to_string(),
@@ -198,8 +198,8 @@ fn message(instance: &Instance, seen: &Seen) -> String {
     }
 }
 
-/// The fields of a definition that differ and are shown, sorted; empty if none is. Another alias
-/// that is another name is told as that.
+/// The shown fields of a definition that differ, sorted; empty if none does. An alias that changes
+/// the name is reported as a new name.
 pub(super) fn changed_fields(old: &Definition, new: &Definition, is_renamed: bool) -> String {
     let differences: BTreeMap<&str, bool> = BTreeMap::from([
         ("alias", old.alias != new.alias && !is_renamed),

@@ -1,12 +1,12 @@
 //! Follows the engine through its effects: names and phases of instances, stored events, rules.
 //!
 //! [`Control`] is a state machine beside the engine. Its driver shows it each step of the engine
-//! with [`Control::observe`], before the effects are carried out, and takes orders from
+//! with [`Control::observe`], before it carries out the effects, and takes effects from
 //! [`Control::poll_effect`]. It decides nothing about processes, so a master without the control
-//! API does without it.
+//! API works without it.
 //!
-//! An event is shown only once it is durable. An event that a change causes is kept together with
-//! the record of the change: [`Control::observe`] gives it, and its driver stores both as one.
+//! An event is shown only when it is durable. An event that a change causes is stored together with
+//! the record of the change: [`Control::observe`] returns it, and its driver stores both as one.
 
 mod effect;
 mod known;
@@ -46,7 +46,7 @@ const RETRY_MS: u64 = 1_000;
 pub struct Control {
     names: Names,
     known: BTreeMap<InstanceId, Known>,
-    /// Instances whose creation is published and that were not looked at yet.
+    /// Instances whose creation is published and that were not observed yet.
     created: BTreeSet<InstanceId>,
     rules: RuleSet,
     outlet: Outlet,
@@ -59,7 +59,7 @@ pub struct Control {
     retry_at: Option<Time>,
 }
 
-/// What is waiting for durability.
+/// Pending events.
 #[derive(Clone, Debug)]
 enum Waiting {
     /// A note.
@@ -73,7 +73,7 @@ enum Waiting {
 pub enum RulesRequest {
     /// `plan`: rules, and whether others are removed.
     Plan(Vec<RuleSpec>, bool),
-    /// `plan` of the rules in force.
+    /// `plan` of the current rules.
     PlanInForce,
     /// `apply`: rules, whether others are removed, whether it is only tried.
     Apply(Vec<RuleSpec>, bool, bool),
@@ -82,7 +82,8 @@ pub enum RulesRequest {
 }
 
 impl Control {
-    /// A machine with what was kept. The instances are told with the first effects of the engine.
+    /// A machine with its stored data. It receives the instances with the first effects of the
+    /// engine.
     pub fn new(image: &ControlImage, now: Now) -> Self {
         let mut names = Names::default();
         let mut ages: Vec<(&u64, &InstanceId)> =
@@ -149,8 +150,8 @@ impl Control {
         }
     }
 
-    /// Publishes a fact about an instance that somebody outside brought about, and answers `ticket`
-    /// when it is durable. Without the instance the answer is `false`.
+    /// Publishes a fact about an instance that was caused from outside, and answers `ticket` when
+    /// it is durable. If there is no such instance, the answer is `false`.
     pub fn note(&mut self, now: Now, ticket: Ticket, id: InstanceId, fact: Fact) {
         let Some(name) = self.names.name(id) else {
             self.effects.push_back(ControlEffect::Noted { ticket, is_kept: false });
@@ -202,8 +203,8 @@ impl Control {
         Ok(Planned { reply_kind, change, planned, is_tried })
     }
 
-    /// In force at once for what follows, but shown and answered only when it is durable. Until
-    /// then the rules as they were are kept aside.
+    /// Takes effect at once for later events, but is shown and answered only when it is durable.
+    /// Until then the previous rules are kept.
     fn apply(&mut self, now: Now, ticket: Ticket, change: &RulesChange, reply: Reply) {
         let before = Arc::new(self.rules.clone());
         let Self { rules, outlet, known, names, .. } = self;
@@ -215,13 +216,13 @@ impl Control {
             put: change.put.iter().map(KeptRule::of).collect(),
             remove: change.remove.clone(),
         };
-        // The change has a place among the events, though it is none.
+        // The change has a position among the events, although it is not one.
         self.outlet.reserve();
         self.waiting.push_back((self.outlet.last_id(), ticket, Waiting::Rules(reply, before)));
         self.keep(now, Some(record));
     }
 
-    /// Events up to `upto` are durable: they are shown, and who waits for them is answered.
+    /// Events up to `upto` are durable: they are shown, and waiting clients are answered.
     pub fn on_kept(&mut self, now: Now, upto: StoredId) {
         if self.retry_at.take().is_some() || !self.outlet.is_durable() {
             self.outlet.set_durable(true);
@@ -247,8 +248,8 @@ impl Control {
     }
 
     /// Events of this epoch could not be made durable, and neither could the changes of `refused`.
-    /// What was caused by these is dropped; the rest is kept again later. Nothing of it was shown,
-    /// so it gets new places.
+    /// Events that these caused are dropped; the rest is stored again later. None of it was shown,
+    /// so it gets new ids.
     pub fn on_keep_failed(
         &mut self,
         now: Now,
@@ -284,12 +285,12 @@ impl Control {
         }
     }
 
-    /// The rules in force.
+    /// The current rules.
     pub const fn rules(&self) -> &RuleSet {
         &self.rules
     }
 
-    /// The names in force.
+    /// The current names.
     pub const fn names(&self) -> &Names {
         &self.names
     }
@@ -315,7 +316,7 @@ impl Control {
         self.keep(now, None);
     }
 
-    /// Orders what was published since the last time to be kept, and shows rules that changed.
+    /// Orders the events published since the last time to be stored, and shows changed rules.
     fn keep(&mut self, _now: Now, rules: Option<RulesRecord>) {
         if let Some(kept) = self.outlet.take_unkept(rules) {
             self.note_batch(&kept);
@@ -391,7 +392,7 @@ impl ReplyKind {
     }
 }
 
-/// A field of the status of an instance, as text; empty if there is none.
+/// A field of the status of an instance, as text; empty if it is missing.
 fn read_status(
     known: &BTreeMap<InstanceId, Known>,
     names: &Names,

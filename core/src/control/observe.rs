@@ -15,7 +15,7 @@ use crate::resource::{Fact, Identity, PROCESS_KIND, Renamed};
 use crate::store::Record;
 use crate::time::Now;
 
-/// What the engine was told in the step.
+/// The input of the engine in this step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The periodic look.
@@ -44,10 +44,10 @@ impl Control {
         for effect in effects {
             if let Effect::Persist { epoch, seq, record } = effect {
                 if let Record::RemoveInstance(id) = record {
-                    // How it came to its end is told before that.
+                    // How it exited is reported before that.
                     self.look(now, engine, *id, pids);
                 }
-                // What was published before goes to the disk with it, but is not of its making.
+                // Events published before are stored with it, but it did not cause them.
                 let first = self.outlet.pending();
                 self.changing(now, record);
                 if let Some(kept) = self.outlet.take_caused(*epoch, first) {
@@ -82,7 +82,7 @@ impl Control {
         attached
     }
 
-    /// A change is on its way to the disk: its events go with it.
+    /// A change is pending: its events are stored with it.
     fn changing(&mut self, now: Now, record: &Record) {
         match record {
             Record::PutInstance { definition, .. } => match self.known.get(&definition.id) {
@@ -105,7 +105,7 @@ impl Control {
         self.publish(now, definition.id, Fact::Created);
     }
 
-    /// Names are tried out here; they are in force once the change is.
+    /// Names are tried here; they take effect when the change does.
     fn updating(&mut self, now: Now, new: &Arc<Definition>) {
         let Some(known) = self.known.get_mut(&new.id) else { return };
         let in_force = Arc::clone(&known.definition);
@@ -123,7 +123,7 @@ impl Control {
         }
     }
 
-    /// The definition of an instance is in force, and its name with it.
+    /// The definition of an instance has taken effect, and its name with it.
     fn name_again(&mut self, id: InstanceId, alias: &str) {
         for renamed in self.names.set_alias(id, alias) {
             self.show(renamed.id);
@@ -164,8 +164,8 @@ impl Control {
         }
     }
 
-    /// An instance that was there before the machine is taken as it is; that of a new one is a
-    /// change of its stored status.
+    /// An instance that existed before the machine is taken as it is; a new one is a change of its
+    /// stored status.
     fn first_look(&mut self, now: Now, engine: &Engine, id: InstanceId) {
         let slot = engine.table().find(id);
         let Some(instance) = slot.and_then(|slot| engine.table().get(slot)) else { return };
@@ -205,8 +205,8 @@ impl Control {
         }
     }
 
-    /// Shows what became of an instance once its events are durable: who sees the phase finds the
-    /// events that led to it.
+    /// Shows the state of an instance when its events are durable: a client that sees the phase
+    /// finds the events that led to it.
     fn show_later(&mut self, id: InstanceId) {
         if !self.outlet.is_durable() || self.outlet.pending() == 0 {
             return self.show(id);
@@ -250,7 +250,7 @@ impl Control {
         self.effects.push_back(ControlEffect::Ran { controller, trigger, error });
     }
 
-    /// Changes were refused: what was on its way is forgotten.
+    /// Changes were refused: pending ones are dropped.
     pub(super) fn forget_refused(&mut self) {
         for known in self.known.values_mut() {
             known.staged = None;

@@ -1,5 +1,4 @@
-//! Events between their publication and the disk: places, times, and what is kept again after a
-//! failure.
+//! Published events that are not durable yet: ids, times, and the retry after a failure.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -73,18 +72,17 @@ impl Outlet {
         StoredId(self.next_id.saturating_sub(1))
     }
 
-    /// What is to be ordered to be kept now. While the disk fails, it waits for the next try.
+    /// The events to store now. While the disk fails, they wait for the next attempt.
     pub(super) fn take_unkept(&mut self, rules: Option<RulesRecord>) -> Option<Kept> {
         if !self.is_durable {
             self.bound();
-            // A change of rules is tried all the same: somebody waits for its answer.
+            // A change of rules is tried anyway: a client waits for its answer.
             return rules.is_some().then(|| self.everything(rules));
         }
         self.take(rules)
     }
 
-    /// The same, to go with a change that is on its way. Of what is pending, all from `first` on
-    /// is caused by it.
+    /// The same, stored with a pending change. It has caused all pending events from `first` on.
     pub(super) fn take_caused(&mut self, cause: StoreEpoch, first: usize) -> Option<Kept> {
         let first = first.min(self.pending.len());
         self.pending.range_mut(first..).for_each(|pending| pending.cause = Some(cause));
@@ -126,8 +124,8 @@ impl Outlet {
         events
     }
 
-    /// Nothing that was not reported durable is. Drops what refused changes caused, and gives the
-    /// rest new places. `false` if that was said of this epoch before.
+    /// Nothing that was not reported durable is durable. Drops the events that refused changes
+    /// caused, and gives the rest new ids. `false` if this epoch was handled before.
     pub(super) fn fail(&mut self, epoch: u32, refused: Option<StoreEpoch>) -> bool {
         if epoch != self.epoch {
             return false;

@@ -1,4 +1,4 @@
-//! The machine beside a real engine: which events a life makes, and when they are shown.
+//! Tests of the machine with a real engine: the events of an instance, and when they are shown.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -22,7 +22,7 @@ use crate::store::Image;
 use crate::time::{Time, Wall};
 use crate::url::InstanceUrl;
 
-/// An engine, the machine beside it, and a disk that can fail.
+/// An engine, the machine, and a disk that can fail.
 struct World {
     engine: Engine,
     control: Control,
@@ -236,7 +236,7 @@ impl World {
         self.rules(RulesRequest::Apply(rules, false, false));
     }
 
-    /// The topics that were shown since the last time, with what tells them apart.
+    /// The topics shown since the last time, with details that distinguish them.
     fn told(&mut self) -> String {
         let mut text = String::new();
         for event in core::mem::take(&mut self.shown) {

@@ -28,11 +28,11 @@ pub(super) fn decode<T: Fields>(body: &[u8]) -> Result<T, BadBody> {
     }
     serde_json::from_slice::<Object<T>>(body)
         .map(|object| object.0)
-        .map_err(|error| BadBody(format!("the body is not what is expected: {error}")))
+        .map_err(|error| BadBody(format!("the body is invalid: {error}")))
 }
 
-/// What a body is that was encoded in another way than JSON in UTF-8, and what to do about it. JSON
-/// begins with a blank or an ASCII character of its own, so nothing that could be JSON is named.
+/// Names an encoding of a body other than JSON in UTF-8, and the remedy. JSON starts with a blank
+/// or an ASCII character of its own, so nothing that could be JSON is named.
 fn foreign(body: &[u8]) -> Option<(&'static str, &'static str)> {
     const PLAIN: &str = "send it without Content-Encoding";
     const UTF_8: &str = "send it as UTF-8";
@@ -53,7 +53,7 @@ fn foreign(body: &[u8]) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Whether a body is `name=value`, which no JSON is: there a name stands in quotation marks.
+/// Whether a body is `name=value`. In JSON a name is in quotation marks.
 fn is_form(body: &[u8]) -> bool {
     let name = body.split(|byte| *byte == b'=').next().unwrap_or_default();
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.+%[]".contains(byte);

@@ -1,7 +1,7 @@
-//! Changes on their way to the disk, in order, each with what is to follow once it is there.
+//! Pending changes, in order, each with the actions that follow when its record is durable.
 //!
-//! This queue is how invariant 1 is kept: a change is applied, answered and told of only when its
-//! record comes out of here as durable.
+//! This queue implements invariant 1: a change is applied, answered and published only when this
+//! queue returns its record as durable.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
@@ -24,7 +24,7 @@ pub(super) enum Change {
     Create(Arc<Definition>),
     /// Put a new instance of a configuration in the table, with what is wanted of it.
     Configure(Arc<Definition>, Arc<Desired>),
-    /// Put a patched definition in force and do what the patch asks.
+    /// Apply a patched definition, and carry out the action of the patch.
     Patch {
         slot: SlotId,
         definition: Arc<Definition>,
@@ -32,9 +32,9 @@ pub(super) enum Change {
         /// The goal that the record stores.
         goal: Goal,
     },
-    /// Put a definition with a new URL in force and start it.
+    /// Apply a definition with a new URL, and start it.
     Replace { slot: SlotId, definition: Arc<Definition> },
-    /// Take an instance out of the table.
+    /// Remove an instance from the table.
     Delete(SlotId),
     /// Put a change of what is wanted in force.
     Desire { slot: SlotId, desire: Box<Desire>, is_stale: bool },
@@ -42,11 +42,11 @@ pub(super) enum Change {
     Shown { slot: SlotId, run: Option<Arc<PastRun>> },
     /// Give the master another alias.
     SetAlias(String),
-    /// Put another key in force.
+    /// Replace the key.
     RotateKey(ApiKey),
 }
 
-/// A change, who asked for it, and its record's place in the order.
+/// A change, its sender, and the position of its record in the order.
 #[derive(Clone, Debug)]
 pub(super) struct Commit {
     pub(super) seq: RecordSeq,
@@ -54,7 +54,7 @@ pub(super) struct Commit {
     pub(super) change: Change,
 }
 
-/// All changes on their way.
+/// All pending changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Commits {
     pub(super) epoch: StoreEpoch,
@@ -62,7 +62,7 @@ pub(super) struct Commits {
     pub(super) queue: VecDeque<Commit>,
     /// Ids of instances that are being created.
     pub(super) reserved: BTreeSet<InstanceId>,
-    /// The newest identity on its way, for later changes to build on.
+    /// The newest pending identity, on which later changes are based.
     pub(super) staged_master: Option<MasterIdentity>,
 }
 
@@ -104,7 +104,7 @@ impl Commits {
         Some(commit)
     }
 
-    /// Ends the epoch: all changes on their way are refused.
+    /// Ends the epoch: all pending changes are refused.
     pub(super) fn fail(&mut self, epoch: StoreEpoch) -> VecDeque<Commit> {
         if epoch != self.epoch {
             return VecDeque::new();
@@ -113,7 +113,7 @@ impl Commits {
         self.abandon()
     }
 
-    /// Forgets all changes on their way and returns them.
+    /// Removes all pending changes and returns them.
     pub(super) fn abandon(&mut self) -> VecDeque<Commit> {
         self.reserved.clear();
         if !canary::is(Canary::RefusedKeyKept) {
@@ -137,7 +137,7 @@ impl Commits {
         self.reserved.len()
     }
 
-    /// Whether nothing is on its way.
+    /// Whether no change is pending.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

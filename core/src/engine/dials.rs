@@ -36,7 +36,7 @@ impl Dialing<'_> {
         }
     }
 
-    /// Answers a request whose dial ended, and dials for the one that waited longest.
+    /// Answers a request whose dial has finished, and dials for the one that has waited longest.
     pub(super) fn dialed(&mut self, request: RequestId, outcome: DialOutcome) {
         let Some(target) = self.dials.under_way.remove(&request) else { return };
         self.out.respond(request, Outcome::Dialed(DialReport { target, outcome }));
@@ -55,7 +55,7 @@ impl Dialing<'_> {
         }
     }
 
-    /// Answers all requests; how their dials end does not matter any more.
+    /// Answers all requests; the results of their dials are ignored.
     pub(super) fn abandon(&mut self) {
         for (request, target) in core::mem::take(&mut self.dials.under_way) {
             fail(request, target, "the master is shutting down", self.out);

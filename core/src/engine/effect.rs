@@ -15,17 +15,17 @@ use crate::process::{Identity, Scope, Signal};
 use crate::store::Record;
 use crate::time::Wall;
 
-/// An order to the driver. Nothing visible is ordered before what it rests on is durable, so the
-/// driver never has to hold one back.
+/// An order to the driver. A visible effect is ordered only when the record it depends on is
+/// durable, so the driver never has to delay one.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Let this be the master that requests are checked against and `/info` tells of.
+    /// Use this master to check requests and to answer `/info`.
     ShowMaster(MasterFace),
     /// Let reads see this instance, without an event: it was there before anybody could listen.
     ShowInstance(InstanceView),
-    /// Let those who ask see what became of the processes of an instance. Comes before an event
-    /// that tells of the same, and only when something changed. It rests on nothing durable: these
-    /// are facts about the world, which no disk can take back.
+    /// Show these facts about the processes of an instance to clients. Precedes an event that
+    /// reports the same fact, and is sent only when something changed. It depends on no record:
+    /// the facts are observations, which a failed write does not revert.
     ShowProcess {
         /// Whose.
         instance: InstanceId,
@@ -39,7 +39,7 @@ pub enum Effect {
     /// End the streams that were opened with a key of an earlier epoch than `keep_from`, each
     /// with a `shutdown` event.
     CloseStreams {
-        /// The first epoch whose streams go on; `None` ends all.
+        /// The first epoch whose streams continue; `None` ends all.
         keep_from: Option<KeyEpoch>,
         /// The time of the event.
         time: Wall,
@@ -51,7 +51,7 @@ pub enum Effect {
         /// With what.
         outcome: Outcome,
     },
-    /// Make a record durable and say so; group it with others as you like, in order.
+    /// Make a record durable and report it; the driver can group records, in order.
     Persist {
         /// To be dropped if this epoch has failed.
         epoch: StoreEpoch,
@@ -60,13 +60,13 @@ pub enum Effect {
         /// The record.
         record: Record,
     },
-    /// Keep these totals; nobody waits for it.
+    /// Save these totals; no request waits for it.
     SaveTotals(Vec<(InstanceId, SavedTotals)>),
     /// Start a process: the runtime with the URL as its argument.
     Spawn {
         /// What to call it.
         process: ProcessRef,
-        /// What it runs for.
+        /// The definition that it runs.
         definition: Arc<Definition>,
     },
     /// Watch the process of this instance that an earlier run of the master left behind.
@@ -117,13 +117,13 @@ pub enum Effect {
     },
     /// Try to connect, for at most 5 s.
     Dial {
-        /// Whom to tell.
+        /// The request to answer.
         request: RequestId,
         /// `host:port`.
         target: String,
     },
-    /// Print the new key for those who read the log.
+    /// Print the new key in the log.
     AnnounceKey(ApiKey),
-    /// All is stopped and saved: end.
+    /// Everything is stopped and saved: exit.
     Finish,
 }

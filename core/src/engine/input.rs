@@ -1,4 +1,4 @@
-//! What happened: the facts that the engine is told.
+//! The inputs of the engine: facts that happened.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -20,10 +20,10 @@ pub enum Input {
         request: RequestId,
         /// Who sent it.
         caller: Caller,
-        /// What it asks for.
+        /// The command.
         command: Command,
     },
-    /// A process came to life.
+    /// A process started.
     ProcessStarted {
         /// Which.
         process: ProcessRef,
@@ -77,7 +77,7 @@ pub enum Input {
         /// The lines.
         batch: Arc<OutputBatch>,
     },
-    /// A process is gone, and everything it had printed was told before.
+    /// A process exited, and all its output was reported before.
     ProcessExited {
         /// Which.
         process: ProcessRef,
@@ -94,12 +94,12 @@ pub enum Input {
     /// Records of this epoch could not be made durable; none of it that was not reported durable
     /// before will be.
     PersistFailed {
-        /// The epoch that ends with this.
+        /// The epoch that ends with this input.
         epoch: StoreEpoch,
         /// Why, for people.
         reason: String,
     },
-    /// A dial ended.
+    /// A dial has finished.
     Dialled {
         /// Who asked for it.
         request: RequestId,
@@ -108,6 +108,6 @@ pub enum Input {
     },
     /// The clock reached the time that `poll_timeout` named, or passed it.
     TimeAdvanced,
-    /// The operator wants the master to end; a second time: at once.
+    /// The operator stops the master; the second time: at once.
     ShutdownRequested,
 }

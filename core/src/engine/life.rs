@@ -1,11 +1,11 @@
 //! Whether the master serves, shuts down, or is done.
 
-/// Whether the master is on its way out.
+/// Whether the master is shutting down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
     /// At work.
     Serving,
-    /// Waiting for processes to end and records to be durable.
+    /// Waiting until processes have exited and records are durable.
     ShuttingDown,
     /// Nothing is left to do.
     Finished,

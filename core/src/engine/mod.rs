@@ -1,15 +1,14 @@
 //! The state machine of the whole master.
 //!
 //! # The contract
-//! The driver tells the engine facts with [`Engine::handle`] and then takes effects from
-//! [`Engine::poll_effect`] until there are none, before the next fact. Effects are carried out in
-//! order. When the clock reaches [`Engine::poll_timeout`], the driver says so with
-//! [`Input::TimeAdvanced`].
+//! The driver passes facts to the engine with [`Engine::handle`] and then takes effects from
+//! [`Engine::poll_effect`] until there are none, before the next fact. It carries out effects in
+//! order. When the clock reaches [`Engine::poll_timeout`], it sends [`Input::TimeAdvanced`].
 //!
 //! # What is not here
-//! No clock, no randomness but what the seed gives, no I/O. Nothing waits: a change that has to
-//! be durable first leaves as [`Effect::Persist`] and goes on at [`Input::RecordsPersisted`], so
-//! that no effect ever has to be held back outside. Wall time may step; event times do not.
+//! No clock, no randomness except that of the seed, no I/O. Nothing waits: a change that must be
+//! durable first leaves as [`Effect::Persist`] and continues at [`Input::RecordsPersisted`], so
+//! that the driver never delays an effect. Wall time may step; event times do not.
 
 mod commits;
 mod configure;
@@ -124,8 +123,8 @@ impl Engine {
         engine
     }
 
-    /// Takes a fact in. Never fails: what makes no sense any more changes nothing. After
-    /// [`Effect::Finish`] requests are turned down and nothing else happens.
+    /// Handles a fact. Never fails: a fact that no longer applies changes nothing. After
+    /// [`Effect::Finish`] requests are refused, and nothing else happens.
     pub fn handle(&mut self, now: Now, input: Input) {
         if self.life == Life::Finished && !matches!(input, Input::RequestArrived { .. }) {
             return;
@@ -165,22 +164,22 @@ impl Engine {
         self.out.pop()
     }
 
-    /// When to say [`Input::TimeAdvanced`] next, and what for.
+    /// When to send the next [`Input::TimeAdvanced`], and why.
     pub fn poll_timeout(&self) -> Option<(Time, TimerReason)> {
         self.timers.next()
     }
 
-    /// The instances, for tests and simulations to look at.
+    /// The instances, for tests and simulations.
     pub const fn table(&self) -> &Table {
         &self.table
     }
 
-    /// Every armed timer, for tests and simulations to look at.
+    /// Every armed timer, for tests and simulations.
     pub fn timers(&self) -> impl Iterator<Item = (Time, TimerReason)> + '_ {
         self.timers.armed()
     }
 
-    /// Starts what the boot policies say; the others are stopped.
+    /// Starts instances by their boot policies; the others stay stopped.
     fn start_all(&mut self, now: Now) {
         for slot in self.table.slots().collect::<Vec<SlotId>>() {
             let Some(instance) = self.table.get_mut(slot) else { continue };
@@ -195,7 +194,7 @@ impl Engine {
         }
     }
 
-    /// Ends the shutdown once no process is left and no change is on its way.
+    /// Finishes the shutdown when no process and no pending change is left.
     fn finish_if_done(&mut self) {
         let idle = self.processes.alive == 0 && self.commits.is_empty();
         if self.life == Life::ShuttingDown && idle {
@@ -203,13 +202,13 @@ impl Engine {
         }
     }
 
-    /// Ends the shutdown, whatever is left.
+    /// Finishes the shutdown in any case.
     fn abandon(&mut self) {
         self.life = self.shutdown(Now::default()).abandon();
     }
 
-    /// Takes an event of one instance through the status machine, and whatever follows from the
-    /// state it comes to rest in.
+    /// Applies an event of one instance to the state machine, and carries out what follows from the
+    /// resulting state.
     fn fire(&mut self, now: Now, slot: SlotId, event: InstanceEvent) {
         self.operations(now).fire(slot, event);
     }
@@ -232,7 +231,7 @@ impl Engine {
         })
     }
 
-    // Each handler is lent what it may touch.
+    // Each handler borrows only the parts that it uses.
 
     fn commands(&mut self, now: Now) -> Commands<'_> {
         let (master, key_epoch, dials, operations) = self.parts(now);

@@ -17,7 +17,7 @@ use crate::master::MasterIdentity;
 use crate::store::Record;
 use crate::url::InstanceUrl;
 
-/// What a command may touch.
+/// The parts of the engine that a command may use.
 pub(super) struct Commands<'a> {
     pub(super) master: &'a MasterIdentity,
     pub(super) key_epoch: KeyEpoch,
@@ -58,8 +58,8 @@ impl Commands<'_> {
         }
     }
 
-    /// Whether a caller that a door let in may still ask. A request can take long to arrive: the
-    /// key that was good when it began must still be in force.
+    /// Whether a caller that a door has authenticated still may send commands. A request can take
+    /// long to arrive: the key that was valid at its start must still be valid.
     fn admits(&self, trust: Trust) -> bool {
         match trust {
             Trust::Key(epoch) => epoch == self.key_epoch,
@@ -107,7 +107,7 @@ impl Commands<'_> {
         }
         let is_reset = amend.action == Some(InstanceAction::Reset);
         let changed = amend.apply(instance.versions().newest());
-        // What is on its way already is waited for: the answer must not come before it is durable.
+        // Wait for the pending record: the answer must not come before it is durable.
         let rests_on_staged = amend.apply(instance.definition()).is_some();
         let goal = goal_after(instance, amend.action);
         let keeps_definition = changed.is_none() && !rests_on_staged && !is_reset;
@@ -184,7 +184,7 @@ impl Commands<'_> {
 
     fn set_alias(&mut self, request: RequestId, alias: Option<String>) -> Result<(), Refusal> {
         let newest = self.newest_master();
-        // An alias that is on its way already is waited for.
+        // Wait for a pending alias.
         match alias.filter(|alias| *alias != newest.alias || *alias != self.master.alias) {
             None => {
                 self.operations.out.respond(request, Outcome::AliasSet);
@@ -217,7 +217,7 @@ impl Commands<'_> {
     }
 }
 
-/// The goal that follows from an action, with all that is on its way.
+/// The goal after an action, based on pending records.
 fn goal_after(instance: &Instance, action: Option<InstanceAction>) -> Goal {
     match action {
         Some(InstanceAction::Stop) => Goal::Down,

@@ -1,4 +1,4 @@
-//! What is told of processes. Whatever an earlier process of a slot says late ends here.
+//! Handles inputs about processes, and drops late input of earlier processes.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -110,7 +110,7 @@ impl Engine {
     }
 }
 
-/// Publishes the log lines `from..to` of a batch, all with the instance as it stands now.
+/// Publishes the log lines `from..to` of a batch, all with the current instance.
 fn publish_run(supervisor: &mut Supervisor<'_>, batch: &Arc<OutputBatch>, from: usize, to: usize) {
     if from < to {
         let view = supervisor.instance.view();

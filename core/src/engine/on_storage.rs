@@ -1,5 +1,5 @@
-//! The disk's word: changes that are durable are put in force, answered and told of; changes that
-//! cannot be made durable are refused whole.
+//! Handles results of the store: durable changes are applied, answered and published; failed ones
+//! are refused completely.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -55,7 +55,8 @@ impl Storage<'_> {
     /// No record of this epoch will be durable.
     pub(super) fn failed(mut self, epoch: StoreEpoch, reason: &str) {
         let refused = self.operations.commits.fail(epoch);
-        // All of them first: an operation that goes on below must not build on a refused change.
+        // Refuse all of them first: an operation that continues below must not be based on a
+        // refused change.
         for Commit { change, .. } in &refused {
             match change {
                 Change::Create(_)
@@ -154,7 +155,8 @@ impl Storage<'_> {
             supervisor.publish();
         }
         if !self.operations.life.is_serving() {
-            // Nothing is started or stopped any more; the next master goes by the stored goal.
+            // Nothing is started or stopped during a shutdown; the next master uses the stored
+            // goal.
             self.operations.keep_goal(slot, goal);
         } else if self.starts_against(slot, action, goal) {
             return self.store_goal(request, slot, (action, Goal::Up));
@@ -169,7 +171,7 @@ impl Storage<'_> {
         self.operations.settle(slot);
     }
 
-    /// Whether a start is accepted now, though it was not when its record was written, which
+    /// Whether a start is accepted now that was not when its record was written; the record
     /// therefore says that the instance stays stopped.
     fn starts_against(&self, slot: SlotId, action: Option<InstanceAction>, goal: Goal) -> bool {
         let Some(instance) = self.operations.table.get(slot) else { return false };
@@ -210,7 +212,7 @@ impl Storage<'_> {
                 self.operations.table.get(slot).map(|instance| Outcome::Replaced(instance.view()));
             replaced.into_iter().for_each(|outcome| self.operations.out.respond(request, outcome));
         }
-        // Answered now if nothing was started, else once it is known whether that came to life.
+        // Answer now if nothing was started, otherwise when the start has succeeded or failed.
         if let Some(instance) = self.operations.table.get_mut(slot) {
             instance.queue_mut().await_start(request);
         }
@@ -248,7 +250,7 @@ impl Storage<'_> {
         self.operations.out.respond(request, Outcome::AliasSet);
     }
 
-    /// The streams end before anything that holds the new key is published (Contract §5).
+    /// The streams end before any event with the new key is published (Contract §5).
     fn key_rotated(&mut self, request: RequestId, key: ApiKey) {
         *self.key_epoch = KeyEpoch(self.key_epoch.0 + 1);
         let time = self.operations.out.event_time(self.operations.now.wall);
@@ -272,7 +274,7 @@ impl Storage<'_> {
         );
     }
 
-    /// Takes the oldest operation out; what it had stopped is started again.
+    /// Removes the oldest operation; the process that it had stopped is started again.
     fn operation_refused(&mut self, slot: SlotId) {
         let Some(instance) = self.operations.table.get_mut(slot) else { return };
         instance.queue_mut().pop();

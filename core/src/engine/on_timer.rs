@@ -62,7 +62,7 @@ impl Engine {
         self.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
         self.operations(now).save_totals();
         self.save_again(now);
-        // The master itself was stopped: what instances said meanwhile is still to be read.
+        // The master itself was stopped: output of that time is still unread.
         if now.mono.ms_since(due) <= LATE_TICK_MS {
             self.look_for_silence(now);
         }

@@ -64,8 +64,8 @@ impl Operations<'_> {
         }
     }
 
-    /// Takes an event of one instance through the status machine, and whatever follows from the
-    /// state it comes to rest in.
+    /// Applies an event of one instance to the state machine, and carries out what follows from the
+    /// resulting state.
     pub(super) fn fire(&mut self, slot: SlotId, event: InstanceEvent) {
         if let Some(mut supervisor) = self.supervise(slot) {
             supervisor.fire(event);
@@ -86,7 +86,7 @@ impl Operations<'_> {
         }
         let newest = instance.versions().newest();
         if expect.admits(newest.revision) {
-            // With others before it, it is looked at when its turn comes.
+            // If others are before it, it is handled when they have finished.
             if *newest.url() == url && instance.queue().is_empty() {
                 return Err(Refusal::SameUrl);
             }
@@ -121,7 +121,7 @@ impl Operations<'_> {
         if instance.cannot_be_ended() {
             return Err(Refusal::CannotEnd);
         }
-        // What the operation stops is started again if the operation is refused.
+        // If the operation is refused, the process that it stopped is started again.
         if !instance.definition().is_configured() {
             let wants_to_run = instance.wants_to_run();
             instance.desired_mut().restart |= wants_to_run;
@@ -131,7 +131,7 @@ impl Operations<'_> {
         Ok(())
     }
 
-    /// Does what an amendment asks, its definition being in force.
+    /// Carries out the action of an amendment whose definition is current.
     pub(super) fn act(&mut self, slot: SlotId, action: Option<InstanceAction>) {
         let Some(mut supervisor) = self.supervise(slot) else { return };
         match action {
@@ -169,7 +169,7 @@ impl Operations<'_> {
         }
     }
 
-    /// Does what the state of an instance allows, until it allows nothing more.
+    /// Carries out every operation that the state of an instance allows.
     pub(super) fn settle(&mut self, slot: SlotId) {
         loop {
             let Some(instance) = self.table.get_mut(slot) else { return };
@@ -204,8 +204,8 @@ impl Operations<'_> {
         }
     }
 
-    /// Turns the oldest operation down if it may not be done, the operations before it being done.
-    /// What it stopped is started again.
+    /// Refuses the oldest operation if it is no longer allowed after the operations before it. The
+    /// process that it stopped is started again.
     fn turn_down_first(&mut self, slot: SlotId) -> bool {
         let Some(instance) = self.table.get_mut(slot) else { return false };
         let newest = instance.versions().newest();
@@ -228,7 +228,7 @@ impl Operations<'_> {
     /// Sends the record of the oldest operation off, its instance having no process.
     fn run_operation(&mut self, slot: SlotId) {
         let Some(instance) = self.table.get_mut(slot) else { return };
-        // A stop or start on its way comes first: it decides whether a start follows.
+        // A pending stop or start comes first: it decides whether a start follows.
         if instance.stores_goal() && instance.versions().staged_goal().is_some() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Effects on their way out, and the one order of events.
+//! Pending effects, and the total order of events.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -14,7 +14,7 @@ use crate::master::{MasterFace, MasterIdentity};
 use crate::output::OutputBatch;
 use crate::time::Wall;
 
-/// What the engine wants done, oldest first.
+/// The effects, oldest first.
 #[derive(Clone, Debug)]
 pub(super) struct Outbox {
     pub(super) effects: VecDeque<Effect>,

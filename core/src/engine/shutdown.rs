@@ -1,5 +1,5 @@
-//! The end of the master as a state (Contract §12): streams first, then the processes, all at
-//! once, then the last save.
+//! The shutdown of the master as a state (Contract §12): streams first, then all processes at once,
+//! then the last save.
 
 use alloc::vec::Vec;
 
@@ -12,14 +12,14 @@ use crate::command::{Outcome, Refusal};
 use crate::ids::SlotId;
 use crate::limits::SHUTDOWN_LIMIT_MS;
 
-/// What the end of the master may touch.
+/// The parts of the engine that the shutdown may use.
 pub(super) struct Shutdown<'a> {
     pub(super) dials: &'a mut Dials,
     pub(super) operations: Operations<'a>,
 }
 
 impl Shutdown<'_> {
-    /// The operator wants the master to end; a second time: at once. Returns where it is then.
+    /// The operator stops the master; the second time: at once. Returns the new state.
     pub(super) fn request(mut self) -> Life {
         let slots: Vec<SlotId> = self.operations.table.slots().collect();
         match self.operations.life {
@@ -45,7 +45,7 @@ impl Shutdown<'_> {
         self.operations.life
     }
 
-    /// Ends the shutdown, whatever is left. Returns where the master is then.
+    /// Finishes the shutdown in any case. Returns the new state.
     pub(super) fn abandon(mut self) -> Life {
         let slots: Vec<SlotId> = self.operations.table.slots().collect();
         for slot in slots {
@@ -70,14 +70,14 @@ impl Shutdown<'_> {
         timers.arm(TimerReason::ShutdownLimit, now.mono.after_ms(SHUTDOWN_LIMIT_MS));
     }
 
-    /// Answers every request that waits for what will not come any more.
+    /// Answers every request whose result will not come any more.
     fn answer_everybody(&mut self) {
         let Operations { table, commits, timers, out, .. } = &mut self.operations;
         let slots: Vec<SlotId> = table.slots().collect();
         for slot in slots {
             let Some(instance) = table.get_mut(slot) else { continue };
             for operation in instance.queue_mut().take_operations() {
-                // One whose record is on its way is among the changes.
+                // Requests with a pending record are among the changes.
                 if !operation.committing {
                     out.refuse(operation.request, Refusal::ShuttingDown);
                 }

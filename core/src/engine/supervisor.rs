@@ -1,7 +1,7 @@
-//! Moves one instance through its status machine and carries the actions of each step out.
+//! Moves one instance through its state machine and carries out the actions of each step.
 //!
-//! Borrows just the parts of the engine that one instance may touch. What follows once an
-//! instance has come to rest (a waiting deletion, a start that was asked for) is `operations`'.
+//! Borrows only the parts of the engine that one instance may use. `operations` handles what
+//! follows a step: a waiting deletion, a requested start.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -27,7 +27,7 @@ use crate::output::OutputBatch;
 use crate::process::{Exit, Scope, Signal};
 use crate::time::{Now, Wall};
 
-/// What the processes of all instances share.
+/// State that the processes of all instances share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Processes {
     pub(super) last_generation: Generation,
@@ -50,7 +50,7 @@ pub(super) struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    /// What to do with the instance as things stand.
+    /// The next action for the instance.
     pub(super) fn decision(&self) -> Decision {
         let (definition, desired) = (self.instance.definition(), self.instance.desired());
         self.withhold(decide(&definition.policy, desired, self.situation()))
@@ -90,7 +90,7 @@ impl Supervisor<'_> {
         self.close(exit_code(exit));
         self.instance.presence_mut().forget_process();
         let why = if is_requested { Some(self.why_it_ends()) } else { None };
-        // What only the leader was to be asked for may outlive it.
+        // Processes can survive a stop that signals only the leader.
         let policy = &self.instance.definition().policy;
         let (is_supervised, history) = (policy.stop.scope == Scope::Group, policy.history);
         self.instance.lifecycle_mut().set_group_left(group_left && is_supervised);
@@ -113,7 +113,7 @@ impl Supervisor<'_> {
         self.fire(InstanceEvent::Beat);
     }
 
-    /// Wants the instance to run: a start that was asked for begins anew after failures.
+    /// Sets the goal to run: a requested start resets the failures.
     pub(super) fn start(&mut self) {
         let is_accepted = self.instance.accepts_start();
         self.instance.lifecycle_mut().reset_backoff();
@@ -144,7 +144,7 @@ impl Supervisor<'_> {
         self.instance.queue_mut().forget_starts();
     }
 
-    /// The back-off is over: starts the process, or ends the one that is there first.
+    /// The back-off is over: starts the process, after stopping the current one if there is one.
     pub(super) fn restart_due(&mut self) {
         self.facts().set_next_restart(None);
         let Decision::SpawnAt(_) = self.decision() else { return self.show_facts() };
@@ -175,7 +175,7 @@ impl Supervisor<'_> {
         self.show_facts();
     }
 
-    /// Publishes the instance as it is now.
+    /// Publishes the current instance.
     pub(super) fn publish(&mut self) {
         // A client that receives the event can read the facts.
         self.show_facts();
@@ -196,7 +196,7 @@ impl Supervisor<'_> {
         self.out.publish_logs(self.now.wall, self.instance.view(), &batch, 0..1);
     }
 
-    /// Ends what is left of the group of the last process, if anything is.
+    /// Kills the rest of the group of the last process, if there is one.
     pub(super) fn kill_leftover(&mut self) {
         if self.instance.lifecycle_mut().take_group_left() {
             if !canary::is(Canary::TimerLeaked) {
@@ -230,11 +230,11 @@ impl Supervisor<'_> {
         }
     }
 
-    /// What a step says of the processes. How one ended is noted where it is known.
+    /// The facts of a step about processes. How one exited is recorded where it is known.
     fn take_note(&mut self, event: InstanceEvent, before: State, reason: Option<Reason>) {
         let (state, process) = (self.instance.state(), self.process());
         if event == InstanceEvent::Beat {
-            // It recovered by itself.
+            // It recovered without a restart.
             self.instance.lifecycle_mut().recovered();
             self.facts().set_limit_reached(None);
         }
@@ -247,7 +247,7 @@ impl Supervisor<'_> {
         }
         let reason = match (event, state.process) {
             (InstanceEvent::Spawned | InstanceEvent::Beat, Process::Live) => Some(Reason::None),
-            // What failed says why it is restarted.
+            // The reason of the failure is the reason of the restart.
             (InstanceEvent::EndOrdered, Process::Ending) if why == Why::Restart => {
                 (before != State::FAILING).then_some(Reason::Stopping(why))
             }
@@ -264,7 +264,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// What the process is ended for, now or by the last decision.
+    /// Why the process is stopped, now or by the last decision.
     fn why_it_ends(&self) -> Why {
         let now = why_to_end(self.instance.desired(), self.situation());
         let last = self.instance.facts().reason.why();
@@ -337,8 +337,8 @@ impl Supervisor<'_> {
         self.timers.arm(TimerReason::StopStep(self.slot), self.now.mono.after_ms(wait_ms));
     }
 
-    /// The process has had every signal of its stop and still runs: says so once, turns down what
-    /// waits for its exit, and sends the last signal again from time to time.
+    /// The process received every signal of its stop and still runs: reports it once, refuses the
+    /// operations that wait for its exit, and repeats the last signal periodically.
     fn try_again_to_end(&mut self) {
         let steps = self.instance.definition().policy.stop.steps();
         let (count, last) = (steps.len(), steps.last().map(|step| step.signal));
@@ -346,7 +346,7 @@ impl Supervisor<'_> {
             let count = u8::try_from(count).expect("a stop has four steps at most");
             self.instance.lifecycle_mut().stop_step_done(count);
             let reason = Reason::CannotEnd(self.why_it_ends());
-            self.note(&format!("{reason}; the log of the master says what holds the process"));
+            self.note(&format!("{reason}; the log of the master has the cause"));
             self.facts().set_reason(reason);
             self.publish();
         }
@@ -364,8 +364,8 @@ impl Supervisor<'_> {
         self.processes.alive -= usize::from(!self.instance.definition().is_service());
         self.instance.meters_mut().fold();
         self.save_totals();
-        // What is left of the group has had the signals of the stop under way, if there was one:
-        // it is killed when the whole stop would be over.
+        // If a stop is in progress, the rest of the group has received its signals: it is killed at
+        // the time when the whole stop would be over.
         let stop = &self.instance.definition().policy.stop;
         let steps_done = usize::from(self.instance.lifecycle().steps_done());
         let deadline = self.timers.cancel(TimerReason::StopStep(self.slot));
@@ -386,8 +386,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// What a process counted is kept at its end, not only at the next tick; after a reset on its
-    /// way, which may be refused, it waits as it does there.
+    /// Saves the totals at the exit of a process, not only at the next tick. With a pending reset,
+    /// which may be refused, they wait as they do there.
     fn save_totals(&mut self) {
         if let Some(totals) = self.instance.take_unsaved_totals() {
             let id = self.instance.definition().id;

@@ -5,14 +5,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use crate::ids::{RequestId, SlotId};
 use crate::time::Time;
 
-/// What a deadline is for.
+/// The purpose of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TimerReason {
-    /// The periodic look at silent instances and unsaved totals.
+    /// The periodic check of silent instances and unsaved totals.
     Tick,
     /// The time of a step of a stop is over.
     StopStep(SlotId),
-    /// What is left of the group of a process that is gone has had its grace.
+    /// The grace period of the rest of a process group.
     Leftover(SlotId),
     /// A failed instance is due for a restart.
     Restart(SlotId),

@@ -27,10 +27,10 @@ pub struct Event {
     pub object: Object,
 }
 
-/// What an event is about, as it stands after it.
+/// The subject of an event, with its state after the event.
 #[derive(Clone, Debug)]
 pub enum Object {
-    /// The key instance: the master, with the key in force.
+    /// The key instance: the master, with the current key.
     Key(MasterIdentity),
     /// An instance.
     Instance(InstanceView),
@@ -46,7 +46,7 @@ impl Object {
     }
 }
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The key instance.
@@ -64,7 +64,7 @@ pub struct LogRun {
     pub time: Wall,
     /// Who printed them.
     pub instance: InstanceId,
-    /// The object as it stands.
+    /// The current object.
     pub view: InstanceView,
     /// Where the lines are.
     pub batch: Arc<OutputBatch>,
@@ -86,17 +86,17 @@ impl LogRun {
 /// The `type` of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// An instance as it stands when a stream opens.
+    /// The current state of an instance when a stream opens.
     Initial,
-    /// An instance came to be.
+    /// An instance was created.
     Create,
     /// Something shown of an instance changed.
     Update,
-    /// An instance is gone.
+    /// An instance was deleted.
     Delete,
     /// A process printed a line.
     Log,
-    /// The stream ends because the master does, or because the key changed.
+    /// The stream ends because the master stops or the key was changed.
     Shutdown,
 }
 
@@ -114,8 +114,8 @@ impl EventKind {
     }
 }
 
-/// The name of an event on the wire, `<boot>-<number>`: an id of another run of the master is
-/// told from one of this run.
+/// The id of an event on the wire, `<boot>-<number>`. It distinguishes events of this run of the
+/// master from those of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventName {
     /// The run that gave the event out.

@@ -21,7 +21,7 @@ pub struct EventLog {
     head: StoredId,
 }
 
-/// What the managed socket of one instance knows beyond the events that are kept.
+/// Data of the managed socket of one instance besides its retained events.
 #[derive(Clone, Copy, Debug, Default)]
 struct Managed {
     /// Its newest event, kept or dropped.
@@ -30,7 +30,7 @@ struct Managed {
     dropped: StoredId,
 }
 
-/// What a reader of a managed socket asks for.
+/// The query of a client of a managed socket.
 #[derive(Clone, Copy, Debug)]
 pub struct PageQuery<'a> {
     /// Whose socket it is.
@@ -39,9 +39,9 @@ pub struct PageQuery<'a> {
     pub since: StoredId,
     /// Only events with such a topic.
     pub topic: Option<&'a TopicPattern>,
-    /// At most so many events.
+    /// Maximum number of events.
     pub limit: usize,
-    /// At most so many bytes by the measure of `size_of`, but at least one event.
+    /// Maximum number of bytes by the measure of `size_of`, but at least one event.
     pub max_bytes: usize,
 }
 
@@ -50,15 +50,15 @@ pub struct PageQuery<'a> {
 pub struct Page {
     /// Oldest first.
     pub events: Vec<Arc<StoredEvent>>,
-    /// Where to go on: the last event of the instance that was looked at, else `since`.
+    /// The next cursor: the last event of the instance that was examined, else `since`.
     pub cursor: StoredId,
     /// Whether an event that is selected did not fit.
     pub more: bool,
-    /// Whether events after `since` were dropped, or `since` lies ahead of the newest.
+    /// Whether events after `since` were dropped, or `since` is beyond the newest.
     pub gap: bool,
 }
 
-/// What a reader of the main socket asks for. Everything that is given must hold.
+/// The query of a client of the main socket. All given conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct StoredFilter {
     /// Only events after this one.
@@ -71,7 +71,7 @@ pub struct StoredFilter {
     pub name: Option<alloc::string::String>,
     /// About exactly this kind and name.
     pub resource: Option<(alloc::string::String, alloc::string::String)>,
-    /// At most so many.
+    /// Maximum number of events.
     pub limit: usize,
     /// Oldest first; otherwise the newest first.
     pub ascending: bool,
@@ -123,7 +123,7 @@ impl EventLog {
         }
     }
 
-    /// The instance was deleted: its events stay, but no socket asks for them any more.
+    /// The instance was deleted: its events stay, but no socket serves them.
     pub fn forget(&mut self, instance: InstanceId) {
         self.managed.remove(&instance);
     }
@@ -193,7 +193,7 @@ impl EventLog {
         page
     }
 
-    /// Whether the page of this query would have something to say: a wait ends.
+    /// Whether the page of this query would contain an event, which ends a wait.
     pub fn has_news(&self, query: &PageQuery<'_>) -> bool {
         let managed = self.managed.get(&query.instance).copied().unwrap_or_default();
         if query.since > managed.head || query.since < managed.dropped {
@@ -253,12 +253,12 @@ impl StoredFilter {
 }
 
 impl StoredEvent {
-    /// `kind` of the stored form: what it is about, else the kind of the event itself.
+    /// `kind` of the stored form: that of the subject, else that of the event itself.
     pub fn row_kind(&self) -> &str {
         self.resource.as_ref().map_or("DaemonEvent", |resource| &resource.kind)
     }
 
-    /// `name` of the stored form: what it is about, else its daemon.
+    /// `name` of the stored form: that of the subject, else that of its daemon.
     pub fn row_name(&self) -> &str {
         self.resource.as_ref().map_or(&self.daemon.name, |resource| &resource.name)
     }

@@ -1,4 +1,4 @@
-//! Tests of the log against a list that is searched from end to end.
+//! Tests of the log against a linear search.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! One stored event: the facts of both wire forms, DaemonEvent and StoredEvent (control contract
 //! B 3.1, 3.2).
 //!
-//! Owns: what an event holds and how much memory it takes. Does not own: JSON, ids, order.
+//! Owns: the content of an event, and its size in memory. Does not own: JSON, ids, order.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -37,12 +37,12 @@ impl fmt::Display for StoredId {
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// For those who look for a fault.
+    /// For debugging.
     Debug,
-    /// What is expected.
+    /// Expected events.
     #[default]
     Info,
-    /// What an operator may want to look at.
+    /// Events that an operator may have to examine.
     Warning,
     /// A failure.
     Error,
@@ -71,7 +71,7 @@ pub struct DaemonRef {
     pub instance: Text,
 }
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceRef {
     /// Group and version: `openctrl/v1alpha1`.
@@ -82,7 +82,7 @@ pub struct ResourceRef {
     pub name: Text,
 }
 
-/// Whose history an event belongs to, whatever the name is or becomes.
+/// The instance whose history contains an event, independent of its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventSubject {
     /// An instance.
@@ -133,7 +133,7 @@ impl Draft {
     }
 }
 
-/// An event as it is kept.
+/// A retained event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
     /// Its place in the order.

@@ -1,5 +1,5 @@
-//! Patterns that select topics (control contract B 2.3, D 10): `*` stands for one segment, `**`
-//! for any number of them, none included. Both only as whole segments: `exec*` is literal.
+//! Patterns that select topics (control contract B 2.3, D 10): `*` stands for one segment, `**` for
+//! any number of them, including none. Both only as whole segments: `exec*` is literal.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -20,7 +20,7 @@ enum Segment {
 }
 
 impl TopicPattern {
-    /// Takes any text: what is no wildcard is literal, letter case included.
+    /// Accepts any text: everything except a wildcard is literal and case-sensitive.
     pub fn parse(text: &str) -> Self {
         let segment = |part: &str| match part {
             "*" => Segment::One,
@@ -39,7 +39,7 @@ impl TopicPattern {
     pub fn matches(&self, topic: &str) -> bool {
         let mut segments = &self.segments[..];
         let mut rest = Some(topic);
-        // Where to go on if what follows the last `**` does not fit: it then takes one more.
+        // Where to continue if the rest after the last `**` does not match: it then takes one more.
         let mut again: Option<(&[Segment], &str)> = None;
         loop {
             let is_step = match (segments.split_first(), rest) {
@@ -62,7 +62,7 @@ impl TopicPattern {
             }
             let Some((tail, from)) = again else { return false };
             let Some(from) = split(from).1 else {
-                // `**` takes all: what follows must match nothing at all.
+                // `**` takes everything: the rest must match the empty list.
                 return tail.iter().all(|segment| *segment == Segment::Any);
             };
             (segments, rest, again) = (tail, Some(from), Some((tail, from)));

@@ -1,7 +1,7 @@
-//! The bounded window of past events from which every reader is fed (Contract §8).
+//! The bounded window of past events from which every subscriber reads (Contract §8).
 //!
-//! Owns: ids, what is kept, and where a reader stands. Does not own: what an event is, how it is
-//! rendered, or what a reader that fell out of the window is told.
+//! Owns: ids, retained events, and the positions of subscribers. Does not own: the content of an
+//! event, its rendering, or the answer to a subscriber that fell behind the window.
 
 use alloc::collections::VecDeque;
 
@@ -10,13 +10,13 @@ use crate::ids::EventId;
 /// How much a window keeps; the tighter one holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowLimits {
-    /// Number of events; what was pushed together goes together.
+    /// Number of events; items that were pushed together are evicted together.
     pub max_events: usize,
     /// Sum of the sizes given to [`Window::push`], in bytes.
     pub max_bytes: usize,
 }
 
-/// The latest events, oldest evicted first. The newest is kept whatever the limits.
+/// The latest events, oldest evicted first. The newest is always kept.
 #[derive(Debug)]
 pub struct Window<T> {
     limits: WindowLimits,
@@ -34,23 +34,23 @@ struct Slot<T> {
     bytes: usize,
 }
 
-/// Where one reader stands: the next event it has not seen.
+/// The position of one subscriber: the next event it has not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     next: EventId,
 }
 
-/// What a read came to.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
     /// This many events were delivered, at least one; there may be more.
     Items(usize),
     /// There is nothing new.
     CaughtUp,
-    /// Events that the cursor had not seen are gone, and the cursor was not moved. The reader
-    /// needs a fresh picture and a new cursor at the head.
+    /// Events that the cursor had not seen were discarded, and the cursor was not moved. The
+    /// subscriber needs the current state and a new cursor at the head.
     FellOut {
-        /// How many are gone. Those between them and the head are not counted.
+        /// Number of discarded events. Those between them and the head are not counted.
         lost: u64,
     },
 }
@@ -95,7 +95,7 @@ impl<T> Window<T> {
         self.next
     }
 
-    /// The id of the oldest event kept; [`Window::next_id`] if there is none.
+    /// The id of the oldest retained event; [`Window::next_id`] if there is none.
     pub fn oldest_id(&self) -> EventId {
         self.slots.front().map_or(self.next, |slot| slot.first)
     }
@@ -121,7 +121,7 @@ impl<T> Window<T> {
     }
 
     /// A cursor that has seen everything up to and with `id`, such as a `Last-Event-ID`. `None`
-    /// if the id was never issued. One that is gone is found out by the first read.
+    /// if the id was never issued. If it was discarded, the first read reports that.
     pub fn cursor_after(&self, id: EventId) -> Option<Cursor> {
         (id < self.next).then(|| Cursor { next: EventId(id.0 + 1) })
     }
@@ -139,7 +139,7 @@ impl<T> Window<T> {
         if cursor.next < oldest {
             return Read::FellOut { lost: oldest.0 - cursor.next.0 };
         }
-        // A cursor of another window could stand beyond the head; it waits there.
+        // A cursor of another window could be beyond the head; it waits there.
         if cursor.next >= self.next {
             return Read::CaughtUp;
         }
@@ -248,7 +248,7 @@ mod tests {
         prop::collection::vec(op, 0..120)
     }
 
-    /// All that was ever pushed, and how much of it is gone.
+    /// All events that were ever pushed, and how many of them were discarded.
     #[derive(Default)]
     struct Model {
         /// Of each item: its first event, how many events, how many bytes.
@@ -288,7 +288,8 @@ mod tests {
         fn equals_the_model(max_events in 0..12usize, max_bytes in 0..100usize, ops in ops()) {
             let mut window = Window::new(WindowLimits { max_events, max_bytes });
             let mut model = Model::default();
-            // Per reader: its cursor and how many events it has seen or was told it lost.
+            // For each subscriber: its cursor, and the number of events that it has seen or that
+            // were reported as lost.
             let mut readers = [(window.cursor_at_head(), 0usize); 3];
             for op in ops {
                 match op {
@@ -319,7 +320,7 @@ mod tests {
                             let lost = (model.oldest() - *seen - 1) as u64;
                             prop_assert_eq!(outcome, Read::FellOut { lost });
                             prop_assert_eq!((before, items), (*cursor, Vec::new()));
-                            // As a reader does that takes what is left, to test the count.
+                            // Like a subscriber that reads the rest, to test the count.
                             *seen += lost as usize;
                             let last = window.cursor_after(EventId(*seen as u64));
                             *cursor = last.expect("issued");
@@ -354,8 +355,8 @@ mod tests {
     }
 
     impl Model {
-        /// What a reader gets that has seen `seen`: of each item the first event that is new to
-        /// it, and which item; and the last event of them.
+        /// The events for a subscriber that has seen `seen`: of each item the first new event, and
+        /// which item; and the last event of them.
         fn fitting(&self, seen: usize, max_bytes: usize) -> (Vec<(u64, u64)>, usize) {
             let (mut items, mut end, mut total) = (Vec::new(), seen, 0);
             for (first, events, bytes) in

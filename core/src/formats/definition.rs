@@ -1,4 +1,4 @@
-//! Definitions and what is desired of instances: from the model to the newest version, and back.
+//! Converts definitions and desired states from the model to the newest version, and back.
 //!
 //! Also which of their texts a trace masks.
 

@@ -7,14 +7,14 @@ use crate::codec::Malformed;
 use crate::ids::InstanceId;
 use crate::url::InstanceUrlError;
 
-/// What is wrong with content whose checksum may well be right. Texts name the thing.
+/// An error in content whose checksum may be right. The texts name the faulty part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormatError {
     /// The checksum is wrong.
     Checksum,
-    /// It is not what the encoding writes.
+    /// It is not a valid encoding.
     Malformed(Malformed),
-    /// An entry that this program does not know, or knows in other versions only: a newer one
+    /// An entry that this program does not know, or knows in other versions only: a newer program
     /// wrote it.
     UnknownEntry {
         /// What kind of entry.
@@ -22,7 +22,7 @@ pub enum FormatError {
         /// The version of its body.
         version: u8,
     },
-    /// A number stands for something that this version does not have.
+    /// A number has no meaning in this version.
     Unknown(&'static str),
     /// Something is named or needed, and is not there.
     Missing(&'static str),

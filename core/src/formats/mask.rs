@@ -1,9 +1,9 @@
-//! What stands in a trace in the place of texts that may be secrets.
+//! Replaces texts that may be secret in a trace.
 //!
-//! A mask must not change what the engine decides. So it renders to as many bytes of JSON as the
-//! text (objects are limited in size), equal texts have equal masks and, within a segment,
-//! different texts different ones (a PUT of the same URL is refused). It is a number: how manyth
-//! text of its length the segment has. Nothing can be computed back from it.
+//! A mask must not change the decisions of the engine. It therefore has as many bytes of JSON as
+//! the text, because the size of objects is limited. Equal texts have equal masks and, within a
+//! segment, different texts different ones, because a PUT of the same URL is refused. A mask is the
+//! index of this text among texts of equal length in the segment. Nothing can be computed from it.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -82,7 +82,7 @@ impl Masks {
         shown
     }
 
-    /// A sentence in which URLs may stand.
+    /// A sentence that can contain URLs.
     pub(crate) fn prose(&mut self, text: &str) -> String {
         let words = text.split_inclusive(char::is_whitespace);
         let masked = words.map(|word| {
@@ -92,8 +92,8 @@ impl Masks {
         masked.collect()
     }
 
-    /// Masks all before the last `@`, for passwords with a `/` in them are common. A `/` itself
-    /// stays where it is, or another part of the URL would come to be its host.
+    /// Masks everything before the last `@`, because passwords often contain a `/`. A `/` itself
+    /// stays, otherwise another part of the URL would become its host.
     fn head(&mut self, head: &str) -> String {
         let start = match head.split_once(':') {
             Some((scheme, rest)) if is_scheme(scheme) => {
@@ -121,7 +121,7 @@ fn is_policy(name: &str) -> bool {
     name.is_some_and(|(name, _)| EXEC_PARAMETERS.contains(&&*name))
 }
 
-/// `number` in so many letters and digits, filled up with stars.
+/// `number` in this many letters and digits, padded with stars.
 fn numbered(mut number: u64, length: usize) -> String {
     const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut mask = vec![b'*'; length];

@@ -1,9 +1,9 @@
-//! Released formats: each version of what is stored or recorded, in files of its own that are never
-//! edited after their release, and one step from each version to the next.
+//! Released formats: each version of stored or recorded data, in files that are never edited after
+//! their release, and one step from each version to the next.
 //!
-//! `v1` and `v2` are the bytes. `read` reads any known version as the newest one. `definition` and
-//! `parts` turn that into the model and back; what only state files or only traces have is turned
-//! by `store` and `trace`.
+//! `v1` and `v2` are the encodings. `read` reads any known version as the newest one. `definition`
+//! and `parts` convert that to the model and back; `store` and `trace` convert what only they
+//! contain.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

@@ -53,7 +53,7 @@ pub(crate) fn key_bytes(key: &ApiKey) -> u32 {
     u32::try_from(escaped_bytes(key.reveal())).unwrap_or(KEY_MAX_BYTES).min(KEY_MAX_BYTES)
 }
 
-/// A key of so many stars.
+/// A key of this many stars.
 pub(crate) fn star_key(bytes: u32) -> Result<ApiKey, FormatError> {
     if bytes > KEY_MAX_BYTES {
         return Err(FormatError::TooLarge("a key"));
@@ -98,7 +98,7 @@ pub(crate) fn counters_of(words: [[u64; 3]; 4]) -> Result<Counters, FormatError>
     })
 }
 
-/// The revisions that a request takes; any if there are none.
+/// The revisions that a request accepts; any if there are none.
 pub(crate) fn expected_by(expect: &Expect) -> Option<Vec<u64>> {
     match expect {
         Expect::Any => None,

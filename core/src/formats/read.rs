@@ -18,7 +18,7 @@ impl Version {
     /// The one that is written.
     pub(crate) const NEWEST: Self = Self::V2;
 
-    /// The version of a number in a file; none if this program does not know it.
+    /// The version of a number in a file; `None` if this program does not know it.
     pub(crate) const fn known(number: u16) -> Option<Self> {
         match number {
             1 => Some(Self::V1),
@@ -59,7 +59,7 @@ impl Version {
         }
     }
 
-    /// The first record of a trace segment in these bytes, and what follows it.
+    /// The first record of a trace segment in these bytes, and the bytes after it.
     pub(crate) fn record(self, bytes: &[u8]) -> Result<(RecordV2, &[u8]), FormatError> {
         Ok(match self {
             Self::V1 => {

@@ -1,4 +1,4 @@
-//! Definitions and what is desired, as bytes and back; what a trace masks of them; the upgrade.
+//! Tests of definitions and desired states, of the masks of a trace, and of the upgrade.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -31,7 +31,8 @@ proptest! {
         prop_assert_eq!(Desired::from(back), desired);
     }
 
-    /// What a replay decides on is the same: texts keep their length, and everything else.
+    /// Everything that decisions depend on is the same: texts keep their length, and other values
+    /// are equal.
     #[test]
     fn a_masked_definition_is_one(definition in definition()) {
         let masked = DefinitionV2::masked(&definition, &mut Masks::default());
@@ -84,7 +85,7 @@ fn a_masked_definition_holds_no_secret() {
     assert!(!format!("{:?}", definition.setup).contains("hush"));
 }
 
-/// What version 1 took for granted is what a new instance of the v2 API has.
+/// The assumptions of version 1 are the defaults of a new instance of the v2 API.
 #[test]
 fn a_definition_of_version_1_is_that_of_a_new_instance() {
     for restart in [true, false] {

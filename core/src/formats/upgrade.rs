@@ -1,8 +1,8 @@
 //! From version 1 to version 2: the only step, for state files and traces.
 //!
-//! Frozen together with version 2. Version 1 knew one launch, one policy but for `restart`, and no
-//! revisions: what it took for granted is written out here, in numbers, and stays so whatever the
-//! defaults of later versions are.
+//! Frozen together with version 2. Version 1 had one launch, one policy except for `restart`, and
+//! no revisions. Its assumptions are written here as numbers, and do not follow the defaults of
+//! later versions.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -61,7 +61,7 @@ impl From<StoredInstanceV1> for PutInstanceV2 {
 }
 
 impl From<TotalsV1> for TotalsV2 {
-    /// Totals are what earlier processes counted: no process of version 1 outlives its master.
+    /// Totals are the counts of earlier processes: no process of version 1 survives its master.
     fn from(totals: TotalsV1) -> Self {
         Self { mode: totals.mode, counters: totals.bytes.map(|bytes| [bytes, 0, 0]) }
     }
@@ -194,7 +194,8 @@ impl Definitions {
             9 => (ProcessStateV2::Absent, HealthV2::Failed),
             _ => return Err(FormatError::Unknown("a state")),
         };
-        // What ends and is not started again was stopped by request, or waits for an operation.
+        // An instance that stops and is not started again was stopped by request, or waits for an
+        // operation.
         let is_ending = matches!(process, ProcessStateV2::Cancelled | ProcessStateV2::Ending);
         let restart = instance.start_after_stop;
         let is_stopped = is_ending && !restart && instance.operations.is_empty();
@@ -256,7 +257,7 @@ impl From<RecordV1> for RecordV2 {
 impl From<InputV1> for InputV2 {
     fn from(input: InputV1) -> Self {
         match input {
-            // The driver of version 1 had checked the key by itself.
+            // The driver of version 1 had already checked the key.
             InputV1::Request(request, call) => {
                 let caller = CallerV2 { door: DoorV2::V2, trust: TrustV2::Open };
                 Self::Request(request, caller, call.into())

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// The units, the longer names before those that they begin with.
+/// The units, longer names before their prefixes.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -40,7 +40,7 @@ pub fn parse_duration(text: &str) -> Option<i64> {
     if is_negative { 0i64.checked_sub_unsigned(nanos) } else { i64::try_from(nanos).ok() }
 }
 
-/// One number with its unit at the beginning of `text`, and what follows.
+/// One number with its unit at the start of `text`, and the rest.
 fn parse_term(text: &str) -> Option<(u64, &str)> {
     let (whole, rest) = split_digits(text);
     let (fraction, rest) = match rest.strip_prefix('.') {

@@ -12,7 +12,7 @@ pub fn rfc3339_nano(wall: Wall) -> String {
     let full = wall.to_string();
     let digits = full.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
     let mut text = String::with_capacity(digits.len() + 1);
-    // A whole second ends in `:00` or the like: its zeros stay.
+    // A whole second ends in `:00` or similar: its zeros stay.
     let whole = full.split('.').next().unwrap_or_default();
     text.push_str(if digits.len() < whole.len() { whole } else { digits });
     text.push('Z');

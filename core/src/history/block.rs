@@ -15,18 +15,18 @@ use crate::event::LogRun;
 use crate::ids::EventId;
 use crate::time::Wall;
 
-/// A block is closed when its text reaches this: what a block costs beside its text is then little,
-/// and an instance whose share of the memory is some KiB still keeps several blocks.
+/// A block is closed when its text has this size: the overhead of a block is then small, and an
+/// instance with a share of a few KiB still has several blocks.
 const BLOCK_TEXT_BYTES: usize = 2 * 1024;
 
 /// A block is closed when it has so many lines: empty ones have no text to count.
 const BLOCK_LINES: usize = 128;
 
-/// What the allocator and the reference counts take for each block, roughly.
+/// Approximate overhead of the allocator and the reference counts for each block.
 const OVERHEAD_BYTES: usize = 96;
 
-/// Which line: the event that told of it, or a line of an earlier run of the master, all of which
-/// come before the first event.
+/// The id of a line: its event, or a line of an earlier run of the master. The latter sort before
+/// the first event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineId {
     /// The number of the event; 0 for a line of an earlier run.
@@ -39,12 +39,12 @@ impl LineId {
     /// Before every line.
     pub const ZERO: Self = Self { event: EventId(0), earlier: 0 };
 
-    /// The line that an event tells of.
+    /// The line of an event.
     pub const fn of_event(event: EventId) -> Self {
         Self { event, earlier: 0 }
     }
 
-    /// The place just before a line that an event tells of.
+    /// The position just before the line of an event.
     pub(super) const fn before(self) -> Self {
         Self { event: EventId(self.event.0.saturating_sub(1)), earlier: 0 }
     }
@@ -95,7 +95,7 @@ pub struct KeptLine<'a> {
 }
 
 impl KeptLine<'_> {
-    /// The line as text: what is not UTF-8 becomes U+FFFD.
+    /// The line as text: bytes that are not UTF-8 become U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.bytes)
     }
@@ -107,12 +107,12 @@ impl Block {
         self.lines.len()
     }
 
-    /// Whether there are none, which never is.
+    /// Whether there are no lines, which never happens.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// What it takes of the memory.
+    /// Its size in memory.
     pub fn cost_bytes(&self) -> usize {
         OVERHEAD_BYTES
             + size_of::<Self>()

@@ -1,8 +1,8 @@
-//! The lines of all instances, within their bounds.
+//! The lines of all instances, within their limits.
 //!
-//! Each instance keeps its last lines. Where all together are too many, the instance that takes
-//! the most memory loses its oldest: one that floods pays for it, and one that takes less than an
-//! equal share of the memory loses nothing to the others.
+//! Each instance keeps its last lines. If all together exceed the memory, the instance that uses
+//! the most loses its oldest. An instance that uses less than an equal share loses none to the
+//! others.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -16,16 +16,16 @@ use crate::ids::InstanceId;
 pub struct HistoryLimits {
     /// Lines of each instance; 0 keeps nothing.
     pub lines: usize,
-    /// Bytes of all instances together, what it takes to keep them included.
+    /// Bytes of all instances together, including the overhead.
     pub bytes: usize,
 }
 
-/// What is kept of every instance.
+/// The retained lines of every instance.
 #[derive(Debug)]
 pub struct LogBook {
     limits: HistoryLimits,
     kept: BTreeMap<InstanceId, Kept>,
-    /// By the memory they take, those that take any: finds the largest.
+    /// Instances by the memory they use, to find the largest.
     by_size: BTreeSet<(usize, InstanceId)>,
     bytes: usize,
     lines: usize,
@@ -41,7 +41,7 @@ struct Kept {
     last_gone: Option<LineId>,
 }
 
-/// What is kept of one instance at a moment; the text is shared, not copied.
+/// The retained lines of one instance at one time; the text is shared, not copied.
 #[derive(Clone, Debug, Default)]
 pub struct Shelf {
     blocks: Vec<Arc<Block>>,
@@ -96,7 +96,7 @@ impl LogBook {
         }
     }
 
-    /// What is kept of an instance.
+    /// The retained lines of an instance.
     pub fn shelf(&self, id: InstanceId) -> Shelf {
         let Some(kept) = self.kept.get(&id) else { return Shelf::default() };
         Shelf {
@@ -127,7 +127,7 @@ impl LogBook {
         before != after
     }
 
-    /// Brings the sums up to what an instance takes now.
+    /// Updates the sums for the current size of an instance.
     fn settle(&mut self, id: InstanceId, before: (usize, usize), after: (usize, usize)) {
         if before.0 > 0 {
             self.by_size.remove(&(before.0, id));
@@ -147,7 +147,7 @@ impl Kept {
         self.blocks.push_back(block);
     }
 
-    /// Lines came between what is kept and `next`, and are too many to be kept.
+    /// There were lines between the retained ones and `next` that are too many to retain.
     fn skip(&mut self, count: u64, next: &Block) {
         while !self.blocks.is_empty() {
             self.drop_oldest();

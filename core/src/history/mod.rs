@@ -1,8 +1,7 @@
-//! What instances printed, kept for those who were not there: the last lines of each, within a
-//! bound for all.
+//! The history: the last lines of each instance, within a limit for all.
 //!
-//! Owns: what is kept, what goes first, and which lines a question asks for. Does not own: files,
-//! locks, or regular expressions; a match is asked of whoever has them.
+//! Owns: which lines are retained, which are discarded first, and which lines a query selects. Does
+//! not own: files, locks, or regular expressions; the caller provides the match.
 
 mod block;
 mod book;

@@ -1,4 +1,4 @@
-//! The answer to a question about the history: some lines, and where to go on.
+//! The answer to a query of the history: lines, and the cursor to continue from.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,8 +13,8 @@ use crate::ids::BootId;
 use crate::terminal::displayed;
 use crate::time::Wall;
 
-/// The text of an answer ends here, but for its first line: 5 000 lines of 64 KiB would be more
-/// than anybody wants to have in memory. `next` goes on.
+/// Limit on the text of an answer, except for its first line: 5 000 lines of 64 KiB would use too
+/// much memory. `next` continues.
 pub const PAGE_TEXT_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// An answer, fields in the order of the wire.
@@ -24,7 +24,7 @@ pub struct Page {
     next: String,
     missed: Option<u64>,
     more: bool,
-    /// Only there if there is one: clients of earlier versions know the other fields.
+    /// Present only if there is one: clients of earlier versions know the other fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     unfinished: Option<ShownUnfinished>,
 }
@@ -34,7 +34,7 @@ pub struct Page {
 pub struct Unfinished {
     /// When it was read last.
     pub time: Wall,
-    /// Its end, as a terminal shows it.
+    /// The last part of it, as a terminal shows it.
     pub text: String,
 }
 
@@ -53,8 +53,8 @@ struct ShownLine {
 }
 
 impl Page {
-    /// The lines of `shelf` that `query` asks for, in the run `boot` of the master. `matches` says
-    /// whether a text is wanted.
+    /// The lines of `shelf` that `query` selects, in the run `boot` of the master. `matches` says
+    /// whether a text matches.
     pub fn new(
         shelf: &Shelf,
         query: &LogQuery,
@@ -97,7 +97,7 @@ impl Page {
         let mut last = None;
         let fresh = shelf.lines().filter(|(_, line)| line.id > from);
         let more = taking.fill(fresh.inspect(|(number, line)| last = Some((*number, line.id))));
-        // The line that was looked at last did not fit if there is more.
+        // If there is more, the last examined line did not fit.
         let last = if more { taking.taken.last().map(|taken| taken.0) } else { last };
         match last {
             Some(next) => Self::with(taking, next, missed, more),
@@ -116,7 +116,7 @@ impl Page {
         Self { lines, next, missed, more, unfinished: None }
     }
 
-    /// Adds the line that has not ended yet, where the page reaches the end of the output.
+    /// Adds the unfinished line, if the page reaches the end of the output.
     #[must_use]
     pub fn with_unfinished(mut self, query: &LogQuery, unfinished: Option<Unfinished>) -> Self {
         let is_at_end = match query.place {
@@ -138,13 +138,13 @@ impl Page {
     }
 }
 
-/// Where a reader stands that has seen nothing of what there is now, but all that is gone.
+/// Cursor of a reader that has seen every discarded line and none of the retained ones.
 fn beginning(shelf: &Shelf) -> (u64, LineId) {
     let (gone, last) = shelf.gone();
     (gone, last.unwrap_or(LineId::ZERO))
 }
 
-/// Lines on their way into an answer.
+/// Lines collected for an answer.
 struct Taking<M> {
     boot: BootId,
     limit: usize,

@@ -1,4 +1,4 @@
-//! What a reader of the history asks for: the query of `GET /instances/{id}/logs`.
+//! The query of the history: that of `GET /instances/{id}/logs`.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,21 +7,21 @@ use core::fmt;
 use super::block::LineId;
 use crate::ids::{BootId, EventId};
 
-/// Lines of an answer where the question does not say.
+/// Default number of lines of an answer.
 pub const LIMIT_DEFAULT: usize = 200;
 
 /// Lines of an answer at most.
 pub const LIMIT_MAX: usize = 5_000;
 
-/// The longest regular expression that is looked at, in bytes.
+/// Maximum length of a regular expression, in bytes.
 const GREP_MAX_BYTES: usize = 1_024;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogQuery {
-    /// Where the answer begins or ends.
+    /// Where the answer starts or ends.
     pub place: Place,
-    /// At most so many lines.
+    /// Maximum number of lines.
     pub limit: usize,
     /// Only lines that this regular expression matches.
     pub grep: Option<String>,
@@ -31,7 +31,7 @@ pub struct LogQuery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadQuery(pub String);
 
-/// Which lines, of those that match.
+/// Which of the matching lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The last ones.
@@ -42,31 +42,31 @@ pub enum Place {
     Before(Cursor),
 }
 
-/// A place among the lines: `<boot>-<id>`, as the event stream names a line, or with the number of
-/// the line among those of its instance, `<boot>-<id>:<number>`, as an answer says where to go on.
+/// A position among the lines: `<boot>-<id>`, the id of a line in the event stream, or with the
+/// number of the line within its instance, `<boot>-<id>:<number>`, as answers give it in `next`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The run of the master.
     pub boot: BootId,
     /// The line.
     pub line: LineId,
-    /// How many lines the instance had printed up to it; tells how many were missed.
+    /// Number of lines that the instance had printed up to it, to count missed lines.
     pub number: Option<u64>,
 }
 
 impl LogQuery {
-    /// Reads a query. Unknown parameters are passed over; of one given twice the first counts.
+    /// Parses a query. Unknown parameters are ignored; if one is given twice, the first counts.
     ///
     /// # Errors
-    /// A cursor or a limit that is none, `cursor` with `before`, and for a regular
-    /// expression of more than 1 KiB.
+    /// An invalid cursor or limit, `cursor` together with `before`, and a regular expression of
+    /// more than 1 KiB.
     pub fn decode(query: &str) -> Result<Self, BadQuery> {
         let find = |wanted: &str| {
             form_urlencoded::parse(query.as_bytes())
                 .find(|(name, _)| name == wanted)
                 .map(|(_, value)| value.into_owned())
         };
-        // What is empty is not asked for.
+        // Empty values are ignored.
         let find_any = |wanted| find(wanted).filter(|value| !value.is_empty());
         let cursor = |name| find_any(name).map(|text| Cursor::decode(name, &text)).transpose();
         let place = match (cursor("cursor")?, cursor("before")?) {
@@ -95,7 +95,7 @@ impl Cursor {
             .ok_or_else(|| bad(&format!("{name} is not an id of a line or the next of an answer")))
     }
 
-    /// Reads what is printed for a cursor.
+    /// Parses the printed form of a cursor.
     fn parse(text: &str) -> Option<Self> {
         let (boot, rest) = text.split_once('-')?;
         let (line, number) = match rest.split_once(':') {

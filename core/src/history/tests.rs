@@ -1,4 +1,4 @@
-//! Tests of the history: what is kept against a model, and the answers.
+//! Tests of the history: retained lines against a model, and the answers.
 
 use alloc::format;
 use alloc::string::{String, ToString};

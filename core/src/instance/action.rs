@@ -1,11 +1,11 @@
-//! What a step of an instance asks of the supervisor.
+//! The actions that a step of an instance requests from the supervisor.
 
 use core::fmt;
 
-/// What a step asks of the supervisor. The actions of one step are done in this order.
+/// An action of the supervisor. The actions of one step are carried out in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
-    /// The process exited: disarm the timer of its stop, see to what is left of its group.
+    /// The process exited: disarm the timer of its stop, and handle the rest of its group.
     Release,
     /// Zero `ping pool tcps udps`.
     ClearLive,
@@ -63,7 +63,7 @@ impl Actions {
         Self(self.0 | others.0)
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there is no action.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }

@@ -1,7 +1,7 @@
-//! The decision about one instance: what to do, given what is wanted of it and what is there.
+//! The decision about one instance: the next action, given the desired and the actual state.
 //!
-//! Pure and level-triggered: it looks at how things stand, not at what has just happened, so that
-//! it can be asked at any time and as often as one likes.
+//! Pure and level-triggered: it depends on the current state, not on the last event, so it can be
+//! evaluated at any time and repeatedly.
 
 use super::desired::{Desired, Goal};
 use super::health::Health;
@@ -9,7 +9,7 @@ use super::policy::{BackoffPolicy, Policy, Restart};
 use super::process_table::Process;
 use super::state::State;
 
-/// How things stand for one instance.
+/// The current state of one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Situation {
     /// Its process and its health.
@@ -31,13 +31,13 @@ pub enum Decision {
     Keep,
     /// Start a process.
     Spawn,
-    /// Start a process, or end the one that is there and start another, when the back-off is over.
+    /// Start a process when the back-off is over; stop the current one first, if there is one.
     SpawnAt(BackoffPolicy),
     /// End the process, or take back the failure of the last one.
     End(Why),
 }
 
-/// What an instance is ended for.
+/// Why an instance is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// The master shuts down.
@@ -54,7 +54,7 @@ pub enum Why {
 pub const fn decide(policy: &Policy, desired: &Desired, at: Situation) -> Decision {
     let State { process, health } = at.state;
     match process {
-        // What is under way has to come to its end first.
+        // A pending start or stop has to finish first.
         Process::Cancelled | Process::Ending => Decision::Keep,
         Process::Absent => match (why_to_end(desired, at), health) {
             // A failure is taken back before anything else is done.
@@ -82,7 +82,7 @@ pub const fn decide(policy: &Policy, desired: &Desired, at: Situation) -> Decisi
     }
 }
 
-/// Why what runs has to end, if it has to.
+/// Why the process must stop, if it must.
 pub const fn why_to_end(desired: &Desired, at: Situation) -> Option<Why> {
     if at.draining {
         Some(Why::Shutdown)

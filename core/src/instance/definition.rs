@@ -1,7 +1,7 @@
-//! What an operator says about an instance: its URL, name, policy and meta data.
+//! The definition of an instance by an operator: URL, name, policy and meta data.
 //!
-//! Definitions are values: a change makes a new one, which becomes current once it is durable.
-//! What an instance is doing is not here.
+//! Definitions are values: a change makes a new one, which becomes current when it is durable. The
+//! actual state of an instance is elsewhere.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -38,7 +38,7 @@ pub struct Definition {
     pub origin: Origin,
     /// The operator's name for it; may be empty.
     pub alias: String,
-    /// What is executed.
+    /// The command.
     pub launch: Launch,
     /// In what surroundings.
     pub setup: Setup,
@@ -109,8 +109,9 @@ impl Definition {
         matches!(self.launch, Launch::Verbs(_))
     }
 
-    /// The next revision, with another URL for the runtime. What the parameters of the old `exec:`
-    /// URL set gets its default, unless those of the new one set it; the rest of the policy stays.
+    /// The next revision, with another URL for the runtime. Values set by the parameters of the old
+    /// `exec:` URL return to their defaults, unless the new URL sets them; the rest of the policy
+    /// stays.
     #[must_use]
     pub fn with_url(&self, url: InstanceUrl) -> Self {
         let mut changed = self.clone();
@@ -139,7 +140,7 @@ impl Definition {
         !matches!(self.policy.restart, Restart::Never)
     }
 
-    /// Sets `restart` of the v2 API. A policy that is shown as `restart` already stays as it is.
+    /// Sets `restart` of the v2 API. A policy that is already shown as `restart` is not changed.
     pub fn set_restarts(&mut self, restarts: bool) {
         if restarts != self.restarts() {
             self.policy.restart = if restarts { Restart::OnFailure } else { Restart::Never };
@@ -150,7 +151,7 @@ impl Definition {
 /// The `meta` object of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Meta {
-    /// The other end of whatever the instance does.
+    /// The peer of the instance, as clients define it.
     pub peer: Peer,
     /// Labels; never null on the wire.
     pub tags: BTreeMap<String, String>,

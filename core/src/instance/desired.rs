@@ -1,17 +1,16 @@
-//! What is wanted of an instance at the moment: durable, and changed by commands without a new
-//! definition.
+//! The desired state of an instance: durable, and changed by commands without a new definition.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-/// What is wanted of an instance.
+/// The desired state of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
     /// Whether it has to run.
     pub goal: Goal,
     /// Whether it runs once and is disabled afterwards.
     pub once: Once,
-    /// Whether a start was asked for and not carried out yet. What runs is ended first.
+    /// Whether a requested start is pending. A running process is stopped first.
     pub restart: bool,
     /// Values that clients keep with the instance: JSON texts by name.
     pub values: BTreeMap<String, String>,
@@ -36,7 +35,7 @@ impl Desired {
 /// Whether an instance has to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Goal {
-    /// It runs; its restart policy says what happens when it exits.
+    /// It runs; its restart policy decides what happens when it exits.
     #[default]
     Up,
     /// It is stopped until it is started by request.

@@ -164,7 +164,7 @@ impl PolicyEdit {
         given.iter().any(|field| self.fields.contains(field))
     }
 
-    /// One signal and its grace, then KILL; what is not given is that of the first step.
+    /// One signal and its grace period, then KILL; missing values come from the first step.
     fn apply_stop(&self, stop: &mut StopPolicy) {
         let mut first = stop.steps()[0];
         let new = self.policy.stop.steps()[0];

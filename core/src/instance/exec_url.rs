@@ -30,10 +30,10 @@ pub const EXEC_PARAMETERS: [&str; 11] = [
     "memory",
 ];
 
-/// What the parameters of a URL set; nothing for a URL of another scheme.
+/// The edit that the parameters of a URL request; empty for a URL of another scheme.
 ///
 /// # Errors
-/// A sentence that names the parameter and what it takes.
+/// A sentence that names the parameter and its valid values.
 pub fn exec_policy(url: &InstanceUrl) -> Result<PolicyEdit, String> {
     let mut edit = PolicyEdit::default();
     if !url.scheme().eq_ignore_ascii_case("exec") {

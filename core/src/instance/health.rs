@@ -9,7 +9,7 @@ use super::process_table::Process;
 /// How an instance is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
-    /// Nothing has gone wrong, and nothing shows that it is well.
+    /// There was no failure, and no sign of health.
     Unknown,
     /// Its process is alive and well.
     Well,
@@ -19,7 +19,7 @@ pub enum Health {
     Failed,
 }
 
-/// What tells how an instance is.
+/// An event that shows the health of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HealthEvent {
     /// It reported that it is well: a checkpoint.
@@ -34,7 +34,7 @@ pub enum HealthEvent {
     EndedBadly,
     /// Its process was started, or taken over.
     Begun,
-    /// The decision is to end its process, or to take back its failure.
+    /// The decision is to stop its process, or to cancel its failure.
     EndOrdered,
 }
 

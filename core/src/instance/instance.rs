@@ -50,7 +50,7 @@ impl Instance {
 
     // Its parts.
 
-    /// Its definition, and its records on their way.
+    /// Its definition, and its pending records.
     pub const fn versions(&self) -> &Versions {
         &self.versions
     }
@@ -60,7 +60,7 @@ impl Instance {
         &mut self.versions
     }
 
-    /// What is wanted of it.
+    /// Its desired state.
     pub const fn desired(&self) -> &Desired {
         &self.desired
     }
@@ -120,9 +120,9 @@ impl Instance {
         &mut self.presence
     }
 
-    // What is asked of them most.
+    // The most frequent queries.
 
-    /// The definition in force.
+    /// The current definition.
     pub const fn definition(&self) -> &Arc<Definition> {
         self.versions.current()
     }
@@ -139,7 +139,7 @@ impl Instance {
 
     // What concerns more than one.
 
-    /// How things stand for it, for [`decide`].
+    /// Its current state, for [`decide`].
     pub fn situation(&self, draining: bool, restart_is_armed: bool) -> Situation {
         Situation {
             state: self.state(),
@@ -189,8 +189,8 @@ impl Instance {
         newest.policy.boot == Boot::Saved && !newest.is_configured()
     }
 
-    /// What the next record says is desired, with this goal. Of an instance from a configuration
-    /// all that is desired is staged, the goal too, and a start that is asked for is stored. Of
+    /// The desired state in the next record. A requested start is not stored: a master that starts
+    /// decides that again.
     /// others a master that begins decides that anew.
     pub fn newest_desired(&self, goal: Goal) -> Desired {
         if self.definition().is_configured() {
@@ -199,8 +199,8 @@ impl Instance {
         Desired { goal, restart: false, ..self.desired.clone() }
     }
 
-    /// Lets later changes build on `definition` and `goal`, whose record is on its way. Returns
-    /// what that record says is desired. The goal of an instance from a configuration is staged
+    /// Bases later changes on `definition` and `goal`, whose record is pending. Returns the desired
+    /// state in that record.
     /// with everything else that is desired of it.
     pub fn stage(&mut self, definition: Arc<Definition>, goal: Goal) -> Arc<Desired> {
         let desired = self.newest_desired(goal);
@@ -209,7 +209,7 @@ impl Instance {
         Arc::new(desired)
     }
 
-    /// Puts a durable definition in force.
+    /// Applies a durable definition.
     pub fn adopt(&mut self, definition: Arc<Definition>) {
         if definition.policy != self.definition().policy {
             self.forgive_restarts();
@@ -236,15 +236,15 @@ impl Instance {
         self.versions.reset_settled();
     }
 
-    /// What is stored of its numbers. A reset whose record is on its way is applied already: a
-    /// record that follows must not bring the old totals back.
+    /// The stored form of its numbers. A pending reset is already applied: a later record must not
+    /// restore the old totals.
     pub fn saved_totals(&self) -> SavedTotals {
         let is_reset = self.versions.has_unsaved_reset() && !canary::is(Canary::StaleTotals);
         self.meters.saved(is_reset)
     }
 
-    /// Totals that the store does not have. Those with a reset on its way wait: it may be
-    /// refused, and what it set to zero would be lost.
+    /// Totals that the store does not have. Those with a pending reset wait: if it is refused, the
+    /// values that it set to zero would be lost.
     pub fn take_unsaved_totals(&mut self) -> Option<SavedTotals> {
         let may_be_saved = !self.versions.has_unsaved_reset();
         (may_be_saved && self.meters.take_unsaved()).then(|| self.saved_totals())
@@ -255,7 +255,7 @@ impl Instance {
         self.view_with(Arc::clone(self.definition()))
     }
 
-    /// How it would look with another definition in force.
+    /// Its view with another definition.
     pub fn view_with(&self, definition: Arc<Definition>) -> InstanceView {
         let (status, totals) = (self.state().status(), self.meters.counters().totals());
         InstanceView { definition, status, metrics: self.meters.metrics(), totals }

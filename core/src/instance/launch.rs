@@ -1,6 +1,6 @@
-//! What is executed for an instance, and in what surroundings.
+//! The command of an instance and its environment.
 //!
-//! Values only: which binary runs a URL, and how a process is made, is the driver's affair.
+//! Values only: the driver decides which binary runs a URL, and how a process is created.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -9,12 +9,12 @@ use core::fmt;
 
 use crate::url::InstanceUrl;
 
-/// What is executed.
+/// The command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Launch {
     /// `<runtime> <url>`, the runtime being the one that the master was started with.
     Runtime(InstanceUrl),
-    /// A command of its own.
+    /// Its own command.
     Exec(Exec),
     /// A service that other commands start and stop.
     Verbs(Verbs),
@@ -65,7 +65,7 @@ pub struct Verbs {
 pub struct Verb {
     /// The program and its arguments; the program at least.
     pub argv: Vec<String>,
-    /// Exit codes beside 0 that count as success.
+    /// Exit codes other than 0 that count as success.
     pub ignored_codes: Vec<u8>,
 }
 
@@ -74,7 +74,7 @@ pub struct Verb {
 pub struct Setup {
     /// The user, by name or number.
     pub user: Option<String>,
-    /// The group, by name or number; that of the user if there is none.
+    /// The group, by name or number; by default that of the user.
     pub group: Option<String>,
     /// The file mode creation mask.
     pub umask: Option<u16>,

@@ -1,4 +1,4 @@
-//! Where an instance is in its life: its state, its process, and what its restarts came to.
+//! The life cycle of an instance: its state, its process, and its restarts.
 
 use alloc::collections::VecDeque;
 
@@ -81,7 +81,7 @@ impl Lifecycle {
         core::mem::replace(&mut self.state, next)
     }
 
-    /// The actions of a step are done: what is not well any more has no time of health.
+    /// The actions of a step are done: an instance that is no longer healthy has no healthy time.
     pub fn step_is_done(&mut self) {
         if self.state != State::RUNNING {
             self.healthy_since = None;

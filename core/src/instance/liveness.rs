@@ -7,7 +7,7 @@ use alloc::string::String;
 use super::launch::Launch;
 use crate::limits::SILENCE_MS;
 
-/// What tells that an instance is alive and well.
+/// How the master detects that an instance is alive and healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Liveness {
     /// The process that was started; nothing is expected of it.
@@ -19,7 +19,7 @@ pub enum Liveness {
         /// Whether a line with `ERROR` in it is a failure.
         error_mark: bool,
     },
-    /// A process whose number stands in a file.
+    /// By a process whose id is in a file.
     PidFile {
         /// The file.
         path: String,
@@ -28,7 +28,7 @@ pub enum Liveness {
         /// Whether only a process that runs the program of the instance counts.
         verify: bool,
     },
-    /// A process that reports by itself.
+    /// By reports of the process.
     Beat {
         /// How its reports arrive.
         via: BeatVia,

@@ -45,7 +45,7 @@ impl Meters {
         self.interval_ms
     }
 
-    /// What is stored of the numbers, as if a reset on its way were done if `is_reset`.
+    /// The stored form of the numbers; with `is_reset`, as if a pending reset were applied.
     pub(super) fn saved(&self, is_reset: bool) -> SavedTotals {
         let mut counters = self.counters;
         if is_reset {
@@ -85,8 +85,8 @@ impl Meters {
         self.last_checkpoint = Some(now);
     }
 
-    /// The process exited: its raw counts become part of the base. What is stored from now on is
-    /// right for the next process, whose raw counts begin at 0.
+    /// The process exited: its raw counts become part of the base. The stored form is then correct
+    /// for the next process, whose raw counts start at 0.
     pub fn fold(&mut self) {
         let before = self.counters;
         self.counters.rebase();

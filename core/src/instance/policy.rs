@@ -22,11 +22,11 @@ pub struct Policy {
     pub stop: StopPolicy,
     /// How long a run may take, in ms; it is ended then. `None` for any time.
     pub run_limit_ms: Option<u64>,
-    /// How many ended runs are remembered, at most [`HISTORY_MAX`].
+    /// Number of past runs that are kept, at most [`HISTORY_MAX`].
     pub history: u16,
 }
 
-/// The most ended runs that an instance remembers.
+/// Maximum number of past runs that an instance keeps.
 pub const HISTORY_MAX: u16 = 1_000;
 
 /// The most restarts that are counted for a limit.
@@ -58,7 +58,7 @@ pub struct RestartLimit {
 pub enum Boot {
     /// If its restart policy is not `Never` (Contract §11).
     Restart,
-    /// If it was not stopped by request when the last master ended.
+    /// If it was not stopped by request when the last master stopped.
     Saved,
     /// In any case.
     Always,
@@ -69,7 +69,7 @@ pub enum Boot {
 pub struct BackoffPolicy {
     /// The first delay.
     pub first_ms: u64,
-    /// The delay at which the doubling ends.
+    /// The longest delay.
     pub longest_ms: u64,
     /// A process that was healthy for this long, and for ten times the last delay, has its delays
     /// start afresh.
@@ -85,7 +85,7 @@ pub struct StopPolicy {
     steps: Vec<StopStep>,
     /// Who the signals go to.
     pub scope: Scope,
-    /// The signal that asks a process to end for a restart, if it is another one than the first.
+    /// The first signal of a stop for a restart, if it differs from that of other stops.
     pub restart_signal: Option<Signal>,
 }
 
@@ -128,7 +128,7 @@ impl StopPolicy {
         &self.steps
     }
 
-    /// How long the stop takes from the end of the step with this index, in ms.
+    /// Duration of the stop until the end of the step with this index, in ms.
     pub fn ms_after(&self, step: usize) -> u64 {
         self.steps.iter().skip(step + 1).fold(0, |sum, step| sum.saturating_add(step.wait_ms))
     }

@@ -1,21 +1,21 @@
 //! The table of one instance's process: state × event → next state and actions.
 //!
-//! Knows nothing of health, policy or commands: those are the tables and the decision beside it.
+//! Independent of health, policy and commands, which other tables and the decision handle.
 
 use super::action::{Action, Actions};
 
 /// Where the process of an instance is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Process {
-    /// There is none.
+    /// There is no process.
     Absent,
     /// A start was ordered; its outcome is not known yet.
     Spawning,
-    /// A start was ordered, and an end before its outcome was known.
+    /// A start was ordered, and a stop before its result was known.
     Cancelled,
     /// It is alive.
     Live,
-    /// It is alive and was asked to end.
+    /// It runs and was asked to exit.
     Ending,
 }
 
@@ -30,11 +30,11 @@ pub enum ProcessEvent {
     SpawnFailed,
     /// A process of an earlier run of the master was found whose output is lost.
     Found,
-    /// A process that outlived the master was taken over with its output.
+    /// A process that survived the last master was taken over with its output.
     Attached,
     /// It exited.
     Ended,
-    /// The decision is to end it.
+    /// The decision is to stop it.
     EndOrdered,
     /// The time of one step of its stop is over.
     StepElapsed,
@@ -55,7 +55,7 @@ impl Process {
         matches!(self, Self::Spawning | Self::Cancelled)
     }
 
-    /// Whether its end was ordered.
+    /// Whether its stop was ordered.
     pub const fn is_stopping(self) -> bool {
         matches!(self, Self::Cancelled | Self::Ending)
     }
@@ -66,7 +66,7 @@ impl Process {
         use ProcessEvent::*;
         match (self, event) {
             (Absent, SpawnOrdered) => (Spawning, Actions::of(&[Action::Spawn])),
-            // It is ended first: its definition may have changed since it was started.
+            // It is stopped first: its definition may have changed since it was started.
             (Absent, Found) => (Ending, Actions::of(&[Action::Adopt, Action::FirstStep])),
             (Absent, Attached) => (Live, Actions::of(&[Action::Adopt])),
             (Spawning, Spawned) => (Live, Actions::NONE),

@@ -10,23 +10,23 @@ use crate::expect::Expect;
 use crate::ids::RequestId;
 use crate::url::InstanceUrl;
 
-/// What has to wait until an instance has no process.
+/// An operation that waits until the instance has no process.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// The request, which is answered at the end.
+    /// The request, answered when the operation has finished.
     pub request: RequestId,
-    /// What the newest revision has to be when its turn comes.
+    /// The revision that the instance must have when the operation is carried out.
     pub expect: Expect,
-    /// What is to be done.
+    /// The operation.
     pub kind: OperationKind,
-    /// Whether its record is on its way to the disk.
+    /// Whether its record is pending.
     pub committing: bool,
     /// Whether a start follows once it is done; a `stop` takes that back.
     pub starts: bool,
 }
 
 impl Operation {
-    /// An operation at the end of the queue.
+    /// Appends an operation to the queue.
     pub const fn new(request: RequestId, expect: Expect, kind: OperationKind) -> Self {
         let starts = matches!(kind, OperationKind::Replace(_));
         Self { request, expect, kind, committing: false, starts }
@@ -73,7 +73,7 @@ impl Queue {
         self.operations.front()
     }
 
-    /// Whether the record of a deletion is on its way.
+    /// Whether the record of a deletion is pending.
     pub fn is_deleting(&self) -> bool {
         let is_delete = |first: &Operation| matches!(first.kind, OperationKind::Delete);
         self.first().is_some_and(|first| first.committing && is_delete(first))
@@ -84,8 +84,8 @@ impl Queue {
         self.operations.push_back(operation);
     }
 
-    /// The record of the oldest operation is on its way from now on. Returns that operation,
-    /// unless its record was on its way already.
+    /// Marks the record of the oldest operation as pending. Returns that operation, unless its
+    /// record was already pending.
     pub fn commit_first(&mut self) -> Option<&Operation> {
         let first = self.operations.front_mut()?;
         let was_committing = core::mem::replace(&mut first.committing, true);

@@ -10,16 +10,16 @@ use crate::process::Exit;
 /// Why an instance is in its status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reason {
-    /// There is nothing to say: it was just created, or it is running.
+    /// No reason: it was just created, or it runs.
     #[default]
     None,
-    /// Its process was asked to end, and what for.
+    /// Its process was asked to exit, and why.
     Stopping(Why),
-    /// Its process has had every signal of its stop and still runs, and what it was to end for.
+    /// Its process received every signal of its stop and still runs, and why it was stopped.
     CannotEnd(Why),
-    /// Its process ended because it was asked to, and what for.
+    /// Its process exited on request, and why.
     Stopped(Why),
-    /// Its process exited by itself.
+    /// Its process exited without a request.
     Exited(Exit),
     /// Its process could not be started, and why.
     NotStarted(Box<str>),
@@ -36,7 +36,7 @@ pub enum Reason {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Quote(Box<str>);
 
-/// How much of a line is quoted, in bytes of what is shown.
+/// Maximum length of a quoted line, in bytes as shown.
 pub const QUOTE_MAX_BYTES: usize = 256;
 
 impl Quote {
@@ -68,7 +68,7 @@ impl fmt::Debug for Quote {
 }
 
 impl Reason {
-    /// What the instance was ended for, or is.
+    /// Why the instance was or is being stopped.
     pub const fn why(&self) -> Option<Why> {
         match self {
             Self::Stopping(why) | Self::CannotEnd(why) | Self::Stopped(why) => Some(*why),
@@ -82,7 +82,7 @@ impl Reason {
 }
 
 impl fmt::Display for Reason {
-    /// Empty if there is nothing to say.
+    /// Empty if there is no reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => Ok(()),

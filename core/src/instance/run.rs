@@ -30,11 +30,11 @@ pub enum RunOrigin {
     Spawned,
     /// It was there, and its output is lost.
     Found,
-    /// It outlived an earlier run of the master, and its output goes on.
+    /// It survived an earlier run of the master, and its output is still read.
     Survivor,
 }
 
-/// A run that ended.
+/// A past run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunRecord {
     /// The run.
@@ -43,13 +43,14 @@ pub struct RunRecord {
     pub ended: Now,
     /// How.
     pub exit: Exit,
-    /// What it was asked to end for; `None` if it exited by itself.
+    /// Why it was asked to exit; `None` if it exited without a request.
     pub requested: Option<Why>,
 }
 
 impl Run {
-    /// The id of the run with this number: drawn from the seed of the engine beside its other
-    /// draws, so that it is the same in a replay and changes none of them.
+    /// The id of the run with this number. It derives from the seed of the engine, separately from
+    /// its other random values, so that a replay gives the same id and the other values do not
+    /// change.
     pub fn id_of(rng: &ChaCha8Rng, generation: Generation) -> RunId {
         let mut ids = rng.clone();
         ids.set_stream(ID_STREAM);

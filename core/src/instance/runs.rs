@@ -1,7 +1,7 @@
-//! The runs of an instance: facts about its processes, for people to look at.
+//! The runs of an instance: facts about its processes, for display.
 //!
-//! Nothing here is durable, and nothing here decides: it starts empty with every run of the
-//! master. Figures that only the system knows (CPU, memory) are the driver's.
+//! Nothing here is durable or used for decisions: it starts empty with every run of the master. The
+//! driver has the figures of the system (CPU, memory).
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -16,22 +16,22 @@ use crate::ids::ProcessRef;
 use crate::process::Exit;
 use crate::time::{Now, Wall};
 
-/// What there is to know of the processes of one instance, in this run of the master.
+/// Facts about the processes of one instance in this run of the master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessFacts {
-    /// What the instance is shown as.
+    /// The shown status of the instance.
     pub status: Status,
     /// The process that is alive, and since when.
     pub alive: Option<(ProcessRef, Now)>,
-    /// How many processes came to life.
+    /// Number of started processes.
     pub starts: u64,
     /// How many starts failed.
     pub failures: u64,
     /// How often the restart timer had it started again.
     pub restarts: u64,
-    /// How many processes ended.
+    /// Number of exited processes.
     pub exits: u64,
-    /// How the last one ended, or did not start.
+    /// How the last one exited, or failed to start.
     pub last_exit: Option<LastExit>,
     /// When it is started again, and how long that was from when it was decided.
     pub next_restart: Option<(Wall, u64)>,
@@ -43,7 +43,7 @@ pub struct ProcessFacts {
     pub(crate) changed: bool,
 }
 
-/// The end of a process, or of an attempt to start one.
+/// The exit of a process, or a failed start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastExit {
     /// When the master learned of it.
@@ -52,14 +52,14 @@ pub struct LastExit {
     pub end: End,
 }
 
-/// How a process ended.
+/// How a process exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By itself, or by somebody else's signal.
+    /// Without a request, or by a signal from outside.
     Own(Exit),
-    /// In the course of a stop, whatever for.
+    /// During a stop, for any reason.
     Requested(Exit),
-    /// It never came to life, and why.
+    /// It failed to start, and why.
     NotStarted(String),
 }
 
@@ -83,22 +83,22 @@ impl Default for ProcessFacts {
 }
 
 impl ProcessFacts {
-    /// A process came to life.
+    /// A process started.
     pub fn started(&mut self, process: ProcessRef, now: Now) {
         self.alive = Some((process, now));
         self.starts += 1;
         self.changed = true;
     }
 
-    /// No process came to life.
+    /// A process failed to start.
     pub fn not_started(&mut self, reason: &str, time: Wall) {
         self.failures += 1;
         self.last_exit = Some(LastExit { time, end: End::NotStarted(String::from(reason)) });
         self.changed = true;
     }
 
-    /// The process ended. Returns whether that is shown: what an earlier run of the master left
-    /// behind is not.
+    /// The process exited. Returns whether that is shown: exits of processes of an earlier run of
+    /// the master are not.
     pub fn exited(&mut self, exit: Exit, is_requested: bool, time: Wall) -> bool {
         if self.alive.take().is_none() {
             return false;
@@ -122,7 +122,7 @@ impl ProcessFacts {
         self.next_restart = next_restart;
     }
 
-    /// What the instance is shown as from now on.
+    /// The status that is shown from now on.
     pub fn set_status(&mut self, status: Status) {
         self.changed |= self.status != status;
         self.status = status;
@@ -163,7 +163,7 @@ impl ProcessFacts {
     }
 }
 
-/// The run under way and the last ones that ended.
+/// The current run and the last past ones.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
     pub(super) facts: ProcessFacts,
@@ -192,7 +192,7 @@ impl Runs {
         self.current.as_ref()
     }
 
-    /// The last runs that ended, oldest first.
+    /// The last past runs, oldest first.
     pub fn ended(&self) -> impl ExactSizeIterator<Item = &RunRecord> {
         self.ended.iter()
     }
@@ -209,7 +209,7 @@ impl Runs {
         }
     }
 
-    /// The run under way ended. At most `history` records are kept.
+    /// The current run has ended. Keeps at most `history` records.
     pub fn end(&mut self, exit: Exit, requested: Option<Why>, now: Now, history: u16) {
         if let Some(run) = self.current.take() {
             self.ended.push_back(RunRecord { run, ended: now, exit, requested });

@@ -1,5 +1,5 @@
-//! An instance as plain data, and back: what a trace begins with. And as a number, by which a
-//! replay is compared with what it replays.
+//! Converts an instance to plain data and back, for the start of a trace, and hashes it, to compare
+//! a replay with its recording.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;

@@ -15,7 +15,7 @@ pub struct State {
 }
 
 impl State {
-    /// No process, and none wanted.
+    /// No process, and none is desired.
     pub const STOPPED: Self = Self::of(Process::Absent, Health::Unknown);
     /// A process was asked for.
     pub const STARTING: Self = Self::of(Process::Spawning, Health::Unknown);
@@ -27,11 +27,11 @@ impl State {
     pub const RUNNING: Self = Self::of(Process::Live, Health::Well);
     /// A process is alive, but printed an error or fell silent.
     pub const FAILING: Self = Self::of(Process::Live, Health::Failing);
-    /// A running process was asked to end.
+    /// A running process was asked to exit.
     pub const STOPPING: Self = Self::of(Process::Ending, Health::Well);
-    /// A failing process was asked to end.
+    /// A failing process was asked to exit.
     pub const STOPPING_FAILING: Self = Self::of(Process::Ending, Health::Failing);
-    /// A process that was started after its stop, or was found, was asked to end.
+    /// A process that was started after its stop, or was found, was asked to exit.
     pub const DISCARDING: Self = Self::of(Process::Ending, Health::Unknown);
     /// No process: the last one failed, or did not start.
     pub const FAILED: Self = Self::of(Process::Absent, Health::Failed);

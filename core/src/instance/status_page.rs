@@ -21,9 +21,9 @@ pub struct StatusPage;
 /// What can happen to an instance, as commands and processes have it: the events of the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occurrence {
-    /// It is wanted to run.
+    /// It should run.
     StartWanted,
-    /// It is wanted to be stopped.
+    /// It should be stopped.
     StopWanted,
     /// The restart timer ran out.
     RestartDue,
@@ -64,7 +64,7 @@ impl Occurrence {
     ];
 }
 
-/// An instance with nothing but what the product looks at.
+/// An instance with only the parts that the decision depends on.
 struct Model<'a> {
     policy: &'a Policy,
     desired: Desired,
@@ -136,7 +136,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The words for what was done: `StartLater` if a start is left to be carried out.
+/// Words for the actions: `StartLater` if a start remains to be carried out.
 fn words(model: &Model<'_>) -> Vec<&'static str> {
     let mut words = Vec::new();
     if model.desired.restart {
@@ -236,7 +236,7 @@ fn end_row(f: &mut fmt::Formatter<'_>, actions: Actions) -> fmt::Result {
     writeln!(f, " |")
 }
 
-/// What `decide` says in each state, by what is desired and by the restart policy.
+/// The result of `decide` in each state, by desired state and restart policy.
 fn decision(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let order = [Why::Shutdown, Why::Operation, Why::Stop, Why::Restart];
     writeln!(
@@ -291,7 +291,7 @@ const fn at_rest(state: State) -> Situation {
     }
 }
 
-/// What both tables and the decision come to.
+/// The result of both tables and the decision.
 fn product(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(
         f,

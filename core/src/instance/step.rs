@@ -1,7 +1,7 @@
-//! One event of an instance through both tables: the next state, and the actions in their order.
+//! Applies one event of an instance to both tables: the next state, and the actions in order.
 //!
-//! The tables know nothing of policies; whether the restart timer is armed or disarmed with a step
-//! follows from `decide`.
+//! The tables are independent of policies; `decide` determines whether a step arms or disarms the
+//! restart timer.
 
 use super::action::{Action, Actions};
 use super::decide::{Decision, Situation, decide};
@@ -22,13 +22,13 @@ pub enum InstanceEvent {
     SpawnFailed,
     /// A process of an earlier run of the master was found.
     Found,
-    /// A process that outlived the master was taken over.
+    /// A process that survived the last master was taken over.
     Attached,
     /// The process exited with code 0.
     EndedWell,
     /// The process exited with another code or by a signal.
     EndedBadly,
-    /// The decision is to end the process, or to take back the failure of the last one.
+    /// The decision is to stop the process, or to cancel the failure of the last one.
     EndOrdered,
     /// The time of one step of the stop is over.
     StepElapsed,
@@ -40,7 +40,7 @@ pub enum InstanceEvent {
     Missed,
 }
 
-/// One step: what comes next, and what to do.
+/// One step: the next state and the actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The state after the event.
@@ -70,7 +70,7 @@ impl State {
     pub fn on(self, event: InstanceEvent) -> Step {
         let Self { process, health } = self;
         let (for_process, for_health) = event.parts();
-        // What was there before the master is found before anything else happens.
+        // Processes of an earlier master are found before any other event.
         let is_known = |event: &ProcessEvent| {
             matches!(event, ProcessEvent::Found | ProcessEvent::Attached)
                 && health != Health::Unknown
@@ -78,7 +78,7 @@ impl State {
         let for_process = for_process.filter(|event| !is_known(event));
         let (next, ordered) =
             for_process.map_or((process, Actions::NONE), |event| process.on(event));
-        // A start or an end that did not take place tells nothing of the health.
+        // A start or stop that did not take place says nothing about the health.
         let tells = |event: &HealthEvent| match event {
             HealthEvent::Begun | HealthEvent::EndedWell | HealthEvent::EndedBadly => {
                 next != process
@@ -112,7 +112,7 @@ impl InstanceEvent {
         Self::Missed,
     ];
 
-    /// What it is for the process and for the health.
+    /// The event as both tables see it.
     pub const fn parts(self) -> (Option<ProcessEvent>, Option<HealthEvent>) {
         match self {
             Self::SpawnOrdered => (Some(ProcessEvent::SpawnOrdered), None),
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::instance::{Goal, Process, Restart, Why, why_to_end};
 
-    /// Every situation, with every policy and every wish.
+    /// Every state, with every policy and every desired state.
     fn situations() -> impl Iterator<Item = (Policy, Desired, Situation)> {
         let policies = [Restart::Never, Restart::OnFailure, Restart::Always];
         (0..3 * 2 * 2 * 10 * 16).map(move |number: usize| {
@@ -176,7 +176,7 @@ mod tests {
             };
             let next = at.state.on(ordered).next;
             assert_ne!(next, at.state, "{desired:?} {at:?}");
-            // A start that was carried out is not asked for any more.
+            // A start that was carried out is no longer requested.
             let restart = desired.restart && ordered != InstanceEvent::SpawnOrdered;
             let (desired, at) = (Desired { restart, ..desired }, Situation { state: next, ..at });
             let again = decide(&policy, &desired, at);

@@ -39,8 +39,8 @@ impl Table {
         Some(instance)
     }
 
-    /// A table as it was: its rows, and its free slots with the one that is used next at the end.
-    /// `None` if they contradict each other.
+    /// Restores a table from its rows and its free slots, of which the last is used next. `None` if
+    /// they contradict each other.
     pub(crate) fn restored(slots: Vec<Option<Instance>>, free: Vec<SlotId>) -> Option<Self> {
         let mut is_free: Vec<bool> = slots.iter().map(Option::is_none).collect();
         for slot in &free {
@@ -59,12 +59,12 @@ impl Table {
         (!is_free.contains(&true)).then_some(Self { slots, free, by_id })
     }
 
-    /// Every row, free ones included, and the free slots with the one that is used next at the end.
+    /// Every row, free ones included, and the free slots, of which the last is used next.
     pub(crate) fn parts(&self) -> (&[Option<Instance>], &[SlotId]) {
         (&self.slots, &self.free)
     }
 
-    /// Where the instance `id` stands.
+    /// The slot of the instance `id`.
     pub fn find(&self, id: InstanceId) -> Option<SlotId> {
         self.by_id.get(&id).copied()
     }
@@ -79,8 +79,8 @@ impl Table {
         self.slots.get_mut(slot.0 as usize)?.as_mut()
     }
 
-    /// The slot of `process`, if that is still the process of an instance: the one place where
-    /// what an earlier process says late is dropped.
+    /// The slot of `process`, if it is still the process of an instance. This is the one place that
+    /// drops late input of an earlier process.
     pub fn current(&self, process: ProcessRef) -> Option<SlotId> {
         let instance = self.get(process.slot)?;
         let is_its_own = instance.lifecycle().generation() == process.generation
@@ -99,7 +99,7 @@ impl Table {
         self.by_id.len()
     }
 
-    /// Whether there are none.
+    /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

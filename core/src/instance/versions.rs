@@ -1,4 +1,4 @@
-//! What an instance is defined as, and what its records on their way to the disk say.
+//! The current definition of an instance, and its pending records.
 
 use alloc::sync::Arc;
 
@@ -6,55 +6,55 @@ use super::definition::Definition;
 use super::desired::Goal;
 use crate::canary::{self, Canary};
 
-/// The definition in force, and what later changes build on.
+/// The current definition, and the one that later changes are based on.
 #[derive(Clone, Debug)]
 pub struct Versions {
     pub(super) current: Arc<Definition>,
     pub(super) staged: Option<Arc<Definition>>,
     pub(super) staged_goal: Option<Goal>,
-    /// How many records of this instance are on their way.
+    /// Number of pending records of this instance.
     pub(super) unsaved_records: u32,
     /// How many of those set the totals to zero.
     pub(super) unsaved_resets: u32,
 }
 
 impl Versions {
-    /// A durable definition, and nothing on its way.
+    /// A durable definition without pending records.
     pub const fn new(current: Arc<Definition>) -> Self {
         Self { current, staged: None, staged_goal: None, unsaved_records: 0, unsaved_resets: 0 }
     }
 
-    /// The definition in force: durable, and shown to clients.
+    /// The current definition: durable, and shown to clients.
     pub const fn current(&self) -> &Arc<Definition> {
         &self.current
     }
 
-    /// The newest definition on its way to the disk, if any.
+    /// The newest pending definition, if any.
     pub const fn staged(&self) -> Option<&Arc<Definition>> {
         self.staged.as_ref()
     }
 
-    /// The definition that a further change builds on: the staged one, else the one in force.
+    /// The definition that a further change is based on: the staged one, else the current one.
     pub fn newest(&self) -> &Arc<Definition> {
         self.staged.as_ref().unwrap_or(&self.current)
     }
 
-    /// The goal that the newest record on its way gives the instance, if there is one.
+    /// The goal in the newest pending record, if there is one.
     pub const fn staged_goal(&self) -> Option<Goal> {
         self.staged_goal
     }
 
-    /// How many records are on their way.
+    /// Number of pending records.
     pub const fn unsaved_records(&self) -> u32 {
         self.unsaved_records
     }
 
-    /// Whether a record that sets the totals to zero is on its way.
+    /// Whether a record that sets the totals to zero is pending.
     pub const fn has_unsaved_reset(&self) -> bool {
         self.unsaved_resets > 0
     }
 
-    /// Lets later changes build on `definition` and `goal`, whose record is on its way.
+    /// Bases later changes on `definition` and `goal`, whose record is pending.
     pub(super) fn stage(&mut self, definition: Arc<Definition>, goal: Option<Goal>) {
         self.staged = Some(definition);
         self.staged_goal = goal;
@@ -71,7 +71,7 @@ impl Versions {
         self.unsaved_resets = self.unsaved_resets.saturating_sub(1);
     }
 
-    /// Puts a durable definition in force.
+    /// Applies a durable definition.
     pub(super) fn adopt(&mut self, definition: Arc<Definition>) {
         self.current = definition;
         self.record_settled();

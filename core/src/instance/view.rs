@@ -11,7 +11,7 @@ use crate::escape::escaped_bytes;
 /// An instance at one moment (Contract §4). Cheap to copy.
 #[derive(Clone, Debug)]
 pub struct InstanceView {
-    /// The definition in force.
+    /// The current definition.
     pub definition: Arc<Definition>,
     /// The status.
     pub status: Status,
@@ -21,7 +21,7 @@ pub struct InstanceView {
     pub totals: Totals,
 }
 
-/// What an object takes beside its texts and numbers: names, quotes and punctuation.
+/// Size of an object without its texts and numbers: names, quotes and punctuation.
 const FIXED_BYTES: usize = concat!(
     r#"{"id":"","alias":"","type":"","status":"","url":"","config":"","restart":,"#,
     r#""meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}},"mode":,"ping":,"pool":,"#,
@@ -29,7 +29,7 @@ const FIXED_BYTES: usize = concat!(
 )
 .len();
 
-/// What a tag takes beside its texts: `"":"",`, where the last has no comma.
+/// Size of a tag without its texts: `"":"",`; the last tag has no comma.
 const TAG_BYTES: usize = 6;
 
 impl InstanceView {

@@ -28,7 +28,7 @@ pub struct Identity {
     pub name: Arc<str>,
 }
 
-/// How a process ended.
+/// How a process exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// With this exit code.
@@ -48,13 +48,13 @@ pub enum Fact {
     Renamed(Arc<str>),
     /// It was deleted.
     Deleted,
-    /// A process came to life; its number, if it is known.
+    /// A process started; its id, if it is known.
     Started(Option<i32>),
     /// The process became ready, for the first time.
     Ready,
-    /// The process ended as it was asked to, or with exit code 0.
+    /// The process exited on request, or with exit code 0.
     Stopped(Ending),
-    /// The process ended otherwise.
+    /// The process exited in another way.
     Crashed(Ending),
     /// The process could not be started, and why.
     StartFailed(String),
@@ -200,7 +200,7 @@ impl Fact {
     }
 }
 
-/// The daemon that stands for an instance.
+/// The daemon that represents an instance.
 fn process_daemon(name: &str) -> DaemonRef {
     DaemonRef {
         name: Cow::Owned(format!("openctrl-process-{name}")),

@@ -1,8 +1,8 @@
 //! An instance as a resource of the control API: its name, its phase and conditions, and the
 //! events that a change of them makes (control contract A).
 //!
-//! Owns: these views of an instance as values. Does not own: the tables that decide what an
-//! instance does, JSON, what is durable.
+//! Owns: these views of an instance as values. Does not own: the tables that decide about an
+//! instance, JSON, durability.
 
 mod facts;
 mod name;

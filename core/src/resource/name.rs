@@ -60,8 +60,8 @@ impl Names {
         self.name(id).unwrap_or(name)
     }
 
-    /// Gives an instance another alias. Says which instances have another name by that, those that
-    /// give a name up before those that take it.
+    /// Changes the alias of an instance. Returns the instances whose names change: first those that
+    /// lose a name, then those that gain it.
     pub fn set_alias(&mut self, id: InstanceId, alias: &str) -> Vec<Renamed> {
         let Some(claim) = self.instances.get_mut(&id) else { return Vec::new() };
         let (age, old) = (claim.age, core::mem::replace(&mut claim.alias, alias.to_string()));
@@ -105,7 +105,7 @@ impl Names {
         }
     }
 
-    /// Gives names anew to whoever claims these aliases, and to `id`.
+    /// Assigns names again to the instances with these aliases, and to `id`.
     fn settle(&mut self, aliases: &[&str], id: Option<InstanceId>) -> Vec<Renamed> {
         let mut touched: BTreeSet<InstanceId> = id.into_iter().collect();
         for alias in aliases {

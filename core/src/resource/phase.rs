@@ -1,7 +1,7 @@
 //! Phase, health and conditions of an instance: the table of control contract A, as a function of
-//! what the instance does and what is wrong with it.
+//! its activity and its error.
 
-/// What an instance does: a row of the table.
+/// The activity of an instance: a row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Activity {
     /// A process is being started.
@@ -12,22 +12,22 @@ pub enum Activity {
     Failing,
     /// There is no process, because it failed.
     Failed,
-    /// The process is being ended.
+    /// The process is being stopped.
     Ending,
-    /// There is no process, and none is wanted.
+    /// There is no process, and none is desired.
     Stopped,
 }
 
-/// What is wrong, or was wrong last.
+/// The current or last error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trouble {
     /// The process printed an error.
     ErrorLogged,
     /// The process printed no checkpoint for too long.
     FellSilent,
-    /// The process ended by itself, with an exit status that is not 0.
+    /// The process exited without a request, with a status other than 0.
     Exited,
-    /// A signal ended the process.
+    /// A signal killed the process.
     Killed,
     /// The process could not be started.
     StartFailed,
@@ -36,9 +36,9 @@ pub enum Trouble {
 /// All that the table asks about an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Situation {
-    /// What it does.
+    /// Its activity.
     pub activity: Activity,
-    /// What is wrong; counts only where the activity is a failure.
+    /// Its error; used only if the activity is a failure.
     pub trouble: Trouble,
     /// Whether a restart is due.
     pub restart_due: bool,
@@ -58,7 +58,7 @@ pub enum Phase {
     Stopped,
 }
 
-/// The phase of the daemon that stands for an instance.
+/// The phase of the daemon that represents an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the words are those of the contract")]
 pub enum DaemonPhase {
@@ -82,11 +82,11 @@ pub enum Health {
 /// The types of conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
-    /// It does what it is for.
+    /// It works.
     Ready,
     /// Nothing is wrong with it.
     Healthy,
-    /// It is about to change by itself.
+    /// It will change without a request.
     Progressing,
 }
 

@@ -37,12 +37,12 @@ impl ResourceState {
         (state, Fact::StatusChanged { previous: None, phase, fields: "health,id,phase,reason" })
     }
 
-    /// Another process came to life: it can become ready for the first time.
+    /// Another process started: it can become ready for the first time.
     pub const fn begin_process(&mut self) {
         self.was_ready = false;
     }
 
-    /// Takes in what the instance does now. Gives the events of what changed, in their order.
+    /// Applies the current activity of the instance. Returns the events of the changes, in order.
     pub fn observe(&mut self, situation: Situation, time: Wall) -> Vec<Fact> {
         let (old, new) = (self.assessment, situation.assess());
         let mut facts = Vec::new();
@@ -82,7 +82,7 @@ impl ResourceState {
         facts
     }
 
-    /// What it is.
+    /// The current phase and conditions.
     pub const fn assessment(&self) -> &Assessment {
         &self.assessment
     }

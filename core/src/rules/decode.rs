@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 
 use crate::go::parse_duration;
 
-/// What is wrong with a resource, and where.
+/// An error in a resource, with its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecError {
     /// The path of the field: `spec.emit.topic`.
     pub path: String,
-    /// What is wrong with it, and what is expected.
+    /// The error, and the expected value.
     pub fault: String,
 }
 
@@ -45,8 +45,8 @@ impl fmt::Display for SpecError {
 
 impl core::error::Error for SpecError {}
 
-/// An object whose fields are taken one by one; what is left at the end is unknown. `null` counts
-/// as absent, as it does for Go.
+/// An object whose fields are taken one by one; fields that remain at the end are unknown. `null`
+/// counts as absent, as in Go.
 pub(super) struct Fields<'a> {
     object: &'a Map<String, Value>,
     taken: Vec<&'static str>,

@@ -12,7 +12,7 @@ use crate::event::Draft;
 use crate::go::rfc3339_nano;
 use crate::time::{Time, Wall};
 
-/// What a DerivedEvent is shown as.
+/// The shown status of a DerivedEvent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DerivedPhase {
     /// It holds.
@@ -37,11 +37,11 @@ impl DerivedPhase {
 /// The status of a DerivedEvent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DerivedStatus {
-    /// What it is shown as.
+    /// Its shown status.
     pub phase: DerivedPhase,
     /// Whether it holds.
     pub asserted: bool,
-    /// What it is about to become, if a change is pending.
+    /// Its next status, if a change is pending.
     pub pending: Option<bool>,
     /// When it was last published that it holds.
     pub last_asserted: Option<Wall>,
@@ -59,7 +59,7 @@ impl DerivedStatus {
         }
     }
 
-    /// A field of the status as text; empty if there is none.
+    /// A field of the status as text; empty if it is missing.
     pub(super) fn field(&self, key: &str) -> String {
         let time = |time: Option<Wall>| time.map(rfc3339_nano).unwrap_or_default();
         match key {
@@ -111,8 +111,8 @@ impl Derived {
         self.pending.map(|(_, due)| due)
     }
 
-    /// Looks at the inputs, and says what to publish, if anything. `read` gives the text of a
-    /// field of a status, empty if there is none.
+    /// Evaluates the inputs, and returns the event to publish, if any. `read` returns the text of a
+    /// field of a status, empty if it is missing.
     pub(super) fn evaluate(
         &mut self,
         now: Time,

@@ -45,7 +45,7 @@ pub(super) enum Condition {
     AnyOf(Vec<Vec<Predicate>>),
 }
 
-/// What is asked of one field of a status.
+/// The condition on one field of a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Predicate {
     /// `None` for a field of any other form: it reads as empty.

@@ -53,8 +53,8 @@ impl EventRule {
         self.keys.next_due()
     }
 
-    /// Takes in an event, and says what to publish for it. The topic is looked at first: an event
-    /// of another topic, or without the key, changes nothing.
+    /// Handles an event, and returns the event to publish for it. Checks the topic first: an event
+    /// with another topic, or without the key, changes nothing.
     pub(super) fn on_event(&mut self, now: Time, event: &Arc<StoredEvent>) -> Option<Draft> {
         let is_own_kind = event.daemon.kind == RuleKind::EventRule.daemon_kind();
         if is_own_kind || !concerns(&self.spec, &event.topic) {
@@ -68,7 +68,7 @@ impl EventRule {
         Some(self.draft(event, key, count))
     }
 
-    /// Takes a timer that is due, and says what to publish for it.
+    /// Handles a timer that is due, and returns the event to publish for it.
     pub(super) fn on_time(&mut self, now: Time, time: Wall) -> Option<Draft> {
         let (key, state) = self.keys.pop_due(now)?;
         let KeyState::Waiting(Some(event)) = state else { return None };

@@ -19,7 +19,7 @@ const TIMES_MAX: u64 = 10_000;
 /// Attributes that a rule may add to its events.
 const ATTRIBUTES_MAX: usize = 64;
 
-/// What a rule waits for.
+/// The condition of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operator {
     AllOf,
@@ -49,7 +49,7 @@ impl Operator {
     }
 }
 
-/// What an event must have in common with others to count together with them.
+/// The value that events must share to be counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Correlation {
     None,

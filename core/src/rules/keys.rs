@@ -24,7 +24,7 @@ struct Entry<T> {
     due: Option<Time>,
 }
 
-/// What becomes of a key after an event.
+/// The state of a key after an event.
 pub(super) struct Outcome<R> {
     pub(super) result: R,
     /// When its timer is due from now on.
@@ -50,7 +50,7 @@ impl<T> Keys<T> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Lets `step` change the state of `key`, which is a new one if there is none.
+    /// Applies `step` to the state of `key`, which is created if missing.
     pub(super) fn update<R>(
         &mut self,
         key: &str,

@@ -1,8 +1,8 @@
 //! Rules over stored events: EventRule and DerivedEvent (control contract A "Rules", B 4, 5, D
 //! 10-12).
 //!
-//! Owns: what a rule accepts as its spec, when it fires, and its timers as data. Does not own: ids
-//! and times of the events that it publishes, what is durable, the clock.
+//! Owns: the valid specs of rules, when they fire, and their timers as data. Does not own: ids and
+//! times of the events that they publish, durability, the clock.
 
 mod decode;
 mod derived;

@@ -25,7 +25,7 @@ pub(super) enum KeyState {
     Waiting(Option<Arc<StoredEvent>>),
 }
 
-/// A firing at once, with the number that `${count}` stands for.
+/// Fires at once, with the value of `${count}`.
 pub(super) type Fired = Option<u64>;
 
 impl KeyState {
@@ -83,7 +83,7 @@ impl KeyState {
     }
 }
 
-/// Whether events of this topic touch the rule at all. `all_of` and `sequence` know no wildcards.
+/// Whether the rule handles events of this topic. `all_of` and `sequence` support no wildcards.
 pub(super) fn concerns(spec: &EventRuleSpec, topic: &str) -> bool {
     let matches = |pattern: &TopicPattern| pattern.matches(topic);
     match spec.operator {

@@ -1,8 +1,7 @@
-//! All rules of a master: which there are, what they are fed, and when their timers are due.
+//! All rules of a master: their events and their timers.
 //!
-//! A rule cannot feed itself. Events of EventRules reach no EventRule, and one cause lets a
-//! DerivedEvent change once at most, so what follows from a cause is bounded by the number of
-//! rules.
+//! A rule cannot trigger itself. Events of EventRules reach no EventRule, and one cause changes a
+//! DerivedEvent at most once, so the number of rules limits what follows from a cause.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -30,16 +29,16 @@ pub struct RulesChange {
     pub remove: Vec<RuleRef>,
 }
 
-/// What a change does to one rule.
+/// The effect of a change on one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// There was none.
     Created,
-    /// Its spec differs: it starts anew.
+    /// Its spec differs: its state is reset.
     Updated,
     /// Its spec is the same: it keeps its state.
     Unchanged,
-    /// There is none any more.
+    /// It is removed.
     Removed,
 }
 
@@ -48,11 +47,11 @@ pub enum Changed {
 pub struct PlannedRule {
     /// Which rule.
     pub rule: RuleRef,
-    /// What becomes of it.
+    /// The effect on it.
     pub change: Changed,
 }
 
-/// The rules in force.
+/// The current rules.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     specs: BTreeMap<RuleRef, Arc<RuleSpec>>,
@@ -66,7 +65,7 @@ pub struct RuleSet {
     touched: BTreeSet<RuleRef>,
 }
 
-/// What a rule is shown as.
+/// The shown form of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleStatus {
     /// An EventRule.
@@ -76,7 +75,7 @@ pub enum RuleStatus {
 }
 
 impl RuleSet {
-    /// The rules as they were kept. Their state starts anew.
+    /// Restores stored rules. Their state is reset.
     pub fn restored(specs: Vec<RuleSpec>, generation: u64, last_change: Option<Wall>) -> Self {
         let mut set = Self::default();
         set.change(&RulesChange { put: specs, remove: Vec::new() });
@@ -118,7 +117,7 @@ impl RuleSet {
         self.specs.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.specs.is_empty()
     }
@@ -151,7 +150,7 @@ impl RuleSet {
         self.event_rules.values().map(EventRule::key_count).sum()
     }
 
-    /// What a change would do, in the order of kind and name. Changes nothing.
+    /// The effects of a change, sorted by kind and name. Changes nothing.
     pub fn plan(&self, change: &RulesChange) -> Vec<PlannedRule> {
         let mut planned = BTreeMap::new();
         for rule in change.remove.iter().filter(|rule| self.specs.contains_key(rule)) {
@@ -178,7 +177,7 @@ impl RuleSet {
         rules.len()
     }
 
-    /// Puts a change in force, as one generation. DerivedEvents that are new are evaluated.
+    /// Applies a change as one generation, and evaluates new DerivedEvents.
     pub fn apply(
         &mut self,
         now: Now,
@@ -219,7 +218,7 @@ impl RuleSet {
         self.order = self.derived_order();
     }
 
-    /// Each DerivedEvent after those that it reads; a circle is cut where it is met first.
+    /// Each DerivedEvent after those that it reads; a cycle is cut where it is found first.
     fn derived_order(&self) -> Vec<Arc<str>> {
         let mut order = Vec::with_capacity(self.derived.len());
         let mut entered: BTreeSet<Arc<str>> = BTreeSet::new();
@@ -286,8 +285,8 @@ impl RuleSet {
         self.follow(now, Vec::new(), statuses, publish);
     }
 
-    /// Takes `events` through all rules, and what follows from them. Ends: each DerivedEvent
-    /// changes once at most.
+    /// Applies `events` and all events that follow from them to all rules. Terminates: each
+    /// DerivedEvent changes at most once.
     fn follow(
         &mut self,
         now: Now,

@@ -11,7 +11,7 @@ use super::*;
 use crate::event::{DaemonRef, ResourceRef, Severity, StoredId};
 use crate::rules::{DerivedPhase, KEYS_MAX};
 
-/// A master that is nothing but its rules.
+/// A master with only its rules.
 #[derive(Default)]
 struct Bench {
     rules: RuleSet,
@@ -85,7 +85,7 @@ impl Bench {
         self.run(|rules, now, statuses, publish| rules.on_event(now, &event, statuses, publish));
     }
 
-    /// Feeds events, and says which of them made the rule fire.
+    /// Applies events, and returns those that made the rule fire.
     fn fires(&mut self, topics: &str) -> String {
         let mut fired = String::new();
         for topic in topics.split(' ') {
@@ -236,7 +236,7 @@ fn an_absence_looks_at_what_is_expected_first() {
     let mut bench = Bench::event_rule(pattern);
     bench.fires("a.c a.b");
     assert_eq!(bench.rules.next_due(), None);
-    // Without anything expected it is a dead man's switch; `topics` is not looked at.
+    // Without expected values it is a dead man's switch; `topics` is ignored.
     let mut bench = Bench::event_rule(
         json!({"operator": "absence", "topic": "beat", "topics": ["x"], "duration": "1s"}),
     );
@@ -510,7 +510,7 @@ fn thousands_of_keys_are_bounded() {
     assert_eq!(bench.attribute("correlation"), Some("9999"), "the last one seen is kept");
 }
 
-/// What the untimed operators do, from the whole history of a key.
+/// The result of the untimed operators, from the whole history of a key.
 fn model(operator: &str, topics: &[&str], strict: bool, threshold: usize, seen: &[&str]) -> bool {
     let Some((last, _)) = seen.split_last() else { return false };
     match operator {

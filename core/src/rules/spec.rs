@@ -18,7 +18,7 @@ pub const API_VERSION: &str = "net.routerd.net/v1alpha1";
 /// The kinds of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RuleKind {
-    /// Reads the status of resources, publishes when a condition begins or ends to hold.
+    /// Reads the status of resources, and publishes when a condition starts or stops to hold.
     DerivedEvent,
     /// Reads events, publishes when they fit a pattern.
     EventRule,
@@ -86,7 +86,7 @@ pub struct RuleSpec {
     pub(super) body: Body,
 }
 
-/// The spec as it is acted upon.
+/// The parsed spec.
 #[derive(Clone, Debug)]
 pub(super) enum Body {
     Event(Arc<EventRuleSpec>),
@@ -117,7 +117,7 @@ impl RuleSpec {
         Self::new(kind, &name, spec.clone())
     }
 
-    /// Checks a spec that stands by itself, as it is kept.
+    /// Checks a separate spec, as it is stored.
     ///
     /// # Errors
     /// The first fault, with the path of its field within the resource.

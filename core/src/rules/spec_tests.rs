@@ -1,4 +1,4 @@
-//! What a spec is refused for, and that it is kept as it was given.
+//! Tests of refused specs, and that specs are stored unchanged.
 
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -1,5 +1,5 @@
 //! Substitutions in the attributes of emitted events: `${event.type}`, `${attributes.<key>}` and
-//! the like. What cannot be resolved stays as it is (control contract B 4, D 11).
+//! others. Placeholders that cannot be resolved stay unchanged (control contract B 4, D 11).
 
 use alloc::string::{String, ToString};
 
@@ -8,7 +8,7 @@ use crate::event::StoredEvent;
 /// The longest value that a substitution makes, in bytes; the rest is cut off.
 pub(super) const VALUE_MAX_BYTES: usize = 4_096;
 
-/// What a placeholder may stand for.
+/// The possible values of a placeholder.
 pub(super) struct Context<'a> {
     pub(super) event: &'a StoredEvent,
     pub(super) correlation: &'a str,

@@ -19,16 +19,16 @@ pub struct Image {
     pub next_event: EventId,
     /// Every instance, by its id.
     pub instances: BTreeMap<InstanceId, StoredInstance>,
-    /// What is durable of the control API.
+    /// The durable data of the control API.
     pub control: ControlImage,
 }
 
-/// What is stored of one instance.
+/// The stored data of one instance.
 #[derive(Clone, Debug)]
 pub struct StoredInstance {
     /// Its definition.
     pub definition: Arc<Definition>,
-    /// What is desired of it.
+    /// Its desired state.
     pub desired: Arc<Desired>,
     /// Its runs that ended, the oldest first.
     pub runs: Arc<VecDeque<Arc<PastRun>>>,
@@ -51,7 +51,7 @@ impl Image {
         Self { master, next_event: EventId(1), instances, control }
     }
 
-    /// Prepares what is kept of the control API: at most so many events, and an age for each
+    /// Prepares the data of the control API: a maximum number of events, and an age for each
     /// instance.
     pub fn adopt_control(&mut self, events_max: usize) {
         let Self { instances, control, .. } = self;

@@ -1,9 +1,9 @@
-//! The journal file as bytes: the changes since a snapshot, in order.
+//! Encodes the journal file: the changes since a snapshot, in order.
 //!
-//! A header (`magic | version | generation | records of the journal before | CRC-32`), then records, each `length | number | body
-//! CRC-32 | CRC-32 of these | body`. Head and body are checked apart, so that an end that was cut
-//! off can be told from one that was damaged: a crash does the first, and what it cut off was
-//! never acknowledged; only damage does the second.
+//! A header (`magic | version | generation | records of the journal before | CRC-32`), then
+//! records, each `length | number | body CRC-32 | CRC-32 of these | body`. Head and body have
+//! separate checksums, to distinguish an end that was cut off from damage. A crash causes the first, and the part that it cut off was never
+//! acknowledged; only damage causes the second.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,7 +18,7 @@ const MAGIC: [u8; 8] = *b"OPENCTRJ";
 const JOURNAL_HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
 const RECORD_HEADER_BYTES: usize = 4 + 8 + 4 + 4;
 
-/// What was read of a journal.
+/// The content of a journal.
 #[derive(Debug)]
 pub struct ReadJournal {
     /// The generation of the snapshot that it follows.
@@ -27,11 +27,11 @@ pub struct ReadJournal {
     pub previous_records: u64,
     /// Its entries.
     pub entries: Vec<Entry>,
-    /// How it ends.
+    /// Its end.
     pub end: JournalEnd,
 }
 
-/// How a journal ends.
+/// The end of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalEnd {
     /// After a whole record.
@@ -48,7 +48,7 @@ pub enum JournalEnd {
 pub enum JournalError {
     /// It does not start like one.
     NotAJournal,
-    /// It is of a version that this program does not know.
+    /// It has a version that this program does not know.
     Version(u16),
     /// A whole record is damaged, or out of order.
     Damaged {
@@ -113,10 +113,10 @@ pub fn encode_entry(journal: &mut Vec<u8>, number: u64, entry: &Entry) {
     journal.extend_from_slice(&body);
 }
 
-/// Reads a journal of any known version up to its end, or to where it was cut off.
+/// Reads a journal of any known version up to its end, or to the position where it was cut off.
 ///
 /// # Errors
-/// A file that is no journal, and any record that is whole but not as it was written.
+/// A file that is not a journal, and any whole record with a wrong checksum or number.
 pub fn read_journal(file: &[u8]) -> Result<ReadJournal, JournalError> {
     let (version, generation, previous_records) = read_header(file)?;
     let mut entries = Vec::new();
@@ -192,8 +192,8 @@ fn read_record(
     Ok(Some((entry, RECORD_HEADER_BYTES + length)))
 }
 
-/// A file system may have made the file longer before it wrote what was appended: the last
-/// record then ends in zeros up to the end of the file. Anything else is damage.
+/// A file system can extend the file before it writes the appended data: the last record then ends
+/// in zeros up to the end of the file. Anything else is damage.
 fn torn_or_damaged<T>(bytes: &[u8], at: usize) -> Result<Option<T>, JournalError> {
     let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
     if zeros >= SECTOR_BYTES.min(bytes.len()) {
@@ -203,7 +203,7 @@ fn torn_or_damaged<T>(bytes: &[u8], at: usize) -> Result<Option<T>, JournalError
     }
 }
 
-/// What a disk writes at once: what was not written is missing in such units.
+/// The unit in which a disk writes: unwritten data is missing in multiples of it.
 const SECTOR_BYTES: usize = 512;
 
 #[cfg(test)]

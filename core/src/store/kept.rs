@@ -1,4 +1,4 @@
-//! What is durable of the control API: the newest events, the rules, the ages of instances.
+//! The durable data of the control API: the newest events, the rules, the ages of instances.
 
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
@@ -14,7 +14,7 @@ use crate::ids::InstanceId;
 use crate::rules::{RuleKind, RuleRef, RuleSpec};
 use crate::time::Wall;
 
-/// What is made durable together.
+/// Data that is made durable together.
 #[derive(Clone, Debug)]
 pub struct Kept {
     /// To be dropped if this epoch of events has failed.
@@ -27,7 +27,7 @@ pub struct Kept {
     pub upto: StoredId,
 }
 
-/// A change of the rules, as it is kept.
+/// The stored form of a change of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RulesRecord {
     /// The generation that it makes.
@@ -40,7 +40,7 @@ pub struct RulesRecord {
     pub remove: Vec<RuleRef>,
 }
 
-/// A rule, as it is kept.
+/// The stored form of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptRule {
     /// Its spec as it was applied, as JSON.
@@ -48,7 +48,7 @@ pub struct KeptRule {
 }
 
 impl KeptRule {
-    /// A rule, and what is kept of it.
+    /// A rule and its stored state.
     pub fn of(spec: &RuleSpec) -> (RuleRef, Self) {
         (spec.rule.clone(), Self { source: spec.source.to_string() })
     }
@@ -99,8 +99,8 @@ impl Default for ControlImage {
 }
 
 impl ControlImage {
-    /// Applies what was made durable. Returns what takes it back, but for events that had to go
-    /// to make room.
+    /// Applies durable data. Returns what reverts it, except for events that were dropped to make
+    /// room.
     pub fn apply(&mut self, kept: &Kept) -> ControlUndo {
         let next_id = self.next_id;
         for event in &kept.events {
@@ -125,7 +125,7 @@ impl ControlImage {
         ControlUndo { next_id, rules }
     }
 
-    /// Takes back what was applied last and not taken back.
+    /// Reverts what was applied last and not yet reverted.
     pub fn undo(&mut self, undo: ControlUndo) {
         while self.events.back().is_some_and(|event| event.id.0 >= undo.next_id) {
             self.events.pop_back();
@@ -182,8 +182,8 @@ impl ControlImage {
         self.next_id > 1 || self.generation > 0 || !self.ages.is_empty()
     }
 
-    /// Prepares for a master with a control API: at most so many events are kept, and each of its
-    /// instances has an age.
+    /// Prepares for a master with a control API: a maximum number of retained events, and an age
+    /// for each instance.
     pub(super) fn adopt<'a>(
         &mut self,
         events_max: usize,
@@ -196,7 +196,7 @@ impl ControlImage {
         }
     }
 
-    /// As it stands in a snapshot. Ages of instances that are not in `alive` are left out.
+    /// The form in a snapshot. Ages of instances that are not in `alive` are omitted.
     pub(super) fn stored(&self, alive: impl Fn(InstanceId) -> bool) -> ControlV2 {
         let put = self.rules.iter().map(|(rule, kept)| RuleV2::new(rule, &kept.source)).collect();
         let ages = self.ages.iter().filter(|(id, _)| alive(**id)).map(|(id, age)| (id.0, *age));

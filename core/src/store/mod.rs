@@ -1,8 +1,8 @@
-//! What is durable: the changes that the engine hands to the store, the state they add up to, and
-//! both as bytes.
+//! The durable state: the changes that the engine passes to the store, the state they add up to,
+//! and the encoding of both.
 //!
-//! Files are named, written and synced by the driver; `recover` says what they mean after whatever
-//! happened to them. `gob` reads the state of the Go master, once.
+//! The driver names, writes and syncs files; `recover` interprets them after a crash or damage.
+//! `gob` reads the state of the Go master, once.
 
 #[cfg(test)]
 mod arbitrary;

@@ -11,14 +11,14 @@ use crate::ids::{EventId, InstanceId};
 use crate::instance::{Definition, Desired, PastRun};
 use crate::master::MasterIdentity;
 
-/// A change that has to be on the disk before any client learns of it (Contract §11).
+/// A change that must be on the disk before any client sees it (Contract §11).
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// An instance as it is from now on: created, changed or reset.
+    /// The new state of an instance: created, changed or reset.
     PutInstance {
         /// Its whole definition.
         definition: Arc<Definition>,
-        /// What is desired of it, with every change that is on its way.
+        /// Its desired state, with every pending change.
         desired: Arc<Desired>,
         /// Its totals at that moment.
         totals: SavedTotals,
@@ -46,7 +46,7 @@ pub enum Record {
     SetDesired {
         /// The instance.
         id: InstanceId,
-        /// What is desired from now on.
+        /// The new desired state.
         desired: Arc<Desired>,
     },
     /// The alias or the key of the master changed.

@@ -1,9 +1,9 @@
-//! What state files mean after whatever happened to them: bytes in, state and findings out.
+//! Recovers a state from its files after a crash or damage: bytes in, state and findings out.
 //!
-//! A journal is begun before the snapshot that it follows becomes visible, and the files of the
-//! generation before are kept, so that every acknowledged change is in a snapshot with its
-//! journal, and again in the one before with its journals. Where neither can be read whole, the
-//! state is refused: less than what was acknowledged is never taken for all of it.
+//! A journal is created before its snapshot becomes visible, and the files of the previous
+//! generation are kept. Every acknowledged change is therefore in a snapshot with its journal, and
+//! again in the previous snapshot with its journals. If neither is complete, the state is refused:
+//! an incomplete state is never used as a complete one.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -38,11 +38,11 @@ pub struct Recovered {
     pub generation: u64,
     /// How many records that journal has.
     pub records: u64,
-    /// What was not as it should be, and did no harm.
+    /// A deviation that did no harm.
     pub findings: Vec<Finding>,
 }
 
-/// Something an operator should know.
+/// A fact that an operator should know.
 #[derive(Debug)]
 pub enum Finding {
     /// The snapshot cannot be read, or is missing; the one before it is used.
@@ -81,9 +81,9 @@ impl fmt::Display for Finding {
 pub enum RecoveryError {
     /// Neither snapshot can be read; an error is missing where the file is.
     NoSnapshot {
-        /// What is wrong with the snapshot.
+        /// The error of the snapshot.
         snapshot: Option<DecodeError>,
-        /// What is wrong with the backup.
+        /// The error of the backup.
         backup: Option<DecodeError>,
     },
     /// A journal is missing, or names another generation than its file.
@@ -128,7 +128,7 @@ impl core::error::Error for RecoveryError {}
 /// Whatever leaves it unsure that every acknowledged change is there.
 pub fn recover(files: Files<'_>) -> Result<Option<Recovered>, RecoveryError> {
     let snapshot = files.snapshot.map(decode).transpose();
-    // Not damage: a newer program wrote it, and knows what this one does not.
+    // Not damage: a newer program wrote it, with content that this one does not know.
     match snapshot {
         Ok(Some((image, generation))) => follow(files, image, generation, Vec::new()).map(Some),
         Err(error) if error.is_newer() => {
@@ -147,8 +147,8 @@ fn recover_from_backup(
             let findings = alloc::vec![Finding::BackupUsed(snapshot)];
             follow(files, image, generation, findings).map(Some)
         }
-        // A journal is begun before the first snapshot: alone it says nothing yet, while it is
-        // empty and no snapshot was ever there.
+        // A journal is created before the first snapshot: an empty one without any snapshot does
+        // not mean that a state was lost.
         Ok(None) if snapshot.is_none() && files.journals.iter().all(is_first_and_empty) => Ok(None),
         backup => Err(RecoveryError::NoSnapshot { snapshot, backup: backup.err() }),
     }

@@ -64,7 +64,7 @@ impl Disk {
         recover(Files { snapshot, backup, journals: &journals })
     }
 
-    /// Every file that a recovery may look at.
+    /// Every file that a recovery reads.
     fn files(&mut self) -> Vec<&mut Vec<u8>> {
         let snapshots = [&mut self.snapshot, &mut self.backup].into_iter().flatten();
         snapshots.chain(self.journals.values_mut()).collect()

@@ -1,8 +1,8 @@
-//! The snapshot file as bytes: `magic | version | generation | length | CRC-32 of generation and body
-//! | body`.
+//! Encodes the snapshot file: `magic | version | generation | length | CRC-32 of generation and
+//! body | body`.
 //!
-//! This frame is the same in every version so far; what the body holds is up to `formats`. The
-//! snapshot of generation n is followed by the journal of generation n.
+//! This frame is the same in every version so far; `formats` determines the body. The snapshot of
+//! generation n is followed by the journal of generation n.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,9 +22,9 @@ const HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
 pub enum DecodeError {
     /// They do not start like one.
     NotAStateFile,
-    /// They are of a version that this program does not know.
+    /// They have a version that this program does not know.
     Version(u16),
-    /// They end too early; how many bytes are missing.
+    /// They are truncated; the number of missing bytes.
     Truncated(u64),
     /// The checksum is wrong: the file is damaged.
     Checksum,
@@ -81,10 +81,10 @@ pub fn encode(image: &Image, generation: u64) -> Vec<u8> {
     file
 }
 
-/// Reads a snapshot of any known version, and which generation it is.
+/// Reads a snapshot of any known version, and its generation.
 ///
 /// # Errors
-/// Anything but the very bytes of a snapshot is an error that says what is wrong with it.
+/// Any deviation from the bytes of a snapshot is an error that describes it.
 pub fn decode(file: &[u8]) -> Result<(Image, u64), DecodeError> {
     let (magic, rest) = split::<8>(file).ok_or(DecodeError::NotAStateFile)?;
     if magic != MAGIC {

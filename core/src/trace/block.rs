@@ -9,7 +9,7 @@ use crate::formats::Version;
 const MAGIC: [u8; 8] = *b"OPENCTRT";
 const HEAD_BYTES: usize = 1 + 4 + 4;
 
-/// What a block holds.
+/// The kind of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Header,
@@ -31,9 +31,9 @@ impl Kind {
     }
 }
 
-/// What comes next in a segment.
+/// The next part of a segment.
 pub(super) enum Next<'a> {
-    /// A whole block, and what follows it.
+    /// A whole block, and the bytes after it.
     Block(Kind, &'a [u8], &'a [u8]),
     /// Nothing.
     Nothing,

@@ -1,8 +1,7 @@
-//! A number that two runs of the engine share as long as they give the same effects.
+//! A number that is equal in two runs of the engine as long as they give the same effects.
 //!
-//! It is computed in the loop of the master for every effect, so it looks at numbers only: kinds,
-//! ids, times, lengths and figures. It is the same with masks in the place of texts. It is not
-//! cryptographic.
+//! The loop of the master computes it for every effect, so it uses only numbers: kinds, ids, times,
+//! lengths and figures. Masks in place of texts do not change it. It is not cryptographic.
 
 use crate::command::{DialOutcome, Outcome, Refusal};
 use crate::counters::{Metrics, SavedTotals, Totals};

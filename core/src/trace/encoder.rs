@@ -1,4 +1,4 @@
-//! Writes a segment: hands out bytes to be appended to a file, in order.
+//! Writes a segment: returns bytes to append to a file, in order.
 
 use alloc::vec::Vec;
 
@@ -10,11 +10,11 @@ use crate::formats::Masks;
 use crate::formats::v2::traced::{EndReasonV1, EndV1, HeaderV2, InputV2, RecordV2};
 use crate::time::Now;
 
-/// A block is closed when its records have so many bytes: small beside a segment, and large beside
-/// its own head.
+/// A block is closed when its records have this size: small compared with a segment, and large
+/// compared with the head of a block.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// One segment that is being written. Texts that may be secret are masked on their way in.
+/// The segment being written. Texts that may be secret are masked.
 #[derive(Debug)]
 pub struct Encoder {
     masks: Masks,
@@ -27,7 +27,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Begins a segment with the engine as it stands, all its effects having been taken out.
+    /// Starts a segment with the current engine, which has no pending effects.
     pub fn begin(header: &Header, engine: &Engine) -> Self {
         Self::with_masks(header, engine, Masks::default())
     }
@@ -54,8 +54,8 @@ impl Encoder {
         }
     }
 
-    /// Records an input that the engine is about to be told; `effects` is the digest of all effects
-    /// since the segment began.
+    /// Records an input before the engine handles it; `effects` is the digest of all effects since
+    /// the start of the segment.
     pub fn input(&mut self, now: Now, effects: Digest, input: &Input) {
         let passed = |now: u64, last: u64| now.wrapping_sub(last).cast_signed();
         let record = RecordV2::Input {
@@ -83,7 +83,7 @@ impl Encoder {
         self.out.len() + self.records.len()
     }
 
-    /// What is to be appended to the file now: whole blocks, nothing is held back.
+    /// The bytes to append to the file now: only whole blocks.
     pub fn take(&mut self) -> Vec<u8> {
         self.close_block();
         core::mem::take(&mut self.out)

@@ -10,7 +10,7 @@ use crate::formats::FormatError;
 pub enum TraceError {
     /// It does not start like a trace.
     NotATrace,
-    /// It is of a version that this program does not know.
+    /// It has a version that this program does not know.
     Version(u16),
     /// It was cut off before its header was whole.
     NoHeader,

@@ -1,7 +1,8 @@
-//! The items of a read of output as bytes: nearly all of a trace where a process floods, so they
-//! are written by hand, each checkpoint as the difference to the one before.
+//! Encodes the items of a read of output. They are nearly all of the trace of a busy process, so
+//! the encoding is hand-written, with each checkpoint as the difference to the previous one.
 //!
-//! A number takes seven bits a byte, the lowest first; the highest bit says that more follow.
+//! A number takes seven bits of each byte, the lowest first; the highest bit means that more
+//! follow.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -12,7 +13,7 @@ use crate::output::{LogLine, OutputItem};
 
 /// A whole line without `ERROR`: its length follows.
 const LOG: u8 = 0;
-/// Any other line: its length, how much was cut, and whether it says `ERROR`.
+/// Any other line: its length, the number of bytes cut, and whether it contains `ERROR`.
 const OTHER_LOG: u8 = 1;
 /// A checkpoint with all fields: their differences.
 const CHECKPOINT: u8 = 2;
@@ -44,10 +45,10 @@ pub(super) fn encode_items(items: &[OutputItem]) -> Vec<u8> {
     out
 }
 
-/// The items of these bytes. Lines stand one after the other in their text.
+/// Decodes the items. Lines follow one another in their text.
 ///
 /// # Errors
-/// What is wrong with the bytes.
+/// A description of the invalid bytes.
 pub(super) fn decode_items(bytes: &[u8]) -> Result<Vec<OutputItem>, FormatError> {
     let mut items = Vec::new();
     let (mut rest, mut last, mut start) = (bytes, [0; FIELDS], 0u32);

@@ -1,17 +1,16 @@
-//! Traces: what the engine was told, as files that can be told to it again.
+//! Traces: the inputs of the engine, as files that can be replayed.
 //!
-//! A trace is a row of segments. Each stands for itself: it begins with the whole state of the
-//! engine and goes on with every input, in blocks with a checksum. Beside each input stands a
-//! digest of the effects that came before it, and now and then one of the state, so that a replay
-//! knows where it comes to differ. No secret gets in: `mask` puts something else in its place. Files, their number and their
-//! age are the driver's.
+//! A trace is a sequence of independent segments. Each starts with the whole state of the engine
+//! and continues with every input, in blocks with a checksum. Each input has a digest of the
+//! effects before it, and some have one of the state, so that a replay finds where it differs. No
+//! secret is recorded: `mask` replaces it. The driver owns the files, their number and their age.
 //!
 //! ```text
 //! magic "OPENCTRT" | version
 //! block: kind | length of the body | CRC-32 of these and of the body | body
-//!   H, once, first: who recorded this, since when, and the engine at that moment
-//!   R: records, each an input with the time that passed, or a digest of the state
-//!   E, last, unless the recorder was cut off: why it ends, and the last digests
+//!   H, once, first: the recording program, the start time, and the engine at that time
+//!   R: records, each an input with the elapsed time, or a digest of the state
+//!   E, last, unless the recorder was killed: why the segment ends, and the last digests
 //! ```
 
 mod block;
@@ -43,7 +42,7 @@ use crate::time::Now;
 /// The version of the format that is written. Older ones are read and shown, but not compared.
 pub const TRACE_VERSION: u16 = Version::NEWEST.number();
 
-/// What a segment says of itself.
+/// The header of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The version of the program that recorded it.
@@ -58,12 +57,12 @@ pub struct Header {
     pub has_text: bool,
 }
 
-/// How a segment was ended.
+/// The end of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     /// Why.
     pub why: EndReason,
-    /// The digest of all effects of the segment, if the recorder came to know it.
+    /// The digest of all effects of the segment, if the recorder received it.
     pub effects: Option<Digest>,
     /// The fingerprint of the engine, which is also that of the header of the next segment.
     pub state: Option<u64>,
@@ -74,9 +73,10 @@ pub struct End {
 pub enum EndReason {
     /// It was long enough; another one follows without a gap.
     Continued,
-    /// So many inputs came faster than they could be written; what follows begins after them.
+    /// This many inputs arrived faster than they could be written; the next segment starts after
+    /// them.
     Lost(u64),
-    /// The master ended.
+    /// The master stopped.
     Finished,
     /// The loop of the master panicked at the last input.
     Panicked,

@@ -1,4 +1,4 @@
-//! Reads a segment: whatever happened to its end, all whole blocks before it.
+//! Reads a segment: all whole blocks, also if the end is torn.
 
 use super::block::{Kind, Next, after_preamble, next_block};
 use super::error::TraceError;
@@ -13,10 +13,10 @@ use crate::time::{Now, Time, Wall};
 /// Later than any clock of a master: thousands of years after its start.
 const LAST_MICROS: u64 = 1 << 60;
 
-/// One thing that stands in a segment.
+/// One item of a segment.
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// The engine was told something.
+    /// An input of the engine.
     Input {
         /// When.
         now: Now,
@@ -29,14 +29,14 @@ pub enum Record {
     State(u64),
 }
 
-/// Where the reading of a segment came to its end.
+/// Where reading a segment ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// At its end.
     Marked(End),
-    /// Within a block, so many bytes from the start: the recorder was killed, or still writes.
+    /// Within a block, this many bytes from the start: the recorder was killed, or still writes.
     Torn(usize),
-    /// At a block that is damaged, so many bytes from the start.
+    /// At a damaged block, this many bytes from the start.
     Damaged(usize, FormatError),
 }
 
@@ -47,9 +47,9 @@ pub struct Reader<'a> {
     header: Header,
     engine: Engine,
     file: &'a [u8],
-    /// What follows the block that is being read.
+    /// The bytes after the current block.
     rest: &'a [u8],
-    /// What is left of that block.
+    /// The rest of the current block.
     records: &'a [u8],
     now: Now,
     ending: Option<Ending>,
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         self.version == Version::NEWEST
     }
 
-    /// What it says of itself.
+    /// Its header.
     pub const fn header(&self) -> &Header {
         &self.header
     }
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
         self.engine.clone()
     }
 
-    /// Where the reading ended; `None` while there is more.
+    /// Where reading ended; `None` while there is more.
     pub const fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
     }

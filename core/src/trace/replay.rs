@@ -1,4 +1,4 @@
-//! Tells a segment to an engine again and compares what comes of it.
+//! Replays a segment on an engine and compares the results.
 
 use alloc::vec::Vec;
 
@@ -11,18 +11,18 @@ use crate::ids::{Generation, InstanceId, SlotId};
 use crate::instance::State;
 use crate::time::Now;
 
-/// A segment on its way through an engine.
+/// A segment being replayed.
 #[derive(Debug)]
 pub struct Replay<'a> {
     reader: Reader<'a>,
     engine: Engine,
     effects: Digest,
-    /// The next input, read ahead: the digest beside it is that of the effects before it.
+    /// The next input, read ahead: its digest is that of the effects before it.
     next: Option<(Now, u32, Input)>,
     summary: Summary,
 }
 
-/// One input and what came of it.
+/// One input and its results.
 #[derive(Debug)]
 pub struct Step {
     /// Which input of the segment, from 1.
@@ -31,7 +31,7 @@ pub struct Step {
     pub now: Now,
     /// The input.
     pub input: Input,
-    /// What the engine ordered.
+    /// The effects.
     pub effects: Vec<Effect>,
     /// Which instances are not as they were.
     pub changes: Vec<Change>,
@@ -39,7 +39,7 @@ pub struct Step {
     pub verdict: Verdict,
 }
 
-/// What is seen of an instance in a timeline.
+/// The view of an instance in a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glance {
     /// Which instance.
@@ -77,10 +77,10 @@ pub enum Verdict {
     StateDiffers,
 }
 
-/// What a replay came to so far.
+/// The result of a replay so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Inputs told.
+    /// Number of replayed inputs.
     pub inputs: u64,
     /// Digests of effects that were compared.
     pub effects_checked: u64,
@@ -105,7 +105,7 @@ impl<'a> Replay<'a> {
     /// Reads the header of a segment.
     ///
     /// # Errors
-    /// When there is none that this version can read.
+    /// If there is none that this version can read.
     pub fn new(segment: &'a [u8]) -> Result<Self, TraceError> {
         let reader = Reader::new(segment)?;
         let engine = reader.engine();
@@ -115,7 +115,7 @@ impl<'a> Replay<'a> {
         Ok(replay)
     }
 
-    /// What the segment says of itself.
+    /// The header of the segment.
     pub const fn header(&self) -> &Header {
         self.reader.header()
     }
@@ -125,24 +125,24 @@ impl<'a> Replay<'a> {
         self.reader.version()
     }
 
-    /// Whether what this program does is compared with what was recorded. An older version is not:
-    /// its digests are made of other things.
+    /// Whether the results are compared with the recording. Those of an older version are not: its
+    /// digests have other components.
     pub fn is_comparable(&self) -> bool {
         self.reader.is_comparable()
     }
 
-    /// The engine as it stands.
+    /// The current engine.
     pub const fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// The input that the next step tells, with its number.
+    /// The input of the next step, with its number.
     pub fn peek(&self) -> Option<(u64, Now, &Input)> {
         let (now, _, input) = self.next.as_ref()?;
         Some((self.summary.inputs + 1, *now, input))
     }
 
-    /// Tells the next input; `None` at the end.
+    /// Replays the next input; `None` at the end.
     pub fn step(&mut self) -> Option<Step> {
         let (now, _, input) = self.next.take()?;
         let before = self.glances();
@@ -156,17 +156,17 @@ impl<'a> Replay<'a> {
         Some(Step { number, now, input, effects, changes, verdict })
     }
 
-    /// What it came to so far.
+    /// The result so far.
     pub const fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// How the segment ends; `None` while there is more.
+    /// The end of the segment; `None` while there is more.
     pub const fn ending(&self) -> Option<&Ending> {
         if self.next.is_some() { None } else { self.reader.ending() }
     }
 
-    /// Compares with what stands after the input that was just told.
+    /// Compares with the records after the input that was just replayed.
     fn compare(&mut self, number: u64, now: Now) -> Verdict {
         let states = self.read_on();
         if !self.is_comparable() {
@@ -199,7 +199,7 @@ impl<'a> Replay<'a> {
         verdict
     }
 
-    /// Reads up to the next input, and returns the fingerprints that stand before it.
+    /// Reads up to the next input, and returns the fingerprints before it.
     fn read_on(&mut self) -> Vec<u64> {
         let mut states = Vec::new();
         loop {
@@ -231,7 +231,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// What differs between two looks at the table, both in the order of its slots.
+/// The differences between two views of the table, both in the order of its slots.
 fn changes(before: &[(SlotId, Glance)], after: &[(SlotId, Glance)]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());

@@ -118,7 +118,7 @@ pub fn show_effect(effect: &Effect) -> String {
             let what = match record {
                 Record::PutInstance { definition, .. } => format!("put {}", definition.id),
                 Record::RemoveInstance(id) => format!("remove {id}"),
-                Record::SetDesired { id, .. } => format!("set what is desired of {id}"),
+                Record::SetDesired { id, .. } => format!("set the desired state of {id}"),
                 Record::PutMaster(_) => "put the master".to_string(),
                 Record::AddRun { id, .. } => format!("a run of {id}"),
                 Record::PutRuns { id, .. } => format!("the runs of {id}"),
@@ -153,8 +153,8 @@ pub fn show_effect(effect: &Effect) -> String {
 pub fn show_change(change: &Change) -> String {
     match (&change.before, &change.after) {
         (Some(before), Some(after)) if before.id == after.id => difference(before, after),
-        (Some(before), Some(after)) => format!("{} is gone, {} is new", before.id, after.id),
-        (Some(before), None) => format!("{} is gone", before.id),
+        (Some(before), Some(after)) => format!("{} was deleted, {} is new", before.id, after.id),
+        (Some(before), None) => format!("{} was deleted", before.id),
         (None, Some(after)) => format!("{} is new, {:?}", after.id, after.state),
         (None, None) => String::new(),
     }
@@ -271,7 +271,7 @@ fn show_refusal(refusal: &Refusal) -> String {
     }
 }
 
-/// What a batch holds, in numbers; its lines too if their text was recorded.
+/// The content of a batch, in numbers; its lines too if their text was recorded.
 fn show_batch(batch: &OutputBatch) -> String {
     let (mut lines, mut bytes, mut errors, mut checkpoints) = (0, 0, 0, 0);
     for item in &batch.items {

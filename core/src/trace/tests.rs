@@ -1,5 +1,5 @@
-//! Recordings of made-up runs: an engine that was frozen and thawed goes on as if nothing had
-//! happened, and a recording replays to the same digests, without a secret in it.
+//! Tests with recordings of generated runs: an engine that was frozen and restored continues
+//! unchanged, and a recording replays to the same digests and contains no secret.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -28,7 +28,7 @@ use crate::url::InstanceUrl;
 /// Part of every text that must not be found in a trace.
 const SECRET: &str = "hush";
 
-/// An engine with just enough of a world to tell it what makes sense, most of the time.
+/// An engine with a minimal environment that gives it mostly valid inputs.
 struct World {
     engine: Engine,
     now: Now,
@@ -39,7 +39,7 @@ struct World {
     dials: Vec<RequestId>,
 }
 
-/// What is to happen next, and two numbers to choose by.
+/// The next input, and two numbers that select its details.
 type Choice = (u8, Index, u8);
 
 fn choices() -> impl Strategy<Value = Vec<Choice>> {
@@ -94,7 +94,7 @@ impl World {
         world
     }
 
-    /// What a choice comes to here.
+    /// The result of a choice in the current state.
     fn input(&mut self, (kind, which, number): Choice) -> Input {
         let process =
             if self.processes.is_empty() { None } else { Some(*which.get(&self.processes)) };
@@ -152,7 +152,7 @@ impl World {
 
     fn command(&mut self, command: Command) -> Input {
         self.requests += 1;
-        // Now and then it began before the last key was put in force.
+        // Some requests started before the current key was set.
         let epoch = self.engine.under_way().face.key_epoch.0;
         let epoch = if self.requests.is_multiple_of(9) { epoch.saturating_sub(1) } else { epoch };
         let caller = Caller::v2(KeyEpoch(epoch));

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-/// Where the control API is, and what it keeps.
+/// The directory of the control API, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlOptions {
     /// `control=<dir>`: the directory of the sockets.

@@ -21,7 +21,7 @@ pub enum InstanceUrlError {
     Malformed {
         /// The beginning of the text, without user-info and query.
         shown: String,
-        /// What is wrong with it.
+        /// A description of the error.
         fault: UrlFault,
     },
     /// Its scheme is `master`, in some letter case.

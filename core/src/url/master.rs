@@ -1,7 +1,7 @@
-//! The URL that a master is started with.
+//! The URL of a master.
 //!
-//! Owns: what its parts configure. Does not own: resolving the host, reading certificates, or
-//! warning about parameters that nobody knows.
+//! Owns: the configuration in its parts. Does not own: resolving the host, reading certificates, or
+//! warning about unknown parameters.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
@@ -34,7 +34,7 @@ pub struct MasterUrl {
     pub bin: Option<String>,
     /// The state directory.
     pub state: Option<String>,
-    /// What is kept of output.
+    /// How much output is retained.
     pub logs: LogOptions,
     /// What `/metrics` shows, and to whom.
     pub metrics: MetricsOptions,
@@ -48,9 +48,9 @@ pub struct MasterUrl {
     pub page: bool,
     /// The configuration file of the Patrol door, if that is served.
     pub patrol: Option<String>,
-    /// What is recorded of its inputs; `None` with `trace=off`.
+    /// The recording of its inputs; `None` with `trace=off`.
     pub trace: Option<TraceConfig>,
-    /// The names of the parameters that mean nothing to us, each once, in order.
+    /// The names of unknown parameters, each once, in order.
     pub ignored: Vec<String>,
 }
 
@@ -104,13 +104,12 @@ impl MasterUrl {
         })
     }
 
-    /// The path that every resource lies under, such as `/api/v2`.
+    /// The base path of every resource, such as `/api/v2`.
     pub fn api_base(&self) -> String {
         format!("{}/v2", self.prefix)
     }
 
-    /// The address in the line that says the master is up (Contract §2), such as
-    /// `http://127.0.0.1:8080/api/v2`.
+    /// The address in the start line (Contract §2), such as `http://127.0.0.1:8080/api/v2`.
     pub fn display_address(&self) -> String {
         let scheme = match self.tls {
             Tls::Off => "http",
@@ -184,7 +183,7 @@ impl Parameters {
         parameters
     }
 
-    /// What is recorded. Also what is off is checked: a mistake shows at once, not when it is on.
+    /// The recording. Parameters are checked even if it is off, so that an error shows at once.
     fn trace(&self) -> Result<Option<TraceConfig>, MasterUrlError> {
         let text = |parameter: &Option<String>| parameter.clone().unwrap_or_default();
         let size = text(&self.trace_size);

@@ -8,7 +8,7 @@ use super::control::ControlOptions;
 use super::error::MasterUrlError;
 use super::parts::outline;
 
-/// What is kept of the output of instances.
+/// How much output of instances is retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogOptions {
     /// `logs=<dir>`: where the files are; `None` writes none.
@@ -21,7 +21,7 @@ pub struct LogOptions {
     pub size_mib: u32,
     /// `log_keep=`: how many older files of an instance are kept.
     pub keep: u32,
-    /// `log_age=`: how many days they are kept; 0 for ever.
+    /// `log_age=`: how many days they are kept; 0 keeps them indefinitely.
     pub age_days: u32,
 }
 
@@ -74,8 +74,8 @@ const NAMES: [&str; 15] = [
     "control_sockets",
 ];
 
-/// How often an idle event stream shows a sign of life where `heartbeat=` does not say, in seconds:
-/// within the 4 s of Contract §8, also on a busy machine.
+/// Default interval of the heartbeat of an idle event stream, in seconds: within the 4 s of
+/// Contract §8, also on a busy machine.
 const HEARTBEAT_S: u32 = 3;
 
 /// The page and the commands take a longer silence for a dead connection.
@@ -89,7 +89,7 @@ impl OptionTexts {
     }
 
     /// # Errors
-    /// For a value that is not one of those that the parameter has.
+    /// For an invalid value of the parameter.
     pub(super) fn logs(&self) -> Result<LogOptions, MasterUrlError> {
         let plain = LogOptions::default();
         Ok(LogOptions {
@@ -104,7 +104,7 @@ impl OptionTexts {
     }
 
     /// # Errors
-    /// For a value that is not one of those that the parameter has.
+    /// For an invalid value of the parameter.
     pub(super) fn metrics(&self) -> Result<MetricsOptions, MasterUrlError> {
         Ok(MetricsOptions {
             open: self.choice(METRICS, ["key", "open"])?,
@@ -112,10 +112,10 @@ impl OptionTexts {
         })
     }
 
-    /// Where the control API is; `None` without one.
+    /// The control API; `None` without one.
     ///
     /// # Errors
-    /// For a value that is not one of those that the parameter has.
+    /// For an invalid value of the parameter.
     pub(super) fn control(&self) -> Result<Option<ControlOptions>, MasterUrlError> {
         let options = ControlOptions {
             dir: self.text(CONTROL).map(str::to_owned).unwrap_or_default(),
@@ -130,7 +130,7 @@ impl OptionTexts {
     /// Whether the master's own log is JSON.
     ///
     /// # Errors
-    /// For a value that is not one of those that the parameter has.
+    /// For an invalid value of the parameter.
     pub(super) fn log_is_json(&self) -> Result<bool, MasterUrlError> {
         self.choice(LOG_FORMAT, ["plain", "json"])
     }

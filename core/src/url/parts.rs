@@ -1,7 +1,7 @@
-//! Takes a URL apart and checks what makes it one.
+//! Parses a URL and checks it.
 //!
-//! Owns: the grammar that both kinds of URL share, and which parts of one may be shown. Does not
-//! own: what a scheme or a part means.
+//! Owns: the grammar that both kinds of URL share, and which parts may be shown. Does not own: the
+//! meaning of a scheme or a part.
 
 use alloc::string::String;
 use core::fmt;
@@ -9,7 +9,7 @@ use core::fmt;
 /// The most that an error repeats of a URL, in bytes.
 const OUTLINE_MAX_BYTES: usize = 80;
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 const REDACTED: &str = "<redacted>";
 
 /// Why a text is not a URL (Contract §4).
@@ -51,9 +51,9 @@ impl fmt::Display for UrlFault {
 pub(super) struct Parts<'a> {
     /// As given, in any letter case.
     pub(super) scheme: &'a str,
-    /// What comes before the last `@` of the authority.
+    /// The text before the last `@` of the authority.
     pub(super) user_info: &'a str,
-    /// The host with its port; brackets stand around a literal.
+    /// The host with its port; an IPv6 literal is in brackets.
     pub(super) host: &'a str,
     /// Empty or with a leading `/`; anything else is the rest of an opaque URL.
     pub(super) path: &'a str,
@@ -64,8 +64,8 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Takes `text` apart and checks it. Ports, the letters of a name and the query are not
-    /// looked at: they belong to the one the URL is for.
+    /// Parses and checks `text`. Ports, characters of names and the query are not checked: the
+    /// recipient of the URL checks them.
     pub(super) fn parse(text: &'a str) -> Result<Parts<'a>, UrlFault> {
         if text.is_empty() {
             return Err(UrlFault::Empty);
@@ -167,7 +167,7 @@ fn hide_user_info(head: &str) -> String {
     shown
 }
 
-/// The scheme, one of `ALPHA *(ALPHA / DIGIT / "+" / "-" / ".")`, and what follows its colon.
+/// The scheme, one of `ALPHA *(ALPHA / DIGIT / "+" / "-" / ".")`, and the text after its colon.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let starts_well = scheme.starts_with(|letter: char| letter.is_ascii_alphabetic());

@@ -5,7 +5,7 @@ use alloc::string::String;
 /// Where inputs are recorded, and how much of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceConfig {
-    /// The `trace` parameter; without one, beside the state.
+    /// The `trace` parameter; by default beside the state.
     pub directory: Option<String>,
     /// The `trace_size` parameter: what all files together may take, in MiB.
     pub size_mib: u32,
@@ -14,7 +14,7 @@ pub struct TraceConfig {
 }
 
 impl TraceConfig {
-    /// Without `trace_size`: hours of a busy master, and little beside its log.
+    /// Default of `trace_size`: enough for hours of a busy master, and small compared with its log.
     pub const DEFAULT_SIZE_MIB: u32 = 64;
 
     /// The most that `trace_size` may be: a disk of its own.

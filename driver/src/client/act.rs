@@ -25,13 +25,13 @@ use crate::grammar::{Act, Delete, Waiting, Which};
 /// Requests under way at a time: enough that many share one sync of the master's disk.
 const AT_A_TIME: usize = 32;
 
-/// Lists of names in a question end here.
+/// Maximum length of a list of names in a question.
 const NAMES_MAX: usize = 3;
 
-/// What is done.
+/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Starts what is stopped.
+    /// Starts stopped instances.
     Start,
     /// Stops.
     Stop,
@@ -130,15 +130,19 @@ const fn no_wait(timeout: Duration) -> Waiting {
 }
 
 fn stream_ended() -> Failure {
-    Failure::Unreachable("the master ended the event stream; what was asked for goes on".to_owned())
+    Failure::Unreachable(
+        "the master closed the event stream; the request is still being carried out".to_owned(),
+    )
 }
 
 fn not_in_time(patience: Duration) -> Failure {
     let seconds = patience.as_secs_f32();
-    Failure::TimedOut(format!("not in {seconds} s; what was asked for goes on (see --timeout)"))
+    Failure::TimedOut(format!(
+        "timed out after {seconds} s; the request is still being carried out (see --timeout)"
+    ))
 }
 
-/// What is asked of each instance.
+/// The request for each instance.
 struct Request {
     method: Method,
     word: &'static str,
@@ -146,8 +150,8 @@ struct Request {
 }
 
 impl Request {
-    /// What an instance is asked for. `start` does nothing on one in error: a person who writes it
-    /// means "try now".
+    /// The action for an instance. `start` has no effect on one in error, but a user who writes it
+    /// means "retry now".
     fn body(&self, instance: &Instance) -> Option<String> {
         let action = match self.action? {
             "start" if instance.status() == "error" => "restart",
@@ -156,7 +160,7 @@ impl Request {
         Some(object(&[("action", Some(action))]))
     }
 
-    /// What is waited for.
+    /// The condition to wait for.
     fn goal(goal: Goal, instance: &Instance) -> Goal {
         let is_again = goal == Goal::Running && instance.status() == "error";
         if is_again { Goal::RunningAgain } else { goal }
@@ -322,7 +326,7 @@ fn ask(api: &Arc<Api>, instances: &[Instance], request: &Request, patience: Dura
     answers
 }
 
-/// Reports the outcome of each instance, in their order.
+/// Reports the result of each instance, in order.
 fn report(
     out: &Outlet,
     instances: &[Instance],

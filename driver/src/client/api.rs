@@ -13,7 +13,7 @@ use super::place::Place;
 use super::stream::EventStream;
 use super::text::plain;
 
-/// How long an answer may take that waits for nothing but the disk.
+/// Timeout of an answer that only waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The key instance.
@@ -39,7 +39,7 @@ impl Api {
         &self.http.place().shown
     }
 
-    /// Whether the master is on this machine, as far as its address says.
+    /// Whether the address of the master is on this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.http.place().is_local()
     }
@@ -87,7 +87,7 @@ impl Api {
         self.answer(self.send(method, path, Some(body), PATIENCE).await?)
     }
 
-    /// Asks for a change that takes as long as a process takes to end.
+    /// Requests a change that waits for the exit of a process.
     pub(crate) async fn change_slowly(
         &self,
         method: Method,
@@ -149,14 +149,14 @@ impl Api {
 
     fn stranger(&self) -> Failure {
         Failure::Unreachable(format!(
-            "what answers at {} is not the API of a master; its address is in the line 'Master.run: \
+            "the server at {} is not the API of a master; the address is in the line 'Master.run: \
              started' of its log",
             self.shown()
         ))
     }
 }
 
-/// A text as it stands in a query.
+/// A text, escaped for a query.
 pub(crate) fn escape(text: &str) -> String {
     utf8_percent_encode(text, QUERY).to_string()
 }

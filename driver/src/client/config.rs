@@ -10,11 +10,11 @@ use serde::Deserialize;
 use super::failure::Failure;
 use super::private::check_private;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The master that is meant where none is named.
+    /// The master that is used by default.
     pub(crate) default: Option<String>,
     /// Masters by their names.
     #[serde(default, rename = "master")]
@@ -43,7 +43,7 @@ pub(crate) struct Named {
 }
 
 impl Config {
-    /// Reads the file of this user; nothing if there is none.
+    /// Reads the file of this user; `None` if there is none.
     pub(crate) fn load() -> Result<Self, Failure> {
         let named = std::env::var_os("OPENCTRL_CONFIG").filter(|path| !path.is_empty());
         let is_named = named.is_some();

@@ -1,4 +1,4 @@
-//! `openctrl control`: reads and changes over the control socket, for whoever has no `routerctl`.
+//! `openctrl control`: reads and changes over the control socket, for users without `routerctl`.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -30,7 +30,7 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// How often new events are asked for.
 const EVENTS_EVERY: Duration = Duration::from_millis(500);
 
-/// Does what is asked.
+/// Carries out the command.
 pub(crate) async fn control(out: &Outlet, question: &Control) -> Result<(), Failure> {
     let socket = &*question.socket;
     match &question.what {

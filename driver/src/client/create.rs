@@ -37,7 +37,7 @@ pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> R
     out.print(&format!("{}\n", plain(instance.id())))
 }
 
-/// A command in the place of a URL is a common slip.
+/// A command instead of a URL is a common mistake.
 fn check_url(url: &str) -> Result<(), Failure> {
     match url.split_once(':') {
         Some((scheme, _)) if !scheme.contains(char::is_whitespace) => Ok(()),

@@ -1,4 +1,4 @@
-//! The master of this user on this machine, found by what it leaves in its state directory.
+//! The master of this user on this machine, found by the files in its state directory.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::state::{is_held, read_state};
 const READ_TRIES: u32 = 5;
 const READ_PAUSE: Duration = Duration::from_millis(50);
 
-/// What was found.
+/// The master that was found.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// The API base, as the master logs it.
     pub(crate) url: String,
-    /// The key in force.
+    /// The current key.
     pub(crate) key: String,
     /// Fingerprints of its certificate; none without TLS.
     pub(crate) pins: Vec<String>,
@@ -27,16 +27,16 @@ pub(crate) struct Found {
 /// Where the master of the package keeps its state.
 const PACKAGED: &str = "/var/lib/openctrl";
 
-/// The state directory of the master of this machine, if there is one: beside this program, where a
-/// master keeps it without `state=`, or that of the package.
+/// The state directory of the master on this machine, if there is one: beside this program, the
+/// default without `state=`, or that of the package.
 pub(crate) fn usual_directory() -> Option<PathBuf> {
     let program = std::env::current_exe().ok();
     let beside = program.and_then(|program| Some(program.parent()?.join("gob")));
     first_used(beside.into_iter().chain([PACKAGED.into()]))
 }
 
-/// The first directory that a master uses. One that cannot be looked into belongs to another user,
-/// so it is used by a master as far as can be told.
+/// The first directory that a master uses. One that cannot be read belongs to another user, so it
+/// counts as used by a master.
 fn first_used(mut directories: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     directories.find(|directory| match fs::metadata(directory.join("openctrl.lock")) {
         Ok(_) => true,

@@ -1,6 +1,6 @@
-//! `openctrl doctor`: looks for what commonly goes wrong with a master and its machine.
+//! `openctrl doctor`: checks a master and its machine for common problems.
 //!
-//! Changes nothing. Every check says what it found; one that found something wrong says what to do.
+//! Changes nothing. Every check reports its result; for a problem, also the remedy.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -44,7 +44,7 @@ enum Grade {
     Error,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
     grade: Grade,
@@ -182,7 +182,7 @@ fn unit_of(shown: &str) -> Option<Finding> {
     })
 }
 
-/// The state directory that is meant, if it is on this machine.
+/// The state directory to check, if it is on this machine.
 fn directory(options: &Options) -> Option<PathBuf> {
     if options.state.is_some() {
         return options.state.clone();

@@ -35,7 +35,7 @@ impl Document {
         fields.iter().find(|(key, _)| key == name).map_or(&Self::Null, |(_, value)| value)
     }
 
-    /// A string; empty if it is none.
+    /// A string; empty if it is not one.
     pub(crate) fn text(&self) -> &str {
         if let Self::Text(text) = self { text } else { "" }
     }
@@ -60,7 +60,7 @@ impl Document {
         if let Self::List(members) = self { members } else { Vec::new() }
     }
 
-    /// As a person would say it: strings without quotes, nothing for null.
+    /// The value for display: strings without quotes, nothing for null.
     pub(crate) fn bare(&self) -> String {
         match self {
             Self::Null => String::new(),
@@ -69,14 +69,14 @@ impl Document {
         }
     }
 
-    /// JSON with indents, ending in a line end.
+    /// Indented JSON with a final line end.
     pub(crate) fn to_json(&self) -> String {
         let mut json = String::new();
         self.write_json(&mut json, 0);
         json
     }
 
-    /// YAML, ending in a line end. Every string is quoted, as in JSON, which YAML includes.
+    /// YAML with a final line end. Every string is quoted, as in JSON, which is a subset of YAML.
     pub(crate) fn to_yaml(&self) -> String {
         let mut yaml = String::new();
         self.write_yaml(&mut yaml, 0);
@@ -150,7 +150,7 @@ impl Document {
         }
     }
 
-    /// After a `-`: the first field stands on its line.
+    /// After a `-`: the first field is on the same line.
     fn write_yaml_member(&self, out: &mut String, depth: usize) {
         let mut block = String::new();
         self.write_yaml(&mut block, if self.is_block() { depth } else { 0 });

@@ -17,7 +17,7 @@ use crate::grammar::{NewUrl, Set, Switch, Which};
 /// A new URL is answered when the new process is alive: a stop takes 5 s, and others may wait.
 pub(crate) const REPLACE: Duration = Duration::from_secs(60);
 
-/// Changes what an operator says of instances.
+/// Changes the definition of instances.
 pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), Failure> {
     check(question)?;
     let which = Which { names: question.names.clone(), tag: Vec::new(), all: false };
@@ -87,7 +87,7 @@ const fn changes_peer(question: &Set) -> bool {
     question.peer_sid.is_some() || question.peer_type.is_some() || question.peer_alias.is_some()
 }
 
-/// The PATCH. Tags and the peer are replaced as a whole there, so what is to stay is put in.
+/// The PATCH. It replaces tags and the peer as a whole, so unchanged values are included.
 fn body(question: &Set, instance: &Instance) -> String {
     let mut fields = Vec::new();
     if let Some(alias) = &question.alias {

@@ -19,7 +19,7 @@ use crate::grammar::{Events, Format};
 /// How long the newest number may take to come; masters that number nothing never send it.
 const PICTURE: Duration = Duration::from_secs(10);
 
-/// Prints the last events, and with `--follow` those that come.
+/// Prints the last events, and with `--follow` new ones.
 pub(crate) async fn events(api: &Arc<Api>, out: &Outlet, question: &Events) -> Result<(), Failure> {
     let only = match &question.name {
         Some(name) => Some(resolve_one(api, name).await?.id().to_owned()),
@@ -43,9 +43,7 @@ pub(crate) async fn events(api: &Arc<Api>, out: &Outlet, question: &Events) -> R
 
 /// For a master that numbers nothing.
 fn too_old() -> Failure {
-    Failure::Refused(
-        "this master does not keep events: use --follow for those that come".to_owned(),
-    )
+    Failure::Refused("this master does not keep events; use --follow to see new ones".to_owned())
 }
 
 /// The id of the newest event; none where events are not numbered.
@@ -62,7 +60,7 @@ pub(crate) async fn newest(api: &Api) -> Result<Option<String>, Failure> {
     Ok(timeout(PICTURE, numbered).await.unwrap_or(None).filter(|id| number(id).is_some()))
 }
 
-/// The id so many events before another.
+/// The id this many events before another.
 pub(crate) fn before(id: &str, count: u64) -> String {
     let (boot, newest) = number(id).unwrap_or((id, 0));
     format!("{boot}-{}", newest.saturating_sub(count))

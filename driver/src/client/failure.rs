@@ -1,25 +1,25 @@
-//! Why a command did not do what it was asked, as one line and an exit status.
+//! Why a command failed, as one line and an exit status.
 
 use std::fmt;
 use std::io;
 
-/// What went wrong. The text is one line that says what to do; the kind decides the exit status,
-/// which is part of the interface (docs/operators/CLI.md).
+/// An error. The text is one line with the remedy; the kind determines the exit status, which is
+/// part of the interface (docs/operators/CLI.md).
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// 1: the master turned it down, or something on this machine did.
     Refused(String),
-    /// 1: some of several failed, and each has been told of.
+    /// 1: some of several failed, and each was reported.
     Partial,
     /// 2: the command line or the configuration makes no sense.
     Usage(String),
     /// 3: no master was found, or it cannot be reached.
     Unreachable(String),
-    /// 4: the key is missing or not the one in force.
+    /// 4: the key is missing or wrong.
     Key(String),
     /// 5: no such instance, or several.
     Missing(String),
-    /// 6: what was waited for did not come in time.
+    /// 6: timeout.
     TimedOut(String),
     /// 2: a plan has changes, which were shown.
     Changes,
@@ -41,7 +41,7 @@ impl Failure {
         }
     }
 
-    /// What the master says, about what it says it: an instance, or a word of the command line.
+    /// The message of the master, with its subject: an instance, or a word of the command line.
     pub(crate) fn of(self, what: &str) -> Self {
         match self {
             Self::Refused(reason) => Self::Refused(format!("{what}: {reason}")),
@@ -56,7 +56,7 @@ impl Failure {
         }
     }
 
-    /// Whether there is anything to tell that was not told yet.
+    /// Whether there is an error that was not reported yet.
     pub(crate) const fn is_silent(&self) -> bool {
         matches!(self, Self::Partial | Self::Changes | Self::NobodyReads)
     }

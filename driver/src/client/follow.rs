@@ -1,4 +1,4 @@
-//! An event stream that is opened again when it breaks, and goes on where it was.
+//! An event stream that reconnects and resumes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::api::Api;
 use super::failure::Failure;
 use super::stream::{Event, EventStream};
 
-/// How long to wait before each attempt; the last one for ever.
+/// The delay before each attempt; the last one repeats.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_millis(500),
@@ -19,7 +19,7 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(5),
 ];
 
-/// What a follower hears.
+/// An item of the stream.
 #[derive(Debug)]
 pub(crate) enum Item {
     /// The stream is open, also again.
@@ -35,18 +35,18 @@ pub(crate) struct Follower {
     api: Arc<Api>,
     stream: Option<EventStream>,
     last_id: Option<String>,
-    /// Attempts that failed since it was open, the end of it included.
+    /// Failed attempts since the stream was open, including its end.
     failures: usize,
 }
 
 impl Follower {
-    /// A follower of what comes after an event, or of everything from now on.
+    /// A follower of the events after an event, or of all new events.
     pub(crate) fn new(api: &Arc<Api>, last_id: Option<String>) -> Self {
         Self { api: Arc::clone(api), stream: None, last_id, failures: 0 }
     }
 
-    /// What comes next. A failure is one that waiting does not mend: of the key. Whoever follows has
-    /// reached the master before, so one that cannot be reached is on its way back.
+    /// The next item. Only errors that a retry cannot solve, such as a wrong key, are failures. The
+    /// follower has reached the master before, so an unreachable master is expected to come back.
     pub(crate) async fn next(&mut self) -> Result<Item, Failure> {
         if let Some(stream) = &mut self.stream {
             if let Some(event) = stream.next().await {

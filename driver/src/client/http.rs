@@ -1,4 +1,4 @@
-//! A small HTTP client: keeps connections, bounds every wait, says what is wrong in words.
+//! A small HTTP client: keeps connections, limits every wait, and describes errors in words.
 
 use std::error::Error;
 use std::io;
@@ -39,7 +39,7 @@ pub(crate) struct Http {
 
 type Connection = SendRequest<Full<Bytes>>;
 
-/// An answer, read to its end.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     /// The HTTP status.
@@ -75,7 +75,7 @@ impl Http {
     ) -> Result<Reply, Failure> {
         let kept = self.idle.lock().expect("no holder panics").pop();
         let mut response = None;
-        // The master ends a connection that idles; what was not sent yet may be sent again.
+        // The master closes an idle connection; an unsent request can be sent again.
         if let Some(mut connection) = kept.filter(|connection| !connection.is_closed()) {
             let request = self.request(&method, path, body, &[])?;
             match timeout(patience, connection.send_request(request)).await {
@@ -100,7 +100,7 @@ impl Http {
         Ok(Reply { status, body })
     }
 
-    /// Opens a stream on a connection of its own: the body comes as long as both ends like.
+    /// Opens a stream on its own connection: the body has no end.
     pub(crate) async fn open(
         &self,
         path: &str,
@@ -111,7 +111,7 @@ impl Http {
         self.first(BODY, &mut connection, request).await
     }
 
-    /// Reads a body to its end.
+    /// Reads a whole body.
     pub(crate) async fn read(&self, response: Response<Incoming>) -> Result<Bytes, Failure> {
         let mut body = Limited::new(response.into_body(), BODY_MAX_BYTES);
         let mut whole = Vec::new();
@@ -180,7 +180,7 @@ impl Http {
         let _ = stream.set_nodelay(true);
         let Some(secure) = &self.secure else { return self.speak(stream).await };
         let name = ServerName::try_from(self.place.host.clone())
-            .map_err(|_| self.unreachable("its name is none that TLS knows"))?;
+            .map_err(|_| self.unreachable("the name is not a valid TLS server name"))?;
         let connector = TlsConnector::from(secure.config.clone());
         let stream =
             connector.connect(name, stream).await.map_err(|error| self.untrusted(&error))?;
@@ -231,13 +231,13 @@ impl Http {
         let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
         if let Some(rustls::Error::InvalidMessage(_)) = cause {
             return Failure::Unreachable(format!(
-                "what answers at {shown} does not speak TLS; is it http://?"
+                "the server at {shown} does not speak TLS; is it http://?"
             ));
         }
         if let Some(rustls::Error::InvalidCertificate(reason)) = cause {
             let print = self.fingerprint().unwrap_or_default();
             let reason = if matches!(reason, rustls::CertificateError::UnknownIssuer) {
-                "nobody trusted has issued it".to_owned()
+                "its issuer is not trusted".to_owned()
             } else {
                 reason.to_string()
             };
@@ -250,7 +250,7 @@ impl Http {
     }
 }
 
-/// What the system says, without the number of the error.
+/// The message of the system, without the number of the error.
 fn bare(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);

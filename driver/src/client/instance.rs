@@ -2,7 +2,7 @@
 
 use super::document::Document;
 
-/// One instance object; what is missing in it is empty.
+/// One instance object; missing fields are empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Instance {
     document: Document,
@@ -44,7 +44,7 @@ impl Instance {
         self.text("url")
     }
 
-    /// Whether it is started again by itself.
+    /// Whether it is restarted automatically.
     pub(crate) fn restart(&self) -> bool {
         self.document.at("restart") == &Document::Bool(true)
     }

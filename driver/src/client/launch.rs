@@ -49,8 +49,8 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     out.print(&format!("{}\n", plain(instance.id())))
 }
 
-/// Creates an instance with its settings, or leaves none behind. `rest` is the PATCH with what the
-/// API does not take at the creation. The name and it may be empty.
+/// Creates an instance with its settings, or leaves none behind. `rest` is the PATCH with the
+/// fields that the API does not accept at creation. The name and it may be empty.
 pub(crate) async fn create(
     api: &Api,
     name: &str,
@@ -68,8 +68,8 @@ pub(crate) async fn create(
     match api.change(Method::PATCH, &path, rest).await {
         Ok(after) => Ok(Instance::new(after)),
         Err(failure) => {
-            // What is left if this fails too is said: the master refuses one of them only when its
-            // disk is full or it ends.
+            // If this fails too, the remaining instance is reported: the master refuses only when
+            // its disk is full or it shuts down.
             if api.change_slowly(Method::DELETE, &path, None, super::edit::REPLACE).await.is_err() {
                 let id = plain(created.id()).into_owned();
                 note(&format!("{id} was created without its settings and could not be removed"));
@@ -79,7 +79,7 @@ pub(crate) async fn create(
     }
 }
 
-/// Tags and policy as a PATCH; empty if they are what a new instance has.
+/// Tags and policy as a PATCH; empty if they are those of a new instance.
 pub(crate) fn settings(
     is_restarted: bool,
     tags: &[(String, String)],

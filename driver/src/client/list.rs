@@ -39,7 +39,7 @@ pub(crate) fn print(out: &Outlet, lines: &[Line<'_>]) -> Result<(), Failure> {
     out.table(&shape.columns(), &rows)
 }
 
-/// Instances, and what their processes do by their ids. Older masters do not tell the latter.
+/// Instances, and the facts about their processes by id. Older masters do not have the latter.
 pub(crate) async fn both(
     api: &Arc<Api>,
 ) -> Result<(Vec<Instance>, HashMap<String, Document>), Failure> {
@@ -98,7 +98,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Why it is as it is: what the master says, or how its last process ended.
+    /// The reason of its status: that of the master, or how its last process exited.
     fn reason(&self) -> String {
         let given = self.process.at("reason").text();
         if !given.is_empty() {
@@ -235,7 +235,7 @@ pub(crate) fn has_status(instance: &Instance, wanted: Option<Status>) -> bool {
     instance.status() == word
 }
 
-/// What comes first: names upwards, numbers downwards, equals by name and id.
+/// The order: names ascending, numbers descending, ties by name and id.
 pub(crate) fn compare(sort: Sort, a: &Line<'_>, b: &Line<'_>) -> Ordering {
     let down = |number: &dyn Fn(&Line<'_>) -> f64| number(b).total_cmp(&number(a));
     let of_process =
@@ -275,7 +275,7 @@ pub(crate) fn status_counts<'a>(instances: impl Iterator<Item = &'a Instance>) -
     format!("{total} instances: {running} running, {failed} error, {stopped} stopped")
 }
 
-/// The status, in its colour.
+/// The status, in its color.
 pub(crate) fn status(instance: &Instance) -> Cell {
     let tone = match instance.status() {
         "running" => Tone::Good,

@@ -1,8 +1,8 @@
-//! `openctrl logs`: what an instance printed, and what it prints.
+//! `openctrl logs`: the output of instances.
 //!
-//! The lines come from the history of the master; while they are followed, the event stream only
-//! tells that there are more, so that what is shown and searched is the same with and without
-//! `--follow`. A master without a history is asked for what its event window has.
+//! The lines come from the history of the master. While they are followed, the event stream only
+//! signals that there are more, so that display and search are the same with and without
+//! `--follow`. For a master without a history, the lines in its event window are used.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use crate::grammar::{Format, Logs, Which};
 /// The most lines that one answer may have.
 const PAGE: usize = 5000;
 
-/// How many lines are printed, if nothing is said.
+/// Default number of lines.
 const LINES: usize = 200;
 
-/// How far back the event window of a master without a history is looked at.
+/// How far back the event window of a master without a history is read.
 const WINDOW: u64 = 50_000;
 
 /// Prints lines: of one instance as they are, of several each with the name before it.
@@ -120,7 +120,7 @@ async fn follow_many(api: &Arc<Api>, logs: &mut Vec<Log<'_>>) -> Result<(), Fail
             }
             Item::Event(event) => {
                 look(&event);
-                // What has come already needs no answer of its own.
+                // Lines that have already arrived need no request.
                 while let Some(event) = follower.waiting() {
                     look(&event);
                 }
@@ -158,7 +158,7 @@ async fn start_of(api: &Api, id: &str) -> Result<String, Failure> {
     }
 }
 
-/// Lines, and where to go on.
+/// Lines, and the cursor to continue from.
 type Page = (Vec<Document>, String);
 
 /// The history of one instance.
@@ -173,7 +173,7 @@ impl Pages<'_> {
     async fn wanted(&mut self, question: &Logs) -> Result<Option<Page>, Failure> {
         let since = match question.since_start {
             true => Some(start_of(self.api, self.id).await?),
-            // What is older than the last lines may be asked for too.
+            // Lines before the last page can be requested too.
             false => question.since.clone().or_else(|| question.until.is_some().then(String::new)),
         };
         let count = question.lines.unwrap_or(LINES);
@@ -233,7 +233,7 @@ impl Pages<'_> {
         loop {
             let query = format!("cursor={}&limit={PAGE}", escape(cursor));
             let Some(page) = self.get(&query).await? else {
-                return Err(Failure::Missing("the instance is gone".to_owned()));
+                return Err(Failure::Missing("the instance was deleted".to_owned()));
             };
             if page.at("missed") != &Document::Null && page.at("missed").whole() != Some(0) {
                 note(&format!("{} lines are not kept any more", page.at("missed").bare()));
@@ -276,7 +276,7 @@ async fn follow(
             }
             Item::Event(event) => {
                 has_more |= is_news(&event, pages.id, &cursor)?;
-                // What has come already needs no answer of its own.
+                // Lines that have already arrived need no request.
                 while let Some(event) = follower.waiting() {
                     has_more |= is_news(&event, pages.id, &cursor)?;
                 }
@@ -290,7 +290,7 @@ async fn follow(
         }
         if has_more {
             match pages.after(&mut cursor, |lines| printer.print(lines)).await {
-                // The stream is going to say the same, and is opened again.
+                // The stream will report the same, and reconnects.
                 Ok(()) | Err(Failure::Unreachable(_)) => {}
                 Err(failure) => return Err(failure),
             }
@@ -298,7 +298,7 @@ async fn follow(
     }
 }
 
-/// Whether an event tells of a line after the cursor.
+/// Whether an event is a line after the cursor.
 fn is_news(event: &Event, id: &str, cursor: &str) -> Result<bool, Failure> {
     if event.is_gap() {
         return Ok(true);
@@ -318,7 +318,7 @@ fn is_news(event: &Event, id: &str, cursor: &str) -> Result<bool, Failure> {
     }
 }
 
-/// What the event window has, where there is no history.
+/// The lines of the event window, if there is no history.
 async fn without_history(api: &Arc<Api>, id: &str, printer: &Printer<'_>) -> Result<(), Failure> {
     let question = printer.question;
     if question.grep.is_some() {
@@ -332,7 +332,7 @@ async fn without_history(api: &Arc<Api>, id: &str, printer: &Printer<'_>) -> Res
         let lines: Vec<Document> = events.iter().filter_map(|event| line_of(event, id)).collect();
         printer.print(&lines[lines.len().saturating_sub(question.lines.unwrap_or(LINES))..])?;
     } else if !question.follow {
-        let reason = "this master keeps no logs: use --follow for what comes";
+        let reason = "this master keeps no logs; use --follow to see new lines";
         return Err(Failure::Refused(reason.to_owned()));
     }
     if !question.follow {
@@ -362,7 +362,7 @@ fn line_of(event: &Event, id: &str) -> Option<Document> {
 struct Printer<'a> {
     out: &'a Outlet,
     question: &'a Logs,
-    /// What stands before each line: the name of its instance.
+    /// The prefix of each line: the name of its instance.
     prefix: String,
     /// The instance, where there are several.
     id: Option<&'a str>,
@@ -381,7 +381,7 @@ impl Printer<'_> {
         if text.is_empty() { Ok(()) } else { self.out.print(&text) }
     }
 
-    /// A line for programs; of several instances it says which.
+    /// A line for programs; with several instances, it names the instance.
     fn object(&self, line: &Document) -> Document {
         let Some(id) = self.id else { return line.clone() };
         let mut fields = vec![("instance".to_owned(), Document::Text(id.to_owned()))];

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Differences over less are noise: a burst of events after a reconnection counts as one.
 const SHORTEST: Duration = Duration::from_millis(400);
 
-/// Counters that stand still for longer are at rest: checkpoints come every few seconds.
+/// Counters that do not change for longer are idle: checkpoints arrive every few seconds.
 const QUIET: Duration = Duration::from_secs(12);
 
 /// The rates of one instance.
@@ -47,7 +47,7 @@ impl Meter {
         }
     }
 
-    /// Forgets where counting began: a picture may be older than what comes next.
+    /// Resets the start values: the current objects can be older than the next event.
     pub(crate) const fn rebase(&mut self) {
         self.base = None;
     }

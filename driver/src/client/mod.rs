@@ -1,7 +1,8 @@
-//! The client commands: what an operator asks of a master that runs, over its public API.
+//! The client commands: requests of an operator to a running master, over its public API.
 //!
-//! Owns how a master is found and how answers are shown. Knows nothing of the master in the same
-//! program but the two files it leaves for its own user: its address and its state. Nothing here is reached when a master or a runtime is started.
+//! Owns how a master is found and how answers are shown. Uses nothing of the master in the same
+//! program except the two files that it leaves for its own user: its address and its state. Nothing
+//! here runs when a master or a runtime is started.
 
 mod act;
 mod api;

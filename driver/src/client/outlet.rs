@@ -62,7 +62,7 @@ impl Outlet {
         self.print(&pairs.iter().map(line).collect::<String>())
     }
 
-    /// Writes text as it is.
+    /// Writes text unchanged.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
@@ -71,14 +71,14 @@ impl Outlet {
 
 /// Writes a line to standard error.
 pub(crate) fn note(text: &str) {
-    // Without standard error there is nobody to tell.
+    // If standard error fails, the error cannot be reported.
     let _ = writeln!(io::stderr(), "openctrl: {text}");
 }
 
 /// Columns and rows of the terminal that standard output is.
 pub(crate) fn terminal_size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    // A terminal that does not know its size says 0.
+    // A terminal with an unknown size reports 0.
     let known = |number: u16, usual| if number == 0 { usual } else { usize::from(number) };
     Some((known(size.ws_col, 80), known(size.ws_row, 24)))
 }

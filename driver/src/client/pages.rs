@@ -1,4 +1,4 @@
-//! What is made from the grammar: completion scripts and manual pages.
+//! Generates completion scripts and manual pages from the grammar.
 
 use std::path::Path;
 use std::{fs, io};
@@ -32,7 +32,7 @@ pub(super) fn man(question: &Question) -> Result<(), Failure> {
     let command = match &question.command {
         None => &line,
         Some(name) => line.find_subcommand(name).ok_or_else(|| {
-            Failure::Usage(format!("there is no command {name:?}; see 'openctrl help'"))
+            Failure::Usage(format!("unknown command {name:?}; see 'openctrl help'"))
         })?,
     };
     written(page(command).and_then(|page| io::Write::write_all(&mut io::stdout(), &page)))

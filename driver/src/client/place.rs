@@ -1,4 +1,4 @@
-//! Where the master is, which key it takes, and what is trusted. The order of precedence is in
+//! Finds the master and the key, and what to trust. The order of precedence is in
 //! docs/operators/CLI.md.
 
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) struct Place {
     pub(crate) port: u16,
     /// What of TLS is trusted; none for plain HTTP.
     pub(crate) trust: Option<Trust>,
-    /// The path of the API, without a slash at its end.
+    /// The path of the API, without a trailing slash.
     pub(crate) base: String,
     /// The key, and where it is from.
     pub(crate) key: String,
@@ -35,7 +35,7 @@ pub(crate) struct Place {
 type SourcedKey = (String, String);
 
 impl Place {
-    /// Finds the master that is meant.
+    /// Finds the master.
     pub(crate) fn find(options: &Options) -> Result<Self, Failure> {
         let asked = key_of_options(options)?;
         let trust = trust_of_options(options)?;
@@ -64,7 +64,7 @@ impl Place {
         }
     }
 
-    /// Whether it is on this machine, as far as its address says.
+    /// Whether its address is on this machine.
     pub(crate) fn is_local(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -145,12 +145,12 @@ impl Place {
     }
 }
 
-/// Host, port, whether it is TLS, path, and all of it as it is shown.
+/// Host, port, whether it uses TLS, path, and the whole address for display.
 fn parse(source: &str, api: &str) -> Result<(String, u16, bool, String, String), Failure> {
     let wrong = |reason: &str| {
         Failure::Usage(format!("{source}: {reason}: an API is written http://HOST:PORT/api/v2"))
     };
-    // The master says so when it listens on all addresses, and no URL may have an empty host.
+    // The master logs this when it listens on all addresses, and a URL must have a host.
     let filled = api.replacen("://:", "://0.0.0.0:", 1);
     let url = Url::parse(&filled).map_err(|error| wrong(&error.to_string()))?;
     let is_tls = match url.scheme() {
@@ -163,12 +163,12 @@ fn parse(source: &str, api: &str) -> Result<(String, u16, bool, String, String),
         Some(Host::Domain(name)) => name.to_owned(),
         Some(Host::Ipv4(address)) => address.to_string(),
         Some(Host::Ipv6(address)) => address.to_string(),
-        None => return Err(wrong("there is no host")),
+        None => return Err(wrong("the host is missing")),
     };
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("there is more than a path"));
     }
-    let port = url.port_or_known_default().ok_or_else(|| wrong("there is no port"))?;
+    let port = url.port_or_known_default().ok_or_else(|| wrong("the port is missing"))?;
     let base = match url.path().trim_end_matches('/') {
         "" => "/api/v2".to_owned(),
         path => path.to_owned(),

@@ -1,4 +1,4 @@
-//! Files that hold a key: read only if nobody else can.
+//! Files that contain a key: read only if no other user can read them.
 
 use std::fs;
 use std::io::{self, Read};
@@ -31,7 +31,7 @@ pub(crate) fn read_key(path: &Path) -> Result<String, Failure> {
     Ok(key)
 }
 
-/// That only its owner can read a file. Pipes and other devices are nobody's.
+/// Checks that only its owner can read a file. Pipes and other devices are accepted.
 pub(crate) fn check_private(path: &Path) -> Result<(), String> {
     let Ok(about) = fs::metadata(path) else { return Ok(()) };
     if about.is_file() && about.permissions().mode() & 0o077 != 0 {

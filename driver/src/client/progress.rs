@@ -17,13 +17,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A bar for so many things.
+    /// A bar for this many items.
     pub(crate) fn new(what: &'static str, total: usize) -> Self {
         let is_wanted = total >= WORTH_A_BAR && io::stderr().is_terminal();
         Self { what, total, shown: None, is_wanted }
     }
 
-    /// Shows that so many are done.
+    /// Shows that this many are done.
     pub(crate) fn at(&mut self, done: usize) {
         let percent = done * 100 / self.total.max(1);
         if !self.is_wanted || self.shown == Some(percent) {

@@ -22,7 +22,7 @@ pub(crate) fn run(line: Line) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.is_silent() {
-                // Without standard error only the exit status can say so.
+                // If standard error fails, only the exit status reports the error.
                 let _ = writeln!(io::stderr(), "openctrl: {failure}");
             }
             ExitCode::from(failure.exit_code())
@@ -37,7 +37,7 @@ fn carry_out(line: Line) -> Result<(), Failure> {
     if let Command::Man(question) = &line.command {
         return pages::man(question);
     }
-    // One thread works; this one may hang in a write to a pipe that nobody reads.
+    // One thread works; this one can hang in a write to a pipe that no process reads.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

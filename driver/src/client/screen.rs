@@ -108,7 +108,7 @@ impl Drop for Screen {
 
 /// Gives the terminal back, if it is taken over. May be called from any thread.
 pub(crate) fn restore() {
-    // A second caller that comes meanwhile has nothing to do.
+    // A second caller has nothing to do.
     let Ok(mut before) = BEFORE.try_lock() else { return };
     let Some(before) = before.take() else { return };
     if let Some(modes) = before.modes {
@@ -122,7 +122,7 @@ pub(crate) fn restore() {
 pub(crate) fn keys() -> mpsc::UnboundedReceiver<Key> {
     let (sender, receiver) = mpsc::unbounded_channel();
     if io::stdin().is_terminal() {
-        // It hangs in a read until the program ends.
+        // It blocks in a read until the program exits.
         thread::spawn(move || {
             while let Ok(event) = event::read() {
                 let Event::Key(pressed) = event else { continue };
@@ -135,7 +135,7 @@ pub(crate) fn keys() -> mpsc::UnboundedReceiver<Key> {
     receiver
 }
 
-/// The key that an event is. Keys with Alt or Ctrl, pasted text and unknown sequences are none.
+/// The key of an event. Keys with Alt or Ctrl, pasted text and unknown sequences have none.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most keys mean nothing here")]
 fn key(pressed: KeyEvent) -> Option<Key> {
     let has_modifier = pressed.modifiers.difference(KeyModifiers::SHIFT) != KeyModifiers::NONE;

@@ -1,4 +1,4 @@
-//! Which instances are meant by what an operator wrote.
+//! Finds the instances that the arguments name.
 
 use super::api::Api;
 use super::failure::Failure;
@@ -9,12 +9,12 @@ use crate::grammar::Which;
 /// How many candidates are named.
 const CANDIDATES_MAX: usize = 5;
 
-/// The instances that are meant, each once, by alias and id.
+/// The selected instances, each once, sorted by alias and id.
 pub(crate) async fn resolve(api: &Api, which: &Which) -> Result<Vec<Instance>, Failure> {
     choose(&api.instances().await?, which)
 }
 
-/// The one instance that is meant.
+/// The one selected instance.
 pub(crate) async fn resolve_one(api: &Api, name: &str) -> Result<Instance, Failure> {
     pick(&api.instances().await?, name).cloned()
 }

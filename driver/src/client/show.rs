@@ -1,4 +1,4 @@
-//! `openctrl show`: instances in full, with what the master knows of their processes.
+//! `openctrl show`: all details of instances and their processes.
 
 use super::api::Api;
 use super::document::Document;

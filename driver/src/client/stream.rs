@@ -9,11 +9,11 @@ use tokio::time::timeout;
 use super::document::Document;
 use super::instance::Instance;
 
-/// The master says something every 15 s, older ones every 30 s: a stream that is silent for longer
-/// is dead.
+/// The master sends a heartbeat every 15 s at most, older ones every 30 s: a stream that is silent
+/// for longer is dead.
 const SILENCE: Duration = Duration::from_secs(70);
 
-/// Frames stay below 64 KiB; what sends more without an end is no master.
+/// Frames are smaller than 64 KiB; a server that sends more without an end is not a master.
 const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// An open stream.
@@ -30,11 +30,11 @@ pub(crate) struct Event {
     pub(crate) name: String,
     /// One line of JSON.
     pub(crate) data: String,
-    /// Where to go on after it; not every event has one.
+    /// The id to resume after it; not every event has one.
     pub(crate) id: Option<String>,
 }
 
-/// What an event says about an instance.
+/// The content of an event about an instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Word {
     /// `initial`, `create`, `update`, `delete`, `log`, `shutdown`.
@@ -53,7 +53,7 @@ impl EventStream {
         Self { body, parser: Parser::default() }
     }
 
-    /// The next event; none when the stream has ended or broken.
+    /// The next event; `None` when the stream has ended or broken.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.parser.next() {
@@ -80,12 +80,12 @@ impl EventStream {
 }
 
 impl Event {
-    /// Whether it tells that events were lost.
+    /// Whether it reports lost events.
     pub(crate) fn is_gap(&self) -> bool {
         self.name == "gap"
     }
 
-    /// What it says; none for a gap.
+    /// Its content; `None` for a gap.
     pub(crate) fn word(&self) -> Option<Word> {
         if self.is_gap() {
             return None;
@@ -122,11 +122,11 @@ pub(crate) fn number(id: &str) -> Option<(&str, u64)> {
     Some((boot, digits.parse().ok()?))
 }
 
-/// Takes Server-Sent Events apart, in whatever pieces they come.
+/// Parses Server-Sent Events, however they are split.
 #[derive(Debug, Default)]
 struct Parser {
     buffer: Vec<u8>,
-    /// What of the buffer has been looked at.
+    /// The parsed part of the buffer.
     done: usize,
     event: Event,
 }

@@ -5,15 +5,15 @@ use super::text::{fit, plain, width};
 /// One column.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
-    /// What stands above it.
+    /// The heading.
     pub(crate) title: &'static str,
-    /// Numbers stand at the right.
+    /// Numbers are right-aligned.
     pub(crate) is_number: bool,
     /// Where the width does not suffice it may be narrowed down to this, unless 0.
     pub(crate) shrinks_to: usize,
 }
 
-/// How a cell looks where there are colours.
+/// The style of a cell if there are colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// As any text.
@@ -38,7 +38,7 @@ pub(crate) struct Cell {
 pub(crate) struct Canvas {
     /// Columns of the terminal; none where nothing has to fit.
     pub(crate) width: Option<usize>,
-    /// Whether there are colours.
+    /// Whether there are colors.
     pub(crate) has_colours: bool,
 }
 
@@ -71,7 +71,7 @@ impl Cell {
     }
 }
 
-/// The lines of a table, its heading first, without line ends.
+/// The lines of a table, the heading first, without line ends.
 pub(crate) fn lines(columns: &[Column], rows: &[Vec<Cell>], canvas: Canvas) -> Vec<String> {
     let widths = widths(columns, rows, canvas.width);
     let heading: Vec<Cell> =
@@ -94,7 +94,7 @@ pub(crate) fn paint(text: &str, tone: Tone, canvas: Canvas) -> String {
 fn line(columns: &[Column], row: &[Cell], widths: &[usize], canvas: Canvas) -> String {
     let pieces = pieces(columns, row, widths);
     let line: String = pieces.iter().map(|(text, tone)| paint(text, *tone, canvas)).collect();
-    // Where even the narrowest table is too wide, the end of the line is lost, not its form.
+    // If even the narrowest table is too wide, lines are cut at the end.
     match canvas.width {
         Some(limit) if widths.iter().sum::<usize>() + 2 * (widths.len() - 1) > limit => {
             fit(&strip(&line), limit).into_owned()
@@ -136,7 +136,7 @@ fn pieces(columns: &[Column], row: &[Cell], widths: &[usize]) -> Vec<Piece> {
     pieces
 }
 
-/// Without colours, so that it can be cut.
+/// Without colors, so that it can be cut.
 fn strip(line: &str) -> String {
     let mut parts = line.split('\x1b');
     let mut text = parts.next().unwrap_or_default().to_owned();

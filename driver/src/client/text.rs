@@ -1,4 +1,4 @@
-//! Text of others on its way to a terminal: no character of it may do more than be seen.
+//! Makes untrusted text safe for a terminal: every character is only displayed.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -11,13 +11,13 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// As [`plain`], but tabs stay: for lines that stand alone.
+/// As [`plain`], but keeps tabs: for whole lines.
 pub(crate) fn plain_line(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\t')
 }
 
-/// Whether a character acts on a terminal or a reader instead of being seen: C0, C1, marks of
-/// direction, separators, what has no width and tags.
+/// Whether a character controls a terminal or a reader instead of being visible: C0, C1, marks of
+/// direction, separators, characters without width, and tags.
 pub(crate) const fn is_hostile(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}'
@@ -30,7 +30,7 @@ pub(crate) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// The text in at most so many columns; what was cut is an `…`.
+/// The text in at most this many columns; a cut is marked with `…`.
 pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);

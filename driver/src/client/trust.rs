@@ -14,7 +14,7 @@ use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use super::failure::Failure;
 use crate::certificate::{fingerprint, provider};
 
-/// What a certificate has to be.
+/// The requirement on a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
     /// Issued for the host by an authority that this machine trusts.
@@ -27,7 +27,7 @@ pub(crate) enum Trust {
     Anything,
 }
 
-/// What a client does TLS with; `seen` has the fingerprint that the master showed last.
+/// The TLS configuration of a client; `seen` has the fingerprint that the master showed last.
 pub(crate) struct Secure {
     /// For the connector.
     pub(crate) config: Arc<ClientConfig>,
@@ -36,7 +36,7 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    /// Reads what has to be read for it.
+    /// Reads the necessary files.
     pub(crate) fn new(trust: &Trust) -> Result<Self, Failure> {
         let provider = Arc::new(provider());
         let seen = Arc::new(Mutex::new(String::new()));
@@ -58,7 +58,7 @@ pub(crate) fn pin_of_file(path: &Path) -> Option<String> {
     certificates.first().map(|leaf| fingerprint(leaf))
 }
 
-/// A fingerprint as it is written by many: with colons, in capitals, after `sha256:`.
+/// A fingerprint in common notations: with colons, in capitals, after `sha256:`.
 pub(crate) fn parse_pin(text: &str) -> Result<String, Failure> {
     let lower = text.to_ascii_lowercase();
     let bare = lower.trim_start_matches("sha256:").trim_start_matches("sha256/");
@@ -79,7 +79,7 @@ fn read_certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
-    /// Fingerprints that are believed whatever else the certificate says.
+    /// Fingerprints that are trusted whatever else the certificate contains.
     pins: Vec<String>,
     authorities: Option<Arc<WebPkiServerVerifier>>,
     is_open: bool,

@@ -1,9 +1,9 @@
-//! What is waited for, told from the events of an instance. Does no I/O.
+//! Conditions to wait for, evaluated on the events of an instance. Does no I/O.
 
 use super::instance::Instance;
 use super::stream::Word;
 
-/// What an instance is to come to.
+/// The condition for an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
     /// It runs.

@@ -1,7 +1,7 @@
-//! Standard output and standard error, written by threads of their own.
+//! Standard output and standard error, each written by its own thread.
 //!
-//! Whoever reads them may be slow or stuck; supervision must not wait for that. Text beyond a
-//! bound is dropped, and how much is said in its place (Contract §7).
+//! Their readers may be slow or stuck; supervision must not wait for them. Text beyond a limit is
+//! dropped, and replaced by its amount (Contract §7).
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use std::{fmt, iter, thread};
 use crate::counters::Counter;
 use crate::daemon::log_line::{LogFormat, dropped};
 
-/// What may wait to be written: some seconds of a flood, and little beside the event window.
+/// Maximum pending text: a few seconds of a flood, and small compared with the event window.
 const PENDING_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// A stream that is written in the background. Clones write to the same one.
@@ -28,7 +28,7 @@ struct Shared {
     losses: Option<Losses>,
 }
 
-/// What was lost of a stream, counted, and reported in the operational log once per outage.
+/// The number of lost lines of a stream, reported in the log once per outage.
 #[derive(Debug)]
 struct Losses {
     counter: &'static Counter,
@@ -76,8 +76,8 @@ impl Console {
         Ok(Self { shared })
     }
 
-    /// Appends what `write` writes, a whole line for each of `lines`, but for those that come when
-    /// too much is waiting already.
+    /// Appends the text that `write` writes, a whole line for each of `lines`, except for those
+    /// beyond the limit.
     pub(crate) fn write_lines<T>(
         &self,
         lines: impl Iterator<Item = T>,
@@ -171,7 +171,7 @@ impl Shared {
     }
 }
 
-/// Writes all of `text`, or says how much of it was written and why no more.
+/// Writes all of `text`, or returns how much of it was written and why no more.
 fn write_all(stream: &mut impl Write, text: &[u8]) -> Result<(), (usize, io::Error)> {
     let mut written = 0;
     while written < text.len() {
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// Hands on what is written, and writes nothing before it is let go.
+    /// Passes on written text, but only after it is released.
     struct Gate {
         open: mpsc::Receiver<()>,
         written: mpsc::Sender<Vec<u8>>,

@@ -16,10 +16,10 @@ use crate::daemon::process::Newcomer;
 /// Requests that may wait here; those of more connections wait outside.
 const REQUESTS_MAX: usize = 1024;
 
-/// Batches of output that may wait. A batch is what one read of 32 KiB gave: half a mebibyte where
-/// every line is empty, so that all of them are bounded by some 10 MiB, however many processes
-/// flood: a batch is only made when there is room for it. More would only make an end, which comes
-/// after the output before it, come later.
+/// Maximum number of pending batches of output. A batch is the result of one read of 32 KiB, which
+/// takes half a mebibyte if every line is empty, so all of them take at most about 10 MiB: a batch
+/// is only made when there is room for it. A larger number would only delay the exit of a process,
+/// which comes after its output.
 const OUTPUT_MAX: usize = 16;
 
 /// How much is taken from a lane at a time, so that none starves another for long.
@@ -29,14 +29,13 @@ const OUTPUT_LINES_PER_BATCH: usize = 4096;
 /// Something for the loop.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    /// A fact for the engine as it is.
+    /// A fact for the engine, passed on unchanged.
     Fact(Input),
-    /// A request, who sent it, and where its answer goes.
+    /// A request, its sender, and the channel for its answer.
     Request(Caller, Command, oneshot::Sender<Outcome>),
-    /// A process came to life.
+    /// A process started.
     Spawned(ProcessRef, Newcomer),
-    /// A process has printed nothing more of a line for a while, and not ended it: how the line
-    /// looks so far.
+    /// A process has printed an unfinished line and then nothing for a while: the line so far.
     Unfinished(ProcessRef, String),
     /// A process printed its last and is waiting to be reaped.
     Exited(ProcessRef),
@@ -46,7 +45,7 @@ pub(crate) enum Notice {
     Kept(StoredId),
     /// Events of this epoch could not be made durable, nor the changes of the other.
     KeepFailed(u32, Option<StoreEpoch>, String),
-    /// Somebody wants to know whether the loop lives.
+    /// A check whether the loop answers.
     Ping(oneshot::Sender<()>),
 }
 
@@ -68,8 +67,8 @@ impl Notice {
     }
 }
 
-/// Where notices are left for the loop. Sending fails only once the loop has ended, when nobody
-/// needs to be told any more.
+/// The sender of notices to the loop. Sending fails only after the loop has ended, when the notice
+/// no longer matters.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
     facts: mpsc::UnboundedSender<Notice>,
@@ -83,7 +82,7 @@ impl Mailbox {
         let _ = self.facts.send(notice);
     }
 
-    /// Leaves a request and waits for its answer; `None` when the loop has ended.
+    /// Sends a request and waits for its answer; `None` if the loop has ended.
     pub(crate) async fn call(&self, caller: Caller, command: Command) -> Option<Outcome> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Notice::Request(caller, command, answer)).await.ok()?;
@@ -95,7 +94,7 @@ impl Mailbox {
         let _ = self.requests.send(Notice::Ask(ask)).await;
     }
 
-    /// Waits until the loop has taken this in, which says that it lives; `false` when it has ended.
+    /// Waits until the loop has handled this, which shows that it works; `false` if it has ended.
     pub(crate) async fn ping(&self) -> bool {
         let (answer, answered) = oneshot::channel();
         self.fact(Notice::Ping(answer));
@@ -110,14 +109,13 @@ impl Mailbox {
         ]
     }
 
-    /// Waits for room for something a process printed, or that it ended; `None` when the loop has
-    /// ended.
+    /// Waits for room for output or the exit of a process; `None` if the loop has ended.
     pub(crate) async fn output(&self) -> Option<mpsc::Permit<'_, Notice>> {
         self.output.reserve().await.ok()
     }
 }
 
-/// The loop's end of the lanes.
+/// The receiver of the loop.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     facts: mpsc::UnboundedReceiver<Notice>,
@@ -135,10 +133,10 @@ pub(crate) fn inbox() -> (Mailbox, Inbox) {
 }
 
 impl Inbox {
-    /// Waits for a notice, then takes what else is there, most urgent first.
+    /// Waits for a notice, then takes all others that are pending, most urgent first.
     ///
-    /// The lanes are emptied from the back, for a fact may be what output rests on: that a process
-    /// started is left before anything it prints, so whoever has the output finds the fact.
+    /// The lanes are emptied in reverse order, because output can depend on a fact: the start of a
+    /// process is sent before its output, so that whoever receives the output finds the fact.
     pub(crate) async fn fill(&mut self, batch: &mut Vec<Notice>) {
         let mut output = Vec::new();
         let mut requests = Vec::new();

@@ -1,11 +1,11 @@
-//! The process's own limits. Every instance takes two descriptors and every connection one, so
-//! the soft limit is raised to the hard one; children get back what the master was started with.
+//! The limits of this process. Every instance takes two descriptors and every connection one, so
+//! the soft limit is raised to the hard one; processes get the original limit back.
 
 use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the limit on open files was before it was raised; not set if it is as it was.
+/// The limit on open files before it was raised; not set if it is unchanged.
 static BEFORE: OnceLock<Rlimit> = OnceLock::new();
 
 /// Raises the limit on open files as far as it may be.

@@ -20,7 +20,7 @@ use crate::daemon::log_line::{LogFormat, go_time, now, object};
 /// How much is logged: the number of a level, the more the higher.
 static LEVEL: AtomicU8 = AtomicU8::new(number(&Level::INFO));
 
-/// Logs what is of this level or more important from here on.
+/// Sets the minimum level of the log.
 pub(crate) fn set_level(level: Level) {
     LEVEL.store(number(&level), Ordering::Relaxed);
 }

@@ -15,8 +15,8 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What stands in the place of lines that were dropped because standard error or standard output is
-/// not read fast enough.
+/// The replacement of lines that were dropped because standard error or standard output is not read
+/// fast enough.
 pub(crate) fn dropped(format: LogFormat, lines: u64) -> String {
     let message = format!("{lines} lines were not written: the reader is slow");
     match format {
@@ -34,7 +34,7 @@ fn said(message: String) -> (String, Value) {
     ("message".to_owned(), Value::String(message))
 }
 
-/// One line. Time and level come first, for those who read it without a tool.
+/// One line. Time and level come first, for reading without a tool.
 pub(super) fn object(time: Wall, level: Level, mut fields: Map<String, Value>) -> String {
     let level = match level {
         Level::ERROR => "error",

@@ -1,6 +1,6 @@
-//! What every signal does to the master: those that shut it down (Contract §12), HUP, which reloads
-//! the certificate and reopens log files, USR1, which reopens log files, and those that do nothing.
-//! docs/operators/OPERATIONS.md has the table.
+//! The effect of every signal on the master: those that shut it down (Contract §12), HUP, which
+//! reloads the certificate and reopens log files, USR1, which reopens log files, and those without
+//! effect. docs/operators/OPERATIONS.md has the table.
 
 use std::ffi::c_int;
 use std::io;
@@ -15,9 +15,9 @@ use crate::daemon::service::Notifier;
 use crate::daemon::tls::Reloading;
 use crate::promises::{Disposition, is_ignored, set_disposition, unblock_signals};
 
-/// Ignored: their default would end the master, or stop it, and leave its children alone. SIGXFSZ
-/// becomes an error of the write that goes beyond the limit on file sizes, as on a full disk;
-/// SIGTTOU and SIGTTIN would stop a master in the background of a terminal.
+/// Ignored: their default would terminate or stop the master without its processes. SIGXFSZ becomes
+/// an error of the write that exceeds the limit on file sizes, as on a full disk; SIGTTOU and
+/// SIGTTIN would stop a master in the background of a terminal.
 const IGNORED: [c_int; 8] = [
     libc::SIGXFSZ,
     libc::SIGUSR2,
@@ -32,7 +32,7 @@ const IGNORED: [c_int; 8] = [
 /// The numbers of all signals.
 const ALL: std::ops::RangeInclusive<c_int> = 1..=64;
 
-/// Containers are stopped with it (LXC), and the power supply says that it is about to fail.
+/// LXC stops containers with it, and power supplies use it to announce a power failure.
 #[cfg(target_os = "linux")]
 const POWER_FAILURE: c_int = libc::SIGPWR;
 
@@ -42,8 +42,8 @@ const POWER_FAILURE: c_int = libc::SIGTERM;
 
 static HANG_UP_WAS_IGNORED: OnceLock<bool> = OnceLock::new();
 
-/// Undoes what the parent of the master did to signals: unblocks all, and ignores only those that
-/// the master ignores. Call it before other threads exist.
+/// Resets the signals that the parent of the master changed: unblocks all, and ignores only those
+/// that the master ignores. Call it before other threads exist.
 pub(crate) fn start_clean() -> io::Result<()> {
     unblock_signals()?;
     HANG_UP_WAS_IGNORED.get_or_init(|| is_ignored(libc::SIGHUP));
@@ -89,7 +89,7 @@ async fn received(signal: &mut Option<Signal>) -> Option<()> {
     }
 }
 
-/// Who is told of them.
+/// The receivers of signals.
 pub(crate) struct Told {
     pub(crate) mailbox: Mailbox,
     pub(crate) notifier: Notifier,
@@ -149,7 +149,7 @@ impl Signals {
 }
 
 impl Told {
-    /// The service manager is told in any case: it may wait for the end of what it asked for.
+    /// The service manager is notified in any case: it may wait for the reload that it requested.
     fn reload(&mut self, is_stopping: bool) {
         // A master that stops does not become ready again.
         if is_stopping {

@@ -1,8 +1,8 @@
-//! Threads for work that would hold up the async workers: putting long answers together, looking up
-//! names. Started when they are needed and kept for a while.
+//! Threads for work that would block the async workers: rendering long answers, name lookups. They
+//! are started when needed and kept for a while.
 //!
-//! The async runtime has such threads, too, but panics or waits indefinitely when the system gives
-//! it none. Here that is an error at once where no other thread can do the work.
+//! The async runtime has such threads too, but it panics or waits indefinitely when the system
+//! refuses a thread. Here that is an error at once if no other thread can do the work.
 
 use std::collections::VecDeque;
 use std::io;
@@ -55,10 +55,10 @@ impl Threads {
         Self { name, max, shared: Arc::default() }
     }
 
-    /// Does the work on one of the threads, also if nothing waits for the result any more.
+    /// Runs the work on one of the threads, also if the caller no longer waits for the result.
     ///
     /// # Errors
-    /// When there is no thread and the system gives none, or when the work panicked.
+    /// If there is no thread and the system refuses one, or if the work panicked.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -79,7 +79,7 @@ impl Threads {
                 thread::Builder::new().name(self.name.to_owned()).spawn(move || shared.work());
             match started {
                 Ok(_) => state.threads += 1,
-                // Those that are there come to it.
+                // The existing threads will run it.
                 Err(_) if state.threads > 0 => {}
                 Err(error) => {
                     return Err(io::Error::new(
@@ -107,7 +107,7 @@ impl Shared {
         loop {
             if let Some(job) = state.queue.pop_front() {
                 drop(state);
-                // What it panics at is said by the panic itself; the thread is as good as before.
+                // The panic itself is reported; the thread continues.
                 let _ = catch_unwind(AssertUnwindSafe(job));
                 state = self.lock();
                 continue;

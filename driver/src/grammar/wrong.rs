@@ -77,8 +77,8 @@ fn explain(error: &clap::Error, path: &str) -> Answer {
             "a command is missing".to_owned()
         }
         ErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
-            Some(ContextValue::String(word)) => format!("there is no command {word:?}"),
-            _ => "there is no such command".to_owned(),
+            Some(ContextValue::String(word)) => format!("unknown command {word:?}"),
+            _ => "unknown command".to_owned(),
         },
         _ => first_sentence(&text),
     };

@@ -1,11 +1,11 @@
-//! What a file declares, and why it cannot be used.
+//! The content of a file, and its errors.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::entry::Entry;
 
-/// What a file declares.
+/// The content of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Manifest {
     /// The name under which its instances are owned.
@@ -19,7 +19,7 @@ pub(crate) struct Manifest {
 pub(crate) struct ManifestError {
     /// The file, with the line or the key as far as they are known.
     pub(crate) place: String,
-    /// What is wrong, and what to write.
+    /// The error, and the remedy.
     pub(crate) reason: String,
 }
 

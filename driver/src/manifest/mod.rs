@@ -1,5 +1,5 @@
-//! The file that declares instances: its form, as TOML or YAML, and what an entry of it means as a
-//! URL. Owns neither masters nor commands: `client` applies such files, `tools` imports into them.
+//! The file that declares instances: its format, as TOML or YAML, and the URL of each entry. Owns
+//! neither masters nor commands: `client` applies such files, `tools` imports into them.
 //!
 //! ```toml
 //! name = "shop"

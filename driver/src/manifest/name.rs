@@ -6,7 +6,7 @@ const NAME_MAX_BYTES: usize = 128;
 /// Checks a name.
 ///
 /// # Errors
-/// What is wrong with it, and what a name may be.
+/// The error, and the rule for names.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let is_id = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     if name.is_empty() {

@@ -20,7 +20,7 @@ pub(crate) const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// The most instances in a file.
 const INSTANCES_MAX: usize = 10_000;
 
-/// What a file says, before variables are put in.
+/// The content of a file before variables are substituted.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -71,11 +71,11 @@ struct RawPeer {
     alias: String,
 }
 
-/// Reads a manifest. `path` decides the form by its end, and relative paths start at its folder;
-/// `variable` is the environment of the caller.
+/// Reads a manifest. The extension of `path` determines the format, and relative paths start at its
+/// directory; `variable` is the environment of the caller.
 ///
 /// # Errors
-/// The file, the line or key, and what is wrong.
+/// The file, the line or key, and the error.
 pub(crate) fn read(
     path: &Path,
     text: &str,
@@ -124,13 +124,13 @@ fn parse(path: &Path, text: &str) -> Result<Raw, ManifestError> {
             at(line as u64, error.message())
         }),
         _ => {
-            let reason = "its form is told by its name: .toml, .yaml or .yml";
+            let reason = "unknown format; its name must end in .toml, .yaml or .yml";
             Err(ManifestError::new("", reason))
         }
     }
 }
 
-/// What is wrong with YAML, in one line without its place and without options of the reader.
+/// The error of YAML in one line, without its position and without options of the parser.
 pub(crate) fn yaml_reason(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
     let text = text.lines().next().unwrap_or_default();
@@ -177,7 +177,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// Where an entry stands.
+/// The position of an entry.
 struct Within<'a> {
     place: &'a str,
     base: &'a Path,
@@ -332,12 +332,12 @@ impl<'de, T: From<OneOrList>> Visitor<'de> for TextOrList<T> {
     }
 }
 
-/// A text, a number or a truth value, as it is written.
+/// A text, a number or a boolean, as written.
 struct Scalar(String);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // YAML gives the text of a number then, so that `010` stays what the file shows.
+        // YAML returns the text of a number then, so that `010` stays unchanged.
         deserializer.deserialize_str(ScalarVisitor)
     }
 }

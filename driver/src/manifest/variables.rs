@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::file::ManifestError;
 
-/// Puts values in the place of `${NAME}` and `${NAME:-DEFAULT}`; `$${` is `${`. Any other `$` stays.
+/// Substitutes `${NAME}` and `${NAME:-DEFAULT}`; `$${` is `${`. Any other `$` stays.
 ///
 /// # Errors
-/// The variable that is not set, or the form that is not known.
+/// The variable that is not set, or the unknown syntax.
 pub(super) fn expand(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;
@@ -53,11 +53,11 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace("${", "$${")
 }
 
-/// Reads `NAME=VALUE` lines: `#` begins a comment line, `export` before a name is dropped, and a value
-/// may stand in quotes. In double quotes `\n`, `\t`, `\"` and `\\` are escapes.
+/// Reads `NAME=VALUE` lines: `#` starts a comment line, `export` before a name is dropped, and a
+/// value may be quoted. In double quotes `\n`, `\t`, `\"` and `\\` are escapes.
 ///
 /// # Errors
-/// The line that is none of these.
+/// The invalid line.
 pub(super) fn parse_env_file(text: &str) -> Result<BTreeMap<String, String>, ManifestError> {
     let mut all = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::entry::{Entry, Program, Restart};
 use super::file::Manifest;
 
-/// The manifest as a file that [`super::read()`] reads back. Texts are written as they are: who writes
-/// texts that are no templates escapes them before.
+/// The manifest as a file that [`super::read()`] reads back. Texts are written unchanged: the
+/// caller escapes texts that are not templates.
 pub(crate) fn write(manifest: &Manifest) -> String {
     let mut text = String::new();
     if let Some(name) = &manifest.name {

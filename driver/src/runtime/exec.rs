@@ -1,10 +1,10 @@
-//! `exec:` URLs: any command as an instance. Owns the URL form and the hand-over; after it nothing of
-//! this process is left, so signals and exit status are the command's own.
+//! `exec:` URLs: any command as an instance. Owns the format of the URL and the execution. This
+//! process becomes the command, so signals and exit status are those of the command.
 //!
 //! - `exec:///usr/bin/python3?…` or `exec:/usr/bin/python3?…`: an absolute path, percent-decoded;
 //!   `.` and `..` segments are resolved as URLs resolve them.
 //! - `exec:python3?…` or `exec://python3?…`: a name without `/`, looked up in `PATH`.
-//! - `exec://usr/bin/python3` is refused: its first segment is a host, surely not what was meant.
+//! - `exec://usr/bin/python3` is refused: its first segment is a host, which is probably a mistake.
 //!
 //! `arg=` (repeatable, in order) are the arguments, `env=NAME=VALUE` (repeatable) is added to the
 //! environment (and a `PATH` given so is the one searched), `cwd=` is an absolute directory.
@@ -31,7 +31,7 @@ use super::surroundings;
 const NO_COMMAND: UrlError =
     UrlError::Target("no command: write exec:///path/of/command or exec:name");
 
-/// What stands unescaped in a value of the query.
+/// Characters that need no escape in a value of the query.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -42,7 +42,7 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b',')
     .remove(b'@');
 
-/// What stands unescaped in the path of a command.
+/// Characters that need no escape in the path of a command.
 const COMMAND: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -59,7 +59,8 @@ pub(crate) struct Spec {
     pub(crate) secrets: Vec<(String, SecretSource)>,
     /// The working directory, an absolute path.
     pub(crate) cwd: Option<PathBuf>,
-    /// What a start in the foreground takes from the policy in the URL; a master has done it.
+    /// The parts of the policy that a start in the foreground applies; a master applies them
+    /// itself.
     pub(crate) setup: Setup,
 }
 
@@ -103,10 +104,10 @@ impl Spec {
         url
     }
 
-    /// Checks what no process can be started with.
+    /// Checks for values that no process can be started with.
     ///
     /// # Errors
-    /// `command`, `cwd`, `env` or `secrets`, and what is wrong with it.
+    /// `command`, `cwd`, `env` or `secrets`, and a description of the error.
     pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
         let has_nul = |text: &str| text.contains('\0');
         if self.args.iter().any(|arg| has_nul(arg)) || has_nul(&self.command.to_string_lossy()) {
@@ -185,21 +186,21 @@ fn read(name: &str, source: &SecretSource) -> Result<OsString, Failure> {
     source.read().map_err(failed)
 }
 
-/// As it stands in a query.
+/// The form in a query.
 fn encode(value: &str) -> String {
     utf8_percent_encode(value, VALUE).to_string().replace("%20", "+")
 }
 
-/// Enters the directory and becomes the command; returns only if that failed, or, where a process
-/// cannot be replaced (Windows), when the command has ended.
+/// Enters the directory and becomes the command; returns only if that failed, or, on systems where
+/// a process cannot be replaced (Windows), when the command has exited.
 ///
-/// `is_prepared` says that the master has carried out the setup in the URL, or what replaced it.
+/// `is_prepared` means that the master has already applied the setup of the URL.
 pub(super) fn run(spec: Spec, is_prepared: bool) -> Result<ExitCode, Failure> {
     if !is_prepared {
         surroundings::enter(&spec.setup).map_err(Failure::Setup)?;
     }
     if let Some(path) = spec.cwd {
-        // Here rather than in the command, whose error would not tell the two apart.
+        // Done here and not by the command, whose error would not distinguish the two.
         std::env::set_current_dir(&path).map_err(|why| Failure::Cwd { path, why })?;
     }
     let mut process = Command::new(&spec.command);

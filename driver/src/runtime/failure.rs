@@ -1,4 +1,4 @@
-//! Why a runtime in the box did not run, and the exit code that says so. Owns the wording only.
+//! Why a runtime in the box did not run, with its exit code. Owns the messages only.
 
 use std::fmt;
 use std::io;
@@ -9,14 +9,14 @@ use super::secret::SecretSource;
 /// The schemes served, as an error names them.
 pub(super) const SCHEMES: [&str; 2] = ["demo", "exec"];
 
-/// What is wrong with an instance URL. Names parameters, never their values.
+/// An error of an instance URL. Names parameters, never their values.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UrlError {
     /// Not a URL at all.
     NotAUrl(url::ParseError),
     /// No runtime in this executable serves the scheme.
     UnknownScheme(String),
-    /// A space or a control character stands in the URL unescaped.
+    /// The URL has an unescaped space or control character.
     RawBlank,
     /// A `%` without two hexadecimal digits, or `%00`.
     BadEscape,
@@ -24,15 +24,15 @@ pub(super) enum UrlError {
     Fragment,
     /// A user, a password or a port.
     Authority,
-    /// The part before the `?` does not say what it has to.
+    /// The part before the `?` is invalid.
     Target(&'static str),
     /// A parameter this scheme does not have.
     UnknownParameter { name: String, known: String },
     /// A parameter given twice that may be given once.
     Repeated(String),
-    /// A value that is not what the parameter takes.
+    /// An invalid value of a parameter.
     BadValue { name: &'static str, want: &'static str },
-    /// A parameter that sets the policy is wrong: the sentence that says how.
+    /// An invalid policy parameter: a sentence that describes the error.
     Policy(String),
 }
 
@@ -72,12 +72,12 @@ impl fmt::Display for UrlError {
 
 impl core::error::Error for UrlError {}
 
-/// Why the runtime ended without having done its work.
+/// Why the runtime exited without doing its work.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The URL does not describe anything to run.
     Url(UrlError),
-    /// The user, the umask or a limit cannot be set: the sentence that says why.
+    /// The user, the umask or a limit cannot be set: a sentence with the reason.
     Setup(String),
     /// The working directory cannot be entered.
     Cwd { path: PathBuf, why: io::Error },

@@ -1,9 +1,10 @@
-//! A runtime in the box: what `<self> <instance-url>` does when the master was given no `bin`.
+//! The runtime in the box: runs `<self> <instance-url>` when the master has no `bin`.
 //!
-//! Owns the schemes this executable serves as a runtime, and the exit codes of a refused start. It
-//! knows nothing of the master; the two meet only at the process contract (Contract §6, §7): one
-//! argument in, lines and an exit status out. What goes wrong is one line on stderr, which the
-//! master hands on as a log line; no line repeats a parameter's value, as values may be secrets.
+//! Owns the schemes that this program serves as a runtime, and the exit codes of a refused start.
+//! It is independent of the master; the two share only the process contract (Contract §6, §7): one
+//! argument in, lines and an exit status out. An error is one line on stderr, which the master
+//! passes on as a log line. No line repeats the value of a parameter, because values may be
+//! secrets.
 
 mod demo;
 mod exec;
@@ -29,13 +30,13 @@ pub fn serves(scheme: &str) -> bool {
 /// Runs the instance at `url` to its end; the result is this process's exit status.
 ///
 /// For `exec:` this does not return once the command has been started, so call it from the main
-/// thread before any other thread or async runtime exists. A start that is refused gives a reason on
-/// stderr and 2 (bad URL), 126 (the command cannot be executed) or 127 (it was not found).
+/// thread before any other thread or async runtime exists. A refused start prints a reason on
+/// stderr and returns 2 (bad URL), 126 (the command cannot be executed) or 127 (it was not found).
 pub fn run(url: &str) -> ExitCode {
     run_in(url, false)
 }
 
-/// As [`run`] in surroundings that are as the instance wants them.
+/// As [`run`], in an environment that the master has already prepared.
 fn run_prepared(url: &str) -> ExitCode {
     run_in(url, true)
 }
@@ -44,7 +45,7 @@ fn run_in(url: &str, is_prepared: bool) -> ExitCode {
     match dispatch(url, is_prepared) {
         Ok(code) => code,
         Err(failure) => {
-            // With stderr gone as well there is nobody left to tell; the exit status still does.
+            // If stderr fails too, only the exit status reports the error.
             let _ = writeln!(io::stderr(), "openctrl: {failure}");
             ExitCode::from(failure.exit_code())
         }

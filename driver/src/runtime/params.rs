@@ -1,5 +1,5 @@
-//! The query of an instance URL, decoded strictly. Owns names, repetition and encoding; what a value
-//! means is the scheme's business.
+//! The query of an instance URL, decoded strictly. Owns names, repetition and encoding; the scheme
+//! defines the meaning of a value.
 
 use percent_encoding::percent_decode_str;
 use url::Url;

@@ -12,7 +12,7 @@ const SECRET_MAX_BYTES: u64 = 64 * 1024;
 /// Where the value of a secret variable is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SecretSource {
-    /// A file, by its absolute path. A line end at its end is not part of the value.
+    /// A file, by its absolute path. A final line end is not part of the value.
     File(PathBuf),
     /// A variable of the master's environment.
     Env(String),

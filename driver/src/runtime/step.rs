@@ -1,9 +1,9 @@
-//! The exec step: this program, between the start of a process and its runtime. It does in the new
-//! process what the system cannot do for it at the start, then becomes the runtime, with the same
+//! The exec step: this program, executed between the start of a process and its runtime. It does in
+//! the new process what the system cannot do at the start, then becomes the runtime, with the same
 //! process id and start time.
 //!
-//! Owns what it does and the report of a failure: a pipe that ends when the runtime takes over and
-//! says why if that fails. What it is ordered is `orders`'.
+//! Owns these actions and the report of a failure: a pipe that closes when the runtime takes over
+//! and carries the reason if that fails. `orders` owns the format of its orders.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -25,8 +25,8 @@ use crate::promises::{
 /// The exit status of a step whose runtime cannot be executed: that of a shell.
 const CANNOT_EXECUTE: u8 = 126;
 
-/// Does what the arguments after [`WORD`] order; returns only if the runtime did not take over.
-/// Call it before any other thread exists.
+/// Carries out the orders in the arguments after [`WORD`]; returns only if the runtime did not take
+/// over. Call it before any other thread exists.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let [orders, bin, url] = arguments else { return not_for_users() };
     let Some(orders) = orders.to_str().and_then(Orders::parse) else { return not_for_users() };
@@ -68,7 +68,7 @@ fn default_signals() {
 }
 
 fn become_runtime(orders: Orders, bin: &OsStr, url: &OsStr, report: OwnedFd) -> ExitCode {
-    // A second start of this program would say the same, and take longer.
+    // A second start of this program would give the same result, and take longer.
     if orders.is_own
         && let Some(url) = url.to_str().filter(|url| replaces_itself(url))
     {
@@ -80,7 +80,7 @@ fn become_runtime(orders: Orders, bin: &OsStr, url: &OsStr, report: OwnedFd) -> 
 }
 
 fn fail(report: OwnedFd, reason: &str) -> ExitCode {
-    // A master that does not listen any more does not need the reason.
+    // A master that no longer listens does not need the reason.
     let _ = File::from(report).write_all(reason.as_bytes());
     ExitCode::from(CANNOT_EXECUTE)
 }

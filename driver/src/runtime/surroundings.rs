@@ -100,7 +100,7 @@ fn group_id(text: &str) -> Result<Gid, String> {
     }
 }
 
-/// The groups that the group database gives the user, beside `gid`.
+/// The groups of the user in the group database, besides `gid`.
 #[cfg(not(target_vendor = "apple"))]
 fn supplementary(account: &Account, gid: Gid) -> nix::Result<()> {
     let name = std::ffi::CString::new(account.name.as_str()).map_err(|_| nix::Error::EINVAL)?;

@@ -18,8 +18,8 @@ use super::files::{
 use super::journal::Journal;
 use crate::file_identity::{FileIdentity, Place};
 
-/// How long the lock is waited for: far longer than a new process takes to run its program, and
-/// no long time to be told that another master is there.
+/// How long to wait for the lock: far longer than a new process needs to execute its program, and
+/// short enough to report another master.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_POLL: Duration = Duration::from_millis(5);
 
@@ -33,9 +33,9 @@ pub(crate) struct StateDirectory {
     snapshot_generation: u64,
     /// How many records the last journal has.
     records: u64,
-    /// The lock ends with the file, also when the master is killed.
+    /// The lock is released with the file, also when the master is killed.
     lock: Placed,
-    /// The snapshot and the journal that are in force, once there are any.
+    /// The current snapshot and journal, if there are any.
     current: Vec<Placed>,
 }
 
@@ -55,12 +55,12 @@ pub(crate) struct Prepared {
     pub(crate) bytes: u64,
 }
 
-/// What was found in a state directory.
+/// The content of a state directory.
 #[derive(Debug)]
 pub(crate) enum Loaded {
     /// Nothing: a new master.
     Nothing,
-    /// A complete state, and what an operator should know of how it was found.
+    /// A complete state, and notes for the operator about how it was found.
     State(Image, Vec<String>),
     /// The state of the Go master, from this file; ours from now on, once it is saved.
     Imported(Image, PathBuf),
@@ -87,7 +87,7 @@ impl StateDirectory {
         }
     }
 
-    /// The directory itself, for what is kept beside the state.
+    /// The path of the directory, for files beside the state.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -99,8 +99,8 @@ impl StateDirectory {
             return self.import();
         };
         let Recovered { image, snapshot, generation, records, findings } = recovered;
-        // What was read may not be on the disk yet, if the last master was killed within a write:
-        // the next journal is going to say how many records this one has.
+        // If the last master was killed during a write, the data may not be on the disk yet: the
+        // next journal states how many records this one has.
         let journal = journal_path(&self.path, generation);
         let synced = File::open(&journal).and_then(|file| file.sync_all());
         synced.map_err(|error| StoreError::Io("sync", journal, error))?;
@@ -121,8 +121,8 @@ impl StateDirectory {
         Ok(Loaded::State(image, notes))
     }
 
-    /// Writes a snapshot beside the one that is there. Until it is installed it means nothing, so
-    /// that a full disk, which shows here if anywhere, changes nothing.
+    /// Writes a snapshot to a temporary file. Until it is installed it has no effect, so a full
+    /// disk, which would fail here, changes nothing.
     pub(crate) fn prepare(&self, image: &Image) -> io::Result<Prepared> {
         let generation = self.next_generation;
         let snapshot = encode(image, generation);
@@ -135,9 +135,9 @@ impl StateDirectory {
     pub(crate) fn install(&mut self, prepared: &Prepared) -> io::Result<Journal> {
         let generation = prepared.generation;
         let journal = Journal::create(&self.path, generation, self.records);
-        // Not to be put in its place any more, it only takes room.
+        // It will not be installed and only takes space.
         let journal = journal.inspect_err(|_| drop(fs::remove_file(self.path.join(TEMPORARY))))?;
-        // From here on the journal may be found, and whatever comes next has to follow it.
+        // From here on the journal may be found, and every later file must follow it.
         self.next_generation = generation + 1;
         self.records = 0;
         sync_directory(&self.path)?;
@@ -146,7 +146,7 @@ impl StateDirectory {
             Placed::open(self.path.join(SNAPSHOT))?,
             Placed::open(journal_path(&self.path, generation))?,
         ];
-        // What was the snapshot is the backup now, and needs its journals.
+        // The previous snapshot is the backup now, and needs its journals.
         let backup_generation = std::mem::replace(&mut self.snapshot_generation, generation);
         self.forget_journals_before(backup_generation);
         Ok(journal)
@@ -166,12 +166,12 @@ impl StateDirectory {
         Ok(None)
     }
 
-    /// Takes hold of the directory again after files in it were removed or replaced: makes it if
-    /// need be, locks it, and keeps state files of others aside, whose new names it returns. The
-    /// state has to be written anew then.
+    /// Takes the directory again after files in it were removed or replaced: creates it if
+    /// necessary, locks it, and keeps foreign state files aside, whose new names it returns. The
+    /// caller must then rewrite the state.
     ///
     /// # Errors
-    /// When another master holds the directory by now, or it cannot be written.
+    /// If another master holds the directory, or it cannot be written.
     pub(crate) fn reclaim(&mut self) -> io::Result<Vec<PathBuf>> {
         make_private(&self.path)?;
         if self.lock.place()? != Place::Same {
@@ -190,7 +190,7 @@ impl StateDirectory {
         if replaced.contains(&true) { self.keep_replacements_aside() } else { Ok(Vec::new()) }
     }
 
-    /// Whose they are is not known: perhaps somebody put a copy there to start from.
+    /// Their origin is unknown: an operator may have put a copy there to restore it.
     fn keep_replacements_aside(&self) -> io::Result<Vec<PathBuf>> {
         let states = [SNAPSHOT, BACKUP].map(|name| self.path.join(name));
         let journals = journals(&self.path)?.into_iter().map(|(_, path)| path);
@@ -260,7 +260,7 @@ pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
         .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
 }
 
-/// Gives a file another name, which says why and when.
+/// Renames a file; the new name has the reason and the time.
 fn keep_aside(file: &Path, why: &str) -> io::Result<PathBuf> {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut aside = file.as_os_str().to_owned();
@@ -284,8 +284,8 @@ impl Placed {
     }
 }
 
-/// Locks, waiting for a moment: of a master that was killed, a child that has not come to run its
-/// program yet holds the lock until it has. From then on it can be known for what it is.
+/// Locks, with a short wait: after a master was killed, a child that has not executed its program
+/// yet still holds the lock. After that the child can be recognized.
 fn take_hold(lock: &File) -> Result<(), TryLockError> {
     let begun = Instant::now();
     loop {
@@ -298,7 +298,7 @@ fn take_hold(lock: &File) -> Result<(), TryLockError> {
     }
 }
 
-/// Whether there is nothing in a directory but what a master keeps there.
+/// Whether a directory contains only files of a master.
 fn is_ours(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();

@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use openctrl_core::store::{GobError, RecoveryError};
 
-/// What was attempted, on what, and what to do about it.
+/// The failed action, its object, and the remedy.
 #[derive(Debug)]
 pub(crate) enum StoreError {
     /// A file or directory could not be read or written.
@@ -33,7 +33,7 @@ impl fmt::Display for StoreError {
             Self::Unreadable(path, reason) => write!(
                 f,
                 "the state in {} is not complete: {reason}. Nothing was changed. Put missing \
-                 or damaged files back from a copy, or start anew, with a new key and no instances, by \
+                 or damaged files back from a copy, or start with a new key and no instances by \
                  moving openctrl.state* and openctrl.journal.* away",
                 path.display()
             ),

@@ -13,7 +13,7 @@ pub(crate) const BACKUP: &str = "openctrl.state.backup";
 pub(crate) const TEMPORARY: &str = "openctrl.state.tmp";
 /// Held by the master that uses the directory.
 pub(crate) const LOCK: &str = "openctrl.lock";
-/// What the Go master keeps its state in.
+/// The state file of the Go master.
 pub(crate) const FOREIGN: [&str; 2] = ["openctrl.gob", "openctrl.gob.backup"];
 
 const JOURNAL_PREFIX: &str = "openctrl.journal.";
@@ -62,8 +62,8 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Puts the temporary file, which is durable, in the place of the snapshot; the one before becomes
-/// the backup. A reader finds the old one or the new one, whole, whatever happens meanwhile.
+/// Replaces the snapshot with the temporary file, which is durable; the previous snapshot becomes
+/// the backup. A reader finds either the old one or the new one, complete, in any case.
 pub(crate) fn install_snapshot(directory: &Path) -> io::Result<()> {
     let target = directory.join(SNAPSHOT);
     if target.exists() {
@@ -77,7 +77,7 @@ pub(crate) fn install_snapshot(directory: &Path) -> io::Result<()> {
     sync_directory(directory)
 }
 
-/// Makes what was created, renamed or removed in a directory durable.
+/// Syncs a directory, so that created, renamed and removed files are durable.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

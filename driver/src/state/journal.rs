@@ -40,8 +40,8 @@ impl Journal {
         let begun = Instant::now();
         let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // What was refused must not come back after a crash. If this fails too, the disk is
-            // past helping, and the next snapshot settles it.
+            // A refused change must not come back after a crash. If this fails too, the next
+            // snapshot corrects it.
             let _ = self.file.set_len(self.length).and_then(|()| self.file.sync_data());
             return Err(error);
         }

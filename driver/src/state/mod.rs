@@ -1,7 +1,7 @@
 //! The state directory on the disk: its files, its lock, and how they are written safely.
 //!
-//! What is in the files, and what they mean after a crash, is core's. The thread that writes them
-//! is `daemon::store`; clients and tools only read.
+//! `core` defines the content of the files and its recovery after a crash. `daemon::store` has the
+//! thread that writes them; clients and tools only read.
 
 mod directory;
 mod error;

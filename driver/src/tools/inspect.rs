@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::grammar::State;
 use crate::state::{StoreError, is_held, read_state};
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 const REDACTED: &str = "<redacted>";
 
 /// Why there is no answer.

@@ -81,7 +81,7 @@ fn replay(
     };
     let mut replay = match Replay::new(&bytes) {
         Ok(replay) => replay,
-        // It was begun when the master was killed: there was nothing to lose yet.
+        // It was started when the master was killed: nothing was recorded yet.
         Err(error @ TraceError::NoHeader) if options.path.is_dir() => {
             complain(file, &error);
             return Ok(Outcome::Equal);
@@ -113,7 +113,7 @@ fn replay(
         if options.until.as_ref().is_some_and(|until| until.is_before(now)) {
             break;
         }
-        // A segment may end with an input that the engine panics at: that is what it is for.
+        // A segment can end with an input at which the engine panics: that is its purpose.
         match catch_unwind(AssertUnwindSafe(|| replay.step())) {
             Ok(Some(step)) => timeline.step(&replay, &step)?,
             Ok(None) => break,
@@ -140,6 +140,6 @@ fn replay(
 }
 
 fn complain(path: &Path, reason: &dyn std::fmt::Display) {
-    // Without standard error there is nobody to tell; the exit status still does.
+    // If standard error fails, only the exit status reports the error.
     let _ = writeln!(io::stderr(), "openctrl: {}: {reason}", path.display());
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::CONTROL_API_VERSION;
 use crate::go::{to_json, to_json_indented};
 
-/// What a request is answered.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status code.
@@ -52,12 +52,12 @@ impl Reply {
         Self { status, ..Self::main(&error) }
     }
 
-    /// A request that cannot be meant: 400.
+    /// An invalid request: 400.
     pub fn bad(message: &str) -> Self {
         Self::error(400, message)
     }
 
-    /// What a router has and a supervisor has not: 501.
+    /// A function of routers that a supervisor does not have: 501.
     pub fn not_configured(what: &str) -> Self {
         Self::error(501, &alloc::format!("{what} handler is not configured"))
     }

@@ -35,7 +35,7 @@ pub struct DeleteRequest {
     pub dry_run: bool,
 }
 
-/// How much the master's own log says.
+/// The level of the log of the master.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the words are those of the contract")]
 pub enum LogLevel {
@@ -68,7 +68,7 @@ struct Body(Map<String, Value>);
 /// Reads the body of `plan`, `validate` or `apply`; `kind` is its kind.
 ///
 /// # Errors
-/// 400 for what is no such request.
+/// 400 for an invalid request.
 pub fn decode_candidate(body: &[u8], kind: &str) -> Result<CandidateRequest, Reply> {
     let body = Body::decode(body, kind)?;
     let yaml = body.text("candidateYaml")?;
@@ -82,7 +82,7 @@ pub fn decode_candidate(body: &[u8], kind: &str) -> Result<CandidateRequest, Rep
 /// Reads the body of `delete`.
 ///
 /// # Errors
-/// 400 for what is no such request.
+/// 400 for an invalid request.
 pub fn decode_delete(body: &[u8]) -> Result<DeleteRequest, Reply> {
     let body = Body::decode(body, "DeleteRequest")?;
     let target = body.text("target")?.trim().to_owned();
@@ -99,7 +99,7 @@ pub fn decode_delete(body: &[u8]) -> Result<DeleteRequest, Reply> {
 /// Reads the body of `log-level`.
 ///
 /// # Errors
-/// 400 for what is no such request, or no level.
+/// 400 for an invalid request or level.
 pub fn decode_log_level(body: &[u8]) -> Result<LogLevel, Reply> {
     let body = Body::decode(body, "LogLevelRequest")?;
     let text = body.text("level")?;
@@ -115,7 +115,7 @@ pub fn decode_log_level(body: &[u8]) -> Result<LogLevel, Reply> {
 }
 
 impl Body {
-    /// The first JSON value of `body`; what follows is not looked at.
+    /// The first JSON value of `body`; the rest is ignored.
     fn decode(body: &[u8], kind: &str) -> Result<Self, Reply> {
         let mut values = Deserializer::from_slice(body).into_iter::<AnyValue>();
         let value = match values.next() {
@@ -142,7 +142,7 @@ impl Body {
         Ok(body)
     }
 
-    /// A field by its name, in any letter case if there is none in this.
+    /// A field by its name; case-insensitive if there is no exact match.
     fn field(&self, name: &str) -> Option<&Value> {
         let any_case = || self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         let found = self.0.get(name).or_else(|| any_case().map(|(_, value)| value));

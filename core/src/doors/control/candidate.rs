@@ -1,5 +1,4 @@
-//! Candidates: the rules that a request wants, and what it is answered (control contract A
-//! "Rules", B 1.4).
+//! Candidates: the rules in a request, and the answers (control contract A "Rules", B 1.4).
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -71,10 +70,10 @@ struct LogLevelWire {
     level: &'static str,
 }
 
-/// The rules of a candidate that was decoded: its `spec.resources`. Nothing else of it counts.
+/// The rules of a decoded candidate: its `spec.resources`. Everything else is ignored.
 ///
 /// # Errors
-/// What is wrong with it, naming the field by its path.
+/// The error, with the path of the field.
 pub fn candidate_rules(candidate: &Value) -> Result<Vec<RuleSpec>, String> {
     if !candidate.is_object() {
         return Err("candidateYaml: expected an object with spec.resources".to_string());
@@ -102,10 +101,10 @@ pub fn candidate_rules(candidate: &Value) -> Result<Vec<RuleSpec>, String> {
     Ok(rules)
 }
 
-/// The change that puts `rules` in force, and removes all others if it replaces.
+/// The change that applies `rules`, and removes all others if it replaces.
 ///
 /// # Errors
-/// There would be more rules than are kept.
+/// More rules than the limit.
 pub fn replacing(
     rules: Vec<RuleSpec>,
     replace: bool,
@@ -121,10 +120,10 @@ pub fn replacing(
     Ok(change)
 }
 
-/// The rule that a delete means.
+/// The rule that a delete names.
 ///
 /// # Errors
-/// 400 for what is no rule in force.
+/// 400 if there is no such rule.
 pub fn deletion(request: &DeleteRequest, in_force: &RuleSet) -> Result<RuleRef, Reply> {
     let target = &request.target;
     let (kind, name) = match target.split_once('/') {

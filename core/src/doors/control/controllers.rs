@@ -1,5 +1,5 @@
-//! The controllers: what runs by itself, and how its runs went (control contract A "Controllers",
-//! B 6).
+//! The controllers: periodic work of the master, and the results of its runs (control contract A
+//! "Controllers", B 6).
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -35,7 +35,7 @@ pub struct Run {
     pub trigger: String,
     /// When it began.
     pub started: Wall,
-    /// When it ended.
+    /// The time of its end.
     pub completed: Wall,
     /// How long it took, in nanoseconds.
     pub duration_ns: u64,
@@ -56,7 +56,7 @@ pub struct RunError {
     pub error: String,
 }
 
-/// What is remembered of the runs of one controller.
+/// The retained runs of one controller.
 #[derive(Clone, Debug, Default)]
 struct Runs {
     last_trigger: String,
@@ -255,7 +255,7 @@ fn go_duration(ns: u64) -> String {
     format_duration(i64::try_from(ns).unwrap_or(i64::MAX))
 }
 
-/// Exact for every duration that a run can have.
+/// Exact for every realistic duration.
 fn millis(ns: u64) -> f64 {
     ns as f64 / 1e6
 }

@@ -190,7 +190,7 @@ fn events_reply(cursor: StoredId, events: &[&StoredEvent], more: bool, gap: bool
     Reply::managed(200, &EventsWire { cursor: &cursor, events, more, gap })
 }
 
-/// What a command asks for.
+/// The action of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandPlan {
     /// There is no such command.
@@ -214,7 +214,7 @@ pub fn plan_command(command: &str, entry: &ProcessEntry) -> CommandPlan {
     }
 }
 
-/// Why the engine refused what a command asks for, in words.
+/// Why the engine refused a command, in words.
 pub fn refusal_text(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NotAdmitted => "not admitted".to_string(),
@@ -239,7 +239,7 @@ pub fn event_line(event: &StoredEvent) -> String {
     to_json(&DaemonEventWire::from(event))
 }
 
-/// What a command is answered: 200 if it was accepted, else 400.
+/// The answer to a command: 200 if it was accepted, else 400.
 pub fn command_result(command: &str, accepted: bool, message: &str) -> Reply {
     let result = CommandWire {
         api_version: DAEMON_API_VERSION,

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::query::decode_path;
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 const MASK: &str = "***";
 
 /// A parameter whose name has one of these in it holds a secret.

@@ -1,8 +1,7 @@
-//! The wire of the control API on Unix sockets (control contract): what requests ask for, and what
-//! they are answered.
+//! The wire format of the control API on Unix sockets (control contract): requests and answers.
 //!
 //! Owns: paths, queries, bodies, envelopes, status codes. Does not own: sockets and their modes,
-//! who may write, YAML, waiting.
+//! authorization, YAML, waiting.
 
 mod answer;
 mod body;

@@ -1,5 +1,5 @@
-//! What the door knows: every resource as it was last shown, the stored events, the controllers.
-//! Reads are answered from it; what it holds was decided, and made durable, before.
+//! The data of the door: every resource as last shown, the stored events, the controllers. Reads
+//! are answered from it; all of it is durable.
 
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,7 @@ pub struct ProcessEntry {
     pub generation: u64,
     /// Its phase and conditions.
     pub state: ResourceState,
-    /// What is wrong, for people; may be empty.
+    /// The error, in words; may be empty.
     pub message: String,
 }
 
@@ -65,13 +65,13 @@ pub type Figures<'a> = &'a dyn Fn(InstanceId) -> Observed;
 pub struct Observed {
     /// The process that is alive.
     pub pid: Option<i32>,
-    /// How many processes came to life.
+    /// Number of started processes.
     pub starts: u64,
     /// How many of them by the restart timer.
     pub restarts: u64,
-    /// How many ended.
+    /// Number of exited processes.
     pub exits: u64,
-    /// How the last one ended, in words.
+    /// How the last one exited, in words.
     pub last_exit: Option<String>,
     /// When the next restart is due.
     pub next_restart: Option<Wall>,
@@ -107,7 +107,7 @@ impl ControlModel {
         }
     }
 
-    /// Shows an instance as it is now. Gives the name that it had, if that was another.
+    /// Shows the current instance. Returns its previous name, if it was another.
     pub fn put_process(&mut self, entry: ProcessEntry) -> Option<Arc<str>> {
         let (id, name) = (entry.id, Arc::clone(&entry.name));
         let old = self.processes.insert(id, Arc::new(entry));
@@ -131,7 +131,7 @@ impl ControlModel {
         self.log.forget(id);
     }
 
-    /// Shows a rule as it is now.
+    /// Shows the current rule.
     pub fn put_rule(&mut self, rule: RuleRef, entry: RuleEntry) {
         self.rules.insert(rule, entry);
     }

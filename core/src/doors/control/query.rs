@@ -15,7 +15,7 @@ pub(super) struct Query {
     pairs: Vec<(String, String)>,
 }
 
-/// Pairs that are looked at; no endpoint has as many parameters.
+/// Maximum number of parsed pairs; no endpoint has as many parameters.
 const PAIRS_MAX: usize = 128;
 
 impl Query {
@@ -51,13 +51,13 @@ impl Query {
     }
 }
 
-/// Percent escapes and `+`; `None` for an escape that is none.
+/// Decodes percent escapes and `+`; `None` for an invalid escape.
 fn decode(text: &str) -> Option<String> {
     let text = text.replace('+', " ");
     escapes_are_good(&text).then(|| decode_path(&text))
 }
 
-/// Percent escapes alone. What is no UTF-8 is replaced.
+/// Decodes percent escapes only. Bytes that are not UTF-8 are replaced.
 pub(super) fn decode_path(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

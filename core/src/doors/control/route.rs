@@ -1,4 +1,4 @@
-//! Which call a request is, or why it is none (control contract B 1.2, 1.3, 2, C 5, D 1, 2).
+//! Finds the call of a request, or the error (control contract B 1.2, 1.3, 2, C 5, D 1, 2).
 
 use alloc::string::String;
 
@@ -59,7 +59,7 @@ pub enum ManagedCall {
 
 const PREFIX: &str = "/api/control.routerd.net/v1alpha1";
 
-/// What a router has on its main sockets, and a supervisor has not.
+/// Functions of the main sockets of a router that a supervisor does not have.
 const ROUTER_READS: [&str; 6] = [
     "/connections",
     "/dns-queries",
@@ -75,7 +75,7 @@ impl MainCall {
         matches!(self, Self::Apply | Self::Delete | Self::LogLevel)
     }
 
-    /// Answers a read that needs nothing but the model.
+    /// Answers a read that only needs the model.
     pub fn read(&self, model: &ControlModel, figures: Figures<'_>) -> Option<Reply> {
         match self {
             Self::Status => Some(model.status()),

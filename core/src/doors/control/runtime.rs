@@ -1,4 +1,4 @@
-//! `RuntimeStats`: what the master itself uses. What Rust does not have is 0.
+//! `RuntimeStats`: the resource usage of the master. Values that Rust does not have are 0.
 
 use alloc::string::String;
 
@@ -19,7 +19,7 @@ pub struct RuntimeStats {
     pub virtual_bytes: u64,
     /// Stack, in bytes.
     pub stack_bytes: u64,
-    /// Memory of the control group, in bytes; 0 where there is none.
+    /// Memory of the control group, in bytes; 0 without one.
     pub cgroup_current_bytes: u64,
     /// The most it ever was.
     pub cgroup_peak_bytes: u64,

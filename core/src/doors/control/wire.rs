@@ -223,7 +223,7 @@ impl<'a> From<&'a StoredEvent> for ResourceEventWire<'a> {
     }
 }
 
-/// What the stored form says an event is about: its resource, else the event itself.
+/// The subject of an event in the stored form: its resource, else the event itself.
 fn row(event: &StoredEvent) -> (&str, &str, &str) {
     let api_version = event.resource.as_ref().map_or(DAEMON_API_VERSION, |r| &*r.api_version);
     (api_version, event.row_kind(), event.row_name())

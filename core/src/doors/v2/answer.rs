@@ -1,4 +1,4 @@
-//! Answers: what came of a command, in HTTP (Contract §3).
+//! Answers: the result of a command, as HTTP (Contract §3).
 
 use alloc::string::{String, ToString};
 
@@ -51,7 +51,7 @@ impl Answer {
         Self { status, body: None, allow: None, etag: None }
     }
 
-    /// The answer that says what came of a command. `info` renders the info object.
+    /// The answer with the result of a command. `info` renders the info object.
     pub fn from_outcome(outcome: Outcome, info: impl FnOnce() -> Bytes) -> Self {
         match outcome {
             Outcome::Done { before: _, after: view } | Outcome::Replaced(view) => {

@@ -113,10 +113,10 @@ mod tests {
         insta::assert_snapshot!(refused(decode_create(b"")), @"the body is empty; send a JSON object");
         insta::assert_snapshot!(refused(decode_create(b"{}")), @"url is missing");
         insta::assert_snapshot!(refused(decode_create(b"{\"url\":null}")), @"url is missing");
-        insta::assert_snapshot!(refused(decode_create(b"{\"url\":5}")), @"the body is not what is expected: url: invalid type: integer `5`, expected a string at line 1 column 8");
-        insta::assert_snapshot!(refused(decode_create(b"[]")), @"the body is not what is expected: invalid type: sequence, expected a JSON object at line 1 column 0");
-        insta::assert_snapshot!(refused(decode_create(b"null")), @"the body is not what is expected: invalid type: null, expected a JSON object at line 1 column 4");
-        insta::assert_snapshot!(refused(decode_create(b"{\"url\":\"a:b\"")), @"the body is not what is expected: EOF while parsing an object at line 1 column 12");
+        insta::assert_snapshot!(refused(decode_create(b"{\"url\":5}")), @"the body is invalid: url: invalid type: integer `5`, expected a string at line 1 column 8");
+        insta::assert_snapshot!(refused(decode_create(b"[]")), @"the body is invalid: invalid type: sequence, expected a JSON object at line 1 column 0");
+        insta::assert_snapshot!(refused(decode_create(b"null")), @"the body is invalid: invalid type: null, expected a JSON object at line 1 column 4");
+        insta::assert_snapshot!(refused(decode_create(b"{\"url\":\"a:b\"")), @"the body is invalid: EOF while parsing an object at line 1 column 12");
         for bad in
             ["{\"url\":\"a:b\"}x", "{\"url\":\"a:b\",\"alias\":[]}", "{\"url\":\"master://x\"}"]
         {

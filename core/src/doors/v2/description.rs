@@ -11,7 +11,7 @@ use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("openapi.json");
 
-/// What is escaped in the path of a URL.
+/// Characters that are escaped in the path of a URL.
 const ESCAPED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')

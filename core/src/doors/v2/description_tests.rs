@@ -1,4 +1,4 @@
-//! Tests that hold the OpenAPI document to the router, and its schemas to what is rendered.
+//! Tests that compare the OpenAPI document with the router, and its schemas with rendered objects.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -37,7 +37,7 @@ fn document() -> Value {
     serde_json::from_slice(&describe(BASE, "1.2.3")).expect("JSON")
 }
 
-/// Every route that the router knows: a new one has to be put in its place here.
+/// Every route of the router: add a new one here.
 fn routes() -> Vec<Route> {
     let instance = Target::Instance(ID);
     let after = |route: Route| match route {
@@ -72,7 +72,7 @@ fn the_document_has_what_the_router_has_and_nothing_else() {
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), templates);
     for wanted in routes() {
         let path = &paths[wanted.template()];
-        // Where the document says that it is, the router finds it.
+        // The router finds each path of the document.
         let base = path["servers"][0]["url"].as_str().unwrap_or(BASE).trim_end_matches('/');
         let shown = format!("{base}{}", wanted.template().replace("{id}", &ID.to_string()));
         assert_eq!(route(BASE, &shown), Some(wanted), "{shown}");

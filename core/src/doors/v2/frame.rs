@@ -1,6 +1,6 @@
 //! Events as Server-Sent Events frames (Contract §8).
 //!
-//! Rendering only: which event gets which id is the engine's, who reads it the driver's.
+//! Rendering only: the engine assigns ids, the driver delivers.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -11,8 +11,8 @@ use crate::ids::InstanceId;
 use crate::line::segment_starts;
 use crate::time::Wall;
 
-/// No frame is longer: two dashboards in use reconnect for ever on a line of 64 KiB. The rest is
-/// slack for readers that count the line ends or the field name in.
+/// Maximum size of a frame: two existing dashboards reconnect endlessly on a line of 64 KiB. The
+/// rest is slack for clients that count the line ends or the field name.
 pub const FRAME_MAX_BYTES: usize = 65_000;
 
 /// The reconnect hint; opens every stream, and keeps an idle one alive (Contract §8).
@@ -47,7 +47,7 @@ pub fn write_event(
     frame.extend_from_slice(TAIL);
 }
 
-/// What the frames of several lines have in common: the time and the object.
+/// The common part of the frames of several lines: the time and the object.
 #[derive(Debug)]
 pub struct LogFrames {
     head: Vec<u8>,
@@ -61,8 +61,8 @@ impl LogFrames {
         Self { head }
     }
 
-    /// Appends the frame of one line. The line is cut, and says so, where the frame would grow
-    /// beyond [`FRAME_MAX_BYTES`]; `cut_bytes` were cut from it before.
+    /// Appends the frame of one line. The line is cut, with a note, if the frame would exceed
+    /// [`FRAME_MAX_BYTES`]; `cut_bytes` were cut from it before.
     pub fn write(&self, frame: &mut Vec<u8>, name: EventName, line: &[u8], cut_bytes: u64) {
         let start = frame.len();
         push_name(frame, name);
@@ -73,18 +73,18 @@ impl LogFrames {
     }
 }
 
-/// The frame that tells a reader how many events it missed; `initial` events follow it. Readers
-/// of the contract look at `event: instance` only and pass over it.
+/// The frame with the number of events that a client missed; `initial` events follow it. Clients
+/// that handle `event: instance` only ignore it.
 pub fn gap_frame(lost: Option<u64>, time: Wall) -> Vec<u8> {
     let lost = lost.map_or_else(|| String::from("null"), |lost| lost.to_string());
     format!("event: gap\ndata: {{\"time\":\"{time}\",\"lost\":{lost}}}\n\n").into_bytes()
 }
 
-/// How much is shown of a line that has not ended: what a person reads at a glance, its end.
+/// Maximum length of a shown unfinished line; its end is shown.
 pub const UNFINISHED_MAX_BYTES: usize = 4 * 1024;
 
-/// The frame that shows a line which has not ended yet, or, with an empty text, that there is none
-/// any more. It has no id: it is no event of the contract, and the line becomes one when it ends.
+/// The frame that shows an unfinished line, or, with an empty text, that there is none any more. It
+/// has no id: it is not an event of the contract, and the line becomes one when it ends.
 pub fn unfinished_frame(instance: InstanceId, time: Wall, text: &str) -> Vec<u8> {
     let mut frame = format!(
         "event: unfinished\ndata: {{\"instance\":\"{instance}\",\"time\":\"{time}\",\"text\":\""
@@ -97,7 +97,7 @@ pub fn unfinished_frame(instance: InstanceId, time: Wall, text: &str) -> Vec<u8>
 
 const TAIL: &[u8] = b"\"}\n\n";
 
-/// What stands in a frame beside object and line, at most.
+/// Maximum size of a frame without object and line.
 const HEAD_MAX_BYTES: usize = 160;
 
 fn push_name(frame: &mut Vec<u8>, name: EventName) {
@@ -119,8 +119,8 @@ fn push_head(frame: &mut Vec<u8>, kind: EventKind, time: &str, object: impl FnOn
     frame.extend_from_slice(b",\"logs\":\"");
 }
 
-/// Appends `line` escaped, at most `budget` bytes of it with the note of a cut. Of a line that
-/// carriage returns overwrite, its end is kept; of any other its start.
+/// Appends `line` escaped, at most `budget` bytes of it including the note of a cut. If the line
+/// contains carriage returns, its end is kept, otherwise its start.
 fn push_line(frame: &mut Vec<u8>, line: &[u8], cut_bytes: u64, budget: usize) {
     const NOTE_MAX_BYTES: usize = 48; // " … (18446744073709551615 bytes cut)"
     let start = frame.len();
@@ -136,8 +136,8 @@ fn push_line(frame: &mut Vec<u8>, line: &[u8], cut_bytes: u64, budget: usize) {
     frame.extend_from_slice(format!(" … ({cut} bytes cut)").as_bytes());
 }
 
-/// Where the longest part of a line begins that fits into `budget` bytes when it is escaped, and
-/// that overwrites what was before it; the last such part if even that does not fit.
+/// The start of the longest part of a line that fits into `budget` bytes when escaped and that
+/// overwrites earlier text; the last such part if even that does not fit.
 fn kept_from(line: &[u8], budget: usize) -> usize {
     let mut scratch = Vec::new();
     let mut escaped_bytes = 0;
@@ -212,7 +212,7 @@ fn push_valid(out: &mut Vec<u8>, text: &str, end: usize) -> usize {
     taken
 }
 
-/// How many bytes at the start of `text` stand for themselves in JSON.
+/// The number of bytes at the start of `text` that need no escape in JSON.
 fn plain_bytes(text: &[u8]) -> usize {
     // By blocks without a branch inside, which the compiler turns into vector instructions.
     const BLOCK: usize = 32;

@@ -1,6 +1,6 @@
-//! The health object: `GET /health`, for load balancers and probes that hold no key.
+//! The health object: `GET /health`, for load balancers and probes without a key.
 //!
-//! It says how the master is and nothing about its instances.
+//! It describes the master and not its instances.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -28,7 +28,7 @@ struct View {
 }
 
 impl Health {
-    /// 200 if the master is ready, 503 if it is not. The body says why.
+    /// 200 if the master is ready, 503 if it is not. The body has the reason.
     pub fn answer(self) -> Answer {
         let Self { is_alive, is_draining, is_disk_good } = self;
         let ready = is_alive && !is_draining && is_disk_good;

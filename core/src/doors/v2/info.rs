@@ -16,7 +16,7 @@ pub struct Info<'a> {
     pub arch: &'a str,
     /// Number of CPUs.
     pub noc: usize,
-    /// What the machine is doing.
+    /// The figures of the machine.
     #[serde(flatten)]
     pub system: SystemSample,
     /// Version of the master.
@@ -35,7 +35,7 @@ pub struct Info<'a> {
     pub key: &'a str,
 }
 
-/// What the machine was doing when it was last looked at.
+/// The last sample of the figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SystemSample {
     /// Percent of all CPUs, or -1 where it is not known.

@@ -1,6 +1,6 @@
 //! The JSON of an instance and of the key instance (Contract §4): all 17 fields, compact.
 //!
-//! Rendering only; when to render and who receives it is decided elsewhere.
+//! Rendering only; other modules decide when, and for whom.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -37,7 +37,7 @@ struct Template {
     middle: Box<[u8]>,
 }
 
-/// What was rendered of the definition of each instance. Belongs to whoever renders.
+/// The rendered definition of each instance. The renderer owns it.
 #[derive(Debug, Default)]
 pub struct Templates {
     by_id: BTreeMap<InstanceId, Arc<Template>>,
@@ -45,7 +45,7 @@ pub struct Templates {
     last: Option<Arc<Template>>,
 }
 
-/// What the numbers and the status take at most: five of 11 digits, four of 19, and their names.
+/// Maximum size of the numbers and the status: five of 11 digits, four of 19, and their names.
 const NUMBERS_MAX_BYTES: usize = 224;
 
 impl Templates {
@@ -89,13 +89,13 @@ impl InstanceObject {
         Bytes::from(json)
     }
 
-    /// How long the object is at most; not far from what it is.
+    /// An upper bound on the size of the object, close to the actual size.
     pub fn max_bytes(&self) -> usize {
         self.template.head.len() + self.template.middle.len() + NUMBERS_MAX_BYTES
     }
 
-    /// How much memory its definition takes with the text rendered from it, roughly. Every tag
-    /// is two strings and its share of a map: ten times what a short one takes in the object.
+    /// Approximate memory of a definition with the text rendered from it. A tag is two strings and
+    /// its share of a map: ten times the size of a short one in the object.
     pub fn definition_bytes(&self) -> usize {
         const TAG_BYTES: usize = 144;
         let definition = &*self.view.definition;

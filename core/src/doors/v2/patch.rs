@@ -109,7 +109,7 @@ impl Fields for MetaBody {
                 self.peer = peer.map(|object| object.0);
             }
             "tags" => {
-                // A null value is an empty one, as for every other text.
+                // A null value is an empty text, as in every other field.
                 let tags: Option<BTreeMap<String, Option<String>>> = value("tags", map)?;
                 self.tags = tags.map(|tags| {
                     tags.into_iter().map(|(key, tag)| (key, tag.unwrap_or_default())).collect()

@@ -31,7 +31,7 @@ pub(super) fn render_dial(DialReport { target, outcome }: &DialReport) -> Bytes 
 /// The `target` of a tcping query.
 ///
 /// # Errors
-/// 400 when there is none.
+/// 400 if it is missing.
 pub fn ping_target(query: &str) -> Result<String, Rejection> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(name, target)| name == "target" && !target.is_empty())

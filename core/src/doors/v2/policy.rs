@@ -28,7 +28,8 @@ use crate::process::{Scope, Signal};
 /// How many runs a client may have remembered; a configuration file may ask for more.
 const HISTORY_MAX: u16 = 100;
 
-/// Reads the body of `PATCH /instances/{id}/policy`: an absent field stays, `null` is the default.
+/// Reads the body of `PATCH /instances/{id}/policy`: an absent field stays, `null` sets the
+/// default.
 ///
 /// # Errors
 /// 400 for malformed JSON, an unknown field, a wrong type, or a value out of bounds. The reason
@@ -156,7 +157,7 @@ fn decode(body: &[u8], mut edit: PolicyEdit) -> Result<Amend, Rejection> {
         return Err(Rejection::Bad("the body is empty; send a JSON object".to_string()));
     }
     let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Rejection::Bad(format!("the body is not what is expected: {error}")))?;
+        .map_err(|error| Rejection::Bad(format!("the body is invalid: {error}")))?;
     let fields = object("the body", &body).map_err(Rejection::Bad)?;
     for (name, value) in fields {
         take(&mut edit, name, value).map_err(Rejection::Bad)?;
@@ -165,7 +166,7 @@ fn decode(body: &[u8], mut edit: PolicyEdit) -> Result<Amend, Rejection> {
     Ok(Amend { policy: Some(Box::new(edit)), ..Amend::default() })
 }
 
-/// What is wrong with a body, in words.
+/// A description of the error in a body.
 type Wrong = String;
 
 const FIELDS: &str = "restart, maxRestarts, restartWindowMs, boot, backoff, stop, stopSignal, \

@@ -1,4 +1,4 @@
-//! Tests of the policy object: what is read, what is refused, and that it reads what it renders.
+//! Tests of the policy object: accepted and refused values, and that it reads its own output.
 
 use super::*;
 use crate::ids::InstanceId;

@@ -16,7 +16,8 @@ pub(super) fn etag(Revision(number): Revision) -> String {
     format!("\"{number}\"")
 }
 
-/// What the `If-Match` headers of a request expect. Weak tags and those of others match nothing.
+/// The expectation in the `If-Match` headers of a request. Weak tags and foreign ones match
+/// nothing.
 ///
 /// # Errors
 /// 400 for anything but `*` or a list of quoted tags.

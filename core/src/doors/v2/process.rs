@@ -12,10 +12,10 @@ use crate::instance::{End, LastExit, ProcessFacts};
 use crate::process::Exit;
 use crate::time::{Now, Wall};
 
-/// What a process group was using when it was last looked at.
+/// The last sample of the resource usage of a process group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// CPU time of its members, and of those that have ended, in hundredths of a second.
+    /// CPU time of its members, including exited ones, in hundredths of a second.
     pub cpu_centis: u64,
     /// Of one CPU since the look before, in tenths of a percent; `None` without one before.
     pub cpu_permille: Option<u64>,
@@ -23,22 +23,22 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// How many members it has.
     pub processes: u64,
-    /// When it was looked at.
+    /// The time of the sample.
     pub sampled: Wall,
 }
 
-/// What is to be told of an instance.
+/// The facts about an instance to render.
 #[derive(Clone, Debug)]
 pub struct ProcessReport<'a> {
     /// Which.
     pub id: InstanceId,
-    /// What the engine knows.
+    /// The facts of the engine.
     pub facts: &'a ProcessFacts,
     /// The process that is alive, as the system calls it.
     pub pid: Option<i32>,
-    /// What it uses.
+    /// Its resource usage.
     pub usage: Option<Usage>,
-    /// What is known of the last exit beyond its status, such as a core dump.
+    /// Facts about the last exit beyond its status, such as a core dump.
     pub exit_note: Option<&'a str>,
 }
 
@@ -65,7 +65,7 @@ struct View<'a> {
     sampled: Option<String>,
 }
 
-/// `code` or `signal` is there, or neither where nothing came to life.
+/// `code` or `signal` is present, or neither if no process started.
 #[derive(Serialize)]
 struct ExitView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,12 +129,12 @@ pub fn render_processes<'a>(
     Bytes::from(json)
 }
 
-/// Exact for every figure that a machine can have.
+/// Exact for every figure of a real machine.
 fn fraction(numerator: u64, denominator: u32) -> f64 {
     numerator as f64 / f64::from(denominator)
 }
 
-/// The end of a process in words.
+/// The exit of a process in words.
 struct Told {
     code: Option<i32>,
     signal: Option<i32>,

@@ -8,7 +8,7 @@ use super::status::Rejection;
 use crate::command::Refusal;
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 
-/// A request method, as far as the API tells them apart.
+/// A request method that the API distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// GET
@@ -60,7 +60,7 @@ pub enum Route {
     Metrics,
 }
 
-/// What the last part of an instance path names.
+/// The resource that the last part of an instance path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Nothing: the id is empty.
@@ -73,7 +73,7 @@ pub enum Target {
     Unknown,
 }
 
-/// What an admitted request wants.
+/// The request of an admitted client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `GET /info`
@@ -108,11 +108,11 @@ pub enum Endpoint {
     IssueTicket,
     /// `GET /tcping`
     TcpPing,
-    /// A look at what the master knows beside the state of its instances.
+    /// Data of the master besides the state of its instances.
     Observe(Observation),
 }
 
-/// What can be looked at, and never changed. Some of it may be open to those without the key.
+/// Data that can only be read. Some of it may be public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
     /// `GET /instances/{id}/logs`
@@ -130,8 +130,8 @@ pub enum Observation {
 }
 
 impl Route {
-    /// The path with a name for what varies, without the API base; tells routes apart where single
-    /// paths would be too many.
+    /// The path with placeholders for its variable parts, without the API base, to count requests
+    /// by route.
     pub const fn template(self) -> &'static str {
         match self {
             Self::Info => "/info",
@@ -150,7 +150,7 @@ impl Route {
         }
     }
 
-    /// Whether it is only for those who have the key. `open_metrics` is the operator's choice.
+    /// Whether it needs the key. `open_metrics` is the operator's choice.
     pub const fn needs_key(self, open_metrics: bool) -> bool {
         match self {
             Self::Description | Self::Health => false,
@@ -182,7 +182,7 @@ impl Route {
     }
 }
 
-/// Where the metrics are, whatever the prefix: where scrapers look by themselves.
+/// The path of the metrics, whatever the prefix: scrapers look there by default.
 const METRICS_PATH: &str = "/metrics";
 
 fn bearer(authorization: &[u8]) -> Option<&[u8]> {
@@ -211,7 +211,7 @@ pub fn route(api_base: &str, path: &str) -> Option<Route> {
     }
 }
 
-/// The route of what follows `/instances/`.
+/// The route of the path after `/instances/`.
 fn instance_route(rest: &str) -> Route {
     match rest.split_once('/') {
         Some((id, "logs")) => Route::Logs(target(id)),
@@ -229,9 +229,8 @@ fn target(id: &str) -> Target {
     }
 }
 
-/// Decides whether a request may go where it wants. The key is looked at first, then whether the
-/// instance exists, then the method. HEAD is admitted wherever GET is, except at the stream, which
-/// has no end.
+/// Decides whether a request is admitted. Checks the key first, then whether the instance exists,
+/// then the method. HEAD is admitted wherever GET is, except for the stream, which does not end.
 ///
 /// # Errors
 /// The refusal to answer with: 401, 400 for an empty id, 404, 403 or 405.
@@ -330,7 +329,7 @@ fn admit_instance(
     }
 }
 
-/// The instance that is meant, which exists; `None` is the key instance.
+/// The requested instance, which exists; `None` is the key instance.
 fn known(
     target: Target,
     exists: impl FnOnce(InstanceId) -> bool,

@@ -1,4 +1,4 @@
-//! What the REST API refuses: the HTTP status and the sentence of each reason (Contract §3).
+//! Refusals of the REST API: the HTTP status and the message of each reason (Contract §3).
 
 use alloc::string::String;
 use core::fmt;
@@ -10,9 +10,9 @@ use crate::history::BadQuery;
 /// A request that is refused: by this door, or by the engine. Shown as the `error` of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// 400: what is wrong with the request.
+    /// 400: the error in the request.
     Bad(String),
-    /// 401: no key, or not the one in force.
+    /// 401: no key, or a wrong one.
     NoKey,
     /// 403: not for the key instance.
     KeyInstance,
@@ -67,7 +67,9 @@ impl fmt::Display for Rejection {
             Self::KeyInstance => {
                 f.write_str("the key instance can be neither replaced nor deleted")
             }
-            Self::KeyPolicy => f.write_str("the key instance has no policy: it is no process"),
+            Self::KeyPolicy => {
+                f.write_str("the key instance has no policy, because it runs no process")
+            }
             Self::NoPath => f.write_str("no such path"),
             Self::Method(allow) => write!(f, "method not allowed here; use {allow}"),
             Self::Stale => f.write_str(

@@ -1,8 +1,8 @@
-//! Tickets for the event stream, for clients that cannot set a header: the browser's own
-//! `EventSource`.
+//! Tickets for the event stream, for clients that cannot set a header, such as `EventSource` in
+//! browsers.
 //!
-//! Owns how long a ticket lasts and how many there are. Randomness, the clock and the lock are the
-//! driver's. A ticket opens one stream; the key itself never stands in a URL.
+//! Owns the lifetime of a ticket and the number of tickets. The driver has randomness, the clock
+//! and the lock. A ticket opens one stream; the key itself never appears in a URL.
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
@@ -20,12 +20,12 @@ pub const TICKET_LIFETIME_MS: u64 = 30_000;
 /// How many tickets are kept. A further one takes the place of the oldest.
 pub const TICKETS_MAX: usize = 1_024;
 
-/// What the query of `/events` says for clients that cannot set headers.
+/// The query of `/events`, for clients that cannot set headers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct StreamQuery {
-    /// `ticket`: in the place of the key.
+    /// `ticket`: replaces the key.
     pub ticket: Option<String>,
-    /// `last_event_id`: in the place of `Last-Event-ID`.
+    /// `last_event_id`: replaces `Last-Event-ID`.
     pub last_event_id: Option<String>,
 }
 
@@ -75,8 +75,8 @@ impl Tickets {
         Answer { ticket, expires_in: TICKET_LIFETIME_MS / 1_000 }.json()
     }
 
-    /// Uses a ticket up. Returns the epoch of the key that it was issued for, which may no longer
-    /// be the one in force; `None` for what is no ticket, or no longer one.
+    /// Consumes a ticket. Returns the epoch of the key that it was issued for, which may be an old
+    /// one; `None` for an unknown or expired ticket.
     pub fn redeem(&mut self, presented: &[u8], now: Time) -> Option<KeyEpoch> {
         self.discard_expired(now);
         let index = self.open.iter().position(|ticket| ticket.secret.admits(presented))?;

@@ -1,7 +1,7 @@
-//! The whole engine as plain data, and back: a trace begins with it.
+//! Converts the whole engine to plain data and back, for the start of a trace.
 //!
-//! Rendered JSON is not kept, it can be rendered again. What it is checked for on its way back is
-//! what the engine takes for granted; a trace comes from a file.
+//! Rendered JSON is not included, because it can be rendered again. When it is converted back,
+//! everything that the engine assumes is checked, because a trace comes from a file.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
@@ -39,7 +39,7 @@ use crate::time::{Time, Wall};
 const LIVES: [Life; 3] = [Life::Serving, Life::ShuttingDown, Life::Finished];
 
 impl Engine {
-    /// The engine as it stands. Effects that were not taken out are not part of it.
+    /// The current engine, without pending effects.
     pub(crate) fn freeze(&self, masks: &mut Masks) -> EngineV2 {
         let (rows, free) = self.table.parts();
         let slots = rows.iter().map(|row| Some(InstanceV2::new(row.as_ref()?, masks))).collect();

@@ -1,4 +1,4 @@
-//! The state of the whole engine as one number, by which a replay is compared with what it replays.
+//! A hash of the whole engine, to compare a replay with its recording.
 
 use crate::engine::Engine;
 use crate::engine::timers::TimerReason;

@@ -1,7 +1,7 @@
-//! What the world owes an engine, and what it was last told by it: for simulations that go on with
-//! an engine from the middle of its life, as a trace begins with one.
+//! The results that a running engine waits for, and the last facts that it published: for
+//! simulations that continue from a running engine, as a trace starts with one.
 //!
-//! Looks only; the table of instances and the timers are seen without this.
+//! Read-only. The table of instances and the timers are visible without this.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -20,47 +20,47 @@ use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Record;
 use crate::time::Wall;
 
-/// What an engine has under way.
+/// The pending work of an engine.
 #[derive(Clone, Debug)]
 pub struct UnderWay {
     /// The master as it was shown last.
     pub face: MasterFace,
-    /// The next event to be told of.
+    /// The id of the next event.
     pub next_event: EventId,
     /// The time of the last one.
     pub last_event_time: Wall,
     /// The newest process there was.
     pub last_generation: Generation,
-    /// Requests without an answer. Of a PATCH all that the new definition says is named, for it
-    /// is not known any more what the request did.
+    /// Requests without an answer. For a PATCH, all values of the new definition are listed,
+    /// because the original request is no longer known.
     pub requests: BTreeMap<RequestId, Command>,
     /// Records that are neither durable nor refused, in order.
     pub records: Vec<RecordUnderWay>,
     /// The requests whose dials are under way.
     pub dials: Vec<RequestId>,
-    /// Whether the end was asked for.
+    /// Whether a shutdown was requested.
     pub is_ending: bool,
     /// Whether it came.
     pub is_finished: bool,
 }
 
-/// A record on its way to the disk.
+/// A pending record.
 #[derive(Clone, Debug)]
 pub struct RecordUnderWay {
     /// The epoch that it belongs to.
     pub epoch: StoreEpoch,
     /// Its place in the order.
     pub seq: RecordSeq,
-    /// Who asked for what it says.
+    /// The sender of its change.
     pub request: RequestId,
     /// Whether it is the first of its instance.
     pub creates: bool,
-    /// What it says. The totals are those of now, which may be newer than what was sent.
+    /// Its content. The totals are the current ones, which may be newer than those sent.
     pub record: Record,
 }
 
 impl Engine {
-    /// What it has under way.
+    /// Its pending work.
     pub fn under_way(&self) -> UnderWay {
         let waiting = self.dials.waiting.iter().map(|(request, target)| (request, target));
         let pings = self.dials.under_way.iter().chain(waiting);
@@ -129,7 +129,7 @@ impl Engine {
         self.commits.queue.iter().filter_map(record).collect()
     }
 
-    /// What asked for a change; none if its instance is gone.
+    /// The origin of a change; none if its instance was deleted.
     fn command(&self, change: &Change) -> Option<Command> {
         Some(match change {
             Change::Create(definition) => {
@@ -164,7 +164,7 @@ impl Engine {
     }
 }
 
-/// The requests that wait for something to become of an instance.
+/// The requests that wait for a state of an instance.
 fn waiting_for(instance: &Instance) -> impl Iterator<Item = (RequestId, Command)> {
     let id = instance.definition().id;
     let operations = instance.queue().operations().map(move |operation| {

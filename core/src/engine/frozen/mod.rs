@@ -1,4 +1,4 @@
-//! The engine as plain data, and back: a trace begins with it, a simulation goes on from it.
+//! The engine as plain data: a trace starts with it, and a simulation continues from it.
 
 mod engine;
 mod fingerprint;

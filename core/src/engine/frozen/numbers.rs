@@ -1,8 +1,8 @@
-//! Numbers of the frozen form, checked on their way back.
+//! Numbers of the frozen form, checked when they are read.
 
 use crate::formats::FormatError;
 
-/// No count of an engine comes near it, and none that starts here overflows.
+/// No counter of an engine reaches this value, and none that starts here overflows.
 const COUNT_MAX: u64 = 1 << 62;
 
 pub(super) fn number_of<T: PartialEq>(all: &[T], one: T) -> u8 {

@@ -15,7 +15,7 @@ fn patch_refused_whole() {
     t.patch("A", &format!(r#"{{"alias":"edge","meta":{{"tags":{{{}}}}}}}"#, many_tags()));
     insta::assert_snapshot!(t, @r#"
     0.000    > patch A is refused: 400 unknown action "jump"; the actions are start, stop, restart and reset
-             > patch A is refused: 400 the body is not what is expected: meta: tags: invalid type: integer `1`, expected a string at line 1 column 37
+             > patch A is refused: 400 the body is invalid: meta: tags: invalid type: integer `1`, expected a string at line 1 column 37
              > request 2: patch A {"alias":"edge","meta":{"tags":{"000":"xxxxxxxxxxxxxxxxxxxxx…
                answer 2: 400 the instance would be 37349 bytes of JSON; at most 32768 are kept: shorten url, alias or meta
     "#);

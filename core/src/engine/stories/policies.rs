@@ -472,7 +472,7 @@ fn a_process_that_cannot_be_ended_is_said_and_tried_again() {
     5.000    > due: Grace of A
                KILL to p1
     10.000   > due: Grace of A
-               event 2 log A: "cannot be killed: still running after every signal, stopping to be replaced or deleted, tried again every minute; the log of the master says what holds the process"
+               event 2 log A: "cannot be killed: still running after every signal, stopping to be replaced or deleted, tried again every minute; the log of the master has the cause"
                process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: cannot be killed: still running after every signal, stopping to be replaced or deleted, tried again every minute
                event 3 update A demo:a running
                answer 1: 503 the process of this instance cannot be killed; the log of the instance has more, try again once the process has ended

@@ -12,8 +12,8 @@ use super::*;
 /// instances, where they come around in samples.
 const PLACES_MAX: usize = 4_000;
 
-/// Whatever `file` is: it is refused without telling a secret, or what it is read as is no larger
-/// than it can be.
+/// Any `file` is either refused without revealing a secret, or its content is no larger than the
+/// file allows.
 fn check(file: &[u8]) -> Option<Image> {
     match decode_gob(file) {
         Err(error) => {
@@ -35,8 +35,8 @@ fn places(file: &[u8]) -> impl Iterator<Item = usize> {
     (0..file.len()).step_by(step)
 }
 
-/// All text of an image, and a byte for each thing that has none: every one of them stands in the
-/// file, if the file was not believed more than it holds.
+/// All text of an image, and one byte for each value without text: all of them are in the file,
+/// unless a count in the file was trusted too far.
 fn held_bytes(image: &Image) -> usize {
     let master = &image.master;
     let mut bytes = master.mid.len() + master.alias.len() + master.key.reveal().len();
@@ -91,7 +91,7 @@ fn every_file_is_refused_with_bytes_after_its_value() {
 fn huge_counts_in_small_files_are_refused() {
     const HUGE: [u8; 9] = [0xf8, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     let too_large =
-        |offset| GobError::format(offset, "a count is larger than what is left can hold");
+        |offset| GobError::format(offset, "a count is larger than the rest of the file allows");
     let refused = |file: &[u8]| decode_gob(file).expect_err("it is hostile");
 
     assert_eq!(refused(&HUGE), too_large(0), "a message");

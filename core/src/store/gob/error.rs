@@ -6,14 +6,14 @@ use core::fmt;
 use crate::ids::InstanceId;
 use crate::url::UrlFault;
 
-/// Why a gob file cannot be imported. Holds nothing of a URL or of the key.
+/// Why a gob file cannot be imported. Contains no part of a URL or of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GobError {
     /// It is not as the Go master writes it.
     Format {
         /// Where in the file, in bytes.
         offset: usize,
-        /// What is there.
+        /// The actual type.
         what: &'static str,
     },
     /// A field is of another type than the Go master gives it.
@@ -22,14 +22,14 @@ pub enum GobError {
         offset: usize,
         /// The name of the field.
         field: &'static str,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
     },
     /// An entry has a name that is no instance id.
     BadId {
         /// Where the name is, in bytes.
         offset: usize,
-        /// The name, or a description of it if it may be something else gone astray.
+        /// The name, or a description if the text could be something else, such as a secret.
         shown: String,
     },
     /// An instance is filed under the id of another one.

@@ -1,4 +1,4 @@
-//! What the files under `testdata`, which the Go encoder wrote, are read as.
+//! Tests that read the files in `testdata`, which the Go encoder wrote.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -186,7 +186,7 @@ fn messages_say_where_and_what() {
     let message = |file| decode_gob(file).expect_err("it is refused").to_string();
     assert_eq!(
         message(&fixture!("full")[..100]),
-        "at byte 16: a count is larger than what is left can hold; \
+        "at byte 16: a count is larger than the rest of the file allows; \
          it is damaged, or of another program"
     );
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What becomes of the entries and fields of a Go master's state.
+//! Converts the entries and fields of the state of a Go master.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -17,17 +17,17 @@ use crate::master::{ApiKey, MasterIdentity};
 use crate::store::image::{Image, StoredInstance};
 use crate::url::{InstanceUrl, InstanceUrlError};
 
-/// The fewest bytes that an entry has: the length of its id and the end of its struct.
+/// The minimum size of an entry: the length of its id and the end of its struct.
 const ENTRY_MIN_BYTES: usize = 2;
 
 /// The fewest bytes that a tag has: two lengths.
 const TAG_MIN_BYTES: usize = 2;
 
-/// What the tags are.
+/// The tags.
 const TEXT_MAP: &str = "a map from text to text";
 
-/// The longest id that an error repeats, in bytes. In a damaged file anything may stand where an
-/// id should, and a key or a URL is longer.
+/// The longest id that an error repeats, in bytes. A damaged file can have any text in place of an
+/// id, and a key or a URL is longer.
 const SHOWN_MAX_BYTES: usize = 12;
 
 /// The state that `values`, a map from ids to instances, holds.
@@ -73,7 +73,7 @@ fn entry_fields<'s, 'a>(values: &Values<'s, 'a>, id: TypeId) -> Result<&'s [Fiel
     Err(values.error("the value is not a map from ids to instances with a URL"))
 }
 
-/// One entry as it was written, so far as it is of use.
+/// The used fields of one entry, as written.
 #[derive(Default)]
 struct Entry<'a> {
     id: &'a str,
@@ -186,13 +186,13 @@ fn tags(values: &mut Values<'_, '_>, id: TypeId) -> Result<BTreeMap<String, Stri
     Ok(tags)
 }
 
-/// The nearest mode that the model has room for. The next checkpoint says it anew, so a strange
-/// one is no reason to refuse the file.
+/// The nearest mode that the model can represent. The next checkpoint reports it again, so an
+/// invalid one is no reason to refuse the file.
 fn mode(number: i128) -> i32 {
     number.clamp(i32::MIN.into(), i32::MAX.into()).try_into().expect("it was clamped")
 }
 
-/// As for the mode: a total below zero, which no version can have counted, is none.
+/// As for the mode: a total below zero, which no version can have counted, becomes 0.
 fn counter(number: i128) -> u64 {
     number.clamp(0, u64::MAX.into()).try_into().expect("it was clamped")
 }

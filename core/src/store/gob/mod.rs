@@ -1,11 +1,11 @@
-//! Reads the state file of the Go master, so that its instances and its key can be taken over.
+//! Reads the state file of the Go master, to import its instances and its key.
 //!
-//! Owns: the gob format, as far as a state can be written in it, and what becomes of its fields.
-//! Does not own: when a file is imported, and writing gob, which nobody does.
+//! Owns: the gob format, as far as a state uses it, and the conversion of its fields. Does not own:
+//! when a file is imported. Nothing writes gob.
 //!
-//! The format has no checksum and is not made for hostile input, so the reader is strict: a count
-//! is believed only as far as the bytes that are left can bear it out, before anything is
-//! allocated for it, and what the Go master cannot have written is refused.
+//! The format has no checksum and is not designed for hostile input, so the reader is strict: it
+//! checks a count against the remaining bytes before it allocates anything, and refuses everything
+//! that the Go master cannot have written.
 
 #[cfg(test)]
 mod damage_tests;
@@ -27,15 +27,15 @@ use value::Values;
 /// The state in a file of the Go master: a gob stream of one map from ids to instances
 /// (Contract §11).
 ///
-/// Fields are found by name; unknown ones are skipped and missing ones are zero. Numbers that the
-/// model has no room for become the nearest one it has room for. What describes a process of the
-/// past (status, ping, pool, connections) is left out: instances come back stopped.
+/// Fields are found by name; unknown ones are skipped and missing ones are zero. Numbers out of
+/// range become the nearest one in range. Fields of a past process (status, ping, pool,
+/// connections) are ignored: instances are stopped after an import.
 ///
-/// The master's id and alias may be empty. The key is as it was, whatever it looks like.
+/// The master's id and alias may be empty. The key is not checked.
 ///
 /// # Errors
-/// A file that is damaged, of something else, without a key or with an entry that no master may
-/// have is refused whole. No error repeats a URL or the key.
+/// A file that is damaged, of another program, without a key, or with an invalid entry is refused
+/// as a whole. No error repeats a URL or the key.
 pub fn decode_gob(file: &[u8]) -> Result<Image, GobError> {
     let mut stream = Reader::new(file);
     let mut schema = Schema::new();

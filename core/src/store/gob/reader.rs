@@ -22,12 +22,12 @@ impl<'a> Reader<'a> {
         self.offset
     }
 
-    /// An error about what comes next.
+    /// An error at the current position.
     pub(super) const fn error(&self, what: &'static str) -> GobError {
         GobError::format(self.offset, what)
     }
 
-    /// Takes a message, which is a byte count and so many bytes, as a reader of its own.
+    /// Returns a reader for the next message, which is a byte count and that many bytes.
     pub(super) fn message(&mut self) -> Result<Self, GobError> {
         let length = self.length()?;
         let offset = self.offset;
@@ -56,13 +56,13 @@ impl<'a> Reader<'a> {
         Ok(if bits & 1 == 0 { number } else { !number })
     }
 
-    /// A byte string: a count and so many bytes.
+    /// A byte string: a count and that many bytes.
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], GobError> {
         let length = self.length()?;
         self.take(length)
     }
 
-    /// A byte string that is UTF-8. The Go master knows no other: its texts come from JSON.
+    /// A byte string that is UTF-8. The Go master writes no other: its texts come from JSON.
     pub(super) fn text(&mut self) -> Result<&'a str, GobError> {
         let bytes = self.bytes()?;
         let text = core::str::from_utf8(bytes);
@@ -76,12 +76,12 @@ impl<'a> Reader<'a> {
         match usize::try_from(count) {
             Ok(count) if count <= self.rest.len() / each_min_bytes => Ok(count),
             Ok(_) | Err(_) => {
-                Err(GobError::format(offset, "a count is larger than what is left can hold"))
+                Err(GobError::format(offset, "a count is larger than the rest of the file allows"))
             }
         }
     }
 
-    /// Nothing may be left; `what` says what it means if something is.
+    /// Checks that no byte is left; `what` is the error if one is.
     pub(super) const fn expect_end(&self, what: &'static str) -> Result<(), GobError> {
         if self.rest.is_empty() { Ok(()) } else { Err(self.error(what)) }
     }
@@ -107,7 +107,7 @@ pub(super) struct FieldNumbers {
 }
 
 impl FieldNumbers {
-    /// The number of the next field, from 0 and rising; `None` at the end of the struct.
+    /// The number of the next field, from 0 and increasing; `None` at the end of the struct.
     pub(super) fn next(&mut self, reader: &mut Reader<'_>) -> Result<Option<u64>, GobError> {
         let offset = reader.offset();
         let delta = reader.uint()?;
@@ -115,7 +115,7 @@ impl FieldNumbers {
             return Ok(None);
         }
         let next = self.next.checked_add(delta);
-        self.next = next.ok_or(GobError::format(offset, "no struct has so many fields"))?;
+        self.next = next.ok_or(GobError::format(offset, "a struct has too many fields"))?;
         Ok(Some(self.next - 1))
     }
 }
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_count_is_believed_as_far_as_bytes_are_left() {
-        let error = GobError::format(0, "a count is larger than what is left can hold");
+        let error = GobError::format(0, "a count is larger than the rest of the file allows");
         assert_eq!(Reader::new(&[3, 1, 2, 3]).count(1), Ok(3));
         assert_eq!(Reader::new(&[3, 1, 2, 3]).count(2), Err(error.clone()));
         let huge = [0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0];
@@ -193,7 +193,7 @@ mod tests {
         let mut reader = Reader::new(&bytes);
         let mut numbers = FieldNumbers::default();
         assert_eq!(numbers.next(&mut reader), Ok(Some(u64::MAX - 1)));
-        let error = GobError::format(9, "no struct has so many fields");
+        let error = GobError::format(9, "a struct has too many fields");
         assert_eq!(numbers.next(&mut reader), Err(error));
     }
 

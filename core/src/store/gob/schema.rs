@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use super::error::GobError;
 use super::reader::{FieldNumbers, Reader};
 
-/// The fewest bytes that the description of a field has: two announcements, a name of one byte
-/// with its length, an id and the end.
+/// The minimum size of the description of a field: two announcements, a name of one byte with its
+/// length, an id and the end.
 const FIELD_MIN_BYTES: usize = 6;
 
-/// What a type is known by within one stream.
+/// The id of a type within one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TypeId(pub(super) i64);
 
@@ -233,7 +233,7 @@ mod tests {
             (b"\x03\x02\x01\x03\x01a\x01\x04\0\0\0", 4, field),
             (b"\x03\x02\x01\x01\x01a\0\0\0\0\0", 3, "a field has no name or no type"),
             (b"\x03\x02\x01\x02\x04\0\0\0\0\0\0", 3, "a field has no name or no type"),
-            (b"\x03\x02\x7f\0\0\0\0\0", 2, "a count is larger than what is left can hold"),
+            (b"\x03\x02\x7f\0\0\0\0\0", 2, "a count is larger than the rest of the file allows"),
         ] {
             let error = define(bytes).expect_err("it is no definition");
             assert_eq!(error, GobError::format(offset, what), "{bytes:?}");

@@ -4,8 +4,7 @@ use super::error::GobError;
 use super::reader::{FieldNumbers, Reader};
 use super::schema::{Field, Schema, Type, TypeId};
 
-/// How deep values that are skipped may be nested: far deeper than any state, and shallow enough
-/// for every stack.
+/// Maximum nesting of skipped values: far deeper than any state, and safe for every stack.
 const DEPTH_MAX: usize = 32;
 
 /// The values of one message, read from the front.
@@ -30,7 +29,7 @@ impl<'s, 'a> Values<'s, 'a> {
         self.schema.get(id).ok_or(self.error("a value is of a type that was not defined"))
     }
 
-    /// The next field of a struct that is present; `None` at its end. Its value comes next.
+    /// The next present field of a struct; `None` at its end. Its value follows.
     pub(super) fn field(
         &mut self,
         numbers: &mut FieldNumbers,
@@ -84,7 +83,7 @@ impl<'s, 'a> Values<'s, 'a> {
         Ok(fields)
     }
 
-    /// An error about what comes next.
+    /// An error at the current position.
     pub(super) const fn error(&self, what: &'static str) -> GobError {
         self.reader.error(what)
     }
@@ -94,8 +93,8 @@ impl<'s, 'a> Values<'s, 'a> {
         GobError::FieldType { offset: self.reader.offset(), field, expected }
     }
 
-    /// Passes over a value of any type but an interface: what that holds, only the program that
-    /// wrote it knows.
+    /// Skips a value of any type except an interface, whose content only the program that wrote it
+    /// knows.
     pub(super) fn skip(&mut self, id: TypeId) -> Result<(), GobError> {
         self.skip_nested(id, DEPTH_MAX)
     }

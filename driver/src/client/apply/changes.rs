@@ -1,4 +1,4 @@
-//! What has to change so that the instances are as a file declares them. Pure.
+//! The changes that make the instances as a file declares them. Pure.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) struct Wanted {
     peer: [String; 3],
 }
 
-/// What is done with one instance.
+/// The change of one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Create,
@@ -38,9 +38,9 @@ pub(super) struct Change {
     pub(super) name: String,
     /// Its id, unless it is created.
     pub(super) id: Option<String>,
-    /// What is done.
+    /// The kind of change.
     pub(super) action: Action,
-    /// What it is to be, unless it is deleted.
+    /// The declared instance, unless it is deleted.
     pub(super) wanted: Option<Wanted>,
     /// The fields that differ.
     pub(super) fields: Vec<Field>,
@@ -66,7 +66,7 @@ pub(super) struct Plan {
 }
 
 impl Wanted {
-    /// What an entry asks for.
+    /// The content of an entry.
     pub(super) fn new(name: &str, url: String, entry: &Entry) -> Self {
         Self {
             name: name.to_owned(),
@@ -77,12 +77,12 @@ impl Wanted {
         }
     }
 
-    /// What the API does not take at the creation, as a PATCH; may be empty.
+    /// Fields that the API does not accept at creation, as a PATCH; may be empty.
     pub(super) fn rest(&self) -> String {
         settings(self.restart, &self.tags, &self.peer)
     }
 
-    /// What an instance is.
+    /// The current instance.
     fn of(instance: &Instance) -> Self {
         let mut tags: Vec<(String, String)> = instance
             .tags()
@@ -111,7 +111,7 @@ impl Wanted {
     }
 }
 
-/// Compares what is wanted with what is there. An instance is found by its alias.
+/// Compares the declared with the current instances. An instance is found by its alias.
 ///
 /// # Errors
 /// A name that several instances have, or that another owner has.
@@ -221,7 +221,7 @@ fn fields(before: Option<&Wanted>, after: Option<&Wanted>) -> Vec<Field> {
     fields
 }
 
-/// Each field as it is shown, and as it is compared.
+/// Each field, as shown and as compared.
 fn shown_fields(one: &Wanted) -> BTreeMap<&'static str, (String, String)> {
     let mut all = BTreeMap::new();
     let mut add = |name, text: String, whole: String| {
@@ -294,7 +294,7 @@ impl Change {
 }
 
 impl Plan {
-    /// What is done, without what stays as it is.
+    /// The changes, without unchanged instances.
     pub(super) fn changes(&self) -> impl Iterator<Item = &Change> {
         self.all.iter().filter(|change| change.action != Action::Keep)
     }
@@ -304,8 +304,8 @@ impl Plan {
         self.changes().next().is_some()
     }
 
-    /// What the owner has after it, as far as it is known before. What is to be deleted is owned until
-    /// it is.
+    /// The instances of the owner after the apply, as far as known in advance. An instance is owned
+    /// until it has been deleted.
     pub(super) fn owned(&self) -> Owned {
         let owned = |change: &Change| (change.name.clone(), change.id.clone().unwrap_or_default());
         self.all.iter().map(owned).collect()

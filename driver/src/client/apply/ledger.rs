@@ -1,8 +1,8 @@
-//! Which file owns which instances: kept on the side of the caller, outside the instances.
+//! Which file owns which instances: stored for the caller, not in the instances.
 //!
-//! One private file, `applied.json`, has the owners of every master by its id: a file's `name`, else
-//! its path. It is locked while an apply runs, so that two do not undo each other. What it says is
-//! only a memory: an instance that is not there any more is owned by no file.
+//! One private file, `applied.json`, has the owners of every master by its id: the `name` of a
+//! file, otherwise its path. It is locked while an apply runs, so that two do not undo each other.
+//! A file does not own an instance that no longer exists.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -21,12 +21,12 @@ pub(super) struct Ledger {
     path: PathBuf,
     master: String,
     all: BTreeMap<String, BTreeMap<String, Owned>>,
-    /// The lock ends with the file.
+    /// The lock is released with the file.
     _lock: File,
 }
 
 impl Ledger {
-    /// Opens the ledger of this user, waiting for another apply to end.
+    /// Opens the ledger of this user, after waiting for another apply.
     pub(super) fn open(master: &str) -> Result<Self, Failure> {
         let folder = folder().ok_or_else(|| {
             Failure::Usage("no place for applied.json: set HOME or XDG_STATE_HOME".to_owned())
@@ -41,7 +41,7 @@ impl Ledger {
             Ok(json) => serde_json::from_slice(&json).map_err(|error| {
                 let path = path.display();
                 Failure::Refused(format!(
-                    "{path} is damaged: {error}; move it aside, and what files own is learned anew"
+                    "{path} is damaged: {error}; move it aside, and the next apply records the owned instances again"
                 ))
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
@@ -55,7 +55,7 @@ impl Ledger {
         self.all.get(&self.master).cloned().unwrap_or_default()
     }
 
-    /// Sets what an owner has, and writes it.
+    /// Sets the instances of an owner, and writes the file.
     pub(super) fn own(&mut self, owner: &str, owned: Owned) -> Result<(), Failure> {
         let owners = self.all.entry(self.master.clone()).or_default();
         if owners.get(owner) == Some(&owned) {

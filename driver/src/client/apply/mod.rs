@@ -21,7 +21,7 @@ use crate::manifest::{Manifest, ManifestError, read, read_text};
 use changes::{Action, Change, Plan, Wanted, plan};
 use ledger::Ledger;
 
-/// Shows what an apply would change.
+/// Shows the changes that an apply would make.
 pub(crate) async fn show_plan(
     api: &Arc<Api>,
     out: &Outlet,
@@ -32,7 +32,7 @@ pub(crate) async fn show_plan(
     if prepared.plan.has_changes() { Err(Failure::Changes) } else { Ok(()) }
 }
 
-/// Makes the instances what the file declares.
+/// Creates, changes and deletes instances as the file declares.
 pub(crate) async fn apply(api: &Arc<Api>, out: &Outlet, question: &Apply) -> Result<(), Failure> {
     let mut prepared = prepare(api, &question.plan).await?;
     print_plan(out, &prepared.plan)?;
@@ -66,7 +66,7 @@ async fn prepare(api: &Arc<Api>, question: &Question) -> Result<Prepared, Failur
     Ok(Prepared { owner, ledger, plan })
 }
 
-/// The owner that a file stands for, and what it declares.
+/// The owner that a file represents, and the declared instances.
 fn load(file: &Path) -> Result<(String, Vec<Wanted>), ManifestError> {
     let shown = file.display().to_string();
     let wrong = |reason: String| ManifestError::new(&shown, reason);
@@ -97,7 +97,7 @@ fn print_plan(out: &Outlet, plan: &Plan) -> Result<(), Failure> {
     out.print(&plan.text(out.canvas))
 }
 
-/// Makes the changes, each instance by itself, and reports each.
+/// Makes the changes, each instance separately, and reports each.
 async fn carry_out(
     api: &Arc<Api>,
     out: &Outlet,

@@ -1,5 +1,5 @@
-//! Carries out the changes of a plan, some at a time, each instance by itself: it is changed as a
-//! whole or stays as it was.
+//! Carries out the changes of a plan, a few at a time, each instance separately: it is changed
+//! completely or not at all.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -46,7 +46,7 @@ impl Kind {
     }
 }
 
-/// What the master answers while a screen is shown.
+/// Answers of the master while a screen is shown.
 pub(super) enum Answer {
     Processes(Vec<Document>),
     /// The master is an older one.
@@ -58,7 +58,7 @@ pub(super) enum Answer {
     Notice(String),
 }
 
-/// What the screen asks of the master.
+/// Requests of the screen to the master.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// The last lines of an instance.
@@ -73,7 +73,7 @@ pub(super) struct Board {
     pub(super) place: String,
     pub(super) info: Document,
     pub(super) entries: HashMap<String, Entry>,
-    /// Ids seen since a new picture began; what is not among them at its end was deleted.
+    /// Ids seen since the `initial` events started; others were deleted.
     picture: Option<HashSet<String>>,
     pub(super) lost: Option<String>,
     pub(super) has_processes: bool,
@@ -137,7 +137,7 @@ impl Board {
         }
     }
 
-    /// Takes in what the event stream says.
+    /// Applies an item of the event stream.
     pub(super) fn hear(&mut self, item: Item) {
         self.has_news = true;
         match item {
@@ -218,7 +218,7 @@ impl Board {
         }
     }
 
-    /// What is asked of the master next.
+    /// The next request to the master.
     pub(super) fn take_order(&mut self) -> Option<Order> {
         self.orders.pop_front()
     }
@@ -290,7 +290,7 @@ impl Board {
             "select an instance with the arrows first".clone_into(&mut self.notice);
             return;
         };
-        // A start does nothing on one in error: a person who asks for it means "try now".
+        // `start` has no effect on one in error, but a user who presses it means "retry now".
         let is_retry = action == "start" && entry.instance.status() == "error";
         let action = if is_retry { "restart" } else { action };
         let (id, name) = (entry.instance.id().to_owned(), entry.instance.name());
@@ -312,7 +312,7 @@ impl Board {
         ORDER[at.map_or(0, |at| at + 1) % ORDER.len()]
     }
 
-    /// The lines that are wanted, in their order.
+    /// The selected lines, in order.
     pub(super) fn shown(&self, now: Instant) -> Vec<Line<'_>> {
         let is_wanted = |entry: &&Entry| {
             entry.instance.has_tags(&self.kind.tags)

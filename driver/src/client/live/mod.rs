@@ -25,7 +25,7 @@ use board::{Answer, Board, Order};
 /// Pictures a second, at most, are enough for eyes.
 const FRAME: Duration = Duration::from_millis(250);
 
-/// A picture without news: ages go on.
+/// Redraws without new data, because durations change.
 const STALE: Duration = Duration::from_secs(1);
 
 /// How often figures are asked for. An answer that takes long is asked for less often.
@@ -37,7 +37,7 @@ const PANE_LINES: usize = 200;
 
 /// Keeps a screen until it is quit.
 pub(crate) async fn watch(api: &Arc<Api>, kind: Kind) -> Result<(), Failure> {
-    // What is wrong from the start is reported on an ordinary screen.
+    // Errors at the start are reported on the normal screen.
     let info = api.get("/info").await?;
     let mut items = Follower::new(api, None).spawn();
     let (sender, mut answers) = mpsc::channel(16);

@@ -1,6 +1,6 @@
-//! What streams show beside the events: how lines look that have not ended yet.
+//! Unfinished lines, which streams show in addition to events.
 //!
-//! Only the newest of each instance counts, and nothing is replayed. A reader gets it once it has
+//! Only the newest of each instance counts, and nothing is replayed. A subscriber receives it after
 //! everything before it.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub(super) struct Asides {
 #[derive(Debug)]
 struct Aside {
     frame: Bytes,
-    /// Whether it only says that there is nothing any more.
+    /// Whether it only reports that there is no unfinished line any more.
     is_end: bool,
 }
 
@@ -32,12 +32,12 @@ struct Aside {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     number: u64,
-    /// The newest when the reader came: it never saw what ended up to here.
+    /// The newest when the subscriber connected: it never saw lines that ended before.
     at_entry: u64,
 }
 
 impl Asides {
-    /// A line of an instance looks like this; an empty one says that there is none any more.
+    /// The unfinished line of an instance; an empty one means that there is none any more.
     pub(super) fn set(&mut self, instance: InstanceId, time: Wall, text: &str) {
         self.forget(instance);
         self.newest += 1;

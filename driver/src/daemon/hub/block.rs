@@ -1,5 +1,5 @@
-//! Consecutive events, encoded together when the first reader wants them: what nobody reads costs
-//! no encoding, and what many read is encoded once.
+//! Consecutive events, encoded together when the first subscriber reads them: unread events are
+//! never encoded, and events with many readers are encoded once.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -9,7 +9,7 @@ use openctrl_core::event::{EventKind, EventName, LogRun};
 use openctrl_core::ids::{BootId, EventId};
 use openctrl_core::time::Wall;
 
-/// What stands in a frame beside the object and the line, at most.
+/// Maximum size of a frame without the object and the line.
 const FRAME_EXTRA_BYTES: usize = 160;
 
 /// How much one block has at most, so that the first reader of it does not keep others waiting:
@@ -34,7 +34,7 @@ pub(super) struct Event {
     pub(super) object: Object,
 }
 
-/// What an event shows.
+/// The content of an event.
 #[derive(Debug)]
 pub(super) enum Object {
     /// The key instance, as JSON.
@@ -143,7 +143,7 @@ impl OpenBlock {
         self.events >= BLOCK_MAX_EVENTS || self.bytes() >= BLOCK_MAX_BYTES
     }
 
-    /// The block as it stands; `None` if nothing is in it.
+    /// The current block; `None` if it is empty.
     pub(super) fn close(&mut self, boot: BootId) -> Option<Block> {
         let first = self.items.first()?.first();
         let Self { items, frame_bytes, kept_bytes, .. } = std::mem::take(self);
@@ -158,7 +158,7 @@ pub(super) struct Block {
     boot: BootId,
     pub(super) first: EventId,
     frame_bytes: usize,
-    /// What the items keep beside that.
+    /// The other memory of the items.
     kept_bytes: usize,
     /// Given up once they are encoded.
     items: Mutex<Vec<Item>>,
@@ -168,7 +168,7 @@ pub(super) struct Block {
 #[derive(Debug)]
 struct Encoded {
     frames: Bytes,
-    /// Where the frame of each event ends.
+    /// The end of the frame of each event.
     ends: Vec<u32>,
 }
 

@@ -1,7 +1,7 @@
-//! What the outside sees: instances as JSON for reads, and the event stream for subscribers.
+//! Published data: instances as JSON for reads, and the event stream for subscribers.
 //!
-//! The loop publishes, everybody else reads; what is published was decided and made durable
-//! before. One lock, held for copies of references only.
+//! The loop publishes, and all other threads read. Published data was decided and made durable
+//! before. One lock, held only while references are copied.
 
 mod asides;
 mod block;
@@ -36,7 +36,7 @@ impl Hub {
         Arc::new(Self { boot, state: Mutex::new(State::new(boot, face)) })
     }
 
-    /// The epoch of the key, if `presented` is the one in force.
+    /// The epoch of the key, if `presented` is the current one.
     pub(crate) fn admits(&self, presented: Option<&[u8]>) -> Option<KeyEpoch> {
         let state = self.lock();
         let face = state.face();
@@ -44,7 +44,7 @@ impl Hub {
         Some(face.key_epoch).filter(|epoch| admitted && state.is_in_force(*epoch))
     }
 
-    /// Whether the streams were told that the master is shutting down.
+    /// Whether the streams have received that the master is shutting down.
     pub(crate) fn is_draining(&self) -> bool {
         self.lock().is_draining()
     }
@@ -63,20 +63,19 @@ impl Hub {
         self.lock().definition(id)
     }
 
-    /// The JSON of the key instance, for who presented the key of `epoch`.
+    /// The JSON of the key instance, for a client with the key of `epoch`.
     ///
     /// # Errors
-    /// 401 when the key has changed since: the new one is not for holders of the old one.
+    /// 401 if the key has changed since: holders of the old key must not see the new one.
     pub(crate) fn key_instance(&self, epoch: KeyEpoch) -> Result<Bytes, Rejection> {
         let state = self.lock();
         if state.is_in_force(epoch) { Ok(state.key_instance()) } else { Err(Rejection::NoKey) }
     }
 
-    /// The JSON of all instances, put together once per change, for who presented the key of
-    /// `epoch`.
+    /// The JSON of all instances, rendered once per change, for a client with the key of `epoch`.
     ///
     /// # Errors
-    /// 401 when the key has changed since: the list has the new one in it.
+    /// 401 if the key has changed since: the list contains the new key.
     pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Rejection> {
         let state = self.lock();
         if !state.is_in_force(epoch) {
@@ -86,19 +85,20 @@ impl Hub {
             List::Ready(list) => return Ok(list),
             List::Parts(parts) => parts,
         };
-        // Rendering thousands of instances takes milliseconds; nobody waits for it but who asked.
+        // Rendering thousands of instances takes milliseconds; only the client that requested it
+        // waits.
         drop(state);
         let list = parts.render();
         self.lock().keep_list(&parts, &list);
         Ok(list)
     }
 
-    /// An instance as it stands.
+    /// The current state of an instance.
     pub(crate) fn view(&self, id: InstanceId) -> Option<InstanceView> {
         self.lock().view(id)
     }
 
-    /// Every instance as it stands, but not the key instance.
+    /// The current state of every instance, without the key instance.
     pub(crate) fn instances(&self) -> Vec<InstanceView> {
         self.lock().instances()
     }

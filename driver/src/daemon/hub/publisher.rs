@@ -1,4 +1,4 @@
-//! The loop's end of the hub: collects what a step publishes, and hands it over in one go.
+//! The interface of the loop to the hub: collects what a step publishes, and passes it on at once.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use super::block::{Event, Item, Object};
 /// after a pause does not wait.
 const PACE_MS: u64 = 4;
 
-/// What the loop publishes through. Readers see what was published at the next
-/// [`Publisher::flush`] at the latest.
+/// The publisher of the loop. Clients see published data at the latest at the next
+/// [`Publisher::flush`].
 #[derive(Debug)]
 pub(crate) struct Publisher {
     hub: Arc<Hub>,
-    /// What is rendered once a definition, not once an event.
+    /// The parts that are rendered once for each definition, not for each event.
     templates: Templates,
     pending: Vec<Item>,
     next_wake: Time,
@@ -50,7 +50,7 @@ impl Publisher {
         self.hub.lock().set_instance(object);
     }
 
-    /// Adds an event to the stream and takes what it says into what reads see.
+    /// Adds an event to the stream and applies it to the data for reads.
     pub(crate) fn publish(&mut self, event: event::Event) {
         let event::Event { id, time, kind, object } = event;
         let object = match object {
@@ -73,27 +73,27 @@ impl Publisher {
         Item::Logs(run, object).split(|piece| self.pending.push(piece));
     }
 
-    /// Shows readers how a line of an instance looks that has not ended; an empty text says that
-    /// there is none any more.
+    /// Shows the unfinished line of an instance; an empty text means that there is none any more.
     pub(crate) fn show_unfinished(&mut self, instance: InstanceId, time: Wall, text: &str) {
         self.flush();
         self.hub.lock().asides.set(instance, time, text);
     }
 
-    /// Ends streams opened before `keep_from`, or all; each gets a `shutdown` event at its end.
+    /// Ends streams opened before `keep_from`, or all; each receives a `shutdown` event.
     pub(crate) fn close_streams(&mut self, keep_from: Option<KeyEpoch>, time: Wall) {
         self.flush();
         self.hub.lock().close(keep_from, time);
     }
 
-    /// Lets readers see what was published. An answer comes after it: a client reads what it wrote.
+    /// Makes published data visible. An answer comes after it, so that a client reads its own
+    /// writes.
     pub(crate) fn flush(&mut self) {
         if !self.pending.is_empty() {
             self.hub.lock().take_in(&mut self.pending);
         }
     }
 
-    /// Wakes the streams for what is new; returns when to do so again if it is too early for that.
+    /// Wakes the streams for new data; returns when to do so again if it is too early.
     pub(crate) fn wake(&mut self, now: Time) -> Option<Time> {
         self.flush();
         let mut state = self.hub.lock();

@@ -1,5 +1,5 @@
-//! What the hub's lock protects: the picture that reads see, the replay window, and where every
-//! stream is to end.
+//! The data behind the lock of the hub: the instances for reads, the replay window, and where every
+//! stream ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use super::asides::{Asides, Seen};
 use super::block::{Block, Item, Object, OpenBlock};
 use crate::counters::COUNTERS;
 
-/// The replay window: what a reader may lag behind. At the usual 600 bytes a frame both limits
-/// are of one size; the second bounds memory when frames are large.
+/// The replay window: how far a subscriber can fall behind. At the usual 600 bytes for a frame both
+/// limits are of equal size; the second one limits memory when frames are large.
 const WINDOW: WindowLimits = WindowLimits { max_events: 100_000, max_bytes: 64 * 1024 * 1024 };
 
 #[derive(Debug)]
@@ -46,18 +46,18 @@ pub(super) struct State {
     is_closing: bool,
     /// Streams of keys before this one are closed, and no new one is let in.
     open_from: KeyEpoch,
-    /// The farewell of the streams when the master is on its way out: no new ones either.
+    /// The last event of the streams during a shutdown; no new streams are opened.
     farewell: Option<Bytes>,
 }
 
-/// The list of all instances, or what it is rendered from.
+/// The list of all instances, or the data to render it.
 #[derive(Debug)]
 pub(super) enum List {
     Ready(Bytes),
     Parts(ListParts),
 }
 
-/// What the list is rendered from.
+/// The data to render the list.
 #[derive(Debug)]
 pub(super) struct ListParts {
     version: u64,
@@ -65,7 +65,7 @@ pub(super) struct ListParts {
     instances: Vec<InstanceObject>,
 }
 
-/// An instance as reads see it, rendered when somebody reads it.
+/// An instance as reads see it, rendered when it is read.
 #[derive(Debug)]
 struct Shown {
     object: InstanceObject,
@@ -83,7 +83,7 @@ struct Stream {
     end: Option<End>,
 }
 
-/// Where a stream ends, and with what.
+/// Where a stream ends, and its last event.
 #[derive(Clone, Debug)]
 struct End {
     before: EventId,
@@ -98,7 +98,7 @@ pub(super) struct Entry {
     pub(super) seen: Seen,
 }
 
-/// How a stream begins, or goes on after a gap.
+/// How a stream starts, or continues after a gap.
 #[derive(Debug)]
 pub(super) enum Start {
     /// The reader has everything up to here.
@@ -107,10 +107,10 @@ pub(super) enum Start {
     Picture(Picture),
 }
 
-/// Every instance as it stands, and where the live events after it begin.
+/// The current state of every instance, and the cursor of the live events after it.
 #[derive(Debug)]
 pub(super) struct Picture {
-    /// What the reader missed: nothing to speak of, an unknown number, or so many events.
+    /// What the subscriber missed: nothing, an unknown number of events, or this many.
     pub(super) missed: Missed,
     pub(super) key_instance: Bytes,
     pub(super) instances: Vec<InstanceObject>,
@@ -120,23 +120,23 @@ pub(super) struct Picture {
     pub(super) last: EventId,
 }
 
-/// What a reader missed before a picture.
+/// What a subscriber missed before the current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missed {
     /// It is new.
     Nothing,
     /// It last read another run of the master.
     Unknown,
-    /// So many events fell out of the window.
+    /// This many events fell out of the window.
     Events(u64),
 }
 
-/// What a stream has to write next.
+/// The next part that a stream writes.
 #[derive(Debug)]
 pub(super) enum Next {
     /// The frames of a block from an event on.
     Frames(Arc<Block>, EventId),
-    /// What is no event.
+    /// Parts that are not events.
     Aside(Bytes),
     Picture(Picture),
     End(Bytes),
@@ -165,7 +165,7 @@ impl State {
         }
     }
 
-    /// Moves the clock on; returns what it shows then.
+    /// Advances the clock; returns the shown time.
     pub(super) fn advance(&mut self, wall: Wall) -> Wall {
         self.time = self.time.max(wall);
         self.time
@@ -283,7 +283,7 @@ impl State {
         shown.is_some_and(|shown| shown.object.view.definition.revision == definition.revision)
     }
 
-    /// Lets streams read what is new.
+    /// Makes new events readable for streams.
     fn close_block(&mut self) {
         let (events, bytes) = (self.open.events, self.open.bytes());
         let Some(block) = self.open.close(self.boot) else { return };
@@ -297,7 +297,7 @@ impl State {
         self.window.resize(block.first, block.bytes());
     }
 
-    /// Ends the streams of keys before `keep_from`, or all, after what was published so far.
+    /// Ends the streams of keys before `keep_from`, or all, after the events published so far.
     pub(super) fn close(&mut self, keep_from: Option<KeyEpoch>, time: Wall) {
         self.close_block();
         self.is_closing = true;
@@ -335,8 +335,8 @@ impl State {
         self.streams.values_mut().filter_map(|stream| stream.waker.take()).collect()
     }
 
-    /// Lets a reader in, unless its key is no longer the one in force. `last_seen` is what it has
-    /// read: `Some(None)` is something of another run.
+    /// Adds a subscriber, unless its key is no longer valid. `last_seen` is the last event it has
+    /// read: `Some(None)` is one of another run.
     pub(super) fn enter(
         &mut self,
         epoch: KeyEpoch,
@@ -393,7 +393,7 @@ impl State {
                 stream.waker = Some(waker.clone());
                 Next::Wait
             }
-            // A picture would hold what came after the end: a new key, perhaps.
+            // The current state would include data published after the end, such as a new key.
             (Read::FellOut { .. }, Some(end)) => Next::End(end.farewell.clone()),
             (Read::FellOut { lost }, None) => {
                 COUNTERS.subscriber_gaps.add(1);

@@ -1,4 +1,4 @@
-//! One reader of the event stream: a cursor, and what is left of the picture it starts with.
+//! One subscriber of the event stream: a cursor, and the rest of its `initial` events.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,10 +17,10 @@ use super::asides::Seen;
 use super::block::Block;
 use super::state::{Entry, Missed, Next, Picture, Start, StreamId};
 
-/// What a picture is written in at a time; a thousand instances do not stand in memory twice.
+/// Size of the chunks of `initial` events, so that thousands of instances are not rendered at once.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// A stream of frames, ending when the hub says so. Leaves the hub when dropped.
+/// A stream of frames that ends when the hub says so. Unsubscribes when dropped.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     hub: Arc<Hub>,
@@ -39,7 +39,7 @@ enum Phase {
     Ended,
 }
 
-/// Where the live events go on. `name` is what the reader has once the picture is written.
+/// The cursor of the live events. `name` is the last id when the `initial` events are written.
 #[derive(Clone, Copy, Debug)]
 struct Live {
     cursor: Cursor,
@@ -47,10 +47,10 @@ struct Live {
 }
 
 impl Hub {
-    /// Opens a stream for a reader that presented the key of `epoch` and has seen `last_seen`.
+    /// Opens a stream for a client with the key of `epoch` that has seen `last_seen`.
     ///
     /// # Errors
-    /// 401 when the key has changed since it was looked at.
+    /// 401 if the key has changed since it was checked.
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         epoch: KeyEpoch,
@@ -115,7 +115,7 @@ impl Subscriber {
 }
 
 impl Subscriber {
-    /// Encodes a block, if nobody has yet, without holding anybody else up.
+    /// Encodes a block, unless another stream has done so, without blocking other streams.
     fn frames(&self, block: &Block, from: EventId) -> Bytes {
         let bytes = block.bytes();
         let frames = block.frames_from(from);
@@ -140,7 +140,7 @@ fn begin(hub: &Hub, opening: Bytes, picture: Picture) -> Phase {
         Missed::Events(lost) => [&opening[..], &gap_frame(Some(lost), time)].concat().into(),
     };
     let name = EventName { boot: hub.boot, id: picture.last };
-    // The picture begins with the key instance, and ends with it if there is nothing else.
+    // The `initial` events start with the key instance, and end with it if there are no others.
     let key_name = Some(name).filter(|_| picture.instances.is_empty());
     let key = event_frame(key_name, EventKind::Initial, time, Some(&picture.key_instance));
     let opening = [&opening[..], &key].concat().into();

@@ -36,7 +36,7 @@ fn event(id: u64, object: Object) -> Event {
     Event { id, time, kind: EventKind::Update, object }
 }
 
-/// The hub, and the loop's end of it: all that is published is seen at once.
+/// The hub and its publisher: all published data is visible at once.
 struct Stage {
     hub: Arc<Hub>,
     publisher: Publisher,
@@ -74,7 +74,7 @@ fn seen(number: u64) -> Option<EventName> {
     Some(EventName { boot: BOOT, id: EventId(number) })
 }
 
-/// Everything a stream has for now, and whether it has ended.
+/// Everything that a stream currently has, and whether it has ended.
 fn read(subscriber: &mut Subscriber) -> (String, bool) {
     let mut text = String::new();
     let mut context = Context::from_waker(Waker::noop());
@@ -227,7 +227,7 @@ fn what_falls_out_while_a_gap_is_counted_is_missed_too() {
     let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
     read(&mut reader);
     stage.update(1..=100_200);
-    // Published and not told yet: they push others out when the reader comes.
+    // Published but not visible yet: they evict others when the subscriber connects.
     for id in 100_201..=100_300 {
         stage.publish(event(id, Object::Instance(view(1, 0))));
     }

@@ -1,4 +1,4 @@
-//! The newest file of one instance, `<id>.log`, and the older ones beside it, `<id>.log.1` and on.
+//! The current file of one instance, `<id>.log`, and its rotated files, `<id>.log.1` and so on.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -26,7 +26,7 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens or makes it. What a crash left of a last line is ended.
+    /// Opens or creates it. A last line that a crash interrupted is terminated.
     pub(super) fn open(directory: &Path, id: InstanceId) -> io::Result<Self> {
         let path = path_of(directory, id, 0);
         let mut options = OpenOptions::new();
@@ -70,7 +70,8 @@ impl LogFile {
     /// Writes whole lines, or as far as the disk lets us none of them.
     pub(super) fn append(&mut self, text: &[u8]) -> io::Result<()> {
         if let Err(error) = self.file.write_all(text) {
-            // If this fails too, half a line stays; it is ended when the file is opened again.
+            // If this fails too, a partial line stays; it is terminated when the file is opened
+            // again.
             let _ = self.file.set_len(self.length);
             return Err(error);
         }
@@ -120,7 +121,7 @@ pub(super) fn path_of(directory: &Path, id: InstanceId, number: u32) -> PathBuf 
     }
 }
 
-/// Whose file it is and its number, by its name; `None` for a file that is none of ours.
+/// The instance and the number of a file, from its name; `None` for a foreign file.
 pub(super) fn instance_of(name: &str) -> Option<(InstanceId, u32)> {
     let (id, number) = name.split_once(".log")?;
     let number = match number.strip_prefix('.') {

@@ -1,7 +1,7 @@
-//! The thread that writes what instances print into files.
+//! The thread that writes the output of instances to files.
 //!
-//! The loop hands it blocks of lines and never waits: what a disk does not take in time is left
-//! out, and how much is written in its place. A disk that is full is told of once.
+//! The loop passes blocks of lines and never waits: lines that the disk does not accept in time are
+//! dropped, and the file contains their number. A write failure is reported once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt;
@@ -22,16 +22,16 @@ use crate::counters::COUNTERS;
 /// What may wait to be written: some seconds of a flood.
 const PENDING_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// What is written of one instance at a time.
+/// Maximum size of one write for one instance.
 const GROUP_BYTES: usize = 1024 * 1024;
 
-/// Files that are open at a time; of more instances, those that printed last.
+/// Maximum number of open files; those of the instances that printed last stay open.
 const OPEN_MAX: usize = 128;
 
 /// How often files are looked for that are too old.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 
-/// When a file ends, and when it goes.
+/// When a file is rotated, and when it is removed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// A file is not written beyond this.
@@ -102,7 +102,7 @@ impl Files {
         self.send(Job::Lines(id, blocks));
     }
 
-    /// An instance is gone: its files may grow too old.
+    /// An instance was deleted: its files are removed when they reach the maximum age.
     pub(super) fn forget(&self, id: InstanceId) {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         self.send(Job::Forget(id));
@@ -113,7 +113,7 @@ impl Files {
         self.send(Job::Reopen);
     }
 
-    /// Waits until what was asked for is written, but no longer than `limit`.
+    /// Waits until everything pending is written, at most for `limit`.
     pub(super) fn flush(&self, limit: Duration) {
         let (done, flushed) = mpsc::channel();
         self.send(Job::Flush(done));
@@ -135,7 +135,7 @@ struct Writer {
     known: BTreeSet<InstanceId>,
     open: BTreeMap<InstanceId, Open>,
     turn: u64,
-    /// Whether the last write failed; said once, when it changes.
+    /// Whether the last write failed; reported once, when it changes.
     is_failing: bool,
 }
 
@@ -221,7 +221,7 @@ impl Writer {
 
     fn append(&mut self, id: InstanceId, text: &[u8]) -> io::Result<()> {
         self.turn += 1;
-        // A file that was removed or renamed, as logrotate does, is begun anew.
+        // A file that was removed or renamed, as logrotate does, is created again.
         let mut open = self.open.remove(&id);
         let mut file = match open.take_if(|open| open.file.is_in_place()) {
             Some(open) => open.file,
@@ -278,7 +278,7 @@ impl Writer {
             let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
             let is_old = !self.limits.age.is_zero() && age.is_some_and(|age| age > self.limits.age);
             if is_old || number > self.limits.keep {
-                // If it cannot be removed, it is looked at again in an hour.
+                // If it cannot be removed, the next attempt is in an hour.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -299,7 +299,7 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-/// `<time> <text>`, a line each. A line that was cut says so.
+/// `<time> <text>`, one on a line. A cut line ends with a note.
 fn push_lines(text: &mut Vec<u8>, block: &Block) {
     let mut time = String::new();
     for line in block.lines() {

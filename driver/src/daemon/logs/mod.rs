@@ -1,9 +1,9 @@
-//! The history of what instances printed: in memory for `GET /instances/{id}/logs`, and in files
-//! where the operator wants them.
+//! The history of output: in memory for `GET /instances/{id}/logs`, and in files if the operator
+//! wants them.
 //!
-//! What is kept and which lines a question asks for is decided in `openctrl_core::history`. This
-//! holds the lock, asks the regular expressions, and hands blocks of lines to the thread that
-//! writes files.
+//! `openctrl_core::history` decides which lines are retained and which a query selects. This module
+//! has the lock, runs the regular expressions, and passes blocks of lines to the thread that writes
+//! files.
 
 mod file;
 mod files;
@@ -38,8 +38,8 @@ const PAGES_AT_A_TIME: usize = 2;
 /// How much memory a compiled regular expression may take, and as much again while it searches.
 const REGEX_MAX_BYTES: usize = 1024 * 1024;
 
-/// What is read of the file of an instance at the start, at least and at most; between them, its
-/// share of the memory.
+/// Minimum and maximum size of what is read from the file of an instance at the start; between
+/// them, its share of the memory.
 const RESTORE_BYTES: (usize, usize) = (4 * 1024, 4 * 1024 * 1024);
 
 /// The history.
@@ -47,7 +47,7 @@ const RESTORE_BYTES: (usize, usize) = (4 * 1024, 4 * 1024 * 1024);
 pub(crate) struct Logs {
     boot: BootId,
     book: Mutex<LogBook>,
-    /// Lines that have not ended yet, of instances that have one.
+    /// Unfinished lines, of instances that have one.
     unfinished: Mutex<BTreeMap<InstanceId, Unfinished>>,
     files: Option<Files>,
     turns: Arc<Semaphore>,
@@ -104,7 +104,7 @@ impl Logs {
         }
     }
 
-    /// Sets how the line of an instance looks that has not ended yet, or that there is none.
+    /// Sets the unfinished line of an instance, or that there is none.
     pub(crate) fn set_unfinished(&self, id: InstanceId, unfinished: Option<Unfinished>) {
         let mut lines = self.unfinished();
         match unfinished {
@@ -117,7 +117,7 @@ impl Logs {
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets an instance that is gone.
+    /// Removes a deleted instance.
     pub(crate) fn follow(&self, event: &Event) {
         if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.object.subject()) {
             self.lock().forget(id);
@@ -128,20 +128,21 @@ impl Logs {
         }
     }
 
-    /// The answer to a question about an instance.
+    /// The answer to a query about an instance.
     ///
     /// # Errors
-    /// 400 for a regular expression that is none; 503 if there is no thread to put it together on.
+    /// 400 for an invalid regular expression; 503 if no thread can be started for the search.
     pub(crate) async fn page(&self, id: InstanceId, query: LogQuery) -> Result<Bytes, Rejection> {
         let wanted = query.grep.as_deref().map(compile).transpose()?;
         let turns = Arc::clone(&self.turns);
         let turn = turns.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
         let (shelf, boot) = (self.lock().shelf(id), self.boot);
-        // After the lines: one that ends meanwhile is shown as neither, but never as both.
+        // After the lines: a line that ends in between is missing in both, but never in both twice.
         let unfinished = self.unfinished().get(&id).cloned();
         // Off the async workers: it may take long.
         let render = move || {
-            // Ends with the work and not with the wait for it: a client may be gone before.
+            // Released when the search ends, not when the wait ends: a client can disconnect
+            // before.
             let _turn = turn;
             let matches = |text: &str| wanted.as_ref().is_none_or(|wanted| wanted.is_match(text));
             let unfinished = unfinished.filter(|line| matches(&line.text));
@@ -156,7 +157,7 @@ impl Logs {
         (book.lines(), book.bytes())
     }
 
-    /// Opens the files by their names again, for whoever has renamed them.
+    /// Opens the files by their names again, after they were renamed.
     pub(crate) fn reopen(&self) {
         if let Some(files) = &self.files {
             files.reopen();
@@ -175,7 +176,7 @@ impl Logs {
     }
 }
 
-/// Takes what the files have of each instance, as much as its share of the memory holds.
+/// Reads the files of each instance, as much as its share of the memory holds.
 fn restore(book: &mut LogBook, directory: &Path, instances: &[InstanceId]) {
     let HistoryLimits { lines, bytes } = book.limits();
     let (least, most) = RESTORE_BYTES;
@@ -193,7 +194,7 @@ fn compile(pattern: &str) -> Result<Regex, Rejection> {
         .dfa_size_limit(REGEX_MAX_BYTES)
         .build();
     built.map_err(|error| {
-        // A syntax error is drawn over several lines; the last one says what it is.
+        // A syntax error has several lines; the last one is the description.
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
         Rejection::Bad(format!("grep is not a regular expression that can be used: {reason}"))

@@ -23,7 +23,7 @@ pub(super) fn last_lines(
     for number in [0, 1] {
         let text = end_of(&path_of(directory, id, number), room).unwrap_or_default();
         room -= text.len();
-        // Newest first, as those are wanted.
+        // Newest first, because those are retained.
         let found = text.split(|byte| *byte == b'\n').rev().filter_map(line);
         lines.extend(found.take(count - lines.len()));
     }

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what the master has done and how it is, in the text format of Prometheus.
+//! `GET /metrics`: counters and figures of the master, in the text format of Prometheus.
 //!
 //! A few dozen series, however many instances there are; with `metrics_instances=on` some more
 //! for each of them.
@@ -21,7 +21,7 @@ use crate::daemon::logs::Logs;
 use crate::daemon::sysinfo::{go_arch, go_os};
 use crate::daemon::usage::Processes;
 
-/// Where the figures come from that are not counted but looked at.
+/// The sources of figures that are sampled instead of counted.
 pub(crate) struct Sources<'a> {
     pub(crate) version: &'a str,
     pub(crate) uptime: Duration,
@@ -73,7 +73,7 @@ fn instances_by_status(text: &mut Exposition, processes: &Processes) {
             &COUNTERS.start_failures,
         ),
         ("openctrl_process_restarts_total", "Restarts by the restart policy.", &COUNTERS.restarts),
-        ("openctrl_process_exits_total", "Processes that ended.", &COUNTERS.exits),
+        ("openctrl_process_exits_total", "Processes that exited.", &COUNTERS.exits),
     ] {
         text.single(name, Counter, help, Value::Count(counter.get()));
     }

@@ -1,4 +1,4 @@
-//! What the master itself uses, by the names that every scraper knows.
+//! The resource usage of the master, with the names that scrapers know.
 
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::text::Kind::{Counter, Gauge};
 use super::text::{Exposition, Value};
 
-/// Writes what is known; elsewhere than on Linux that is less.
+/// Writes the known figures; on systems other than Linux there are fewer.
 pub(super) fn write(text: &mut Exposition, uptime: Duration) {
     let micros = |time: Duration| Value::Micros(u64::try_from(time.as_micros()).unwrap_or(0));
     let cpu = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! Metrics as text: the Prometheus exposition format, version 0.0.4.
 //!
-//! Owns: how families and samples are written, and what has to be escaped. What is measured is
-//! not here.
+//! Owns: the format of families and samples, and escaping. Does not own: what is measured.
 
 use std::fmt::Write;
 
@@ -11,7 +10,7 @@ pub(crate) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// What kind of figures a family has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Only grows while the master runs; its name ends in `_total`.
+    /// Only increases while the master runs; its name ends in `_total`.
     Counter,
     /// Goes up and down.
     Gauge,
@@ -182,7 +181,7 @@ mod tests {
         }
     }
 
-    /// What a scraper reads; `None` for what it would refuse.
+    /// The value as a scraper parses it; `None` if it would refuse it.
     fn unescape(text: &str) -> Option<String> {
         let mut plain = String::new();
         let mut letters = text.chars();

@@ -46,7 +46,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it exists").permissions().mode() & 0o777
 }
 
-/// What a master does to a directory that starts and ends with this state.
+/// The effect of a master that starts and stops with this state on a directory.
 fn run_once(path: &Path, image: Image) {
     let mut directory = open(path);
     directory.load().expect("loaded");
@@ -207,8 +207,8 @@ fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
     let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
     assert_eq!(persist(&writer, &mut inbox, 0, 1), ["persisted 1"]);
 
-    // The journal is full, as it were, and the snapshot that is to follow it cannot be written: a
-    // directory stands in the place of its temporary file.
+    // The journal is at its limit, and the next snapshot cannot be written, because a directory has
+    // the name of its temporary file.
     let obstacle = home.path().join("openctrl.state.tmp");
     fs::create_dir(&obstacle).expect("made");
     writer.break_journal();
@@ -216,7 +216,7 @@ fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
     assert_eq!(persist(&writer, &mut inbox, 1, 3), ["epoch 1 failed"]);
     fs::remove_dir(&obstacle).expect("removed");
 
-    // Built on what was refused, so it is dropped without a word.
+    // It depends on a refused change, so it is dropped silently.
     writer.persist(StoreEpoch(1), RecordSeq(4), put(4), None);
     assert_eq!(persist(&writer, &mut inbox, 2, 5), ["persisted 5"]);
     writer.finish();

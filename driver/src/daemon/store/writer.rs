@@ -1,7 +1,7 @@
-//! The thread that makes changes durable: all that are waiting share one write and one sync.
+//! The thread that makes changes durable: all pending ones share one write and one sync.
 //!
-//! A write that fails takes its changes back and ends their epoch. What is on the disk is not
-//! known then, so the journal is not appended to again: the next change begins with a snapshot.
+//! A write that fails reverts its changes and ends their epoch. The content of the disk is then
+//! unknown, so the journal is not appended to again: the next change starts with a snapshot.
 
 use std::io;
 use std::sync::Arc;
@@ -54,9 +54,9 @@ pub(crate) struct StoreWriter {
 }
 
 impl StoreWriter {
-    /// Writes a snapshot of `image`, and starts the thread. A new state is written twice: from the
-    /// moment that anybody hears of its key there is a backup of it, and a missing snapshot can
-    /// be told from a master that never came to write one.
+    /// Writes a snapshot of `image`, and starts the thread. A new state is written twice, so that
+    /// there is a backup of its key before anyone sees the key, and a missing snapshot can be
+    /// distinguished from one that was never written.
     ///
     /// # Errors
     /// When the snapshot cannot be made durable.
@@ -85,13 +85,13 @@ impl StoreWriter {
         Ok(Self { jobs, thread, is_failing })
     }
 
-    /// Whether the state cannot be saved, for those who ask how the master is.
+    /// Whether saving the state fails, for the health of the master.
     pub(crate) fn is_failing(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_failing)
     }
 
-    /// Asks for a record to be made durable; how it went is said through the mailbox.
-    /// `caused` are events of the control API that go with it.
+    /// Requests that a record is made durable; the result comes through the mailbox. `caused` are
+    /// events of the control API that are stored with it.
     pub(crate) fn persist(
         &self,
         epoch: StoreEpoch,
@@ -133,7 +133,7 @@ impl StoreWriter {
 
 struct Worker {
     directory: StateDirectory,
-    /// What is on the disk, with the group at hand.
+    /// The content of the disk, including the current group.
     image: Image,
     mailbox: Mailbox,
     /// None after a failure.
@@ -142,7 +142,7 @@ struct Worker {
     failed: Option<StoreEpoch>,
     /// The last epoch of events that failed.
     failed_keep: Option<u32>,
-    /// Whether the last write failed; said once, when it changes.
+    /// Whether the last write failed; reported once, when it changes.
     is_failing: Arc<AtomicBool>,
 }
 
@@ -243,8 +243,9 @@ impl Worker {
         group.kept = Some((kept.epoch, kept.upto));
     }
 
-    /// Where files were removed or replaced, writes them anew. After a failure, begins with a snapshot of what is in force. The changes at hand are not in
-    /// it but follow in the journal, so that the backup and its journals have them too.
+    /// Rewrites files that were removed or replaced. After a failure, starts with a snapshot of the
+    /// current state. The changes of the current group are not in it but follow in the journal, so
+    /// that the backup and its journals have them too.
     fn begin_again(&mut self) -> io::Result<()> {
         if let Some((path, place)) = self.directory.displaced()? {
             let what = match place {
@@ -293,8 +294,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes a snapshot when the journal has grown long. What is in the journal is durable
-    /// already: while there is no room for a snapshot, it simply grows on.
+    /// Writes a snapshot when the journal has grown long. The journal is already durable: while
+    /// there is no space for a snapshot, it keeps growing.
     fn follow_long_journal(&mut self) {
         let Some(current) = &mut self.journal else { return };
         if current.journal.length() < current.snapshot_at {

@@ -1,4 +1,4 @@
-//! What does not change about the host: its platform in Go's names, and its CPUs. Clients of this API
+//! The constant figures of the host: its platform in Go's names, and its CPUs. Clients of this API
 //! match on those names (Contract §1, §9).
 
 use std::env::consts::{ARCH, OS};

@@ -9,7 +9,7 @@ use procfs::{CpuTime, Current, CurrentSI, DiskStat, DiskStats, KernelStats, Memi
 
 use super::Sample;
 
-/// Loopback, and the host's ends of containers and virtual machines, whose traffic is counted again
+/// Loopback, and the host side of containers and virtual machines, whose traffic is counted again
 /// where it leaves the host.
 const UNCOUNTED_INTERFACES: [&str; 6] = ["lo", "veth", "docker", "podman", "br-", "virbr"];
 
@@ -42,7 +42,8 @@ impl Probe {
     pub(super) fn sample(&mut self) -> Sample {
         let mut sample = Sample { cpu: self.cpu_percent(), ..Sample::default() };
         if let Ok(memory) = Meminfo::current() {
-            // Kernels before 3.14 do not say what is available; what is free is the next best.
+            // Kernels before 3.14 do not report available memory; free memory is the closest
+            // figure.
             let available = memory.mem_available.unwrap_or(memory.mem_free);
             sample.mem_total = memory.mem_total;
             sample.mem_used = memory.mem_total.saturating_sub(available);

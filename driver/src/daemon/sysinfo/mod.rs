@@ -1,9 +1,9 @@
-//! The host's figures for `/info` (Contract §9). Owns when they are taken and who may read them; what
-//! a figure means on a platform is in the module of that platform.
+//! The figures of the host for `/info` (Contract §9). Owns when they are sampled and who reads
+//! them. The module of a platform defines what a figure means there.
 //!
-//! A thread of its own takes them, not a task: the kernel may be slow to answer a read of `/proc`, and
-//! that must not hold up an async worker. It wakes once in two seconds and costs well under a
-//! millisecond then.
+//! A separate thread samples them, not a task: the kernel can be slow to answer a read of `/proc`,
+//! which must not block an async worker. It wakes every two seconds and takes well under a
+//! millisecond.
 
 mod host;
 #[cfg(target_os = "linux")]
@@ -23,24 +23,24 @@ use openctrl_core::doors::v2::SystemSample as Sample;
 #[cfg(not(target_os = "linux"))]
 use other::Probe;
 
-/// Time between two samples, and so what the CPU figure is the mean of.
+/// Time between two samples, over which the CPU figure is averaged.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// A CPU figure takes two looks; this is the time between the first two. It has to span some of the
-/// kernel's ticks of 10 ms, and a client that connects at once wants a figure.
+/// A CPU figure needs two samples; this is the time between the first two. It must span several of
+/// the kernel's ticks of 10 ms, and a client that connects early needs a figure.
 const WARM_UP: Duration = Duration::from_millis(150);
 
 /// Takes samples in the background until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     latest: Arc<Mutex<Sample>>,
-    /// Its end tells the thread to end; there is none where nothing is ever sampled.
+    /// Dropping it stops the thread; there is none if nothing is ever sampled.
     _running: Option<Sender<()>>,
 }
 
 impl Sampler {
-    /// Takes a first sample, without a CPU figure yet, and goes on in the background; the CPU figure
-    /// follows within 200 ms.
+    /// Takes a first sample, without a CPU figure yet, and continues in the background; the CPU
+    /// figure follows within 200 ms.
     pub(crate) fn start() -> Self {
         let Some(mut probe) = Probe::open() else {
             let nothing = Sample { cpu: -1, ..Sample::default() };

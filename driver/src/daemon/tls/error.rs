@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-/// What is wrong with a certificate, a key, or the pair (Contract §1: a reason on stderr).
+/// An error of a certificate, a key, or the pair (Contract §1: a reason on stderr).
 #[derive(Debug)]
 pub(crate) enum TlsError {
     /// A file cannot be read.

@@ -22,7 +22,7 @@ pub(super) struct PemFiles {
     pub(super) key: PathBuf,
 }
 
-/// What was in them at one moment. No `Debug`: one of the two is a private key.
+/// Their content at one time. No `Debug`: one of the two is a private key.
 #[derive(Hash)]
 pub(super) struct Content {
     crt: Vec<u8>,
@@ -35,7 +35,7 @@ impl PemFiles {
         Ok(Content { crt: read(&self.crt)?, key: read(&self.key)? })
     }
 
-    /// Checks what was read, down to whether the key belongs to the certificate.
+    /// Checks the content, including that the key belongs to the certificate.
     pub(super) fn certified(&self, content: &Content) -> Result<CertifiedKey, TlsError> {
         let chain = CertificateDer::pem_slice_iter(&content.crt)
             .collect::<Result<Vec<_>, _>>()
@@ -74,7 +74,7 @@ pub(super) fn certify(
     };
     let certified = CertifiedKey::new(chain, signer);
     match certified.keys_match() {
-        // A signer that cannot tell its public key gets the benefit of the doubt.
+        // A signer without a known public key is accepted.
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
         Err(Error::InconsistentKeys(_)) => Err(TlsError::Mismatch { crt: crt_path, key: key_path }),
         Err(why) => Err(TlsError::BadCertificate { path: crt_path, why }),

@@ -1,7 +1,7 @@
 //! TLS for the API: TLS 1.3 only, ring, ALPN `http/1.1` (Contract §10).
 //!
-//! Owns where the certificate comes from and when it is read again. It does not accept connections,
-//! and it does not know which requests come over them.
+//! Owns the source of the certificate and when it is reloaded. Does not accept connections, and is
+//! independent of the requests on them.
 
 mod error;
 mod files;
@@ -37,12 +37,12 @@ pub(crate) enum TlsSource {
     },
 }
 
-/// What the API's listener needs to speak TLS.
+/// The TLS acceptor of the API.
 pub(crate) struct Secured {
     pub(crate) acceptor: TlsAcceptor,
     /// Of the certificate it has now; files may bring another.
     pub(crate) fingerprint: String,
-    /// What can be asked to look at the files at once, if there are any.
+    /// The handle to reload the files, if there are any.
     pub(crate) certificate: Option<Arc<Reloading>>,
 }
 

@@ -1,9 +1,9 @@
-//! The certificate of `tls=2`, renewed while the master runs (Contract §10). Owns when the files are
-//! looked at again and which certificate is served meanwhile.
+//! The certificate of `tls=2`, reloaded while the master runs (Contract §10). Owns when the files
+//! are checked and which certificate is served until then.
 //!
-//! The look happens inside a handshake, on its async worker: two files of a few kilobytes, once an
-//! hour, are not worth a thread. Other handshakes never wait for it; they get the certificate in use.
-//! Whoever does not want to wait for the hour asks for it (HUP).
+//! The check happens during a handshake, on its async worker: reading two files of a few kilobytes
+//! once an hour does not need a thread. Other handshakes never wait for it; they use the current
+//! certificate. SIGHUP checks at once.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,14 +26,14 @@ const LOOK_FOR_REMOVAL: Duration = Duration::from_secs(5);
 /// Serves the certificate last found good.
 pub(crate) struct Reloading {
     pub(super) files: PemFiles,
-    /// Least time between two looks at the files.
+    /// Minimum time between two checks of the files.
     pub(super) interval: Duration,
     pub(super) clock: Box<dyn Fn() -> Instant + Send + Sync>,
     current: RwLock<Arc<CertifiedKey>>,
     pub(super) last: Mutex<Look>,
 }
 
-/// What came of one [`Reloading::refresh`].
+/// The result of one [`Reloading::refresh`].
 #[derive(Debug)]
 pub(super) enum Refresh {
     /// Too early, or another handshake is at it.
@@ -51,8 +51,8 @@ pub(super) struct Look {
     seen: Seen,
 }
 
-/// The files as a look found them. The content is what tells a change: times stay behind with copies
-/// that preserve them, with coarse clocks and with a mere change of permissions.
+/// The files at the last check. Their content shows a change: modification times do not change with
+/// copies that preserve them or with coarse clocks, and change with permissions alone.
 #[derive(PartialEq, Eq)]
 enum Seen {
     Content(u64),
@@ -105,7 +105,7 @@ impl Reloading {
         self.look(&mut last, false)
     }
 
-    /// Looks at the files now, because somebody asked for it, and logs what came of it.
+    /// Checks the files now, on request, and logs the result.
     pub(crate) fn reload(&self) {
         let refresh =
             self.look(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner), true);
@@ -116,8 +116,8 @@ impl Reloading {
         self.log(refresh);
     }
 
-    /// Says once when one of the files is missing, and once when they are back, until the master
-    /// ends. They are not read here.
+    /// Reports once when one of the files is missing, and once when they exist again, until the
+    /// master stops. Does not read them.
     pub(crate) async fn watch_for_removal(self: Arc<Self>) {
         let mut was_missing = false;
         loop {
@@ -141,7 +141,7 @@ impl Reloading {
         }
     }
 
-    /// Whoever asked is told again of files that were refused before.
+    /// On request, a refusal of the same files is reported again.
     pub(super) fn look(&self, last: &mut Look, is_asked: bool) -> Refresh {
         let read = self.files.read();
         let seen = Seen::of(&read);

@@ -1,4 +1,4 @@
-//! The certificate of `tls=1`: P-256, made in memory, gone with the process.
+//! The certificate of `tls=1`: P-256, made and kept in memory.
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use rustls::sign::CertifiedKey;

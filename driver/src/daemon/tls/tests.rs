@@ -1,5 +1,5 @@
-//! Handshakes with a real client over an in-memory pipe, and what the files may do to them. The keys
-//! in `testdata` are of this test alone, in the two forms that rcgen does not write.
+//! Tests of handshakes with a real client over an in-memory pipe, and of changes of the files. The
+//! keys in `testdata` are for these tests only, in the two formats that rcgen does not write.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -210,7 +210,7 @@ fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
 }
 
-/// A resolver whose clock stands still until hours are added to it.
+/// A resolver whose clock only advances when hours are added to it.
 fn reloading(dir: &Pair) -> (Reloading, Arc<AtomicU64>) {
     let mut resolver =
         Reloading::load(PemFiles { crt: dir.crt(), key: dir.key() }).expect("good files");
@@ -239,7 +239,7 @@ fn client(
     TlsConnector::from(Arc::new(config))
 }
 
-/// What the client came to know.
+/// What the client observed.
 #[derive(Debug)]
 struct Met {
     version: Option<ProtocolVersion>,

@@ -1,17 +1,17 @@
-//! What process groups use, from one walk through `/proc`.
+//! CPU and memory of process groups, from one walk through `/proc`.
 //!
-//! A walk over everything that runs is the one way that also finds members of a group that their
-//! leader did not start itself, or that were orphaned; where most processes of a machine are
-//! instances, it is the cheapest too. What it costs is bounded by whoever calls.
+//! A walk over all processes is the only way that also finds members of a group that their leader
+//! did not start, or that were orphaned. If most processes of a machine are instances, it is also
+//! the cheapest. The caller limits its cost.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 
-/// What a group uses, its members together.
+/// The usage of a group, summed over its members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct GroupUse {
-    /// CPU time, in hundredths of a second; also of members that have ended and were waited for.
+    /// CPU time, in hundredths of a second, including members that have exited and were reaped.
     pub(super) cpu_centis: u64,
     /// Resident memory.
     pub(super) memory_bytes: u64,
@@ -19,7 +19,7 @@ pub(super) struct GroupUse {
     pub(super) processes: u64,
 }
 
-/// Looks at every process, and sums up the groups that are wanted.
+/// Reads every process, and sums up the requested groups.
 pub(super) fn look(is_wanted: impl Fn(i32) -> bool) -> HashMap<i32, GroupUse> {
     let mut found: HashMap<i32, GroupUse> = HashMap::new();
     let Ok(entries) = fs::read_dir("/proc") else { return found };
@@ -32,7 +32,7 @@ pub(super) fn look(is_wanted: impl Fn(i32) -> bool) -> HashMap<i32, GroupUse> {
             continue;
         };
         text.clear();
-        // It may have ended meanwhile.
+        // It may have exited in between.
         let read = File::open(format!("/proc/{pid}/stat"))
             .and_then(|mut file| file.read_to_end(&mut text));
         let Some(stat) = read.ok().and_then(|_| Stat::parse(&text)) else { continue };
@@ -50,15 +50,15 @@ pub(super) fn look(is_wanted: impl Fn(i32) -> bool) -> HashMap<i32, GroupUse> {
     found
 }
 
-/// The memory of a process whose first thread has ended, as its other threads tell it; 0 of one that
-/// has ended altogether.
+/// The memory of a process whose first thread has exited, from its other threads; 0 if the process
+/// has exited.
 fn resident_of_threads(pid: &str) -> u64 {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
     let stats = threads.filter_map(|thread| fs::read(thread.ok()?.path().join("stat")).ok());
     stats.filter_map(|text| Some(Stat::parse(&text)?.resident_pages)).max().unwrap_or(0)
 }
 
-/// What is wanted of `/proc/<pid>/stat`.
+/// The used fields of `/proc/<pid>/stat`.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     group: i32,
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_group_is_summed_up() {
-        // The shell tells when its child is there, and both wait until the pipe is closed.
+        // The shell reports when its child runs, and both wait until the pipe is closed.
         // A shell gives a command in the background an empty input unless it is told otherwise.
         let script = "exec 3<&0; cat <&3 & echo; cat";
         let mut command = Command::new("sh");

@@ -1,8 +1,8 @@
-//! What process groups use, where the system does not say it in `/proc`.
+//! CPU and memory of process groups on systems without `/proc`.
 
 use std::collections::HashMap;
 
-/// What a group uses, its members together.
+/// The usage of a group, summed over its members.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct GroupUse {
     pub(super) cpu_centis: u64,

@@ -1,8 +1,8 @@
-//! What became of processes, and what they use: `GET /instances/{id}/process`, `GET /processes`.
+//! Facts about processes, and their resource usage: `GET /instances/{id}/process`, `GET
+//! /processes`.
 //!
-//! Facts come from the engine, pids from the loop. CPU time and memory are the system's, and are
-//! looked at in the background by one thread, only while somebody asks, and never more than a
-//! hundredth of the time: see [`Sampler`].
+//! Facts come from the engine, pids from the loop. One thread samples CPU time and memory in the
+//! background, only while clients ask, and never for more than 1 % of the time: see [`Sampler`].
 
 #[cfg(target_os = "linux")]
 mod groups;
@@ -26,7 +26,7 @@ use self::sampler::Sampler;
 use crate::counters::COUNTERS;
 use crate::daemon::clock::Clock;
 
-/// What is known of the processes of every instance.
+/// Facts about the processes of every instance.
 #[derive(Debug)]
 pub(crate) struct Processes {
     rows: Arc<Rows>,
@@ -35,7 +35,7 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Starts the thread that looks at processes.
+    /// Starts the thread that samples processes.
     pub(crate) fn start(clock: Clock) -> io::Result<Arc<Self>> {
         let rows = Arc::new(Rows::default());
         let sampler = Sampler::start(Arc::clone(&rows), clock.clone())?;
@@ -60,7 +60,7 @@ impl Processes {
         rows.insert(id, Row { facts, pid, usage, exit_note, next_exit_note });
     }
 
-    /// Adds to the end of a process, of which the engine is told next, what its status does not say.
+    /// Adds facts beyond the exit status, before the engine receives the exit.
     pub(crate) fn explain_exit(&self, process: ProcessRef, note: String) {
         let mut rows = self.rows.lock();
         let is_its = |row: &&mut Row| row.facts.alive.is_some_and(|(alive, _)| alive == process);
@@ -69,14 +69,14 @@ impl Processes {
         }
     }
 
-    /// Forgets an instance that is gone.
+    /// Removes a deleted instance.
     pub(crate) fn follow(&self, event: &Event) {
         if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.object.subject()) {
             self.rows.lock().remove(&id);
         }
     }
 
-    /// Reads what is known of the processes of an instance, and the one that is alive.
+    /// Reads the facts about the processes of an instance, and the running process.
     pub(crate) fn with_facts(&self, id: InstanceId, read: impl FnOnce(&ProcessFacts, Option<i32>)) {
         if let Some(row) = self.rows.lock().get(&id) {
             read(&row.facts, row.pid);

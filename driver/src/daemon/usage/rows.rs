@@ -1,4 +1,5 @@
-//! What is known of the processes of every instance: the facts, the pid, and what they use.
+//! Facts about the processes of every instance: the facts of the engine, the pid, and the resource
+//! usage.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,16 +12,16 @@ use openctrl_core::instance::ProcessFacts;
 #[derive(Debug, Default)]
 pub(super) struct Rows(Mutex<BTreeMap<InstanceId, Row>>);
 
-/// What is known of one.
+/// The facts about one instance.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) facts: Box<ProcessFacts>,
     /// Of the process that is alive.
     pub(super) pid: Option<i32>,
     pub(super) usage: Option<Usage>,
-    /// What is known of the end of the last process beyond its status.
+    /// Facts about the last exit beyond its status.
     pub(super) exit_note: Option<String>,
-    /// The same of the process whose end the engine is about to be told.
+    /// The same for the process whose exit the engine is about to receive.
     pub(super) next_exit_note: Option<String>,
 }
 
@@ -39,7 +40,7 @@ impl Rows {
         alive.collect()
     }
 
-    /// Shows what a process uses, unless another has come in its place.
+    /// Shows the usage of a process, unless another process has replaced it.
     pub(super) fn set_usage(&self, found: impl Iterator<Item = (InstanceId, ProcessRef, Usage)>) {
         let mut rows = self.lock();
         for (id, process, usage) in found {

@@ -1,8 +1,8 @@
-//! When processes are looked at: while somebody asks, and on a budget.
+//! When processes are sampled: while clients ask, and within a budget.
 //!
-//! A look goes through everything that runs on the machine. It costs some 10 µs a process, so with
-//! ten thousand it takes a tenth of a second and is then taken every ten seconds; nobody who asks
-//! waits for one, but for the very first.
+//! A sample reads all processes of the machine. It takes about 10 µs for each, so with ten thousand
+//! processes it takes a tenth of a second and is then taken every ten seconds. Only the very first
+//! request waits for a sample.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -25,13 +25,13 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// The same after the first look: a CPU figure takes two of them.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// A look that took some time of a CPU is followed by so many times as long without one.
+/// After a sample, no other follows for this multiple of its CPU time.
 const REST_FACTOR: u32 = 99;
 
 /// But no longer than this: figures must not look as if nothing moved.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// Without a question for so long, looks end.
+/// After this time without a request, sampling stops.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A CPU figure over a longer time than this would be history.
@@ -40,7 +40,7 @@ const STALE_MS: u64 = 60_000;
 /// Who asks first waits for the first look for so long.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 
-/// The thread that looks, as those see it who want to know.
+/// The handle of clients to the sampling thread.
 #[derive(Debug)]
 pub(super) struct Sampler {
     shared: Arc<Shared>,
@@ -64,13 +64,13 @@ impl Sampler {
         Ok(Self { shared, fresh })
     }
 
-    /// Somebody wants figures: looks go on for a while. Waits a little where there are none.
+    /// Requests figures: sampling continues for some time. Waits briefly if there are none yet.
     pub(super) async fn wake(&self) {
         *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.shared.woken.notify_one();
         let mut fresh = self.fresh.clone();
         if !*fresh.borrow() {
-            // Too slow, or the thread is gone: there is an answer without figures too.
+            // Too slow, or the thread has stopped: the answer then has no figures.
             let _ = timeout(FIRST_LOOK, fresh.wait_for(|fresh| *fresh)).await;
         }
     }
@@ -81,7 +81,7 @@ struct Looker {
     clock: Clock,
     shared: Arc<Shared>,
     is_fresh: watch::Sender<bool>,
-    /// What was found last, for the CPU figure.
+    /// The last sample, for the CPU figure.
     last: HashMap<ProcessRef, (Now, u64)>,
 }
 
@@ -92,7 +92,7 @@ impl Looker {
             while self.is_wanted() {
                 let begun = cpu_time();
                 self.look();
-                // Fails when the master is gone.
+                // Fails when the master has stopped.
                 if self.is_fresh.send(true).is_err() {
                     return;
                 }
@@ -104,7 +104,7 @@ impl Looker {
         }
     }
 
-    /// Waits until somebody asks; false when nobody can any more.
+    /// Waits for a request; false when none can come any more.
     fn is_wanted_again(&self) -> bool {
         let asked = self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let nobody = |asked: &mut Option<Instant>| {
@@ -136,7 +136,7 @@ impl Looker {
     }
 }
 
-/// The CPU time of this thread: what a look costs, however busy the machine is otherwise.
+/// The CPU time of this thread: the cost of a sample, however busy the machine is.
 fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
@@ -145,7 +145,7 @@ fn cpu_time() -> Duration {
 fn usage(used: GroupUse, before: Option<(Now, u64)>, now: Now) -> Usage {
     let cpu_permille = before.and_then(|(then, cpu_centis)| {
         let passed_ms = now.mono.ms_since(then.mono);
-        // A member that ended without being waited for takes its time with it.
+        // The CPU time of a member that was not waited for is lost.
         let spent_centis = used.cpu_centis.saturating_sub(cpu_centis);
         (1..=STALE_MS).contains(&passed_ms).then(|| spent_centis * 10_000 / passed_ms)
     });

@@ -1,5 +1,5 @@
-//! `demo://name?…`: an instance that shows the supervision rules at work. Its URL is read in [`spec`];
-//! what it prints is in [`play`], what stops it in [`signals`].
+//! `demo://name?…`: an instance that demonstrates the supervision rules. [`spec`] parses its URL,
+//! [`play`] prints its output, and [`signals`] stops it.
 //!
 //! Each `every` it prints a log line and a checkpoint (Contract §7), the first right after the start.
 //!
@@ -10,10 +10,10 @@
 //! | `checkpoints` | `on` | `off`: log lines only |
 //! | `start_delay` | | waits before the first output; the times below count from there |
 //! | `error_after` | | prints a line with `ERROR`, once |
-//! | `silent_after` | | prints nothing any more, but lives on |
-//! | `exit_after` | | ends, with the status in `exit` |
+//! | `silent_after` | | stops printing, but keeps running |
+//! | `exit_after` | | exits, with the status in `exit` |
 //! | `exit` | `0` | 0 to 255, only beside `exit_after` |
-//! | `ignore_term` | `0` | `1`: TERM does not end it (an interrupt still does) |
+//! | `ignore_term` | `0` | `1`: TERM does not stop it (an interrupt does) |
 //!
 //! Durations are whole numbers with a unit: `250ms`, `2s`, `1m`; at most a year.
 
@@ -28,14 +28,14 @@ use self::signals::Signals;
 pub(super) use self::spec::Spec;
 use super::failure::Failure;
 
-/// Plays the demo on stdout until it ends by itself, by a signal, or because nobody listens.
+/// Plays the demo on stdout until it exits, because of its URL, a signal, or a closed output.
 pub(super) fn run(spec: &Spec) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::System)?;
     let played = runtime.block_on(async {
-        // Before the first line: whoever reads it may send a signal at once.
+        // Before the first line: a reader of it may send a signal at once.
         let mut signals = Signals::listen()?;
         // Writes block: a demo that outruns its reader waits on the pipe like any other child.
         play::play(spec, &mut io::stdout(), async || signals.next().await).await

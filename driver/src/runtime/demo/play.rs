@@ -1,5 +1,5 @@
-//! What a demo prints and when it ends. Owns the timeline and the counters; output and signals are
-//! handed in, and time is tokio's, so that a test can play a minute in no time.
+//! The output of a demo and its exit. Owns the timeline and the counters; output and signals are
+//! parameters, and time is tokio's, so that a test can play a minute at once.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

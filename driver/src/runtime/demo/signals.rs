@@ -16,7 +16,7 @@ pub(super) enum Stop {
     Interrupt,
 }
 
-/// Listens for both; while it lives neither ends the process by itself.
+/// Listens for both; while it exists, neither terminates the process directly.
 #[derive(Debug)]
 pub(super) struct Signals {
     #[cfg(unix)]

@@ -25,7 +25,7 @@ const PARAMETERS: [&str; 9] = [
     "ignore_term",
 ];
 
-/// What a demo does and when.
+/// The timeline of a demo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::runtime) struct Spec {
     pub(super) name: String,

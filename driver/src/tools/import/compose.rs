@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::entries::{Imported, split};
 use crate::manifest::{Entry, Program, Restart, escape, yaml_reason};
 
-/// Keys without a counterpart that change what runs or who can reach it.
+/// Keys without a counterpart that change which program runs or who can reach it.
 const WITHOUT: [(&str, &str); 14] = [
     ("build", "images are not built"),
     ("ports", "a process listens on the ports of this machine"),

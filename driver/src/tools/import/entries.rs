@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::manifest::{Entry, check_name};
 
-/// What a file says, as entries, and what is to be known of it.
+/// The content of a file as entries, with notes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Imported {
     /// The name of the whole, if it has one.

@@ -1,8 +1,8 @@
 //! `openctrl import`: files of other process managers as a file for `apply`.
 //!
-//! Every reader gives entries and notes. A note names the place and what of it has no counterpart,
-//! or is taken in another sense than may be expected; nothing is dropped without one. Texts of entries
-//! are templates, as in files for `apply`: a reader escapes what is no variable.
+//! Every reader returns entries and notes. A note names the position of a part that has no
+//! counterpart or another meaning; nothing is dropped without a note. Texts of entries are
+//! templates, as in files for `apply`: a reader escapes text that is not a variable.
 
 mod compose;
 mod entries;
@@ -16,7 +16,7 @@ use std::path::Path;
 use crate::grammar::{Import, ImportFormat};
 use crate::manifest::{Manifest, read_text, write};
 
-/// What is printed: the file for `apply`, and the report.
+/// The output: the file for `apply`, and the report.
 #[derive(Debug)]
 pub(crate) struct Printed {
     /// TOML, for standard output.
@@ -67,7 +67,7 @@ mod tests {
     use super::entries::Imported;
     use super::*;
 
-    /// The file and the report, for snapshots. What is printed is a file that `apply` reads.
+    /// The file and the report, for snapshots. `apply` accepts the printed file.
     pub(super) fn shown(imported: Result<Imported, String>) -> String {
         match imported {
             Ok(imported) => {

@@ -1,4 +1,4 @@
-//! Ecosystem files of pm2: JSON, or JavaScript that is nothing but data.
+//! Ecosystem files of pm2: JSON, or JavaScript that contains only data.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ const TAKEN: [&str; 17] = [
     "pmx",
 ];
 
-/// Settings without a counterpart, with what is so in their place.
+/// Settings without a counterpart, with the behavior of OpenCtrl.
 const WITHOUT: [(&str, &str); 18] = [
     (
         "max_restarts",
@@ -102,7 +102,7 @@ pub(super) fn read(text: &str, folder: &str) -> Result<Imported, String> {
 fn data(text: &str) -> &str {
     let text = text.trim().trim_end_matches(';').trim_end();
     let module = text.find("module.exports").filter(|at| {
-        // What stands before it is comments only, or the reader of JSON5 refuses the whole.
+        // Only comments can precede it; otherwise the JSON5 parser refuses the file.
         text[..*at].lines().all(|line| {
             let line = line.trim();
             line.is_empty()

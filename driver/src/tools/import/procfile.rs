@@ -3,9 +3,8 @@
 use super::entries::Imported;
 use crate::manifest::{Entry, Program, escape};
 
-/// Reads a Procfile. Runners disagree on a name that stands twice: honcho refuses it, foreman of npm
-/// runs the last one. It is refused here.
-/// The processes run in `folder`, that of the file.
+/// Reads a Procfile. Runners disagree on duplicate names: honcho refuses them, foreman of npm runs
+/// the last one. They are refused here. The processes run in `folder`, that of the file.
 pub(super) fn read(text: &str, folder: &str, has_env_file: bool) -> Result<Imported, String> {
     let mut imported = Imported::default();
     for (index, line) in text.lines().enumerate() {

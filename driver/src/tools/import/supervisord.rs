@@ -1,7 +1,7 @@
-//! supervisord.conf, as Python's parser reads it.
+//! supervisord.conf, parsed as Python's parser does.
 //!
-//! A `;` or `#` after a space begins a comment, also within quotes: what supervisord runs is what it
-//! has left then. `%(ENV_NAME)s` becomes `${NAME}`.
+//! A `;` or `#` after a space starts a comment, also within quotes, as in supervisord.
+//! `%(ENV_NAME)s` becomes `${NAME}`.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::manifest::{Entry, Program, Restart, escape};
 /// Options of a program that mean nothing here, because what they ask for is so, or is not needed.
 const MEANINGLESS: [&str; 4] = ["autostart", "startsecs", "process_name", "numprocs_start"];
 
-/// Options that have no counterpart, with what is so in their place.
+/// Options without a counterpart, with the behavior of OpenCtrl.
 const WITHOUT: [(&str, &str); 20] = [
     ("priority", "instances start in no order"),
     ("startretries", "restarts back off and do not end"),
@@ -81,7 +81,7 @@ pub(super) fn read(text: &str, here: &str) -> Result<Imported, String> {
     Ok(imported)
 }
 
-/// A `;` or `#` after white space ends a line, and at its beginning makes it a comment.
+/// A `;` or `#` after white space ends a line; at its start it makes the line a comment.
 fn without_comments(text: &str) -> String {
     let line = |line: &str| {
         if line.starts_with([';', '#']) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::entries::Imported;
 use crate::manifest::{Entry, Program, Restart, escape};
 
-/// Directives of `[Service]` without a counterpart, with what is so in their place.
+/// Directives of `[Service]` without a counterpart, with the behavior of OpenCtrl.
 const WITHOUT: [(&str, &str); 16] = [
     ("User", "processes run as the user of the master"),
     ("Group", "processes run as the group of the master"),
@@ -25,7 +25,7 @@ const WITHOUT: [(&str, &str); 16] = [
     ("UMask", "processes have the umask of the master"),
 ];
 
-/// Reads a unit; `unit_name` is that of its file, without its end.
+/// Reads a unit; `unit_name` is the name of its file, without its extension.
 pub(super) fn read(text: &str, unit_name: &str) -> Result<Imported, String> {
     let unit = directives(text)?;
     let mut imported = Imported::default();

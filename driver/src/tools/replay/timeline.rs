@@ -216,11 +216,11 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
 fn end_text(ending: &Ending) -> String {
     match ending {
         Ending::Marked(end) => match end.why {
-            EndReason::Continued => "the next segment goes on from here".to_owned(),
+            EndReason::Continued => "continues in the next segment".to_owned(),
             EndReason::Lost(inputs) => {
                 format!("{inputs} inputs after this were not recorded: they came too fast")
             }
-            EndReason::Finished => "the master ended here".to_owned(),
+            EndReason::Finished => "the master stopped here".to_owned(),
             EndReason::Panicked => "the master panicked at the last input".to_owned(),
         },
         Ending::Torn(at) => {
