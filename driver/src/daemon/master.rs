@@ -80,13 +80,12 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Control(error) => error.fmt(f),
-            Self::Bind(address, error) => match error.kind() {
-                io::ErrorKind::AddrInUse => write!(
-                    f,
-                    "cannot listen on {address}: address in use; stop the other program or choose another port"
-                ),
-                _ => write!(f, "cannot listen on {address}: {error}"),
-            },
+            Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen on {address}: address in use; stop the other program or choose \
+                 another port"
+            ),
+            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Patrol(error) => error.fmt(f),
             Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
             Self::CannotEnd(names) => {
