@@ -14,7 +14,7 @@ pub(crate) struct Control {
     pub(crate) what: ControlWhat,
 }
 
-/// What is asked over the control socket.
+/// Commands over the control socket.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ControlWhat {
     /// Show resources, their events, or the state of the master

@@ -1,5 +1,5 @@
-//! The grammar of the command line. Help, completions, manual pages and suggestions are made from
-//! it. Owns words and their meaning, not what the commands do.
+//! The grammar of the command line, the source of help, completions, manual pages and suggestions.
+//! Owns words and their meaning, not the actions of the commands.
 //!
 //! A URL as the only argument starts a master or a runtime and is not part of it; the topics `master`
 //! and `runtime` describe these URLs.
@@ -93,7 +93,7 @@ pub(crate) enum Format {
     Yaml,
 }
 
-/// What is asked.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List instances
@@ -232,7 +232,7 @@ pub(crate) enum Status {
     Error,
 }
 
-/// What a list is sorted by: names upwards, numbers downwards.
+/// The sort key of a list: names ascending, numbers descending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sort {
     #[default]

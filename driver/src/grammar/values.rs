@@ -1,4 +1,5 @@
-//! Values of options: tags, times, points in a trace. Owns their form and what is said of a bad one.
+//! Values of options: tags, times, points in a trace. Owns their syntax and the errors of invalid
+//! ones.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +13,7 @@ use crate::runtime::SecretSource;
 pub(crate) enum Until {
     /// Microseconds after the start of the master.
     Uptime(u64),
-    /// The beginning of an RFC 3339 time, in UTC: up to the end of what it names.
+    /// A prefix of an RFC 3339 time, in UTC: up to the end of the period that it names.
     Wall(String),
 }
 
@@ -95,7 +96,7 @@ pub(super) fn point(text: &str) -> Result<String, String> {
     if is_time_prefix(time) {
         return Ok(time.to_owned());
     }
-    // A number alone could as well be meant as a year.
+    // A number alone could also be a year.
     let span = duration(text).ok().filter(|_| text.ends_with(|c: char| c.is_ascii_alphabetic()));
     let span = span.ok_or("write 30s, 10m or 2h for a time ago, or 2026-06-09T10:13 in UTC")?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! From words to a command, or to what is printed in its place: help, or one line that names the
-//! word that is wrong and the one that was probably meant.
+//! Parses arguments into a command, help, or one line that names the wrong word and the one that
+//! was probably meant.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
@@ -7,7 +7,7 @@ use clap::{CommandFactory, FromArgMatches};
 use super::Line;
 use super::patrol::long_flags;
 
-/// What is printed in the place of carrying out a command.
+/// The output instead of carrying out a command.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// Help, for standard output.
@@ -20,7 +20,7 @@ pub(crate) enum Answer {
 const OFFLINE: [&str; 9] =
     ["import", "replay", "state", "patrol", "master", "runtime", "completions", "man", "version"];
 
-/// The grammar as it is shown: offline commands are not offered the options of a master.
+/// The shown grammar: offline commands do not have the options of a master.
 pub(crate) fn whole() -> clap::Command {
     let mut line = Line::command();
     line.build();
@@ -88,7 +88,7 @@ fn explain(error: &clap::Error, path: &str) -> Answer {
     })
 }
 
-/// What is wrong, without the usage and the tips below it.
+/// The error, without the usage and the tips of clap.
 fn first_sentence(text: &str) -> String {
     let first = text.split("\n\n").next().unwrap_or(text);
     let first = first.strip_prefix("error: ").unwrap_or(first);

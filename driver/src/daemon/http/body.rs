@@ -18,7 +18,7 @@ use crate::daemon::hub::Subscriber;
 pub(crate) enum AnswerBody {
     /// At most one buffer.
     Whole(Option<Bytes>),
-    /// Events until the stream is ended.
+    /// Events until the stream ends.
     Events(EventBody),
 }
 
@@ -31,7 +31,8 @@ pub(crate) struct EventBody {
     silence: Duration,
     /// When something was last written.
     written: Instant,
-    /// Elapses no later than the next heartbeat is due; reset when it elapses, not for every event.
+    /// Elapses at the latest when the next heartbeat is due; reset when it elapses, not for every
+    /// event.
     heartbeat: Pin<Box<Sleep>>,
 }
 

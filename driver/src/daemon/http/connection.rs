@@ -26,14 +26,14 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How large the head of a request may be.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 
-/// Serves a connection until either side ends it, or `closing` says so.
+/// Serves a connection until either side closes it, or `closing` says so.
 pub(super) async fn serve(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     service: Arc<Service>,
     closing: watch::Receiver<bool>,
 ) {
-    // Events are small and wanted at once.
+    // Events are small and must not be delayed.
     let _ = stream.set_nodelay(true);
     let stream = Stalling::new(stream);
     match tls {
@@ -59,7 +59,8 @@ async fn serve_http(
     let connection = builder().serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        // An error here is a client that broke off or sent garbage; hyper answered what it could.
+        // An error here means that the client broke off or sent garbage; hyper answered what it
+        // could.
         _ = connection.as_mut() => return,
         _ = closing.wait_for(|closing| *closing) => connection.as_mut().graceful_shutdown(),
     }
@@ -71,9 +72,9 @@ fn builder() -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        // A client that has said all it has to say (nc -N) still wants its answer.
+        // A client that has closed its side (nc -N) still expects its answer.
         .half_close(true)
-        // As the Go master writes them, for clients that look at the letter case.
+        // As the Go master writes them, for clients that compare case-sensitively.
         .title_case_headers(true)
         .max_buf_size(HEAD_MAX_BYTES);
     builder
@@ -186,7 +187,7 @@ mod tests {
         assert!(writes.len() > 50, "only {} writes", writes.len());
         for written in writes.iter() {
             let text = String::from_utf8_lossy(written);
-            // Of the chunked coding; the head of the answer may go out by itself.
+            // Of the chunked encoding; the head of the answer may be sent separately.
             let is_whole = text.ends_with("\n\n\r\n") || text.ends_with("\r\n\r\n");
             assert!(is_whole, "a write ends with {:?}", &text[text.len().saturating_sub(80)..]);
         }

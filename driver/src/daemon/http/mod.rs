@@ -1,6 +1,6 @@
-//! The HTTP front door: connections, limits, and the way of a request through `core::api`.
+//! The HTTP server: connections, limits, and the path of a request through `core::doors::v2`.
 //!
-//! What a request means is core's; nothing here looks at an instance.
+//! `core` interprets requests; nothing here depends on an instance.
 
 mod body;
 mod connection;

@@ -1,5 +1,5 @@
-//! Answers about what the master knows beside the state of its instances: what they printed, what
-//! became of their processes, metrics, and what the API is.
+//! Answers with data of the master besides the state of its instances: logs, facts about processes,
+//! metrics, and the description of the API.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};

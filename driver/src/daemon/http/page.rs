@@ -1,8 +1,8 @@
 //! The page for operators: its files, embedded in the program, and how they are served.
 //!
-//! Owns the paths `/` and `/page/…`, and the headers that keep the page to itself. Does not own
-//! what the page does (`driver/page/`): it is a client of the public API like any other and is
-//! told one thing, where the API is. It can be read without the key; it holds nothing.
+//! Owns the paths `/` and `/page/…`, and the headers that isolate the page. Does not own the page
+//! itself (`driver/page/`): it is a client of the public API like any other and receives one value,
+//! the path of the API. It needs no key, because it contains no data.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
@@ -20,11 +20,11 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Where the page says which API it is for; replaced when the master starts.
+/// The place in the page for the path of its API; replaced when the master starts.
 const API_MARK: &str = "{{api}}";
 
-/// What may stand in the path of the API as it is; anything else is escaped, which also makes it
-/// harmless in the attribute it is written to.
+/// Characters of the path of the API that are not escaped. Escaping all others also makes the path
+/// safe in an attribute.
 const PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
 /// Nothing from elsewhere, nothing inline, no frames; text can never become markup or code.
@@ -104,7 +104,7 @@ impl Page {
     }
 
     fn make_ready(&self) -> Vec<File> {
-        // Relative to the page, wherever a proxy shows it; the dot keeps it so whatever follows.
+        // Relative to the page, wherever a proxy shows it; the dot keeps it relative.
         let api = format!(".{}", utf8_percent_encode(&self.api_base, &PATH));
         let ready = |(path, kind, text): (&'static str, &'static str, &'static str)| {
             let body = match path {
@@ -116,7 +116,7 @@ impl Page {
         FILES.into_iter().map(ready).collect()
     }
 
-    /// Answers a request for a file of the page; `None` if the path is none of its.
+    /// Answers a request for a file of the page; `None` if the path is not one of them.
     pub(crate) fn answer(&self, parts: &Parts) -> Option<Response<AnswerBody>> {
         let index = FILES.iter().position(|(path, _, _)| *path == parts.uri.path())?;
         let file = &self.files()[index];

@@ -14,14 +14,14 @@ use super::connection;
 use super::service::Service;
 use crate::daemon::dial::look_up;
 
-/// Connections at a time; more wait to be accepted. Two thousand subscribers and as many requests
-/// fit in what the usual limit on open files leaves beside the instances.
+/// Maximum number of connections; more wait to be accepted. Two thousand subscribers and as many
+/// requests fit in the usual limit on open files beside the instances.
 const CONNECTIONS_MAX: u32 = 4096;
 
 /// How long to wait before accepting again when the system refuses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a server needs.
+/// The parts of a server.
 pub(crate) struct ServerConfig {
     pub(crate) listener: TcpListener,
     pub(crate) tls: Option<TlsAcceptor>,
@@ -38,7 +38,7 @@ pub(crate) struct Server {
 /// Binds the listener. An empty host is every address, of IPv6 where the system has it.
 ///
 /// # Errors
-/// What the system says of the last address that was tried.
+/// The error of the system for the last address that was tried.
 pub(crate) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     if host.is_empty() {
         return match TcpListener::bind(("::", port)).await {

@@ -35,7 +35,7 @@ use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
 /// `no-transform` keeps proxies from compressing the stream, which would hold events back.
 const STREAM_CACHING: &str = "no-cache, no-transform";
 
-/// What `/info` says that does not change.
+/// The constant values of `/info`.
 #[derive(Debug)]
 pub(crate) struct About {
     pub(crate) version: &'static str,
@@ -197,8 +197,8 @@ impl Service {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the engine. The body may have taken long to arrive: the engine checks that the key of
-    /// `epoch`, which was in force when the request began, still is.
+    /// Sends the command to the engine. The body may have taken long to arrive: the engine checks
+    /// that the key of `epoch`, which was valid when the request started, still is.
     async fn call(&self, epoch: KeyEpoch, command: Command) -> Result<Answer, Rejection> {
         let outcome = self.ask(epoch, command).await?;
         Ok(Answer::from_outcome(outcome, || self.info()))

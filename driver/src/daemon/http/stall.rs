@@ -1,5 +1,5 @@
-//! Ends a connection whose peer takes nothing of what is written to it for too long: a reader that
-//! stopped reading would hold its connection for ever (Contract §3).
+//! Closes a connection whose peer reads nothing for too long: a client that stopped reading would
+//! otherwise hold its connection indefinitely (Contract §3).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -95,7 +95,7 @@ mod tests {
     async fn only_a_peer_that_takes_nothing_is_given_up() {
         let (ours, mut theirs) = duplex(64);
         let mut stream = Stalling::new(ours);
-        // One that reads now and then, just in time, is served to the end.
+        // A client that reads from time to time is served to the end.
         let reader = tokio::spawn(async move {
             let mut buffer = [0; 64];
             for _ in 0..4 {

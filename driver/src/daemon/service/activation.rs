@@ -12,11 +12,11 @@ use crate::promises::inherited;
 /// The first of the descriptors that are handed over.
 const FIRST: RawFd = 3;
 
-/// The socket that was handed over, ready for an async runtime; `None` if none was. To be called
-/// once, and before anything else opens a descriptor.
+/// The inherited socket, ready for an async runtime; `None` if there is none. Call it once, and
+/// before anything else opens a descriptor.
 ///
 /// # Errors
-/// When what was handed over is anything but one listening TCP socket; the text says what to do.
+/// If the descriptors are not exactly one listening TCP socket; the text has the remedy.
 pub(crate) fn inherited_listener() -> io::Result<Option<TcpListener>> {
     let text = |name| env::var(name).ok();
     if !is_handed_over(text("LISTEN_PID").as_deref(), text("LISTEN_FDS").as_deref())? {
@@ -33,7 +33,7 @@ pub(crate) fn inherited_listener() -> io::Result<Option<TcpListener>> {
         Ok(_) => return wrong("not a TCP socket"),
         Err(_) => return wrong("not a socket"),
     }
-    // Apple's systems cannot tell; accepting will.
+    // Apple's systems cannot tell; the first accept will.
     #[cfg(not(target_vendor = "apple"))]
     if !rustix::net::sockopt::socket_acceptconn(&socket)? {
         return wrong("not listening");

@@ -1,8 +1,8 @@
-//! Manners towards the service manager that started the master, if one did: says how far it is,
-//! proves that it lives, takes over a socket. The protocol is systemd's; others speak it too.
+//! The interface to the service manager that started the master, if there is one: notifies it,
+//! feeds its watchdog, takes over a socket. The protocol is that of systemd; others support it too.
 //!
-//! Owns what is said and when the watchdog is fed. Does not decide when the master is ready, stops
-//! or reloads: `master` tells it.
+//! Owns the messages and when the watchdog is fed. Does not decide when the master is ready, stops
+//! or reloads: `master` does.
 
 mod activation;
 mod notify;
@@ -12,9 +12,9 @@ pub(crate) use activation::inherited_listener;
 pub(crate) use notify::Notifier;
 pub(crate) use watchdog::Watchdog;
 
-/// What a service manager says to the master alone. Children do not get it: a runtime that took it
-/// for its own would report itself ready, or take over the master's socket. The last four are
-/// supervisord's.
+/// Variables of a service manager that are only for the master. Processes do not inherit them:
+/// otherwise a runtime could report itself ready, or take over the socket of the master. The last
+/// four are those of supervisord.
 pub(crate) const PRIVATE_VARIABLES: [&str; 19] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",

@@ -10,11 +10,10 @@ use std::{env, io};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long a service manager that reads nothing may hold up whoever tells it something.
+/// Maximum time that a service manager which reads nothing can delay a notification.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tells the service manager what the master does; without one, it tells nobody. Clones share the
-/// socket.
+/// Notifies the service manager; without one, does nothing. Clones share the socket.
 #[derive(Clone, Debug)]
 pub(crate) struct Notifier {
     target: Option<Arc<Target>>,
@@ -58,12 +57,12 @@ impl Notifier {
         self.send(&format!("READY=1\nSTATUS=Serving {address}"));
     }
 
-    /// The end has begun.
+    /// The shutdown has started.
     pub(crate) fn stopping(&self) {
         self.send("STOPPING=1\nSTATUS=Stopping the instances");
     }
 
-    /// The configuration is read again; [`Notifier::ready`] says that this is over.
+    /// The configuration is being reloaded; [`Notifier::ready`] ends this.
     pub(crate) fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;

@@ -1,7 +1,7 @@
-//! The watchdog of the service manager: fed as long as the loop lives.
+//! The watchdog of the service manager, fed while the loop works.
 //!
-//! The loop itself proves that: it is asked, and only its answer feeds the watchdog. One that hangs,
-//! or has ended, does not answer, and the service manager does what it is configured to.
+//! Only an answer of the loop feeds the watchdog. A loop that hangs or has ended does not answer,
+//! and the service manager acts as configured.
 
 use std::time::Duration;
 use std::{env, process};
@@ -11,14 +11,14 @@ use tokio::time::sleep;
 use super::notify::Notifier;
 use crate::daemon::inbox::Mailbox;
 
-/// How often the service manager wants a sign of life.
+/// How often the service manager expects a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Watchdog {
     interval: Duration,
 }
 
 impl Watchdog {
-    /// What the environment asks for; `None` if nothing, or nothing of this process.
+    /// The configuration in the environment; `None` without one for this process.
     pub(crate) fn from_environment() -> Option<Self> {
         let text = |name| env::var(name).ok();
         Self::parse(text("WATCHDOG_USEC").as_deref(), text("WATCHDOG_PID").as_deref())
@@ -29,7 +29,7 @@ impl Watchdog {
             return None;
         }
         let micros: u64 = micros?.parse().ok().filter(|micros| *micros > 0)?;
-        // Half the time, as the protocol recommends: one late answer is no death.
+        // Half the time, as the protocol recommends: one late answer is no failure.
         Some(Self { interval: Duration::from_micros(micros) / 2 })
     }
 
@@ -49,7 +49,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
     use tempfile::TempDir;
 
-    /// What the loop does with its inbox, once.
+    /// Handles the inbox as the loop does, once.
     async fn answer(inbox: &mut Inbox) {
         let mut batch = Vec::new();
         inbox.fill(&mut batch).await;

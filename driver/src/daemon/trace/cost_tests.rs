@@ -17,7 +17,7 @@ use super::Recorder;
 use super::tests::{Loop, destination};
 use crate::daemon::hub::{Hub, Publisher};
 
-/// Inputs between two looks at the clock.
+/// Inputs between two readings of the clock.
 const ROUND: usize = 64;
 
 #[test]
@@ -66,7 +66,7 @@ impl Side {
         let identity = MasterIdentity::from_random([1; 8], [2; 16]);
         let face = MasterFace { identity: identity.clone(), key_epoch: KeyEpoch(0) };
         let mut hub = Publisher::new(Hub::new(BootId(7), face));
-        // What the engine published before: the hub counts along.
+        // Events that the engine published before: the hub counts them.
         for number in 1..=2 {
             hub.publish(Event {
                 id: EventId(number),
@@ -101,7 +101,7 @@ impl Side {
     }
 }
 
-/// How long encoding an input takes, in ns, and how many bytes it comes to.
+/// The time to encode an input, in ns, and its size in bytes.
 fn encode(checkpoints: usize) -> (f64, usize) {
     let mut looped = Loop::new(Recorder::default());
     let header = Header {
@@ -131,7 +131,7 @@ fn time_on_processor() -> Duration {
     Duration::new(time.tv_sec.try_into().expect("not negative"), time.tv_nsec as u32)
 }
 
-/// A read of output with so many checkpoints, a millisecond after the last.
+/// A read of output with this many checkpoints, a millisecond after the last.
 fn input(looped: &mut Loop, checkpoints: usize, number: usize) -> (Now, Input) {
     looped.now.mono = looped.now.mono.after_ms(1);
     let line = |count: usize| {

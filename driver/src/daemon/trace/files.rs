@@ -9,8 +9,8 @@ use openctrl_core::trace::Header;
 
 const SUFFIX: &str = ".trace";
 
-/// The name of a segment: `20260609T101320Z-0000b007-000001.trace`. Names sort by time, and say of
-/// which run the segment is, and which of its segments.
+/// The name of a segment: `20260609T101320Z-0000b007-000001.trace`. Names sort by time, and contain
+/// the run and the number of the segment.
 fn name(header: &Header) -> String {
     let rfc_3339 = header.started.wall.to_string();
     let seconds = rfc_3339[..19].replace(['-', ':'], "");
@@ -46,12 +46,12 @@ fn is_ours(name: &str) -> bool {
     }
 }
 
-/// Begins the file of a segment that may come to have `limit` bytes. The oldest ones go, so that
-/// all together stay within `total` bytes.
+/// Creates the file of a segment of at most `limit` bytes. Removes the oldest ones, so that all
+/// together stay within `total` bytes.
 ///
 /// # Errors
-/// When it cannot be made, or when the disk has no room for two like it: what is left there is for
-/// the state, not for the trace.
+/// If it cannot be created, or if the disk has no room for two of its size: the remaining space is
+/// for the state, not for the trace.
 pub(super) fn create(
     directory: &Path,
     header: &Header,

@@ -1,5 +1,5 @@
-//! What lies between the loop and the thread that writes: a bounded queue, and what the thread
-//! wants of the loop.
+//! The bounded queue between the loop and the thread that writes, and requests of the thread to the
+//! loop.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,8 +12,8 @@ use openctrl_core::output::OutputBatch;
 use openctrl_core::time::Now;
 use openctrl_core::trace::{Digest, End};
 
-/// What may wait to be encoded, with all that it keeps in memory: a tenth of a second of the worst
-/// flood, which is what the thread may be late.
+/// Maximum size of pending messages, including all that they keep in memory: a tenth of a second of
+/// the worst flood, which is how far the thread can be behind.
 const WAITING_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long the thread lets inputs gather: waking it up costs the loop more than handing over. A
@@ -23,9 +23,9 @@ const GATHERING: Duration = Duration::from_millis(250);
 /// Something for the thread.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// Ends the segment like this, if there is one, and begins another with the engine as it is.
+    /// Ends the segment in this way, if there is one, and starts another with the current engine.
     Begin(Box<Begin>),
-    /// The engine is told of output now; the digest is that of all effects since `Begin`.
+    /// The engine handles output now; the digest is that of all effects since `Begin`.
     Output { now: Now, effects: Digest, process: ProcessRef, batch: Arc<OutputBatch> },
     /// The same for any other input: boxed, for they are large and few.
     Input { now: Now, effects: Digest, input: Box<Input> },
@@ -35,16 +35,16 @@ pub(super) enum Message {
     End(Box<End>),
 }
 
-/// What a segment begins with.
+/// The start of a segment.
 #[derive(Debug)]
 pub(super) struct Begin {
-    /// How the one before it ends.
+    /// The end of the previous one.
     pub(super) end: End,
     pub(super) now: Now,
     pub(super) engine: Engine,
 }
 
-/// What the loop is to do with its inputs.
+/// Requests of the thread to the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Wish {
@@ -77,7 +77,7 @@ struct Waiting {
     path: Option<PathBuf>,
 }
 
-/// What the thread found.
+/// The state of the thread.
 pub(super) struct Taken {
     /// There was no room for something after the messages.
     pub(super) was_full: bool,
@@ -86,7 +86,7 @@ pub(super) struct Taken {
 }
 
 impl Queue {
-    /// An empty queue that wishes for a segment.
+    /// An empty queue that requests a segment.
     pub(super) fn new(wake_bytes: usize) -> Self {
         Self {
             wish: AtomicU8::new(Wish::Segment as u8),
@@ -98,7 +98,7 @@ impl Queue {
 
     // The loop's side.
 
-    /// What the thread wants. One load, as it is asked for every input.
+    /// The request of the thread. One atomic load, because it is read for every input.
     pub(super) fn wish(&self) -> Wish {
         match self.wish.load(Ordering::Relaxed) {
             wish if wish == Wish::Inputs as u8 => Wish::Inputs,
@@ -107,19 +107,19 @@ impl Queue {
         }
     }
 
-    /// The wish for a segment is being granted.
+    /// The request for a segment is being granted.
     pub(super) fn granted(&self) {
         let (old, new) = (Wish::Segment as u8, Wish::Inputs as u8);
-        // Otherwise the thread has come to wish for nothing meanwhile.
+        // Otherwise the thread has withdrawn its request.
         let _ = self.wish.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Hands messages over that keep so many bytes in memory. `false`, and they stay where they
-    /// are, if there is no room for them.
+    /// Passes on messages that keep this many bytes in memory. Returns `false`, and leaves them, if
+    /// there is no room for them.
     pub(super) fn push(&self, messages: &mut Vec<Message>, bytes: usize) -> bool {
         let mut waiting = self.lock();
         let was_empty = waiting.messages.is_empty();
-        // What comes in one step of the loop is bounded, so that alone it always has room.
+        // The messages of one step are limited, so one step alone always has room.
         if !was_empty && waiting.bytes + bytes > WAITING_MAX_BYTES {
             waiting.was_full = true;
             self.changed.notify_all();
@@ -192,7 +192,7 @@ impl Queue {
         self.lock().path = Some(path);
     }
 
-    /// The thread ends.
+    /// The thread stops.
     pub(super) fn done(&self) {
         self.wish_for(Wish::Nothing);
         let mut waiting = self.lock();

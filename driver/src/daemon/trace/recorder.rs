@@ -20,18 +20,18 @@ use super::writer::Writer;
 /// How long the last of a trace may take to be written.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
 
-/// What a message takes, whatever it holds.
+/// Base size of a message.
 const MESSAGE_BYTES: usize = size_of::<Message>();
 
-/// What an item of output takes: a checkpoint, with what the allocator needs for it.
+/// Size of an item of output: a checkpoint, with the overhead of the allocator.
 const ITEM_BYTES: usize = 112;
 
-/// Records what one engine is told.
+/// Records the inputs of one engine.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     /// None if nothing is to be recorded.
     queue: Option<Arc<Queue>>,
-    /// What was told in this step.
+    /// The inputs of this step.
     step: Vec<Message>,
     /// How much memory that keeps.
     step_bytes: usize,
@@ -49,21 +49,21 @@ impl Recorder {
     /// Starts the thread that writes.
     ///
     /// # Errors
-    /// When there can be no thread. What is wrong with the destination shows later, as a warning.
+    /// If the thread cannot be started. Errors of the destination are reported later, as a warning.
     pub(crate) fn start(destination: Destination) -> io::Result<Self> {
         let queue = Writer::queue(&destination);
         Writer::start(destination, Arc::clone(&queue))?;
         Ok(Self::onto(queue))
     }
 
-    /// Hands over to whatever thread empties `queue`.
+    /// Passes messages to the thread that empties `queue`.
     pub(super) fn onto(queue: Arc<Queue>) -> Self {
         let mut recorder = Self::default();
         recorder.queue = Some(queue);
         recorder
     }
 
-    /// The engine is about to be told `input`.
+    /// Records `input` before the engine handles it.
     pub(crate) fn input(&mut self, engine: &Engine, now: Now, input: &Input) {
         let Some(queue) = &self.queue else { return };
         match queue.wish() {
@@ -87,14 +87,14 @@ impl Recorder {
         });
     }
 
-    /// The engine wants `effect`.
+    /// Adds `effect` to the digest.
     pub(crate) fn effect(&mut self, effect: &Effect) {
         if self.is_recording {
             self.effects.effect(effect);
         }
     }
 
-    /// A step of the loop is over: hands over what was told in it.
+    /// A step of the loop has finished: passes on its inputs.
     pub(crate) fn hand_over(&mut self, engine: &Engine, now: Now) {
         let Some(queue) = &self.queue else { return };
         if self.is_recording && now.mono >= self.fingerprint_at {
@@ -119,7 +119,7 @@ impl Recorder {
         }
     }
 
-    /// The master ends: waits, for a moment, until everything is written.
+    /// The master stops: waits briefly until everything is written.
     pub(crate) fn finish(mut self, engine: &Engine) {
         let Some(queue) = self.queue.take() else { return };
         let mut last = std::mem::take(&mut self.step);
@@ -170,13 +170,13 @@ impl Drop for Recorder {
         last.push(Message::End(Box::new(end)));
         let path = queue.close(last, LAST_RECORDS);
         if let Some(path) = path.filter(|_| self.is_recording) {
-            // Not through the log, which is written by a thread that may not come to it any more.
+            // Not through the log, whose thread may not write it any more.
             let _ = writeln!(io::stderr(), "REPRODUCE: openctrl replay '{}'", path.display());
         }
     }
 }
 
-/// How much memory an input keeps beside itself.
+/// The memory that an input keeps besides itself.
 fn content_bytes(input: &Input) -> usize {
     match input {
         Input::OutputRead { batch, .. } => batch.text().len() + batch.items.len() * ITEM_BYTES,

@@ -12,7 +12,7 @@ use openctrl_core::trace::{Digest, Encoder, End, EndReason, Header};
 use super::files;
 use crate::file_identity::{FileIdentity, Place};
 
-/// More than the end of a segment takes, with the head of the block before it.
+/// An upper bound on the end of a segment, with the head of the block before it.
 const END_BYTES: u64 = 128;
 
 /// Where a trace goes.
@@ -47,7 +47,7 @@ pub(super) struct Segment {
 /// Why there is no segment.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// The header alone would take so many bytes, too many for the size of the trace.
+    /// The header alone would have this many bytes, too many for the size of the trace.
     TooLarge(u64),
     Io(io::Error),
 }
@@ -97,12 +97,12 @@ impl Segment {
         }
     }
 
-    /// Whether it is time for another one: what is on its way has to find room in this one.
+    /// Whether another one is needed: pending messages must fit in this one.
     pub(super) fn is_nearly_full(&self) -> bool {
         self.lost > 0 || self.bytes() >= self.limit / 4 * 3
     }
 
-    /// Whether the file was removed, renamed or replaced: what is written to it would be lost.
+    /// Whether the file was removed, renamed or replaced: further writes would be lost.
     pub(super) fn is_displaced(&self) -> bool {
         self.identity.place(&self.path).is_ok_and(|place| place != Place::Same)
     }

@@ -1,5 +1,5 @@
-//! The recorder with real files: what is written can be replayed, whatever happened to the loop,
-//! to the queue or to the disk.
+//! Tests of the recorder with real files: everything written can be replayed, whatever happens to
+//! the loop, to the queue or to the disk.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ impl Loop {
         }
     }
 
-    /// The process prints so many checkpoints in one read.
+    /// The process prints this many checkpoints in one read.
     pub(super) fn print(&mut self, checkpoints: usize) {
         let line = "CHECK_POINT|MODE=1|PING=2ms|POOL=3|TCPS=4|UDPS=5\
                     |TCPRX=123456|TCPTX=234567|UDPRX=345678|UDPTX=456789\n";
@@ -91,7 +91,7 @@ impl Loop {
     }
 }
 
-/// How a segment ends, and how many inputs it has; all of them have to replay as they were.
+/// The end of a segment, and the number of its inputs; all of them must replay unchanged.
 fn replayed(path: &Path) -> (EndReason, u64) {
     let bytes = fs::read(path).expect("a segment");
     let mut replay = Replay::new(&bytes).expect("a header");
@@ -181,7 +181,7 @@ fn segments_follow_each_other_without_a_gap() {
 fn a_segment_follows_a_gap() {
     let home = TempDir::new().expect("a directory");
     let to = destination(home.path(), 64 * 1024);
-    // The thread is late: it comes only when there is no room any more.
+    // The thread is late: it runs only when there is no room any more.
     let queue = Writer::queue(&to);
     let mut looped = Loop::new(Recorder::onto(Arc::clone(&queue)));
     while !looped.recorder.has_lost() {

@@ -1,5 +1,5 @@
-//! The thread that encodes inputs and writes them. Nothing that goes wrong here is of any concern
-//! to the master: it is said once, and tried again after a while.
+//! The thread that encodes inputs and writes them. Its errors do not affect the master: they are
+//! reported once, and it retries later.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,14 +23,14 @@ pub(super) struct Writer {
     sequence: u32,
     retry_at: Option<Instant>,
     has_warned: bool,
-    /// Whether the segment after this one was wished for.
+    /// Whether the next segment was requested.
     has_asked: bool,
 }
 
 impl Writer {
     /// A queue for what goes to `to`.
     pub(super) fn queue(to: &Destination) -> Arc<Queue> {
-        // A quarter of a segment: what was gathered must fit in what is left of one.
+        // A quarter of a segment: the collected messages must fit in the rest of one.
         let wake_bytes = usize::try_from(to.total_bytes / 32).unwrap_or(usize::MAX);
         Arc::new(Queue::new(wake_bytes))
     }
@@ -55,7 +55,7 @@ impl Writer {
     }
 
     fn run(mut self) {
-        // Also if this panics: the loop stops handing over, and nobody waits.
+        // Also if this panics: the loop stops passing inputs, and no thread waits.
         let _done = Done(Arc::clone(&self.queue));
         let mut messages = Vec::new();
         loop {
@@ -79,7 +79,7 @@ impl Writer {
     fn record(&mut self, message: Message) {
         match (message, &mut self.segment) {
             (Message::Begin(begin), _) => self.begin(*begin),
-            // Some may have been on their way when it was found that they cannot be written.
+            // Some may have been pending when a write failed.
             (_, None) => {}
             (Message::Output { now, effects, process, batch }, Some(_)) => {
                 self.input(now, effects, &Input::OutputRead { process, batch });
@@ -96,7 +96,7 @@ impl Writer {
         self.ask_for_next();
     }
 
-    /// Wishes for the next segment in time, once: whatever it was that filled this one.
+    /// Requests the next segment in time, once, whatever filled this one.
     fn ask_for_next(&mut self) {
         let is_nearly_full = self.segment.as_ref().is_some_and(Segment::is_nearly_full);
         if is_nearly_full && !std::mem::replace(&mut self.has_asked, true) {
@@ -165,7 +165,7 @@ impl Writer {
     }
 }
 
-/// Says that the thread has ended, however it did.
+/// Reports that the thread has ended, for any reason.
 struct Done(Arc<Queue>);
 
 impl Drop for Done {
