@@ -8,14 +8,14 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::sweep::Plan;
 
-/// What is to be done.
+/// The command.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// One run.
     Run { runs: Runs, save_to: Option<String> },
     /// Many.
     Sweep(Plan),
-    /// The run of a file, as it is, or a trace.
+    /// The run of a file, unchanged, or a trace.
     Replay(String),
     /// The run of a file, or a trace, made small.
     Shrink(String),
@@ -105,7 +105,7 @@ struct Sweep {
 /// Reads the arguments.
 ///
 /// # Errors
-/// Help, or what is wrong and what to do.
+/// Help, or the error and the remedy.
 pub(crate) fn parse(arguments: &[String]) -> Result<Command, Answer> {
     let words = std::iter::once("openctrl-sim").chain(arguments.iter().map(String::as_str));
     let line = Line::try_parse_from(words).map_err(|error| {
@@ -146,7 +146,7 @@ impl Sweep {
     }
 }
 
-/// The seed that a commit stands for: the first 16 hex digits of its hash, as a number.
+/// The seed that derives from a commit: the first 16 hex digits of its hash, as a number.
 fn seed_of(hash: &str) -> Result<u64, String> {
     let digits = hash.get(..hash.len().min(16)).filter(|digits| digits.len() >= 7);
     digits

@@ -1,9 +1,9 @@
-//! Where every choice of a simulation comes from: bytes, out of a seed or given.
+//! The source of every choice of a simulation: bytes, from a seed or given.
 //!
-//! The bytes are a header, of which the scenario is made, and then one chunk of a fixed size for
-//! each step. A step that wants more than its chunk gets zeros, and zero is always the dullest
-//! choice; what it leaves is not given to the next one. So a step that is taken out or made
-//! simpler leaves the choices of all others alone, which is what the shrinker lives on.
+//! The bytes are a header, which determines the scenario, and then one chunk of a fixed size for
+//! each step. A step that needs more than its chunk gets zeros, and zero is always the simplest
+//! choice; unused bytes are not passed to the next step. Removing or simplifying a step therefore
+//! does not change the choices of others, which the shrinker relies on.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -24,12 +24,12 @@ pub struct Choices {
     bytes: Vec<u8>,
     /// Which byte is next.
     at: usize,
-    /// Where the chunk at hand ends.
+    /// The end of the current chunk.
     end: usize,
 }
 
 impl Choices {
-    /// The choices that a seed stands for.
+    /// The choices that derive from a seed.
     pub fn from_seed(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let steps = STEPS_MIN + rng.next_u32() as usize % STEPS_MORE;
@@ -50,7 +50,7 @@ impl Choices {
         Self { bytes: Vec::new(), at: 0, end: 0 }
     }
 
-    /// Goes on to the chunk of the next step, or returns false if there is none.
+    /// Moves to the chunk of the next step, or returns false if there is none.
     pub fn next_step(&mut self) -> bool {
         let is_there = self.end < self.bytes.len();
         self.at = self.end;
@@ -110,8 +110,8 @@ impl Choices {
         &items[self.below(items.len())]
     }
 
-    /// An index, each as likely as its weight; `None` if all weights are 0. Takes two bytes,
-    /// whatever the weights are.
+    /// A random index, with these weights; `None` if all weights are 0. Takes two bytes, whatever
+    /// the weights are.
     pub fn weighted(&mut self, weights: &[usize]) -> Option<usize> {
         let total: usize = weights.iter().sum();
         let mut rest = (usize::from(self.short()) * total) >> 16;

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 const ON_A_TERMINAL: Duration = Duration::from_secs(1);
 const ELSEWHERE: Duration = Duration::from_secs(10);
 
-/// Where the command says what it has to say.
+/// The output of the command.
 pub(crate) struct Console {
     out: Stdout,
     is_terminal: bool,
     shown_at: Instant,
-    /// Whether a line of progress stands there, without an end.
+    /// Whether the current line is an unfinished line of progress.
     is_open: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The machine of the control API in a world of its own: a real engine beside it, processes, a
-//! clock that steps, and a disk that fails and forgets.
+//! Simulates the machine of the control API: a real engine, processes, a clock that steps, and a
+//! disk that fails and loses data.
 //!
 //! Every step checks INV-14 (stored events) and INV-15 (rules); see
 //! `docs/contributors/INVARIANTS.md`.
@@ -26,7 +26,7 @@ use self::law::Law;
 /// How many events are kept: few, so that the oldest go.
 const EVENTS_MAX: usize = 200;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Events that were shown.
@@ -41,10 +41,10 @@ pub struct Summary {
     pub digest: u64,
 }
 
-/// Runs a seed for so many steps.
+/// Runs a seed for this many steps.
 ///
 /// # Errors
-/// The first invariant that does not hold, and at which step.
+/// The first violated invariant, and the step.
 pub fn run(seed: u64, steps: usize) -> Result<Summary, String> {
     let mut world = World::new(seed);
     for step in 0..steps {
@@ -116,12 +116,12 @@ impl World {
             16 if self.below(4) == 0 => self.crash()?,
             _ => self.write()?,
         }
-        // What is due by now is done: rules that are taken back may have had a timer meanwhile.
+        // First handles what is due: rules that are reverted may have had a timer in between.
         self.pass(0)?;
         self.law.rest(&self.control, self.now)
     }
 
-    /// Lets the disk write, until nothing is on its way.
+    /// Lets the disk write until nothing is pending.
     fn finish(&mut self) -> Result<(), String> {
         self.disk.fail_for(0);
         for _ in 0..100 {

@@ -96,7 +96,7 @@ impl Coverage {
         add(&mut self.faults, faults);
     }
 
-    /// Notes an input, and what it is about to lead to.
+    /// Records an input, and what it is about to cause.
     pub fn before_input(&mut self, engine: &Engine, oracle: &Oracle, input: &Input) {
         count(&mut self.inputs, input_kind(input));
         if let Input::RequestArrived { command, .. } = input {
@@ -114,17 +114,17 @@ impl Coverage {
         }
     }
 
-    /// Notes what an input has led to by itself.
+    /// Records what an input has caused.
     pub fn after_input(&mut self, before: &[(InstanceId, State)], engine: &Engine, input: &Input) {
         self.cells.after_input(before, engine, input);
     }
 
-    /// Notes that a master has found processes of so many instances that another left behind.
+    /// Records that a master has found processes of this many instances of an earlier master.
     pub fn left_behind(&mut self, count: usize) {
         self.cells.left_behind(count as u64);
     }
 
-    /// Whether a master came to its end.
+    /// Whether a master has finished its shutdown.
     pub fn has_finished(&self) -> bool {
         self.effects[EFFECTS.len() - 1] > 0
     }

@@ -18,7 +18,7 @@ use openctrl_core::output::OutputItem;
 use openctrl_core::store::{Image, Record};
 use openctrl_core::time::Wall;
 
-/// A 64-bit digest. It is no defence against anybody who wants two things to look the same.
+/// A 64-bit digest. It does not protect against intentional collisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest(pub u64);
 
@@ -56,7 +56,7 @@ impl Digest {
         }
     }
 
-    /// Takes an effect in, with everything in it. `hashes` remembers what it has met.
+    /// Adds an effect with all its content. `hashes` caches known parts.
     pub fn effect(&mut self, effect: &Effect, hashes: &mut Hashes) {
         match effect {
             Effect::ShowMaster(face) => self.tagged(0).face(face),
@@ -156,7 +156,7 @@ impl Digest {
         self.number(face.key_epoch.0.into()).master(&face.identity);
     }
 
-    /// Takes in who the master is, the key included.
+    /// Adds the identity of the master, including the key.
     pub fn master(&mut self, master: &MasterIdentity) {
         for text in [&*master.mid, &*master.alias, master.key.reveal()] {
             self.bytes(text.as_bytes());
@@ -315,7 +315,7 @@ const HASHES_MAX: usize = 32;
 
 impl Hashes {
     fn of(&mut self, definition: &Arc<Definition>) -> u64 {
-        // As long as it is remembered here, nothing else has its address.
+        // While it is cached here, no other object has its address.
         let known = self.0.iter().rfind(|(known, _)| Arc::ptr_eq(known, definition));
         if let Some((_, hash)) = known {
             return *hash;

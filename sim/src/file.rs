@@ -1,11 +1,11 @@
-//! Files that can be run again. What a file is, is told by how it begins, and this is the one
-//! place where that is looked at: bare choices, as a fuzzer keeps them, begin with anything else.
+//! Files that can be replayed. The first bytes determine the kind of a file, and only this module
+//! reads them: bare choices, as a fuzzer stores them, start with other bytes.
 
 use std::fs;
 
 use openctrl_sim::trace::is_trace;
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug)]
 pub(crate) enum Content {
     /// The choices of a run.

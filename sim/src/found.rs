@@ -1,4 +1,4 @@
-//! What is done with a run that fails: it is told of, made small, kept in a file and shown.
+//! Handles a run that fails: reports it, shrinks it, saves it and shows it.
 
 use std::fmt;
 use std::io;
@@ -60,7 +60,7 @@ pub(crate) fn of_choices(bytes: Vec<u8>, path: &str, console: &mut Console) -> i
     }
 }
 
-/// Writes choices to a file, and says so.
+/// Writes choices to a file, and reports that.
 pub(crate) fn save(path: &str, choices: &[u8], console: &mut Console) -> io::Result<()> {
     match file::write(path, choices) {
         Ok(()) => console.say(&format!("{} bytes of choices written to {path}", choices.len())),

@@ -20,7 +20,7 @@ use self::file::Content;
 use self::found::{Origin, save};
 
 fn main() -> ExitCode {
-    // A panic of the core is a finding like others, and told of as they are.
+    // A panic of the core is a finding like others, and reported in the same way.
     std::panic::set_hook(Box::new(|_| {}));
     let mut console = Console::new();
     #[cfg(canary)]

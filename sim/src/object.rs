@@ -1,9 +1,8 @@
-//! Objects as clients are shown them, and whether the JSON that the REST API makes of them says the
-//! same.
+//! Objects as shown to clients, and a check that the JSON of the REST API has the same content.
 //!
 //! `read` is not a JSON parser: the engine renders objects compactly and in one order of fields
-//! (the core's own tests pin that), and quotes inside of strings are escaped, so that the text
-//! between two field names is a field.
+//! (the tests of the core pin that), and quotes in strings are escaped, so the text between two
+//! field names is a field.
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use openctrl_core::event::{Object, Subject};
 use openctrl_core::instance::{Definition, InstanceView, Status};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 
-/// An object as it is shown at one moment. Cheap to copy.
+/// An object as shown at one time. Cheap to copy.
 #[derive(Clone, Debug)]
 pub struct Shown(Object);
 
@@ -33,7 +32,7 @@ impl Shown {
         Self(Object::Key(face.identity.clone()))
     }
 
-    /// What it is of.
+    /// Its subject.
     pub fn subject(&self) -> Subject {
         self.0.subject()
     }
@@ -60,7 +59,7 @@ impl Shown {
         }
     }
 
-    /// What the instance is defined as, if it is one.
+    /// The definition of the instance, if it is one.
     pub fn definition(&self) -> Option<&Arc<Definition>> {
         self.view().map(|view| &view.definition)
     }
@@ -93,7 +92,7 @@ pub(crate) fn is_same_master(one: &MasterIdentity, other: &MasterIdentity) -> bo
     of(one) == of(other)
 }
 
-/// Whether two definitions say the same, whatever their revisions.
+/// Whether two definitions are equal except for their revisions.
 pub(crate) fn is_same(one: &Arc<Definition>, other: &Arc<Definition>) -> bool {
     if Arc::ptr_eq(one, other) {
         return true;
@@ -125,10 +124,10 @@ const NUMBERS: [&[u8]; 9] = [
     b",\"udptx\":",
 ];
 
-/// Whether the JSON of an instance says what its fields say.
+/// Checks that the JSON of an instance has the values of its fields.
 ///
 /// # Errors
-/// What it says otherwise.
+/// The difference.
 pub fn check_json(view: &InstanceView) -> Result<(), String> {
     let json = InstanceObject::new(view.clone()).json();
     let bare = InstanceView::new(Arc::clone(&view.definition));
@@ -145,7 +144,7 @@ pub fn check_json(view: &InstanceView) -> Result<(), String> {
     if is_so { Ok(()) } else { Err(wrong("good values")) }
 }
 
-/// The parts of an object as they stand in its JSON.
+/// The parts of an object in its JSON.
 struct Read<'a> {
     /// Up to the status.
     head: &'a [u8],

@@ -1,8 +1,8 @@
-//! What ought to be, told from the inputs and effects alone: what clients were shown, what is
-//! durable, what was asked for, what every counter stands at.
+//! The expected state, derived from inputs and effects alone: what clients were shown, what is
+//! durable, what was requested, and the value of every counter.
 //!
-//! The oracle only keeps books; whether what happens is right is judged by [`crate::invariants`],
-//! each before the oracle takes the same input or effect in.
+//! The oracle only records; [`crate::invariants`] check whether what happens is right, each before
+//! the oracle handles the same input or effect.
 
 mod counter;
 mod ledger;
@@ -40,7 +40,7 @@ pub struct Oracle {
     pub face: Option<MasterFace>,
     /// The key instance that follows from it.
     pub key: Option<Shown>,
-    /// What the operators want of each instance.
+    /// The desired state of each instance.
     pub wishes: BTreeMap<InstanceId, Wish>,
     /// Instances whose limit of restarts was reached.
     limited: BTreeSet<InstanceId>,
@@ -48,13 +48,13 @@ pub struct Oracle {
     pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
     /// Instances whose totals were reset with the input under way.
     pub resets: BTreeSet<InstanceId>,
-    /// Instances whose runtime began to count anew with the input under way.
+    /// Instances whose runtime restarted its counters with the current input.
     pub recounts: BTreeSet<InstanceId>,
-    /// The process whose end is the input under way.
+    /// The process whose exit is the current input.
     ending: Option<ProcessRef>,
-    /// How often the end was asked for.
+    /// How often a shutdown was requested.
     pub shutdowns: u32,
-    /// Whether the engine said that it is done.
+    /// Whether the engine has reported that it is done.
     pub finished: bool,
     /// Whether it did not wait for the disk then.
     pub gave_up: bool,
@@ -92,7 +92,7 @@ impl Oracle {
         }
     }
 
-    /// The instances that clients know of.
+    /// The instances that clients know.
     pub fn known(&self) -> impl Iterator<Item = InstanceId> {
         self.shown.keys().filter_map(|subject| instance(*subject))
     }
@@ -231,7 +231,7 @@ impl Oracle {
         if has_new_url {
             self.wish(id).put_applied();
         }
-        // A PUT or DELETE that may yet be refused took away a failure that nobody will retry.
+        // A PUT or DELETE that may still be refused has cleared a failure that will not be retried.
         if settles && !self.has_process(world, id) {
             self.wish(id).running = false;
         }
@@ -244,7 +244,7 @@ impl Oracle {
         })
     }
 
-    /// Whether the key that a request presented is the one in force.
+    /// Whether the key of a request is the current one.
     fn is_admitted(&self, input: &Input) -> bool {
         let Input::RequestArrived { caller, .. } = input else { return true };
         match caller.trust {
@@ -309,7 +309,7 @@ impl Oracle {
         }
     }
 
-    /// Whether the policy in force restarts an instance also after it exited with code 0.
+    /// Whether the current policy restarts an instance also after it exited with code 0.
     fn restarts_always(&self, id: InstanceId) -> bool {
         let definition = self.shown.get(&Subject::Instance(id)).and_then(Shown::definition);
         definition.is_some_and(|definition| definition.policy.restart == Restart::Always)

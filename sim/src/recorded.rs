@@ -1,4 +1,4 @@
-//! What is done with a trace of the real master: it is replayed, or made small, and shown.
+//! Handles a trace of the real master: replays or shrinks it, and shows it.
 
 use std::io;
 

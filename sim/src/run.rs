@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::invariants::{self, Violation};
 use crate::scenario::Scenario;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Inputs that the engine took.
@@ -30,12 +30,12 @@ pub struct Report {
     pub simulated_ms: u64,
     /// The digest of all effects.
     pub digest: Digest,
-    /// What it went through.
+    /// Its coverage.
     pub coverage: Coverage,
 }
 
 impl Report {
-    /// Takes what another run came to in.
+    /// Adds the result of another run.
     pub fn add(&mut self, other: &Self) {
         self.inputs += other.inputs;
         self.effects += other.effects;
@@ -108,12 +108,12 @@ pub fn run_twice(seed: u64) -> Result<Report, Box<Failure>> {
     })
 }
 
-/// What does not hold of the run of these choices, if something does not.
+/// The violation in the run of these choices, if there is one.
 pub fn violation(mut choices: Choices) -> Option<Violation> {
     attempt(&mut choices, false).err().map(|(violation, _)| violation)
 }
 
-/// The line that tells how to see the run of a seed again.
+/// The line with the command that runs a seed again.
 pub fn reproduce(seed: u64) -> String {
     format!("REPRODUCE: cargo run --release -p openctrl-sim -- run --seed {seed}")
 }

@@ -1,8 +1,8 @@
-//! Makes a list that fails small: a run of choices, or the steps of a trace.
+//! Shrinks a failing list: the choices of a run, or the steps of a trace.
 //!
-//! Items are taken out, whole stretches first (delta debugging), and what is left is made simpler
-//! item by item, again and again until nothing helps or the limits are reached. What an item is,
-//! what is simpler than it, and what it means to fail is the caller's.
+//! It removes items, longest stretches first (delta debugging), and simplifies the remaining ones,
+//! repeatedly until nothing helps or the limits are reached. The caller defines items, simpler
+//! items, and failures.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ impl Default for Limits {
     }
 }
 
-/// What shrinking came to.
+/// The result of shrinking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shrunk<T> {
     /// The smallest list found that fails.
@@ -34,9 +34,8 @@ pub struct Shrunk<T> {
     pub is_done: bool,
 }
 
-/// Shrinks `items`, which fail. `simpler` gives what may take the place of an item, simplest
-/// first; each of it has to be simpler in an order that has an end. `fails` says whether a list
-/// fails in the same way.
+/// Shrinks `items`, which fail. `simpler` returns replacements for an item, simplest first; they
+/// must be simpler in a well-founded order. `fails` says whether a list fails in the same way.
 pub fn shrink<T: Clone>(
     items: Vec<T>,
     limits: Limits,
@@ -63,8 +62,8 @@ struct Search<T, F> {
 }
 
 impl<T: Clone, F: FnMut(&[T]) -> bool> Search<T, F> {
-    /// Takes stretches out from the end on, the longest first: what comes last depends on what
-    /// comes before it, and rarely the other way round.
+    /// Removes stretches from the end on, the longest first: later items depend on earlier ones,
+    /// and rarely the reverse.
     fn remove_some(&mut self) -> bool {
         let before = self.items.len();
         let mut length = before;

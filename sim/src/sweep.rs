@@ -11,7 +11,7 @@ use openctrl_sim::scenario::Scenario;
 use crate::console::Console;
 use crate::found::{self, Origin};
 
-/// A sweep of so many seeds has to have visited everything.
+/// A sweep of this many seeds must have visited everything.
 const COVERING_SEEDS: u64 = 300;
 
 /// What to sweep.
@@ -21,11 +21,11 @@ pub(crate) struct Plan {
     pub(crate) seeds: Range<u64>,
     /// One more, the first.
     pub(crate) extra: Option<u64>,
-    /// When to end at the latest.
+    /// The deadline.
     pub(crate) time: Option<Duration>,
     /// Whether each runs twice.
     pub(crate) twice: bool,
-    /// Whether nothing but the digest is printed.
+    /// Whether only the digest is printed.
     pub(crate) digest_only: bool,
     /// Whether everything has to be visited, however few seeds there are.
     pub(crate) cover: bool,
@@ -74,7 +74,7 @@ fn announce(plan: &Plan, console: &mut Console) -> io::Result<()> {
     Ok(())
 }
 
-/// What all runs came to so far.
+/// The result of all runs so far.
 struct Sum {
     report: Report,
     seeds: u64,
@@ -130,7 +130,7 @@ impl Sum {
     }
 }
 
-/// How long this has run on a CPU, where the system tells.
+/// The CPU time used so far, if the system reports it.
 fn cpu_seconds() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
     let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;

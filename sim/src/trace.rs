@@ -23,10 +23,10 @@ use crate::shrink::{Limits, Shrunk, shrink};
 /// How a file begins that is a segment of a trace.
 const MAGIC: &[u8] = b"OPENCTRT";
 
-/// What a recording and its replay have to agree in: effects and states.
+/// What a recording and its replay must have in common: effects and states.
 const RECORDED: &str = "INV-10";
 
-/// What cannot be told of a trace, invariant by invariant.
+/// Checks that a trace does not allow, for each invariant.
 pub const NOT_JUDGED: &str = "not judged, as a trace does not tell of it: \
 what an earlier run left behind (INV-2), the files on the disk (INV-5), readers (INV-6); \
 taken as the engine has it at the beginning: totals (INV-7) and what is wanted (INV-9)";
@@ -36,16 +36,16 @@ pub fn is_trace(file: &[u8]) -> bool {
     file.starts_with(MAGIC)
 }
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How many inputs were told.
+    /// Number of replayed inputs.
     pub told: usize,
-    /// How many of them no driver could have given, as far as the world can tell.
+    /// Number of inputs that no driver could have sent, as far as the simulated world can tell.
     pub impossible: usize,
-    /// What does not hold: an invariant, or the digests that were recorded (INV-10).
+    /// The violation: an invariant, or the recorded digests (INV-10).
     pub violation: Option<Violation>,
-    /// What the comparison with what was recorded came to, in words.
+    /// The result of the comparison with the recording, in words.
     pub digests: String,
     /// What happened, the latest last.
     pub timeline: Vec<String>,
@@ -85,12 +85,12 @@ pub fn replay(segment: &[u8]) -> Result<Outcome, String> {
     Ok(Outcome { told, impossible, violation, digests, timeline: player.run.into_timeline() })
 }
 
-/// Makes a trace small in which `violation` was found, so that the same does not hold. One that
-/// differs from what was recorded is only cut off behind that, for the digests that were recorded
-/// are of all that came before.
+/// Shrinks a trace in which `violation` was found to one with the same violation. A trace that
+/// differs from its recording is only cut after that point, because the recorded digests depend on
+/// everything before.
 ///
 /// # Errors
-/// Why the segment cannot be read or made small.
+/// Why the segment cannot be read or shrunk.
 pub fn make_small(
     segment: &[u8],
     violation: &Violation,
@@ -127,7 +127,7 @@ fn fails_so(trace: &Steps, steps: &[Step], invariant: &str) -> bool {
     found.is_some_and(|found| found.invariant == invariant)
 }
 
-/// The steps as a segment of their own, and how many of them could be told.
+/// The steps as a separate segment, and how many of them could be replayed.
 fn record(trace: &Steps, steps: &[Step]) -> (Vec<u8>, usize) {
     let mut player = Player::new(trace);
     player.run.record(trace.header.clone());
@@ -152,8 +152,8 @@ fn attempt<'a>(
     }
 }
 
-/// Compares with the digests that were recorded: what came of it in words, and the number of the
-/// first input that differs.
+/// Compares with the recorded digests: the result in words, and the number of the first input that
+/// differs.
 fn compare(segment: &[u8]) -> Result<(String, Option<u64>), String> {
     let mut replay = Replay::new(segment).map_err(|error| error.to_string())?;
     let told = catch_unwind(AssertUnwindSafe(|| while replay.step().is_some() {}));

@@ -1,4 +1,4 @@
-//! The store as the driver has it, without files: what is on its way, what is durable, failures.
+//! The store of the driver without files: pending and durable data, failures.
 
 use std::collections::VecDeque;
 
@@ -8,12 +8,12 @@ use openctrl_core::store::{Image, Kept, Record};
 
 /// The disk.
 pub(super) struct Disk {
-    /// What is durable.
+    /// The durable data.
     pub(super) image: Image,
     queue: VecDeque<Job>,
     failed: Option<StoreEpoch>,
     failed_keep: Option<u32>,
-    /// How many more writes fail.
+    /// Number of writes that will fail.
     fails: u32,
 }
 
@@ -52,7 +52,7 @@ impl Disk {
         self.fails = writes;
     }
 
-    /// Writes everything that is on its way, or nothing of it.
+    /// Writes everything that is pending, or nothing of it.
     pub(super) fn write(&mut self) -> Wrote {
         let (failed, failed_keep) = (self.failed, self.failed_keep);
         let takes = |kept: &Kept| failed_keep.is_none_or(|failed| kept.epoch > failed);
@@ -93,7 +93,7 @@ impl Disk {
         Wrote::All { kept: kept.map(|(_, upto)| upto), records: record.map(|(_, seq)| seq) }
     }
 
-    /// The master is killed: of what is on its way, a beginning may have reached the disk.
+    /// The master is killed: a prefix of the pending data may have reached the disk.
     pub(super) fn crash(&mut self, choice: u32) -> Image {
         let jobs: Vec<Job> = self.queue.drain(..).collect();
         let survives =
@@ -104,7 +104,7 @@ impl Disk {
                 Job::Persist(epoch, ..) => failed.is_some_and(|failed| *epoch <= failed),
                 Job::Keep(kept) => failed_keep.is_some_and(|failed| kept.epoch <= failed),
             };
-            // What the store would have dropped ends the beginning.
+            // Data that the store would have dropped ends the prefix.
             if is_dropped {
                 break;
             }

@@ -1,4 +1,4 @@
-//! INV-14 and INV-15: what has to hold of stored events and of rules.
+//! INV-14 and INV-15: invariants of stored events and of rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use super::disk::Disk;
 /// No run has more rules at a time.
 const RULES_MAX: usize = 13;
 
-/// What was seen so far.
+/// The observations so far.
 #[derive(Default)]
 pub(super) struct Law {
     pub(super) summary: Summary,
-    /// What was shown, by id.
+    /// The shown events, by id.
     shown: BTreeMap<u64, Arc<StoredEvent>>,
     last_time: Wall,
 }
@@ -30,7 +30,7 @@ fn kind(event: &StoredEvent) -> &str {
 }
 
 impl Law {
-    /// Events are on their way: what rules publish is bounded by what they were fed.
+    /// Events are pending: the number of events that rules publish is limited by their input.
     pub(super) fn ordered(&mut self, kept: &Kept, rules: &RuleSet) -> Result<(), String> {
         let count = |wanted: &str| kept.events.iter().filter(|event| kind(event) == wanted).count();
         let (firings, changes) = (count("openctrl-eventrule"), count("openctrl-derived"));
@@ -84,7 +84,7 @@ impl Law {
         Ok(())
     }
 
-    /// The master starts again: what was shown and would be kept is there, as it was.
+    /// The master starts again: shown events that are retained exist, unchanged.
     pub(super) fn restarted(&mut self, image: &Image) -> Result<(), String> {
         let stored = &image.control.events;
         let first = stored.front().map_or(StoredId(u64::MAX), |event| event.id);

@@ -92,7 +92,7 @@ pub(super) fn fate(rng: &mut ChaCha8Rng, process: ProcessRef, lives: bool) -> In
     Input::OutputRead { process, batch }
 }
 
-/// Rules are applied, deleted or looked at.
+/// Rules are applied, deleted or read.
 pub(super) fn rules(rng: &mut ChaCha8Rng) -> RulesRequest {
     let spec = |rng: &mut ChaCha8Rng| POOL[below(rng, POOL.len())].clone();
     match below(rng, 5) {

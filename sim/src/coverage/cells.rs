@@ -88,7 +88,7 @@ impl Cells {
     }
 
     pub(super) fn before_input(&mut self, engine: &Engine, oracle: &Oracle, input: &Input) {
-        // After the end, what is said comes to nothing.
+        // After the end, inputs have no effect.
         if oracle.finished {
             return;
         }
@@ -128,7 +128,7 @@ impl Cells {
         }
     }
 
-    /// Notes what an input has led to by itself. An order to end shows in the state that follows.
+    /// Records what an input has caused. An order to stop shows in the state that follows.
     pub(super) fn after_input(
         &mut self,
         before: &[(InstanceId, State)],
@@ -257,7 +257,7 @@ mod tests {
         HealthEvent::ALL.iter().enumerate().for_each(|(place, it)| at(place, *it as usize));
     }
 
-    /// What does something can be visited, but for what the engine does not do yet.
+    /// Every cell with an effect can be visited, except for those that the engine does not use yet.
     #[test]
     fn no_cell_that_does_something_is_out_of_reach() {
         for process in Process::ALL {

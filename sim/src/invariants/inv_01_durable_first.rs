@@ -1,4 +1,4 @@
-//! INV-1: nothing visible precedes the durability of the record it rests on.
+//! INV-1: no visible effect precedes the durability of the record it depends on.
 //!
 //! Includes that the streams of an old key end before anything shows the new one.
 
@@ -163,7 +163,7 @@ impl DurableFirst {
     }
 
     /// Whether an amendment took effect before what is shown now. One that starts may be answered
-    /// later than that: its goal is stored once more if it was not accepted when it arrived.
+    /// later: its goal is stored again if it was not accepted when it arrived.
     fn was_in_force(&self, scene: Scene<'_>, amend: &Amend, id: InstanceId) -> bool {
         let versions = scene.oracle.ledger.versions.get(&id).map_or(&[][..], Vec::as_slice);
         let shown = self.shown.get(&id).copied().unwrap_or_default();
@@ -184,8 +184,8 @@ impl DurableFirst {
         self.version(scene, definition.ok_or_else(|| format!("{shown:?} is told of {id}"))?)
     }
 
-    /// A definition is shown, and durable is one that says the same and is not older than the one
-    /// shown last.
+    /// A definition is shown, and an equal one is durable that is not older than the one shown
+    /// last.
     fn version(&mut self, scene: Scene<'_>, shown: &Arc<Definition>) -> Verdict {
         let versions = scene.oracle.ledger.versions.get(&shown.id).map_or(&[][..], Vec::as_slice);
         let last = self.shown.entry(shown.id).or_default();
@@ -208,7 +208,7 @@ impl DurableFirst {
     }
 }
 
-/// Whether a definition is what an amendment asked for.
+/// Whether a definition is the one that an amendment requested.
 fn is_in(amend: &Amend, definition: &Definition) -> bool {
     let bare = Amend { meta: None, ..amend.clone() };
     let meta = amend.meta.clone().unwrap_or_default();

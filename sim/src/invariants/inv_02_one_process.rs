@@ -1,8 +1,8 @@
 //! INV-2: at most one process lives per instance, and at most one has each generation.
 //!
-//! What is left of the group of an earlier process counts, and what an earlier run of the master
-//! left behind: that is adopted and asked to end before anything else happens. Signals go only to
-//! what lives.
+//! Processes that remain in the group of an earlier process count, and those of an earlier run of
+//! the master: they are adopted and asked to exit before anything else happens. Only running
+//! processes are signaled.
 
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef};
@@ -76,7 +76,7 @@ fn signalled(scene: Scene<'_>, process: ProcessRef, signal: Signal) -> Verdict {
     let may_live = target.is_some_and(|target| match target.phase {
         Phase::Spawning => false,
         Phase::Alive => true,
-        // What is left of its group may have ended since, untold.
+        // The rest of its group may have exited since, without a report.
         Phase::Gone => target.group_reported,
     });
     ensure(may_live, || format!("{signal:?} for {process:?}, which is {target:?}"))

@@ -1,7 +1,8 @@
 //! INV-3: late input of an old generation changes nothing, and has no effect.
 //!
-//! The fingerprint of the engine, which has all that is in it but texts, is compared each time. The
-//! texts as well are compared at one late input of sixteen, since it takes as long as a dozen inputs.
+//! Compares the fingerprint of the engine, which covers everything except texts, each time.
+//! Compares the texts too at one late input of sixteen, because that takes as long as a dozen
+//! inputs.
 
 use std::fmt::{self, Write};
 
@@ -11,7 +12,7 @@ use openctrl_core::engine::{Effect, Input};
 use super::{Invariant, Scene, Verdict, ensure};
 use crate::digest::{Digest, Hashes};
 
-/// At one late input of so many the texts are compared as well.
+/// At one late input of this many the texts are compared too.
 const TEXTS_EVERY: u64 = 16;
 
 /// See the module.
@@ -52,14 +53,14 @@ fn digest(scene: Scene<'_>) -> Digest {
     digest
 }
 
-/// Every text that is in the engine: of the master, of what is under way, and of the instances.
+/// Every text in the engine: of the master, of pending work, and of the instances.
 fn texts(digest: &mut Digest, scene: Scene<'_>) -> fmt::Result {
     let (under_way, mut hashes) = (scene.engine.under_way(), Hashes::default());
     digest.master(&under_way.face.identity);
     under_way.records.iter().for_each(|one| digest.record(&one.record, &mut hashes));
     for (request, command) in &under_way.requests {
         write!(digest, "{request:?}{command:?}")?;
-        // What is secret in a URL is not shown above.
+        // Secrets in a URL are not shown above.
         if let Command::Create { url, .. } | Command::Replace { url, .. } = command {
             digest.bytes(url.as_str().as_bytes());
         }

@@ -21,7 +21,7 @@ use crate::world::{Crash, Tail};
 pub(super) struct Recovery {
     /// The highest totals of each instance since its last reset.
     highest: BTreeMap<InstanceId, [u64; 4]>,
-    /// Which change of the counters and of the disk was looked at last.
+    /// The last checked change of the counters and of the disk.
     seen: (u64, u64),
 }
 
@@ -92,10 +92,10 @@ impl Invariant for Recovery {
     }
 }
 
-/// Judges the state that a master finds after a crash.
+/// Checks the state that a master finds after a crash.
 ///
 /// # Errors
-/// It is none that the crash may leave.
+/// The crash cannot have left this state.
 pub fn judge(ledger: &Ledger, found: &Image) -> Verdict {
     ensure(ledger.is_legal(found), || {
         let first = &ledger.legal_states()[0];
@@ -103,7 +103,7 @@ pub fn judge(ledger: &Ledger, found: &Image) -> Verdict {
     })
 }
 
-/// What is left when the power fails at rest: everything was synced.
+/// The state after a power failure at rest: everything was synced.
 fn after_power_loss(scene: Scene<'_>) -> Result<Image, String> {
     let mut disk = scene.world.disk.clone();
     let found = disk.restart(Crash { power_loss: true, tail: Tail::Nothing, names: 0 }, None)?;
@@ -150,7 +150,7 @@ fn comes_back(scene: Scene<'_>, back: &Image, instance: &Instance) -> Verdict {
     let (goal, saved) = (instance.desired().goal, stored.desired.goal);
     let is_saved = live.policy.boot != Boot::Saved || saved == goal;
     ensure(is_saved, || format!("{id} is wanted {goal:?} and would come back {saved:?}"))?;
-    // Totals that were refused wait for the next write, of whatever.
+    // Refused totals wait for the next write.
     if scene.world.disk.is_failing() {
         return Ok(());
     }

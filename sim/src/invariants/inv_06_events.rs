@@ -1,5 +1,5 @@
-//! INV-6: event ids are contiguous, times do not go backwards and come back to the wall clock, and a reader that keeps the last
-//! object of each instance has what the table holds.
+//! INV-6: event ids are contiguous, times never decrease and converge to the wall clock, and a
+//! subscriber that keeps the last object of each instance has the rows of the table.
 
 use openctrl_core::counters::Metrics;
 use openctrl_core::engine::{Effect, Input};
@@ -17,14 +17,14 @@ pub(super) struct Events {
     last_id: u64,
     last_time: Wall,
     turn: usize,
-    /// Whether the key instance was shown or told with the input under way.
+    /// Whether the key instance was shown or published with the current input.
     key_shown: bool,
     /// How many objects were shown.
     shown: usize,
 }
 
-/// One instance in turn is rendered after so many inputs, and one of so many objects that are
-/// shown: what is in them is compared each time, and this is for their JSON.
+/// Every this many inputs, one instance in turn is rendered, and one of this many shown objects:
+/// their values are compared each time, their JSON only then.
 const RENDER_EVERY: usize = 32;
 
 impl Invariant for Events {
@@ -117,7 +117,7 @@ impl Events {
     }
 }
 
-/// Whether an object shows what the table holds.
+/// Whether an object equals the row of the table.
 fn is_summed_up(shown: &Shown, instance: &Instance) -> bool {
     let Metrics { mode: _, ping, pool, tcps, udps } = instance.meters().metrics();
     shown.view().is_some_and(|view| {
@@ -154,7 +154,7 @@ fn told(scene: Scene<'_>, event: &Event) -> Verdict {
         EventKind::Initial | EventKind::Log | EventKind::Shutdown => false,
     };
     ensure(fits, || format!("{:?} of {shown:?}, known: {is_known}", event.kind))?;
-    // A process that is gone has no gauges (Contract §6).
+    // A process that has exited has no gauges (Contract §6).
     let has_gauges = shown.view().is_some_and(|view| {
         let Metrics { mode: _, ping, pool, tcps, udps } = view.metrics;
         [ping, pool, tcps, udps] != [0; 4]

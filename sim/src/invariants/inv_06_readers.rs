@@ -11,20 +11,20 @@ use crate::object::Shown;
 use crate::oracle::Oracle;
 use crate::world::{Given, Hub, Missed, Seen};
 
-/// All readers of a run. They live on when the master does not.
+/// All subscribers of a run. They survive the master.
 #[derive(Debug)]
 pub struct Readers {
     readers: Vec<Reader>,
 }
 
-/// One reader, with what it knows.
+/// One subscriber, with the objects that it knows.
 #[derive(Debug, Default)]
 struct Reader {
     seen: Option<Seen>,
     objects: BTreeMap<Subject, Shown>,
 }
 
-/// What a reader met that not every one does.
+/// Events in the life of a subscriber, for coverage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Met {
     /// Nothing of the kind.
@@ -47,11 +47,11 @@ impl Readers {
         Self { readers: (0..count).map(|_| Reader::default()).collect() }
     }
 
-    /// Lets one read about so many bytes, or come back if it is away; with `afresh` it has
-    /// forgotten what it has seen.
+    /// Lets one read about this many bytes, or reconnect if it is away; with `afresh` it has lost
+    /// its state.
     ///
     /// # Errors
-    /// What it was given that it should not have been.
+    /// What it received but should not have.
     pub fn read(
         &mut self,
         index: usize,
@@ -117,7 +117,7 @@ impl Reader {
                     self.seen = self.seen.map(|seen| Seen { id, ..seen });
                     let subject = frame.object.subject();
                     self.reduce(frame.kind, subject, frame.object)?;
-                    // Of a new key nobody hears whose stream is of an old one.
+                    // A stream of an old key never shows a new one.
                     ensure(
                         subject != Subject::Key || is_of_this_key || self.is_old(oracle),
                         || "the new key is told on a stream of the old one".to_string(),
@@ -128,7 +128,7 @@ impl Reader {
         }
     }
 
-    /// Whether the key that it knows is not the one in force.
+    /// Whether the key that it knows is an old one.
     fn is_old(&self, oracle: &Oracle) -> bool {
         let Some(known) = self.objects.get(&Subject::Key) else { return true };
         let in_force = oracle.shown.get(&Subject::Key);

@@ -1,5 +1,5 @@
-//! INV-7: totals never decrease except by `reset` or because the runtime counts anew, and equal a
-//! model in integers that cannot overflow.
+//! INV-7: totals never decrease except by `reset` or because the runtime restarts its counters, and
+//! equal a model in integers that cannot overflow.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::object::{Shown, on_wire_each};
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     last: BTreeMap<InstanceId, [u64; 4]>,
-    /// Which change of what is shown and of the model was looked at last.
+    /// The last checked change of the shown values and of the model.
     seen: u64,
 }
 

@@ -1,5 +1,5 @@
-//! INV-9: within a bounded time after faults have stopped, every instance does what is wanted of
-//! it; a shutdown ends, and nothing happens after its end.
+//! INV-9: within a bounded time after faults have stopped, every instance has its desired state; a
+//! shutdown finishes, and nothing happens after it.
 
 use openctrl_core::command::Outcome;
 use openctrl_core::engine::Effect;
@@ -45,7 +45,7 @@ fn is_as_wanted(scene: Scene<'_>, instance: &Instance) -> Verdict {
     let is_as_wanted = match instance.state() {
         State::RUNNING => is_wanted,
         State::STOPPED => !is_wanted || may_rest,
-        // Without restarts, what failed stays as it is.
+        // Without restarts, a failed instance stays failed.
         State::FAILED | State::FAILING => is_wanted && is_left,
         _ => false,
     };

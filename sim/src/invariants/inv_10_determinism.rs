@@ -1,7 +1,7 @@
 //! INV-10: the same seed gives the same effects, byte for byte.
 //!
-//! A digest of the effects stands for them. The two runs compared here are of one build; that
-//! another build gives the same digest is seen by comparing what `sweep --digest` prints.
+//! Compares digests of the effects. The two runs here are of one build; `sweep --digest` compares
+//! builds.
 
 use super::{Verdict, ensure};
 use crate::digest::Digest;

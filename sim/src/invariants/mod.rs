@@ -1,8 +1,7 @@
-//! What holds of every run: one file for each invariant of `docs/contributors/INVARIANTS.md`.
+//! The properties of every run: one file for each invariant of `docs/contributors/INVARIANTS.md`.
 //!
-//! An invariant looks at each input before and after the engine takes it, at each effect before
-//! the oracle and the world do, and at the world at rest. INV-10 is about two runs and stands
-//! beside the others.
+//! An invariant checks each input before and after the engine handles it, each effect before the
+//! oracle and the world do, and the world at rest. INV-10 compares two runs and is separate.
 
 mod inv_01_durable_first;
 mod inv_02_one_process;
@@ -29,7 +28,7 @@ use crate::object::Shown;
 use crate::oracle::Oracle;
 use crate::world::World;
 
-/// What an invariant may look at.
+/// The data that an invariant can read.
 #[derive(Clone, Copy)]
 pub struct Scene<'a> {
     /// The engine.
@@ -38,9 +37,9 @@ pub struct Scene<'a> {
     pub world: &'a World,
     /// What ought to be.
     pub oracle: &'a Oracle,
-    /// Whether the input is about a process that is gone, or never was.
+    /// Whether the input is about a process that has exited or never existed.
     pub is_late: bool,
-    /// The object in the effect at hand, if there is one.
+    /// The object in the current effect, if there is one.
     pub object: Option<&'a Shown>,
 }
 
@@ -51,16 +50,16 @@ impl<'a> Scene<'a> {
         table.slots().filter_map(move |slot| table.get(slot))
     }
 
-    /// The object in the effect at hand, where there must be one.
+    /// The object in the current effect, which must have one.
     ///
     /// # Errors
-    /// There is none.
+    /// It has none.
     pub fn object(&self) -> Result<&'a Shown, String> {
         self.object.ok_or_else(|| "no object is shown".to_string())
     }
 }
 
-/// What is wrong, if something is.
+/// The violation, if there is one.
 pub type Verdict = Result<(), String>;
 
 /// One invariant.
@@ -68,7 +67,7 @@ pub trait Invariant {
     /// Its number in `docs/contributors/INVARIANTS.md`.
     fn id(&self) -> &'static str;
 
-    /// A run goes on in the middle of the master's life: what was before it is taken to be right.
+    /// A run continues from a running master: everything before is assumed to be right.
     fn resume(&mut self, _scene: Scene<'_>) {}
 
     /// Before the engine takes an input.
@@ -76,7 +75,7 @@ pub trait Invariant {
         Ok(())
     }
 
-    /// An effect that nobody has taken in yet.
+    /// An effect before the oracle and the world handle it.
     fn on_effect(&mut self, _scene: Scene<'_>, _effect: &Effect) -> Verdict {
         Ok(())
     }
@@ -86,7 +85,7 @@ pub trait Invariant {
         Ok(())
     }
 
-    /// At the end, when faults have stopped and time enough has passed.
+    /// At the end, long enough after the last fault.
     fn at_rest(&mut self, _scene: Scene<'_>) -> Verdict {
         Ok(())
     }
@@ -97,7 +96,7 @@ pub trait Invariant {
 pub struct Violation {
     /// Which one.
     pub invariant: &'static str,
-    /// What is wrong.
+    /// The violation.
     pub what: String,
 }
 

@@ -24,7 +24,7 @@ impl CounterModel {
         Self { base, shown: base + last_raw - reset_point, reset_point, last_raw }
     }
 
-    /// Takes a raw value in; says whether the runtime counts anew.
+    /// Applies a raw value; returns whether the runtime restarted its counter.
     pub fn observe(&mut self, value: u64) -> bool {
         let value = u128::from(value);
         let starts_over = value < self.last_raw;
@@ -52,7 +52,7 @@ impl CounterModel {
         self.last_raw = 0;
     }
 
-    /// What is kept on the disk.
+    /// The stored form.
     pub fn stored(&self) -> u64 {
         u64::try_from(self.shown).unwrap_or(u64::MAX)
     }

@@ -15,9 +15,9 @@ use crate::object::{is_same, is_same_master};
 /// A request, and how often it was answered.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// What was asked for.
+    /// The request.
     pub command: Command,
-    /// Whether its key was in force when the engine got to know of it.
+    /// Whether its key was valid when the engine received it.
     pub is_admitted: bool,
     /// How many answers it has had.
     pub answers: u32,
@@ -30,18 +30,18 @@ pub struct Ledger {
     pub asked: BTreeMap<RequestId, Asked>,
     /// Those that have no answer yet.
     waiting: BTreeSet<RequestId>,
-    /// The definitions of each instance that became durable, oldest first; kept when it is gone.
+    /// The durable definitions of each instance, oldest first; kept after it was deleted.
     pub versions: BTreeMap<InstanceId, Vec<Arc<Definition>>>,
     /// The instances whose removal is durable.
     pub removed: BTreeSet<InstanceId>,
     /// The master as it became durable, oldest first.
     pub masters: Vec<MasterIdentity>,
     on_their_way: BTreeMap<RecordSeq, (StoreEpoch, Record)>,
-    /// What is durable for sure: everything up to the last record that was reported so.
+    /// Certainly durable: everything up to the last record that was reported durable.
     base: Image,
-    /// What was handed to the store since then, in order.
+    /// Records passed to the store since then, in order.
     since: VecDeque<(Option<(StoreEpoch, RecordSeq)>, Entry)>,
-    /// What was refused and the disk could not take back, since the last write that succeeded.
+    /// Refused records that the disk could not revert, since the last successful write.
     lingering: Vec<Vec<Entry>>,
     /// Instances of which a record was refused: the store may have taken newer totals back with
     /// it, until they are handed over again.
@@ -70,7 +70,8 @@ impl Ledger {
         ledger
     }
 
-    /// Takes an input in. A request `is_admitted` if its key is in force. What is refused `lingers` if the disk could not take it back.
+    /// Handles an input. A request `is_admitted` if its key is valid. A refused record `lingers` if
+    /// the disk could not revert it.
     pub fn on_input(&mut self, input: &Input, is_admitted: bool, lingers: bool) {
         match input {
             Input::RequestArrived { request, command, .. } => {
@@ -150,7 +151,7 @@ impl Ledger {
             || refused.into_iter().any(|entries| self.has_beginning(found, entries.iter()))
     }
 
-    /// Whether a beginning of `entries` makes `found` of what is durable.
+    /// Whether a prefix of `entries`, applied to the durable state, gives `found`.
     fn has_beginning<'a>(&self, found: &Image, entries: impl Iterator<Item = &'a Entry>) -> bool {
         let mut state = self.base.clone();
         let mut entries = entries.into_iter();

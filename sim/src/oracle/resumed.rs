@@ -1,5 +1,5 @@
-//! The books of a master that is in the middle of its life: what it knows itself is taken to be
-//! right, for nobody can tell any more what led to it.
+//! The oracle of a running master: its own state is assumed to be right, because its history is
+//! unknown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use openctrl_core::store::{Image, StoredInstance};
 use super::{CounterModel, Oracle, Wish};
 use crate::object::Shown;
 
-/// What has to be durable for an engine to stand as it does.
+/// The durable state that the state of an engine requires.
 pub fn image_of(engine: &Engine) -> Image {
     let mut image = Image::new(engine.under_way().face.identity);
     image.instances = rows(engine)

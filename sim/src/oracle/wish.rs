@@ -1,12 +1,12 @@
-//! What the operators want of one instance, after the order in which their requests took effect.
+//! The desired state of one instance, in the order in which requests took effect.
 
 use openctrl_core::ids::RequestId;
 use openctrl_core::instance::{Instance, OperationKind, State};
 
-/// Whether an instance is wanted to run, and the PUTs that wait to make it so.
+/// Whether an instance should run, and the pending PUTs that start it.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
-    /// Whether it is wanted to run.
+    /// Whether it should run.
     pub running: bool,
     /// Whether its last process exited with code 0 unasked and is restarted by policy.
     pub ended_clean: bool,
@@ -15,12 +15,12 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// What is wanted of an instance at its beginning.
+    /// The desired state of a new instance.
     pub fn new(running: bool) -> Self {
         Self { running, ended_clean: false, puts: Vec::new() }
     }
 
-    /// What is wanted of an instance in the middle of its life, as far as it knows itself.
+    /// The desired state of a running instance, as far as it knows.
     pub fn of(instance: &Instance) -> Self {
         let is_left = !instance.definition().restarts() || instance.lifecycle().gave_up();
         let is_left_failed = instance.state() == State::FAILED && is_left;

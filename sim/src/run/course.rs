@@ -23,14 +23,14 @@ use crate::scenario::{self, Outcome, Scenario};
 use crate::words;
 use crate::world::{Fault, Hub, World};
 
-/// How much time everything has to come right in: a longest back-off (72 s), a silence that is
-/// found late (20 s), a stop (5 s), and a tick to save totals at.
+/// Time for everything to converge: the longest back-off (72 s), a silence that is detected late
+/// (20 s), a stop (5 s), and a tick that saves totals.
 const HEALING_MS: u64 = 120_000;
 
-/// How many steps are done after the master's end, none of which may do anything.
+/// Number of steps after the end of the master, none of which may have an effect.
 const AFTER_END: usize = 10;
 
-/// The last things that happened, for whoever looks into a failure.
+/// The last steps, for debugging a failure.
 const TIMELINE_MAX: usize = 400;
 
 /// A window for runs that have no readers.
@@ -48,9 +48,9 @@ pub struct Run {
     pub oracle: Oracle,
     invariants: Vec<Box<dyn Invariant>>,
     readers: Readers,
-    /// What it came to so far.
+    /// The result so far.
     pub report: Report,
-    /// After how many more effects the master dies, if it is about to.
+    /// Number of effects until the master crashes, if it will.
     dies_in: Option<u64>,
     tamper: Option<Tamper>,
     timeline: Option<VecDeque<String>>,
@@ -110,19 +110,19 @@ impl Run {
         self.timeline.into_iter().flatten().collect()
     }
 
-    /// What it came to.
+    /// The result.
     pub fn into_report(self) -> Report {
         let mut report = self.report;
         report.coverage.faults(&self.world.faults);
         report
     }
 
-    /// Lets the master die after so many more effects.
+    /// Lets the master crash after this many more effects.
     pub fn die_in(&mut self, effects: u64) {
         self.dies_in = Some(effects);
     }
 
-    /// Whether it has done so: it does nothing any more.
+    /// Whether it has crashed: it does nothing any more.
     pub fn is_dead(&self) -> bool {
         self.dies_in == Some(0)
     }
@@ -148,7 +148,7 @@ impl Run {
         self.rest()
     }
 
-    /// Carries out what the master orders at its start.
+    /// Carries out the effects of the master at its start.
     ///
     /// # Errors
     /// The first invariant that does not hold.
@@ -157,12 +157,12 @@ impl Run {
         self.check(|invariant, scene| invariant.after_input(scene, None), false, None)
     }
 
-    /// Tells the engine something and carries out what it orders.
+    /// Passes an input to the engine and carries out its effects.
     ///
     /// # Errors
     /// The first invariant that does not hold.
     pub fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
-        // After the end, all that processes do is late.
+        // After the end, all input of processes is late.
         let is_late = is_late || (self.oracle.finished && is_about_a_process(&input));
         self.remember(|| words::input(&input));
         self.check(|invariant, scene| invariant.before_input(scene, &input), is_late, None)?;
@@ -183,11 +183,11 @@ impl Run {
         self.check(|invariant, scene| invariant.after_input(scene, Some(&input)), is_late, None)
     }
 
-    /// Goes on with the master that found `image` and processes of `leftovers` after a crash: a new
-    /// boot, with new books. What was asked for and not answered stays so.
+    /// Continues with a master that found `image` and processes of `leftovers` after a crash: a new
+    /// boot, with a new oracle. Unanswered requests stay unanswered.
     ///
     /// # Errors
-    /// It found what no crash may leave, or the first invariant that does not hold.
+    /// It found a state that no crash can leave, or the first violated invariant.
     pub fn restart(
         &mut self,
         found: Result<(Image, Vec<InstanceId>), String>,
@@ -245,7 +245,7 @@ impl Run {
                 Some(_) | None => break,
             }
         }
-        // The end waits for the store.
+        // The shutdown waits for the store.
         self.world.disk.write(usize::MAX).expect(NOBODY_DIES);
         Ok(())
     }
@@ -364,7 +364,7 @@ fn of_readers(what: String) -> Violation {
     Violation { invariant: "INV-6", what }
 }
 
-/// Whether a driver says this of a process.
+/// Whether a driver can send this input about a process.
 pub(crate) fn is_about_a_process(input: &Input) -> bool {
     matches!(
         input,

@@ -21,13 +21,13 @@ pub(super) enum Action {
     Request,
     /// A process prints.
     Print,
-    /// A dial ends.
+    /// A dial finishes.
     Dialled,
-    /// A process that was asked to end does.
+    /// A process that was asked to exit does so.
     End,
-    /// A process exits by itself.
+    /// A process exits without a request.
     Exit,
-    /// What is left of a group ends by itself.
+    /// The rest of a group exits without a request.
     LeftoverEnds,
     /// A reader of the event stream goes away.
     ReaderLeaves,
@@ -37,15 +37,15 @@ pub(super) enum Action {
     WallSteps,
     /// The machine sleeps for a while.
     Suspend,
-    /// The disk refuses what is on its way.
+    /// The disk refuses pending writes.
     DiskFails,
     /// The disk does nothing for a while.
     DiskStalls,
     /// The disk is full, or has room again.
     DiskFills,
-    /// A process that is gone, or never was, says something.
+    /// A process that has exited or never existed sends input.
     Late,
-    /// The operator wants the master to end.
+    /// The operator stops the master.
     Shutdown,
     /// The master dies and is started again.
     Dies,
@@ -77,8 +77,9 @@ impl Action {
         (Self::Dies, "the master dies", 1),
     ];
 
-    /// Its weight in a run that drew `wild`. What every run needs to get anywhere is never left
-    /// out; the end comes in one run of four, and rarely enough that most see much before it.
+    /// Its weight in a run that drew `wild`. Actions that every run needs to progress are never
+    /// left out; a shutdown comes in one run of four, and late enough that most runs see much
+    /// before it.
     pub(super) fn weight(self, wild: usize) -> usize {
         match self {
             Self::Request | Self::StartOutcome | Self::End | Self::Persist | Self::TimerDue => {
@@ -104,7 +105,7 @@ impl Action {
     }
 }
 
-/// What the world is in for: which actions are legal.
+/// The current phase of the world: which actions are possible.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Legal {
     has_starting: bool,

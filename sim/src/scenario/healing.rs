@@ -1,4 +1,4 @@
-//! A world in which nothing goes wrong any more.
+//! A world without further faults.
 
 use openctrl_core::engine::Input;
 
@@ -6,11 +6,11 @@ use super::perform::{dialled, ends, starts};
 use crate::choice::Choices;
 use crate::world::{Character, Died, Phase, World};
 
-/// The next things that are pending in a world without faults, none if nothing is: starts succeed,
-/// what was asked to end does, records become durable, dials end.
+/// The next pending events in a world without faults, none if nothing is pending: starts succeed,
+/// processes that were asked to exit do so, records become durable, dials finish.
 ///
 /// # Errors
-/// The master died while it wrote.
+/// The master crashed while it wrote.
 pub fn heal(world: &mut World) -> Result<Vec<Input>, Died> {
     world.disk.heal();
     if let Some(process) = world.processes.first_in(Phase::Spawning) {

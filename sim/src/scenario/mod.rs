@@ -1,7 +1,8 @@
-//! What a run is like: the weights of all that can happen, drawn anew for each run (swarm
-//! testing), and what the master finds on its disk. And step by step, what happens next.
+//! The scenario of a run: the weights of all actions, drawn for each run (swarm testing), and the
+//! initial content of the disk. Then, step by step, the next action.
 //!
-//! Only what a driver may do is done here; whether the engine copes is the invariants' business.
+//! Only actions that a driver can cause happen here; the invariants check whether the engine
+//! handles them.
 
 mod action;
 mod healing;
@@ -34,7 +35,7 @@ use crate::world::{Character, Hub, OnTerm, Prints, World};
 /// What one run is like.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What the master finds on its disk: up to three instances.
+    /// The initial content of the disk: up to three instances.
     pub image: Image,
     /// What its generator is seeded with.
     pub seed: [u8; 32],
@@ -44,38 +45,38 @@ pub struct Scenario {
     readers: usize,
     /// By action.
     weights: [usize; Action::ALL.len()],
-    /// One start in so many fails.
+    /// One start in this many fails.
     start_failures: usize,
     /// Weights of [`OnTerm`], in its order.
     on_term: [usize; 3],
     /// Weights of [`Prints`], in its order.
     prints: [usize; 4],
-    /// One process in so many starts others; 0 for none.
+    /// One process in this many starts others; 0 for none.
     forks: usize,
 }
 
-/// Who has asked for the end once is in a hurry.
+/// An operator who has requested a shutdown once is in a hurry.
 const AGAIN: usize = 16;
 
-/// What an action came to.
+/// The result of an action.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The engine is told something.
+    /// An input for the engine.
     Told(Input),
-    /// The engine is told of the last output of a process, and of its end.
+    /// The last output of a process, and its exit.
     Ended(Vec<Input>),
-    /// The engine is told something of a process that is gone, or never was.
+    /// An input about a process that has exited or never existed.
     Late(Input),
-    /// Something happened that the engine is not told.
+    /// An event that the engine does not receive.
     Untold(Untold),
     /// A reader of the event stream reads about so many bytes, or comes back; perhaps it has
     /// forgotten what it has seen.
     Reads {
         /// Which.
         reader: usize,
-        /// About so many bytes.
+        /// About this many bytes.
         max_bytes: usize,
-        /// Whether it has forgotten what it has seen.
+        /// Whether it has lost its state.
         afresh: bool,
     },
     /// The master is another one, and finds a state and processes of these instances; or it
@@ -83,26 +84,26 @@ pub enum Outcome {
     Restarted(Result<(Image, Vec<InstanceId>), String>, [u8; 32]),
 }
 
-/// What the engine is not told.
+/// Events that the engine does not receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untold {
     /// Nothing was possible.
     Nothing,
     /// So many ms went by.
     TimePasses(u64),
-    /// The wall clock stepped by so many seconds.
+    /// The wall clock stepped by this many seconds.
     WallSteps(i64),
-    /// The machine slept for so many seconds, and there is no timer that could be due.
+    /// The machine was suspended for this many seconds, and no timer could be due.
     Slept(u64),
-    /// What was left of the group of this process ended.
+    /// The rest of the group of this process exited.
     LeftoverEnds(ProcessRef),
     /// A process printed less than a line.
     PrintsAPart(ProcessRef),
-    /// Only totals were written, or a write of them was refused: nobody waits for them.
+    /// Only totals were written, or a write of them was refused: no request waits for them.
     TotalsWritten,
-    /// The disk does nothing for so many ms.
+    /// The disk hangs for this many ms.
     DiskStalls(u64),
-    /// The disk has no room for so many writes.
+    /// The disk is full for this many writes.
     DiskFills(usize),
     /// A body was turned down before the engine heard of it.
     BadBody,
@@ -189,7 +190,7 @@ impl Scenario {
     }
 }
 
-/// What the master finds on its disk.
+/// The initial content of the disk.
 fn image(choices: &mut Choices) -> Image {
     let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
     for id in 0..choices.below(4) {

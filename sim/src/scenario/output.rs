@@ -25,7 +25,7 @@ pub(super) fn printed(choices: &mut Choices, process: &mut Process) -> Printed {
     printed
 }
 
-/// One to three lines, as they come of a process that is gone.
+/// One to three lines of a process that has exited.
 pub(super) fn late(choices: &mut Choices) -> Vec<u8> {
     let mut printed = Printed { text: Vec::new(), kept_back: 0, faults: Vec::new() };
     lines(choices, &mut [7; 4], &mut printed);
@@ -99,7 +99,7 @@ fn checkpoint(choices: &mut Choices, counters: &mut [u64; 4], printed: &mut Prin
     text.extend_from_slice(b"ms|POOL=2|TCPS=");
     number(text, gauge as u64);
     text.extend_from_slice(b"|UDPS=3");
-    // One byte says for each counter whether something odd happens to it.
+    // One byte selects for each counter whether it behaves unusually.
     let odd = choices.byte();
     let step = choices.below(1_000) as u64;
     for (index, (name, counter)) in

@@ -1,4 +1,4 @@
-//! What each action comes to.
+//! Carries out each action.
 
 use std::sync::Arc;
 
@@ -134,7 +134,7 @@ pub(super) fn starts(world: &mut World, process: ProcessRef, character: Characte
     Input::ProcessStarted { process }
 }
 
-/// The end of a process: the rest of its output first.
+/// The exit of a process: the rest of its output first.
 pub(super) fn ends(choices: &mut Choices, world: &mut World, reference: ProcessRef) -> Vec<Input> {
     let mut told = Vec::new();
     let Some(process) = world.processes.get_mut(reference) else { return told };
@@ -236,7 +236,7 @@ fn request(choices: &mut Choices, world: &mut World, oracle: &Oracle) -> Outcome
     }
 }
 
-/// Now and then a client only wants to change what it has seen, or has seen before.
+/// Some clients only change an object that they have seen, now or before.
 fn expects(choices: &mut Choices, oracle: &Oracle, command: &mut Command) {
     let (Command::Amend { id, expect, .. }
     | Command::Replace { id, expect, .. }
@@ -256,7 +256,7 @@ fn arrives(world: &mut World, caller: Caller, command: Command) -> Outcome {
     Outcome::Told(Input::RequestArrived { request, caller, command })
 }
 
-/// A client goes away, or sends what it has sent before, with the key that it had then.
+/// A client disconnects, or repeats a request with the key that it had then.
 fn retries(choices: &mut Choices, world: &mut World, oracle: &Oracle) -> Outcome {
     let which = choices.below(world.clients.sent().len());
     let sent = world.clients.sent().nth(which).cloned();
@@ -300,7 +300,7 @@ fn exit(choices: &mut Choices, killed: bool) -> Exit {
     *choices.pick(&[Exit::Code(0), Exit::Code(1), Exit::Signal(11)])
 }
 
-/// What a process says that is gone, or that never was.
+/// Input of a process that has exited or never existed.
 fn late(choices: &mut Choices, world: &World) -> Input {
     let is_gone = |process: &Process| process.phase == Phase::Gone;
     let process = if world.processes.iter().any(is_gone) {

@@ -4,7 +4,7 @@ use openctrl_core::trace::{Digest, Encoder, End, EndReason};
 
 use super::steps::Steps;
 
-/// The trace up to the end of so many steps.
+/// The trace up to the end of this many steps.
 pub(super) fn cut_after(trace: &Steps, steps: usize) -> Vec<u8> {
     let mut header = trace.header.clone();
     header.has_text = false;

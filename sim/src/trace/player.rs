@@ -1,5 +1,5 @@
-//! Tells the steps of a trace to an engine again, in a world that follows along: what a driver
-//! could not say in it any more is left out.
+//! Replays the steps of a trace on an engine, in a world that follows along: steps that a driver
+//! could not cause any more are skipped.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use crate::invariants::Violation;
 use crate::run::{Run, is_about_a_process};
 use crate::world::{Character, Phase};
 
-/// A trace, or what is left of one, on its way through an engine.
+/// A trace, or the rest of one, being replayed.
 pub(super) struct Player<'a> {
     trace: &'a Steps,
     /// The run that it is.
     pub(super) run: Run,
-    /// What the instances are called that were created here.
+    /// The ids here of instances that the recording created.
     created: BTreeMap<RequestId, InstanceId>,
-    /// What the records are called.
+    /// The numbers here of records.
     records: BTreeMap<RequestId, RecordSeq>,
-    /// Whether steps are told as they were recorded.
+    /// Whether steps are replayed as recorded.
     is_recorded: bool,
-    /// How many steps were told.
+    /// Number of replayed steps.
     pub(super) told: usize,
-    /// How many no driver could have told.
+    /// Number of steps that no driver could have caused.
     pub(super) impossible: usize,
 }
 
@@ -47,8 +47,8 @@ impl<'a> Player<'a> {
         player
     }
 
-    /// Tells a step as it was recorded, whatever the world says to it: what no driver could say is
-    /// taken for late.
+    /// Replays a step as recorded, whatever the world expects: an input that no driver could send
+    /// counts as late.
     ///
     /// # Errors
     /// The first invariant that does not hold.
@@ -87,7 +87,7 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// When a step is told; none if there is no timer that could be due.
+    /// The time of a step; `None` if no timer could be due.
     fn time_of(&self, step: &Step) -> Option<Now> {
         let Now { mono, wall } = self.run.world.clock.now();
         let mut micros = step.micros;
@@ -100,7 +100,7 @@ impl<'a> Player<'a> {
         Some(Now { mono, wall: Wall::from_micros(wall) })
     }
 
-    /// Lets a step come about in the world: what the engine is told of it, if it can be.
+    /// Causes a step in the world, and returns the input for the engine, if it is possible.
     fn come_about(&mut self, step: &Step) -> Option<Input> {
         let world = &mut self.run.world;
         Some(match &step.input {
@@ -196,7 +196,7 @@ impl<'a> Player<'a> {
         command
     }
 
-    /// What an instance of the recording is called here.
+    /// The id here of an instance of the recording.
     fn name_of(&self, recorded: InstanceId) -> InstanceId {
         let created = self.trace.created.get(&recorded);
         created.and_then(|request| self.created.get(request)).copied().unwrap_or(recorded)

@@ -1,5 +1,5 @@
-//! The inputs of a trace as steps that can be taken out: each says whom it is about, not by which
-//! number, for numbers change when something before them is left out.
+//! The inputs of a trace as removable steps: each names its subject independently of numbers,
+//! because numbers change when earlier steps are removed.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,13 +14,13 @@ use openctrl_core::trace::{End, Ending, Header, Reader, Record as Line};
 /// A segment, taken apart.
 #[derive(Clone, Debug)]
 pub struct Steps {
-    /// What it says of itself.
+    /// Its header.
     pub header: Header,
     /// The engine that it begins with.
     pub engine: Engine,
     /// Its inputs.
     pub steps: Vec<Step>,
-    /// The fingerprints of the engine that were recorded, each after so many inputs.
+    /// The recorded fingerprints of the engine, each with the number of inputs before it.
     pub states: Vec<(usize, u64)>,
     /// Its end, if it has one.
     pub end: Option<End>,
@@ -39,7 +39,7 @@ pub struct Step {
     pub now: Now,
     /// The digest that was recorded of all effects before it.
     pub effects: u32,
-    /// What the engine was told.
+    /// The input.
     pub input: Input,
     /// Whom it is about.
     pub about: About,
@@ -48,13 +48,13 @@ pub struct Step {
 /// Whom an input is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
-    /// The input says so itself.
+    /// The input itself has it.
     Itself,
     /// A process of this instance.
     ProcessOf(InstanceId),
     /// All records up to the one that this request asked for.
     RecordOf(RequestId),
-    /// What nobody has ever heard of.
+    /// An unknown subject.
     Unknown,
 }
 
@@ -116,7 +116,7 @@ impl Step {
     }
 }
 
-/// Which of so many items to keep, at least one.
+/// Which of this many items to keep, at least one.
 fn halves_and_all_but_one(count: usize) -> Vec<Vec<usize>> {
     let mut kept = Vec::new();
     if count > 3 {
@@ -128,7 +128,7 @@ fn halves_and_all_but_one(count: usize) -> Vec<Vec<usize>> {
     kept
 }
 
-/// Follows the engine of a recording to learn what its numbers stand for.
+/// Follows the engine of a recording to find the subjects of its numbers.
 struct Names {
     /// Gone when it panicked, which it does at the last input if at all.
     engine: Option<Engine>,
@@ -195,7 +195,7 @@ impl Names {
         self.engine = Some(engine);
     }
 
-    /// What a process says after its end is about nobody.
+    /// Input of a process after its exit has no subject.
     fn forget(&mut self, input: &Input) {
         if let Input::StartFailed { process, .. } | Input::ProcessExited { process, .. } = input {
             self.processes.remove(process);

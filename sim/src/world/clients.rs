@@ -1,4 +1,4 @@
-//! Those who send requests: what they ask for, whom they wait for, and their dials.
+//! Clients: their requests, what they wait for, and their dials.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -22,7 +22,7 @@ const URLS: [&str; 6] =
     ["demo:a", "demo:b", "demo:c", "MANAGED://Edge", "managed://Edge", "x://u:p@h/p?k=v#f"];
 const ALIASES: [&str; 5] = ["", "edge", "\\\"quoted\\\\", "é", "another alias"];
 
-/// A request on its way: its name, who sends it, and what it asks for.
+/// A pending request: its id, its sender, and its command.
 pub(super) type Sent = (RequestId, Caller, Command);
 
 /// All clients together.
@@ -32,7 +32,7 @@ pub struct Clients {
     /// How many keys were drawn.
     keys: u128,
     dials: BTreeSet<RequestId>,
-    /// What was sent last, newest last.
+    /// The last requests, newest last.
     sent: VecDeque<Sent>,
 }
 
@@ -48,8 +48,8 @@ impl Clients {
         (request, caller, command)
     }
 
-    /// The requests sent last, oldest first: somebody who waits for one may go away and send it
-    /// again, whether it was answered or not.
+    /// The last requests, oldest first: a client that waits for one can disconnect and repeat it,
+    /// whether it was answered or not.
     pub fn sent(&self) -> impl ExactSizeIterator<Item = &Sent> {
         self.sent.iter()
     }
@@ -64,12 +64,12 @@ impl Clients {
         self.dials.iter().copied()
     }
 
-    /// The dial for a request ended.
+    /// The dial for a request has finished.
     pub fn dialled(&mut self, request: RequestId) {
         self.dials.remove(&request);
     }
 
-    /// The master is gone, and the dials with it.
+    /// The master has exited, and the dials with it.
     pub fn hung_up(&mut self) {
         self.dials.clear();
     }

@@ -1,12 +1,12 @@
-//! Virtual time: a monotonic clock that only goes on, and a wall clock that may step.
+//! Virtual time: a monotonic clock that only advances, and a wall clock that can step.
 
 use openctrl_core::steady::SteadyClock;
 use openctrl_core::time::{Now, Time, Wall};
 
-/// Both clocks, and what a master shows of the wall clock.
+/// Both clocks, and the wall time that a master shows.
 #[derive(Debug)]
 pub struct Clock {
-    /// What the clocks of the machine show.
+    /// The clocks of the machine.
     now: Now,
     steady: SteadyClock,
     shown: Wall,
@@ -27,12 +27,12 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// What a master samples: wall time as it shows it.
+    /// The sample of a master: wall time as it shows it.
     pub fn now(&self) -> Now {
         Now { wall: self.shown, ..self.now }
     }
 
-    /// What the wall clock of the machine shows.
+    /// The wall clock of the machine.
     pub fn wall(&self) -> Wall {
         self.now.wall
     }
@@ -48,7 +48,7 @@ impl Clock {
         (self.now, self.shown) = (now, now.wall);
         self.steady = SteadyClock::default();
         self.steady.advance(now);
-        // A recording may show what no master shows; events are held to what was shown before.
+        // A recording can show times that no master shows; events are compared with earlier ones.
         self.ahead_max = self.ahead_max.max(behind);
     }
 
@@ -61,7 +61,7 @@ impl Clock {
         self.sample();
     }
 
-    /// The machine is suspended: both clocks go on.
+    /// The machine is suspended: both clocks advance.
     pub fn sleep(&mut self, seconds: u64) {
         self.slept_ms += seconds * 1_000;
         self.advance_to(self.now.mono.after_ms(seconds * 1_000));

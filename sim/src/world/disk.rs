@@ -18,16 +18,16 @@ use super::files::{Crash, Files, Name, Stop, unless_died};
 /// a few changes, so that it happens in every run.
 const JOURNAL_MIN_BYTES: usize = 600;
 
-/// The store was stopped within a step: the master is gone.
+/// The store was stopped within a step: the master has crashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Died;
 
 /// The state directory, and the store that writes to it.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    /// What is on the disk.
+    /// The content of the disk.
     pub files: Files,
-    /// What the store holds: what is on the disk, with the group at hand.
+    /// The state of the store: the content of the disk and the current group.
     image: Image,
     /// Rises with every change of `image`.
     changes: u64,
@@ -42,11 +42,11 @@ pub struct Disk {
     lingers: bool,
     /// Until when it does nothing at all.
     stalled_until: Time,
-    /// For how many more writes there is no room.
+    /// Number of writes for which there is no space.
     full_for: usize,
 }
 
-/// Something on its way.
+/// A pending write.
 #[derive(Clone, Debug)]
 enum Job {
     Persist(StoreEpoch, RecordSeq, Record),
@@ -93,7 +93,7 @@ impl Disk {
         disk
     }
 
-    /// What the store believes to be on the disk.
+    /// The content of the disk as the store knows it.
     pub fn image(&self) -> &Image {
         &self.image
     }
@@ -103,19 +103,19 @@ impl Disk {
         self.changes
     }
 
-    /// How many records are on their way.
+    /// Number of pending records.
     pub fn waiting(&self) -> usize {
         self.queue.iter().filter(|job| matches!(job, Job::Persist(..))).count()
     }
 
-    /// How much of what is on its way has to be written for this record to be durable; `None` if
-    /// it is not on its way.
+    /// How many pending writes are necessary to make this record durable; `None` if it is not
+    /// pending.
     pub fn queued_up_to(&self, record: RecordSeq) -> Option<usize> {
         let is_it = |job: &Job| matches!(job, Job::Persist(_, seq, _) if *seq == record);
         self.queue.iter().position(is_it).map(|index| index + 1)
     }
 
-    /// How much is on its way, records and totals.
+    /// Number of pending writes, records and totals.
     pub fn queued(&self) -> usize {
         self.queue.len()
     }
@@ -135,7 +135,7 @@ impl Disk {
         self.full_for = writes;
     }
 
-    /// Whether something is on its way that could be written now.
+    /// Whether a pending write could be written now.
     pub fn may_write(&self, now: Time) -> bool {
         !self.queue.is_empty() && now >= self.stalled_until
     }
@@ -146,7 +146,7 @@ impl Disk {
         self.full_for = 0;
     }
 
-    /// Whether what was refused last may be on the disk all the same.
+    /// Whether the last refused write may be on the disk anyway.
     pub fn lingers(&self) -> bool {
         self.lingers
     }
@@ -163,11 +163,11 @@ impl Disk {
         self.queue.push_back(Job::Totals(totals.to_vec()));
     }
 
-    /// Writes the oldest `count` of what is on its way as one group. Returns what the engine is
-    /// told of it: nothing of totals alone.
+    /// Writes the oldest `count` pending writes as one group. Returns the input for the engine:
+    /// none for totals alone.
     ///
     /// # Errors
-    /// The master died meanwhile, and hears of nothing.
+    /// The master crashed in between, and receives nothing.
     pub fn write(&mut self, count: usize) -> Result<Option<Input>, Died> {
         self.files.set_full(self.full_for > 0);
         self.full_for = self.full_for.saturating_sub(1);
@@ -204,7 +204,7 @@ impl Disk {
         self.write(group)
     }
 
-    /// What a master would find that starts now.
+    /// The state that a master would find now.
     ///
     /// # Errors
     /// Why it would refuse to start.
@@ -226,7 +226,7 @@ impl Disk {
         dies_in: Option<usize>,
     ) -> Result<Option<Image>, String> {
         self.files.crash(crash);
-        // On a full disk it would refuse to start until somebody has made room.
+        // On a full disk it would refuse to start until there is space.
         self.heal();
         let Recovered { image, snapshot, generation, records, findings } = self.recover()?;
         (self.snapshot_generation, self.next_generation) = (snapshot, generation + 1);
@@ -350,7 +350,7 @@ impl Disk {
         self.install(bytes)
     }
 
-    /// Writes a snapshot beside the one that is there; returns how large it is.
+    /// Writes a snapshot to a temporary file; returns its size.
     fn prepare(&mut self) -> Result<usize, Stop> {
         let snapshot = encode(&self.image, self.next_generation);
         self.write_file(Name::Temporary, &snapshot)?;

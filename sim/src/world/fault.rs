@@ -1,6 +1,6 @@
 //! The kinds of trouble that a world makes, counted for the coverage table.
 
-/// A kind of trouble, or of something out of the ordinary.
+/// A kind of fault, or of unusual event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each says in its words what it is")]
 pub enum Fault {
@@ -47,7 +47,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Every kind, with what it is.
+    /// Every kind, with a description.
     pub const ALL: [(Self, &'static str); 40] = [
         (Self::StartFails, "a process does not start"),
         (Self::ExitsUnasked, "a process exits unasked"),

@@ -1,8 +1,8 @@
-//! A state directory as a crash finds it: what was written and what was synced are two things, for
-//! the bytes of a file and for the names in the directory.
+//! A state directory after a crash. Written and synced data are separate, for the bytes of a file
+//! and for the names in the directory.
 //!
-//! Names change in order: what is kept of those that were not synced is a beginning of them, as
-//! file systems with a journal of their own do it.
+//! Names change in order: a crash keeps a prefix of the unsynced changes, as journaling file
+//! systems do.
 
 use std::collections::BTreeMap;
 
@@ -26,22 +26,22 @@ pub enum Name {
 pub enum Stop {
     /// The disk refused it.
     Refused,
-    /// The master is gone.
+    /// The master has crashed.
     Died,
 }
 
-/// What a crash makes of what was not synced.
+/// The effect of a crash on unsynced data.
 #[derive(Clone, Copy, Debug)]
 pub struct Crash {
     /// Whether the machine lost its power; else the master alone was killed.
     pub power_loss: bool,
-    /// What is kept of the bytes.
+    /// The retained bytes.
     pub tail: Tail,
     /// How many changes of names are kept at a loss of power.
     pub names: usize,
 }
 
-/// What is kept of the bytes at the end of a file that were not synced.
+/// The retained part of the unsynced bytes at the end of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
     /// None.
@@ -59,7 +59,7 @@ struct File {
     bytes: Vec<u8>,
     /// How many of them are sure to survive.
     synced: usize,
-    /// What was cut off behind them, and may come back.
+    /// Truncated bytes after them, which can come back.
     cut: Vec<u8>,
 }
 
@@ -75,7 +75,7 @@ pub struct Files {
     renames: Vec<Rename>,
     /// Steps done so far.
     steps: usize,
-    /// How many more steps the master lives to do, if it is about to die.
+    /// Number of steps until the master crashes, if it will.
     dies_in: Option<usize>,
     /// Which steps from now on are refused.
     refused: std::ops::Range<usize>,
@@ -86,12 +86,12 @@ pub struct Files {
 const SECTOR_BYTES: usize = 512;
 
 impl Files {
-    /// Lets the master die after so many more steps.
+    /// Lets the master crash after this many more steps.
     pub fn die_in(&mut self, steps: usize) {
         self.dies_in = Some(steps);
     }
 
-    /// Lets the disk refuse `count` steps, after so many more that it does.
+    /// Lets the disk refuse `count` steps, after this many successful ones.
     pub fn refuse(&mut self, after: usize, count: usize) {
         self.refused = after..after + count;
     }
@@ -115,7 +115,7 @@ impl Files {
         Ok(())
     }
 
-    /// Appends bytes; of those that are refused, a part is written.
+    /// Appends bytes; a part of refused bytes is written.
     pub(super) fn append(&mut self, name: Name, bytes: &[u8]) -> Result<(), Stop> {
         let done = self.step();
         let done = if self.full { done.and(Err(Stop::Refused)) } else { done };
@@ -128,7 +128,7 @@ impl Files {
         done
     }
 
-    /// Makes the bytes of a file durable. After a refusal nobody knows how many of them are.
+    /// Syncs the bytes of a file. After a refusal it is unknown how many of them are durable.
     pub(super) fn sync(&mut self, name: Name) -> Result<(), Stop> {
         self.step()?;
         let file = self.file(name);
@@ -137,7 +137,7 @@ impl Files {
         Ok(())
     }
 
-    /// Cuts a file off behind what is durable of it.
+    /// Truncates a file after its durable part.
     pub(super) fn cut(&mut self, name: Name, length: usize) -> Result<(), Stop> {
         self.step()?;
         let file = self.file(name);
@@ -208,7 +208,7 @@ impl Files {
         self.renames.len()
     }
 
-    /// Lets the files become what a crash leaves of them; trouble that was to come is over.
+    /// Applies a crash to the files; planned faults are canceled.
     pub fn crash(&mut self, crash: Crash) {
         (self.dies_in, self.refused, self.full) = (None, 0..0, false);
         for file in &mut self.contents {
@@ -252,7 +252,7 @@ impl Files {
 
 impl File {
     fn crash(&mut self, Crash { power_loss, tail, .. }: Crash) {
-        // What was cut off comes back only if the system that knows of the cut is gone.
+        // Truncated bytes come back only if the system that truncated them crashes.
         let mut unsynced = self.bytes.split_off(self.synced);
         if power_loss && unsynced.len() < self.cut.len() {
             unsynced = std::mem::take(&mut self.cut);
@@ -279,7 +279,7 @@ fn set(names: &mut BTreeMap<Name, usize>, name: Name, index: Option<usize>) {
     };
 }
 
-/// What is not checked: it may fail, but nothing goes on after the end.
+/// Unchecked: it may fail, but nothing happens after the end.
 pub(super) fn unless_died(done: Result<(), Stop>) -> Result<(), Stop> {
     if done == Err(Stop::Refused) { Ok(()) } else { done }
 }

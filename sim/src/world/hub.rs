@@ -1,5 +1,5 @@
-//! The event stream as the driver serves it (`driver/src/daemon/hub/`): the picture that reads see, the
-//! window that readers are fed from, and where each stream is to end.
+//! The event stream of the driver (`driver/src/daemon/hub/`): the state for reads, the window, and
+//! where each stream ends.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use openctrl_core::instance::InstanceView;
 
 use crate::object::Shown;
 
-/// About what the key instance takes.
+/// The approximate size of the key instance.
 const KEY_BYTES: usize = 256;
 
 /// One event as a reader gets it.
@@ -31,20 +31,20 @@ pub struct Seen {
     pub id: EventId,
 }
 
-/// What a reader is given.
+/// The next part of a stream.
 #[derive(Debug)]
 pub enum Given {
-    /// The key that it has is not in force.
+    /// Its key is not the current one.
     Refused,
-    /// It is let in and has seen all there was up to what it named.
+    /// It is connected and has seen everything up to the event that it named.
     Resumed,
-    /// Every object as it stands; and what it has missed, if it has read before.
+    /// The current state of every object; and what it has missed, if it has read before.
     Picture {
         /// The objects.
         objects: BTreeMap<Subject, Shown>,
         /// The last event that is in them.
         last: Seen,
-        /// What it missed.
+        /// The number of missed events.
         missed: Missed,
     },
     /// The next events.
@@ -55,14 +55,14 @@ pub enum Given {
     Farewell,
 }
 
-/// What a reader missed before a picture.
+/// What a subscriber missed before the current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
     /// It is new.
     Nothing,
     /// It last read another run of the master.
     Unknown,
-    /// So many events fell out of the window.
+    /// This many events fell out of the window.
     Events(u64),
 }
 
@@ -89,12 +89,12 @@ struct Stream {
 }
 
 impl Hub {
-    /// The first run, with a window of these limits, for so many readers.
+    /// The first run, with a window of these limits, for this many subscribers.
     pub fn new(limits: WindowLimits, readers: usize) -> Self {
         Self::of_boot(1, limits, readers)
     }
 
-    /// The next run of the master: all streams are gone.
+    /// The next run of the master: all streams have ended.
     #[must_use]
     pub fn reborn(&self) -> Self {
         Self::of_boot(self.boot + 1, self.limits, self.streams.len())
@@ -118,7 +118,7 @@ impl Hub {
         self.streams.len()
     }
 
-    /// Takes an effect in, as far as it is about the stream, with the object in it.
+    /// Applies an effect on the stream, with its object.
     pub fn carry_out(&mut self, effect: &Effect, object: Option<&Shown>) {
         if let (Effect::Publish(event), Some(object)) = (effect, object) {
             self.publish(event.kind, object);
@@ -134,7 +134,7 @@ impl Hub {
         }
     }
 
-    /// Opens a stream for a reader that has the key in force and has seen `last_seen`.
+    /// Opens a stream for a client with the current key that has seen `last_seen`.
     pub fn enter(&mut self, reader: usize, last_seen: Option<Seen>) -> Given {
         if self.key_epoch < self.open_from {
             return Given::Refused;
@@ -165,7 +165,7 @@ impl Hub {
         self.streams[reader] = None;
     }
 
-    /// The epoch of the key in force.
+    /// The epoch of the current key.
     pub fn key_epoch(&self) -> KeyEpoch {
         self.key_epoch
     }
@@ -180,7 +180,7 @@ impl Hub {
         self.streams[reader].as_ref().map(|stream| stream.epoch)
     }
 
-    /// The next of a reader's stream, of about so many bytes.
+    /// The next part of a stream, of about this many bytes.
     pub fn next(&mut self, reader: usize, max_bytes: usize) -> Given {
         let Some(stream) = &mut self.streams[reader] else { return Given::Farewell };
         let limit = stream.end.unwrap_or(EventId(u64::MAX));
@@ -222,7 +222,7 @@ impl Hub {
         }
     }
 
-    /// Without a reader nobody renders, so that the window goes by what an object takes at most.
+    /// Without subscribers nothing is rendered, so the window uses the maximum size of an object.
     fn push(&mut self, frame: Frame) {
         let bytes = frame.object.view().map_or(KEY_BYTES, InstanceView::object_bytes);
         self.window.push(frame, bytes);

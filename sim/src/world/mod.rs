@@ -31,7 +31,7 @@ pub struct World {
     pub processes: Processes,
     /// The disk.
     pub disk: Disk,
-    /// Those who send requests, and their dials under way.
+    /// Clients, and their pending dials.
     pub clients: Clients,
     /// The event stream.
     pub hub: Hub,

@@ -1,4 +1,4 @@
-//! The process table of the machine: what is being started, what lives, what was.
+//! The process table of the machine: starting, running and exited processes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,44 +9,44 @@ use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Signal;
 use openctrl_core::time::Time;
 
-/// How many processes that are gone are remembered, to say something late.
+/// Number of exited processes that are kept to send late input.
 const GONE_MAX: usize = 12;
 
 /// Where a process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Asked for; the engine does not know yet what became of it.
+    /// Requested; the engine does not know the result yet.
     Spawning,
-    /// Alive, as far as the engine was told.
+    /// Running, as far as the engine knows.
     Alive,
-    /// Gone, and the engine was told.
+    /// Exited, and the engine knows.
     Gone,
 }
 
-/// How a process behaves. It is drawn when the process comes to life.
+/// The behavior of a process, drawn when it starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Character {
-    /// What it does on TERM.
+    /// Its reaction to TERM.
     pub on_term: OnTerm,
-    /// What it prints.
+    /// Its output.
     pub prints: Prints,
-    /// Whether it starts others, which may outlive it.
+    /// Whether it starts others, which can survive it.
     pub forks: bool,
 }
 
-/// What a process does on TERM.
+/// The reaction of a process to TERM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnTerm {
-    /// It ends.
+    /// It exits.
     #[default]
     Obeys,
-    /// It ends after so many ms.
+    /// It exits after this many ms.
     Late(u64),
     /// Nothing; it takes KILL.
     Ignores,
 }
 
-/// What a process prints.
+/// The output of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Prints {
     /// A few lines at a time: checkpoints mostly.
@@ -63,9 +63,9 @@ pub enum Prints {
 /// A process and its group.
 #[derive(Debug)]
 pub struct Process {
-    /// What the engine calls it.
+    /// Its id in the engine.
     pub reference: ProcessRef,
-    /// What it runs for.
+    /// Its instance.
     pub definition: Arc<Definition>,
     /// Where it is in its life.
     pub phase: Phase,
@@ -75,18 +75,18 @@ pub struct Process {
     pub terminated_at: Option<Time>,
     /// Whether it got KILL.
     pub killed: bool,
-    /// Whether others of its group live on after it.
+    /// Whether others of its group survive it.
     pub group_left: bool,
-    /// Whether the engine was told so, and has not killed them since.
+    /// Whether the engine knows that, and has not killed them since.
     pub group_reported: bool,
     /// The raw byte counters it has printed last.
     pub counters: [u64; 4],
-    /// Whether an earlier run of the master started it: nobody reads what it prints.
+    /// Whether an earlier run of the master started it: its output is not read.
     pub adopted: bool,
-    /// What it has printed and nobody has read yet.
+    /// Its unread output.
     unread: Vec<u8>,
     parser: OutputParser,
-    /// The lines that it has ended, and whether it has begun another.
+    /// Its finished lines, and whether it has started another.
     ended_lines: usize,
     is_in_a_line: bool,
     /// The lines that were read.
@@ -124,7 +124,7 @@ impl Process {
         self.phase == Phase::Alive && !self.adopted && self.character.prints != Prints::Nothing
     }
 
-    /// Whether it lives, and would end by now because it was asked to.
+    /// Whether it runs, and would exit by now because it was asked to.
     pub fn is_ending(&self, now: Time) -> bool {
         let obeys = |at: Time| match self.character.on_term {
             OnTerm::Obeys => true,
@@ -134,8 +134,8 @@ impl Process {
         self.phase == Phase::Alive && (self.killed || self.terminated_at.is_some_and(obeys))
     }
 
-    /// Prints `text`, of which all but the last `kept_back` bytes are read now, with what was
-    /// kept back before. Returns the lines that this completes.
+    /// Prints `text`, of which all but the last `kept_back` bytes are read now, with the bytes kept
+    /// back before. Returns the lines that this completes.
     pub fn print(&mut self, text: &[u8], kept_back: usize) -> OutputBatch {
         self.ended_lines += text.iter().filter(|byte| **byte == b'\n').count();
         self.is_in_a_line = text.last().map_or(self.is_in_a_line, |byte| *byte != b'\n');
@@ -151,8 +151,8 @@ impl Process {
         batch
     }
 
-    /// The next lines that are left at the end of its output, the unterminated last one at last;
-    /// empty when nothing is left.
+    /// The next remaining lines at the end of its output, the unterminated one last; empty if none
+    /// remains.
     pub fn close_output(&mut self) -> OutputBatch {
         let batch = self.parser.push(&std::mem::take(&mut self.unread));
         let batch = if batch.is_empty() { self.parser.finish() } else { batch };
@@ -166,14 +166,14 @@ impl Process {
 pub struct Processes {
     /// Oldest first.
     table: Vec<Process>,
-    /// Those that are gone, in the order they went.
+    /// The exited processes, in order of their exit.
     gone: VecDeque<ProcessRef>,
-    /// What an earlier run of the master left behind and nobody has adopted yet.
+    /// Processes of an earlier run of the master that were not adopted yet.
     leftovers: BTreeMap<InstanceId, (Arc<Definition>, Character)>,
 }
 
 impl Processes {
-    /// Starts a process, whatever the rules say: those are for the invariants to check.
+    /// Starts a process, even if that violates a rule: the invariants check that.
     pub fn spawn(&mut self, reference: ProcessRef, definition: &Arc<Definition>) {
         self.table.push(Process::new(reference, Arc::clone(definition), Phase::Spawning));
     }
@@ -183,7 +183,7 @@ impl Processes {
         self.table.push(Process::new(reference, Arc::clone(definition), phase));
     }
 
-    /// Gives what was left behind its name.
+    /// Gives a process of an earlier run its id.
     pub fn adopt(&mut self, reference: ProcessRef, instance: InstanceId) {
         if let Some((definition, character)) = self.leftovers.remove(&instance) {
             let process = Process::new(reference, definition, Phase::Alive);
@@ -191,7 +191,7 @@ impl Processes {
         }
     }
 
-    /// The master is gone: what lives is left behind, and of what was being started that which
+    /// The master has crashed: running processes remain, and of the starting ones those that
     /// `came_to_life`.
     pub fn leave_behind(&mut self, mut came_to_life: impl FnMut() -> bool) {
         for process in std::mem::take(&mut self.table) {
@@ -213,23 +213,23 @@ impl Processes {
         *self = Self::default();
     }
 
-    /// Kills what was left behind of instances that nobody knows; returns the others.
+    /// Kills remaining processes of unknown instances; returns the others.
     pub fn find_leftovers(&mut self, is_known: impl Fn(InstanceId) -> bool) -> Vec<InstanceId> {
         self.leftovers.retain(|id, _| is_known(*id));
         self.leftovers.keys().copied().collect()
     }
 
-    /// Whether something that nobody has adopted is left behind of an instance.
+    /// Whether an instance has remaining processes that were not adopted.
     pub fn is_left_behind(&self, id: InstanceId) -> bool {
         self.leftovers.contains_key(&id)
     }
 
-    /// The instances of which something is left behind that nobody has adopted.
+    /// The instances with remaining processes that were not adopted.
     pub fn left_behind(&self) -> impl Iterator<Item = InstanceId> {
         self.leftovers.keys().copied()
     }
 
-    /// Signals a process and its group. KILL ends what is left of the group of one that is gone.
+    /// Signals a process and its group. KILL also kills the rest of the group of an exited process.
     pub fn signal(&mut self, now: Time, reference: ProcessRef, signal: Signal) {
         let Some(process) = self.get_mut(reference) else { return };
         if signal == Signal::KILL {
@@ -262,14 +262,14 @@ impl Processes {
         all.find(|process| process.phase == phase).map(|process| process.reference)
     }
 
-    /// The process came to life.
+    /// The process has started.
     pub fn started(&mut self, reference: ProcessRef, character: Character) {
         if let Some(process) = self.get_mut(reference) {
             (process.phase, process.character) = (Phase::Alive, character);
         }
     }
 
-    /// The process is gone, or never came to life.
+    /// The process has exited, or failed to start.
     pub fn gone(&mut self, reference: ProcessRef, group_left: bool) {
         let Some(process) = self.get_mut(reference) else { return };
         process.phase = Phase::Gone;
@@ -281,7 +281,7 @@ impl Processes {
         }
     }
 
-    /// What is left of the group of a process that is gone ends.
+    /// The rest of the group of an exited process exits.
     pub fn leftover_gone(&mut self, reference: ProcessRef) {
         if let Some(process) = self.get_mut(reference) {
             process.group_left = false;
