@@ -2,12 +2,14 @@
 //! say what was wrong.
 
 use std::fs::{self, Permissions};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use openctrl_tests::http::Connection;
 use openctrl_tests::script::Step;
 use openctrl_tests::{Master, Script, Sse, eventually, until};
+use rustix::process::Signal;
 use serde_json::json;
 
 #[test]
@@ -237,4 +239,21 @@ fn a_bad_heartbeat_is_refused() {
         assert!(!finished.status.success());
         assert!(finished.stderr.contains("heartbeat"), "{}", finished.stderr);
     }
+}
+
+/// When thousands of clients come back at once, the system keeps their connections until the master
+/// accepts them.
+#[test]
+fn a_burst_of_connections_waits_to_be_accepted() {
+    let limit = fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux has it");
+    let count = 1_000.min(limit.trim().parse::<usize>().expect("a number"));
+    let master = Master::start();
+    let address = master.endpoint().address;
+    master.signal(Signal::STOP);
+    // A connection that finds the queue full is tried again after a second.
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
+    let connections: Result<Vec<TcpStream>, _> = (0..count).map(connect).collect();
+    master.signal(Signal::CONT);
+    assert_eq!(connections.map(|all| all.len()).map_err(|error| error.kind()), Ok(count));
+    master.api().get("/info").expect(200);
 }

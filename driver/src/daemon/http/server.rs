@@ -1,11 +1,11 @@
 //! The listener: binds, accepts, and bounds how many connections there are.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -17,6 +17,10 @@ use crate::daemon::dial::look_up;
 /// Maximum number of connections; more wait to be accepted. Two thousand subscribers and as many
 /// requests fit in the usual limit on open files beside the instances.
 const CONNECTIONS_MAX: u32 = 4096;
+
+/// Connections that the kernel keeps until they are accepted, as far as `net.core.somaxconn` allows:
+/// when thousands of clients come back at once, none waits for a second attempt to connect.
+const BACKLOG: u32 = 4096;
 
 /// How long to wait before accepting again when the system refuses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -41,9 +45,9 @@ pub(crate) struct Server {
 /// The error of the system for the last address that was tried.
 pub(crate) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     if host.is_empty() {
-        return match TcpListener::bind(("::", port)).await {
+        return match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                TcpListener::bind(("0.0.0.0", port)).await
+                listen((Ipv4Addr::UNSPECIFIED, port).into())
             }
             result => result,
         };
@@ -53,7 +57,22 @@ pub(crate) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
         Err(_) => look_up((host.to_owned(), port)).await?,
     };
     addresses.sort_by_key(SocketAddr::is_ipv6);
-    TcpListener::bind(&addresses[..]).await
+    let mut result = Err(io::Error::other("the host has no address"));
+    for address in addresses {
+        result = listen(address);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait until connections of the last master have timed out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Server {
