@@ -16,5 +16,4 @@ pub mod run;
 pub mod scenario;
 pub mod shrink;
 pub mod trace;
-pub mod words;
 pub mod world;

@@ -31,7 +31,9 @@ pub use encoder::Encoder;
 pub use error::TraceError;
 pub use reader::{Ending, Reader, Record};
 pub use replay::{Change, Difference, Glance, Replay, Step, Summary, Verdict};
-pub use show::{Shown, show_change, show_effect, show_input};
+pub use show::show_change;
+
+pub use crate::engine::{Shown, show_effect, show_input};
 
 use alloc::string::String;
 

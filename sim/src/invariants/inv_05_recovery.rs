@@ -124,17 +124,7 @@ fn explains(command: &Command, before: Option<&Arc<Definition>>, after: &Arc<Def
         {
             Arc::new(before.with_url(url.clone()))
         }
-        (
-            Command::SetAlias(_)
-            | Command::Create { .. }
-            | Command::Amend { .. }
-            | Command::Replace { .. }
-            | Command::Remove { .. }
-            | Command::RotateKey(_)
-            | Command::Desire { .. }
-            | Command::Dial(_),
-            _,
-        ) => return false,
+        _ => return false,
     };
     // Of one that was under way when a trace began, it is not known whether it changes anything.
     let is_unchanged =

@@ -73,6 +73,7 @@ impl Ledger {
     /// Handles an input. A request `is_admitted` if its key is valid. A refused record `lingers` if
     /// the disk could not revert it.
     pub fn on_input(&mut self, input: &Input, is_admitted: bool, lingers: bool) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "others are not about what is durable")]
         match input {
             Input::RequestArrived { request, command, .. } => {
                 let asked = Asked { command: command.clone(), is_admitted, answers: 0 };
@@ -102,19 +103,7 @@ impl Ledger {
                     }
                 }
             }
-            // Only instances of a Patrol configuration have these, and the world has none.
-            Input::PidTold { .. }
-            | Input::PidFileRead { .. }
-            | Input::TrackedGone { .. }
-            | Input::VerbEnded { .. }
-            | Input::Configured { .. }
-            | Input::ProcessStarted { .. }
-            | Input::StartFailed { .. }
-            | Input::OutputRead { .. }
-            | Input::ProcessExited { .. }
-            | Input::Dialled { .. }
-            | Input::TimeAdvanced
-            | Input::ShutdownRequested => {}
+            _ => {}
         }
     }
 
@@ -232,14 +221,7 @@ fn is_of(of: &Option<(StoreEpoch, RecordSeq)>, epoch: StoreEpoch) -> bool {
 /// The instance that a change is about.
 fn subject(entry: &Entry) -> Option<InstanceId> {
     match entry {
-        Entry::Change(record) | Entry::Caused(record, _) => match record {
-            Record::PutInstance { definition, .. } => Some(definition.id),
-            Record::RemoveInstance(id)
-            | Record::SetDesired { id, .. }
-            | Record::AddRun { id, .. }
-            | Record::PutRuns { id, .. } => Some(*id),
-            Record::PutMaster(_) | Record::ReserveEvents(_) => None,
-        },
+        Entry::Change(record) | Entry::Caused(record, _) => record.instance(),
         Entry::Totals(_) | Entry::Kept(_) => None,
     }
 }

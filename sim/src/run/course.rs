@@ -6,7 +6,7 @@ mod resumed;
 
 use std::collections::VecDeque;
 
-use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::engine::{Effect, Engine, Input, show_effect, show_input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
 use openctrl_core::store::Image;
@@ -20,7 +20,6 @@ use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation
 use crate::object::Shown;
 use crate::oracle::Oracle;
 use crate::scenario::{self, Outcome, Scenario};
-use crate::words;
 use crate::world::{Fault, Hub, World};
 
 /// Time for everything to converge: the longest back-off (72 s), a silence that is detected late
@@ -164,7 +163,7 @@ impl Run {
     pub fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
         // After the end, all input of processes is late.
         let is_late = is_late || (self.oracle.finished && is_about_a_process(&input));
-        self.remember(|| words::input(&input));
+        self.remember(|| show_input(&input));
         self.check(|invariant, scene| invariant.before_input(scene, &input), is_late, None)?;
         self.report.coverage.before_input(&self.engine, &self.oracle, &input);
         self.before.clear();
@@ -302,7 +301,7 @@ impl Run {
         self.report.digest.effect(effect, &mut self.hashes);
         self.recording.iter_mut().for_each(|recording| recording.effect(effect));
         self.report.effects += 1;
-        self.remember(|| format!("            {}", words::effect(effect)));
+        self.remember(|| format!("            {}", show_effect(effect)));
         let object = self.object_of(effect)?;
         let shown = object.as_ref();
         self.check(|invariant, scene| invariant.on_effect(scene, effect), is_late, shown)?;
@@ -365,12 +364,6 @@ fn of_readers(what: String) -> Violation {
 }
 
 /// Whether a driver can send this input about a process.
-pub(crate) fn is_about_a_process(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::ProcessStarted { .. }
-            | Input::StartFailed { .. }
-            | Input::OutputRead { .. }
-            | Input::ProcessExited { .. }
-    )
+pub(crate) const fn is_about_a_process(input: &Input) -> bool {
+    input.process().is_some()
 }

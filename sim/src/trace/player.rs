@@ -181,17 +181,12 @@ impl<'a> Player<'a> {
 
     fn command(&self, command: &Command) -> Command {
         let mut command = command.clone();
-        match &mut command {
-            Command::Amend { id, .. }
-            | Command::Desire { id, .. }
-            | Command::Replace { id, .. }
-            | Command::Remove { id, .. } => {
-                *id = self.name_of(*id);
-            }
-            Command::SetAlias(_)
-            | Command::Create { .. }
-            | Command::RotateKey(_)
-            | Command::Dial(_) => {}
+        if let Command::Amend { id, .. }
+        | Command::Desire { id, .. }
+        | Command::Replace { id, .. }
+        | Command::Remove { id, .. } = &mut command
+        {
+            *id = self.name_of(*id);
         }
         command
     }

@@ -153,27 +153,11 @@ impl Names {
     }
 
     fn about(&self, input: &Input) -> About {
-        match input {
-            Input::ProcessStarted { process }
-            | Input::StartFailed { process, .. }
-            | Input::OutputRead { process, .. }
-            | Input::ProcessExited { process, .. } => {
-                self.processes.get(process).map_or(About::Unknown, |id| About::ProcessOf(*id))
-            }
-            Input::RecordsPersisted { upto } => {
-                self.records.get(upto).map_or(About::Unknown, |request| About::RecordOf(*request))
-            }
-            Input::RequestArrived { .. }
-            | Input::PidTold { .. }
-            | Input::PidFileRead { .. }
-            | Input::TrackedGone { .. }
-            | Input::VerbEnded { .. }
-            | Input::Configured { .. }
-            | Input::PersistFailed { .. }
-            | Input::Dialled { .. }
-            | Input::TimeAdvanced
-            | Input::ShutdownRequested => About::Itself,
+        if let Some(process) = input.process() {
+            return self.processes.get(&process).map_or(About::Unknown, |id| About::ProcessOf(*id));
         }
+        let Input::RecordsPersisted { upto } = input else { return About::Itself };
+        self.records.get(upto).map_or(About::Unknown, |request| About::RecordOf(*request))
     }
 
     fn follow(&mut self, now: Now, input: &Input) {

@@ -7,11 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
-use openctrl_core::command::Command;
-use openctrl_core::engine::{Effect, Input};
-use openctrl_core::event::Subject;
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::store::Record;
 use openctrl_core::time::Now;
 use openctrl_core::trace::{
     EndReason, Ending, Header, Replay, Shown, Step, Summary, Verdict, show_change, show_effect,
@@ -145,70 +141,12 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
     }
     let table = replay.engine().table();
     let of = |process: ProcessRef| table.get(process.slot).map(|instance| instance.definition().id);
-    match &step.input {
-        Input::RequestArrived { command, .. } => match command {
-            Command::Desire { id, .. }
-            | Command::Amend { id, .. }
-            | Command::Replace { id, .. }
-            | Command::Remove { id, .. } => {
-                ids.insert(*id);
-            }
-            Command::SetAlias(_)
-            | Command::Create { .. }
-            | Command::RotateKey(_)
-            | Command::Dial(_) => {}
-        },
-        Input::PidFileRead { instance, .. } | Input::VerbEnded { instance, .. } => {
-            ids.insert(*instance);
-        }
-        Input::ProcessStarted { process }
-        | Input::PidTold { process, .. }
-        | Input::TrackedGone { process, .. }
-        | Input::StartFailed { process, .. }
-        | Input::OutputRead { process, .. }
-        | Input::ProcessExited { process, .. } => ids.extend(of(*process)),
-        Input::RecordsPersisted { .. }
-        | Input::Configured { .. }
-        | Input::PersistFailed { .. }
-        | Input::Dialled { .. }
-        | Input::TimeAdvanced
-        | Input::ShutdownRequested => {}
-    }
+    ids.extend(step.input.process().and_then(of));
+    ids.extend(step.input.instance());
     for effect in &step.effects {
-        match effect {
-            Effect::ShowInstance(view) => ids.extend([view.definition.id]),
-            Effect::Publish(event) => match event.object.subject() {
-                Subject::Instance(id) => ids.extend([id]),
-                Subject::Key => {}
-            },
-            Effect::PublishLogs(run) => ids.extend([run.instance]),
-            Effect::Persist { record, .. } => match record {
-                Record::PutInstance { definition, .. } => ids.extend([definition.id]),
-                Record::RemoveInstance(id)
-                | Record::SetDesired { id, .. }
-                | Record::AddRun { id, .. }
-                | Record::PutRuns { id, .. } => ids.extend([*id]),
-                Record::PutMaster(_) | Record::ReserveEvents(_) => {}
-            },
-            Effect::SaveTotals(totals) => ids.extend(totals.iter().map(|(id, _)| *id)),
-            Effect::Spawn { definition, .. }
-            | Effect::ReadPidFile { definition, .. }
-            | Effect::RunVerb { definition, .. } => ids.extend([definition.id]),
-            Effect::Adopt { instance, .. }
-            | Effect::ShowRun { instance, .. }
-            | Effect::ShowProcess { instance, .. } => {
-                ids.extend([*instance]);
-            }
-            Effect::Track { process, .. } | Effect::Signal { process, .. } => {
-                ids.extend(of(*process));
-            }
-            Effect::ShowMaster(_)
-            | Effect::CloseStreams { .. }
-            | Effect::Respond { .. }
-            | Effect::Dial { .. }
-            | Effect::AnnounceKey(_)
-            | Effect::Finish => {}
-        }
+        let mut process = None;
+        effect.about(|id| ids.extend([id]), |signalled| process = of(signalled));
+        ids.extend(process);
     }
     ids
 }

@@ -11,26 +11,14 @@ use crate::object::Shown;
 impl Run {
     /// The object in an effect, if there is one.
     pub(super) fn object_of(&self, effect: &Effect) -> Result<Option<Shown>, Violation> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "others hold no object")]
         Ok(match effect {
             Effect::ShowMaster(face) => Some(Shown::key(face)),
             Effect::ShowInstance(view) => Some(Shown::instance(view)),
             Effect::Publish(event) => Some(Shown::new(&event.object)),
             Effect::PublishLogs(run) => Some(Shown::instance(&run.view)),
             Effect::Respond { outcome, .. } => self.answered(outcome)?,
-            Effect::Track { .. }
-            | Effect::ReadPidFile { .. }
-            | Effect::RunVerb { .. }
-            | Effect::ShowRun { .. }
-            | Effect::ShowProcess { .. }
-            | Effect::CloseStreams { .. }
-            | Effect::Persist { .. }
-            | Effect::SaveTotals(_)
-            | Effect::Spawn { .. }
-            | Effect::Adopt { .. }
-            | Effect::Signal { .. }
-            | Effect::Dial { .. }
-            | Effect::AnnounceKey(_)
-            | Effect::Finish => None,
+            _ => None,
         })
     }
 
