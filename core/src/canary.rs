@@ -49,6 +49,18 @@ pub enum Canary {
     StopForgotten,
     /// A process that ignores TERM is never sent KILL.
     GraceNeverKills,
+    /// The slot of a deleted instance is not used again.
+    SlotLeaked,
+    /// A process that could not be started counts as alive.
+    AliveMiscounted,
+    /// The id of an instance stays reserved after its creation.
+    ReservationKept,
+    /// A definition counts as staged when its record is durable.
+    StagedKept,
+    /// A restart that was called off is still shown.
+    NextRestartKept,
+    /// A dial that waits does not begin when another ends.
+    DialNotContinued,
 }
 
 /// Whether the bug is to be there.
@@ -65,7 +77,7 @@ pub(crate) use chosen::is;
 #[cfg(canary)]
 impl Canary {
     /// Every one, in the order of the invariants that they break.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 27] = [
         Self::AnswerBeforeDurable,
         Self::StreamsOutliveKey,
         Self::LeftoverSpared,
@@ -87,6 +99,12 @@ impl Canary {
         Self::TimerLeaked,
         Self::StopForgotten,
         Self::GraceNeverKills,
+        Self::SlotLeaked,
+        Self::AliveMiscounted,
+        Self::ReservationKept,
+        Self::StagedKept,
+        Self::NextRestartKept,
+        Self::DialNotContinued,
     ];
 
     /// Its name on a command line and in tables.
@@ -113,6 +131,12 @@ impl Canary {
             Self::TimerLeaked => "timer-leaked",
             Self::StopForgotten => "stop-forgotten",
             Self::GraceNeverKills => "grace-never-kills",
+            Self::SlotLeaked => "slot-leaked",
+            Self::AliveMiscounted => "alive-miscounted",
+            Self::ReservationKept => "reservation-kept",
+            Self::StagedKept => "staged-kept",
+            Self::NextRestartKept => "next-restart-kept",
+            Self::DialNotContinued => "dial-not-continued",
         }
     }
 

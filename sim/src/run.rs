@@ -132,6 +132,17 @@ pub fn run_tampered(
     run.whole(choices, &scenario).map(|()| run.into_report())
 }
 
+/// A run in which the engine does not check itself: for tests of what only that check finds.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn run_unchecked(choices: &mut Choices) -> Result<Report, Violation> {
+    let scenario = Scenario::draw(choices);
+    let mut run = Run::of(&scenario);
+    run.leave_engine_unchecked();
+    run.whole(choices, &scenario).map(|()| run.into_report())
+}
+
 /// Does a run; a panic counts as a violation. Returns the timeline of one that fails, if it is
 /// asked for.
 fn attempt(choices: &mut Choices, keeps_timeline: bool) -> Result<Run, (Violation, Vec<String>)> {

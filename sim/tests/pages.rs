@@ -12,6 +12,7 @@ fn every_invariant_of_the_page_is_checked_and_every_check_is_on_the_page() {
     let of_page = ids(page);
     let numbers: BTreeSet<String> = (1..=10).chain(14..=15).map(|n| format!("INV-{n}")).collect();
     assert_eq!(of_page, numbers);
+    assert!(page.contains("\n## CHECK "), "what the engine checks itself has no number");
 
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     // The world of the control API has its own checks.

@@ -143,7 +143,9 @@ impl Commits {
     }
 
     fn forget(&mut self, commit: &Commit) {
-        if let Change::Create(definition) | Change::Configure(definition, _) = &commit.change {
+        if let Change::Create(definition) | Change::Configure(definition, _) = &commit.change
+            && !canary::is(Canary::ReservationKept)
+        {
             self.reserved.remove(&definition.id);
         }
         let changes_master =

@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use super::effect::Effect;
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
+use crate::canary::{self, Canary};
 use crate::command::{DialOutcome, DialReport, Outcome};
 use crate::ids::RequestId;
 use crate::limits::{DIAL_WAIT_MS, DIALS_MAX};
@@ -40,6 +41,9 @@ impl Dialing<'_> {
     pub(super) fn dialed(&mut self, request: RequestId, outcome: DialOutcome) {
         let Some(target) = self.dials.under_way.remove(&request) else { return };
         self.out.respond(request, Outcome::Dialed(DialReport { target, outcome }));
+        if canary::is(Canary::DialNotContinued) {
+            return;
+        }
         if let Some((next, target)) = self.dials.waiting.pop_front() {
             self.timers.cancel(TimerReason::DialWait(next));
             self.dial(next, target);

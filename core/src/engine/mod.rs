@@ -10,6 +10,7 @@
 //! durable first leaves as [`Effect::Persist`] and continues at [`Input::RecordsPersisted`], so
 //! that the driver never delays an effect. Wall time may step; event times do not.
 
+mod check;
 mod commits;
 mod configure;
 mod dials;
@@ -35,6 +36,7 @@ use alloc::vec::Vec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+pub use check::Contradiction;
 pub use effect::Effect;
 pub use frozen::{RecordUnderWay, UnderWay};
 pub use input::Input;

@@ -176,6 +176,7 @@ impl World {
         self.engine.handle(self.now, input);
         self.drain();
         self.check();
+        assert_eq!(self.engine.check(), Ok(()));
     }
 
     fn drain(&mut self) {

@@ -70,7 +70,8 @@ impl Supervisor<'_> {
             step = self::step(&definition.policy, desired, self.situation(), event);
         }
         self.instance.lifecycle_mut().enter(step.next, self.now.mono);
-        if before.is_spawning() && !step.next.has_process() {
+        let has_failed = before.is_spawning() && !step.next.has_process();
+        if has_failed && !canary::is(Canary::AliveMiscounted) {
             self.processes.alive -= 1;
         }
         if step.next != before {
@@ -430,7 +431,9 @@ impl Supervisor<'_> {
 
     fn cancel_restart(&mut self) {
         self.timers.cancel(TimerReason::Restart(self.slot));
-        self.facts().set_next_restart(None);
+        if !canary::is(Canary::NextRestartKept) {
+            self.facts().set_next_restart(None);
+        }
     }
 
     /// Sends the signal of the step `index` of a stop.

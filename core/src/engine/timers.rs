@@ -87,6 +87,12 @@ impl Timers {
         Some((at, reason))
     }
 
+    /// Whether every deadline has its reason, and every reason its deadline.
+    pub(super) fn is_consistent(&self) -> bool {
+        let is_known = |(at, reason): &(Time, TimerReason)| self.by_reason.get(reason) == Some(at);
+        self.by_time.len() == self.by_reason.len() && self.by_time.iter().all(is_known)
+    }
+
     /// Every armed timer, earliest first.
     pub(super) fn armed(&self) -> impl Iterator<Item = (Time, TimerReason)> + '_ {
         self.by_time.iter().copied()

@@ -35,7 +35,9 @@ impl Table {
     pub fn remove(&mut self, slot: SlotId) -> Option<Instance> {
         let instance = self.slots.get_mut(slot.0 as usize)?.take()?;
         self.by_id.remove(&instance.definition().id);
-        self.free.push(slot);
+        if !canary::is(Canary::SlotLeaked) {
+            self.free.push(slot);
+        }
         Some(instance)
     }
 

@@ -49,6 +49,11 @@ impl Versions {
         self.unsaved_records
     }
 
+    /// The number of pending records that set the totals to zero.
+    pub const fn unsaved_resets(&self) -> u32 {
+        self.unsaved_resets
+    }
+
     /// Whether a record that sets the totals to zero is pending.
     pub const fn has_unsaved_reset(&self) -> bool {
         self.unsaved_resets > 0
@@ -73,8 +78,11 @@ impl Versions {
 
     /// Applies a durable definition.
     pub(super) fn adopt(&mut self, definition: Arc<Definition>) {
-        self.current = definition;
         self.record_settled();
+        if canary::is(Canary::StagedKept) && self.unsaved_records == 0 {
+            self.staged = Some(Arc::clone(&definition));
+        }
+        self.current = definition;
     }
 
     /// One record reached the disk, or was refused by it.

@@ -40,6 +40,9 @@ use crate::daemon::usage::Processes;
 /// A wait that nothing else ends.
 const LONG: Duration = Duration::from_secs(3600);
 
+/// After how many inputs the engine checks itself again: that takes time linear in its instances.
+const CHECK_EVERY: u64 = 1024;
+
 /// How often it is looked whether the last processes have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -92,6 +95,10 @@ pub(crate) struct Reactor {
     followed: HashMap<ProcessRef, String>,
     /// When to wake the readers of events next, if something waits for that.
     wake_at: Option<Time>,
+    /// How many inputs the engine was told.
+    inputs: u64,
+    /// Whether the engine was found to contradict itself.
+    is_contradicted: bool,
     is_finished: bool,
 }
 
@@ -122,6 +129,8 @@ impl Reactor {
             tracked: HashMap::new(),
             followed: HashMap::new(),
             wake_at: None,
+            inputs: 0,
+            is_contradicted: false,
             is_finished: false,
         };
         reactor.drain(now, Cause::Other);
@@ -214,6 +223,19 @@ impl Reactor {
         self.recorder.input(&self.engine, now, &input);
         self.engine.handle(now, input);
         self.drain(now, if is_tick { Cause::Tick } else { Cause::Other });
+        self.check_engine();
+    }
+
+    /// Lets the engine check itself from time to time, until a check fails: that is reported once.
+    fn check_engine(&mut self) {
+        self.inputs += 1;
+        if self.is_contradicted || !self.inputs.is_multiple_of(CHECK_EVERY) {
+            return;
+        }
+        if let Err(found) = self.engine.check() {
+            self.is_contradicted = true;
+            self.recorder.contradicted(found);
+        }
     }
 
     fn tell_failed_start(&self, door: &Door, input: &Input) {

@@ -51,6 +51,7 @@ pub struct Run {
     pub report: Report,
     /// Number of effects until the master crashes, if it will.
     dies_in: Option<u64>,
+    checks_engine: bool,
     tamper: Option<Tamper>,
     timeline: Option<VecDeque<String>>,
     /// Definitions that were met before, for the digest.
@@ -85,6 +86,7 @@ impl Run {
             readers: Readers::new(readers),
             report: Report::default(),
             dies_in: None,
+            checks_engine: true,
             tamper: None,
             timeline: None,
             hashes: Hashes::default(),
@@ -97,6 +99,11 @@ impl Run {
     /// Lets all effects be altered before anybody sees them.
     pub fn tamper(&mut self, tamper: impl FnMut(Effect) -> Vec<Effect> + 'static) {
         self.tamper = Some(Box::new(tamper));
+    }
+
+    /// The engine does not check itself.
+    pub fn leave_engine_unchecked(&mut self) {
+        self.checks_engine = false;
     }
 
     /// Lets it remember what happens.
@@ -179,7 +186,17 @@ impl Run {
         }
         self.report.coverage.after_input(&self.before, &self.engine, &input);
         self.remember_changes();
-        self.check(|invariant, scene| invariant.after_input(scene, Some(&input)), is_late, None)
+        self.check(|invariant, scene| invariant.after_input(scene, Some(&input)), is_late, None)?;
+        self.check_engine()
+    }
+
+    /// The engine checks itself: last, because what shows outside has an invariant of its own.
+    fn check_engine(&self) -> Result<(), Violation> {
+        if !self.checks_engine {
+            return Ok(());
+        }
+        let checked = self.engine.check();
+        checked.map_err(|found| Violation { invariant: "CHECK", what: found.to_string() })
     }
 
     /// Continues with a master that found `image` and processes of `leftovers` after a crash: a new

@@ -9,6 +9,12 @@ use openctrl_core::trace::Header;
 
 const SUFFIX: &str = ".trace";
 
+const KEPT_SUFFIX: &str = ".trace.kept";
+
+/// How many segments are kept beside the size of the trace: each start of the master may find the
+/// same contradiction.
+const KEPT_MAX: usize = 4;
+
 /// The name of a segment: `20260609T101320Z-0000b007-000001.trace`. Names sort by time, and contain
 /// the run and the number of the segment.
 fn name(header: &Header) -> String {
@@ -28,6 +34,26 @@ pub(crate) fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Gives a segment a second name, under which it stays when the trace is full. An operator removes
+/// it.
+///
+/// # Errors
+/// When the directory does not take the name, or when [`KEPT_MAX`] segments are kept already.
+pub(super) fn keep(segment: &Path) -> io::Result<PathBuf> {
+    let directory = segment.parent().unwrap_or(Path::new("."));
+    let mut kept = 0;
+    for entry in fs::read_dir(directory)? {
+        kept += usize::from(entry?.file_name().to_string_lossy().ends_with(KEPT_SUFFIX));
+    }
+    if kept >= KEPT_MAX {
+        return Err(io::Error::other(format!("{kept} segments are kept already")));
+    }
+    let mut name = segment.to_owned().into_os_string();
+    name.push(".kept");
+    let name = PathBuf::from(name);
+    fs::hard_link(segment, &name).map(|()| name)
 }
 
 /// Whether a file has the name of a segment: nothing else is ever removed.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use openctrl_core::engine::{Engine, Input};
+use openctrl_core::engine::{Contradiction, Engine, Input};
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::output::OutputBatch;
 use openctrl_core::time::Now;
@@ -31,6 +31,8 @@ pub(super) enum Message {
     Input { now: Now, effects: Digest, input: Box<Input> },
     /// The fingerprint of the engine here.
     State(u64),
+    /// The engine contradicts itself like this: keep the segment.
+    Keep(Box<Contradiction>),
     /// Ends the segment.
     End(Box<End>),
 }

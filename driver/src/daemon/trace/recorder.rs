@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use openctrl_core::command::Command;
-use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::engine::{Contradiction, Effect, Engine, Input};
 use openctrl_core::instance::ValuesEdit;
 use openctrl_core::limits::TICK_MS;
 use openctrl_core::time::{Now, Time};
@@ -15,7 +15,7 @@ use openctrl_core::trace::{Digest, End, EndReason};
 
 use super::queue::{Begin, Message, Queue, Wish};
 use super::segment::Destination;
-use super::writer::Writer;
+use super::writer::{Writer, report};
 
 /// How long the last of a trace may take to be written.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
@@ -113,9 +113,23 @@ impl Recorder {
                         EndReason::Lost(lost) => lost,
                         EndReason::Continued | EndReason::Finished | EndReason::Panicked => 0,
                     },
+                    Message::Keep(found) => {
+                        report(&found);
+                        0
+                    }
                     Message::State(_) | Message::End(_) => 0,
                 };
             }
+        }
+    }
+
+    /// The engine contradicts itself: reports it, and keeps the segment that led to it.
+    pub(crate) fn contradicted(&mut self, found: Contradiction) {
+        if self.is_recording {
+            self.step_bytes += MESSAGE_BYTES;
+            self.step.push(Message::Keep(Box::new(found)));
+        } else {
+            report(&found);
         }
     }
 
@@ -178,6 +192,7 @@ impl Drop for Recorder {
 
 /// The memory that an input keeps besides itself.
 fn content_bytes(input: &Input) -> usize {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "others hold no more than a short text")]
     match input {
         Input::OutputRead { batch, .. } => batch.text().len() + batch.items.len() * ITEM_BYTES,
         Input::RequestArrived { command, .. } => match command {
@@ -200,15 +215,6 @@ fn content_bytes(input: &Input) -> usize {
         },
         Input::StartFailed { reason, .. } | Input::PersistFailed { reason, .. } => reason.len(),
         Input::Configured { set } => set.len() * 4096,
-        Input::ProcessStarted { .. }
-        | Input::PidTold { .. }
-        | Input::PidFileRead { .. }
-        | Input::TrackedGone { .. }
-        | Input::VerbEnded { .. }
-        | Input::ProcessExited { .. }
-        | Input::RecordsPersisted { .. }
-        | Input::Dialled { .. }
-        | Input::TimeAdvanced
-        | Input::ShutdownRequested => size_of::<Input>(),
+        _ => size_of::<Input>(),
     }
 }

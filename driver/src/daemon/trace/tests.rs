@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::{fs, thread};
 
 use openctrl_core::command::{self, Caller};
-use openctrl_core::engine::{Effect, Engine, Input};
+use openctrl_core::engine::{Contradiction, Effect, Engine, Input};
 use openctrl_core::ids::{BootId, KeyEpoch, ProcessRef, RecordSeq, RequestId};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::output::OutputParser;
@@ -101,6 +101,43 @@ fn replayed(path: &Path) -> (EndReason, u64) {
         panic!("{}: {:?}", path.display(), replay.ending())
     };
     (end.why, replay.summary().inputs)
+}
+
+#[test]
+fn the_segment_of_a_contradiction_is_kept_when_the_trace_is_full() {
+    let home = TempDir::new().expect("a directory");
+    let mut looped = Loop::new(Recorder::start(destination(home.path(), 1024)).expect("a thread"));
+    let what = "for a test".to_owned();
+    looped.recorder.contradicted(Contradiction { part: "table", what });
+    let begun = home.path().join("20260609T101320Z-00000007-000001.trace");
+    let oldest = || all(home.path()).into_iter().next().unwrap_or_default();
+    // Names sort by time: the first is removed once the trace is full.
+    while oldest() <= begun {
+        looped.print(300);
+        looped.hand_over();
+        looped.recorder.wait_until_idle();
+    }
+    let Loop { engine, recorder, .. } = looped;
+    recorder.finish(&engine);
+    let (why, inputs) = replayed(&begun.with_extension("trace.kept"));
+    assert_eq!(why, EndReason::Continued);
+    assert!(inputs > 4, "{inputs} inputs");
+}
+
+#[test]
+fn at_most_four_segments_are_kept() {
+    let home = TempDir::new().expect("a directory");
+    for number in 0..5 {
+        let segment = home.path().join(format!("20260609T10132{number}Z-00000007-000001.trace"));
+        fs::write(&segment, "").expect("a file");
+        let kept = super::files::keep(&segment).map_err(|error| error.to_string());
+        if number < 4 {
+            assert!(kept.expect("a second name").exists());
+        } else {
+            assert_eq!(kept, Err("4 segments are kept already".to_owned()));
+        }
+    }
+    assert_eq!(all(home.path()).len(), 5, "the kept ones are not segments of the trace");
 }
 
 fn all(directory: &Path) -> Vec<PathBuf> {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
-use openctrl_core::engine::Input;
+use openctrl_core::engine::{Contradiction, Input};
 use openctrl_core::time::Now;
 use openctrl_core::trace::{Digest, End, EndReason, Header};
 
+use super::files;
 use super::queue::{Begin, Message, Queue, Wish};
 use super::segment::{Destination, Refused, Segment};
 
@@ -79,6 +80,7 @@ impl Writer {
     fn record(&mut self, message: Message) {
         match (message, &mut self.segment) {
             (Message::Begin(begin), _) => self.begin(*begin),
+            (Message::Keep(found), None) => report(&found),
             // Some may have been pending when a write failed.
             (_, None) => {}
             (Message::Output { now, effects, process, batch }, Some(_)) => {
@@ -86,6 +88,7 @@ impl Writer {
             }
             (Message::Input { now, effects, input }, Some(_)) => self.input(now, effects, &input),
             (Message::State(fingerprint), Some(segment)) => segment.state(fingerprint),
+            (Message::Keep(found), Some(segment)) => keep(segment, &found),
             (Message::End(end), Some(_)) => self.end(*end),
         }
     }
@@ -163,6 +166,25 @@ impl Writer {
             );
         }
     }
+}
+
+/// Keeps the segment that led to a contradiction, and reports that.
+fn keep(segment: &Segment, found: &Contradiction) {
+    match files::keep(&segment.path) {
+        Ok(kept) => tracing::error!(
+            "Master.check: {found}; the master continues. REPRODUCE: openctrl replay '{}'",
+            kept.display()
+        ),
+        Err(error) => tracing::error!(
+            "Master.check: {found}; the master continues. The trace cannot be kept ({error}): copy it before it is removed. REPRODUCE: openctrl replay '{}'",
+            segment.path.display()
+        ),
+    }
+}
+
+/// Reports a contradiction of which no trace is left.
+pub(super) fn report(found: &Contradiction) {
+    tracing::error!("Master.check: {found}; the master continues. No trace was recorded");
 }
 
 /// Reports that the thread has ended, for any reason.

@@ -33,6 +33,7 @@ impl Run {
             readers: Readers::new(0),
             report: Report::default(),
             dies_in: None,
+            checks_engine: true,
             tamper: None,
             timeline: None,
             hashes: Hashes::default(),

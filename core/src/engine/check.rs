@@ -1,0 +1,254 @@
+//! What must hold inside the engine between two inputs, whatever happened.
+//!
+//! Simulations ask after every input, the driver at every 1024th. Each part has a bug of its own in
+//! `canary` that no other check finds.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use super::commits::{Change, Commit};
+use super::{Engine, Life, TimerReason};
+use crate::command::InstanceAction;
+use crate::ids::{Generation, InstanceId, RecordSeq, SlotId};
+use crate::instance::{Instance, Process};
+use crate::limits::DIALS_MAX;
+
+/// The engine contradicts itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The part of the engine, such as `timers`.
+    pub part: &'static str,
+    /// What contradicts what.
+    pub what: String,
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the engine contradicts itself ({}): {}", self.part, self.what)
+    }
+}
+
+impl Engine {
+    /// Checks the engine between two inputs, once its effects were taken. It takes time linear in
+    /// instances, timers and changes on their way.
+    ///
+    /// # Errors
+    /// The first contradiction found.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let of = |part| move |what| Contradiction { part, what };
+        self.check_table().map_err(of("table"))?;
+        self.check_processes().map_err(of("processes"))?;
+        self.check_commits().map_err(of("commits"))?;
+        self.check_staged().map_err(of("staged changes"))?;
+        self.check_timers().map_err(of("timers"))?;
+        self.check_dials().map_err(of("dials"))
+    }
+
+    /// Every slot is free or taken, and every id leads to its slot.
+    fn check_table(&self) -> Result<(), String> {
+        let (rows, free) = self.table.parts();
+        let taken = rows.iter().flatten().count();
+        let distinct: BTreeSet<SlotId> = free.iter().copied().collect();
+        ensure(distinct.len() == free.len() && taken + free.len() == rows.len(), || {
+            format!("{} slots, {taken} taken, {} free", rows.len(), free.len())
+        })?;
+        ensure(self.table.len() == taken, || {
+            format!("{} ids lead to {taken} instances", self.table.len())
+        })?;
+        for (slot, instance) in self.rows() {
+            let (id, found) = (instance.definition().id, self.table.find(instance.definition().id));
+            ensure(found == Some(slot), || {
+                format!("{id} is in {slot:?}, its id leads to {found:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The count of processes is that of the rows, and no two rows have the same process.
+    fn check_processes(&self) -> Result<(), String> {
+        let (mut alive, mut seen) = (0, BTreeSet::new());
+        for (_, instance) in self.rows() {
+            // A service is no process of the master.
+            let is_service = instance.definition().is_service();
+            alive += usize::from(instance.state().has_process() && !is_service);
+            let (id, generation) = (instance.definition().id, instance.lifecycle().generation());
+            let is_first = generation == Generation::default() || seen.insert(generation);
+            ensure(is_first && generation <= self.processes.last_generation, || {
+                format!("{generation:?} of {id} is another's, or was never given")
+            })?;
+            let waits = instance.queue().awaiting_start().len() > 0;
+            ensure(!waits || instance.state().is_spawning(), || {
+                format!("requests wait for a start of {id}, which is {:?}", instance.state())
+            })?;
+        }
+        ensure(alive == self.processes.alive, || {
+            format!("{alive} instances have a process, {} are counted", self.processes.alive)
+        })
+    }
+
+    /// Changes on their way are in order, and what they reserve is what is reserved.
+    fn check_commits(&self) -> Result<(), String> {
+        let (mut last, mut creates, mut is_master) = (RecordSeq(0), BTreeSet::new(), false);
+        for Commit { seq, change, .. } in &self.commits.queue {
+            ensure(*seq > last && *seq <= self.commits.last_seq, || {
+                format!("{seq:?} follows {last:?}, the last is {:?}", self.commits.last_seq)
+            })?;
+            last = *seq;
+            match change {
+                Change::Create(definition) | Change::Configure(definition, _) => {
+                    creates.insert(definition.id);
+                }
+                Change::SetAlias(_) | Change::RotateKey(_) => is_master = true,
+                Change::Patch { .. }
+                | Change::Replace { .. }
+                | Change::Delete(_)
+                | Change::Desire { .. }
+                | Change::Shown { .. } => {}
+            }
+        }
+        ensure(creates == self.commits.reserved, || {
+            format!("{creates:?} are being created, {:?} are reserved", self.commits.reserved)
+        })?;
+        let taken = |id: &&InstanceId| self.table.find(**id).is_some();
+        let taken = creates.iter().find(taken);
+        ensure(taken.is_none(), || format!("{taken:?} is being created and exists"))?;
+        ensure(self.commits.staged_master.is_some() == is_master, || {
+            "the newest identity does not belong to a change on its way".to_string()
+        })
+    }
+
+    /// What an instance has staged belongs to its records on their way.
+    fn check_staged(&self) -> Result<(), String> {
+        let mut records: BTreeMap<SlotId, (u32, u32)> = BTreeMap::new();
+        let mut desires: BTreeMap<SlotId, u32> = BTreeMap::new();
+        let mut operations = BTreeMap::new();
+        for Commit { change, request, .. } in &self.commits.queue {
+            match change {
+                Change::Patch { slot, action, .. } => {
+                    let counts = records.entry(*slot).or_default();
+                    counts.0 += 1;
+                    counts.1 += u32::from(*action == Some(InstanceAction::Reset));
+                }
+                Change::Replace { slot, .. } => {
+                    records.entry(*slot).or_default().0 += 1;
+                    operations.insert(*slot, *request);
+                }
+                Change::Delete(slot) => drop(operations.insert(*slot, *request)),
+                Change::Desire { slot, .. } => *desires.entry(*slot).or_default() += 1,
+                Change::Create(_)
+                | Change::Configure(..)
+                | Change::Shown { .. }
+                | Change::SetAlias(_)
+                | Change::RotateKey(_) => {}
+            }
+        }
+        for (slot, instance) in self.rows() {
+            let id = instance.definition().id;
+            let versions = instance.versions();
+            let (count, resets) = records.get(&slot).copied().unwrap_or_default();
+            let (unsaved, unsaved_resets) = (versions.unsaved_records(), versions.unsaved_resets());
+            // After the end of the master, what was refused is not put right.
+            let is_counted = unsaved == count && unsaved_resets == resets;
+            ensure(is_counted || self.life == Life::Finished, || {
+                format!(
+                    "{id} has {count} records on their way with {resets} resets, and counts {unsaved} with {unsaved_resets}"
+                )
+            })?;
+            let has_staged = versions.staged().is_some() || versions.staged_goal().is_some();
+            ensure(!has_staged || unsaved > 0, || format!("{id} has staged what no record holds"))?;
+            let (presence, count) = (instance.presence(), desires.get(&slot).copied());
+            let (pending, count) = (presence.pending, count.unwrap_or_default());
+            ensure(pending == count && presence.staged.is_some() == (count > 0), || {
+                format!("{id} has {count} changes of what is wanted on their way, counts {pending}")
+            })?;
+            let mut queue = instance.queue().operations();
+            let first = queue.next().filter(|first| first.committing);
+            let first = first.map(|first| first.request);
+            ensure(first == operations.get(&slot).copied(), || {
+                format!(
+                    "the operation of {id} on its way is {first:?}, and its record is another's"
+                )
+            })?;
+            ensure(queue.all(|later| !later.committing), || {
+                format!("an operation of {id} overtook another")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Timers belong to what waits for them.
+    fn check_timers(&self) -> Result<(), String> {
+        ensure(self.timers.is_consistent(), || "a deadline lacks its reason".to_string())?;
+        for (_, reason) in self.timers.armed() {
+            let slot = match reason {
+                TimerReason::StopStep(slot)
+                | TimerReason::Leftover(slot)
+                | TimerReason::Restart(slot)
+                | TimerReason::Look(slot)
+                | TimerReason::BeatDue(slot)
+                | TimerReason::Hold(slot)
+                | TimerReason::RunLimit(slot) => slot,
+                TimerReason::Tick | TimerReason::DialWait(_) | TimerReason::ShutdownLimit => {
+                    continue;
+                }
+            };
+            let is_live = self.table.get(slot).is_some();
+            ensure(is_live, || format!("{reason:?} belongs to no instance"))?;
+        }
+        if self.life == Life::Finished {
+            return Ok(());
+        }
+        let is_limited = self.timers.is_armed(TimerReason::ShutdownLimit);
+        ensure(is_limited != self.life.is_serving(), || "the shutdown has no limit".to_string())?;
+        for (slot, instance) in self.rows() {
+            let (id, facts) = (instance.definition().id, instance.facts());
+            let is_armed = self.timers.is_armed(TimerReason::Restart(slot));
+            ensure(is_armed == facts.next_restart.is_some(), || {
+                format!(
+                    "a restart of {id} is shown, or due, but not both: {:?}",
+                    facts.next_restart
+                )
+            })?;
+            let has_step = self.timers.is_armed(TimerReason::StopStep(slot));
+            let is_ending = instance.state().process == Process::Ending;
+            // A configuration has no last resort, and a service is ended by a command of its own.
+            let definition = instance.definition();
+            let steps_done = usize::from(instance.lifecycle().steps_done());
+            let is_through = definition.is_configured()
+                && (definition.is_service() || steps_done >= definition.policy.stop.steps().len());
+            ensure(has_step == is_ending || is_ending && is_through, || {
+                format!("{id} is {:?}, and a step of its stop is due: {has_step}", instance.state())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A dial waits only while all are under way, and only for so long.
+    fn check_dials(&self) -> Result<(), String> {
+        let (under_way, waiting) = (&self.dials.under_way, &self.dials.waiting);
+        let is_full = under_way.len() == DIALS_MAX;
+        ensure(is_full || under_way.len() < DIALS_MAX && waiting.is_empty(), || {
+            format!("{} dials are under way, and {} wait", under_way.len(), waiting.len())
+        })?;
+        let forgotten = waiting.iter().find(|(request, _)| {
+            under_way.contains_key(request)
+                || !self.timers.is_armed(TimerReason::DialWait(*request))
+        });
+        ensure(forgotten.is_none(), || format!("{forgotten:?} waits without a limit"))?;
+        let is_wait = |(_, reason): &(_, TimerReason)| matches!(reason, TimerReason::DialWait(_));
+        let limits = self.timers.armed().filter(is_wait).count();
+        ensure(limits == waiting.len(), || {
+            format!("{limits} timers are for {} waiting dials", waiting.len())
+        })
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (SlotId, &Instance)> {
+        self.table.slots().filter_map(|slot| Some((slot, self.table.get(slot)?)))
+    }
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
