@@ -16,7 +16,7 @@ pub fn on_wire(total: u64) -> u64 {
 }
 
 /// One byte counter: the total shown is base + (last raw value − reset point).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Counter {
     /// What earlier processes counted.
     pub base: u64,
@@ -65,7 +65,7 @@ impl Counter {
 }
 
 /// The four byte counters of an instance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Counters {
     /// TCP bytes received.
     pub tcprx: Counter,
@@ -78,7 +78,7 @@ pub struct Counters {
 }
 
 /// What four counters show, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Totals {
     /// TCP bytes received.
     pub tcprx: u64,
@@ -137,7 +137,7 @@ impl Counters {
 }
 
 /// The gauges of a checkpoint (Contract §7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Metrics {
     /// A mode number that only the runtime understands.
     pub mode: i32,
@@ -153,7 +153,7 @@ pub struct Metrics {
 
 /// The stored numbers of an instance. They include the raw values of the counters, so that the
 /// totals of a process that survives its master stay exact.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SavedTotals {
     /// The last mode.
     pub mode: i32,

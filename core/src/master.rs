@@ -13,7 +13,7 @@ use crate::ids::KeyEpoch;
 pub const KEY_HEX_DIGITS: usize = 32;
 
 /// An API key. Compares in constant time only, and never shows itself through `Debug`.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct ApiKey(String);
 
 impl ApiKey {
@@ -45,7 +45,7 @@ impl fmt::Debug for ApiKey {
 }
 
 /// What makes this master this master; stored, and shown as the key instance (Contract §4).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct MasterIdentity {
     /// 16 hex digits, drawn once at the first start.
     pub mid: String,
@@ -69,7 +69,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The public data of the master, and the API key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct MasterFace {
     /// Who it is.
     pub identity: MasterIdentity,

@@ -12,7 +12,7 @@ pub struct Identity {
 }
 
 /// How a process exited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// By itself, with this code.
     Code(i32),
@@ -50,11 +50,11 @@ fn signal_name(number: i32) -> Option<&'static str> {
 }
 
 /// A signal with a name, by its number on Linux.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(u8);
 
 /// Who a signal goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// The whole process group.
     Group,

@@ -8,7 +8,6 @@
 pub mod choice;
 pub mod control;
 pub mod coverage;
-pub mod digest;
 pub mod invariants;
 pub mod object;
 pub mod oracle;

@@ -8,12 +8,12 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use openctrl_core::engine::Effect;
+use openctrl_core::trace::Digest;
 
 pub use self::course::Run;
 pub(crate) use self::course::is_about_a_process;
 use crate::choice::Choices;
 use crate::coverage::Coverage;
-use crate::digest::Digest;
 use crate::invariants::{self, Violation};
 use crate::scenario::Scenario;
 

@@ -29,7 +29,7 @@ impl Desire {
 }
 
 /// What came of a [`Desire`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DesireDone {
     /// The instance just before.
     pub before: Box<RunShown>,

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 /// The result of a dial.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DialOutcome {
     /// Connected, after this many milliseconds.
     Connected {
@@ -15,7 +15,7 @@ pub enum DialOutcome {
 }
 
 /// The report of a dial that was admitted, or waited too long for its turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DialReport {
     /// The target, as the request named it.
     pub target: String,

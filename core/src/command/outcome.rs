@@ -7,7 +7,7 @@ use crate::instance::InstanceView;
 use crate::master::MasterIdentity;
 
 /// The result of a command, as values: a door renders them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Outcome {
     /// An instance was changed, or was found to be as requested.
     Done {

@@ -6,7 +6,7 @@
 use alloc::string::String;
 
 /// Why a command was refused. It changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The API key of the caller is no longer valid.
     NotAdmitted,

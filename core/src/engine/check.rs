@@ -1,7 +1,7 @@
 //! What must hold inside the engine between two inputs, whatever happened.
 //!
 //! Simulations ask after every input, the driver at every 1024th. Each part has a bug of its own in
-//! `canary` that no other check finds.
+//! `canary`.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;

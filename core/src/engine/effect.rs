@@ -11,13 +11,14 @@ use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{Definition, InstanceView, Label, ProcessFacts, RunShown, VerbKind};
 use crate::master::{ApiKey, MasterFace};
+use crate::mixer::Digest;
 use crate::process::{Identity, Scope, Signal};
 use crate::store::Record;
 use crate::time::Wall;
 
 /// An order to the driver. A visible effect is ordered only when the record it depends on is
 /// durable, so the driver never has to delay one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Effect {
     /// Use this master to check requests and to answer `/info`.
     ShowMaster(MasterFace),
@@ -126,4 +127,11 @@ pub enum Effect {
     AnnounceKey(ApiKey),
     /// Everything is stopped and saved: exit.
     Finish,
+}
+
+impl Digest {
+    /// Takes in the numbers of an effect: they are the same with masks in the place of texts.
+    pub fn effect(&mut self, effect: &Effect) {
+        self.numbers(effect);
+    }
 }

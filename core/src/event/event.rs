@@ -7,6 +7,8 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Range;
 
+use core::hash::{Hash, Hasher};
+
 use crate::ids::{BootId, EventId, InstanceId};
 use crate::instance::InstanceView;
 use crate::master::MasterIdentity;
@@ -15,7 +17,7 @@ use crate::time::Wall;
 
 /// Something that happened to an instance, for subscribers. A reader that keeps the last object
 /// of each instance has what reads see.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Event {
     /// Its place in the one order of all events.
     pub id: EventId,
@@ -28,7 +30,7 @@ pub struct Event {
 }
 
 /// The subject of an event, with its state after the event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Object {
     /// The key instance: the master, with the current key.
     Key(MasterIdentity),
@@ -72,6 +74,15 @@ pub struct LogRun {
     pub items: Range<usize>,
 }
 
+impl Hash for LogRun {
+    /// All of it, with the text of the batch as one.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { first, time, instance, view, batch, items } = self;
+        (first, time, instance, view, items.start, items.end).hash(state);
+        state.write(batch.text());
+    }
+}
+
 impl LogRun {
     /// The lines with the ids of their events, in order.
     pub fn lines(&self) -> impl Iterator<Item = (EventId, &LogLine)> {
@@ -84,7 +95,7 @@ impl LogRun {
 }
 
 /// The `type` of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     /// The current state of an instance when a stream opens.
     Initial,

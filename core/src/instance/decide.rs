@@ -38,7 +38,7 @@ pub enum Decision {
 }
 
 /// Why an instance is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
     /// The master shuts down.
     Shutdown,

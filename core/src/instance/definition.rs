@@ -26,7 +26,7 @@ pub const TEXT_MAX_BYTES: usize = 256;
 pub const OBJECT_MAX_BYTES: usize = 32 * 1024;
 
 /// One instance as its operator defined it (Contract §4).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Definition {
     /// Its id, which never changes.
     pub id: InstanceId,
@@ -53,7 +53,7 @@ pub struct Definition {
 }
 
 /// Where an instance was defined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// By a request of the v2 API.
     Api,
@@ -66,7 +66,7 @@ pub enum Origin {
 }
 
 /// The name of an instance in the file that defines it, such as `app/web`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(pub String);
 
 impl Definition {
@@ -149,7 +149,7 @@ impl Definition {
 }
 
 /// The `meta` object of an instance.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Hash)]
 pub struct Meta {
     /// The peer of the instance, as clients define it.
     pub peer: Peer,
@@ -158,7 +158,7 @@ pub struct Meta {
 }
 
 /// The `meta.peer` object of an instance. Its fields are replaced together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Hash)]
 pub struct Peer {
     /// The peer's id.
     pub sid: String,

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 /// The desired state of an instance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Desired {
     /// Whether it has to run.
     pub goal: Goal,
@@ -33,7 +33,7 @@ impl Desired {
 }
 
 /// Whether an instance has to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Goal {
     /// It runs; its restart policy decides what happens when it exits.
     #[default]
@@ -43,7 +43,7 @@ pub enum Goal {
 }
 
 /// Whether an instance runs once and is disabled afterwards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Once {
     /// No.
     #[default]
@@ -55,5 +55,5 @@ pub enum Once {
 }
 
 /// The version of a [`Desired`], for compare-and-swap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cas(pub u64);

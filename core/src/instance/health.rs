@@ -39,7 +39,7 @@ pub enum HealthEvent {
 }
 
 /// What clients of the v2 API are shown (Contract §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// No process.
     Stopped,

@@ -10,7 +10,7 @@ use core::fmt;
 use crate::url::InstanceUrl;
 
 /// The command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Launch {
     /// `<runtime> <url>`, the runtime being the one that the master was started with.
     Runtime(InstanceUrl),
@@ -21,7 +21,7 @@ pub enum Launch {
 }
 
 /// A command and where its output goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Exec {
     /// What clients of the v2 API see as the URL.
     pub shown: InstanceUrl,
@@ -32,7 +32,7 @@ pub struct Exec {
 }
 
 /// Where the output of a process goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// To the master, line by line.
     Pipe,
@@ -46,7 +46,7 @@ pub enum Output {
 }
 
 /// A service: one command for each verb.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Verbs {
     /// What clients of the v2 API see as the URL.
     pub shown: InstanceUrl,
@@ -61,7 +61,7 @@ pub struct Verbs {
 }
 
 /// One command of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Verb {
     /// The program and its arguments; the program at least.
     pub argv: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Verb {
 }
 
 /// The surroundings of a process, where they differ from those of the master.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Setup {
     /// The user, by name or number.
     pub user: Option<String>,

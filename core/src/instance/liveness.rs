@@ -8,7 +8,7 @@ use super::launch::Launch;
 use crate::limits::SILENCE_MS;
 
 /// How the master detects that an instance is alive and healthy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Liveness {
     /// The process that was started; nothing is expected of it.
     Exit,
@@ -47,7 +47,7 @@ pub enum Liveness {
 }
 
 /// How the reports of a process arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BeatVia {
     /// As HTTP requests.
     Http,

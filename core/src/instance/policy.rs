@@ -8,7 +8,7 @@ use crate::limits::{BACKOFF_FIRST_MS, BACKOFF_LONGEST_MS, GRACE_MS, HEALTHY_MS};
 use crate::process::{Scope, Signal};
 
 /// The rules that an instance is supervised by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// When a process that exited is started again.
     pub restart: Restart,
@@ -33,7 +33,7 @@ pub const HISTORY_MAX: u16 = 1_000;
 pub const RESTARTS_MAX: u32 = 1_000;
 
 /// When a process that exited by itself is started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Restart {
     /// Never.
     Never,
@@ -45,7 +45,7 @@ pub enum Restart {
 
 /// At most `max` restarts in any `window_ms` milliseconds. A `max` above [`RESTARTS_MAX`] counts
 /// as that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RestartLimit {
     /// How many restarts.
     pub max: u32,
@@ -54,7 +54,7 @@ pub struct RestartLimit {
 }
 
 /// Whether an instance is started when the master starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Boot {
     /// If its restart policy is not `Never` (Contract §11).
     Restart,
@@ -65,7 +65,7 @@ pub enum Boot {
 }
 
 /// Delays that double from `first_ms` to `longest_ms` (Contract §6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BackoffPolicy {
     /// The first delay.
     pub first_ms: u64,
@@ -80,7 +80,7 @@ pub struct BackoffPolicy {
 }
 
 /// How a process is stopped: a row of signals, each with the time it is given to work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StopPolicy {
     steps: Vec<StopStep>,
     /// Who the signals go to.
@@ -90,7 +90,7 @@ pub struct StopPolicy {
 }
 
 /// One signal of a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StopStep {
     /// The signal.
     pub signal: Signal,

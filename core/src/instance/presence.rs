@@ -85,7 +85,7 @@ pub enum Hold {
 }
 
 /// A run under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OpenRun {
     /// Its id.
     pub id: RunId,
@@ -100,7 +100,7 @@ pub struct OpenRun {
 }
 
 /// A run that ended. Durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PastRun {
     /// Its id.
     pub id: RunId,
@@ -162,7 +162,7 @@ pub enum BeatStep {
 }
 
 /// What the present run and everything around it look like to readers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunShown {
     /// The run under way.
     pub run: Option<OpenRun>,

@@ -8,7 +8,7 @@ use super::decide::Why;
 use crate::process::Exit;
 
 /// Why an instance is in its status.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// No reason: it was just created, or it runs.
     #[default]
@@ -33,7 +33,7 @@ pub enum Reason {
 }
 
 /// The beginning of a line that a process printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Quote(Box<str>);
 
 /// Maximum length of a quoted line, in bytes as shown.

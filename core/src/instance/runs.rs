@@ -12,6 +12,8 @@ use super::health::Status;
 use super::policy::RestartLimit;
 use super::reason::Reason;
 use super::run::{Run, RunRecord};
+use core::hash::{Hash, Hasher};
+
 use crate::ids::ProcessRef;
 use crate::process::Exit;
 use crate::time::{Now, Wall};
@@ -79,6 +81,16 @@ impl Default for ProcessFacts {
             limit_reached: None,
             changed: true,
         }
+    }
+}
+
+impl Hash for ProcessFacts {
+    /// What they come to. How long ago an exit was is of no effect.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { status, alive, starts, failures, restarts, exits, .. } = self;
+        let alive = alive.map(|(process, _)| process.generation);
+        (status, alive, starts, failures, restarts, exits).hash(state);
+        (self.next_restart, &self.reason).hash(state);
     }
 }
 

@@ -154,7 +154,7 @@ impl Instance {
             let is_delete = matches!(kind, OperationKind::Delete);
             print.words([request.0, is_delete.into(), (*committing).into(), (*starts).into()]);
         }
-        print.facts(&runs.facts);
+        print.numbers(&runs.facts);
         print.word(queue.awaiting_start.len() as u64);
         queue.awaiting_start.iter().for_each(|request| print.word(request.0));
     }
@@ -162,15 +162,4 @@ impl Instance {
 
 fn state_number(state: State) -> u64 {
     state.process as u64 * Health::ALL.len() as u64 + state.health as u64
-}
-
-impl Digest {
-    /// Takes in the facts about processes, but for their words.
-    pub(crate) fn facts(&mut self, facts: &ProcessFacts) {
-        let ProcessFacts { status, alive, starts, failures, restarts, exits, .. } = facts;
-        let alive = alive.map_or(0, |(process, _)| process.generation.0);
-        let (due, delay_ms) = facts.next_restart.unwrap_or_default();
-        self.words([*status as u64, alive, *starts, *failures, *restarts, *exits]);
-        self.words([due.as_micros(), delay_ms]);
-    }
 }

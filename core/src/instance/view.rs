@@ -2,6 +2,7 @@
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use core::hash::{Hash, Hasher};
 
 use super::definition::{Definition, Meta};
 use super::health::Status;
@@ -31,6 +32,15 @@ const FIXED_BYTES: usize = concat!(
 
 /// Size of a tag without its texts: `"":"",`; the last tag has no comma.
 const TAG_BYTES: usize = 6;
+
+impl Hash for InstanceView {
+    /// Its figures, and the revision in the place of the definition, which it stands for: the
+    /// definition itself is taken in where it is stored.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { definition, status, metrics, totals } = self;
+        (definition.id, definition.revision, status, metrics, totals).hash(state);
+    }
+}
 
 impl InstanceView {
     /// An instance with this definition that does not run and has counted nothing.

@@ -24,7 +24,7 @@ pub struct Image {
 }
 
 /// The stored data of one instance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct StoredInstance {
     /// Its definition.
     pub definition: Arc<Definition>,

@@ -12,7 +12,7 @@ use crate::instance::{Definition, Desired, PastRun};
 use crate::master::MasterIdentity;
 
 /// A change that must be on the disk before any client sees it (Contract §11).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Record {
     /// The new state of an instance: created, changed or reset.
     PutInstance {

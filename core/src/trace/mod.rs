@@ -14,7 +14,6 @@
 //! ```
 
 mod block;
-mod digest;
 mod dto;
 mod encoder;
 mod error;

@@ -10,7 +10,7 @@ use core::fmt;
 /// The URL of an instance as it was given, except that its scheme is lower-cased (Contract §4).
 ///
 /// It may hold secrets: `Debug` shows it redacted, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct InstanceUrl(String);
 
 /// Why a text is refused as the URL of an instance. The message repeats little of the text and

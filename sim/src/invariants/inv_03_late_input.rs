@@ -4,13 +4,11 @@
 //! Compares the texts too at one late input of sixteen, because that takes as long as a dozen
 //! inputs.
 
-use std::fmt::{self, Write};
-
 use openctrl_core::command::Command;
 use openctrl_core::engine::{Effect, Input};
+use openctrl_core::trace::Digest;
 
 use super::{Invariant, Scene, Verdict, ensure};
-use crate::digest::{Digest, Hashes};
 
 /// At one late input of this many the texts are compared too.
 const TEXTS_EVERY: u64 = 16;
@@ -48,27 +46,25 @@ fn digest(scene: Scene<'_>) -> Digest {
     digest.word(fingerprint);
     // As good as a throw of dice, and the same one before and after.
     if fingerprint.is_multiple_of(TEXTS_EVERY) {
-        texts(&mut digest, scene).expect("a digest takes everything");
+        texts(&mut digest, scene);
     }
     digest
 }
 
 /// Every text in the engine: of the master, of pending work, and of the instances.
-fn texts(digest: &mut Digest, scene: Scene<'_>) -> fmt::Result {
-    let (under_way, mut hashes) = (scene.engine.under_way(), Hashes::default());
-    digest.master(&under_way.face.identity);
-    under_way.records.iter().for_each(|one| digest.record(&one.record, &mut hashes));
+fn texts(digest: &mut Digest, scene: Scene<'_>) {
+    let under_way = scene.engine.under_way();
+    digest.everything(&under_way.face);
+    under_way.records.iter().for_each(|one| digest.everything(&one.record));
     for (request, command) in &under_way.requests {
-        write!(digest, "{request:?}{command:?}")?;
+        digest.everything(&format!("{request:?}{command:?}"));
         // Secrets in a URL are not shown above.
         if let Command::Create { url, .. } | Command::Replace { url, .. } = command {
-            digest.bytes(url.as_str().as_bytes());
+            digest.everything(url);
         }
     }
     for row in scene.instances() {
-        digest.definition(row.definition());
-        row.versions().staged().iter().for_each(|staged| digest.definition(staged));
-        write!(digest, "{:?}", row.facts())?;
+        digest.everything(&(row.definition(), row.versions().staged()));
+        digest.everything(&format!("{:?}", row.facts()));
     }
-    Ok(())
 }

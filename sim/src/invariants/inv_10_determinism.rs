@@ -3,8 +3,9 @@
 //! Compares digests of the effects. The two runs here are of one build; `sweep --digest` compares
 //! builds.
 
+use openctrl_core::trace::Digest;
+
 use super::{Verdict, ensure};
-use crate::digest::Digest;
 
 /// Judges the digests of two runs of the same seed.
 ///

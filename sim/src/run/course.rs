@@ -15,7 +15,6 @@ use openctrl_core::trace::Header;
 use self::recording::Recording;
 use super::Report;
 use crate::choice::Choices;
-use crate::digest::Hashes;
 use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation};
 use crate::object::Shown;
 use crate::oracle::Oracle;
@@ -54,8 +53,6 @@ pub struct Run {
     checks_engine: bool,
     tamper: Option<Tamper>,
     timeline: Option<VecDeque<String>>,
-    /// Definitions that were met before, for the digest.
-    hashes: Hashes,
     /// The state of each instance before the input at hand.
     before: Vec<(InstanceId, State)>,
     recording: Option<Recording>,
@@ -89,7 +86,6 @@ impl Run {
             checks_engine: true,
             tamper: None,
             timeline: None,
-            hashes: Hashes::default(),
             before: Vec::new(),
             recording: None,
             records_at: None,
@@ -217,7 +213,7 @@ impl Run {
         self.report.restarts += 1;
         // No two boots draw the same ids, though a fuzzer chooses the same seed for them.
         seed[24..].copy_from_slice(&self.report.restarts.to_le_bytes());
-        self.report.digest.image(&image);
+        self.report.digest.everything(&(&image.master, image.next_event, &image.instances));
         if !leftovers.is_empty() {
             self.world.happened(Fault::LeavesProcesses);
             self.report.coverage.left_behind(leftovers.len());
@@ -315,7 +311,7 @@ impl Run {
             return Ok(());
         }
         self.dies_in.iter_mut().for_each(|left| *left -= 1);
-        self.report.digest.effect(effect, &mut self.hashes);
+        self.report.digest.everything(effect);
         self.recording.iter_mut().for_each(|recording| recording.effect(effect));
         self.report.effects += 1;
         self.remember(|| format!("            {}", show_effect(effect)));

@@ -60,6 +60,7 @@ impl World {
     /// Carries an effect out, as far as it has an effect on the world. `object` is the one in it.
     pub fn carry_out(&mut self, effect: &Effect, object: Option<&Shown>) {
         self.hub.carry_out(effect, object);
+        #[expect(clippy::wildcard_enum_match_arm, reason = "others are of effect in the hub alone")]
         match effect {
             Effect::Spawn { process, definition } => self.processes.spawn(*process, definition),
             Effect::Adopt { process, instance } => self.processes.adopt(*process, *instance),
@@ -69,19 +70,7 @@ impl World {
             Effect::Persist { epoch, seq, record } => self.disk.accept(*epoch, *seq, record),
             Effect::SaveTotals(totals) => self.disk.save_totals(totals),
             Effect::Dial { request, .. } => self.clients.dial(*request),
-            Effect::ShowMaster(_)
-            | Effect::Track { .. }
-            | Effect::ReadPidFile { .. }
-            | Effect::RunVerb { .. }
-            | Effect::ShowRun { .. }
-            | Effect::ShowInstance(_)
-            | Effect::Publish(_)
-            | Effect::PublishLogs(_)
-            | Effect::ShowProcess { .. }
-            | Effect::CloseStreams { .. }
-            | Effect::Respond { .. }
-            | Effect::AnnounceKey(_)
-            | Effect::Finish => {}
+            _ => {}
         }
     }
 

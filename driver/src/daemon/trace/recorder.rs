@@ -211,7 +211,7 @@ fn content_bytes(input: &Input) -> usize {
                 let (ValuesEdit::Merge(values) | ValuesEdit::Replace(values)) = &desire.values;
                 values.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + 256
             }
-            Command::SetAlias(_) | Command::Remove { .. } | Command::RotateKey(_) => 256,
+            _ => 256,
         },
         Input::StartFailed { reason, .. } | Input::PersistFailed { reason, .. } => reason.len(),
         Input::Configured { set } => set.len() * 4096,

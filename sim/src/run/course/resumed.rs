@@ -10,7 +10,6 @@ use openctrl_core::trace::Header;
 
 use super::recording::Recording;
 use super::{Run, WINDOW};
-use crate::digest::Hashes;
 use crate::invariants::{self, Readers, Scene};
 use crate::oracle::{Oracle, image_of};
 use crate::run::Report;
@@ -36,7 +35,6 @@ impl Run {
             checks_engine: true,
             tamper: None,
             timeline: None,
-            hashes: Hashes::default(),
             before: Vec::new(),
             recording: None,
             records_at: None,
