@@ -11,8 +11,8 @@
 //! }
 //! ```
 //!
-//! Closures run one after the other beside supervision, which never waits for them. Those that a
-//! program must have done before apps start belong before [`Builder::run`].
+//! Closures run one after the other beside supervision, which never waits for them. Work that must
+//! be done before apps start belongs before [`Builder::run`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -81,8 +81,8 @@ impl Builder {
         self
     }
 
-    /// Runs the server until it is ended by a signal. Times are RFC 3339 unless the configuration
-    /// says otherwise, as with Patrol's library.
+    /// Runs the server until a signal stops it. Times are RFC 3339 unless the configuration has
+    /// another format, as with Patrol's library.
     ///
     /// # Errors
     /// For a configuration that cannot be used, an address that is taken, or a state directory that

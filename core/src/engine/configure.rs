@@ -1,5 +1,5 @@
-//! A configuration that was read again: what is new begins, what changed is redefined, what is no
-//! longer in it is deleted, and what is as it was is not touched.
+//! Applies a reloaded configuration: new instances start, changed ones are redefined, removed ones
+//! are deleted, and unchanged ones are not touched.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -37,7 +37,7 @@ impl Operations<'_> {
             }
         }
         for slot in known.into_values() {
-            // It is full only with operations that end it as well.
+            // It is only full of operations that also stop it.
             let _ = self.enqueue(slot, operation(OperationKind::Delete));
         }
     }

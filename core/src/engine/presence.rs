@@ -1,9 +1,9 @@
-//! Instances from a configuration file: what is wanted of them is durable, their runs are
-//! remembered, and some are found by pid files, by their own reports or by commands.
+//! Instances from a configuration file: their desired state is durable, their runs are recorded,
+//! and some are found by pid files, by their own reports or by commands.
 //!
-//! A fact (an exit, a report, a look) counts at once and its record follows. A change on request
-//! counts once its record is durable, as everywhere. Both are sections of edits: see
-//! [`Section`](crate::instance::Section).
+//! A fact (an exit, a report, an observation) takes effect at once, and its record follows. A
+//! requested change takes effect when its record is durable, as everywhere. Both are sections of
+//! edits: see [`Section`](crate::instance::Section).
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -24,11 +24,11 @@ use crate::instance::{
 use crate::process::{Exit, Identity};
 use crate::store::Record;
 
-/// The first look at a pid file after a start; each one after it waits twice as long, up to the
-/// pace of the instance.
+/// The delay of the first check of a pid file after a start; each later one waits twice as long, up
+/// to the interval of the instance.
 const FIRST_LOOK_MS: u64 = 100;
 
-/// What a pid file was found to say.
+/// The content of a pid file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sighting {
     /// The number of a process that is proven to be the instance's.
@@ -37,7 +37,7 @@ pub enum Sighting {
     Nothing,
 }
 
-/// How a command of a service ended.
+/// The result of a command of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerbResult {
     /// It succeeded.
@@ -74,7 +74,7 @@ impl Supervisor<'_> {
         self.timers.arm(TimerReason::Look(self.slot), self.now.mono.after_ms(every_ms));
         match self.instance.definition().liveness {
             Liveness::PidFile { .. } => self.read_pid_file(),
-            // A command that is under way says more than its status would.
+            // A running command says more than its status would.
             Liveness::Probe { .. } if self.instance.presence().verb.is_none() => {
                 self.instance.presence_mut().retries = false;
                 self.run_verb(VerbKind::Status);
@@ -121,7 +121,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The command of a service ended.
+    /// The command of a service has finished.
     pub(super) fn verb_ended(&mut self, verb: VerbKind, result: &VerbResult) {
         if self.instance.presence().verb != Some(verb) {
             return;
@@ -159,7 +159,7 @@ impl Supervisor<'_> {
             return verb.is_none();
         }
         if !self.instance.queue().is_empty() {
-            // It is no longer looked after; that ends no service.
+            // It is no longer supervised; this does not stop a service.
             if self.instance.state().has_process() {
                 self.instance.presence_mut().run = None;
                 self.fire(InstanceEvent::EndedWell);
@@ -202,7 +202,7 @@ impl Supervisor<'_> {
         self.show_run();
     }
 
-    /// The process that a pid file or a report named ended.
+    /// The process that a pid file or a report named has exited.
     pub(super) fn tracked_gone(&mut self, identity: Identity) {
         if self.instance.presence().tracked != Some(identity) {
             return;
@@ -210,7 +210,7 @@ impl Supervisor<'_> {
         self.instance.presence_mut().tracked = None;
         match (self.instance.presence().has_leader, self.instance.state().process) {
             (false, _) => self.ended(Exit::Code(0), false),
-            // Its parent alone is no instance. It is ended before another one is started.
+            // Its parent alone is not an instance. It is stopped before another one is started.
             (true, Process::Live) if self.instance.presence().leader != Some(identity) => {
                 self.lost()
             }
@@ -243,7 +243,7 @@ impl Supervisor<'_> {
             self.wait_for_successor();
             return false;
         }
-        // A descendant lives on: a daemon, or a successor. It has as long to say so as an
+        // A descendant still runs: a daemon, or a successor. It has as much time to report as an
         // instance that was just started.
         self.instance.presence_mut().restarting = false;
         if self.instance.presence().run.is_some_and(|run| run.pid != 0) {
@@ -273,7 +273,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whether a report of the instance is overdue: then it counts as ended.
+    /// Whether a report of the instance is overdue: then it counts as stopped.
     pub(super) fn beat_due(&mut self) {
         let Some(timeout_ms) = beat_timeout_ms(&self.instance.definition().liveness) else {
             return;
@@ -296,7 +296,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Ends what is there. What nothing can be sent to is forgotten instead.
+    /// Stops the process. One that cannot be signaled is forgotten instead.
     pub(super) fn end(&mut self) {
         let presence = self.instance.presence();
         let is_stranger = self.instance.definition().liveness.tracks() && !presence.can_signal();
@@ -351,7 +351,7 @@ impl Supervisor<'_> {
         });
     }
 
-    /// The run under way ends: it is recorded, and what is wanted changes with it.
+    /// Ends the current run: records it, and changes the desired state with it.
     pub(super) fn close(&mut self, exit_code: u8) {
         self.timers.cancel(TimerReason::BeatDue(self.slot));
         self.timers.cancel(TimerReason::RunLimit(self.slot));
@@ -379,7 +379,7 @@ impl Supervisor<'_> {
         self.edit(|section| section.on_close(clears));
     }
 
-    /// Takes a change on request to the disk, or answers at once if there is nothing to change.
+    /// Persists a requested change, or answers at once if it changes nothing.
     pub(super) fn desire(&mut self, request: RequestId, desire: Box<Desire>) {
         let is_started = self.instance.presence().run.is_some();
         let mut predicted = self.instance.newest_desired(self.instance.newest_goal());
@@ -394,7 +394,7 @@ impl Supervisor<'_> {
         if desire.beat.is_some() {
             section.note_change();
         }
-        // What is on its way already is waited for: the answer must not come before it is durable.
+        // Wait for the pending record: the answer must not come before it is durable.
         if !section.end() && self.instance.presence().pending == 0 {
             let before = Box::new(self.run_shown());
             return self.answer(request, &desire, DesireDone { before, is_stale });
@@ -409,7 +409,7 @@ impl Supervisor<'_> {
         self.commits.submit(self.out, request, record, change);
     }
 
-    /// A change on request is durable: puts it in force and answers.
+    /// A requested change is durable: applies it and answers.
     pub(super) fn desired(&mut self, request: RequestId, desire: &Desire, is_stale: bool) {
         let before = Box::new(self.run_shown());
         let is_started = self.instance.presence().run.is_some();
@@ -444,7 +444,7 @@ impl Supervisor<'_> {
         self.answer(request, desire, DesireDone { before, is_stale });
     }
 
-    /// Answers once readers are shown what the answer rests on.
+    /// Answers when the state that the answer depends on is shown.
     fn answer(&mut self, request: RequestId, desire: &Desire, done: DesireDone) {
         let DesireDone { before, is_stale } = done;
         let shows_instance = desire.shows_instance;
@@ -529,7 +529,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Shows the instance to readers, unless a record is on its way after which it is shown.
+    /// Shows the instance, unless a record is pending after which it is shown.
     pub(super) fn show_run(&mut self) {
         let definition = self.instance.definition();
         if let Some(label) = definition.label.clone()
@@ -541,7 +541,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// What is done of a decision.
+    /// The part of a decision that is carried out.
     pub(super) fn withhold(&self, decision: Decision) -> Decision {
         if self.instance.definition().is_configured() {
             self.instance.presence().withhold(self.instance.state().process, decision)
@@ -550,12 +550,12 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Why the process that is being ended is ended, as far as its instance remembers.
+    /// Why the process is being stopped, as far as its instance remembers.
     pub(super) fn is_restarting(&self) -> Option<Why> {
         self.instance.presence().restarting.then_some(Why::Restart)
     }
 
-    /// The instance reported by itself.
+    /// The instance has reported.
     fn beat(&mut self, Beat { pid, proven }: Beat) {
         self.instance.presence_mut().by_report = true;
         match (self.instance.state().process, self.instance.presence().on_beat(pid)) {
@@ -614,7 +614,7 @@ impl Supervisor<'_> {
         self.show_run();
     }
 
-    /// The run ended unseen. What is left of it is ended before another one begins.
+    /// The run ended without being observed. The rest of it is stopped before another one starts.
     fn lost(&mut self) {
         self.close(0);
         if self.instance.presence().can_signal() {
@@ -662,7 +662,7 @@ impl Supervisor<'_> {
         self.out.push(Effect::RunVerb { definition, verb });
     }
 
-    /// Changes what is wanted, by a fact: at once, and on the disk after it.
+    /// Changes the desired state by a fact: at once, and on the disk after it.
     fn edit(&mut self, edit: impl Fn(&mut Section<'_>)) {
         let cas = self.instance.desired().cas;
         let mut changed = apply(&edit, self.instance.desired_mut());

@@ -1,8 +1,8 @@
-//! What is known of an instance that the server does not only start, but finds: by a pid file, by
-//! its own reports or by a command. And the runs of an instance from a configuration file.
+//! Facts about an instance that the server does not only start, but finds: by a pid file, by its
+//! own reports or by a command; and the runs of an instance from a configuration file.
 //!
-//! Values and small decisions; the engine moves them (`engine::presence`). Instances of the v2 API
-//! have one of these that never changes.
+//! Values and small decisions; the engine changes them (`engine::presence`). Instances of the v2
+//! API have one of these that never changes.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -17,7 +17,7 @@ use crate::ids::{RequestId, RunId};
 use crate::process::Identity;
 use crate::time::{Time, Wall};
 
-/// What is known of one instance.
+/// The facts about one instance.
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
     /// The run under way.
@@ -38,28 +38,29 @@ pub struct Presence {
     pub verb: Option<VerbKind>,
     /// Whether a command of a service failed: it is tried again at the next look.
     pub retries: bool,
-    /// Whether the process was asked to end for a restart.
+    /// Whether the process was asked to exit for a restart.
     pub restarting: bool,
     /// The runs that ended, the oldest first.
     pub past: Arc<VecDeque<Arc<PastRun>>>,
-    /// What is wanted, with all changes on their way to the disk.
+    /// The desired state, with all pending changes.
     pub staged: Option<Desired>,
-    /// How many changes on request are on their way to the disk.
+    /// Number of pending requested changes.
     pub pending: u32,
-    /// Set while a change on request is put in force: what follows from it counts with it. Whether
-    /// anything did.
+    /// Set while a requested change is applied: changes that follow from it count with it. Whether
+    /// there were any.
     pub joined: Option<bool>,
-    /// How many records are on their way after which the instance is shown.
+    /// Number of pending records after which the instance is shown.
     pub unshown: u32,
-    /// Answers that wait for those records: a client that has one reads what it says.
+    /// Answers that wait for those records: a client that has an answer reads the same state.
     pub answers: VecDeque<WaitingAnswer>,
-    /// Whether a record could not be made durable: what is wanted is saved again at the next tick.
+    /// Whether a record could not be made durable: the desired state is saved again at the next
+    /// tick.
     pub unsaved: bool,
-    /// The ended runs among those.
+    /// The past runs among those.
     pub unsaved_runs: VecDeque<Arc<PastRun>>,
 }
 
-/// An answer that waits until the instance can be shown as it says.
+/// An answer that waits until the instance is shown accordingly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingAnswer {
     /// Whose.
@@ -99,7 +100,7 @@ pub struct OpenRun {
     pub since: Time,
 }
 
-/// A run that ended. Durable.
+/// A past run. Durable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PastRun {
     /// Its id.
@@ -110,13 +111,13 @@ pub struct PastRun {
     pub started: Wall,
     /// When it was last seen, if it was.
     pub last_seen: Option<Wall>,
-    /// When it ended.
+    /// The time of its end.
     pub stopped: Wall,
     /// Whether the instance was disabled then.
     pub disabled: bool,
     /// Whether a restart ended it.
     pub restart: bool,
-    /// Whether it was the only run that was wanted.
+    /// Whether it was a run-once run.
     pub once: bool,
     /// Whether the server was shutting down.
     pub shutdown: bool,
@@ -148,10 +149,10 @@ pub struct Beat {
     pub proven: Option<Identity>,
 }
 
-/// What a beat does to the run under way.
+/// The effect of a beat on the current run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BeatStep {
-    /// The run ended unseen: it is closed and another one begins.
+    /// The run ended without being observed: it is closed and another one starts.
     Replace,
     /// A run begins.
     Begin,
@@ -161,7 +162,7 @@ pub enum BeatStep {
     Heard,
 }
 
-/// What the present run and everything around it look like to readers.
+/// The current run and its surroundings, as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunShown {
     /// The run under way.
@@ -174,7 +175,7 @@ pub struct RunShown {
     pub leader: Option<Identity>,
     /// Whether the run counts as seen at any moment: the server waits for its process.
     pub is_watched: bool,
-    /// What is wanted.
+    /// The desired state.
     pub desired: Arc<Desired>,
     /// The runs that ended, the oldest first.
     pub past: Arc<VecDeque<Arc<PastRun>>>,
@@ -195,7 +196,7 @@ impl VerbKind {
 }
 
 impl Presence {
-    /// What a beat does.
+    /// The effect of a beat.
     pub fn on_beat(&self, pid: u32) -> BeatStep {
         match &self.run {
             None if pid == 0 => BeatStep::Heard,
@@ -215,8 +216,8 @@ impl Presence {
         self.tracked.is_some() && self.tracked != self.leader
     }
 
-    /// What is done of a decision: starts wait for the hold, and what cannot be signaled cannot be
-    /// ended, unless its master ends or it is deleted.
+    /// The part of a decision that is carried out: starts wait for the hold, and a process that
+    /// cannot be signaled is not stopped, unless its master stops or it is deleted.
     pub const fn withhold(&self, process: Process, decision: Decision) -> Decision {
         match (process, decision) {
             (Process::Absent, Decision::Spawn | Decision::SpawnAt(_))
@@ -231,7 +232,7 @@ impl Presence {
         }
     }
 
-    /// Remembers an ended run, at most `most` of them.
+    /// Records a past run, at most `most` of them.
     pub fn remember(&mut self, run: Arc<PastRun>, most: usize) {
         let past = Arc::make_mut(&mut self.past);
         past.push_back(run);
@@ -239,7 +240,7 @@ impl Presence {
         past.drain(..surplus);
     }
 
-    /// Forgets the process, which ended.
+    /// Removes the process, which has exited.
     pub const fn forget_process(&mut self) {
         self.has_leader = false;
         self.leader = None;
@@ -254,7 +255,7 @@ impl Liveness {
         matches!(self, Self::PidFile { .. } | Self::Beat { .. })
     }
 
-    /// How often the instance is looked at.
+    /// How often the instance is checked.
     pub const fn looks_every_ms(&self) -> Option<u64> {
         match self {
             Self::PidFile { every_ms, .. } | Self::Probe { every_ms, .. } => Some(*every_ms),

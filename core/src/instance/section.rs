@@ -1,7 +1,7 @@
-//! Edits of what is wanted of an instance, and the arithmetic of its CAS.
+//! Edits of the desired state of an instance, and the arithmetic of its CAS.
 //!
-//! All edits of one occasion (a command, the end of a run) are one section: the CAS goes up by one
-//! at its end if anything changed in it.
+//! All edits of one cause (a command, the end of a run) are one section: the CAS is incremented
+//! once at its end if anything changed in it.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -40,7 +40,7 @@ pub enum ValuesEdit {
     Replace(Values),
 }
 
-/// One section of changes: the CAS goes up by one at its end if anything changed in it.
+/// One section of changes: the CAS is incremented once at its end if anything changed in it.
 ///
 /// An equal value is no change. A merge of at least one pair and a replacement always are.
 #[derive(Debug)]
@@ -60,7 +60,8 @@ impl<'a> Section<'a> {
         cas.0 == 0 || cas.0 == self.desired.cas.0
     }
 
-    /// Says that something beside [`Desired`] changed: an instance, its process id, its last ping.
+    /// Records that something besides [`Desired`] changed: an instance, its process id, its last
+    /// ping.
     pub const fn note_change(&mut self) {
         self.changed = true;
     }
@@ -113,7 +114,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Takes back the wish to restart: its signal was sent, or a start fulfills it.
+    /// Clears the requested restart: its signal was sent, or a start fulfills it.
     pub fn set_restart(&mut self, restart: bool) {
         self.changed |= mem::replace(&mut self.desired.restart, restart) != restart;
     }

@@ -1,4 +1,4 @@
-//! What a configuration makes of a stored state, before an engine starts with it.
+//! Applies a configuration to a stored state, before an engine starts with it.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -8,9 +8,9 @@ use crate::ids::InstanceId;
 use crate::instance::{Definition, Desired, Label, first_cas};
 
 impl Image {
-    /// Puts the definitions of a configuration in the place of those that an earlier one had. What
-    /// is wanted of an instance, its runs and its id stay; what is no longer in the configuration
-    /// goes. `random` draws ids and the first CAS of new instances.
+    /// Replaces the definitions of an earlier configuration. The desired state of an instance, its
+    /// runs and its id stay; instances that are no longer in the configuration are removed.
+    /// `random` provides ids and the first CAS of new instances.
     pub fn configure(
         &mut self,
         set: impl IntoIterator<Item = (Definition, Desired)>,
@@ -66,7 +66,7 @@ impl StoredInstance {
     }
 }
 
-/// What is wanted of something new: its CAS is one that no client can hold by accident.
+/// The desired state of a new instance: no client can have its CAS by accident.
 pub fn begin(initial: Desired, random: u64) -> Desired {
     Desired { cas: first_cas(random), ..initial }
 }

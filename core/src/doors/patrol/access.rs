@@ -1,4 +1,4 @@
-//! Whether a request may do what it asks for: the errors of the API and their order.
+//! Checks whether a request is allowed: the errors of the API and their order.
 
 use core::fmt;
 
@@ -7,16 +7,16 @@ use super::request::Request;
 use super::secret::Secret;
 use crate::instance::{Toggle, ValuesEdit};
 
-/// What a group of the API holds.
+/// The kind of a group of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// Programs that the server starts.
     App,
-    /// What the system's service commands manage.
+    /// Services of the system.
     Service,
 }
 
-/// Over what a request came.
+/// The transport of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     /// HTTP.
@@ -27,16 +27,16 @@ pub enum Via {
     Library,
 }
 
-/// What a request is about, as far as its errors go.
+/// The subject of a request, as far as errors depend on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// How the server knows whether the app runs; `None` for a service.
+    /// How the server detects whether the app runs; `None` for a service.
     pub keep_alive: Option<KeepAlive>,
-    /// What the request has to present before it changes anything.
+    /// The secret that a request needs to change anything.
     pub secret: Option<&'a Secret>,
 }
 
-/// What a request may do.
+/// The permissions of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// All that it asks for.
@@ -307,7 +307,7 @@ mod tests {
     }
 
     proptest! {
-        /// Without the secret nothing is admitted fully, whatever is asked.
+        /// Without the secret no request is fully admitted.
         #[test]
         fn a_secret_guards_every_change(ping in any::<bool>(), pid in any::<u32>(), toggle in any::<u8>(),
             secret in proptest::option::of("[a-z]{0,3}"))

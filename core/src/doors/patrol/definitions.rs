@@ -1,4 +1,4 @@
-//! Apps and services as definitions of instances, and what is wanted of them at first.
+//! Apps and services as definitions of instances, and their initial desired state.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -25,12 +25,12 @@ const BACKOFF_LONGEST_MS: u64 = 60_000;
 /// After how long a run counts as healthy, in ms.
 const HEALTHY_MS: u64 = 600_000;
 
-/// An app or service as it is to be: its id is not known yet.
+/// The definition of an app or service, without its id.
 #[derive(Clone, Debug)]
 pub struct Planned {
     /// Its definition; the id means nothing.
     pub definition: Definition,
-    /// What is wanted of it if it is new; its CAS means nothing.
+    /// Its desired state if it is new; its CAS has no meaning.
     pub initial: Desired,
 }
 

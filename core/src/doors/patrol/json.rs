@@ -1,6 +1,6 @@
 //! JSON as Go's encoder writes it, byte for byte: layout, escapes and numbers.
 //!
-//! What is zero, false or empty is left out by [`Fields`], as Patrol's replies do.
+//! [`Fields`] omits values that are zero, false or empty, as Patrol's replies do.
 
 use alloc::format;
 use alloc::string::String;
@@ -21,12 +21,12 @@ pub struct Fields<'a> {
 }
 
 impl Json {
-    /// A text without white space: what a datagram holds.
+    /// Without white space: for datagrams.
     pub const fn compact() -> Self {
         Self { text: String::new(), depth: None }
     }
 
-    /// A text with one tab for each level: what an HTTP reply holds.
+    /// With one tab for each level: for HTTP replies.
     pub const fn indented() -> Self {
         Self { text: String::new(), depth: Some(0) }
     }

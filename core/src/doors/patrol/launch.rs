@@ -36,7 +36,7 @@ pub struct LogFiles {
 }
 
 impl Launch {
-    /// How `app` is started. Addresses are those that apps are given to send pings to.
+    /// The command of `app`. Addresses are those to which apps send pings.
     pub fn new(id: &Label, app: &App, listen_http: &[String], listen_udp: &[String]) -> Self {
         let program = app.program();
         let mut env = app.env.clone();

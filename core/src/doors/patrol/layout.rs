@@ -7,10 +7,10 @@ use core::fmt::Write as _;
 
 use crate::time::{Wall, civil_date};
 
-/// What the `patrol` program prints: `Mon, 02 Jan 2006 15:04:05 -0700`.
+/// The layout of the `patrol` program: `Mon, 02 Jan 2006 15:04:05 -0700`.
 pub const RFC1123Z: &str = "Mon, 02 Jan 2006 15:04:05 -0700";
 
-/// What Patrol's library prints unless told otherwise, and its clients can read.
+/// The default of Patrol's library, which its clients can parse.
 pub const RFC3339: &str = "2006-01-02T15:04:05Z07:00";
 
 /// The local time at some moment.
@@ -27,12 +27,12 @@ pub struct Zone {
 pub struct Layout(String);
 
 impl Layout {
-    /// The layout `text`; whatever is no part of the reference time stands for itself.
+    /// The layout `text`; text that is not part of the reference time is literal.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The layout as it is written.
+    /// The layout as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -97,7 +97,7 @@ enum Part {
     Fraction { comma: bool, digits: usize, trimmed: bool },
 }
 
-/// Every part but fractions; of those that begin alike, the longest first.
+/// Every part except fractions; longer names before their prefixes.
 const PARTS: [(&str, Part); 34] = [
     ("January", Part::Month),
     ("Jan", Part::MonthShort),
@@ -157,7 +157,7 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-/// The text before the next part of the reference time, the part, and what comes after it.
+/// The text before the next part of the reference time, the part, and the rest.
 fn next_part(layout: &str) -> (&str, Option<Part>, &str) {
     for (index, _) in layout.char_indices() {
         let rest = &layout[index..];

@@ -1,4 +1,4 @@
-//! `/logs/`, `/stdout/` and `/stderr/`: which file is meant, and a folder as a page.
+//! `/logs/`, `/stdout/` and `/stderr/`: finds the file, and renders a directory as a page.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -12,7 +12,7 @@ use super::page::escape;
 use super::path;
 use super::secret::Secret;
 
-/// What of a file name stands for itself in a link.
+/// Characters of a file name that need no escape in a link.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The largest number of lines that `last=` may ask for; none are given for a smaller one either.

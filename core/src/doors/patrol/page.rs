@@ -12,7 +12,7 @@ use super::secret::Secret;
 use crate::instance::Toggle;
 use crate::time::Wall;
 
-/// What the page shows of one app or service.
+/// The data of one app or service on the page.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     /// Its id.
@@ -23,7 +23,7 @@ pub struct Row<'a> {
     pub logs: Option<RowLogs<'a>>,
 }
 
-/// What the page shows of the logs of an app.
+/// The logs of an app on the page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RowLogs<'a> {
     /// Whether there is a file of its last start.
@@ -69,7 +69,7 @@ const BUTTONS: [(&str, &str, Toggle); 5] = [
 ];
 
 impl FormError {
-    /// What the page says.
+    /// The data of the page.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BadPost => "Bad POST",
@@ -133,7 +133,7 @@ impl Form {
     }
 }
 
-/// The page. `error` is what a form that was sent has failed for.
+/// The page. `error` is the error of a submitted form.
 pub fn render<'a>(
     server: Server<'_>,
     now: Wall,

@@ -20,14 +20,14 @@ pub const BODY_MAX_BYTES: usize = 1024 * 1024;
 /// How much of a datagram is read; a longer one is cut, is no JSON then, and gets no reply.
 pub const DATAGRAM_MAX_BYTES: usize = 2048;
 
-/// What a client asks of an app or a service. What is empty, zero or false is not asked.
+/// The request of a client about an app or a service. Empty, zero and false fields request nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The id as it was sent.
     pub id: String,
     /// The group as it was sent.
     pub group: String,
-    /// Whether the app says that it runs.
+    /// Whether the app reports that it runs.
     pub ping: bool,
     /// The process id that a ping brings along.
     pub pid: u32,

@@ -1,4 +1,4 @@
-//! Replies as JSON, in Patrol's order of fields; what is zero or empty is left out.
+//! Replies as JSON, in Patrol's order of fields; zero and empty values are omitted.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ pub struct Clock<'a> {
     pub zone: &'a dyn Fn(Wall) -> Zone,
 }
 
-/// What a reply says of one app or service: its state before the request.
+/// The view of one app or service in a reply: its state before the request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct View<'a> {
     /// The id of its instance; empty without one.
@@ -47,7 +47,7 @@ pub struct View<'a> {
     pub cas: u64,
 }
 
-/// An instance that ended.
+/// A past instance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// Its id.
@@ -58,7 +58,7 @@ pub struct Record {
     pub started: Option<Wall>,
     /// When it was last seen.
     pub last_seen: Option<Wall>,
-    /// When it ended.
+    /// The time of its end.
     pub stopped: Option<Wall>,
     /// Whether it was disabled.
     pub disabled: bool,
@@ -74,7 +74,7 @@ pub struct Record {
     pub values: KeyValues,
 }
 
-/// What the reply to a request says beside the view.
+/// The parts of a reply besides the view.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
     /// The id.
@@ -89,12 +89,12 @@ pub struct Reply<'a> {
     pub view: View<'a>,
 }
 
-/// What `/status/` says of the server.
+/// The server in `/status/`.
 #[derive(Clone, Copy, Debug)]
 pub struct Server<'a> {
     /// The id of this run of the server.
     pub instance_id: &'a str,
-    /// When it began to look at its apps and services.
+    /// When it started to supervise its apps and services.
     pub started: Option<Wall>,
     /// Whether it is shutting down.
     pub shutdown: bool,
@@ -113,7 +113,7 @@ impl Clock<'_> {
     }
 }
 
-/// The reply over HTTP; without the history if the request says that it does not want it.
+/// The reply over HTTP; without the history if the request asks for that.
 pub fn http(reply: &Reply<'_>, with_history: bool, clock: Clock<'_>) -> String {
     let mut json = Json::indented();
     let parts = Parts { history: with_history, values: true };

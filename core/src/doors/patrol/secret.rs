@@ -8,8 +8,8 @@ use subtle::ConstantTimeEq;
 /// The longest secret, in bytes.
 pub const SECRET_MAX_BYTES: usize = 128;
 
-/// What a request has to present before it changes anything. Compares in constant time only, and
-/// never shows itself through `Debug`.
+/// The secret that a request needs to change anything. It is compared in constant time only, and
+/// `Debug` never shows it.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -24,7 +24,7 @@ impl Secret {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }
 
-    /// The text itself, for whoever derives from it what is stored.
+    /// The text itself, to derive the stored form from it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

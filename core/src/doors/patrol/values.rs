@@ -1,4 +1,4 @@
-//! Key-values: free data that clients keep beside an app or a service.
+//! Key-values: arbitrary data that clients store with an app or a service.
 //!
 //! Numbers are doubles, as they have always been here: 12345678901234567890 reads back as
 //! 12345678901234567000. Single keys cannot be deleted; a replacement can leave them out.
@@ -21,7 +21,7 @@ impl KeyValues {
         Self(entries.into_iter().map(|(key, value)| (key, as_doubles(value))).collect())
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -36,7 +36,7 @@ impl KeyValues {
         self.0.get(key)
     }
 
-    /// Each value as JSON in its shortest form: what an instance keeps.
+    /// Each value as JSON in its shortest form, as stored.
     pub fn to_texts(&self) -> Values {
         let text = |value: &Value| {
             let mut json = Json::compact();
@@ -46,7 +46,7 @@ impl KeyValues {
         self.0.iter().map(|(key, value)| (key.clone(), text(value))).collect()
     }
 
-    /// Key-values from what an instance keeps; a value that is no JSON counts as null.
+    /// Key-values from the stored form; a value that is not JSON counts as null.
     pub fn from_texts(texts: &Values) -> Self {
         let value = |text: &String| serde_json::from_str(text).unwrap_or(Value::Null);
         Self::new(texts.iter().map(|(key, text)| (key.clone(), value(text))))

@@ -1,5 +1,5 @@
-//! What reads of the Patrol door see: the configuration, and what the engine last showed of each
-//! app and service.
+//! The data for reads of the Patrol door: the configuration, and the last shown state of each app
+//! and service.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(super) struct Entry {
     label: Label,
 }
 
-/// What the engine last showed of an instance.
+/// The last shown state of an instance.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) instance: InstanceId,
@@ -62,7 +62,7 @@ impl Board {
         board
     }
 
-    /// Takes another configuration in. What was shown stays until the engine shows otherwise.
+    /// Applies another configuration. Shown states stay until the engine shows others.
     pub(super) fn configure(&mut self, config: Arc<Config>) {
         let app = |id: &str, app: &App| Entry {
             name: app.name.clone(),
@@ -132,7 +132,7 @@ impl Board {
         events
     }
 
-    /// Which app or service a label stands for.
+    /// The app or service of a label.
     pub(super) fn named(&self, label: &Label) -> Option<(Group, &str, &Entry)> {
         [Group::App, Group::Service].into_iter().find_map(|group| {
             let found = self.group(group).iter().find(|(_, entry)| entry.label == *label);
@@ -140,7 +140,7 @@ impl Board {
         })
     }
 
-    /// What is said of every app and service at a tick.
+    /// The state of every app and service at a tick.
     pub(super) fn tick_events(&self) -> Vec<Event> {
         let of = |group: Group| {
             self.group(group).iter().filter_map(move |(id, entry)| {
@@ -182,7 +182,7 @@ impl Board {
         self.shown.values().any(|shown| shown.run.draining)
     }
 
-    /// Every app or service with what is to be shown of it at `now`, sorted by id.
+    /// Every app or service with its view at `now`, sorted by id.
     pub(super) fn views(
         &self,
         group: Group,
@@ -196,7 +196,7 @@ impl Board {
 }
 
 impl Entry {
-    /// What the errors of a request depend on.
+    /// The values that the errors of a request depend on.
     pub(super) fn target(&self) -> Target<'_> {
         Target { keep_alive: self.keep_alive(), secret: self.secret.as_ref() }
     }

@@ -1,5 +1,4 @@
-//! The Patrol door: the board behind it, and requests from their bytes to their replies, whatever
-//! they came over.
+//! The Patrol door: the board, and the handling of requests, independent of their transport.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -95,7 +94,7 @@ impl Door {
         self.forget_status();
     }
 
-    /// Takes in what the engine shows of an instance.
+    /// Applies the shown state of an instance.
     pub(crate) fn show(&self, label: Label, instance: InstanceId, shown: RunShown) {
         let mut board = self.lock();
         for event in board.show(label, instance, shown) {
@@ -118,7 +117,7 @@ impl Door {
         }
     }
 
-    /// Says at every tick how apps and services are, until the task is ended.
+    /// Reports the state of apps and services at every tick, until the task is stopped.
     pub(crate) async fn tick(self: Arc<Self>) {
         loop {
             self.happened(HookName::Tick);
@@ -263,7 +262,7 @@ impl Door {
         Ok(render(Reply { id: &id, group, shutdown, cas_invalid: is_stale, view }, clock))
     }
 
-    /// What a request asks the engine; `None` if it only reads.
+    /// The command of a request for the engine; `None` if it only reads.
     fn desire_of(
         &self,
         request: &Request,

@@ -1,9 +1,9 @@
 //! Hooks: commands of the configuration and closures of library users, run when something happens
 //! to the server, an app or a service.
 //!
-//! They run beside supervision and never hold it up: what waits is bounded, so is how many run at a
-//! time and for how long. What a hook should do before a start is too late here; the configuration
-//! and the API are the place for that.
+//! They run beside supervision and never delay it: the numbers of pending and running hooks are
+//! limited, and so is their duration. A hook runs too late to prepare a start; use the
+//! configuration and the API for that.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,10 +41,10 @@ pub struct Event {
 /// A closure of a library user.
 pub(crate) type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// What is more for the app with this id.
+/// Additional variables for the app with this id.
 pub(crate) type More = Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>;
 
-/// What a library user adds to a configuration.
+/// Additions of a library user to a configuration.
 #[derive(Clone, Default)]
 pub(crate) struct Extras {
     pub(crate) listener: Option<Listener>,
@@ -210,7 +210,7 @@ pub(super) fn changes(
     events
 }
 
-/// What is said of an app or service at a tick.
+/// The state of an app or service at a tick.
 pub(super) fn at_tick(group: Group, id: &str, shown: &RunShown) -> Option<Event> {
     match &shown.run {
         Some(run) => Some(Event::of_run(HookName::Running, group, id, run)),

@@ -20,7 +20,7 @@ pub(crate) struct Outputs {
     pub(crate) stderr: File,
 }
 
-/// What an address of a log means.
+/// The meaning of an address of a log.
 #[derive(Debug)]
 pub(crate) enum Place {
     /// A folder: names and whether they are folders, sorted.
@@ -29,10 +29,10 @@ pub(crate) enum Place {
     File(PathBuf),
 }
 
-/// Makes the folder and opens the files of a start. What is there is added to.
+/// Creates the directory and opens the files of a start. Existing files are appended to.
 ///
 /// # Errors
-/// With the path of what cannot be made or opened.
+/// The path that cannot be created or opened.
 pub(crate) fn open(files: &LogFiles) -> io::Result<Outputs> {
     let at =
         |path: &str, error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));

@@ -1,7 +1,7 @@
 //! The Patrol door: its command line, addresses, log files and the processes it did not start.
 //!
-//! What a request means is core's, in `doors::patrol`; when anything is started or signaled is the
-//! engine's decision.
+//! `doors::patrol` in core interprets requests; the engine decides when anything is started or
+//! signaled.
 
 mod board;
 mod door;

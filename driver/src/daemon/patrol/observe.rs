@@ -1,5 +1,5 @@
-//! What the engine orders to be found out: pid files, processes that were not started here, and
-//! the commands of services.
+//! Observations that the engine orders: pid files, processes that were not started here, and the
+//! commands of services.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::daemon::process::{Claim, PidFile, VerbEnd, prove, run_command, wait_f
 const STATUS_LIMIT: Duration = Duration::from_secs(30);
 const CHANGE_LIMIT: Duration = Duration::from_secs(180);
 
-/// Reads the pid file of an instance, and says whose the process in it is.
+/// Reads the pid file of an instance, and finds the owner of the process.
 pub(crate) fn read_pid_file(
     definition: Arc<Definition>,
     leader: Option<Identity>,
@@ -42,12 +42,12 @@ fn sight(definition: &Definition, leader: Option<Identity>) -> Sighting {
     prove(pid, &claim).admits(*verify).map_or(Sighting::Nothing, Sighting::Proven)
 }
 
-/// What the environment of the processes of an app has.
+/// The environment of the processes of an app.
 pub(crate) fn variable(definition: &Definition) -> String {
     format!("PATROL_ID={}", definition.setup.env.get("PATROL_ID").map_or("", String::as_str))
 }
 
-/// Says when a process that was not started here has ended.
+/// Reports the exit of a process that was not started here.
 pub(crate) fn track(process: ProcessRef, identity: Identity, mailbox: Mailbox) {
     tokio::spawn(async move {
         wait_for_end(identity).await;
@@ -55,7 +55,7 @@ pub(crate) fn track(process: ProcessRef, identity: Identity, mailbox: Mailbox) {
     });
 }
 
-/// Runs a command of a service, and says how it ended.
+/// Runs a command of a service, and reports its result.
 pub(crate) fn run_verb(definition: Arc<Definition>, verb: VerbKind, mailbox: Mailbox) {
     tokio::spawn(async move {
         let result = run(&definition, verb).await;

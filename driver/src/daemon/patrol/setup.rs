@@ -20,7 +20,7 @@ const QUICK: &str = "I KNOW WHAT I AM DOING";
 pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
     pub(crate) config: Config,
-    /// The addresses that the server listens on in the place of those with port 0.
+    /// The addresses that the server listens on, with chosen ports in place of 0.
     bound: Option<[SocketAddr; 2]>,
     is_alone: bool,
     extras: Extras,
@@ -67,7 +67,7 @@ impl ConfigFile {
             app.args.extend(more(&extras.args));
             app.env.extend(more(&extras.env));
         }
-        // Apps are told where the server can be reached from elsewhere than its directory.
+        // Apps receive addresses that do not depend on the directory of the server.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Ok(Self { path, config, bound: None, is_alone: true, extras })
     }

@@ -1,4 +1,5 @@
-//! Datagrams: each is one request. Errors get no reply, and no error of the socket ends anything.
+//! Datagrams: each is one request. Errors get no reply, and no error of the socket stops the
+//! server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,11 +27,11 @@ pub(crate) async fn bind(address: &str) -> io::Result<UdpSocket> {
     UdpSocket::bind(with_host(address)).await
 }
 
-/// Answers datagrams until the task is ended.
+/// Answers datagrams until the task is stopped.
 pub(crate) async fn serve(socket: UdpSocket, answerer: Arc<impl Answerer>) {
     let socket = Arc::new(socket);
     let under_way = Arc::new(Semaphore::new(UNDER_WAY_MAX));
-    // One more byte than is read tells whether a datagram was cut.
+    // One more byte than the limit shows whether a datagram was cut.
     let mut buffer = vec![0; DATAGRAM_MAX_BYTES + 1];
     loop {
         let (length, peer) = match socket.recv_from(&mut buffer).await {

@@ -29,10 +29,10 @@ use super::label::{Label, LabelError};
 use super::layout::Layout;
 use raw::RawConfig;
 
-/// What is bound for HTTP unless the configuration says otherwise.
+/// The default listen address for HTTP.
 pub const HTTP_DEFAULT: &str = "127.0.0.1:8421";
 
-/// What is bound for UDP unless the configuration says otherwise.
+/// The default listen address for UDP.
 pub const UDP_DEFAULT: &str = "127.0.0.1:1248";
 
 /// A configuration that passed every check.
@@ -42,13 +42,13 @@ pub struct Config {
     pub apps: Vec<(Label, App)>,
     /// Services by id.
     pub services: Vec<(Label, Service)>,
-    /// How often apps and services are looked at, in seconds; 5 to 120.
+    /// The interval of checks of apps and services, in seconds; 5 to 120.
     pub tick_every_s: u64,
-    /// How many ended instances of each are remembered; 5 to 1000.
+    /// Number of past instances that are kept for each; 5 to 1000.
     pub history: usize,
-    /// After how many seconds without a ping an app counts as ended; 5 to 180.
+    /// Seconds without a ping after which an app counts as stopped; 5 to 180.
     pub ping_timeout_s: u64,
-    /// How times are written, if the file says so.
+    /// The format of times, if the file has one.
     pub timestamp: Option<Layout>,
     /// The HTTP addresses that apps are given.
     pub listen_http: Vec<String>,
@@ -74,7 +74,7 @@ pub struct Loaded {
 /// Who reads the configuration, and for whom.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reader<'a> {
-    /// What stands for `~` at the beginning of a working directory.
+    /// The replacement of `~` at the start of a working directory.
     pub home: Option<&'a str>,
     /// Whether listeners are resolved as the `patrol` program does: bound addresses have defaults,
     /// and what is bound is what apps are given. The library leaves both to its user.
