@@ -27,7 +27,7 @@ macro_rules! kinds {
     };
 }
 
-kinds!(Input: RequestArrived, ProcessStarted, StartFailed, OutputRead, ProcessExited,
+kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRead, ProcessExited,
     RecordsPersisted, PersistFailed, Dialled, PidTold, PidFileRead, TrackedGone, VerbEnded,
     Configured, TimeAdvanced, ShutdownRequested);
 
@@ -45,6 +45,7 @@ impl Input {
             | Self::PidTold { process, .. }
             | Self::TrackedGone { process, .. }
             | Self::StartFailed { process, .. }
+            | Self::KillFailed { process, .. }
             | Self::OutputRead { process, .. }
             | Self::ProcessExited { process, .. } => Some(*process),
             Self::RequestArrived { .. }

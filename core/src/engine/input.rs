@@ -63,6 +63,13 @@ pub enum Input {
         /// All of them.
         set: Arc<Vec<(Definition, Desired)>>,
     },
+    /// A process is still alive after more than one KILL.
+    KillFailed {
+        /// Which.
+        process: ProcessRef,
+        /// What keeps it alive, for people.
+        reason: String,
+    },
     /// A process could not be started.
     StartFailed {
         /// Which.

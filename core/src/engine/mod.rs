@@ -151,6 +151,7 @@ impl Engine {
                 self.on_verb_ended(now, instance, verb, &result);
             }
             Input::Configured { set } => self.operations(now).configure_all(&set),
+            Input::KillFailed { process, reason } => self.on_kill_failed(now, process, &reason),
             Input::OutputRead { process, batch } => self.on_output(now, process, &batch),
             Input::ProcessExited { process, exit, group_left } => {
                 self.on_exited(now, process, exit, group_left);

@@ -30,6 +30,13 @@ impl Engine {
         self.settle(now, slot);
     }
 
+    pub(super) fn on_kill_failed(&mut self, now: Now, process: ProcessRef, reason: &str) {
+        let Some(slot) = self.table.current(process) else { return };
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.explain_why_it_lives(reason);
+        }
+    }
+
     pub(super) fn on_output(&mut self, now: Now, process: ProcessRef, batch: &Arc<OutputBatch>) {
         let Some(slot) = self.table.current(process) else { return };
         let Some(mut supervisor) = self.supervise(now, slot) else { return };

@@ -67,6 +67,9 @@ pub fn show_input(input: &Input) -> String {
         Input::StartFailed { process, reason } => {
             format!("{} could not be started: {}", name(*process), Shown(reason))
         }
+        Input::KillFailed { process, reason } => {
+            format!("{} could not be killed: {}", name(*process), Shown(reason))
+        }
         Input::OutputRead { process, batch } => {
             format!("{} printed {}", name(*process), show_batch(batch))
         }

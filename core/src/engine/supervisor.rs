@@ -4,7 +4,7 @@
 //! follows a step: a waiting deletion, a requested start.
 
 use alloc::boxed::Box;
-use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
@@ -346,8 +346,8 @@ impl Supervisor<'_> {
         if !self.instance.cannot_be_ended() {
             let count = u8::try_from(count).expect("a stop has four steps at most");
             self.instance.lifecycle_mut().stop_step_done(count);
-            let reason = Reason::CannotEnd(self.why_it_ends());
-            self.note(&format!("{reason}; the log of the master has the cause"));
+            let reason = Reason::CannotEnd { why: self.why_it_ends(), held: None };
+            self.note(&reason.to_string());
             self.facts().set_reason(reason);
             self.publish();
         }
@@ -358,6 +358,16 @@ impl Supervisor<'_> {
         self.timers.arm(TimerReason::StopStep(self.slot), deadline);
         if let Some(last) = last {
             self.send(u8::MAX, last);
+        }
+    }
+
+    /// Names what keeps a process alive that received every signal of its stop.
+    pub(super) fn explain_why_it_lives(&mut self, held: &str) {
+        let reason = Reason::CannotEnd { why: self.why_it_ends(), held: Some(held.into()) };
+        if self.instance.cannot_be_ended() && self.instance.facts().reason != reason {
+            self.note(&reason.to_string());
+            self.facts().set_reason(reason);
+            self.publish();
         }
     }
 

@@ -16,7 +16,12 @@ pub enum Reason {
     /// Its process was asked to exit, and why.
     Stopping(Why),
     /// Its process received every signal of its stop and still runs, and why it was stopped.
-    CannotEnd(Why),
+    CannotEnd {
+        /// What it was to end for.
+        why: Why,
+        /// What keeps it alive, for people, if that is known.
+        held: Option<Box<str>>,
+    },
     /// Its process exited on request, and why.
     Stopped(Why),
     /// Its process exited without a request.
@@ -71,7 +76,7 @@ impl Reason {
     /// Why the instance was or is being stopped.
     pub const fn why(&self) -> Option<Why> {
         match self {
-            Self::Stopping(why) | Self::CannotEnd(why) | Self::Stopped(why) => Some(*why),
+            Self::Stopping(why) | Self::CannotEnd { why, .. } | Self::Stopped(why) => Some(*why),
             Self::None
             | Self::Exited(_)
             | Self::NotStarted(_)
@@ -87,12 +92,11 @@ impl fmt::Display for Reason {
         match self {
             Self::None => Ok(()),
             Self::Stopping(why) => write!(f, "stopping {}", purpose(*why)),
-            Self::CannotEnd(why) => write!(
-                f,
-                "cannot be killed: still running after every signal, stopping {}, tried again \
-                 every minute",
-                purpose(*why)
-            ),
+            Self::CannotEnd { why, held } => {
+                let held = held.as_deref().unwrap_or("still running after every signal");
+                let why = purpose(*why);
+                write!(f, "cannot be killed: {held}; stopping {why}, tried again every minute")
+            }
             Self::Stopped(why) => write!(f, "stopped {}", purpose(*why)),
             Self::Exited(exit) => write!(f, "{exit}"),
             Self::NotStarted(reason) => write!(f, "could not be started: {reason}"),
@@ -124,7 +128,7 @@ mod tests {
         assert_eq!(words(Reason::None), "");
         assert_eq!(words(Reason::Stopping(Why::Restart)), "stopping to be started again");
         assert_eq!(words(Reason::Stopped(Why::Stop)), "stopped on request");
-        let words_of_one = words(Reason::CannotEnd(Why::Stop));
+        let words_of_one = words(Reason::CannotEnd { why: Why::Stop, held: None });
         assert!(words_of_one.starts_with("cannot be killed: "), "{words_of_one}");
         assert!(words_of_one.contains("stopping on request, tried again"), "{words_of_one}");
         assert_eq!(words(Reason::Exited(Exit::Code(3))), "exited with code 3");

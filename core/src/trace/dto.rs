@@ -43,6 +43,9 @@ impl InputV2 {
             Input::StartFailed { process, reason } => {
                 Self::StartFailed((*process).into(), masks.prose(reason))
             }
+            Input::KillFailed { process, reason } => {
+                Self::KillFailed((*process).into(), masks.prose(reason))
+            }
             Input::OutputRead { process, batch } => {
                 let items = encode_items(&batch.items);
                 Self::Output((*process).into(), items, has_text.then(|| batch.text().to_vec()))
@@ -86,6 +89,9 @@ impl InputV2 {
             Self::Started(process) => Input::ProcessStarted { process: process.into() },
             Self::StartFailed(process, reason) => {
                 Input::StartFailed { process: process.into(), reason }
+            }
+            Self::KillFailed(process, reason) => {
+                Input::KillFailed { process: process.into(), reason }
             }
             Self::Output(process, items, text) => {
                 let (items, text) = (decode_items(&items)?, Bytes::from(text.unwrap_or_default()));

@@ -31,7 +31,8 @@ use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
 use crate::daemon::patrol::{Door, read_pid_file, run_verb, track, variable};
 use crate::daemon::process::{
-    Children, Ended, Leftover, Spawner, Sweep, Swept, has_descendants, reap_adopted, signal_tracked,
+    Children, Ended, Leftover, Signaled, Spawner, Sweep, Swept, has_descendants, reap_adopted,
+    signal_tracked,
 };
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
@@ -248,6 +249,7 @@ impl Reactor {
             Input::VerbEnded { .. }
             | Input::RequestArrived { .. }
             | Input::ProcessStarted { .. }
+            | Input::KillFailed { .. }
             | Input::PidTold { .. }
             | Input::PidFileRead { .. }
             | Input::TrackedGone { .. }
@@ -498,8 +500,12 @@ impl Reactor {
                 return;
             }
         }
-        if self.children.signal(process, scope, signal) {
-            self.hands.spawner.gone(process);
+        match self.children.signal(process, scope, signal) {
+            Signaled::Sent => {}
+            Signaled::Held(reason) => {
+                self.hands.mailbox.fact(Notice::Fact(Input::KillFailed { process, reason }));
+            }
+            Signaled::Over => self.hands.spawner.gone(process),
         }
     }
 }

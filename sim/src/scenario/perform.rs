@@ -308,9 +308,10 @@ fn late(choices: &mut Choices, world: &World) -> Input {
     } else {
         ProcessRef { slot: SlotId(choices.byte().into()), generation: Generation(0) }
     };
-    match choices.below(4) {
+    match choices.below(5) {
         0 => Input::ProcessStarted { process },
         1 => Input::StartFailed { process, reason: "late".to_string() },
+        3 => Input::KillFailed { process, reason: "late".to_string() },
         2 => {
             let batch = OutputParser::default().push(&output::late(choices));
             Input::OutputRead { process, batch: Arc::new(batch) }

@@ -119,6 +119,10 @@ impl<'a> Player<'a> {
                 self.run.world.processes.gone(process, false);
                 Input::StartFailed { process, reason: reason.clone() }
             }
+            Input::KillFailed { process, reason } => {
+                let process = self.process(step, *process, Phase::Alive)?;
+                Input::KillFailed { process, reason: reason.clone() }
+            }
             Input::OutputRead { process, batch } => {
                 let process = self.process(step, *process, Phase::Alive)?;
                 Input::OutputRead { process, batch: batch.clone() }

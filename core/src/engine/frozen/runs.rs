@@ -66,7 +66,10 @@ impl ReasonV2 {
         match reason {
             Reason::None => Self::None,
             Reason::Stopping(why) => Self::Stopping(number_of(&WHYS, *why)),
-            Reason::CannotEnd(why) => Self::CannotEnd(number_of(&WHYS, *why)),
+            Reason::CannotEnd { why, held } => {
+                let held = held.as_deref().map(|held| masks.prose(held));
+                Self::CannotEnd(number_of(&WHYS, *why), held)
+            }
             Reason::Stopped(why) => Self::Stopped(number_of(&WHYS, *why)),
             Reason::Exited(Exit::Code(code)) => Self::Code(*code),
             Reason::Exited(Exit::Signal(signal)) => Self::Signal(*signal),
@@ -80,7 +83,9 @@ impl ReasonV2 {
         Ok(match self {
             Self::None => Reason::None,
             Self::Stopping(why) => Reason::Stopping(*nth(&WHYS, why)?),
-            Self::CannotEnd(why) => Reason::CannotEnd(*nth(&WHYS, why)?),
+            Self::CannotEnd(why, held) => {
+                Reason::CannotEnd { why: *nth(&WHYS, why)?, held: held.map(Into::into) }
+            }
             Self::Stopped(why) => Reason::Stopped(*nth(&WHYS, why)?),
             Self::Code(code) => Reason::Exited(Exit::Code(code)),
             Self::Signal(signal) => Reason::Exited(Exit::Signal(signal)),

@@ -215,6 +215,11 @@ impl Teller {
         self.process_feed("cannot be started", Input::StartFailed { process, reason })
     }
 
+    fn kill_failed(&mut self, reason: &str) -> &mut Self {
+        let (process, reason) = (self.current(), reason.to_string());
+        self.process_feed("cannot be killed", Input::KillFailed { process, reason })
+    }
+
     fn log(&mut self, line: &str) -> &mut Self {
         let mut parser = OutputParser::default();
         let batch = Arc::new(parser.push(format!("{line}\n").as_bytes()));

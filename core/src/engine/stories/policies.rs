@@ -461,33 +461,40 @@ fn what_is_left_of_a_group_has_the_time_of_the_whole_stop() {
 #[test]
 fn a_process_that_cannot_be_ended_is_said_and_tried_again() {
     let mut story = running(Policy::default());
-    story.delete("A").next_timer().next_timer();
+    story.delete("A").kill_failed("too early").next_timer().next_timer();
     assert!(instance(&story).cannot_be_ended());
+    story.kill_failed("it is in state D").kill_failed("it is in state D");
     story.delete("A").past_ticks().exited(0).started();
     assert!(!instance(&story).cannot_be_ended());
     insta::assert_snapshot!(story, @r#"
     0.000    > request 1: delete A
                TERM to p1
                process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: stopping to be replaced or deleted
+             > p1 cannot be killed
     5.000    > due: Grace of A
                KILL to p1
     10.000   > due: Grace of A
-               event 2 log A: "cannot be killed: still running after every signal, stopping to be replaced or deleted, tried again every minute; the log of the master has the cause"
-               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: cannot be killed: still running after every signal, stopping to be replaced or deleted, tried again every minute
+               event 2 log A: "cannot be killed: still running after every signal; stopping to be replaced or deleted, tried again every minute"
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: cannot be killed: still running after every signal; stopping to be replaced or deleted, tried again every minute
                event 3 update A demo:a running
                answer 1: 503 the process of this instance cannot be killed; the log of the instance has more, try again once the process has ended
                KILL to p1
+             > p1 cannot be killed
+               event 4 log A: "cannot be killed: it is in state D; stopping to be started again, tried again every minute"
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, because: cannot be killed: it is in state D; stopping to be started again, tried again every minute
+               event 5 update A demo:a running
+             > p1 cannot be killed
              > request 2: delete A
                answer 2: 503 the process of this instance cannot be killed; the log of the instance has more, try again once the process has ended
     70.000   > due: Grace of A
                KILL to p1
              > p1 exits with 0
                process of A: stopped, 1 starts, 0 failures, 0 restarts, 1 exits, last Requested(Code(0)), because: stopped to be started again
-               event 4 update A demo:a stopped
+               event 6 update A demo:a stopped
                spawn p2 for A: demo:a
              > p2 started
                process of A: p2 running, 2 starts, 0 failures, 0 restarts, 1 exits, last Requested(Code(0))
-               event 5 update A demo:a running
+               event 7 update A demo:a running
     "#);
 }
 

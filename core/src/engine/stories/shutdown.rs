@@ -132,7 +132,7 @@ fn nothing_holds_it_up_for_ever() {
     5.000    > due: Grace of A
                KILL to p1
     10.000   > due: Grace of A, ShutdownLimit
-               event 3 log A: "cannot be killed: still running after every signal, stopping because the master is shutting down, tried again every minute; the log of the master has the cause"
+               event 3 log A: "cannot be killed: still running after every signal; stopping because the master is shutting down, tried again every minute"
                event 4 update A demo:a running
                KILL to p1
                answer 2: 503 the master is shutting down

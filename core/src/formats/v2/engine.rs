@@ -124,6 +124,6 @@ pub(crate) enum ReasonV2 {
     NotStarted(String),
     Complained(String),
     Silent(u64),
-    /// Numbers as in `Stopping`.
-    CannotEnd(u8),
+    /// Numbers as in `Stopping`, and what keeps the process alive.
+    CannotEnd(u8, Option<String>),
 }

@@ -43,6 +43,7 @@ pub(crate) enum InputV2 {
     Dialled(u64, OutcomeV1),
     TimeAdvanced,
     Shutdown,
+    KillFailed(ProcessV1, String),
 }
 
 #[derive(Encode, Decode)]

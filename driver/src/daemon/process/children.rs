@@ -34,6 +34,17 @@ pub(crate) struct Ended {
     pub(crate) note: Option<String>,
 }
 
+/// The result of a signal.
+#[derive(Debug)]
+pub(crate) enum Signaled {
+    /// It was sent to whatever is there.
+    Sent,
+    /// The process is still alive after an earlier KILL, and what keeps it so, for people.
+    Held(String),
+    /// What was left of an ended process was killed, and nothing more can be done for it.
+    Over,
+}
+
 /// The processes that are alive, or of which others are left.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
@@ -83,10 +94,10 @@ impl Children {
         child.is_some_and(|child| u32::try_from(child.group.pid()) == Ok(pid))
     }
 
-    /// Signals a process, its group, and what has left the group. After a KILL of what is left of an
-    /// ended process this is all that can be done for it: it is forgotten, and the result is true.
-    pub(crate) fn signal(&mut self, process: ProcessRef, scope: Scope, signal: Signal) -> bool {
-        let Some(child) = self.children.get_mut(&process) else { return false };
+    /// Signals a process, its group, and what has left the group. A KILL of what is left of an ended
+    /// process is the last thing that can be done for it: it is forgotten.
+    pub(crate) fn signal(&mut self, process: ProcessRef, scope: Scope, signal: Signal) -> Signaled {
+        let Some(child) = self.children.get_mut(&process) else { return Signaled::Sent };
         if scope == Scope::Group {
             child.look_for_kin(&adopted());
             for kin in &child.kin {
@@ -99,14 +110,16 @@ impl Children {
         if !child.is_reaped || child.group.is_left() {
             child.group.signal(scope, signal);
         }
-        if signal == Signal::KILL && std::mem::replace(&mut child.is_killed, true) {
-            child.say_why_it_lives();
+        if signal != Signal::KILL {
+            return Signaled::Sent;
         }
-        let is_over = child.is_reaped && signal == Signal::KILL;
-        if is_over {
+        let was_killed = std::mem::replace(&mut child.is_killed, true);
+        if child.is_reaped {
             self.children.remove(&process);
+            return Signaled::Over;
         }
-        is_over
+        let held = if was_killed { child.what_holds() } else { None };
+        held.map_or(Signaled::Sent, Signaled::Held)
     }
 
     /// Reaps a process that has ended. If no other process is left of it, it is forgotten.
@@ -197,13 +210,12 @@ impl Child {
         }
     }
 
-    /// It got KILL before this one.
-    fn say_why_it_lives(&self) {
+    /// What keeps it alive, for people, after it was killed; `None` if it has ended.
+    fn what_holds(&self) -> Option<String> {
         let pid = self.group.pid();
-        if let Some(why) = what_holds(pid).filter(|_| !self.is_reaped) {
-            let name = names(&[pid]);
-            tracing::warn!("Master.run: process {name} cannot be killed: {why}");
-        }
+        let why = what_holds(pid)?;
+        tracing::warn!("Master.run: process {} cannot be killed: {why}", names(&[pid]));
+        Some(why)
     }
 
     fn has(&self, stat: &Stat) -> bool {

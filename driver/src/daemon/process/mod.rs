@@ -29,7 +29,7 @@ mod tracked;
 mod verb;
 mod watch;
 
-pub(crate) use children::{Children, Ended, Newcomer};
+pub(crate) use children::{Children, Ended, Newcomer, Signaled};
 pub(crate) use kin::{become_subreaper, reap_adopted};
 pub(crate) use launch::Runtime;
 pub(crate) use ledger::Ledger;

@@ -213,7 +213,9 @@ fn content_bytes(input: &Input) -> usize {
             }
             _ => 256,
         },
-        Input::StartFailed { reason, .. } | Input::PersistFailed { reason, .. } => reason.len(),
+        Input::StartFailed { reason, .. }
+        | Input::KillFailed { reason, .. }
+        | Input::PersistFailed { reason, .. } => reason.len(),
         Input::Configured { set } => set.len() * 4096,
         _ => size_of::<Input>(),
     }
