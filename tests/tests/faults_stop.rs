@@ -242,11 +242,11 @@ fn what_cannot_be_ended_is_said(master: &Master, id: &str, events: &mut Sse, why
     let refused = api.delete(id).expect_error(503).json()["error"].to_string();
     assert!(refused.contains("cannot be killed"), "{refused}");
     events.wait_for("a line of the instance", |event| {
-        event.is_log_of(id) && event.logs.starts_with("cannot be killed: ")
+        event.is_log_of(id) && event.logs.starts_with("cannot be killed: it ")
     });
     let shown = api.get(&format!("/instances/{id}/process")).expect(200).json();
     let reason = shown["reason"].as_str().expect("a reason");
-    assert!(reason.starts_with("cannot be killed: "), "{shown}");
+    assert!(reason.starts_with("cannot be killed: it ") && reason.contains(why), "{shown}");
     let line = master
         .output()
         .wait_for_line("what holds it", |line| line.text.contains("cannot be killed: it "));
