@@ -1,8 +1,9 @@
 //! Patrol contract A: what outlives the server, and its state directory.
 
+use std::fs;
 use std::time::Duration;
 
-use openctrl_tests::patrol::{Builder, Folder, records};
+use openctrl_tests::patrol::{Builder, Folder, Patrol, records};
 use openctrl_tests::until;
 use openctrl_tests::wait::holds_for;
 use serde_json::{Value, json};
@@ -65,21 +66,100 @@ fn no_acknowledged_change_is_lost_by_kill_9() {
     }
 }
 
-/// An app that was left running by a crash is not doubled.
+/// An app that a crash left running is ended before another copy is started, also if the server did
+/// not get to write its process id down.
 #[test]
 fn no_app_runs_twice_after_a_crash() {
     let folder = Folder::default();
     let up = folder.mark("up");
     let app = folder.app(1, &[&format!("mark:{}", up.path().display()), "wait"]);
     let mut patrol = folder.start(json!({"web": app}), json!({}));
+    for round in 1..=6 {
+        up.wait(round);
+        patrol.crash();
+        if round % 2 == 0 {
+            forget_process_ids(&patrol);
+        }
+        patrol.restart();
+        patrol.wait_instance("web", "");
+        until("one copy", || patrol.descendants().len() == 1);
+    }
+    holds_for("one copy", Duration::from_secs(1), || patrol.descendants().len() == 1);
+}
+
+/// Leaves the ledger as a server that was killed right after its starts.
+fn forget_process_ids(patrol: &Patrol) {
+    let path = patrol.folder().join(".openctrl/openctrl.children");
+    let text = fs::read_to_string(&path).expect("the ledger");
+    let kept = text.lines().filter(|line| !line.starts_with('='));
+    let text: String = kept.map(|line| format!("{line}\n")).collect();
+    fs::write(&path, text).expect("the folder is writable");
+}
+
+/// An app that reports, or that a pid file names, goes on after a crash of the server: it is
+/// adopted, and ended in order when that is asked for.
+#[test]
+fn an_app_that_is_found_is_adopted_after_a_crash() {
+    for keep_alive in [2, 3, 4] {
+        let folder = Folder::default();
+        let (up, asked) = (folder.mark("up"), folder.mark("asked"));
+        let words = [
+            format!("on:USR1=mark:{}", asked.path().display()),
+            format!("pidfile:{}", folder.path("app.pid")),
+            format!("mark:{}", up.path().display()),
+            "wait".to_owned(),
+        ];
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut app = folder.app(keep_alive, &words);
+        app["pid-path"] = json!("app.pid");
+        let mut patrol = folder.start_with(Builder::new(json!({"web": app}), json!({})).quick());
+        up.wait(1);
+        for (round, forgets) in [false, true].into_iter().enumerate() {
+            let pid = patrol.descendants()[0];
+            report(&patrol, keep_alive, pid);
+            patrol.wait_app("web", "its pid", |app| app["pid"] == pid);
+            patrol.crash();
+            if forgets {
+                forget_process_ids(&patrol);
+            }
+            patrol.restart();
+            report(&patrol, keep_alive, pid);
+            let adopted = patrol.wait_app("web", "its pid", |app| app["pid"] == pid);
+            assert!(adopted["started"].is_string(), "{keep_alive} {round}: {adopted}");
+            holds_for("one copy", Duration::from_secs(1), || patrol.descendants() == [pid]);
+        }
+        assert_eq!(up.count(), 1, "keep-alive {keep_alive}");
+        patrol.toggle("web", 2);
+        asked.wait(1);
+        patrol.wait_history("web", 1);
+        patrol.wait_no_descendants();
+    }
+}
+
+/// An app that does not report to the next server in time is ended before another one is started.
+#[test]
+fn an_app_that_stays_silent_after_a_crash_is_replaced() {
+    let folder = Folder::default();
+    let up = folder.mark("up");
+    let app = folder.app(3, &[&format!("mark:{}", up.path().display()), "wait"]);
+    let mut patrol = folder.start_with(Builder::new(json!({"web": app}), json!({})).quick());
     up.wait(1);
-    // By then it is written down whose the process is.
-    until("a pid", || patrol.app("web")["pid"].as_u64().is_some_and(|pid| pid > 0));
+    let first = patrol.descendants();
     patrol.crash();
     patrol.restart();
-    patrol.wait_instance("web", "");
-    until("one copy", || patrol.descendants().len() == 1);
-    holds_for("one copy", Duration::from_secs(1), || patrol.descendants().len() == 1);
+    until("another copy", || up.count() == 2);
+    assert_eq!(patrol.descendants().len(), 1);
+    assert_ne!(patrol.descendants(), first);
+}
+
+/// Sends the ping of an app whose keep-alive has one.
+fn report(patrol: &Patrol, keep_alive: u8, pid: i32) {
+    let ping = json!({"group": "app", "id": "web", "ping": true, "pid": pid});
+    match keep_alive {
+        3 => drop(patrol.post(&ping)),
+        4 => drop(patrol.datagram(ping.to_string().as_bytes())),
+        _ => {}
+    }
 }
 
 #[test]

@@ -122,10 +122,24 @@ impl Engine {
             }
         }
         for slot in leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
-            engine.fire(now, slot, InstanceEvent::Found);
+            engine.left_behind(now, slot);
         }
         engine.start_all(now);
         engine
+    }
+
+    /// A process of the instance outlived the master that started it. It is ended, unless an
+    /// instance of this kind is found while it runs: then it is the instance.
+    fn left_behind(&mut self, now: Now, slot: SlotId) {
+        let Some(mut supervisor) = self.supervise(now, slot) else { return };
+        if supervisor.instance.definition().is_configured()
+            && supervisor.instance.definition().liveness.tracks()
+        {
+            supervisor.survived();
+        } else {
+            supervisor.fire(InstanceEvent::Found);
+        }
+        self.settle(now, slot);
     }
 
     /// Handles a fact. Never fails: a fact that no longer applies changes nothing. After

@@ -68,6 +68,14 @@ impl Supervisor<'_> {
         self.show_run();
     }
 
+    /// The process that an earlier master started is still there: it is the run from now on.
+    pub(super) fn survived(&mut self) {
+        self.instance.presence_mut().has_leader = true;
+        self.instance.presence_mut().hold = Hold::No;
+        self.fire(InstanceEvent::Attached);
+        self.show_run();
+    }
+
     /// Looks whether the instance runs, and arms the next look.
     pub(super) fn look(&mut self) {
         let Some(every_ms) = self.instance.definition().liveness.looks_every_ms() else { return };
@@ -334,7 +342,7 @@ impl Supervisor<'_> {
         }
         let pid = self.instance.presence().leader.map_or(0, |leader| leader.pid);
         let is_watched = self.instance.definition().liveness == Liveness::Exit;
-        self.instance.presence_mut().has_leader = is_spawned;
+        self.instance.presence_mut().has_leader |= is_spawned;
         self.instance.presence_mut().by_report &= !is_spawned;
         self.open_run(if is_watched { pid } else { 0 });
         if let Some(limit_ms) = self.instance.definition().policy.run_limit_ms {

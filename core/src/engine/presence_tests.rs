@@ -464,6 +464,36 @@ impl World {
     }
 }
 
+/// An app that is awaited is ended, as any other instance; one that is found goes on.
+#[test]
+fn what_outlived_its_master_goes_on_if_it_can_be_found() {
+    let mut disk = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
+    let set = definitions().into_iter().map(|one| (one, crate::instance::Desired::default()));
+    let mut number = 0;
+    disk.configure(set, || {
+        number += 1;
+        number << 32
+    });
+    let left: Vec<InstanceId> = disk.instances.keys().copied().take(3).collect();
+    let now = Now { mono: Time::ZERO, wall: Wall::from_micros(1_000_000_000) };
+    let mut engine = Engine::with_leftovers(disk, &left, [7; 32], now);
+    let (mut adopted, mut signaled) = (Vec::new(), Vec::new());
+    while let Some(effect) = engine.poll_effect() {
+        assert!(!matches!(effect, Effect::Spawn { .. }), "{effect:?}");
+        if let Effect::Adopt { process, instance } = effect {
+            adopted.push((instance, process));
+        } else if let Effect::Signal { process, signal, .. } = effect {
+            signaled.push((process, signal));
+        }
+    }
+    assert_eq!(adopted.iter().map(|(id, _)| *id).collect::<Vec<_>>(), left);
+    assert_eq!(signaled, [(adopted[0].1, Signal::USR1)]);
+    for (id, process) in &adopted[1..] {
+        let presence = engine.table().get(process.slot).expect("a taken slot").presence();
+        assert!(presence.run.is_some() && presence.can_signal(), "{id}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

@@ -286,8 +286,8 @@ impl Supervisor<'_> {
             let (process, now) = (self.process(), self.now);
             self.facts().started(process, now);
             self.begin_run(RunOrigin::Survivor);
-            if self.instance.definition().is_configured() {
-                // It is no child of an earlier master, or not as such.
+            // What was found by other signs is no child of an earlier master, or not as such.
+            if self.instance.definition().is_configured() && !self.instance.presence().has_leader {
                 return;
             }
         } else {

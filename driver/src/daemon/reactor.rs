@@ -13,7 +13,7 @@ use openctrl_core::engine::{Effect, Engine, Input, TimerReason, VerbResult};
 use openctrl_core::event::LogRun;
 use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
-use openctrl_core::instance::VerbKind;
+use openctrl_core::instance::{Instance, VerbKind};
 use openctrl_core::limits::GRACE_MS;
 use openctrl_core::output::OutputBatch;
 use openctrl_core::process::{self, Identity, Scope};
@@ -488,7 +488,23 @@ impl Reactor {
         let leftover = self.hands.leftovers.remove(&instance);
         let mut leftover = leftover.expect("the engine was told of just these");
         self.children.adopt(process, &mut leftover);
+        if self.hands.door.is_some() {
+            self.follow_survivor(process, &leftover);
+        }
         self.hands.spawner.adopt(process, leftover);
+    }
+
+    /// What a Patrol server has to know of a process that it did not start itself.
+    fn follow_survivor(&mut self, process: ProcessRef, leftover: &Leftover) {
+        let row =
+            self.engine.table().current(process).and_then(|slot| self.engine.table().get(slot));
+        let tracks = |row: &&Instance| row.definition().liveness.tracks();
+        if let Some(row) = row.filter(tracks) {
+            self.followed.insert(process, variable(row.definition()));
+        }
+        if let Some(identity) = leftover.identity() {
+            self.hands.mailbox.fact(Notice::Fact(Input::PidTold { process, identity }));
+        }
     }
 
     fn signal(&mut self, process: ProcessRef, scope: Scope, signal: process::Signal) {

@@ -2,8 +2,8 @@
 //! after its crash the next one knows them (Contract §11).
 //!
 //! A text file beside the state, one line a fact, never synced: it has to outlive the master, not
-//! the machine. A start is written down before it happens, with the number of the pipe that the
-//! process will print to, so that one whose id never came to be written is found all the same.
+//! the machine. A start is written down before it happens, with the pipe or the file that the
+//! process will print to, so that one whose id was never written is found all the same.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
@@ -12,6 +12,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use openctrl_core::ids::{InstanceId, ProcessRef};
+
+use super::stat::Sink;
 
 use crate::file_identity::{FileIdentity, Place};
 
@@ -27,8 +29,8 @@ const STALE_MAX: usize = 10_000;
 pub(crate) struct Child {
     /// What it runs for.
     pub(crate) instance: InstanceId,
-    /// The inode of the pipe that it prints to.
-    pub(crate) pipe: u64,
+    /// What it prints to.
+    pub(crate) output: Sink,
     /// Its process id and start time, in clock ticks since the machine started.
     pub(crate) born: Option<(i32, u64)>,
 }
@@ -96,12 +98,12 @@ impl Ledger {
     }
 
     /// A process is about to be started.
-    pub(crate) fn intend(&mut self, process: ProcessRef, instance: InstanceId, pipe: u64) {
+    pub(crate) fn intend(&mut self, process: ProcessRef, instance: InstanceId, output: Sink) {
         let number = self.next;
         self.next += 1;
-        self.children.insert(number, Child { instance, pipe, born: None });
+        self.children.insert(number, Child { instance, output, born: None });
         self.numbers.insert(process, number);
-        self.append(&format!("+ {number} {instance} {pipe}\n"));
+        self.append(&format!("+ {number} {instance} {}\n", written(output)));
     }
 
     /// It was.
@@ -195,7 +197,7 @@ impl Ledger {
     fn write_to(&mut self, path: &Path) -> io::Result<File> {
         let mut text = format!("{HEADER} {}\n", self.boot);
         for (number, child) in &self.children {
-            text.push_str(&format!("+ {number} {} {}\n", child.instance, child.pipe));
+            text.push_str(&format!("+ {number} {} {}\n", child.instance, written(child.output)));
             if let Some((pid, start_ticks)) = child.born {
                 text.push_str(&format!("= {number} {pid} {start_ticks}\n"));
             }
@@ -234,8 +236,12 @@ fn parse(text: &str, boot: &str) -> BTreeMap<u64, Child> {
         match (words.first().copied(), number(1)) {
             (Some("+"), Some(key)) => {
                 let instance = words.get(2).and_then(|word| InstanceId::parse(word));
-                if let (Some(instance), Some(pipe)) = (instance, number(3)) {
-                    children.insert(key, Child { instance, pipe, born: None });
+                let output = number(3).map(|inode| match number(4) {
+                    Some(device) => Sink::File { inode, device },
+                    None => Sink::Pipe(inode),
+                });
+                if let (Some(instance), Some(output)) = (instance, output) {
+                    children.insert(key, Child { instance, output, born: None });
                 }
             }
             (Some("="), Some(key)) => {
@@ -255,6 +261,14 @@ fn parse(text: &str, boot: &str) -> BTreeMap<u64, Child> {
     children
 }
 
+/// What a process prints to, as it is written down.
+fn written(output: Sink) -> String {
+    match output {
+        Sink::Pipe(inode) => inode.to_string(),
+        Sink::File { inode, device } => format!("{inode} {device}"),
+    }
+}
+
 /// Tells one run of the machine from another; process ids mean nothing across them.
 fn boot_id() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -271,18 +285,18 @@ mod tests {
     }
 
     fn child(instance: u32, pipe: u64, born: Option<(i32, u64)>) -> Child {
-        Child { instance: InstanceId(instance), pipe, born }
+        Child { instance: InstanceId(instance), output: Sink::Pipe(pipe), born }
     }
 
     #[test]
     fn what_is_not_gone_is_known_to_the_next_master() {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut ledger = Ledger::open(home.path());
-        ledger.intend(process(1), InstanceId(1), 11);
+        ledger.intend(process(1), InstanceId(1), Sink::Pipe(11));
         ledger.born(process(1), 100, 1000);
-        ledger.intend(process(2), InstanceId(2), 12);
+        ledger.intend(process(2), InstanceId(2), Sink::Pipe(12));
         ledger.born(process(2), 101, 1001);
-        ledger.intend(process(3), InstanceId(3), 13);
+        ledger.intend(process(3), InstanceId(3), Sink::Pipe(13));
         ledger.gone(process(2));
         drop(ledger);
 
@@ -302,8 +316,11 @@ mod tests {
 
     #[test]
     fn a_torn_line_and_another_boot_say_nothing() {
-        let text = format!("{HEADER} b\n+ 1 0000000a 11\n= 1 100 1000\n+ 2 0000000b 12\n= 2 10");
+        let text = format!(
+            "{HEADER} b\n+ 1 0000000a 11\n= 1 100 1000\n+ 3 0000000c 13 2049\n+ 2 0000000b 12\n= 2 10"
+        );
         let children = parse(&text, "b");
+        assert_eq!(children[&3].output, Sink::File { inode: 13, device: 2049 });
         assert_eq!(children[&1], child(10, 11, Some((100, 1000))));
         assert_eq!(children[&2].born, None);
         assert!(parse(&text, "c").is_empty());
@@ -319,7 +336,7 @@ mod tests {
         let obstacle = home.path().join("openctrl.children.tmp");
         fs::create_dir(&obstacle).expect("made");
         ledger.fail(&io::Error::other("the disk is full"));
-        ledger.intend(process(1), InstanceId(1), 11);
+        ledger.intend(process(1), InstanceId(1), Sink::Pipe(11));
         ledger.born(process(1), 100, 1000);
         assert!(ledger.is_behind());
         fs::remove_dir(&obstacle).expect("removed");
@@ -335,12 +352,12 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let path = home.path().join(FILE);
         let mut ledger = Ledger::open(home.path());
-        ledger.intend(process(1), InstanceId(1), 11);
+        ledger.intend(process(1), InstanceId(1), Sink::Pipe(11));
         fs::remove_file(&path).expect("removed");
         ledger.look();
         assert_eq!(Ledger::open(home.path()).children().count(), 1);
         // That one has put its own file there.
-        ledger.intend(process(2), InstanceId(2), 12);
+        ledger.intend(process(2), InstanceId(2), Sink::Pipe(12));
         assert_eq!(Ledger::open(home.path()).children().count(), 1);
     }
 
@@ -349,7 +366,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut ledger = Ledger::open(home.path());
         for generation in 0..20_000 {
-            ledger.intend(process(generation), InstanceId(1), generation);
+            ledger.intend(process(generation), InstanceId(1), Sink::Pipe(generation));
             ledger.born(process(generation), 1, 2);
             ledger.gone(process(generation));
         }

@@ -1,19 +1,19 @@
 //! Recognising the processes that an earlier master left behind, through /proc.
 //!
-//! A process is taken for one only by its id and start time together, or by the pipe that it
-//! prints to: one that merely has the same id is never touched.
+//! A process is taken for one only by its id and start time together, or by the pipe or log file
+//! that it prints to: one that merely has the same id is never touched.
 
 use std::collections::{BTreeMap, HashMap};
 
 use openctrl_core::ids::InstanceId;
-use openctrl_core::process::{Scope, Signal};
+use openctrl_core::process::{Identity, Scope, Signal};
 use rustix::process::Pid;
 
 use super::ended::Ended;
 use super::group::{Group, number};
 use super::kin::{Kin, below};
 use super::ledger::{Child, Ledger};
-use super::stat::{Stat, outputs, running};
+use super::stat::{Sink, Stat, outputs, running};
 
 /// A process group that an earlier master left behind, and what the group started.
 #[derive(Debug)]
@@ -26,8 +26,10 @@ pub(crate) struct Leftover {
     /// What has left the group: it is in the session of the leader, prints to its pipe, or descends
     /// from it.
     pub(super) kin: Vec<Kin>,
-    /// The pipe that it prints to.
+    /// The pipe that it prints to; 0 if that is none.
     pub(super) pipe: u64,
+    /// Its leader, by number and start.
+    pub(super) identity: Option<Identity>,
 }
 
 /// Finds what is left of the children in the ledger, at most one group for each instance, and
@@ -61,28 +63,33 @@ pub(crate) fn find(
 }
 
 impl Leftover {
+    /// Its leader, if that is still alive.
+    pub(crate) const fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
     fn kill(&self) {
         self.group.signal(Scope::Group, Signal::KILL);
         self.kin.iter().for_each(|kin| kin.signal(number(Signal::KILL)));
     }
 }
 
-/// Every process that runs, and by the pipes that they print to.
+/// Every process that runs, and by what they print to.
 struct Running {
     all: Vec<Stat>,
-    by_pipe: HashMap<u64, Vec<usize>>,
+    by_output: HashMap<Sink, Vec<usize>>,
 }
 
 impl Running {
     fn look() -> Self {
         let all = running();
-        let mut by_pipe: HashMap<u64, Vec<usize>> = HashMap::new();
+        let mut by_output: HashMap<Sink, Vec<usize>> = HashMap::new();
         for (index, process) in all.iter().enumerate() {
-            for pipe in outputs(process.pid) {
-                by_pipe.entry(pipe).or_default().push(index);
+            for output in outputs(process.pid) {
+                by_output.entry(output).or_default().push(index);
             }
         }
-        Self { all, by_pipe }
+        Self { all, by_output }
     }
 
     fn look_for(&self, child: &Child, number: u64) -> Option<Leftover> {
@@ -90,7 +97,7 @@ impl Running {
             Some((pid, start_ticks)) => {
                 (pid, start_ticks, self.all.iter().find(|process| process.pid == pid))
             }
-            None => self.find_printing(child.pipe)?,
+            None => self.find_printing(child.output)?,
         };
         // Another start time: the id, and so the number of the group, means something else by now.
         if leader.is_some_and(|leader| leader.start_ticks != start_ticks) {
@@ -98,7 +105,7 @@ impl Running {
         }
         let leader = leader.and_then(open);
         let mut is_left = leader.is_some();
-        let mut kin: Vec<&Stat> = self.printing_to(child.pipe).collect();
+        let mut kin: Vec<&Stat> = self.printing_to(child.output).collect();
         for other in self.all.iter().filter(|other| other.start_ticks >= start_ticks) {
             is_left |= other.group == pid;
             if other.session == pid {
@@ -119,22 +126,28 @@ impl Running {
             true => Group::new(number_of_group, leader.as_ref().map(Ended::handle)),
             false => Group::empty(number_of_group),
         };
-        Some(Leftover { number, group, leader, kin, pipe: child.pipe })
+        let pipe = match child.output {
+            Sink::Pipe(pipe) => pipe,
+            Sink::File { .. } => 0,
+        };
+        let pid = leader.as_ref().and_then(|_| u32::try_from(pid).ok());
+        let identity = pid.map(|pid| Identity { pid, start_ticks });
+        Some(Leftover { number, group, leader, kin, pipe, identity })
     }
 
-    /// A child whose id never came to be written down, by the pipe. It may have ended before the
+    /// A child whose id was never written down, by what it prints to. It may have ended before the
     /// master did, and left members of its group behind.
-    fn find_printing(&self, pipe: u64) -> Option<(i32, u64, Option<&Stat>)> {
-        let leader = self.printing_to(pipe).find(|process| process.pid == process.group);
+    fn find_printing(&self, output: Sink) -> Option<(i32, u64, Option<&Stat>)> {
+        let leader = self.printing_to(output).find(|process| process.pid == process.group);
         if let Some(leader) = leader {
             return Some((leader.pid, leader.start_ticks, Some(leader)));
         }
-        let member = self.printing_to(pipe).next()?;
+        let member = self.printing_to(output).next()?;
         Some((member.group, member.start_ticks, None))
     }
 
-    fn printing_to(&self, pipe: u64) -> impl Iterator<Item = &Stat> {
-        self.by_pipe.get(&pipe).into_iter().flatten().map(|index| &self.all[*index])
+    fn printing_to(&self, output: Sink) -> impl Iterator<Item = &Stat> {
+        self.by_output.get(&output).into_iter().flatten().map(|index| &self.all[*index])
     }
 }
 
@@ -188,12 +201,12 @@ mod tests {
         let id = |index: u32| InstanceId(index);
         let mut ledger = Ledger::open(home.path());
         // Known by id and start time; by its pipe alone; another start time; another pipe.
-        ledger.intend(process(0), id(0), 1);
+        ledger.intend(process(0), id(0), Sink::Pipe(1));
         ledger.born(process(0), pid_of(&children[0].0), ticks_of(&children[0].0));
-        ledger.intend(process(1), id(1), children[1].1);
-        ledger.intend(process(2), id(2), children[2].1);
+        ledger.intend(process(1), id(1), Sink::Pipe(children[1].1));
+        ledger.intend(process(2), id(2), Sink::Pipe(children[2].1));
         ledger.born(process(2), pid_of(&children[2].0), ticks_of(&children[2].0) + 1);
-        ledger.intend(process(3), id(3), children[3].1 + 1_000_000);
+        ledger.intend(process(3), id(3), Sink::Pipe(children[3].1 + 1_000_000));
         drop(ledger);
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -223,11 +236,11 @@ mod tests {
         leader.wait().expect("it was not reaped");
         let mut line = [0];
         io::Read::read_exact(&mut output, &mut line).expect("the leader said something");
-        ledger.intend(process(0), InstanceId(0), pipe);
+        ledger.intend(process(0), InstanceId(0), Sink::Pipe(pipe));
         ledger.born(process(0), pid_of(&leader), ticks);
 
         // The same, killed before it came to write the id down.
-        ledger.intend(process(1), InstanceId(1), pipe);
+        ledger.intend(process(1), InstanceId(1), Sink::Pipe(pipe));
 
         let found = find(&mut ledger, |_| true);
         assert!(found[&InstanceId(0)].leader.is_none());

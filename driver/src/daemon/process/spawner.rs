@@ -25,7 +25,7 @@ use super::ledger::Ledger;
 use super::leftover::Leftover;
 use super::nursery::{Nursery, abort};
 use super::refused::explain;
-use super::stat::{inode, start_ticks};
+use super::stat::{Sink, inode, log_file, start_ticks};
 use super::watch::wait_for_leftover;
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::daemon::patrol::{Door, Outputs, open_log_files};
@@ -173,13 +173,17 @@ impl Worker {
         handover: &Sender,
     ) -> io::Result<()> {
         let (output, input) = io::pipe()?;
-        self.ledger.intend(process, definition.id, inode(output.as_fd())?);
         let Launched { leader, report } = match &definition.launch {
             Launch::Exec(exec) => {
                 drop(input);
-                Launched { leader: self.start_command(definition, exec)?, report: None }
+                let leader = self.start_command(process, definition, exec)?;
+                Launched { leader, report: None }
             }
-            Launch::Runtime(_) => self.launcher.launch(definition, &input)?,
+            Launch::Runtime(_) => {
+                let pipe = Sink::Pipe(inode(output.as_fd())?);
+                self.ledger.intend(process, definition.id, pipe);
+                self.launcher.launch(definition, &input)?
+            }
             Launch::Verbs(_) => return Err(io::Error::other("a service has no process")),
         };
         if let Ok(start_ticks) = start_ticks(leader) {
@@ -195,9 +199,16 @@ impl Worker {
         handover.send(process, leader, output.as_fd(), report).inspect_err(|_| abort(leader))
     }
 }
+
 impl Worker {
-    /// Starts an app, and says where its log files are.
-    fn start_command(&self, definition: &Definition, exec: &Exec) -> io::Result<Pid> {
+    /// Starts an app, and says where its log files are. By the first of them it is known to the
+    /// next master if this one ends before it has written the process id down.
+    fn start_command(
+        &mut self,
+        process: ProcessRef,
+        definition: &Definition,
+        exec: &Exec,
+    ) -> io::Result<Pid> {
         let Setup { env, clear_env, cwd, .. } = &definition.setup;
         let variables = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let environment = environment(variables, *clear_env);
@@ -208,6 +219,7 @@ impl Worker {
                 (null.try_clone()?, null)
             }
         };
+        self.ledger.intend(process, definition.id, log_file(&stdout)?);
         start_command(&exec.argv, environment, cwd.as_deref(), [&stdout, &stderr])
     }
 

@@ -1,10 +1,27 @@
 //! What `/proc` says of one process.
 
+use std::fs::File;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use rustix::process::Pid;
+
+/// How the names of the log files of apps end.
+const LOG: &str = ".log";
+
+/// What the system adds to the name of an open file that was removed.
+const REMOVED: &str = " (deleted)";
+
+/// Where a process prints to: what no other process has but those that it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Sink {
+    /// The inode of a pipe.
+    Pipe(u64),
+    /// The inode of a log file, and the device that it is on.
+    File { inode: u64, device: u64 },
+}
 
 /// A line of `/proc/<pid>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +89,11 @@ pub(super) fn running() -> Vec<Stat> {
 
 /// Whether a process has a pipe as its standard output or error.
 pub(super) fn prints_to(pid: i32, pipe: u64) -> bool {
-    outputs(pid).contains(&pipe)
+    outputs(pid).contains(&Sink::Pipe(pipe))
 }
 
-/// The pipes that are the standard output and error of a process.
-pub(super) fn outputs(pid: i32) -> Vec<u64> {
+/// The pipes and log files that are the standard output and error of a process.
+pub(super) fn outputs(pid: i32) -> Vec<Sink> {
     let table = PathBuf::from(format!("/proc/{pid}/fd"));
     let is_empty = fs::read_dir(&table).is_ok_and(|mut entries| entries.next().is_none());
     if !is_empty {
@@ -88,12 +105,27 @@ pub(super) fn outputs(pid: i32) -> Vec<u64> {
     tables.map(|table| outputs_in(&table)).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
-fn outputs_in(table: &Path) -> Vec<u64> {
-    let pipe = |descriptor: &str| {
-        let target = fs::read_link(table.join(descriptor)).ok()?;
-        target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
+fn outputs_in(table: &Path) -> Vec<Sink> {
+    let sink = |descriptor: &str| {
+        let path = table.join(descriptor);
+        let target = fs::read_link(&path).ok()?;
+        let target = target.to_str()?;
+        if let Some(inode) = target.strip_prefix("pipe:[") {
+            return Some(Sink::Pipe(inode.strip_suffix(']')?.parse().ok()?));
+        }
+        // Other files are not looked at: one on a file system that does not answer would be
+        // waited for.
+        let name = target.strip_suffix(REMOVED).unwrap_or(target);
+        let file = name.ends_with(LOG).then(|| fs::metadata(&path).ok())??;
+        Some(Sink::File { inode: file.ino(), device: file.dev() })
     };
-    ["1", "2"].into_iter().filter_map(pipe).collect()
+    ["1", "2"].into_iter().filter_map(sink).collect()
+}
+
+/// A log file, as `outputs` finds it.
+pub(super) fn log_file(file: &File) -> io::Result<Sink> {
+    let meta = file.metadata()?;
+    Ok(Sink::File { inode: meta.ino(), device: meta.dev() })
 }
 
 /// The number by which the system tells a pipe from every other one.
