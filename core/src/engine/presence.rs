@@ -3,7 +3,7 @@
 //!
 //! A fact (an exit, a report, an observation) takes effect at once, and its record follows. A
 //! requested change takes effect when its record is durable, as everywhere. Both are sections of
-//! edits: see [`Section`](crate::instance::Section).
+//! edits: see [`Section`].
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
