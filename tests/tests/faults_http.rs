@@ -90,7 +90,7 @@ fn health_needs_no_key_and_tells_ready_from_draining() {
     // A child that ignores TERM keeps the master draining for 5 s.
     let mut events = master.events();
     master.run(&mut events, &Script::new().step(Step::OnTerm(Script::new())).wait());
-    master.signal(rustix::process::Signal::TERM);
+    master.signal(Signal::TERM);
     events.wait_end();
     let health = api.without_key().get("/health").expect(503).json();
     assert_eq!((&health["status"], &health["ready"]), (&json!("draining"), &json!(false)));
