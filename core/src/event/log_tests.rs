@@ -7,7 +7,7 @@ use alloc::string::ToString;
 
 use proptest::prelude::*;
 
-use super::super::stored::{DaemonRef, PROCESS_DAEMON_KIND, ResourceRef, Severity};
+use super::super::stored::{DaemonRef, Draft, PROCESS_DAEMON_KIND, ResourceRef, Severity};
 use super::*;
 use crate::time::Wall;
 
@@ -15,9 +15,7 @@ const TOPICS: [&str; 4] = ["a.b", "a.c", "a.b.c", "z"];
 
 fn event(id: u64, instance: u32, topic: &'static str, is_managed: bool) -> Arc<StoredEvent> {
     let kind = if is_managed { PROCESS_DAEMON_KIND } else { "openctrl" };
-    Arc::new(StoredEvent {
-        id: StoredId(id),
-        time: Wall::from_micros(id),
+    let draft = Draft {
         topic: topic.into(),
         daemon: DaemonRef {
             name: "d".into(),
@@ -34,7 +32,8 @@ fn event(id: u64, instance: u32, topic: &'static str, is_managed: bool) -> Arc<S
         reason: "".into(),
         message: "".into(),
         attributes: BTreeMap::new(),
-    })
+    };
+    Arc::new(draft.stored(StoredId(id), Wall::from_micros(id)))
 }
 
 fn ids(events: &[Arc<StoredEvent>]) -> Vec<u64> {

@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
+use core::ops::Deref;
 
 use crate::ids::InstanceId;
 use crate::time::Wall;
@@ -116,46 +117,28 @@ pub struct Draft {
 
 impl Draft {
     /// The event with this place and time.
-    pub fn stored(self, id: StoredId, time: Wall) -> StoredEvent {
-        let Self { topic, daemon, resource, subject, severity, reason, message, attributes } = self;
-        StoredEvent {
-            id,
-            time,
-            topic,
-            daemon,
-            resource,
-            subject,
-            severity,
-            reason,
-            message,
-            attributes,
-        }
+    pub const fn stored(self, id: StoredId, time: Wall) -> StoredEvent {
+        StoredEvent { id, time, draft: self }
     }
 }
 
-/// A retained event.
+/// A retained event. Dereferences to its draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
     /// Its place in the order.
     pub id: StoredId,
     /// When it was published; also `createdAt`.
     pub time: Wall,
-    /// Its topic: dot-separated words.
-    pub topic: Text,
-    /// Who published it.
-    pub daemon: DaemonRef,
-    /// What it is about.
-    pub resource: Option<ResourceRef>,
-    /// Whose history it belongs to.
-    pub subject: Option<EventSubject>,
-    /// How much it matters.
-    pub severity: Severity,
-    /// One word for programs; may be empty.
-    pub reason: Text,
-    /// One sentence for people; may be empty.
-    pub message: Text,
-    /// Details, as text.
-    pub attributes: BTreeMap<Text, String>,
+    /// All the rest.
+    pub draft: Draft,
+}
+
+impl Deref for StoredEvent {
+    type Target = Draft;
+
+    fn deref(&self) -> &Draft {
+        &self.draft
+    }
 }
 
 impl StoredEvent {

@@ -7,7 +7,9 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::event::{DaemonRef, EventSubject, ResourceRef, Severity, StoredEvent, StoredId, Text};
+use crate::event::{
+    DaemonRef, Draft, EventSubject, ResourceRef, Severity, StoredEvent, StoredId, Text,
+};
 use crate::formats::FormatError;
 use crate::formats::v2::control::{ControlV2, EventV2, KeptV2, RuleV2, RulesV2, SubjectV2};
 use crate::ids::InstanceId;
@@ -275,9 +277,8 @@ impl EventV2 {
         let [name, kind, instance] = self.daemon.map(Cow::Owned);
         let severities = [Severity::Debug, Severity::Info, Severity::Warning, Severity::Error];
         let severity = severities.get(usize::from(self.severity)).copied();
-        Ok(Arc::new(StoredEvent {
-            id: StoredId(self.id),
-            time: Wall::from_micros(self.time),
+        let (id, time) = (StoredId(self.id), Wall::from_micros(self.time));
+        let draft = Draft {
             topic: Cow::Owned(self.topic),
             daemon: DaemonRef { name, kind, instance },
             resource: self.resource.map(|resource| {
@@ -298,7 +299,8 @@ impl EventV2 {
                 .into_iter()
                 .map(|(name, value)| (Cow::Owned(name), value))
                 .collect(),
-        }))
+        };
+        Ok(Arc::new(draft.stored(id, time)))
     }
 }
 
@@ -356,9 +358,7 @@ mod tests {
         let attributes = prop::collection::btree_map(text(), "[a-z]{0,4}", 0..3);
         (1u64..100, text(), resource, subject, severity, text(), attributes).prop_map(
             |(id, topic, resource, subject, severity, reason, attributes)| {
-                Arc::new(StoredEvent {
-                    id: StoredId(id),
-                    time: Wall::from_micros(id * 7),
+                let draft = Draft {
                     topic,
                     daemon: DaemonRef {
                         name: reason.clone(),
@@ -375,7 +375,8 @@ mod tests {
                     reason,
                     message: "m".into(),
                     attributes,
-                })
+                };
+                Arc::new(draft.stored(StoredId(id), Wall::from_micros(id * 7)))
             },
         )
     }
