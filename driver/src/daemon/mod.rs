@@ -18,6 +18,7 @@ mod metrics;
 mod patrol;
 mod process;
 mod reactor;
+mod request_body;
 mod service;
 mod signals;
 pub(crate) mod store;

@@ -1,12 +1,10 @@
 //! One request on a Unix socket: routed, admitted, read and answered.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use openctrl_core::command::{Amend, Caller, Command, Outcome};
@@ -22,24 +20,17 @@ use openctrl_core::ids::InstanceId;
 use openctrl_core::resource::Fact;
 use openctrl_core::rules::RuleSpec;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::ask::Ask;
 use super::hub::ControlHub;
+use super::parked::Parked;
+use super::peer::Peer;
+pub(super) use super::peer::Writers;
 use super::{runtime, yaml};
 use crate::daemon::clock::Clock;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::log;
-
-use super::peer::Peer;
-pub(super) use super::peer::Writers;
-
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
-
-/// What of a body beyond the limit is read and thrown away, so that a client that sends all of it
-/// before it listens still gets its answer.
-const OVERSIZE_READ_MAX_BYTES: usize = 64 * 1024 * 1024;
+use crate::daemon::request_body::{BodyError, read_body};
 
 /// Answers requests on any number of connections at a time.
 #[derive(Debug)]
@@ -58,16 +49,18 @@ pub(super) enum Target {
 }
 
 impl Door {
-    /// Answers one request of a peer.
+    /// Answers one request of a peer. A request for events that has to wait is handed back, unless
+    /// it `has_waited`.
     pub(super) async fn serve(
         &self,
         target: Target,
         peer: Peer,
         request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        has_waited: bool,
+    ) -> Result<Response<Full<Bytes>>, Parked> {
         let reply = match target {
             Target::Main(socket) => self.main(socket, peer.may_write, request).await,
-            Target::Instance(id) => self.managed(id, peer, &request).await,
+            Target::Instance(id) => self.managed(id, peer, &request, has_waited).await?,
         };
         Ok(response(reply))
     }
@@ -164,27 +157,42 @@ impl Door {
         answered.await.map_err(|_| Reply::error(503, "the master is shutting down"))
     }
 
-    async fn managed(&self, id: InstanceId, peer: Peer, request: &Request<Incoming>) -> Reply {
+    async fn managed(
+        &self,
+        id: InstanceId,
+        peer: Peer,
+        request: &Request<Incoming>,
+        has_waited: bool,
+    ) -> Result<Reply, Parked> {
         let uri = request.uri();
         let call = match route_managed(request.method().as_str(), uri.path(), uri.query()) {
             Ok(call) => call,
-            Err(reply) => return reply,
+            Err(reply) => return Ok(reply),
         };
         let Some(entry) = self.hub.process(id) else {
-            return Reply::text(404, "404 page not found\n");
+            return Ok(Reply::text(404, "404 page not found\n"));
         };
-        match call {
+        Ok(match call {
             ManagedCall::Healthz => ControlModel::healthz(&entry),
             ManagedCall::Status => {
                 self.hub.read_all(|model, figures| model.daemon_status(&entry, &figures(id)))
             }
-            ManagedCall::Events(query) => self.hub.events(id, &query).await,
+            ManagedCall::Events(query) => {
+                if !has_waited && !self.hub.has_news(id, &query) {
+                    // The body of a request cannot be kept aside; nobody sends one here.
+                    if request.body().is_end_stream() {
+                        return Err(Parked::new(id, query, request));
+                    }
+                    self.hub.wait(id, &query).await;
+                }
+                self.hub.read(|model| model.events(id, &query))
+            }
             ManagedCall::Command(command) if !peer.may_write => {
                 let message = "commands are for root, the user of openctrl and control_group";
                 Reply { status: 403, ..command_result(&command, false, message) }
             }
             ManagedCall::Command(command) => self.command(peer.caller, id, command).await,
-        }
+        })
     }
 
     /// Both events are durable before the answer.
@@ -235,29 +243,15 @@ fn rules_of(request: &CandidateRequest) -> Result<Option<Vec<RuleSpec>>, String>
     candidate_rules(&yaml::decode(text)?).map(Some)
 }
 
-/// Reads a body within the limits of size and time.
+/// Reads a body; its errors in the words of Go, where the existing implementation has one.
 async fn read(body: Incoming) -> Result<Bytes, Reply> {
-    let collected = timeout(BODY_TIME, collect(body)).await;
-    collected.unwrap_or_else(|_| Err(Reply::bad("the body did not arrive in 30 s")))
-}
-
-async fn collect(mut body: Incoming) -> Result<Bytes, Reply> {
-    let mut collected = BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let broken = |_| Reply::bad("unexpected EOF");
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        length += data.len();
-        if length <= BODY_MAX_BYTES {
-            collected.extend_from_slice(&data);
-        } else if length > OVERSIZE_READ_MAX_BYTES {
-            break;
-        }
-    }
-    if length > BODY_MAX_BYTES {
-        return Err(Reply::bad("http: request body too large"));
-    }
-    Ok(collected.freeze())
+    read_body(body, BODY_MAX_BYTES).await.map_err(|error| {
+        Reply::bad(match error {
+            BodyError::TooLarge => "http: request body too large",
+            BodyError::TooSlow => "the body did not arrive in 30 s",
+            BodyError::BrokenOff => "unexpected EOF",
+        })
+    })
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {

@@ -6,29 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use openctrl_core::doors::control::Socket;
 use openctrl_core::ids::InstanceId;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::answer::{Door, Target};
+use super::connection::serve;
 use super::listen::{BoundSocket, ListenError, MAIN_MODE, STATUS_MODE, SocketFile, make_directory};
 
 /// Connections to all sockets at a time; more wait to be accepted.
 const CONNECTIONS_MAX: u32 = 4_096;
-
-/// How long the head of a request on a main socket may take.
-const MAIN_HEAD_TIME: Duration = Duration::from_secs(5);
-
-/// How long a connection to an instance may be idle.
-const MANAGED_HEAD_TIME: Duration = Duration::from_secs(120);
 
 /// How long to wait before accepting again when the system refuses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -208,32 +198,4 @@ impl Acceptor {
             });
         }
     }
-}
-
-/// Serves a connection until either side ends it. Main sockets end it after every answer.
-async fn serve(
-    stream: UnixStream,
-    target: Target,
-    door: Arc<Door>,
-    mut closes: watch::Receiver<bool>,
-) {
-    let peer = door.writers.admit(&stream);
-    let answer = service_fn(move |request: Request<Incoming>| {
-        let door = Arc::clone(&door);
-        async move { door.serve(target, peer, request).await }
-    });
-    let is_main = matches!(target, Target::Main(_));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(if is_main { MAIN_HEAD_TIME } else { MANAGED_HEAD_TIME })
-        .keep_alive(!is_main)
-        .title_case_headers(true)
-        .max_buf_size(16 * 1024)
-        .serve_connection(TokioIo::new(stream), answer);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = closes.wait_for(|closing| *closing) => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
 }

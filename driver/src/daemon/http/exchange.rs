@@ -1,9 +1,6 @@
 //! The parts of a request and an answer that do not depend on the endpoint: methods, headers, bodies.
 
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
@@ -12,16 +9,9 @@ use openctrl_core::doors::v2::{
     Answer, BODY_MAX_BYTES, CORS_HEADERS, Method, PREFLIGHT_MAX_AGE_S, Rejection, decode_if_match,
 };
 use openctrl_core::expect::Expect;
-use tokio::time::timeout;
 
 use super::body::AnswerBody;
-
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
-
-/// What of a body beyond the limit is read and thrown away, so that a client that sends all of it
-/// before it listens still hears why it was turned down.
-const OVERSIZE_READ_MAX_BYTES: usize = 256 * 1024 * 1024;
+use crate::daemon::request_body::{BodyError, read_body};
 
 pub(super) type HttpResponse = Response<AnswerBody>;
 
@@ -93,24 +83,9 @@ pub(super) fn rejected(rejection: Rejection) -> HttpResponse {
 
 /// Reads a body within the limits of size and time.
 pub(super) async fn read(body: Incoming) -> Result<Bytes, Rejection> {
-    timeout(BODY_TIME, collect(body)).await.map_err(|_| Rejection::TooSlow)?
-}
-
-async fn collect(mut body: Incoming) -> Result<Bytes, Rejection> {
-    let mut collected = BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let broken = |_| Rejection::Bad("the body broke off".to_owned());
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        length += data.len();
-        if length <= BODY_MAX_BYTES {
-            collected.extend_from_slice(&data);
-        } else if length > OVERSIZE_READ_MAX_BYTES {
-            break;
-        }
-    }
-    if length > BODY_MAX_BYTES {
-        return Err(Rejection::BodyTooLarge(BODY_MAX_BYTES));
-    }
-    Ok(collected.freeze())
+    read_body(body, BODY_MAX_BYTES).await.map_err(|error| match error {
+        BodyError::TooLarge => Rejection::BodyTooLarge(BODY_MAX_BYTES),
+        BodyError::TooSlow => Rejection::TooSlow,
+        BodyError::BrokenOff => Rejection::Bad("the body broke off".to_owned()),
+    })
 }
