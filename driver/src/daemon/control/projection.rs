@@ -1,13 +1,13 @@
 //! `events.db`: the stored events as SQLite, for SQL that people have (control contract B 3.2).
 //!
 //! The journal is the truth. A thread writes events in batches and never holds anything up; at the
-//! start it writes what the database lacks. A database that cannot be used is made anew.
+//! start it writes what the database lacks. Events that cannot be written are written later, so the
+//! rows have no gaps. A database that cannot be used is made anew.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -15,10 +15,14 @@ use openctrl_core::event::{StoredEvent, StoredId};
 use openctrl_core::go::rfc3339_nano;
 use rusqlite::{Connection, params};
 
+use super::backlog::Backlog;
 use super::jsonl::EventFiles;
 
 /// Events in one transaction at most.
 const BATCH_MAX: usize = 4_096;
+
+/// How long to wait after events could not be written.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The file in the state directory.
 const FILE: &str = "events.db";
@@ -62,8 +66,8 @@ const INSERT: &str = "INSERT OR IGNORE INTO events (id, api_version, kind, name,
 /// Takes events in for the thread.
 #[derive(Debug)]
 pub(crate) struct Projection {
-    events: Option<Sender<Vec<Arc<StoredEvent>>>>,
-    thread: Option<JoinHandle<()>>,
+    backlog: Arc<Backlog>,
+    thread: JoinHandle<()>,
 }
 
 struct Worker {
@@ -71,6 +75,8 @@ struct Worker {
     /// `None` while the database cannot be used.
     connection: Option<Connection>,
     files: Option<EventFiles>,
+    /// The newest event that the files have.
+    in_files: StoredId,
     keep: usize,
     is_failing: bool,
 }
@@ -88,55 +94,59 @@ impl Projection {
         files: Option<EventFiles>,
     ) -> io::Result<Self> {
         let path = state.join(FILE);
-        let (events, queue) = mpsc::channel();
+        let backlog = Backlog::new(keep);
+        let queue = Arc::clone(&backlog);
         let thread = thread::Builder::new().name("events".to_owned()).spawn(move || {
             let connection = open_or_replace(&path);
-            let mut worker = Worker { path, connection, files, keep, is_failing: false };
-            worker.catch_up(&known);
-            drop(known);
-            worker.run(&queue);
+            let in_files = known.last().map_or(StoredId(0), |event| event.id);
+            let mut worker = Worker { path, connection, files, in_files, keep, is_failing: false };
+            if worker.catch_up(&known, &queue) {
+                drop(known);
+                worker.run(&queue);
+            }
         })?;
-        Ok(Self { events: Some(events), thread: Some(thread) })
+        Ok(Self { backlog, thread })
     }
 
     /// Hands durable events over.
     pub(crate) fn append(&self, events: Vec<Arc<StoredEvent>>) {
-        if let Some(sender) = &self.events {
-            // Fails only if the thread panicked, which was said.
-            let _ = sender.send(events);
-        }
+        self.backlog.append(events);
     }
 
-    /// Waits until all is written.
-    pub(crate) fn finish(mut self) {
-        drop(self.events.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+    /// Waits until all is written that can be.
+    pub(crate) fn finish(self) {
+        self.backlog.close();
+        if self.thread.join().is_err() {
             tracing::error!("Control.events: the thread of {FILE} stopped after a panic");
         }
     }
 }
 
 impl Worker {
-    fn run(&mut self, queue: &Receiver<Vec<Arc<StoredEvent>>>) {
-        while let Ok(mut batch) = queue.recv() {
-            while batch.len() < BATCH_MAX
-                && let Ok(more) = queue.try_recv()
-            {
-                batch.extend(more);
+    fn run(&mut self, backlog: &Backlog) {
+        while let Some(batch) = backlog.take(BATCH_MAX) {
+            self.append_to_files(&batch);
+            if !self.write(&batch) {
+                backlog.put_back(batch);
+                if backlog.pause(RETRY) {
+                    return;
+                }
             }
-            if let Some(files) = &mut self.files {
-                files.append(&batch);
-            }
-            self.write(&batch);
         }
     }
 
-    /// Writes what the database lacks. Events beyond the newest of the journal are of another
-    /// journal: then it is made anew.
-    fn catch_up(&mut self, known: &[Arc<StoredEvent>]) {
-        let Some(connection) = &self.connection else { return };
+    fn append_to_files(&mut self, batch: &[Arc<StoredEvent>]) {
+        let start = batch.partition_point(|event| event.id <= self.in_files);
+        if let (Some(files), Some(last)) = (&mut self.files, batch.last()) {
+            files.append(&batch[start..]);
+            self.in_files = self.in_files.max(last.id);
+        }
+    }
+
+    /// Writes what the database lacks; whether it could before `backlog` was closed. Events beyond
+    /// the newest of the journal are of another journal: then it is made anew.
+    fn catch_up(&mut self, known: &[Arc<StoredEvent>], backlog: &Backlog) -> bool {
+        let Some(connection) = &self.connection else { return true };
         let newest = known.last().map_or(StoredId(0), |event| event.id);
         let head = connection
             .query_row("SELECT coalesce(max(id), 0) FROM events", [], |row| row.get::<_, i64>(0));
@@ -153,8 +163,13 @@ impl Worker {
         };
         let start = known.partition_point(|event| event.id <= head);
         for batch in known[start..].chunks(BATCH_MAX) {
-            self.write(batch);
+            while !self.write(batch) {
+                if backlog.pause(RETRY) {
+                    return false;
+                }
+            }
         }
+        true
     }
 
     fn replace(&mut self, why: &str) {
@@ -162,17 +177,23 @@ impl Worker {
         self.connection = replace(&self.path, why);
     }
 
-    fn write(&mut self, events: &[Arc<StoredEvent>]) {
-        let Some(connection) = &mut self.connection else { return };
+    /// Whether the events are in the database, or there is none.
+    fn write(&mut self, events: &[Arc<StoredEvent>]) -> bool {
+        let Some(connection) = &mut self.connection else { return true };
         match insert(connection, events, self.keep) {
-            Ok(()) => self.is_failing = false,
-            Err(error) if !std::mem::replace(&mut self.is_failing, true) => {
-                tracing::warn!(
-                    "Control.events: cannot write {}: {error}; it is made up for at the next start",
-                    self.path.display()
-                );
+            Ok(()) => {
+                self.is_failing = false;
+                true
             }
-            Err(_) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    tracing::warn!(
+                        "Control.events: cannot write {}: {error}; it is tried again",
+                        self.path.display()
+                    );
+                }
+                false
+            }
         }
     }
 }
@@ -322,6 +343,52 @@ mod tests {
         second.append(events(7, 7));
         second.finish();
         assert_eq!(ids(dir.path()), [4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn rows_have_no_gap_when_the_database_was_locked() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE);
+        Projection::start(dir.path(), events(1, 1), 100, None).expect("a thread").finish();
+        let mut connection = open(&path).expect("it is a database");
+        connection.busy_timeout(Duration::ZERO).expect("a number");
+        let lock = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate);
+        let lock = lock.expect("nobody else writes");
+        let ours = open(&path).expect("it is a database");
+        ours.busy_timeout(Duration::ZERO).expect("a number");
+        let mut worker = Worker {
+            path,
+            connection: Some(ours),
+            files: None,
+            in_files: StoredId(1),
+            keep: 100,
+            is_failing: false,
+        };
+        let backlog = Backlog::new(100);
+        backlog.append(events(2, 3));
+        let batch = backlog.take(10).expect("they are there");
+        assert!(!worker.write(&batch), "it is locked");
+        backlog.put_back(batch);
+        backlog.append(events(4, 4));
+        drop(lock);
+        backlog.close();
+        worker.run(&backlog);
+        assert_eq!(ids(dir.path()), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_backlog_holds_no_more_than_is_kept() {
+        let backlog = Backlog::new(3);
+        backlog.append(events(1, 5));
+        let ids = |events: Vec<Arc<StoredEvent>>| -> Vec<u64> {
+            events.iter().map(|event| event.id.0).collect()
+        };
+        let taken = backlog.take(2).expect("they are there");
+        backlog.append(events(6, 7));
+        backlog.put_back(taken);
+        assert_eq!(ids(backlog.take(9).expect("they are there")), [5, 6, 7]);
+        backlog.close();
+        assert!(backlog.take(9).is_none());
     }
 
     #[test]
