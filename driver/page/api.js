@@ -121,7 +121,12 @@ export class Api extends EventTarget {
     return this.optional(`instances/${encodeURIComponent(id)}/process`, signal);
   }
 
-  /** The same of all instances. */
+  /** Phase, conditions and stored events of an instance; null without a control API. */
+  control(id, signal) {
+    return this.optional(`instances/${encodeURIComponent(id)}/control`, signal);
+  }
+
+  /** Facts about the processes of all instances. */
   processes() {
     return this.optional("processes");
   }

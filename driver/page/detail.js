@@ -1,10 +1,12 @@
 // One instance in full. Owns the side panel: its head and actions, the figures, charts and facts,
-// and which of its tabs is open. Lines of output are logview.js, editing is forms.js.
+// and which of its tabs is open. Lines of output are logview.js, editing is forms.js, phase and
+// events of the control API are resource.js.
 
 import { button, confirm, copy, el, find, icon, notify, setAttr, setStatus, setText, statusBadge }
   from "./dom.js";
 import { MASK, bytes, count, duration, maskedUrl, moment, rate, urlPieces } from "./format.js";
 import { rateChart, statusStrip } from "./chart.js";
+import { ResourceView } from "./resource.js";
 import { SettingsForm } from "./forms.js";
 import { LogView } from "./logview.js";
 
@@ -26,6 +28,7 @@ export class Detail {
     this.id = null;
     this.node = find("#detail");
     this.logView = new LogView(model, (id) => this.fetchEarlier(id));
+    this.resource = new ResourceView(api);
     this.settings = new SettingsForm(api, model, { onDeleted: onClose });
     this.build();
     model.addEventListener("change", () => this.refresh());
@@ -34,6 +37,7 @@ export class Detail {
       && this.fetchLines(this.id, null));
     setInterval(() => this.refresh(), 1000);
     setInterval(() => this.askProcess(), PROCESS_MS);
+    setInterval(() => this.tab === "overview" && this.resource.ask(), PROCESS_MS);
   }
 
   build() {
@@ -80,7 +84,7 @@ export class Detail {
     this.facts = el("dl", { class: "facts" });
     this.processFacts = el("dl", { class: "facts process", hidden: true });
     this.tiles = el("div", { class: "tiles" }, this.rates.rx.node, this.rates.tx.node, ...tiles);
-    return [this.tiles, this.strip.node, this.processFacts, this.facts];
+    return [this.tiles, this.strip.node, this.processFacts, this.facts, this.resource.node];
   }
 
   /** Opens an instance; one that is not there says so. */
@@ -95,6 +99,7 @@ export class Detail {
       this.shape = "";
       this.processFacts.hidden = true;
       this.isAttached = false;
+      this.resource.show(null);
       this.logView.show(id);
     }
     this.showTab(tab);
@@ -107,10 +112,12 @@ export class Detail {
     this.model.watch(this.id);
     this.fetchLines(this.id, null);
     this.askProcess();
+    this.resource.show(this.id);
   }
 
   shut() {
     this.id = null;
+    this.resource.show(null);
     this.node.hidden = true;
     this.model.watch(null);
   }

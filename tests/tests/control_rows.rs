@@ -26,6 +26,7 @@ const ROWS: &[Row] = &[
             "control_sockets::an_instance_has_its_socket_from_creation_to_deletion",
             "control_sockets::only_tagged_instances_have_a_socket_if_that_is_chosen",
             "control_sockets::an_instance_whose_path_is_too_long_runs_without_a_socket",
+            "control_sockets::too_many_sockets_are_told_at_the_start",
         ],
     ),
     ("A Start: control_group", &["control_sockets::a_group_gets_the_sockets_that_take_changes"]),
@@ -278,6 +279,8 @@ const ROWS: &[Row] = &[
             "control_cli::what_is_wrong_is_one_line_and_an_exit_status",
             "control_cli::routerctl_reads_our_sockets",
             "control_docs::the_examples_run_as_printed",
+            "control_page::an_instance_has_its_phase_conditions_and_events",
+            "control_page::without_the_control_api_there_is_none_of_it",
         ],
     ),
 ];

@@ -304,7 +304,8 @@ fn a_path_of_an_instance_that_is_too_long_ends_the_master() {
     master.reconfigure(|builder| builder.query("control", &dir));
     master.begin_restart();
     assert_eq!(master.wait_exit().code(), Some(1));
-    let line = master.output().wait_for_line("the reason", |line| line.text.contains("107"));
+    let line =
+        master.output().wait_for_line("the reason", |line| line.text.contains("at most 107"));
     assert!(line.text.contains("control") && line.text.contains(&alias), "{}", line.text);
     assert!(!Path::new(&dir).join("openctrl.sock").exists(), "none is left behind");
 }
@@ -320,6 +321,42 @@ fn an_instance_whose_path_is_too_long_runs_without_a_socket() {
     let body = json!({"url": Script::new().wait().url(), "alias": alias});
     master.api().post("/instances", &body).expect(201);
     sockets.wait_phase(&alias, "Running");
-    let warning = master.output().wait_for_line("a warning", |line| line.text.contains("107"));
+    let warning =
+        master.output().wait_for_line("a warning", |line| line.text.contains("at most 107"));
     assert!(warning.text.contains(&alias), "{}", warning.text);
+}
+
+#[test]
+fn too_many_sockets_are_told_at_the_start() {
+    let folder = tempfile::TempDir::new().expect("a directory");
+    let dir = folder.path().join("run");
+    let dir = dir.to_str().expect("UTF-8").to_owned();
+    let mut master = Master::start();
+    let api = master.api();
+    for _ in 0..150 {
+        // Stopped, they take no descriptors of their own.
+        let id = api.run_once(&Script::new().exit(0));
+        api.act(&id, "stop");
+    }
+    master.stop();
+    let limited = |limit: &str| {
+        let limit = format!("--nofile={limit}:{limit}");
+        let dir = dir.clone();
+        move |builder: openctrl_tests::master::Builder| {
+            builder.query("control", &dir).through(&["prlimit", &limit])
+        }
+    };
+    master.reconfigure(limited("280"));
+    master.restart();
+    let line = master.output().wait_for_line("the figure", |line| line.text.contains("150 of 280"));
+    assert!(line.text.contains("control_sockets=tagged"), "{}", line.text);
+    master.stop();
+    master.reconfigure(limited("200"));
+    master.begin_restart();
+    assert_eq!(master.wait_exit().code(), Some(1));
+    let line =
+        master.output().wait_for_line("the reason", |line| line.text.contains("limit is 200"));
+    for word in ["control", "150", "LimitNOFILE", "control_sockets=tagged"] {
+        assert!(line.text.contains(word), "{word}: {}", line.text);
+    }
 }

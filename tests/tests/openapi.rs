@@ -1,6 +1,7 @@
 //! The OpenAPI document, and real answers held to it.
 
 use boon::{Compiler, Schemas};
+use openctrl_tests::control::Sockets;
 use openctrl_tests::script::Step;
 use openctrl_tests::{Api, KEY_ID, Master, Response, Script, until};
 use serde_json::{Value, json};
@@ -56,7 +57,7 @@ impl Document {
 
 #[test]
 fn answers_are_what_the_document_says() {
-    let master = Master::start();
+    let (master, _sockets) = Sockets::start();
     let api = master.api();
     let mut document = Document::of(&api);
     let instance = "/instances/{id}";
@@ -87,6 +88,14 @@ fn answers_are_what_the_document_says() {
     document.check("get", process, &api.get(&at("/process")));
     document.check("get", process, &api.get("/instances/00000000/process"));
     document.check("get", "/processes", &api.get("/processes"));
+    let control = "/instances/{id}/control";
+    let resource = document.check("get", control, &api.get(&at("/control")));
+    assert_eq!(resource["status"]["observed"]["lastExit"], "code 3");
+    document.check("get", control, &api.get("/instances/00000000/control"));
+    let without = Master::start();
+    let id_without = without.api().run(&Script::new().wait());
+    let path = format!("/instances/{id_without}/control");
+    document.check("get", control, &without.api().get(&path).expect(404));
     document.check("put", instance, &api.put(&id, &url));
     document.check("put", instance, &api.put(&id, &Script::new().print("other").url()));
     document.check("put", instance, &api.put(KEY_ID, "a:b"));

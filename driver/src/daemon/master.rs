@@ -23,7 +23,7 @@ use crate::address_file::{Address, AddressFile};
 use crate::counters::COUNTERS;
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
-use crate::daemon::control::{ListenError, Parts, start_control};
+use crate::daemon::control::{ControlHands, ListenError, Parts, start_control};
 use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Mailbox, inbox};
@@ -320,6 +320,7 @@ async fn serve(
             Some(start_control(parts)?)
         }
     };
+    let shown = control.as_ref().map(ControlHands::hub);
     let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
     let reactor = Reactor::new(engine, recorder, hands, control, clock.clone(), child_ended, now);
     let address = address(&url, secured.as_ref());
@@ -342,6 +343,7 @@ async fn serve(
             logs,
             processes,
             disk_fails,
+            control: shown,
             hub,
             mailbox: mailbox.clone(),
             clock,

@@ -22,7 +22,8 @@ use super::wire::{
     ConditionWire, Named, ResourceEventWire, StoredEventWire, conditions, is_empty, is_zero,
 };
 use crate::event::{EventSubject, StoredFilter, StoredId, TopicPattern};
-use crate::go::{ZERO_TIME, rfc3339_nano};
+use crate::go::{ZERO_TIME, rfc3339_nano, to_json};
+use crate::ids::InstanceId;
 use crate::resource::{PROCESS_API_VERSION, PROCESS_KIND, Phase};
 use crate::rules::{API_VERSION, RuleKind, RuleRef, RuleStatus};
 
@@ -413,6 +414,17 @@ impl ControlModel {
             Vec::from([self.find_process(target).map_or_else(missing, check)])
         };
         envelope("ProbeResult", subject, ProbeBody { subject, target, checks })
+    }
+
+    /// An instance with its newest events as JSON, as `/get` shows it; `None` without it.
+    pub fn process_json(
+        &self,
+        id: InstanceId,
+        events_limit: usize,
+        figures: Figures<'_>,
+    ) -> Option<String> {
+        let entry = self.processes.get(&id)?;
+        Some(to_json(&self.process_view(entry, events_limit, figures)))
     }
 
     /// Every resource, or those of one kind, in the order of kinds and names.

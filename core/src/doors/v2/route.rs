@@ -52,6 +52,8 @@ pub enum Route {
     Process(Target),
     /// `/instances/{id}/policy`
     Policy(Target),
+    /// `/instances/{id}/control`
+    Control(Target),
     /// `/processes`
     Processes,
     /// `/openapi.json`
@@ -119,6 +121,8 @@ pub enum Observation {
     Logs(InstanceId),
     /// `GET /instances/{id}/process`
     Process(InstanceId),
+    /// `GET /instances/{id}/control`
+    Control(InstanceId),
     /// `GET /processes`
     Processes,
     /// `GET /health`
@@ -144,6 +148,7 @@ impl Route {
             Self::Logs(_) => "/instances/{id}/logs",
             Self::Process(_) => "/instances/{id}/process",
             Self::Policy(_) => "/instances/{id}/policy",
+            Self::Control(_) => "/instances/{id}/control",
             Self::Processes => "/processes",
             Self::Description => "/openapi.json",
             Self::Metrics => METRICS_PATH,
@@ -164,6 +169,7 @@ impl Route {
             | Self::Logs(_)
             | Self::Process(_)
             | Self::Policy(_)
+            | Self::Control(_)
             | Self::Processes => true,
         }
     }
@@ -217,6 +223,7 @@ fn instance_route(rest: &str) -> Route {
         Some((id, "logs")) => Route::Logs(target(id)),
         Some((id, "process")) => Route::Process(target(id)),
         Some((id, "policy")) => Route::Policy(target(id)),
+        Some((id, "control")) => Route::Control(target(id)),
         Some(_) | None => Route::Instance(target(rest)),
     }
 }
@@ -272,6 +279,9 @@ pub fn admit(
         (Route::Logs(target), method) => admit_part(target, method, exists, Observation::Logs),
         (Route::Process(target), method) => {
             admit_part(target, method, exists, Observation::Process)
+        }
+        (Route::Control(target), method) => {
+            admit_part(target, method, exists, Observation::Control)
         }
         (Route::Policy(target), method) => admit_policy(target, method, exists),
     }
@@ -372,6 +382,7 @@ mod tests {
             ("/api/v2/instances//logs", Some(Route::Logs(Target::Nothing))),
             ("/api/v2/instances/********/process", Some(Route::Process(Target::Key))),
             ("/api/v2/instances/d34db33f/logs/", Some(Route::Instance(Target::Unknown))),
+            ("/api/v2/instances/d34db33f/control", Some(Route::Control(Target::Instance(ID)))),
             ("/api/v2/processes", Some(Route::Processes)),
             ("/api/v2/openapi.json", Some(Route::Description)),
             ("/metrics", Some(Route::Metrics)),

@@ -50,6 +50,11 @@ impl ControlHands {
         Self { machine, hub, serving, projection, waiting, next_ticket: 0, later }
     }
 
+    /// What readers of the control API see.
+    pub(crate) fn hub(&self) -> Arc<ControlHub> {
+        Arc::clone(&self.hub)
+    }
+
     /// Shows the machine a step of the engine, before its effects are carried out. Gives the
     /// events that are stored in one piece with changes among them.
     pub(crate) fn observe(

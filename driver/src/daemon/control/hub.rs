@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use openctrl_core::control::ControlEffect;
 use openctrl_core::doors::control::{
-    ControlModel, EventsQuery, Figures, Observed, ProcessEntry, Reply, RuleEntry, Run, RunError,
+    ControlModel, EventsQuery, Figures, Observed, ProcessEntry, RuleEntry, Run, RunError,
 };
 use openctrl_core::event::StoredEvent;
 use openctrl_core::ids::InstanceId;
@@ -69,6 +69,11 @@ impl ControlHub {
         read(&state.model, &figures)
     }
 
+    /// An instance with its newest events, as JSON; `None` without it.
+    pub(crate) fn resource(&self, id: InstanceId, events_limit: usize) -> Option<String> {
+        self.read_all(|model, figures| model.process_json(id, events_limit, figures))
+    }
+
     /// An instance.
     pub(super) fn process(&self, id: InstanceId) -> Option<Arc<ProcessEntry>> {
         self.lock().model.process(id).cloned()
@@ -93,26 +98,23 @@ impl ControlHub {
         observed
     }
 
-    /// `GET /v1/events`: at once if there is something to say, otherwise when there is, and when
-    /// the wait is over at the latest.
-    pub(super) async fn events(&self, id: InstanceId, query: &EventsQuery) -> Reply {
-        if query.wait_ms > 0 {
-            let deadline = Instant::now() + Duration::from_millis(query.wait_ms);
-            while let Some(notify) = self.wait_for(id, query) {
-                let mut woken = std::pin::pin!(notify.notified());
-                woken.as_mut().enable();
-                // Looked at again: what came before this was in place woke nobody.
-                if self.has_news(id, query) || timeout_at(deadline, woken).await.is_err() {
-                    break;
-                }
+    /// Returns when `GET /v1/events` has something to say, or its wait is over.
+    pub(super) async fn wait(&self, id: InstanceId, query: &EventsQuery) {
+        let deadline = Instant::now() + Duration::from_millis(query.wait_ms);
+        while let Some(notify) = self.wait_for(id, query) {
+            let mut woken = std::pin::pin!(notify.notified());
+            woken.as_mut().enable();
+            // Looked at again: what came before this was in place woke no client.
+            if self.has_news(id, query) || timeout_at(deadline, woken).await.is_err() {
+                break;
             }
         }
-        self.read(|model| model.events(id, query))
     }
 
-    fn has_news(&self, id: InstanceId, query: &EventsQuery) -> bool {
+    /// Whether there is something to say, or no wait is asked for.
+    pub(super) fn has_news(&self, id: InstanceId, query: &EventsQuery) -> bool {
         let state = self.lock();
-        state.model.process(id).is_none() || state.model.has_events(id, query)
+        query.wait_ms == 0 || state.model.process(id).is_none() || state.model.has_events(id, query)
     }
 
     /// What to wait for; `None` if there is nothing to wait for.

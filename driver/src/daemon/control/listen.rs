@@ -36,6 +36,7 @@ pub(crate) enum ListenError {
     NoSocket(PathBuf),
     InUse(PathBuf),
     NoGroup(String),
+    TooMany { needed: u64, limit: u64 },
     Io(&'static str, PathBuf, io::Error),
 }
 
@@ -62,6 +63,12 @@ impl fmt::Display for ListenError {
             Self::NoGroup(name) => {
                 write!(f, "control_group: there is no group {name:?}; create it or name another")
             }
+            Self::TooMany { needed, limit } => write!(
+                f,
+                "control: the sockets of {needed} instances take {needed} descriptors, and the \
+                 limit is {limit}; raise it (LimitNOFILE=, ulimit -n), or choose \
+                 control_sockets=tagged"
+            ),
             Self::Io(attempt, path, error) => {
                 write!(f, "control: cannot {attempt} {}: {error}", path.display())
             }
@@ -73,7 +80,11 @@ impl std::error::Error for ListenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(_, _, error) => Some(error),
-            Self::TooLong(_) | Self::NoSocket(_) | Self::InUse(_) | Self::NoGroup(_) => None,
+            Self::TooLong(_)
+            | Self::NoSocket(_)
+            | Self::InUse(_)
+            | Self::NoGroup(_)
+            | Self::TooMany { .. } => None,
         }
     }
 }

@@ -5,12 +5,16 @@
 
 mod answer;
 mod ask;
+mod backlog;
+mod connection;
 mod hands;
 mod hub;
 mod jsonl;
 mod listen;
+mod parked;
 mod peer;
 mod projection;
+mod replayed;
 mod runtime;
 mod sockets;
 mod start;
@@ -18,5 +22,6 @@ mod yaml;
 
 pub(crate) use ask::Ask;
 pub(crate) use hands::ControlHands;
+pub(crate) use hub::ControlHub;
 pub(crate) use listen::ListenError;
 pub(crate) use start::{Parts, start_control};

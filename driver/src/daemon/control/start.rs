@@ -23,6 +23,12 @@ use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::usage::Processes;
 
+/// Descriptors that the master needs beside those of the sockets, before any instance runs.
+const DESCRIPTORS_SPARE: u64 = 64;
+
+/// From so many sockets on it is said how many descriptors they take.
+const MANY: u64 = 1_000;
+
 /// What the control API is put together from.
 pub(crate) struct Parts<'a> {
     pub(crate) options: &'a ControlOptions,
@@ -48,7 +54,7 @@ pub(crate) fn start_control(parts: Parts<'_>) -> Result<ControlHands, ListenErro
         tagged_only: options.tagged_only,
     };
     let known = followed(image);
-    warn_of_descriptors(&known, options.tagged_only);
+    check_descriptors(&known, options.tagged_only)?;
     let sockets = Sockets::bind(config, &known)?;
     let events: Vec<_> = image.control.events.iter().cloned().collect();
     let files = options.jsonl.then(|| EventFiles::new(state.join("events")));
@@ -87,14 +93,25 @@ fn followed(image: &Image) -> Vec<Followed> {
     image.instances.iter().map(followed).collect()
 }
 
-/// Every socket is a descriptor: a listening Unix socket cannot stand for several paths.
-fn warn_of_descriptors(known: &[Followed], tagged_only: bool) {
+/// Every socket is a descriptor: a listening Unix socket cannot stand for several paths, since the
+/// path that a client connected to is not told. Says what many of them take, and refuses what
+/// cannot be.
+fn check_descriptors(known: &[Followed], tagged_only: bool) -> Result<(), ListenError> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let needed = known.iter().filter(|followed| followed.is_tagged || !tagged_only).count() as u64;
+    if needed + DESCRIPTORS_SPARE > limit {
+        return Err(ListenError::TooMany { needed, limit });
+    }
     if needed > limit / 2 {
         tracing::warn!(
-            "Control.listen: {needed} instances have a control socket, each takes one of {limit} \
+            "Control.listen: the control sockets of {needed} instances take {needed} of {limit} \
              descriptors; raise the limit, or choose control_sockets=tagged"
         );
+    } else if needed >= MANY {
+        tracing::info!(
+            "Control.listen: the control sockets of {needed} instances take {needed} of {limit} \
+             descriptors"
+        );
     }
+    Ok(())
 }

@@ -11,12 +11,14 @@ use hyper::http::request::Parts;
 use openctrl_core::command::Refusal;
 use openctrl_core::doors::v2::{Answer, Health, Observation, Rejection};
 use openctrl_core::history::LogQuery;
+use openctrl_core::ids::InstanceId;
 use openctrl_core::url::MetricsOptions;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::exchange::{HttpResponse, whole};
 use crate::daemon::clock::Clock;
+use crate::daemon::control::ControlHub;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::logs::Logs;
@@ -29,6 +31,9 @@ use crate::version::VERSION;
 /// batch of work, and shorter than probes wait.
 const LOOP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Stored events of an instance that are shown beside its phase, the newest.
+const EVENTS_SHOWN: usize = 50;
+
 /// Where these answers come from.
 #[derive(Debug)]
 pub(crate) struct Observed {
@@ -37,6 +42,8 @@ pub(crate) struct Observed {
     /// Whether the state cannot be saved.
     pub(crate) disk_fails: Arc<AtomicBool>,
     pub(crate) hub: Arc<Hub>,
+    /// None without `control=`.
+    pub(crate) control: Option<Arc<ControlHub>>,
     pub(crate) mailbox: Mailbox,
     pub(crate) clock: Clock,
     pub(crate) metrics: MetricsOptions,
@@ -60,11 +67,19 @@ impl Observed {
             Observation::Logs(id) => logs.page(id, LogQuery::decode(query)?).await?,
             Observation::Process(id) => processes.one(id).await.ok_or(Refusal::NoInstance)?,
             Observation::Processes => processes.all().await,
+            Observation::Control(id) => self.resource(id)?,
             Observation::Health => return Ok(whole(self.health().await.answer())),
             Observation::Metrics => return self.metrics().await,
             Observation::Description => self.description.clone(),
         };
         Ok(whole(Answer::json(200, json)))
+    }
+
+    /// An instance as the control API shows it; 404 where there is none.
+    fn resource(&self, id: InstanceId) -> Result<Bytes, Rejection> {
+        let control = self.control.as_ref().ok_or(Rejection::NoPath)?;
+        let json = control.resource(id, EVENTS_SHOWN).ok_or(Refusal::NoInstance)?;
+        Ok(json.into())
     }
 
     async fn health(&self) -> Health {

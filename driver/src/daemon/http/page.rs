@@ -52,7 +52,7 @@ macro_rules! file {
 
 /// Path, type and content. No path of the API can be one of these: all of its paths have `/v2/` in
 /// them, but for `/metrics`.
-const FILES: [(&str, &str, &str); 23] = [
+const FILES: [(&str, &str, &str); 24] = [
     ("/", HTML, include_str!("../../../page/index.html")),
     file!("icon.svg", SVG),
     file!("style.css", CSS),
@@ -74,6 +74,7 @@ const FILES: [(&str, &str, &str); 23] = [
     file!("model.js", SCRIPT),
     file!("order.js", SCRIPT),
     file!("rates.js", SCRIPT),
+    file!("resource.js", SCRIPT),
     file!("stream.js", SCRIPT),
     file!("terminal.js", SCRIPT),
 ];
