@@ -3,8 +3,12 @@
 //! Each connection sends its next request when the answer to the last one is complete: so many
 //! requests are under way as there are connections, always.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -18,9 +22,19 @@ use crate::http::{Endpoint, Request};
 const PATIENCE: Duration = Duration::from_secs(20);
 const BLOCK_BYTES: usize = 256 * 1024;
 
+/// Where a server listens.
+#[derive(Clone, Debug)]
+pub enum Address {
+    /// On TCP.
+    Tcp(SocketAddr),
+    /// On a Unix socket.
+    Unix(PathBuf),
+}
+
 /// One connection.
 pub struct Client {
-    socket: TcpStream,
+    /// A socket of either kind: it is only read and written.
+    socket: File,
     answer: Vec<u8>,
     block: Vec<u8>,
 }
@@ -74,11 +88,39 @@ impl Client {
     ///
     /// # Errors
     /// What the system says.
-    pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, answer: Vec::new(), block: vec![0; BLOCK_BYTES] })
+    pub fn open(address: impl Into<Address>) -> io::Result<Self> {
+        let socket = match address.into() {
+            Address::Tcp(address) => {
+                let socket = TcpStream::connect(address)?;
+                socket.set_nodelay(true)?;
+                socket.set_read_timeout(Some(PATIENCE))?;
+                OwnedFd::from(socket)
+            }
+            Address::Unix(path) => {
+                let socket = UnixStream::connect(path)?;
+                socket.set_read_timeout(Some(PATIENCE))?;
+                OwnedFd::from(socket)
+            }
+        };
+        Ok(Self { socket: socket.into(), answer: Vec::new(), block: vec![0; BLOCK_BYTES] })
+    }
+
+    /// Sends a request and does not wait for its answer.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.answer.clear();
+        self.socket.write_all(request)
+    }
+
+    /// Waits for the whole answer to what was sent.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn wait(&mut self) -> io::Result<&[u8]> {
+        while !self.receive()? {}
+        Ok(&self.answer)
     }
 
     /// Sends a request and waits for the whole answer, whose status must be one of success.
@@ -86,10 +128,8 @@ impl Client {
     /// # Errors
     /// Another status, a broken connection, or no answer in time.
     pub fn ask(&mut self, request: &[u8]) -> io::Result<&[u8]> {
-        self.socket.write_all(request)?;
-        self.answer.clear();
-        while !self.receive()? {}
-        Ok(&self.answer)
+        self.send(request)?;
+        self.wait()
     }
 
     /// Reads once; whether the answer is complete and one of success.
@@ -110,6 +150,18 @@ impl Client {
     }
 }
 
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
+impl From<&Path> for Address {
+    fn from(path: &Path) -> Self {
+        Self::Unix(path.to_owned())
+    }
+}
+
 /// The body of a whole answer that was not sent in chunks.
 pub fn body(answer: &[u8]) -> &[u8] {
     memchr::memmem::find(answer, b"\r\n\r\n").map_or(&[], |end| &answer[end + 4..])
@@ -120,16 +172,17 @@ pub fn body(answer: &[u8]) -> &[u8] {
 /// # Errors
 /// An answer that is not one of success, or none in time.
 pub fn load<'a>(
-    address: SocketAddr,
+    address: impl Into<Address>,
     connections: usize,
     until: Until,
     mut next: impl FnMut(u64) -> &'a [u8],
 ) -> io::Result<Load> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let address = address.into();
     let mut clients = Vec::new();
     for index in 0..connections {
-        let client = Client::open(address)?;
-        client.socket.set_nonblocking(true)?;
+        let client = Client::open(address.clone())?;
+        rustix::io::ioctl_fionbio(&client.socket, true)?;
         let data = epoll::EventData::new_u64(index as u64);
         epoll::add(&poll, &client.socket, data, epoll::EventFlags::IN)?;
         clients.push((client, Instant::now()));
@@ -184,9 +237,8 @@ impl Load {
 }
 
 fn send(client: &mut Client, request: &[u8]) -> io::Result<Instant> {
-    client.answer.clear();
     // A request is far smaller than what an idle socket takes at once.
-    client.socket.write_all(request)?;
+    client.send(request)?;
     Ok(Instant::now())
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::client::{Client, Until, load, request};
 use super::readers::Readers;
 use super::stage::Stage;
 use super::stream::Marks;
+use crate::master::Builder;
 use crate::{Api, KEY_ID, Master};
 
 /// A program that is not there: instances that cost nothing.
@@ -45,6 +46,21 @@ impl Subject {
     /// What the system says.
     pub fn empty(stage: &Stage) -> io::Result<Self> {
         Ok(Self { master: start(stage.child())?, ids: Vec::new() })
+    }
+
+    /// A running master with the control API and these parameters beside it; gives the directory
+    /// of its sockets as well.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn with_control(stage: &Stage, more: &[(&str, &str)]) -> io::Result<(Self, PathBuf)> {
+        let dir = stage.file("run");
+        let text = dir.to_str().expect("a temporary path is UTF-8");
+        let mut builder = builder(stage.child())?.query("control", text);
+        for (name, value) in more {
+            builder = builder.query(name, value);
+        }
+        Ok((Self { master: builder.start(), ids: Vec::new() }, dir))
     }
 
     /// A running master with so many stored instances that stay stopped.
@@ -148,10 +164,14 @@ impl Subject {
 }
 
 fn start(runtime: &Path) -> io::Result<Master> {
+    Ok(builder(runtime)?.start())
+}
+
+fn builder(runtime: &Path) -> io::Result<Builder> {
     // A port that is known beforehand, for whoever does not print which one the system chose.
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let builder = Master::builder_for(runtime).brief_stdout();
-    Ok(builder.authority(&format!("127.0.0.1:{port}")).start())
+    Ok(builder.authority(&format!("127.0.0.1:{port}")))
 }
 
 /// Creates instances; those that are to stay stopped are told so.

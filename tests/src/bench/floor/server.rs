@@ -1,14 +1,16 @@
 //! A bare hyper server: what HTTP itself costs.
 //!
 //! It answers every GET with the same bytes, and every other request once a record of it is on
-//! the disk: appended with those that wait and synced with them, as a group. It runs in a process
-//! of its own, with one thread for HTTP, so that what it uses can be told as a master's is.
+//! the disk: appended with those that wait and synced with them, as a group. It never answers
+//! [`WAIT_PATH`]. It runs in a process of its own, with one thread for HTTP, so that what it uses
+//! can be told as a master's is. It listens on TCP and on a Unix socket.
 
 use std::convert::Infallible;
 use std::fs::{self, OpenOptions};
+use std::future::pending;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -22,10 +24,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::stage::Stage;
+
+/// The path of a request that is never answered.
+pub const WAIT_PATH: &str = "/wait";
 
 /// As large as the record of a change of an instance with a short URL.
 const RECORD_BYTES: usize = 200;
@@ -41,6 +47,7 @@ const HEADERS: [(&str, &str); 4] = [
 pub struct FloorServer {
     child: Child,
     address: SocketAddr,
+    socket: PathBuf,
     started_in: Duration,
 }
 
@@ -63,12 +70,18 @@ impl FloorServer {
         let stdout = child.stdout.as_mut().expect("stdout is piped");
         BufReader::new(stdout).read_line(&mut line)?;
         let address = line.trim().parse().map_err(io::Error::other)?;
-        Ok(Self { child, address, started_in: begun.elapsed() })
+        let socket = file.with_extension("sock");
+        Ok(Self { child, address, socket, started_in: begun.elapsed() })
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its Unix socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Its process.
@@ -101,29 +114,44 @@ pub fn serve(body: &Path) -> io::Result<()> {
     let journal = OpenOptions::new().append(true).create(true).open(body.with_extension("log"))?;
     let (changes, queue) = mpsc::unbounded_channel();
     thread::spawn(move || make_durable(journal, queue));
+    let socket = body.with_extension("sock");
+    let _ = fs::remove_file(&socket);
     let body = Bytes::from(fs::read(body)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(accept(body, Arc::new(changes)))
+    runtime.block_on(accept(&socket, body, Arc::new(changes)))
 }
 
 type Changes = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
-async fn accept(body: Bytes, changes: Arc<Changes>) -> io::Result<()> {
+async fn accept(socket: &Path, body: Bytes, changes: Arc<Changes>) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let local = UnixListener::bind(socket)?;
     let mut stdout = io::stdout();
     writeln!(stdout, "{}", listener.local_addr()?)?;
     stdout.flush()?;
     loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
-        let (body, changes) = (body.clone(), Arc::clone(&changes));
-        let service =
-            service_fn(move |request| answer(request, body.clone(), Arc::clone(&changes)));
-        tokio::spawn(async move {
-            // A client that goes away is no concern of a floor.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
-        });
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted?;
+                stream.set_nodelay(true)?;
+                tokio::spawn(serve_one(stream, body.clone(), Arc::clone(&changes)));
+            }
+            accepted = local.accept() => {
+                let (stream, _) = accepted?;
+                tokio::spawn(serve_one(stream, body.clone(), Arc::clone(&changes)));
+            }
+        }
     }
+}
+
+async fn serve_one(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    body: Bytes,
+    changes: Arc<Changes>,
+) {
+    let service = service_fn(move |request| answer(request, body.clone(), Arc::clone(&changes)));
+    // A client that goes away is no concern of a floor.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(
@@ -131,6 +159,9 @@ async fn answer(
     body: Bytes,
     changes: Arc<Changes>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() == WAIT_PATH {
+        pending::<()>().await;
+    }
     if request.method() != Method::GET {
         let _ = request.into_body().collect().await;
         let (done, is_durable) = oneshot::channel();

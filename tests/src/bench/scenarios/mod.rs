@@ -3,9 +3,11 @@
 mod change;
 mod checkpoints;
 mod children;
+mod control;
 mod create;
 mod deliveries;
 mod durable;
+mod events;
 mod fan_out;
 mod flood;
 mod get;
@@ -19,6 +21,7 @@ mod pipe;
 mod reads;
 mod shutdown;
 mod start;
+mod waits;
 mod writes;
 
 use super::stage::{Measured, Stage};
@@ -36,7 +39,7 @@ pub struct Scenario {
 }
 
 /// All of them, in the order in which they run.
-pub const SCENARIOS: [Scenario; 18] = [
+pub const SCENARIOS: [Scenario; 21] = [
     start::SCENARIO,
     create::SCENARIO,
     shutdown::SCENARIO,
@@ -53,6 +56,9 @@ pub const SCENARIOS: [Scenario; 18] = [
     deliveries::SCENARIO,
     durable::SCENARIO,
     pipe::SCENARIO,
+    control::SCENARIO,
+    waits::SCENARIO,
+    events::SCENARIO,
     growth::SCENARIO,
     micro::SCENARIO,
 ];

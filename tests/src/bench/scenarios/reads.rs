@@ -1,10 +1,9 @@
 //! Reading over and over: what the scenarios of reads share.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::super::client::{Load, Until, load};
+use super::super::client::{Address, Load, Until, load};
 use super::super::meter::cpu_ns;
 use super::super::stage::Stage;
 
@@ -22,13 +21,14 @@ pub(super) struct Reads {
 /// Sends the same request over so many connections, each the next when the last is answered.
 pub(super) fn read(
     stage: &Stage,
-    address: SocketAddr,
+    address: impl Into<Address>,
     pid: i32,
     connections: usize,
     request: &[u8],
 ) -> io::Result<Reads> {
     let duration = Duration::from_millis(stage.size(3000, 400) as u64);
-    load(address, connections, Until::Elapsed(WARM_UP), |_| request)?;
+    let address = address.into();
+    load(address.clone(), connections, Until::Elapsed(WARM_UP), |_| request)?;
     let before = cpu_ns(pid);
     let load = load(address, connections, Until::Elapsed(duration), |_| request)?;
     let used_s = (cpu_ns(pid) - before) / 1e9;

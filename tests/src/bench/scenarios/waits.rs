@@ -1,0 +1,100 @@
+//! Clients that wait for an event, and how soon one is answered.
+
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::client::Client;
+use super::super::figure::{Figure, short};
+use super::super::floor::server::{FloorServer, WAIT_PATH};
+use super::super::floor::sync::syncs_per_s;
+use super::super::meter::{cpu_ns, resident};
+use super::super::stage::{Measured, Stage};
+use super::super::stats::{median, percentile};
+use super::super::subject::Subject;
+use super::Scenario;
+use super::control::{command, cursor, get, instance};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "waits",
+    about: "1 000 clients that wait for an event over a Unix socket",
+    limit_s: 60,
+    run,
+};
+
+/// A server that used no more than this in [`SETTLED`] has nothing to do.
+const IDLE_NS: f64 = 2e6;
+const SETTLED: Duration = Duration::from_millis(200);
+
+fn run(stage: &Stage) -> Measured {
+    let (subject, dir) = Subject::with_control(stage, &[])?;
+    let socket = instance(&subject, &dir)?;
+    let count = stage.size(1_000, 200);
+    stage.step(&format!("{count} clients wait"));
+    let since = cursor(&socket)?;
+    let request = get(&format!("/v1/events?since={since}&wait=30s"));
+    let kib = memory_each(&socket, subject.pid(), count, &request)?;
+    stage.step("as many requests that a bare server never answers");
+    let bare = FloorServer::start(stage, b"{}")?;
+    let bare_kib = memory_each(bare.socket(), bare.pid(), count, &get(WAIT_PATH))?;
+    let memory = Figure::cost("memory of the master a wait", "KiB", kib)
+        .floor("bare hyper server on a Unix socket", bare_kib)
+        .wanted(4.0)
+        .note(format!("{count} at a time"));
+    stage.step("waking one");
+    let wakes_ms = wakes(&socket, stage.size(300, 50))?;
+    let sync_ms = 1e3 / syncs_per_s(&stage.file("bare"), Duration::from_millis(500))?;
+    let wake = Figure::cost("from a command to the answered wait, p50", "ms", median(&wakes_ms))
+        .floor("one append and fdatasync", sync_ms)
+        .wanted(2.0)
+        .note(format!("p99 {} ms; the event is durable first", short(percentile(&wakes_ms, 0.99))));
+    Ok(vec![memory, wake])
+}
+
+/// What the memory of a server grows by with each client that waits.
+fn memory_each(socket: &Path, pid: i32, count: usize, request: &[u8]) -> io::Result<f64> {
+    settle(pid);
+    let before = resident(pid);
+    let mut waiting = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut client = Client::open(socket)?;
+        client.send(request)?;
+        waiting.push(client);
+    }
+    settle(pid);
+    Ok((resident(pid) - before) / 1024.0 / count as f64)
+}
+
+/// Waits until a server has nothing to do.
+fn settle(pid: i32) {
+    let mut before = cpu_ns(pid);
+    loop {
+        thread::sleep(SETTLED);
+        let now = cpu_ns(pid);
+        if now - before < IDLE_NS {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// Times from sending a command to having the answer of a client that waits for its event, in ms.
+fn wakes(socket: &Path, rounds: usize) -> io::Result<Vec<f64>> {
+    let (mut waiting, mut commanding) = (Client::open(socket)?, Client::open(socket)?);
+    let renew = command("renew");
+    let mut times = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
+        let since = cursor(socket)?;
+        let topic = "routerd.daemon.command.received";
+        waiting.send(&get(&format!("/v1/events?since={since}&wait=20s&topic={topic}")))?;
+        // Until it waits: a read behind it on another connection is answered.
+        cursor(socket)?;
+        let begun = Instant::now();
+        commanding.send(&renew)?;
+        waiting.wait()?;
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        commanding.wait()?;
+    }
+    Ok(times)
+}
