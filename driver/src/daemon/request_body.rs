@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 /// How long a body may take to arrive.
-pub(crate) const BODY_TIME: Duration = Duration::from_secs(30);
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// How much of a body beyond the limit is read and thrown away, so that a client that sends all of
 /// it before it reads still gets its answer.
@@ -19,7 +19,7 @@ const OVERSIZE_READ_MAX_BYTES: usize = 256 * 1024 * 1024;
 pub(crate) enum BodyError {
     /// It is longer than the limit.
     TooLarge,
-    /// It did not arrive within [`BODY_TIME`].
+    /// It did not arrive within 30 s.
     TooSlow,
     /// The client ended it early, or its chunks are malformed.
     BrokenOff,

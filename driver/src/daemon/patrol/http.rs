@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -14,20 +13,17 @@ use openctrl_core::doors::patrol::page::{Form, FormError, Row, RowLogs, render};
 use openctrl_core::doors::patrol::path::clean;
 use openctrl_core::doors::patrol::request::{BODY_MAX_BYTES, Request};
 use openctrl_core::doors::patrol::response::{Clock, refusal};
-use tokio::time::timeout;
 
 use super::door::{Door, Problem};
 use super::log_files::{Place, look_up, tail};
 use crate::daemon::http::AnswerBody;
+use crate::daemon::request_body::{BodyError, read_body};
 
 type HttpResponse = Response<AnswerBody>;
 
 const JSON: &str = "application/json; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
-
-/// How long a body may take to arrive.
-const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// The largest log file that is served as a whole; of a larger one, its end.
 const LOG_MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -102,13 +98,13 @@ impl Door {
     async fn api(&self, parts: &Parts, body: Incoming) -> HttpResponse {
         let request = match parts.method {
             Method::GET => Request::from_query(parts.uri.query().unwrap_or_default()),
-            Method::POST => match collect(body).await {
+            Method::POST => match read_body(body, BODY_MAX_BYTES).await {
                 Ok(body) => match Request::from_json(&body) {
                     Ok(request) => request,
                     Err(_) => return api_error(ApiError::Request),
                 },
                 Err(BodyError::TooLarge) => return too_large(),
-                Err(BodyError::Broken) => return api_error(ApiError::Body),
+                Err(BodyError::TooSlow | BodyError::BrokenOff) => return api_error(ApiError::Body),
             },
             _ => return api_error(ApiError::Method),
         };
@@ -131,14 +127,14 @@ impl Door {
             if is_from_elsewhere(parts) {
                 return forbidden();
             }
-            error = match collect(body).await {
+            error = match read_body(body, BODY_MAX_BYTES).await {
                 Ok(body) => match self.submit(&body).await {
                     Ok(()) => return found(),
                     Err(Pressed::Form(error)) => Some(error),
                     Err(Pressed::Problem(problem)) => return problem_reply(&problem),
                 },
                 Err(BodyError::TooLarge) => return too_large(),
-                Err(BodyError::Broken) => Some(FormError::BadPost),
+                Err(BodyError::TooSlow | BodyError::BrokenOff) => Some(FormError::BadPost),
             };
         }
         reply(StatusCode::OK, HTML, Bytes::from(self.render_page(error)))
@@ -250,31 +246,6 @@ enum Logged {
 enum Pressed {
     Form(FormError),
     Problem(Problem),
-}
-
-enum BodyError {
-    TooLarge,
-    Broken,
-}
-
-async fn collect(body: Incoming) -> Result<Bytes, BodyError> {
-    timeout(BODY_TIME, collect_all(body)).await.unwrap_or(Err(BodyError::Broken))
-}
-
-async fn collect_all(mut body: Incoming) -> Result<Bytes, BodyError> {
-    let mut collected = BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
-        length += data.len();
-        // The rest is read and dropped, so that a client that sends all of it reads the answer.
-        if length <= BODY_MAX_BYTES {
-            collected.extend_from_slice(&data);
-        } else if length > 64 * BODY_MAX_BYTES {
-            break;
-        }
-    }
-    if length > BODY_MAX_BYTES { Err(BodyError::TooLarge) } else { Ok(collected.freeze()) }
 }
 
 /// An address without its `/` at the end, or one that is not clean, leads to the one that is.
