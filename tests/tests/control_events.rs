@@ -176,7 +176,7 @@ fn sqlite_has_the_same_rows_and_is_made_anew() {
     fs::write(&database, "damaged ".repeat(4_000)).expect("it can be written");
     master.restart();
     master.output().wait_for_line("the damage", |line| {
-        line.text.contains("events.db") && line.text.contains("anew")
+        line.text.contains("events.db") && line.text.contains("created it again")
     });
     master.stop();
     assert_eq!(rows("SELECT CAST(id AS TEXT) FROM events ORDER BY id")[..before.len()], before[..]);

@@ -279,6 +279,8 @@ const ROWS: &[Row] = &[
             "control_cli::what_is_wrong_is_one_line_and_an_exit_status",
             "control_cli::routerctl_reads_our_sockets",
             "control_docs::the_examples_run_as_printed",
+            "control_patrol::apps_and_services_are_resources",
+            "control_patrol::an_app_has_its_socket_events_and_commands",
             "control_page::an_instance_has_its_phase_conditions_and_events",
             "control_page::without_the_control_api_there_is_none_of_it",
         ],
