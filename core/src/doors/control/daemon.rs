@@ -61,9 +61,9 @@ struct DaemonStatusWire<'a> {
     phase: &'static str,
     health: &'static str,
     since: &'a str,
-    conditions: Vec<ConditionWire>,
+    conditions: &'a [ConditionWire],
     resources: [ResourceStatusWire<'a>; 1],
-    observed: BTreeMap<&'static str, Cow<'a, str>>,
+    observed: &'a BTreeMap<&'static str, Cow<'a, str>>,
 }
 
 #[derive(Serialize)]
@@ -72,8 +72,8 @@ struct ResourceStatusWire<'a> {
     phase: &'static str,
     health: &'static str,
     since: &'a str,
-    conditions: Vec<ConditionWire>,
-    observed: BTreeMap<&'static str, Cow<'a, str>>,
+    conditions: &'a [ConditionWire],
+    observed: &'a BTreeMap<&'static str, Cow<'a, str>>,
 }
 
 #[derive(Serialize)]
@@ -141,14 +141,16 @@ impl ControlModel {
         let assessment = entry.state.assessment();
         let (name, since) = (entry.daemon_name(), rfc3339_nano(entry.state.since()));
         let health = assessment.health.as_str();
-        let timed = entry.state.conditions();
+        // Both are shown twice.
+        let conditions = &conditions(&entry.state.conditions(), self.not_durable)[..];
+        let observed = &figures.texts();
         let resource = ResourceStatusWire {
             resource: ResourceWire::of(PROCESS_API_VERSION, PROCESS_KIND, &entry.name),
             phase: assessment.phase.as_str(),
             health,
             since: &since,
-            conditions: conditions(&timed, self.not_durable),
-            observed: figures.texts(),
+            conditions,
+            observed,
         };
         let status = DaemonStatusWire {
             api_version: DAEMON_API_VERSION,
@@ -158,9 +160,9 @@ impl ControlModel {
             phase: assessment.daemon_phase.as_str(),
             health,
             since: &since,
-            conditions: conditions(&timed, self.not_durable),
+            conditions,
             resources: [resource],
-            observed: figures.texts(),
+            observed,
         };
         Reply::managed(200, &status)
     }
