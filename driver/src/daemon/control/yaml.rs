@@ -6,7 +6,7 @@ use serde_saphyr::budget::Budget;
 use serde_saphyr::options::{AliasLimits, Options};
 
 /// Nodes that a candidate may have, aliases resolved. A thousand rules have some ten thousand.
-const NODES_MAX: usize = 250_000;
+const NODES_MAX: usize = 100_000;
 
 /// How deep they may be nested.
 const DEPTH_MAX: usize = 64;
