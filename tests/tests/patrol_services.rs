@@ -178,8 +178,9 @@ fn a_slow_command_holds_up_nothing_else() {
         toggle(&patrol, "slow", 4);
         patrol.service("slow");
     }
-    assert!(asked.elapsed() < Duration::from_secs(5), "replies take {:?}", asked.elapsed());
-    assert!(patrol.stop() < Duration::from_secs(6));
+    // The command sleeps for 1000 s.
+    assert!(asked.elapsed() < Duration::from_secs(60), "replies take {:?}", asked.elapsed());
+    assert!(patrol.stop() < Duration::from_secs(60));
     patrol.wait_no_descendants();
 }
 
