@@ -1,5 +1,5 @@
-//! Runs the shell blocks of the README's tour and of the quickstart in an empty directory, and
-//! compares what they print with the sample after each block. Numbers, ids and times may differ.
+//! Runs the shell blocks of the README's tour, of the quickstart and of Patrol's tour in an empty
+//! directory, and compares what they print with the sample after each block. Numbers, ids and times may differ.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,6 +19,11 @@ fn the_tour_of_the_readme_prints_its_samples() {
 #[test]
 fn the_quickstart_prints_its_samples() {
     runs_as_printed("docs/operators/QUICKSTART.md", "\n## Start a master\n");
+}
+
+#[test]
+fn the_tour_of_patrol_prints_its_samples() {
+    runs_as_printed("docs/operators/PATROL.md", "\n## A tour\n");
 }
 
 #[test]
@@ -46,7 +51,10 @@ fn runs_as_printed(page: &str, heading: &str) {
         String::from("set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n");
     for (commands, _) in &blocks {
         // Port 0: several tests may run at the same time.
-        let commands = commands.replace("127.0.0.1:8080", "127.0.0.1:0");
+        let ports = ["127.0.0.1:8080", "127.0.0.1:8421", "127.0.0.1:1248"];
+        let commands = ports
+            .iter()
+            .fold((*commands).to_owned(), |text, port| text.replace(port, "127.0.0.1:0"));
         writeln!(script, "{commands}\necho '{MARK}'").expect("a string takes it");
     }
     let folder = tempfile::tempdir().expect("a directory");
