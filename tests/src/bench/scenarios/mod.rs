@@ -17,6 +17,7 @@ mod info;
 mod list;
 mod micro;
 mod patch;
+mod patrol;
 mod pipe;
 mod reads;
 mod shutdown;
@@ -39,13 +40,14 @@ pub struct Scenario {
 }
 
 /// All of them, in the order in which they run.
-pub const SCENARIOS: [Scenario; 21] = [
+pub const SCENARIOS: [Scenario; 22] = [
     start::SCENARIO,
     create::SCENARIO,
     shutdown::SCENARIO,
     get::SCENARIO,
     list::SCENARIO,
     info::SCENARIO,
+    patrol::SCENARIO,
     checkpoints::SCENARIO,
     fan_out::SCENARIO,
     flood::SCENARIO,

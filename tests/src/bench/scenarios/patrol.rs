@@ -1,0 +1,91 @@
+//! Reading the state of a Patrol server with many apps.
+
+use std::io;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use super::super::client::body;
+use super::super::figure::{Figure, short};
+use super::super::floor::server::FloorServer;
+use super::super::stage::{Measured, Stage};
+use super::super::stats::percentile;
+use super::super::subject::{START_LIMIT, Subject};
+use super::Scenario;
+use super::reads::read;
+use crate::patrol::{Builder, Folder, Patrol};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "patrol",
+    about: "GET /status/ of 200 apps that run, 4 connections",
+    limit_s: 60,
+    run,
+};
+
+const APPS: usize = 200;
+const CONNECTIONS: usize = 4;
+
+/// How often it is looked whether all apps run.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+fn run(stage: &Stage) -> Measured {
+    let count = stage.size(APPS, 50);
+    stage.step("starting the apps");
+    let patrol = server(count)?;
+    let request = b"GET /status/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stage.step("reading from the server");
+    let reads = read(stage, patrol.http(), patrol.pid(), CONNECTIONS, request)?;
+    let status = body(&reads.load.last);
+    stage.step("reading the same bytes from a bare server");
+    let floor = FloorServer::start(stage, status)?;
+    let bare = read(stage, floor.address(), floor.pid(), CONNECTIONS, request)?;
+    let subject = Subject::with_stopped(stage, count)?;
+    stage.step("reading as many instances from a master");
+    let list = subject.request("GET", "/instances", "");
+    let list = read(stage, subject.address(), subject.pid(), CONNECTIONS, &list)?;
+
+    let ms = |load: &[f64], share| percentile(load, share) / 1e3;
+    let rate = Figure::rate("answers a CPU-second of the server", "1/s", reads.per_cpu_s)
+        .floor("bare hyper server with the same bytes", bare.per_cpu_s)
+        .wanted(10_000.0)
+        .note(format!(
+            "{} KB an answer; {}/s by the clock; {} of GET /instances with as many",
+            status.len() / 1000,
+            short(reads.load.per_second()),
+            short(reads.per_cpu_s / list.per_cpu_s)
+        ));
+    let tail = Figure::cost("p99", "ms", ms(&reads.load.latencies_us, 0.99))
+        .floor("bare hyper server with the same bytes", ms(&bare.load.latencies_us, 0.99))
+        .wanted(5.0)
+        .note(format!("p50 {} ms", short(ms(&reads.load.latencies_us, 0.5))));
+    Ok(vec![rate, tail])
+}
+
+/// A server with so many apps, all of which run.
+fn server(count: usize) -> io::Result<Patrol> {
+    let folder = Folder::default();
+    symlink("/bin/sleep", folder.path("app"))?;
+    let app = json!({
+        "keepalive": 1,
+        "name": "App under measurement",
+        "working-directory": folder.path(""),
+        "binary": "app",
+        "args": ["1000000"],
+        "env-parent": true,
+        "log-directory": "logs",
+        "pid-path": "app.pid",
+    });
+    let apps: Map<String, Value> =
+        (0..count).map(|index| (format!("app-{index}"), app.clone())).collect();
+    let patrol = folder.start_with(Builder::new(Value::Object(apps), json!({})));
+    let begun = Instant::now();
+    let runs = |app: &Value| app["pid"].as_u64().is_some_and(|pid| pid > 0);
+    while !patrol.status()["apps"].as_object().is_some_and(|apps| apps.values().all(runs)) {
+        if begun.elapsed() > START_LIMIT {
+            return Err(io::Error::other("not all apps were started"));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(patrol)
+}
