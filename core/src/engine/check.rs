@@ -6,6 +6,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::commits::{Change, Commit};
@@ -50,8 +52,11 @@ impl Engine {
     fn check_table(&self) -> Result<(), String> {
         let (rows, free) = self.table.parts();
         let taken = rows.iter().flatten().count();
-        let distinct: BTreeSet<SlotId> = free.iter().copied().collect();
-        ensure(distinct.len() == free.len() && taken + free.len() == rows.len(), || {
+        let mut is_known = vec![false; rows.len()];
+        let is_distinct = free.iter().all(|slot| {
+            is_known.get_mut(slot.0 as usize).is_some_and(|known| !core::mem::replace(known, true))
+        });
+        ensure(is_distinct && taken + free.len() == rows.len(), || {
             format!("{} slots, {taken} taken, {} free", rows.len(), free.len())
         })?;
         ensure(self.table.len() == taken, || {
@@ -68,21 +73,24 @@ impl Engine {
 
     /// The count of processes is that of the rows, and no two rows have the same process.
     fn check_processes(&self) -> Result<(), String> {
-        let (mut alive, mut seen) = (0, BTreeSet::new());
+        let (mut alive, mut generations) = (0, Vec::with_capacity(self.table.len()));
         for (_, instance) in self.rows() {
             // A service is no process of the master.
             let is_service = instance.definition().is_service();
             alive += usize::from(instance.state().has_process() && !is_service);
             let (id, generation) = (instance.definition().id, instance.lifecycle().generation());
-            let is_first = generation == Generation::default() || seen.insert(generation);
-            ensure(is_first && generation <= self.processes.last_generation, || {
-                format!("{generation:?} of {id} is another's, or was never given")
+            generations.extend((generation != Generation::default()).then_some(generation));
+            ensure(generation <= self.processes.last_generation, || {
+                format!("{generation:?} of {id} was never given")
             })?;
             let waits = instance.queue().awaiting_start().len() > 0;
             ensure(!waits || instance.state().is_spawning(), || {
                 format!("requests wait for a start of {id}, which is {:?}", instance.state())
             })?;
         }
+        generations.sort_unstable();
+        let shared = generations.windows(2).find(|pair| pair[0] == pair[1]);
+        ensure(shared.is_none(), || format!("two instances have a generation: {shared:?}"))?;
         ensure(alive == self.processes.alive, || {
             format!("{alive} instances have a process, {} are counted", self.processes.alive)
         })
@@ -181,6 +189,8 @@ impl Engine {
     /// Timers belong to what waits for them.
     fn check_timers(&self) -> Result<(), String> {
         ensure(self.timers.is_consistent(), || "a deadline lacks its reason".to_string())?;
+        let slots = self.table.parts().0.len();
+        let (mut has_restart, mut has_step) = (vec![false; slots], vec![false; slots]);
         for (_, reason) in self.timers.armed() {
             let slot = match reason {
                 TimerReason::StopStep(slot)
@@ -196,6 +206,9 @@ impl Engine {
             };
             let is_live = self.table.get(slot).is_some();
             ensure(is_live, || format!("{reason:?} belongs to no instance"))?;
+            let slot = slot.0 as usize;
+            has_restart[slot] |= matches!(reason, TimerReason::Restart(_));
+            has_step[slot] |= matches!(reason, TimerReason::StopStep(_));
         }
         if self.life == Life::Finished {
             return Ok(());
@@ -204,14 +217,14 @@ impl Engine {
         ensure(is_limited != self.life.is_serving(), || "the shutdown has no limit".to_string())?;
         for (slot, instance) in self.rows() {
             let (id, facts) = (instance.definition().id, instance.facts());
-            let is_armed = self.timers.is_armed(TimerReason::Restart(slot));
+            let is_armed = has_restart[slot.0 as usize];
             ensure(is_armed == facts.next_restart.is_some(), || {
                 format!(
                     "a restart of {id} is shown, or due, but not both: {:?}",
                     facts.next_restart
                 )
             })?;
-            let has_step = self.timers.is_armed(TimerReason::StopStep(slot));
+            let has_step = has_step[slot.0 as usize];
             let is_ending = instance.state().process == Process::Ending;
             // A configuration has no last resort, and a service is ended by a command of its own.
             let definition = instance.definition();
