@@ -47,8 +47,9 @@ impl Shown {
 
     /// Whether both are the key instance, with one key.
     pub fn is_same_key(&self, other: &Self) -> bool {
-        let key = |shown: &Self| shown.master().map(|master| master.key.reveal().to_string());
-        key(self).is_some() && key(self) == key(other)
+        let [one, other] =
+            [self, other].map(|shown| shown.master().map(|master| master.key.reveal()));
+        one.is_some() && one == other
     }
 
     /// The instance, if it is one.
@@ -86,10 +87,9 @@ impl Shown {
 
 /// Whether two masters are the same, their keys included.
 pub(crate) fn is_same_master(one: &MasterIdentity, other: &MasterIdentity) -> bool {
-    let of = |master: &MasterIdentity| {
-        [&master.mid, &master.alias, master.key.reveal()].map(str::to_string)
-    };
-    of(one) == of(other)
+    let [one, other] = [one, other]
+        .map(|master| (master.mid.as_str(), master.alias.as_str(), master.key.reveal()));
+    one == other
 }
 
 /// Whether two definitions are equal except for their revisions.

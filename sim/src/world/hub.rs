@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use openctrl_core::engine::Effect;
 use openctrl_core::event::{Cursor, EventKind, Read, Subject, Window, WindowLimits};
 use openctrl_core::ids::{EventId, KeyEpoch};
-use openctrl_core::instance::InstanceView;
+use openctrl_core::instance::{Definition, InstanceView};
 
 use crate::object::Shown;
 
 /// The approximate size of the key instance.
 const KEY_BYTES: usize = 256;
+
+/// The approximate size of an instance without the texts of its definition.
+const INSTANCE_BYTES: usize = 320;
 
 /// One event as a reader gets it.
 #[derive(Clone, Debug)]
@@ -222,9 +225,9 @@ impl Hub {
         }
     }
 
-    /// Without subscribers nothing is rendered, so the window uses the maximum size of an object.
+    /// The window uses the approximate size of an object: the exact one takes long to compute.
     fn push(&mut self, frame: Frame) {
-        let bytes = frame.object.view().map_or(KEY_BYTES, InstanceView::object_bytes);
+        let bytes = frame.object.view().map_or(KEY_BYTES, instance_bytes);
         self.window.push(frame, bytes);
     }
 
@@ -245,4 +248,10 @@ impl Hub {
         let last = Seen { boot: self.boot, id: EventId(self.window.next_id().0 - 1) };
         Given::Picture { objects: self.picture.clone(), last, missed }
     }
+}
+
+fn instance_bytes(view: &InstanceView) -> usize {
+    let Definition { alias, meta, .. } = &*view.definition;
+    let tags: usize = meta.tags.iter().map(|(key, tag)| key.len() + tag.len()).sum();
+    INSTANCE_BYTES + view.definition.url().as_str().len() + alias.len() + tags
 }
