@@ -5,6 +5,7 @@
 
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
+use crate::ids::RunId;
 
 /// The largest value sent to clients: they decode signed 64-bit and drop the whole object on more
 /// (Contract §4).
@@ -159,12 +160,14 @@ pub struct SavedTotals {
     pub mode: i32,
     /// The byte counters.
     pub counters: Counters,
+    /// The run that counted their raw values; `None` if they are folded into what is shown.
+    pub run: Option<RunId>,
 }
 
 impl SavedTotals {
     /// Numbers of which only the shown values are known.
     pub fn from_totals(mode: i32, totals: Totals) -> Self {
-        Self { mode, counters: Counters::from_totals(totals) }
+        Self { mode, counters: Counters::from_totals(totals), run: None }
     }
 
     /// The byte counters as shown.

@@ -28,6 +28,7 @@ pub mod go;
 pub mod history;
 pub mod ids;
 pub mod instance;
+pub mod keeper;
 pub mod limits;
 pub mod line;
 pub mod master;

@@ -22,6 +22,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         return runtime::step::run(rest);
     }
+    #[cfg(target_os = "linux")]
+    if arguments.first().is_some_and(|word| word == crate::keeper::WORD) {
+        return crate::keeper::run();
+    }
     let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
     let Some(words) = words else {
         return fail("an argument is not UTF-8");

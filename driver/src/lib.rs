@@ -13,8 +13,12 @@ mod counters;
 mod daemon;
 mod file_identity;
 mod grammar;
+#[cfg(target_os = "linux")]
+mod keeper;
 mod manifest;
 mod orders;
+#[cfg(target_os = "linux")]
+mod packets;
 pub mod patrol;
 mod promises;
 pub mod runtime;

@@ -247,3 +247,46 @@ pub(crate) fn peer_groups(socket: &impl AsRawFd) -> io::Result<Vec<u32>> {
 pub(crate) fn peer_groups(_: &impl std::os::fd::AsRawFd) -> io::Result<Vec<u32>> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+/// The first child that has ended and was not reaped, without reaping it; `None` if there is none.
+/// Of the calling thread alone, or of the whole process.
+#[cfg(target_os = "linux")]
+pub(crate) fn ended_child(of_this_thread: bool) -> Option<rustix::process::Pid> {
+    let thread = if of_this_thread { libc::__WNOTHREAD } else { 0 };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | thread;
+    loop {
+        // SAFETY: the system writes no more than the structure, which is plain bits. Its process
+        // id is part of what `waitid` fills in, and 0 if there is no such child.
+        #[expect(unsafe_code, reason = "a call of the C library")]
+        let (status, pid) = unsafe {
+            let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+            let status = libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options);
+            (status, info.assume_init().si_pid())
+        };
+        match status {
+            0 => return rustix::process::Pid::from_raw(pid),
+            _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            _ => return None,
+        }
+    }
+}
+
+/// A descriptor that can be read once a child has ended. From now on the signal that says so is
+/// blocked in the calling thread.
+#[cfg(target_os = "linux")]
+pub(crate) fn child_signals() -> io::Result<OwnedFd> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` initializes the set before anything reads it; the old mask is not
+    // asked for. The descriptor is a new one, and nothing else has it.
+    #[expect(unsafe_code, reason = "calls of the C library")]
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
+        let status = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut());
+        if status != 0 {
+            return Err(io::Error::from_raw_os_error(status));
+        }
+        let number = libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        if number < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(number)) }
+    }
+}

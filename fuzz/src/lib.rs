@@ -18,6 +18,7 @@ mod engine;
 mod frame;
 mod gob;
 mod journal;
+mod keeper;
 mod output;
 mod patch;
 mod patrol;
@@ -33,6 +34,7 @@ pub use engine::engine;
 pub use frame::frame;
 pub use gob::gob;
 pub use journal::journal;
+pub use keeper::keeper;
 pub use output::{checkpoint, line};
 pub use patrol::{patrol_config, patrol_datagram, patrol_request};
 pub use recover::recover;
@@ -45,7 +47,7 @@ pub use url::{instance_url, master_url};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus and of its binary.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("line", line),
     ("checkpoint", checkpoint),
     ("instance_url", instance_url),
@@ -53,6 +55,7 @@ pub const TARGETS: [(&str, Target); 20] = [
     ("request", request),
     ("state", state),
     ("journal", journal),
+    ("keeper", keeper),
     ("recover", recover),
     ("gob", gob),
     ("frame", frame),

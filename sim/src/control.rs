@@ -158,7 +158,7 @@ impl World {
                     }
                     self.disk.persist(epoch, seq, record, caused);
                 }
-                Effect::Spawn { process, definition } => {
+                Effect::Spawn { process, definition, .. } => {
                     self.processes.insert(process, false);
                     if !self.instances.contains(&definition.id) {
                         self.instances.push(definition.id);

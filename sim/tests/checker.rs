@@ -48,11 +48,11 @@ fn inv_1_finds_what_is_told_and_not_durable() {
 #[test]
 fn inv_2_finds_a_second_process() {
     let found = found(|effect| match &effect {
-        Effect::Spawn { process, definition } => {
+        Effect::Spawn { process, run, definition } => {
             let mut second = *process;
             second.generation = Generation(process.generation.0 + 1);
             let definition = Arc::clone(definition);
-            vec![effect, Effect::Spawn { process: second, definition }]
+            vec![effect, Effect::Spawn { process: second, run: *run, definition }]
         }
         _ => vec![effect],
     });

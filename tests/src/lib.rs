@@ -17,6 +17,7 @@ pub mod crash;
 pub mod group;
 pub mod http;
 pub mod json;
+pub mod keeper;
 pub mod master;
 pub mod output;
 pub mod patrol;

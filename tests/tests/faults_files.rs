@@ -258,7 +258,7 @@ fn the_address_is_written_again_and_that_of_another_is_left_alone() {
 
 #[test]
 fn a_ledger_that_is_removed_is_written_anew() {
-    let mut master = Master::start();
+    let mut master = Master::builder().query("survive", "off").start();
     let mut events = master.events();
     let first = master.run(&mut events, &Script::new().wait());
     let ledger = gob(&master).join("openctrl.children");

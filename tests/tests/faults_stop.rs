@@ -131,7 +131,7 @@ fn descendants_end_with_their_instance() {
 /// A daemon that has cut all ties: named, and ended with the master.
 #[test]
 fn a_daemon_of_no_known_instance_is_named_and_ends_with_the_master() {
-    let mut master = Master::builder().without_bin().start();
+    let mut master = Master::builder().without_bin().query("survive", "off").start();
     let mut events = master.events();
     let seconds = seconds(10);
     let text = format!("(setsid sleep {seconds} >/dev/null 2>&1 &); echo up; exec sleep 4305");
@@ -157,7 +157,7 @@ fn a_process_whose_first_thread_ended_is_alive() {
     if !has_program("python3", "a_process_whose_first_thread_ended_is_alive") {
         return;
     }
-    let mut master = Master::builder().without_bin().start();
+    let mut master = Master::builder().without_bin().query("survive", "off").start();
     let mut events = master.events();
     let text = "import ctypes,threading,time
 def work():

@@ -1,4 +1,4 @@
-//! Contract §11 after `kill -9`: nothing acknowledged is lost, nothing runs twice, and whoever is
+//! Contract §11 after `kill -9` with `survive=off`: nothing acknowledged is lost, nothing runs twice, and whoever is
 //! ended was a leftover.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
@@ -79,7 +79,7 @@ fn header() -> String {
 fn who_merely_has_the_id_of_a_leftover_is_not_touched() {
     let innocent = Innocent::start();
     let (pid, ticks) = (innocent.pid(), innocent.ticks());
-    let mut master = Master::start();
+    let mut master = Master::builder().query("survive", "off").start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().mark(&up).wait());
     up.wait(1);
@@ -113,7 +113,7 @@ fn who_merely_has_the_id_of_a_leftover_is_not_touched() {
 
 fn a_leftover_of_an_unknown_instance_is_killed() {
     let nobody = Innocent::start();
-    let mut master = Master::start();
+    let mut master = Master::builder().query("survive", "off").start();
     master.stop();
     let (pid, ticks) = (nobody.pid(), nobody.ticks());
     let text = format!("{}+ 1 0badcafe 1\n= 1 {pid} {ticks}\n", header());
@@ -140,7 +140,7 @@ fn assert_started_once_more(mark: &Mark, master: &Master, id: &str) -> u64 {
 }
 
 fn a_leftover_that_ignores_term_is_killed_after_its_grace() {
-    let mut master = Master::start();
+    let mut master = Master::builder().query("survive", "off").start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().ignore_term().mark(&up).wait());
     up.wait(1);
@@ -157,7 +157,7 @@ fn a_leftover_that_ignores_term_is_killed_after_its_grace() {
 }
 
 fn a_leftover_of_an_instance_that_is_not_to_run_is_ended() {
-    let mut master = Master::start();
+    let mut master = Master::builder().query("survive", "off").start();
     let (up, polite) = (master.mark("up"), master.mark("polite"));
     let script = Script::new().on_term(Script::new().mark(&polite).exit(0)).mark(&up).wait();
     let id = master.api().run(&script);
@@ -175,7 +175,7 @@ fn a_leftover_of_an_instance_that_is_not_to_run_is_ended() {
 
 fn what_is_left_of_a_group_is_ended() {
     for restart in [true, false] {
-        let mut master = Master::start();
+        let mut master = Master::builder().query("survive", "off").start();
         let (begun, up) = (master.mark("begun"), master.mark("up"));
         let cue = master.cue("leader may go");
         let member = Script::new().ignore_term().mark(&up).wait();
@@ -201,7 +201,7 @@ fn what_is_left_of_a_group_is_ended() {
 }
 
 fn a_crash_while_leftovers_are_being_ended() {
-    let mut master = Master::start();
+    let mut master = Master::builder().query("survive", "off").start();
     let (up, asked) = (master.mark("up"), master.mark("asked"));
     let script = Script::new().on_term(Script::new().mark(&asked)).mark(&up).wait();
     let id = master.api().run(&script);

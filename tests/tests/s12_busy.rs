@@ -14,8 +14,17 @@ use serde_json::json;
 
 #[test]
 fn term_in_the_midst_of_work_loses_nothing() {
+    let program = Path::new(env!("CARGO_BIN_EXE_crash-harness"));
+    orderly_rounds(Harness::with_keeper(12, program));
+}
+
+#[test]
+fn nor_does_it_without_survival() {
+    orderly_rounds(Harness::new(12, Path::new(env!("CARGO_BIN_EXE_crash-harness"))));
+}
+
+fn orderly_rounds(mut harness: Harness) {
     let rounds = 30;
-    let mut harness = Harness::new(12, Path::new(env!("CARGO_BIN_EXE_crash-harness")));
     (0..rounds).for_each(|_| harness.orderly_round());
     let summary = harness.finish();
     assert!(summary.is_clean(), "{summary}\n{}", summary.findings.join("\n"));

@@ -90,7 +90,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Persist { epoch, seq, .. } => self.records.push((epoch, seq)),
-                Effect::Spawn { process, definition } => {
+                Effect::Spawn { process, definition, .. } => {
                     self.process = Some(process);
                     self.instance = Some(definition.id);
                 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::command::Outcome;
 use crate::counters::SavedTotals;
 use crate::event::{Event, LogRun};
-use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, StoreEpoch};
+use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, RunId, StoreEpoch};
 use crate::instance::{Definition, InstanceView, Label, ProcessFacts, RunShown, VerbKind};
 use crate::master::{ApiKey, MasterFace};
 use crate::mixer::Digest;
@@ -67,10 +67,13 @@ pub enum Effect {
     Spawn {
         /// What to call it.
         process: ProcessRef,
+        /// The id of its run, by which later masters know it.
+        run: RunId,
         /// The definition that it runs.
         definition: Arc<Definition>,
     },
-    /// Watch the process of this instance that an earlier run of the master left behind.
+    /// Watch the process of this instance that an earlier run of the master left behind, and read
+    /// its output if that was held.
     Adopt {
         /// What to call it.
         process: ProcessRef,

@@ -16,6 +16,7 @@ mod configure;
 mod dials;
 mod effect;
 mod facets;
+mod found;
 mod frozen;
 mod input;
 mod life;
@@ -31,6 +32,7 @@ mod shutdown;
 mod supervisor;
 mod timers;
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
@@ -38,6 +40,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 pub use check::Contradiction;
 pub use effect::Effect;
+pub use found::{Found, Survivor};
 pub use frozen::{RecordUnderWay, UnderWay};
 pub use input::Input;
 pub use presence::{Sighting, VerbResult};
@@ -55,7 +58,7 @@ use self::shutdown::Shutdown;
 use self::supervisor::{Processes, Supervisor};
 use self::timers::Timers;
 use crate::ids::{InstanceId, KeyEpoch, SlotId};
-use crate::instance::{Boot, Goal, Instance, InstanceEvent, Table};
+use crate::instance::{Boot, Goal, Instance, InstanceEvent, State, Table};
 use crate::limits::TICK_MS;
 use crate::master::MasterIdentity;
 use crate::store::Image;
@@ -80,17 +83,12 @@ impl Engine {
     /// A master with the state it had. Instances whose policy is `restart` are started
     /// (Contract §11). The same seed and inputs give the same effects.
     pub fn new(image: Image, seed: [u8; 32], now: Now) -> Self {
-        Self::with_leftovers(image, &[], seed, now)
+        Self::with_found(image, Found::default(), seed, now)
     }
 
-    /// A master with the state it had, after a crash: the processes of `leftovers` are still
-    /// there. They are ended before their instances are started again (Contract §11).
-    pub fn with_leftovers(
-        image: Image,
-        leftovers: &[InstanceId],
-        seed: [u8; 32],
-        now: Now,
-    ) -> Self {
+    /// A master with the state it had, after another one that did not end its processes
+    /// (Contract §11).
+    pub fn with_found(image: Image, found: Found<'_>, seed: [u8; 32], now: Now) -> Self {
         let mut engine = Self {
             master: image.master,
             key_epoch: KeyEpoch::default(),
@@ -105,8 +103,10 @@ impl Engine {
         };
         engine.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
         engine.out.show_master(&engine.master, engine.key_epoch);
+        let mut stored_totals = BTreeMap::new();
         for stored in image.instances.into_values() {
             let (definition, saved) = (stored.definition, stored.totals);
+            stored_totals.insert(definition.id, saved);
             let mut instance = Instance::new(definition, saved.mode, saved.totals());
             instance.desired_mut().clone_from(&stored.desired);
             // Raw counts of a process that is no more are folded: the next one counts from 0.
@@ -121,8 +121,22 @@ impl Engine {
                 supervisor.arrive();
             }
         }
-        for slot in leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
+        for slot in found.leftovers.iter().filter_map(|id| engine.find(*id)).collect::<Vec<_>>() {
             engine.left_behind(now, slot);
+        }
+        for (id, note) in found.notes {
+            if let Some(slot) = engine.find(*id)
+                && let Some(mut supervisor) = engine.supervise(now, slot)
+            {
+                supervisor.recall(note);
+            }
+        }
+        for survivor in found.survivors {
+            if let Some(slot) = engine.find(survivor.instance)
+                && let Some(mut supervisor) = engine.supervise(now, slot)
+            {
+                supervisor.attach(survivor, stored_totals.get(&survivor.instance));
+            }
         }
         engine.start_all(now);
         engine
@@ -203,10 +217,14 @@ impl Engine {
     fn start_all(&mut self, now: Now) {
         for slot in self.table.slots().collect::<Vec<SlotId>>() {
             let Some(instance) = self.table.get_mut(slot) else { continue };
+            // What outlived the last master goes on, unless it is durable that it has to stop.
+            let goes_on = instance.state() == State::RUNNING;
+            let is_wanted = goes_on && instance.definition().policy.boot != Boot::Saved;
             if instance.definition().is_configured() {
                 // What is wanted of it is durable.
-            } else if starts_at_boot(instance) {
+            } else if is_wanted || starts_at_boot(instance) {
                 instance.desired_mut().start();
+                instance.desired_mut().restart = !goes_on;
             } else {
                 instance.desired_mut().stop();
             }

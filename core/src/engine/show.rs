@@ -196,7 +196,7 @@ pub fn show_effect_with(effect: &Effect, names: &mut impl Names) -> String {
             let each = totals.iter().map(|(id, saved)| show_totals(*id, saved, names));
             format!("save totals:{}", each.collect::<String>())
         }
-        Effect::Spawn { process, definition } => {
+        Effect::Spawn { process, run: _, definition } => {
             let url = definition.url().as_str();
             let instance = names.instance(definition.id);
             format!("spawn {} for {instance}: {}", name(*process), Shown(url))

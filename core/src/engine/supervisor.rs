@@ -11,21 +11,29 @@ use rand_chacha::ChaCha8Rng;
 
 use super::commits::Commits;
 use super::effect::Effect;
+use super::found::Survivor;
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::command::Refusal;
+use crate::counters::SavedTotals;
 use crate::event::{EventKind, Object};
-use crate::ids::{Generation, ProcessRef, SlotId};
+use crate::ids::{Generation, ProcessRef, RunId, SlotId};
 use crate::instance::{
     Action, Decision, Definition, Instance, InstanceEvent, Process, ProcessFacts, Reason, Run,
     RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
 };
+use crate::keeper::Note;
 use crate::limits::{CANNOT_END_MS, CHECKPOINT_MARGIN_MS, CHECKPOINT_WAIT_MS, END_AGAIN_MS};
 use crate::output::OutputBatch;
 use crate::process::{Exit, Scope, Signal};
 use crate::time::{Now, Wall};
+
+/// The line in the log of an instance whose process outlived a master: what that had read of the
+/// output and shown to no client cannot be read again.
+const ATTACHED: &str = "this process went on while the master was restarted; output that the last \
+                        master had read and not passed on is missing here";
 
 /// State that the processes of all instances share.
 #[derive(Clone, Debug, Default)]
@@ -272,12 +280,43 @@ impl Supervisor<'_> {
         now.or(self.is_restarting()).or(last).unwrap_or(Why::Restart)
     }
 
+    /// Takes over a run that outlived the last master. `stored` are the numbers of its instance.
+    pub(super) fn attach(&mut self, survivor: &Survivor, stored: Option<&SavedTotals>) {
+        let Survivor { run, since, is_stopping, ref note, .. } = *survivor;
+        if let Some(stored) = stored {
+            self.instance.meters_mut().resume(run, stored);
+        }
+        let event = if is_stopping { InstanceEvent::Found } else { InstanceEvent::Attached };
+        self.fire(event);
+        let (process, generation) = (self.process(), self.instance.lifecycle().generation());
+        let facts = self.facts();
+        note.recall(facts);
+        // A run that was never shown as started is not among the counts of its note.
+        facts.starts += u64::from(note.started.is_none());
+        facts.goes_on(process, since);
+        let origin = RunOrigin::Survivor;
+        let run = Run { id: run, generation, origin, started: since, last_seen: self.now };
+        self.instance.runs_mut().begin(run);
+        self.show_facts();
+        self.note(ATTACHED);
+    }
+
+    /// Shows what the last master noted of an instance that has no process.
+    pub(super) fn recall(&mut self, note: &Note) {
+        note.recall(self.facts());
+        self.show_facts();
+    }
+
     fn begin_run(&mut self, origin: RunOrigin) {
         self.began(origin == RunOrigin::Spawned);
-        let generation = self.instance.lifecycle().generation();
-        let id = Run::id_of(self.rng, generation);
+        let (id, generation) = (self.run_id(), self.instance.lifecycle().generation());
         let (started, last_seen) = (self.now, self.now);
         self.instance.runs_mut().begin(Run { id, generation, origin, started, last_seen });
+    }
+
+    /// The id of a run that this master begins with the current generation.
+    fn run_id(&self) -> RunId {
+        Run::id_of(self.rng, self.instance.lifecycle().generation())
     }
 
     fn adopt(&mut self) {
@@ -309,10 +348,11 @@ impl Supervisor<'_> {
             self.kill_leftover();
         }
         self.begin_generation();
-        self.instance.meters_mut().begin();
+        let run = self.run_id();
+        self.instance.meters_mut().begin(run);
         self.instance.desired_mut().restart = false;
         let definition = Arc::clone(self.instance.definition());
-        self.out.push(Effect::Spawn { process: self.process(), definition });
+        self.out.push(Effect::Spawn { process: self.process(), run, definition });
     }
 
     /// Sends the signal of a step of the stop policy and gives it its time.

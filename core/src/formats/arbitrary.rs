@@ -10,7 +10,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::counters::{Counter, Counters, SavedTotals};
-use crate::ids::{InstanceId, Revision};
+use crate::ids::{InstanceId, Revision, RunId};
 use crate::instance::{
     BackoffPolicy, BeatVia, Boot, Cas, Definition, Desired, Exec, Goal, HISTORY_MAX, Label, Launch,
     Liveness, Meta, Once, Origin, Output, Peer, Policy, Restart, RestartLimit, Setup, StopPolicy,
@@ -199,10 +199,12 @@ fn counter() -> BoxedStrategy<Counter> {
 
 /// Any numbers of an instance.
 pub(crate) fn totals() -> BoxedStrategy<SavedTotals> {
-    (any::<i32>(), [counter(), counter(), counter(), counter()])
-        .prop_map(|(mode, [tcprx, tcptx, udprx, udptx])| SavedTotals {
+    let run = option::of(any::<u128>().prop_map(RunId));
+    (any::<i32>(), [counter(), counter(), counter(), counter()], run)
+        .prop_map(|(mode, [tcprx, tcptx, udprx, udptx], run)| SavedTotals {
             mode,
             counters: Counters { tcprx, tcptx, udprx, udptx },
+            run,
         })
         .boxed()
 }

@@ -63,7 +63,7 @@ impl From<StoredInstanceV1> for PutInstanceV2 {
 impl From<TotalsV1> for TotalsV2 {
     /// Totals are the counts of earlier processes: no process of version 1 survives its master.
     fn from(totals: TotalsV1) -> Self {
-        Self { mode: totals.mode, counters: totals.bytes.map(|bytes| [bytes, 0, 0]) }
+        Self { mode: totals.mode, counters: totals.bytes.map(|bytes| [bytes, 0, 0]), run: None }
     }
 }
 
@@ -215,6 +215,7 @@ impl Definitions {
             totals_unsaved: instance.totals_unsaved,
             last_checkpoint: instance.last_checkpoint,
             interval_ms: 0,
+            run: None,
             healthy_since: instance.healthy_since,
             restart_attempts: instance.restart_attempts,
             steps_done,

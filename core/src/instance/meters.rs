@@ -3,6 +3,7 @@
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::counters::{Counters, Metrics, SavedTotals, Totals};
+use crate::ids::RunId;
 use crate::time::Time;
 
 /// The numbers of an instance.
@@ -15,6 +16,8 @@ pub struct Meters {
     pub(super) last_checkpoint: Option<Time>,
     /// The time between the last two checkpoints of the current process, in ms.
     pub(super) interval_ms: u64,
+    /// The run whose raw counts these are; `None` while no process counts.
+    pub(super) run: Option<RunId>,
 }
 
 impl Meters {
@@ -22,7 +25,7 @@ impl Meters {
     pub fn new(mode: i32, totals: Totals) -> Self {
         let metrics = Metrics { mode, ..Metrics::default() };
         let counters = Counters::from_totals(totals);
-        Self { metrics, counters, unsaved: false, last_checkpoint: None, interval_ms: 0 }
+        Self { metrics, counters, unsaved: false, last_checkpoint: None, interval_ms: 0, run: None }
     }
 
     /// The gauges of the last checkpoint.
@@ -51,7 +54,7 @@ impl Meters {
         if is_reset {
             counters.reset();
         }
-        SavedTotals { mode: self.metrics.mode, counters }
+        SavedTotals { mode: self.metrics.mode, counters, run: self.run }
     }
 
     /// Whether the totals changed since the last time this was asked.
@@ -90,14 +93,25 @@ impl Meters {
     pub fn fold(&mut self) {
         let before = self.counters;
         self.counters.rebase();
+        self.run = None;
         self.unsaved |= self.counters != before;
     }
 
-    /// A process begins: it has printed no checkpoint yet, and counts from 0.
-    pub fn begin(&mut self) {
+    /// A run begins: its process has printed no checkpoint yet, and counts from 0.
+    pub fn begin(&mut self, run: RunId) {
         self.counters.rebase();
         self.last_checkpoint = None;
         self.interval_ms = 0;
+        self.run = Some(run);
+    }
+
+    /// A run goes on that an earlier master began. If the stored counts are its own, it counts on
+    /// from them; else it has counted from 0 since they were stored.
+    pub fn resume(&mut self, run: RunId, stored: &SavedTotals) {
+        self.begin(run);
+        if stored.run == Some(run) {
+            self.counters = stored.counters;
+        }
     }
 
     /// Zeroes the gauges of a live process; `mode` and the totals are kept (Contract §6).

@@ -102,6 +102,19 @@ impl ProcessFacts {
         self.changed = true;
     }
 
+    /// An earlier master counted so many starts, failures, restarts and exits.
+    pub fn go_on(&mut self, counts: (u64, u64, u64, u64), last_exit: Option<LastExit>) {
+        (self.starts, self.failures, self.restarts, self.exits) = counts;
+        self.last_exit = last_exit;
+        self.changed = true;
+    }
+
+    /// A process goes on that an earlier master had started.
+    pub const fn goes_on(&mut self, process: ProcessRef, since: Now) {
+        self.alive = Some((process, since));
+        self.changed = true;
+    }
+
     /// A process failed to start.
     pub fn not_started(&mut self, reason: &str, time: Wall) {
         self.failures += 1;

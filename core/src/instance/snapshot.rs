@@ -18,7 +18,7 @@ use super::state::State;
 use super::versions::Versions;
 use crate::backoff::Backoff;
 use crate::counters::{Counters, Metrics};
-use crate::ids::{Generation, RequestId};
+use crate::ids::{Generation, RequestId, RunId};
 use crate::mixer::Digest;
 use crate::time::Time;
 
@@ -45,6 +45,7 @@ pub(crate) struct Snapshot {
     pub(crate) totals_unsaved: bool,
     pub(crate) last_checkpoint: Option<Time>,
     pub(crate) interval_ms: u64,
+    pub(crate) run: Option<RunId>,
     pub(crate) operations: VecDeque<Operation>,
     pub(crate) awaiting_start: Vec<RequestId>,
     pub(crate) facts: ProcessFacts,
@@ -74,6 +75,7 @@ impl From<&Instance> for Snapshot {
             totals_unsaved: meters.unsaved,
             last_checkpoint: meters.last_checkpoint,
             interval_ms: meters.interval_ms,
+            run: meters.run,
             operations: queue.operations,
             awaiting_start: queue.awaiting_start.into(),
             facts: runs.facts,
@@ -108,6 +110,7 @@ impl From<Snapshot> for Instance {
                 unsaved: snapshot.totals_unsaved,
                 last_checkpoint: snapshot.last_checkpoint,
                 interval_ms: snapshot.interval_ms,
+                run: snapshot.run,
             },
             queue: Queue {
                 operations: snapshot.operations,

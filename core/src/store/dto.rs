@@ -202,12 +202,14 @@ impl From<RunV2> for PastRun {
 
 impl From<SavedTotals> for TotalsV2 {
     fn from(saved: SavedTotals) -> Self {
-        Self { mode: saved.mode, counters: counter_words(&saved.counters) }
+        let run = saved.run.map(|run| run.0);
+        Self { mode: saved.mode, counters: counter_words(&saved.counters), run }
     }
 }
 
 impl TotalsV2 {
     fn read(self) -> Result<SavedTotals, FormatError> {
-        Ok(SavedTotals { mode: self.mode, counters: counters_of(self.counters)? })
+        let (counters, run) = (counters_of(self.counters)?, self.run.map(RunId));
+        Ok(SavedTotals { mode: self.mode, counters, run })
     }
 }

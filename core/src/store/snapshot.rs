@@ -123,7 +123,7 @@ pub(super) fn split<const N: usize>(bytes: &[u8]) -> Option<([u8; N], &[u8])> {
 mod tests {
     use super::*;
     use crate::counters::{Counter, Counters, SavedTotals};
-    use crate::ids::{EventId, InstanceId};
+    use crate::ids::{EventId, InstanceId, RunId};
     use crate::instance::{Cas, Definition, Desired, Goal};
     use crate::master::MasterIdentity;
     use crate::store::{Entry, Record, arbitrary};
@@ -146,7 +146,7 @@ mod tests {
             definition.setup.env.insert("TOKEN".to_string(), "hush".to_string());
             let tcprx = Counter { base: u64::MAX, reset_point: 3, last_raw: 7 };
             let counters = Counters { tcprx, ..Counters::default() };
-            let totals = SavedTotals { mode: -1, counters };
+            let totals = SavedTotals { mode: -1, counters, run: Some(RunId(id.into())) };
             let goal = if id == 2 { Goal::Down } else { Goal::Up };
             let desired = Desired { goal, cas: Cas(id.into()), ..Desired::default() };
             let (definition, desired) = (Arc::new(definition), Arc::new(desired));

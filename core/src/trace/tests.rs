@@ -13,7 +13,7 @@ use proptest::sample::Index;
 use super::*;
 use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, InstanceAction};
 use crate::counters::SavedTotals;
-use crate::engine::{Effect, Engine, Input};
+use crate::engine::{Effect, Engine, Found, Input};
 use crate::expect::Expect;
 use crate::formats::Masks;
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, Revision, StoreEpoch};
@@ -81,8 +81,9 @@ impl World {
         }
         let wall = Wall::from_micros(1_780_999_200_000_000);
         let now = Now { mono: Time::from_micros(5), wall };
+        let found = Found { leftovers: &[InstanceId(2)], ..Found::default() };
         let mut world = Self {
-            engine: Engine::with_leftovers(image, &[InstanceId(2)], [7; 32], now),
+            engine: Engine::with_found(image, found, [7; 32], now),
             now,
             requests: 0,
             last: (StoreEpoch(0), RecordSeq(0)),

@@ -56,7 +56,8 @@ const CONTROL_GROUP: usize = 11;
 const CONTROL_EVENTS: usize = 12;
 const CONTROL_JSONL: usize = 13;
 const CONTROL_SOCKETS: usize = 14;
-const NAMES: [&str; 15] = [
+const SURVIVE: usize = 15;
+const NAMES: [&str; 16] = [
     "logs",
     "log_lines",
     "log_memory",
@@ -72,6 +73,7 @@ const NAMES: [&str; 15] = [
     "control_events",
     "control_jsonl",
     "control_sockets",
+    "survive",
 ];
 
 /// Default interval of the heartbeat of an idle event stream, in seconds: within the 4 s of
@@ -133,6 +135,14 @@ impl OptionTexts {
     /// For an invalid value of the parameter.
     pub(super) fn log_is_json(&self) -> Result<bool, MasterUrlError> {
         self.choice(LOG_FORMAT, ["plain", "json"])
+    }
+
+    /// Whether processes outlive the master, unless they are told not to.
+    ///
+    /// # Errors
+    /// For a value that is not one of those that the parameter has.
+    pub(super) fn survives(&self) -> Result<bool, MasterUrlError> {
+        Ok(!self.choice(SURVIVE, ["on", "off"])?)
     }
 
     /// `heartbeat=`: how often an idle event stream shows a sign of life, in seconds.

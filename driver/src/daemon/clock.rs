@@ -9,13 +9,20 @@ use openctrl_core::time::{Now, Time, Wall};
 /// Samples both clocks; monotonic time counts from its creation. Clones are the same clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
+    started: Instant,
     origin: Instant,
     steady: Arc<Mutex<SteadyClock>>,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { origin: Instant::now(), steady: Arc::default() }
+        let started = Instant::now();
+        Self { started, origin: started, steady: Arc::default() }
+    }
+
+    /// The same clock, which has a name for what was as long ago as this.
+    pub(crate) fn reaching_back(self, age: Duration) -> Self {
+        Self { origin: self.origin.checked_sub(age).unwrap_or(self.origin), ..self }
     }
 
     /// Both clocks now. Wall time is as it is shown: it never goes backwards. A wall clock before
@@ -47,7 +54,7 @@ impl Clock {
 
     /// The time since the start.
     pub(crate) fn uptime(&self) -> Duration {
-        self.origin.elapsed()
+        self.started.elapsed()
     }
 }
 

@@ -8,6 +8,7 @@ use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::engine::Input;
 use openctrl_core::event::StoredId;
 use openctrl_core::ids::{ProcessRef, StoreEpoch};
+use openctrl_core::keeper::Ended;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::control::Ask;
@@ -39,6 +40,15 @@ pub(crate) enum Notice {
     Unfinished(ProcessRef, String),
     /// A process printed its last and is waiting to be reaped.
     Exited(ProcessRef),
+    /// The keeper reported how a process ended and, unless it was lost then, whether others of its
+    /// group are left. What the process printed comes before its `Exited`.
+    KeptEnded(ProcessRef, Ended, Option<bool>),
+    /// The keeper of a process was lost.
+    Orphaned(ProcessRef),
+    /// The keeper with this id was lost.
+    KeeperLost(i32),
+    /// A keeper with this id was started in its place.
+    KeeperStarted(i32),
     /// Something for the machine of the control API.
     Ask(Ask),
     /// Events up to this one are durable.
@@ -59,6 +69,10 @@ impl Notice {
             | Self::Spawned(..)
             | Self::Unfinished(..)
             | Self::Exited(_)
+            | Self::KeptEnded(..)
+            | Self::Orphaned(_)
+            | Self::KeeperLost(_)
+            | Self::KeeperStarted(_)
             | Self::Ask(_)
             | Self::Kept(_)
             | Self::KeepFailed(..)

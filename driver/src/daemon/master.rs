@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use openctrl_core::doors::patrol::config::HookName;
 use openctrl_core::doors::v2::describe;
-use openctrl_core::engine::Engine;
+use openctrl_core::engine::{Engine, Found};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::store::Image;
@@ -35,7 +35,8 @@ use crate::daemon::patrol::{
     ConfigFile, Door, Extras, Options, SetupError, bind_udp, reload, serve_udp,
 };
 use crate::daemon::process::{
-    IdleSpawner, Ledger, Runtime, become_subreaper, end_commands, find_leftovers,
+    IdleSpawner, Keeping, Ledger, LinkError, Runtime, become_subreaper, dismiss_keeper,
+    end_commands, find_leftovers,
 };
 use crate::daemon::reactor::{Finished, Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
@@ -68,6 +69,7 @@ pub(crate) enum StartError {
     Bind(String, io::Error),
     Control(ListenError),
     Patrol(SetupError),
+    Keeper(LinkError),
     System(&'static str, io::Error),
     /// The processes that run on after the end.
     CannotEnd(String),
@@ -80,6 +82,7 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Control(error) => error.fmt(f),
+            Self::Keeper(error) => error.fmt(f),
             Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
                 f,
                 "cannot listen on {address}: address in use; stop the other program or choose \
@@ -106,6 +109,7 @@ impl std::error::Error for StartError {
             Self::Tls(error) => Some(error),
             Self::Control(error) => Some(error),
             Self::Patrol(error) => Some(error),
+            Self::Keeper(error) => Some(error),
             Self::Bind(_, error) | Self::System(_, error) => Some(error),
             Self::CannotEnd(_) => None,
         }
@@ -121,6 +125,7 @@ impl StartError {
             | Self::Store(_)
             | Self::Tls(_)
             | Self::Control(_)
+            | Self::Keeper(_)
             | Self::Bind(..)
             | Self::System(..)
             | Self::CannotEnd(_) => 1,
@@ -238,8 +243,10 @@ async fn serve(
     if let Some(config) = config.as_ref().filter(|_| is_alone) {
         (url.host, url.port) = config.http_address().map_err(StartError::Patrol)?;
     }
+    // What a configuration starts outlives the master anyway, and is found by its pid files.
+    url.survives &= config.is_none();
     raise_descriptor_limit();
-    let spawner = IdleSpawner::start().map_err(system("start a thread"))?;
+    let spawner = IdleSpawner::start(url.survives).map_err(system("start a thread"))?;
     let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
     let runtime = Runtime {
         path: url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from),
@@ -274,7 +281,12 @@ async fn serve(
     let door = door.transpose()?;
     // A start that is refused leaves the directory as it was.
     let mut address_file = AddressFile::claim(&state);
-    let leftovers = find_leftovers(&mut ledger, |id| image.instances.contains_key(&id));
+    let is_known = |id| image.instances.contains_key(&id);
+    let mut keeping = keeping(&url, &state, &runtime)?;
+    keeping.iter_mut().for_each(|keeping| keeping.match_with(&ledger, is_known));
+    let is_kept = |number| keeping.as_ref().is_some_and(|keeping| keeping.has(number));
+    let leftovers = find_leftovers(&mut ledger, is_known, is_kept);
+    let clock = clock.reaching_back(keeping.as_ref().map_or(Duration::ZERO, Keeping::oldest));
     let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
     if !left_behind.is_empty() {
         let count = left_behind.len();
@@ -290,10 +302,20 @@ async fn serve(
     let processes = Processes::start(clock.clone()).map_err(system("start a thread"))?;
     let reopened = Arc::clone(&logs);
     let disk_fails = store.is_failing();
+    let survivors = keeping.as_ref().map(|keeping| keeping.facts(clock.sample()));
+    let survivors = survivors.unwrap_or_default();
+    let notes = keeping.as_ref().map(|keeping| keeping.notes().to_vec()).unwrap_or_default();
+    let (keeper, survivors_held) = keeping.map(Keeping::into_parts).unzip();
     let hands = Hands {
         publisher: Publisher::new(Arc::clone(&hub)),
         spawner: spawner
-            .begin(runtime, ledger, mailbox.clone(), door.clone())
+            .begin(
+                runtime,
+                ledger,
+                mailbox.clone(),
+                door.clone(),
+                keeper.map(|keeper| (keeper, state.clone())),
+            )
             .map_err(system("start the runtime"))?,
         store,
         stdout: stdout.clone(),
@@ -302,6 +324,7 @@ async fn serve(
         mailbox: mailbox.clone(),
         door: door.clone(),
         leftovers,
+        survivors: survivors_held.unwrap_or_default(),
     };
     let now = hands.publisher.advance(clock.sample());
     let control = match &url.control {
@@ -321,7 +344,8 @@ async fn serve(
         }
     };
     let shown = control.as_ref().map(ControlHands::hub);
-    let engine = Engine::with_leftovers(image, &left_behind, random()?, now);
+    let found = Found { leftovers: &left_behind, survivors: &survivors, notes: &notes };
+    let engine = Engine::with_found(image, found, random()?, now);
     let reactor = Reactor::new(engine, recorder, hands, control, clock.clone(), child_ended, now);
     let address = address(&url, secured.as_ref());
     let (tls, certificate) = match secured {
@@ -467,6 +491,19 @@ fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder>
         boot,
         product: VERSION.to_owned(),
     })
+}
+
+/// The keeper of the children, unless they are to end with the master.
+fn keeping(
+    url: &MasterUrl,
+    state: &Path,
+    runtime: &Runtime,
+) -> Result<Option<Keeping>, StartError> {
+    if url.survives {
+        return Keeping::begin(state, runtime).map(Some).map_err(StartError::Keeper);
+    }
+    dismiss_keeper(state);
+    Ok(None)
 }
 
 /// What clients on this machine have to know.

@@ -10,10 +10,11 @@ use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::control::{Attached, Cause};
 use openctrl_core::doors::patrol::config::HookName;
 use openctrl_core::engine::{Effect, Engine, Input, TimerReason, VerbResult};
-use openctrl_core::event::LogRun;
+use openctrl_core::event::{EventKind, LogRun, Subject};
 use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::instance::{Instance, VerbKind};
+use openctrl_core::keeper::Note;
 use openctrl_core::limits::GRACE_MS;
 use openctrl_core::output::OutputBatch;
 use openctrl_core::process::{self, Identity, Scope};
@@ -31,7 +32,7 @@ use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
 use crate::daemon::patrol::{Door, read_pid_file, run_verb, track, variable};
 use crate::daemon::process::{
-    Children, Ended, Leftover, Signaled, Spawner, Sweep, Swept, has_descendants, reap_adopted,
+    Children, Ended, Leftover, Signaled, Spawner, Survivor, Sweep, Swept, has_descendants,
     signal_tracked,
 };
 use crate::daemon::store::StoreWriter;
@@ -61,6 +62,8 @@ pub(crate) struct Hands {
     pub(crate) door: Option<Arc<Door>>,
     /// What the last master left behind, until the engine asks for it.
     pub(crate) leftovers: BTreeMap<InstanceId, Leftover>,
+    /// What outlived the last master, until the engine asks for it.
+    pub(crate) survivors: BTreeMap<InstanceId, Survivor>,
 }
 
 /// What the loop leaves at its end.
@@ -114,6 +117,7 @@ impl Reactor {
         child_ended: Signal,
         now: Now,
     ) -> Self {
+        let children = Children::new(hands.spawner.keeper());
         let mut reactor = Self {
             engine,
             recorder,
@@ -123,7 +127,7 @@ impl Reactor {
             clock,
             waiting: HashMap::new(),
             next_request: 0,
-            children: Children::default(),
+            children,
             unfinished: HashMap::new(),
             child_ended,
             kill_at: None,
@@ -135,6 +139,9 @@ impl Reactor {
             is_finished: false,
         };
         reactor.drain(now, Cause::Other);
+        // Clients are answered before the first step.
+        reactor.hands.publisher.flush();
+        reactor.hands.spawner.listen();
         reactor
     }
 
@@ -151,12 +158,13 @@ impl Reactor {
             let limit = deadline.unwrap_or_else(|| Instant::now() + LONG);
             tokio::select! {
                 biased;
-                _ = self.child_ended.recv() => reap_adopted(),
+                _ = self.child_ended.recv() => self.children.reap_adopted(),
                 _ = timeout_at(limit.into(), inbox.fill(&mut batch)) => {}
             }
             self.step(&mut batch);
         }
         let left = self.sweep(&mut inbox).await;
+        self.hands.spawner.finish_keeper().await;
         self.recorder.finish(&self.engine);
         let Self { hands, control, .. } = self;
         Finished { hands, control, left }
@@ -167,7 +175,8 @@ impl Reactor {
         if self.hands.door.is_some() {
             return None;
         }
-        let mut sweep = Sweep::new(self.kill_at.unwrap_or_else(Instant::now));
+        let kill_at = self.kill_at.unwrap_or_else(Instant::now);
+        let mut sweep = Sweep::new(kill_at, self.children.keeper());
         let mut batch = Vec::new();
         loop {
             match sweep.look() {
@@ -201,6 +210,7 @@ impl Reactor {
 
     fn step(&mut self, batch: &mut Vec<Notice>) {
         let now = self.hands.publisher.advance(self.clock.sample());
+        self.children.begin_step();
         if self.engine.poll_timeout().is_some_and(|(deadline, _)| deadline <= now.mono) {
             self.tell(now, Input::TimeAdvanced);
         }
@@ -283,6 +293,9 @@ impl Reactor {
                 if matches!(input, Input::ShutdownRequested) {
                     self.begin_end();
                 }
+                if matches!(input, Input::StartFailed { .. }) {
+                    self.children.not_started();
+                }
                 self.tell(now, input);
             }
             Notice::Request(caller, command, answer) => {
@@ -299,8 +312,22 @@ impl Reactor {
                 self.clear_unfinished(process, now.wall);
                 let (note, exited) = self.reap(process);
                 note.into_iter().for_each(|note| self.tell(now, note));
+                let is_over = matches!(exited, Input::ProcessExited { group_left: false, .. });
                 self.tell(now, exited);
+                if is_over {
+                    // What is shown of its end is known to the keeper before.
+                    self.hands.spawner.gone(process);
+                }
             }
+            Notice::KeptEnded(process, ended, has_group) => {
+                self.children.ended(process, ended, has_group);
+            }
+            Notice::KeeperLost(pid) => {
+                tracing::warn!("Master.run: keeper {pid} was lost; its children go on");
+                self.children.keeper_lost();
+            }
+            Notice::Orphaned(process) => self.children.orphaned(process),
+            Notice::KeeperStarted(pid) => self.children.keeper_is(pid),
             Notice::Ask(_) | Notice::Kept(_) | Notice::KeepFailed(..) => self.control(now, notice),
             // One that no longer waits is no matter.
             Notice::Ping(answer) => drop(answer.send(())),
@@ -350,9 +377,6 @@ impl Reactor {
             self.hands.processes.explain_exit(process, note);
             Input::OutputRead { process, batch }
         });
-        if !group_left {
-            self.hands.spawner.gone(process);
-        }
         let variable = self.followed.remove(&process);
         let group_left = group_left || variable.is_some_and(|variable| has_descendants(&variable));
         (note, Input::ProcessExited { process, exit, group_left })
@@ -373,6 +397,10 @@ impl Reactor {
             | Notice::Spawned(..)
             | Notice::Unfinished(..)
             | Notice::Exited(_)
+            | Notice::KeptEnded(..)
+            | Notice::Orphaned(_)
+            | Notice::KeeperLost(_)
+            | Notice::KeeperStarted(_)
             | Notice::Ping(_) => {}
         }
     }
@@ -410,12 +438,19 @@ impl Reactor {
             Effect::ShowMaster(face) => publisher.show_master(face),
             Effect::ShowInstance(view) => publisher.show_instance(view),
             Effect::ShowProcess { instance, facts } => {
-                let pid = facts.alive.and_then(|(process, _)| self.children.pid(process));
+                let alive = facts.alive.map(|(process, _)| process);
+                let pid = alive.and_then(|process| self.children.pid(process));
+                spawner.note(instance, &facts);
                 processes.show(instance, facts, pid);
             }
             Effect::Publish(event) => {
                 logs.follow(&event);
                 processes.follow(&event);
+                if let (EventKind::Delete, Subject::Instance(id)) =
+                    (event.kind, event.object.subject())
+                {
+                    spawner.deleted(id);
+                }
                 publisher.publish(event);
             }
             Effect::PublishLogs(run) => {
@@ -438,14 +473,17 @@ impl Reactor {
                 store.persist(epoch, seq, record, caused);
             }
             Effect::SaveTotals(totals) => store.save_totals(totals),
-            Effect::Spawn { process, definition } => {
+            Effect::Spawn { process, run, definition } => {
                 if let (Some(door), Some(label)) = (door.as_ref(), &definition.label) {
                     door.start_tried(label, HookName::Start);
                 }
                 if definition.liveness.tracks() {
                     self.followed.insert(process, variable(&definition));
                 }
-                spawner.spawn(process, definition);
+                let mut note = Note::default();
+                processes.with_facts(definition.id, |facts, _| note = Note::of(facts));
+                self.children.ordered();
+                spawner.spawn((process, run), definition, note);
             }
             Effect::Track { process, identity } => {
                 self.tracked.insert(process, identity);
@@ -485,6 +523,10 @@ impl Reactor {
     }
 
     fn adopt(&mut self, process: ProcessRef, instance: InstanceId) {
+        if let Some(survivor) = self.hands.survivors.remove(&instance) {
+            self.children.attach(process, &survivor);
+            return self.hands.spawner.attach(process, survivor);
+        }
         let leftover = self.hands.leftovers.remove(&instance);
         let mut leftover = leftover.expect("the engine was told of just these");
         self.children.adopt(process, &mut leftover);

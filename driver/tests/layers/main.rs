@@ -20,7 +20,7 @@ const CORE: &Rows = &[
     // The ground. `lib` only declares modules.
     &["", "url"],
     &["instance", "go"],
-    &["event", "command"],
+    &["event", "command", "keeper"],
     &["rules", "history", "formats", "resource"],
     // What all doors share.
     &["doors"],
@@ -31,7 +31,7 @@ const CORE: &Rows = &[
 
 const DRIVER: &Rows = &[
     &[""],
-    &["state", "runtime"],
+    &["state", "runtime", "keeper"],
     &["grammar", "manifest"],
     &["client", "daemon"],
     &["tools", "patrol"],

@@ -27,7 +27,7 @@ impl Invariant for OneProcess {
     }
 
     fn on_effect(&mut self, scene: Scene<'_>, effect: &Effect) -> Verdict {
-        if let Effect::Spawn { process, definition } = effect {
+        if let Effect::Spawn { process, definition, .. } = effect {
             let is_left_behind = scene.world.processes.is_left_behind(definition.id);
             ensure(!is_left_behind, || format!("{process:?} is started beside a leftover"))?;
             return self.begins(scene, *process, definition.id);

@@ -6,7 +6,7 @@ mod resumed;
 
 use std::collections::VecDeque;
 
-use openctrl_core::engine::{Effect, Engine, Input, show_effect, show_input};
+use openctrl_core::engine::{Effect, Engine, Found, Input, show_effect, show_input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
 use openctrl_core::store::Image;
@@ -223,7 +223,8 @@ impl Run {
         self.oracle = Oracle::new(&image);
         self.invariants = invariants::all();
         let now = self.world.clock.now();
-        self.engine = Engine::with_leftovers(image, &leftovers, seed, now);
+        let found = Found { leftovers: &leftovers, ..Found::default() };
+        self.engine = Engine::with_found(image, found, seed, now);
         self.begin()
     }
 

@@ -169,7 +169,7 @@ impl Names {
         }));
         let Ok((engine, effects)) = told else { return };
         for effect in &effects {
-            if let Effect::Spawn { process, definition } = effect {
+            if let Effect::Spawn { process, definition, .. } = effect {
                 self.processes.insert(*process, definition.id);
             }
         }

@@ -62,7 +62,7 @@ impl World {
         self.hub.carry_out(effect, object);
         #[expect(clippy::wildcard_enum_match_arm, reason = "others are of effect in the hub alone")]
         match effect {
-            Effect::Spawn { process, definition } => self.processes.spawn(*process, definition),
+            Effect::Spawn { process, definition, .. } => self.processes.spawn(*process, definition),
             Effect::Adopt { process, instance } => self.processes.adopt(*process, *instance),
             Effect::Signal { process, scope: _, signal } => {
                 self.processes.signal(self.clock.now().mono, *process, *signal);

@@ -1,4 +1,4 @@
-//! `crash-harness [--rounds N] [--seed N]`: kills a master again and again and tells whether
+//! `crash-harness [--rounds N] [--seed N] [--kill WHAT]`: kills a master, its keeper or both, again and again and tells whether
 //! anything that it had acknowledged was lost, ran twice or was left over.
 //!
 //! It is its own runtime as well: called with a URL, it is a process of an instance.
@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use openctrl_tests::crash::{Harness, child};
+use openctrl_tests::crash::{Harness, Victim, child};
 
-const USAGE: &str = "usage: crash-harness [--rounds N] [--seed N]";
+const USAGE: &str = "usage: crash-harness [--rounds N] [--seed N] [--kill master|keeper|both]";
 const ROUNDS: u64 = 1000;
 /// Rounds between two lines of progress.
 const PROGRESS: u64 = 50;
@@ -25,17 +25,20 @@ fn main() -> ExitCode {
     }
     let mut out = io::stdout().lock();
     let done = match numbers(words.get(1..).unwrap_or_default()) {
-        Some((rounds, seed)) => run(rounds, seed, &mut out),
+        Some((rounds, seed, victim)) => run(rounds, seed, victim, &mut out),
         None => writeln!(out, "{USAGE}").map(|()| false),
     };
     if matches!(done, Ok(true)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(rounds: u64, seed: u64, out: &mut impl Write) -> io::Result<bool> {
+fn run(rounds: u64, seed: u64, victim: Option<Victim>, out: &mut impl Write) -> io::Result<bool> {
     writeln!(out, "seed {seed}")?;
     let program = std::env::current_exe()?;
     let begun = Instant::now();
-    let mut harness = Harness::new(seed, &program);
+    let mut harness = match victim {
+        None => Harness::new(seed, &program),
+        Some(victim) => Harness::surviving(seed, &program, victim),
+    };
     let mut told = 0;
     for round in 1..=rounds {
         harness.round();
@@ -56,18 +59,21 @@ fn run(rounds: u64, seed: u64, out: &mut impl Write) -> io::Result<bool> {
     Ok(summary.is_clean())
 }
 
-/// Rounds and seed; a seed that is not given is made from the time.
-fn numbers(mut words: &[&str]) -> Option<(u64, u64)> {
+/// Rounds, seed, and what is killed while processes survive; without, they do not and the master
+/// is. A seed that is not given is made from the time.
+fn numbers(mut words: &[&str]) -> Option<(u64, u64, Option<Victim>)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (mut rounds, mut seed) = (ROUNDS, u64::from(now.subsec_nanos()));
+    let (mut rounds, mut seed, mut victim) = (ROUNDS, u64::from(now.subsec_nanos()), None);
     while let [name, value, rest @ ..] = words {
-        let value = value.parse().ok()?;
-        match *name {
-            "--rounds" => rounds = value,
-            "--seed" => seed = value,
+        match (*name, *value) {
+            ("--rounds", value) => rounds = value.parse().ok()?,
+            ("--seed", value) => seed = value.parse().ok()?,
+            ("--kill", "master") => victim = Some(Victim::Master),
+            ("--kill", "keeper") => victim = Some(Victim::Keeper),
+            ("--kill", "both") => victim = Some(Victim::Both),
             _ => return None,
         }
         words = rest;
     }
-    words.is_empty().then_some((rounds, seed))
+    words.is_empty().then_some((rounds, seed, victim))
 }

@@ -29,6 +29,10 @@ pub enum Trouble {
     Doubled(String),
     /// A process is alive that should not be.
     LeftOver(String),
+    /// A process ended that nothing had asked to.
+    EndedUnasked(String),
+    /// How a process ended is not known.
+    StatusLost(String),
 }
 
 /// Every live process that runs `program`, which is the harness's own file.
@@ -39,17 +43,19 @@ pub fn processes(program: &Path) -> Vec<Process> {
 }
 
 /// The first thing that is not as the model wants it, given the list of a master and the live
-/// processes; `started` tells whether the process of a token was started since the master was.
+/// processes; `started` tells whether the process of a token was started since the master was, or
+/// ever if processes survive.
 pub fn trouble(
     model: &Model,
     list: &[Value],
     alive: &[Process],
     started: impl Fn(u32) -> bool,
+    survives: bool,
 ) -> Option<Trouble> {
     let wanted = |task: &Task| {
         model.instances.values().any(|known| {
             let definition = &known.acknowledged;
-            definition.task == *task && definition.restart
+            definition.task == *task && (definition.restart || survives)
         })
     };
     if let Some(process) = alive.iter().find(|process| !wanted(&process.task)) {
@@ -58,7 +64,7 @@ pub fn trouble(
     model.instances.iter().find_map(|(id, known)| {
         let found = list.iter().find(|found| found["id"] == id.as_str())?;
         let status = found["status"].as_str().unwrap_or("");
-        trouble_of(&known.acknowledged, status, alive, &started)
+        trouble_of(&known.acknowledged, status, alive, &started, survives)
     })
 }
 
@@ -67,6 +73,7 @@ fn trouble_of(
     status: &str,
     alive: &[Process],
     started: &impl Fn(u32) -> bool,
+    survives: bool,
 ) -> Option<Trouble> {
     let task = definition.task;
     let count =
@@ -76,13 +83,17 @@ fn trouble_of(
     if leaders > 1 || members > task.kind.members() && task.kind.stays() {
         return Some(Trouble::Doubled(text()));
     }
-    let is_well = if !definition.restart {
+    let is_whole = status == "running" && leaders == 1 && members == task.kind.members();
+    let is_well = if !definition.restart && survives {
+        // It goes on until it ends, and is not started again.
+        is_whole && task.kind.stays() || status != "running" && leaders + members == 0
+    } else if !definition.restart {
         status == "stopped"
     } else if task.kind == Kind::Crash {
         // It comes and goes.
         started(task.token)
     } else if task.kind.stays() {
-        status == "running" && leaders == 1 && members == task.kind.members()
+        is_whole
     } else {
         status == "stopped" && started(task.token) && leaders == 0 && members == 0
     };

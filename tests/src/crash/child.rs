@@ -19,6 +19,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 
+use super::witness;
 use crate::script::checkpoint;
 
 /// Scheme of the URLs that this runtime understands.
@@ -159,6 +160,7 @@ pub fn doubles(folder: &Path) -> Vec<String> {
 /// Lives the life of a process that was called as `<program> <url>`, and ends the program.
 pub fn run(program: &Path, url: &str) -> ! {
     let folder = program.parent().unwrap_or(Path::new("."));
+    witness::run(folder, url);
     let Some((task, is_member)) = Task::from_url(url) else { exit(64) };
     if is_member {
         live_as_member(folder, task)
@@ -194,12 +196,17 @@ fn live_as_member(folder: &Path, task: Task) -> ! {
 
 /// The lock is the process's own: it is neither handed on to a child nor outlives the process.
 fn prove_alone(folder: &Path, task: Task) -> io::Result<File> {
+    prove_alone_as(folder, task.token, &task.url())
+}
+
+/// The same for any token.
+pub(super) fn prove_alone_as(folder: &Path, token: u32, url: &str) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o600);
-    let mut runs = options.open(runs_file(folder, task.token))?;
+    let mut runs = options.open(runs_file(folder, token))?;
     if fcntl_lock(&runs, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut said = options.open(folder.join("doubles"))?;
-        said.write_all(format!("{} pid {}\n", task.url(), std::process::id()).as_bytes())?;
+        said.write_all(format!("{url} pid {}\n", std::process::id()).as_bytes())?;
     }
     runs.write_all(b".")?;
     Ok(runs)

@@ -11,7 +11,8 @@ pub mod dice;
 pub mod model;
 mod rounds;
 mod summary;
+pub mod witness;
 pub mod work;
 
-pub use rounds::Harness;
+pub use rounds::{Harness, Victim};
 pub use summary::Summary;

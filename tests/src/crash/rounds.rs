@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::census::{Trouble, processes, trouble};
@@ -16,8 +18,9 @@ use super::child::{doubles, starts};
 use super::dice::Dice;
 use super::model::Model;
 use super::summary::Summary;
+use super::witness::{Complaints, Witnesses};
 use super::work::{Account, Job, Shared, work};
-use crate::{Master, binary, process};
+use crate::{Master, binary, eventually, keeper, process};
 
 /// Clients that work at the same time.
 const CLIENTS: u32 = 4;
@@ -44,23 +47,67 @@ pub struct Harness {
     /// How often each process had been started when the master was last.
     starts: BTreeMap<u32, u64>,
     doubles_seen: usize,
+    /// What is killed, if processes survive; without, the master is.
+    victim: Option<Victim>,
+    witnesses: Option<Witnesses>,
+}
+
+/// What is killed in a round, while processes survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// The master.
+    Master,
+    /// The keeper.
+    Keeper,
+    /// Both at once.
+    Both,
 }
 
 impl Harness {
     /// A new master; its instances run `program`, which hands calls with a URL on to
     /// [`super::child::run`].
     pub fn new(seed: u64, program: &Path) -> Self {
+        Self::with(seed, program, None, false)
+    }
+
+    /// The same with a keeper, for orderly rounds.
+    pub fn with_keeper(seed: u64, program: &Path) -> Self {
+        Self::with(seed, program, None, true)
+    }
+
+    /// The same with processes that survive a kill.
+    pub fn surviving(seed: u64, program: &Path, victim: Victim) -> Self {
+        let mut harness = Self::with(seed, program, Some(victim), true);
+        let witnesses = Witnesses::create(&harness.master.api(), harness.folder.path());
+        harness.witnesses = Some(witnesses);
+        harness
+    }
+
+    fn with(seed: u64, program: &Path, victim: Option<Victim>, has_keeper: bool) -> Self {
         let folder = TempDir::new().expect("a temporary directory can be made");
         // A file of its own: by its path the processes are told from those of other harnesses.
         let runtime = folder.path().join("runtime");
         if fs::hard_link(program, &runtime).is_err() {
             fs::copy(program, &runtime).expect("the runtime can be copied");
         }
-        let master = Master::builder_for(&runtime).start();
+        let survive = if has_keeper { "on" } else { "off" };
+        let master = Master::builder_for(&runtime).query("survive", survive).start();
         let model = Model { key: master.key().to_owned(), ..Model::default() };
         let summary = Summary::default();
         let starts = BTreeMap::new();
-        Self { seed, folder, runtime, master, model, summary, starts, doubles_seen: 0 }
+        let (doubles_seen, witnesses) = (0, None);
+        Self {
+            seed,
+            folder,
+            runtime,
+            master,
+            model,
+            summary,
+            starts,
+            doubles_seen,
+            victim,
+            witnesses,
+        }
     }
 
     /// What came out so far.
@@ -70,7 +117,10 @@ impl Harness {
 
     /// One round; at its end the master is dead.
     pub fn round(&mut self) {
-        self.round_until(Self::end_somehow);
+        match self.victim {
+            None => self.round_until(Self::end_somehow),
+            Some(victim) => self.round_until(|harness, dice| harness.kill(victim, dice)),
+        }
     }
 
     /// One round; at its end the master was told to end, in the midst of work, and has ended.
@@ -80,10 +130,14 @@ impl Harness {
 
     fn round_until(&mut self, end: impl FnOnce(&mut Self, &mut Dice)) {
         let mut dice = Dice::new(self.seed, self.summary.rounds, 0);
-        if self.summary.rounds > 0 {
+        let is_dead = self.victim != Some(Victim::Keeper);
+        if self.summary.rounds > 0 && is_dead {
             self.start(&mut dice);
         }
         self.look_until_settled();
+        if self.summary.rounds > 0 {
+            self.ask_witnesses();
+        }
         self.work_until(&mut dice, end);
         for double in doubles(self.folder.path()).split_off(self.doubles_seen) {
             self.doubles_seen += 1;
@@ -95,8 +149,11 @@ impl Harness {
     /// Starts the master once more, compares, ends it in order, and looks whether anything is
     /// left.
     pub fn finish(mut self) -> Summary {
-        self.master.restart();
+        if self.victim != Some(Victim::Keeper) {
+            self.master.restart();
+        }
         self.compare();
+        self.ask_witnesses();
         self.master.stop();
         self.look_for_left_over();
         self.summary.clone()
@@ -133,8 +190,8 @@ impl Harness {
     }
 
     fn compare(&mut self) {
-        let list = self.master.api().list();
-        let printed = self.master.key().to_owned();
+        let list = self.list();
+        let printed = self.printed_key();
         let folder = self.folder.path();
         let mut faults = self.model.settle(&list, |token| starts(folder, token));
         if printed != self.model.key {
@@ -149,11 +206,14 @@ impl Harness {
         self.compare();
         let begun = Instant::now();
         loop {
-            let list = self.master.api().list();
+            let list = self.list();
             let alive = processes(&self.runtime);
             let before = |token| self.starts.get(&token).copied();
-            let started = |token| before(token).is_none_or(|n| starts(&folder, token) > n);
-            let Some(trouble) = trouble(&self.model, &list, &alive, started) else { return };
+            let survives = self.victim.is_some();
+            let since = |token| if survives { Some(0) } else { before(token) };
+            let started = |token| since(token).is_none_or(|n| starts(&folder, token) > n);
+            let found = trouble(&self.model, &list, &alive, started, survives);
+            let Some(trouble) = found else { return };
             if begun.elapsed() > SETTLE_MAX {
                 // Each is found once: what is wrong now must not spoil the rounds to come.
                 alive.iter().for_each(|process| process::send(process.pid, Signal::KILL));
@@ -168,7 +228,16 @@ impl Harness {
         let key = RwLock::new(self.model.key.clone());
         let (endpoint, base) = (self.master.endpoint(), self.master.base().to_owned());
         let folder = self.folder.path().to_owned();
-        let shared = Shared { endpoint, base: &base, key: &key, folder: &folder };
+        let is_over = AtomicBool::new(false);
+        let master_lives = self.victim == Some(Victim::Keeper);
+        let shared = Shared {
+            endpoint,
+            base: &base,
+            key: &key,
+            folder: &folder,
+            master_lives,
+            is_over: &is_over,
+        };
         let (seed, round) = (self.seed, self.summary.rounds);
         let mut shares: Vec<_> = (0..CLIENTS).map(|_| Vec::new()).collect();
         for (index, entry) in std::mem::take(&mut self.model.instances).into_iter().enumerate() {
@@ -185,11 +254,58 @@ impl Harness {
             let clients: Vec<_> = (0..CLIENTS).zip(shares).map(start).collect();
             thread::sleep(Duration::from_micros(dice.below(WORK_MAX_US)));
             end(self, dice);
+            is_over.store(true, Ordering::Relaxed);
             clients.into_iter().map(|client| client.join().expect("it reports")).collect()
         });
         self.model.key = key.into_inner().unwrap_or_else(PoisonError::into_inner);
         accounts.into_iter().for_each(|account| self.take(account));
         self.take_printed_key();
+    }
+
+    fn list(&self) -> Vec<Value> {
+        let mut list = self.master.api().with_key(&self.printed_key()).list();
+        list.retain(|found| !Witnesses::is_one(found));
+        list
+    }
+
+    /// The key as the master printed it at its start, or the one that it made since.
+    fn printed_key(&self) -> String {
+        match self.victim {
+            Some(Victim::Keeper) => self.model.key.clone(),
+            None | Some(Victim::Master | Victim::Both) => self.master.key().to_owned(),
+        }
+    }
+
+    fn ask_witnesses(&mut self) {
+        let is_strict = self.victim != Some(Victim::Both);
+        let api = self.master.api().with_key(&self.printed_key());
+        let Some(witnesses) = &mut self.witnesses else { return };
+        let Complaints { ended, unknown } = witnesses.check(&api, is_strict);
+        ended.into_iter().for_each(|text| self.find(Trouble::EndedUnasked(text)));
+        unknown.into_iter().for_each(|text| self.find(Trouble::StatusLost(text)));
+    }
+
+    /// Kills, and has a witness exit shortly before or after.
+    fn kill(&mut self, victim: Victim, dice: &mut Dice) {
+        let (is_before, pause) = (dice.one_in(2), Duration::from_micros(dice.below(3_000)));
+        if is_before {
+            self.witnesses.iter_mut().for_each(Witnesses::tell_to_exit);
+            thread::sleep(pause);
+        }
+        let keeper = eventually("a keeper", || keeper::find(&self.master));
+        if victim != Victim::Master {
+            process::send(keeper, Signal::KILL);
+        }
+        if victim != Victim::Keeper {
+            self.master.crash();
+        }
+        if !is_before {
+            thread::sleep(pause);
+            self.witnesses.iter_mut().for_each(Witnesses::tell_to_exit);
+        }
+        if victim == Victim::Keeper {
+            keeper::wait_other_than(&self.master, keeper);
+        }
     }
 
     fn end_in_order(&mut self) {
@@ -231,6 +347,10 @@ impl Harness {
 
     /// A key that was printed was promised, whether or not the client got its answer.
     fn take_printed_key(&mut self) {
+        if self.victim == Some(Victim::Keeper) {
+            // Every change was answered: the master lives.
+            return;
+        }
         let output = self.master.output();
         output.wait_end();
         let words = "Master.handlePatchInstance: API key regenerated: ";
@@ -251,6 +371,10 @@ impl Harness {
             Trouble::Down(text) => (&mut self.summary.lost, "lost", text),
             Trouble::Doubled(text) => (&mut self.summary.doubled, "doubled", text),
             Trouble::LeftOver(text) => (&mut self.summary.left_over, "left over", text),
+            Trouble::EndedUnasked(text) => (&mut self.summary.ended, "ended unasked", text),
+            Trouble::StatusLost(text) => {
+                (&mut self.summary.statuses_lost, "exit status lost", text)
+            }
         };
         *count += 1;
         let round = self.summary.rounds;

@@ -18,6 +18,10 @@ pub struct Summary {
     pub doubled: u64,
     /// Findings of a process that should not have been alive.
     pub left_over: u64,
+    /// Findings of a process that ended though nothing asked it to.
+    pub ended: u64,
+    /// Findings of an exit status that is not known.
+    pub statuses_lost: u64,
     /// Each finding with its round.
     pub findings: Vec<String>,
 }
@@ -25,17 +29,19 @@ pub struct Summary {
 impl Summary {
     /// Whether nothing was found.
     pub const fn is_clean(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.left_over == 0
+        self.lost + self.doubled + self.left_over + self.ended + self.statuses_lost == 0
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rounds, changes, unanswered, lost, doubled, left_over, .. } = self;
+        let Self { ended, statuses_lost, .. } = self;
         write!(
             f,
             "rounds {rounds}, changes {changes}, unanswered {unanswered}, lost {lost}, doubled \
-             {doubled}, left over {left_over}"
+             {doubled}, left over {left_over}, ended unasked {ended}, exit statuses lost \
+             {statuses_lost}"
         )
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,11 @@ pub struct Shared<'a> {
     pub key: &'a RwLock<String>,
     /// Where the processes leave their traces.
     pub folder: &'a Path,
+    /// Whether the master lives on: a client leaves when it is told to, and stops no instance, for
+    /// no start of a master would start it again.
+    pub master_lives: bool,
+    /// Set when it is time to leave.
+    pub is_over: &'a AtomicBool,
 }
 
 /// What a client needs to know.
@@ -78,7 +84,7 @@ pub fn work(job: Job<'_>) -> Account {
         change: 0,
         account,
     };
-    while client.step(job.is_owner).is_some() {}
+    while !job.shared.is_over.load(Ordering::Relaxed) && client.step(job.is_owner).is_some() {}
     client.account
 }
 
@@ -199,7 +205,11 @@ impl Client<'_> {
 
     /// What leaves nothing on the disk.
     fn act(&mut self, index: usize) -> Option<()> {
-        let action = self.dice.pick(&["start", "stop", "restart"]);
+        let actions: &[_] = match self.shared.master_lives {
+            true => &["start", "restart"],
+            false => &["start", "stop", "restart"],
+        };
+        let action = self.dice.pick(actions);
         let path = self.path_of(index);
         let answer = self.send("PATCH", &path, Some(&json!({"action": action})), 200)?;
         // It was no change.

@@ -30,7 +30,7 @@ use crate::formats::{
     FormatError, Masks, action_number, counter_words, counters_of, expect_of, expected_by,
     into_url, key_bytes, nth_action, star_key,
 };
-use crate::ids::{EventId, Generation, KeyEpoch, RecordSeq, RequestId, SlotId, StoreEpoch};
+use crate::ids::{EventId, Generation, KeyEpoch, RecordSeq, RequestId, RunId, SlotId, StoreEpoch};
 use crate::instance::{
     Definition, Health, Instance, Operation, OperationKind, Process, Snapshot, State, Table,
 };
@@ -144,6 +144,7 @@ impl InstanceV2 {
             totals_unsaved: snapshot.totals_unsaved,
             last_checkpoint: snapshot.last_checkpoint.map(Time::as_micros),
             interval_ms: snapshot.interval_ms,
+            run: snapshot.run.map(|run| run.0),
             healthy_since: snapshot.healthy_since.map(Time::as_micros),
             restart_attempts: snapshot.backoff.attempts,
             steps_done: snapshot.steps_done,
@@ -179,6 +180,7 @@ impl InstanceV2 {
             totals_unsaved: self.totals_unsaved,
             last_checkpoint: self.last_checkpoint.map(Time::from_micros),
             interval_ms: self.interval_ms,
+            run: self.run.map(RunId),
             operations: operations.collect::<Result<_, _>>()?,
             awaiting_start: self.awaiting_start.into_iter().map(RequestId).collect(),
             facts: self.facts.thaw()?,

@@ -15,6 +15,7 @@ mod restarts;
 mod rotation;
 mod shutdown;
 mod storage;
+mod survivors;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -24,7 +25,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use self::lines::Names;
-use super::{Effect, Engine, Input, TimerReason};
+use super::{Effect, Engine, Found, Input, TimerReason};
 use crate::command::{Caller, Command, DialOutcome};
 use crate::doors::v2::{decode_create, decode_patch};
 use crate::expect::Expect;
@@ -64,14 +65,19 @@ impl Teller {
 
     /// A master that starts with `image`.
     fn with(image: Image) -> Self {
-        Self::after_a_crash(image, &[])
+        Self::finding(image, Found::default())
     }
 
     /// A master that starts with `image` and finds processes of these instances.
     fn after_a_crash(image: Image, leftovers: &[InstanceId]) -> Self {
+        Self::finding(image, Found { leftovers, ..Found::default() })
+    }
+
+    /// A master that starts with `image` and finds this of the one before.
+    fn finding(image: Image, found: Found<'_>) -> Self {
         let now = Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS) };
         let mut teller = Self {
-            engine: Engine::with_leftovers(image, leftovers, [7; 32], now),
+            engine: Engine::with_found(image, found, [7; 32], now),
             now,
             names: Names::default(),
             instances: BTreeMap::new(),

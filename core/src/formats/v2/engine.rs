@@ -40,6 +40,8 @@ pub(crate) struct InstanceV2 {
     pub(crate) totals_unsaved: bool,
     pub(crate) last_checkpoint: Option<u64>,
     pub(crate) interval_ms: u64,
+    /// The run whose raw counts these are.
+    pub(crate) run: Option<u128>,
     pub(crate) healthy_since: Option<u64>,
     pub(crate) restart_attempts: u32,
     /// How many steps of a stop were done.

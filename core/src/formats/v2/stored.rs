@@ -78,6 +78,8 @@ pub(crate) struct TotalsV2 {
     /// TCP received and sent, UDP received and sent; of each what earlier processes counted, the
     /// raw value at the last reset, and the last raw value.
     pub(crate) counters: [[u64; 3]; 4],
+    /// The run that counted the raw values.
+    pub(crate) run: Option<u128>,
 }
 
 impl EntryV2 {

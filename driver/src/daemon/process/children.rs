@@ -6,22 +6,41 @@
 //! the processes whose parents have ended, and reaping between signals keeps every number sure.
 
 use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use openctrl_core::ids::ProcessRef;
+use openctrl_core::keeper;
 use openctrl_core::process::{Exit, Scope, Signal};
+use rustix::process::Pid;
 
 use super::aftermath::OomKills;
 use super::group::{Group, needs_cont, number};
-use super::kin::{Kin, adopted, below, is_of, names, reap_adopted, what_holds};
+use super::holder::{Holder, KeptGroup, UNKNOWN};
+use super::job::Job;
+use super::kin::{Kin, adopted, adopted_by, below, is_of, names, reap_adopted, what_holds};
 use super::leftover::Leftover;
 use super::stat::Stat;
+use super::survivor::Survivor;
 
 /// A process of an instance, as the loop is told of it.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
-    pub(super) group: Group,
-    pub(super) pipe: u64,
+    holder: Holder,
+    pipe: u64,
+}
+
+impl Newcomer {
+    /// One that this master started.
+    pub(super) const fn own(group: Group, pipe: u64) -> Self {
+        Self { holder: Holder::Own(group), pipe }
+    }
+
+    /// One that a keeper started.
+    pub(super) const fn kept(leader: Pid, start_ticks: u64, pipe: u64) -> Self {
+        Self { holder: Holder::Kept(KeptGroup::new(leader, start_ticks)), pipe }
+    }
 }
 
 /// How a process ended.
@@ -53,34 +72,135 @@ pub(crate) struct Children {
     /// Adopted ones that belong to no instance for all that is known; with their start times.
     strays: HashMap<i32, u64>,
     told: Option<Instant>,
+    /// The processes that a keeper started, by their leaders.
+    leaders: HashMap<i32, ProcessRef>,
+    keeper: Option<Keeper>,
+    /// What was adopted as of this step.
+    adopted: Option<Rc<[Stat]>>,
+    /// How many processes the keeper was asked to start and has not answered for.
+    starting: usize,
+}
+
+/// Where the keeper is asked for something.
+#[derive(Debug)]
+pub(crate) struct KeeperOf {
+    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) pid: i32,
+}
+
+/// The keeper, which is asked to signal what it started.
+#[derive(Debug)]
+struct Keeper {
+    jobs: mpsc::Sender<Job>,
+    pid: i32,
 }
 
 #[derive(Debug)]
 struct Child {
-    group: Group,
+    group: Holder,
     /// The pipe that it prints to.
     pipe: u64,
     is_reaped: bool,
+    /// The keeper that started it does not run any more.
+    keeper_is_lost: bool,
     /// It got KILL.
     is_killed: bool,
     /// What belongs to it and has left its group, as of the last look.
     kin: Vec<Kin>,
 }
 
+/// What is said of an exit whose status nobody has.
+const NOT_KNOWN: &str = "how it ended is not known: the keeper that was its parent was lost";
+
 /// How often a warning about strays may come.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 impl Children {
+    /// No process yet. With a keeper, it is asked through `jobs`.
+    pub(crate) fn new(keeper: Option<KeeperOf>) -> Self {
+        let keeper = keeper.map(|KeeperOf { jobs, pid }| Keeper { jobs, pid });
+        Self { keeper, ..Self::default() }
+    }
+
+    /// A step of the loop begins: what was seen before it may have changed.
+    pub(crate) fn begin_step(&mut self) {
+        self.adopted = None;
+    }
+
+    /// A process was ordered.
+    pub(crate) const fn ordered(&mut self) {
+        self.starting += 1;
+    }
+
+    /// An order came to nothing.
+    pub(crate) const fn not_started(&mut self) {
+        self.starting = self.starting.saturating_sub(1);
+    }
+
     /// Takes a process that was started.
     pub(crate) fn take(&mut self, process: ProcessRef, newcomer: Newcomer) {
-        let Newcomer { group, pipe } = newcomer;
-        self.children.insert(process, Child::new(group, pipe, Vec::new()));
+        self.not_started();
+        let Newcomer { holder, pipe } = newcomer;
+        if matches!(holder, Holder::Kept(_)) {
+            self.leaders.insert(holder.pid(), process);
+        }
+        self.children.insert(process, Child::new(holder, pipe, Vec::new()));
     }
 
     /// Takes what an earlier master left behind.
     pub(crate) fn adopt(&mut self, process: ProcessRef, leftover: &mut Leftover) {
         let (group, kin) = (leftover.group.clone(), std::mem::take(&mut leftover.kin));
-        self.children.insert(process, Child::new(group, leftover.pipe, kin));
+        self.children.insert(process, Child::new(Holder::Own(group), leftover.pipe, kin));
+    }
+
+    /// Takes what outlived an earlier master.
+    pub(crate) fn attach(&mut self, process: ProcessRef, survivor: &Survivor) {
+        let known = &survivor.child;
+        let leader = Pid::from_raw(known.pid).expect("the id of a process is not 0");
+        let mut holder = Holder::Kept(KeptGroup::new(leader, known.start_ticks));
+        if let Some(ended) = survivor.ended() {
+            holder.ended(ended, Some(true));
+        }
+        self.leaders.insert(known.pid, process);
+        self.children.insert(process, Child::new(holder, survivor.pipe, Vec::new()));
+    }
+
+    /// The keeper reported how a process ended.
+    pub(crate) fn ended(&mut self, process: ProcessRef, ended: keeper::Ended, left: Option<bool>) {
+        if let Some(child) = self.children.get_mut(&process) {
+            child.group.ended(ended, left);
+        }
+    }
+
+    /// The keeper was lost. What it started is this master's now, as far as the system has it so.
+    pub(crate) fn keeper_lost(&mut self) {
+        for child in self.children.values_mut() {
+            child.keeper_is_lost = true;
+            if child.is_reaped {
+                child.group.lead_no_more();
+            } else {
+                child.group.orphaned();
+            }
+        }
+    }
+
+    /// The keeper of a process was lost, as its watch says.
+    pub(crate) fn orphaned(&mut self, process: ProcessRef) {
+        if let Some(child) = self.children.get_mut(&process) {
+            child.group.orphaned();
+        }
+    }
+
+    /// Another keeper runs.
+    pub(crate) const fn keeper_is(&mut self, pid: i32) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.pid = pid;
+        }
+    }
+
+    /// The process id of the keeper.
+    pub(crate) fn keeper(&self) -> Option<i32> {
+        self.keeper.as_ref().map(|keeper| keeper.pid)
     }
 
     /// The pid of a process.
@@ -97,9 +217,10 @@ impl Children {
     /// Signals a process, its group, and what has left the group. A KILL of what is left of an ended
     /// process is the last thing that can be done for it: it is forgotten.
     pub(crate) fn signal(&mut self, process: ProcessRef, scope: Scope, signal: Signal) -> Signaled {
+        let adopted = if scope == Scope::Group { self.look() } else { Rc::default() };
         let Some(child) = self.children.get_mut(&process) else { return Signaled::Sent };
         if scope == Scope::Group {
-            child.look_for_kin(&adopted());
+            child.look_for_kin(&adopted);
             for kin in &child.kin {
                 kin.signal(number(signal));
                 if needs_cont(signal) {
@@ -108,14 +229,18 @@ impl Children {
             }
         }
         if !child.is_reaped || child.group.is_left() {
-            child.group.signal(scope, signal);
+            match (&child.group, &self.keeper) {
+                (Holder::Own(group), _) => group.signal(scope, signal),
+                (Holder::Kept(_), Some(keeper)) => keeper.signal(process, scope, signal),
+                (Holder::Kept(_), None) => {}
+            }
         }
         if signal != Signal::KILL {
             return Signaled::Sent;
         }
         let was_killed = std::mem::replace(&mut child.is_killed, true);
         if child.is_reaped {
-            self.children.remove(&process);
+            self.forget(process);
             return Signaled::Over;
         }
         let held = if was_killed { child.what_holds() } else { None };
@@ -124,25 +249,39 @@ impl Children {
 
     /// Reaps a process that has ended. If no other process is left of it, it is forgotten.
     pub(crate) fn reap(&mut self, process: ProcessRef) -> Ended {
+        let leaders = &self.leaders;
         let child = self.children.get_mut(&process).expect("a child ends after it was started");
         let reaped = child.group.reap();
+        let is_known = reaped.is_some();
+        let reaped = reaped.unwrap_or(UNKNOWN);
         let exit = reaped.exit;
         let note = self.oom_kills.explain(reaped, child.is_killed);
+        let is_kept = leaders.contains_key(&child.group.pid());
+        let note = if is_known || !is_kept { note } else { Some(NOT_KNOWN.to_owned()) };
         child.is_reaped = true;
-        reap_adopted();
-        let adopted = adopted();
+        if child.keeper_is_lost {
+            child.group.lead_no_more();
+        }
+        reap_adopted(|pid| leaders.get(&pid).is_some_and(|leader| *leader != process));
+        let adopted = self.look();
+        let child = self.children.get_mut(&process).expect("it was there just now");
         child.look_for_kin(&adopted);
         let is_left = child.group.is_left() || !child.kin.is_empty();
         if !is_left {
-            self.children.remove(&process);
+            self.forget(process);
         }
         self.tell_of_strays(&adopted);
         Ended { exit, group_left: is_left, note }
     }
 
+    /// Reaps what was adopted and has ended, but for leaders whose output is still to be read.
+    pub(crate) fn reap_adopted(&self) {
+        reap_adopted(|pid| self.leaders.contains_key(&pid));
+    }
+
     /// Asks the adopted processes of no instance to end: the master is about to.
     pub(crate) fn terminate_strays(&mut self) {
-        let adopted = adopted();
+        let adopted = self.look();
         self.strays = self.strays_among(&adopted);
         for stat in adopted.iter().filter(|stat| self.strays.contains_key(&stat.pid)) {
             let below = below(stat.pid);
@@ -151,6 +290,31 @@ impl Children {
                 kin.signal(rustix::process::Signal::CONT);
             }
         }
+    }
+
+    fn forget(&mut self, process: ProcessRef) {
+        if let Some(child) = self.children.remove(&process) {
+            self.leaders.remove(&child.group.pid());
+        }
+    }
+
+    /// What was adopted by the master or its keeper. Below a keeper that is looked up once a step:
+    /// it is the parent of every process.
+    fn look(&mut self) -> Rc<[Stat]> {
+        let Some(keeper) = &self.keeper else { return adopted().into() };
+        if let Some(adopted) = &self.adopted {
+            return Rc::clone(adopted);
+        }
+        let is_leader = |pid: i32| self.leaders.contains_key(&pid);
+        let mut found = adopted();
+        found.retain(|stat| stat.pid != keeper.pid && !is_leader(stat.pid));
+        found.extend(adopted_by(keeper.pid, is_leader));
+        // What is being started is no stray.
+        let is_starting = self.starting > 0;
+        found.retain(|stat| !(is_starting && stat.session == stat.pid));
+        let found: Rc<[Stat]> = found.into();
+        self.adopted = Some(Rc::clone(&found));
+        found
     }
 
     fn strays_among(&self, adopted: &[Stat]) -> HashMap<i32, u64> {
@@ -186,9 +350,19 @@ impl Children {
     }
 }
 
+impl Keeper {
+    fn signal(&self, process: ProcessRef, scope: Scope, signal: Signal) {
+        let send = |signal| self.jobs.send(Job::Signal(process, scope, signal));
+        send(signal).expect("the thread lives as long as the loop");
+        if needs_cont(signal) {
+            send(Signal::CONT).expect("the thread lives as long as the loop");
+        }
+    }
+}
+
 impl Child {
-    const fn new(group: Group, pipe: u64, kin: Vec<Kin>) -> Self {
-        Self { group, pipe, is_reaped: false, is_killed: false, kin }
+    const fn new(group: Holder, pipe: u64, kin: Vec<Kin>) -> Self {
+        Self { group, pipe, is_reaped: false, keeper_is_lost: false, is_killed: false, kin }
     }
 
     /// Looks again for what belongs to it outside its group.

@@ -68,9 +68,8 @@ impl Group {
         }
     }
 
-    /// Reaps the leader, which has ended, and says how.
-    pub(super) fn reap(&self) -> Reaped {
-        let unknown = Reaped { exit: Exit::Code(-1), has_dumped_core: false };
+    /// Reaps the leader, which has ended, and says how; `None` if it is no child of this master.
+    pub(super) fn reap(&self) -> Option<Reaped> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         loop {
             match waitid(WaitId::Pid(self.leader), options) {
@@ -78,11 +77,10 @@ impl Group {
                 Ok(Some(status)) => {
                     let signal = status.terminating_signal().map(Exit::Signal);
                     let code = status.exit_status().map(Exit::Code);
-                    let exit = signal.or(code).unwrap_or(unknown.exit);
-                    return Reaped { exit, has_dumped_core: status.dumped() };
+                    let exit = signal.or(code)?;
+                    return Some(Reaped { exit, has_dumped_core: status.dumped() });
                 }
-                // Not a child of this master: how it ended cannot be known.
-                Ok(None) | Err(_) => return unknown,
+                Ok(None) | Err(_) => return None,
             }
         }
     }

@@ -1,14 +1,60 @@
 //! What the spawner's thread is asked.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use openctrl_core::ids::ProcessRef;
+use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
 use openctrl_core::instance::Definition;
+use openctrl_core::keeper::Note;
+use openctrl_core::process::{Scope, Signal};
+use tokio::sync::oneshot;
 
-/// Holds no descriptor: the thread could not use it.
+/// Holds no descriptor where the thread has a table of its own: the thread could not use it.
+#[derive(Debug)]
 pub(super) enum Job {
-    Spawn(ProcessRef, Arc<Definition>),
+    Spawn(ProcessRef, RunId, Arc<Definition>, Box<Note>),
     /// A process has the number of one of the last master in the ledger.
     Name(ProcessRef, u64),
     Gone(ProcessRef),
+    /// A process did not come to life.
+    NotStarted(ProcessRef),
+    /// A keeper started a process: its id and start time.
+    Born(ProcessRef, i32, u64),
+    /// A process outlived the last master.
+    Attach(ProcessRef, Box<Attached>),
+    /// A process of the keeper is to be signaled.
+    Signal(ProcessRef, Scope, Signal),
+    /// The keeper is to note this about an instance.
+    Note(InstanceId, Box<Note>),
+    /// An instance was deleted.
+    Deleted(InstanceId),
+    /// The keeper with this id was lost.
+    KeeperLost(i32),
+    /// The process lost its keeper and goes on.
+    Orphaned(ProcessRef, Orphan),
+    /// The keeper is to end.
+    Quit(oneshot::Sender<()>),
+}
+
+/// A process that outlived the last master.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) run: RunId,
+    pub(super) instance: InstanceId,
+    pub(super) note: Note,
+    /// Its number in the ledger, if that knows it.
+    pub(super) number: Option<u64>,
+    /// The number of the pipe that it prints to.
+    pub(super) pipe: u64,
+    /// Its process id and start time.
+    pub(super) born: (i32, u64),
+}
+
+/// A process that lost its keeper.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    pub(super) pid: i32,
+    pub(super) start_ticks: u64,
+    pub(super) age_ms: u64,
+    pub(super) output: OwnedFd,
 }

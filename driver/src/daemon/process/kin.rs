@@ -13,6 +13,8 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, getpid, waitid};
 
 use super::ended::Handle;
 use super::stat::{Stat, prints_to};
+#[cfg(target_os = "linux")]
+use crate::promises::ended_child;
 
 /// What is looked at in one go: a fork bomb must not hold up the master.
 const PROCESSES_MAX: usize = 10_000;
@@ -78,21 +80,27 @@ pub(super) fn adopted() -> Vec<Stat> {
     stats.filter(|stat| !stat.has_ended()).collect()
 }
 
+/// The processes that a keeper was given when their parents ended: its children but for those that
+/// it started for this master.
+pub(super) fn adopted_by(keeper: i32, is_leader: impl Fn(i32) -> bool) -> Vec<Stat> {
+    let others = children(keeper).into_iter().filter(|pid| !is_leader(*pid));
+    others.filter_map(|pid| Stat::read(pid).ok()).filter(|stat| !stat.has_ended()).collect()
+}
+
 /// Reaps the adopted processes that have ended. Those that the master started are left alone: they
-/// are children of another thread.
+/// are children of another thread. So are the leaders of instances that came here when their keeper
+/// was lost: they are reaped when their output was read.
 #[cfg(target_os = "linux")]
-pub(crate) fn reap_adopted() {
-    /// Only children of the calling thread; rustix has no name for it.
-    const OF_THIS_THREAD: u32 = 0x2000_0000;
-    let options = WaitIdOptions::EXITED
-        | WaitIdOptions::NOHANG
-        | WaitIdOptions::from_bits_retain(OF_THIS_THREAD);
-    while let Err(Errno::INTR) | Ok(Some(_)) = waitid(WaitId::All, options) {}
+pub(crate) fn reap_adopted(is_leader: impl Fn(i32) -> bool) {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    while let Some(pid) = ended_child(true).filter(|pid| !is_leader(pid.as_raw_pid())) {
+        while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
+    }
 }
 
 /// Nothing is adopted where there is no subreaper.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn reap_adopted() {}
+pub(crate) fn reap_adopted(_: impl Fn(i32) -> bool) {}
 
 /// Whether a process belongs to what a leader started, as far as it itself tells.
 pub(super) fn is_of(stat: &Stat, leader: i32, pipe: u64) -> bool {

@@ -17,7 +17,11 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use openctrl_core::ids::RunId;
 use openctrl_core::instance::{Definition, Setup};
+#[cfg(target_os = "linux")]
+use openctrl_core::keeper::Start;
 use rustix::process::Pid;
 
 use crate::daemon::limits::descriptor_limit_to_restore;
@@ -83,38 +87,74 @@ impl Launcher {
         definition: &Definition,
         output: &PipeWriter,
     ) -> io::Result<Launched> {
-        let (url, setup) = (definition.url().as_str(), &definition.setup);
-        let (url, input) = (CString::new(url)?, File::open("/dev/null")?);
-        let given = setup.open_files.map(|limit| (Some(limit), Some(limit)));
-        let open_files = given.or_else(descriptor_limit_to_restore);
-        let ignores_hang_up = hang_up_was_ignored();
+        let (url, setup) = (CString::new(definition.url().as_str())?, &definition.setup);
+        let input = File::open("/dev/null")?;
         let environment = self.environment(setup);
-        let is_exec = self.is_own && url.to_str().is_ok_and(replaces_itself);
-        let is_plain = *setup == Setup::default();
-        if !(NEEDS_STEP || open_files.is_some() || ignores_hang_up || is_exec) && is_plain {
+        if !self.needs_step(&url, setup) {
             let arguments = [self.runtime.clone(), url];
             let plan = self.plan((&self.runtime, &environment), &arguments, &input, output);
             return Ok(Launched { leader: plan.start()?, report: None });
         }
         let (report, end) = io::pipe()?;
-        let number = number_in_step(&end);
+        let arguments = self.step(url, setup, number_in_step(&end))?;
+        let plan = self.plan((&self.own_file, &environment), &arguments, &input, output);
+        let leader = Plan { report: Some(&end), ..plan }.start()?;
+        Ok(Launched { leader, report: Some(report) })
+    }
+
+    /// The same as an order to a keeper, which lacks the run and the note; and whether there is a
+    /// report.
+    #[cfg(target_os = "linux")]
+    pub(super) fn for_keeper(&self, definition: &Definition) -> io::Result<(Start, bool)> {
+        let (url, setup) = (CString::new(definition.url().as_str())?, &definition.setup);
+        let has_report = self.needs_step(&url, setup);
+        let (path, arguments) = match has_report {
+            // The program of the master, which a keeper has a descriptor of.
+            true => (Vec::new(), self.step(url, setup, REPORT_IN_STEP)?.to_vec()),
+            false => (in_path(&self.runtime).into_bytes(), vec![self.runtime.clone(), url]),
+        };
+        let env = setup.env.iter().map(|(name, value)| (name.into(), value.into()));
+        let start = Start {
+            run: RunId(0),
+            instance: definition.id,
+            path,
+            arguments: arguments.into_iter().map(CString::into_bytes).collect(),
+            clear_env: setup.clear_env,
+            env: env.filter_map(variable).map(CString::into_bytes).collect(),
+            note: Vec::new(),
+        };
+        Ok((start, has_report))
+    }
+
+    /// The environment that every process inherits.
+    #[cfg(target_os = "linux")]
+    pub(super) fn environment_of_all(&self) -> &[CString] {
+        &self.environment
+    }
+
+    fn needs_step(&self, url: &CStr, setup: &Setup) -> bool {
+        let is_exec = self.is_own && url.to_str().is_ok_and(replaces_itself);
+        let is_limited = setup.open_files.is_some() || descriptor_limit_to_restore().is_some();
+        NEEDS_STEP || is_limited || hang_up_was_ignored() || is_exec || *setup != Setup::default()
+    }
+
+    /// The arguments of an exec step.
+    fn step(&self, url: CString, setup: &Setup, report: RawFd) -> io::Result<[CString; 5]> {
+        let given = setup.open_files.map(|limit| (Some(limit), Some(limit)));
         let orders = Orders {
-            report: number,
-            open_files,
-            ignores_hang_up,
+            report,
+            open_files: given.or_else(descriptor_limit_to_restore),
+            ignores_hang_up: hang_up_was_ignored(),
             is_own: self.is_own,
             setup: setup.clone(),
         };
-        let arguments = [
+        Ok([
             self.runtime.clone(),
             CString::new(WORD)?,
             CString::new(orders.to_string())?,
             self.runtime.clone(),
             url,
-        ];
-        let plan = self.plan((&self.own_file, &environment), &arguments, &input, output);
-        let leader = Plan { report: Some(&end), ..plan }.start()?;
-        Ok(Launched { leader, report: Some(report) })
+        ])
     }
 
     /// The environment of a process: that of the master and the variables of its setup.
@@ -221,8 +261,29 @@ const NEEDS_STEP: bool = true;
 
 /// The number that the step knows its report by: the first that is free.
 #[cfg(target_os = "linux")]
+const REPORT_IN_STEP: RawFd = 3;
+
+/// The same.
+#[cfg(target_os = "linux")]
 fn number_in_step(_report: &PipeWriter) -> RawFd {
-    3
+    REPORT_IN_STEP
+}
+
+/// A runtime by its path; one that is not found is left to the system to refuse.
+#[cfg(target_os = "linux")]
+fn in_path(runtime: &CStr) -> CString {
+    let name = OsStr::from_bytes(runtime.to_bytes());
+    if runtime.to_bytes().contains(&b'/') {
+        return runtime.to_owned();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    let is_program = |path: &PathBuf| {
+        path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    };
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(is_program);
+    let found =
+        found.and_then(|path| CString::new(path.into_os_string().into_encoded_bytes()).ok());
+    found.unwrap_or_else(|| runtime.to_owned())
 }
 
 /// The number that the step knows its report by: the one that it has here.

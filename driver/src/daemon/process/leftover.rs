@@ -34,12 +34,15 @@ pub(crate) struct Leftover {
 
 /// Finds what is left of the children in the ledger, at most one group for each instance, and
 /// removes those from the ledger that have ended. What `is_known` does not know, and all but the
-/// newest of an instance, is killed at once: it belongs to no instance that could end it.
+/// newest of an instance, is killed at once: it belongs to no instance that could end it. What a
+/// keeper has is no leftover.
 pub(crate) fn find(
     ledger: &mut Ledger,
     is_known: impl Fn(InstanceId) -> bool,
+    is_kept: impl Fn(u64) -> bool,
 ) -> BTreeMap<InstanceId, Leftover> {
-    let children: Vec<(u64, Child)> = ledger.children().collect();
+    let children = ledger.children().filter(|(number, _)| !is_kept(*number));
+    let children: Vec<(u64, Child)> = children.collect();
     let mut found: BTreeMap<InstanceId, Leftover> = BTreeMap::new();
     if children.is_empty() {
         return found;
@@ -213,7 +216,7 @@ mod tests {
         let runtime = runtime.expect("a runtime");
         let _entered = runtime.enter();
         let mut ledger = Ledger::open(home.path());
-        let found = find(&mut ledger, |_| true);
+        let found = find(&mut ledger, |_| true, |_| false);
         let mut ids: Vec<u32> = found.keys().map(|id| id.0).collect();
         ids.sort_unstable();
         assert_eq!(ids, [0, 1]);
@@ -242,10 +245,10 @@ mod tests {
         // The same, killed before it came to write the id down.
         ledger.intend(process(1), InstanceId(1), Sink::Pipe(pipe));
 
-        let found = find(&mut ledger, |_| true);
+        let found = find(&mut ledger, |_| true, |_| false);
         assert!(found[&InstanceId(0)].leader.is_none());
         assert!(found[&InstanceId(1)].leader.is_none());
-        assert!(find(&mut ledger, |_| false).is_empty());
+        assert!(find(&mut ledger, |_| false, |_| false).is_empty());
         assert_eq!(ledger.children().count(), 0);
         // Killed: nothing holds the pipe open any more.
         assert_eq!(io::Read::read(&mut output, &mut line).expect("the end of the pipe"), 0);

@@ -4,6 +4,9 @@ use std::io::PipeReader;
 
 use openctrl_core::ids::ProcessRef;
 use rustix::process::Pid;
+use tokio::sync::oneshot;
+
+use super::runs::Woken;
 
 /// A process that was just started.
 #[derive(Debug)]
@@ -14,4 +17,17 @@ pub(super) struct Newborn {
     pub(super) output: Option<PipeReader>,
     /// The report of its exec step, if there was one.
     pub(super) report: Option<PipeReader>,
+}
+
+/// A process that a keeper has just started.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) process: ProcessRef,
+    pub(super) leader: Pid,
+    pub(super) start_ticks: u64,
+    pub(super) output: PipeReader,
+    /// The report of its exec step, if there was one.
+    pub(super) report: Option<PipeReader>,
+    /// Wakes when it has ended.
+    pub(super) woken: oneshot::Receiver<Woken>,
 }

@@ -17,12 +17,13 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::children::Newcomer;
+use super::ended::Handle;
 use super::group::Group;
 use super::handover::Receiver;
 use super::job::Job;
-use super::newborn::Newborn;
+use super::newborn::{Kept, Newborn};
 use super::stat::inode;
-use super::watch::Watch;
+use super::watch::{Ending, Watch};
 use crate::daemon::inbox::{Mailbox, Notice};
 
 /// How long an exec step may take. One that takes longer, on a file system that does not answer, is
@@ -51,7 +52,7 @@ impl Nursery {
 
     async fn raise(self: Arc<Self>, newborn: Newborn) {
         let Newborn { process, leader, output, report } = newborn;
-        let (watch, pipe) = match watch(leader, output) {
+        let (watch, handle, pipe) = match watch(leader, output) {
             Ok(watched) => watched,
             Err(error) => {
                 return self.give_up(process, leader, format!("it cannot be watched: {error}"));
@@ -61,9 +62,33 @@ impl Nursery {
             let runtime = self.runtime.display();
             return self.give_up(process, leader, format!("{runtime}: {reason}"));
         }
-        let group = Group::new(leader, Some(watch.handle()));
-        self.mailbox.fact(Notice::Spawned(process, Newcomer { group, pipe }));
+        let group = Group::new(leader, Some(handle));
+        self.mailbox.fact(Notice::Spawned(process, Newcomer::own(group, pipe)));
         watch.run(process, self.mailbox.clone()).await;
+    }
+
+    /// The same with a process that a keeper started.
+    pub(super) async fn raise_kept(self: Arc<Self>, newborn: Kept) {
+        let Kept { process, leader, start_ticks, output, report, woken } = newborn;
+        let pipe = inode(output.as_fd());
+        let kept = Ending::Kept { woken, leader, start_ticks };
+        let watch = Watch::with(kept, OwnedFd::from(output));
+        let reason = match (&pipe, &watch) {
+            (Err(error), _) | (_, Err(error)) => Some(format!("it cannot be watched: {error}")),
+            (Ok(_), Ok(_)) => {
+                let runtime = self.runtime.display();
+                failure(report).await.map(|reason| format!("{runtime}: {reason}"))
+            }
+        };
+        let (Ok(pipe), Ok(watch), None) = (pipe, watch, &reason) else {
+            let _ = self.jobs.send(Job::Signal(process, Scope::Group, Signal::KILL));
+            let _ = self.jobs.send(Job::NotStarted(process));
+            let reason = reason.unwrap_or_default();
+            return self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
+        };
+        let newcomer = Newcomer::kept(leader, start_ticks, pipe);
+        self.mailbox.fact(Notice::Spawned(process, newcomer));
+        watch.keep_with(self.jobs.clone()).run(process, self.mailbox.clone()).await;
     }
 
     fn give_up(&self, process: ProcessRef, leader: Pid, reason: String) {
@@ -80,11 +105,12 @@ pub(super) fn abort(leader: Pid) {
     let _ = waitpid(Some(leader), WaitOptions::empty());
 }
 
-fn watch(leader: Pid, output: Option<PipeReader>) -> io::Result<(Watch, u64)> {
+fn watch(leader: Pid, output: Option<PipeReader>) -> io::Result<(Watch, Handle, u64)> {
     let missing = || io::Error::other("too many open files: raise the limit (ulimit -n)");
     let output = output.ok_or_else(missing)?;
     let pipe = inode(output.as_fd())?;
-    Ok((Watch::new(leader, output)?, pipe))
+    let (watch, handle) = Watch::new(leader, output)?;
+    Ok((watch, handle, pipe))
 }
 
 /// Why the runtime did not take over from its exec step; `None` if it did, or there was none.

@@ -4,29 +4,40 @@
 //! The thread has a descriptor table of its own, too. The system copies the table for every start,
 //! so that each would take the longer the more children and connections there are.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use openctrl_core::engine::Input;
-use openctrl_core::ids::ProcessRef;
-use openctrl_core::instance::{Definition, Exec, Launch, Output, Setup};
+use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
+use openctrl_core::instance::{Definition, Exec, Launch, Output, ProcessFacts, Setup};
+use openctrl_core::keeper::{Child, Note};
 use openctrl_core::process::Identity;
 use rustix::process::Pid;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
+use super::children::KeeperOf;
 use super::handover::{Receiver, Sender, handover};
-use super::job::Job;
+use super::job::{Attached, Job};
+use super::kept::Kept;
 use super::launch::{Launched, Launcher, Runtime, environment, start_command};
 use super::ledger::Ledger;
 use super::leftover::Leftover;
 use super::nursery::{Nursery, abort};
 use super::refused::explain;
+use super::reports::Reports;
+use super::runs::Runs;
 use super::stat::{Sink, inode, log_file, start_ticks};
-use super::watch::wait_for_leftover;
+use super::survivor::Survivor;
+use super::survivors::KeeperLink;
+use super::watch::{Ending, Watch, wait_for_leftover};
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::daemon::patrol::{Door, Outputs, open_log_files};
 use crate::promises::leave_descriptor_table;
@@ -46,14 +57,14 @@ pub(crate) struct IdleSpawner {
 }
 
 impl IdleSpawner {
-    /// Starts the thread.
-    pub(crate) fn start() -> io::Result<Self> {
+    /// Starts the thread. It needs no table of its own if a keeper starts the processes.
+    pub(crate) fn start(has_keeper: bool) -> io::Result<Self> {
         let (handover, newborns) = handover()?;
         let (worker, workers) = mpsc::channel::<Worker>();
         let (ready, is_ready) = mpsc::channel();
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             // Without a table of its own it is slower, and right all the same.
-            let _ = leave_descriptor_table();
+            let _ = if has_keeper { Ok(()) } else { leave_descriptor_table() };
             drop(ready);
             if let Ok(mut worker) = workers.recv() {
                 worker.run(&handover);
@@ -75,16 +86,35 @@ impl IdleSpawner {
         mut ledger: Ledger,
         mailbox: Mailbox,
         door: Option<Arc<Door>>,
+        keeper: Option<(KeeperLink, PathBuf)>,
     ) -> io::Result<Spawner> {
         let (jobs, queue) = mpsc::channel();
         ledger.close();
         let launcher = Launcher::new(&runtime)?;
         let nursery =
             Nursery { runtime: runtime.path.clone(), mailbox: mailbox.clone(), jobs: jobs.clone() };
-        let worker = Worker { runtime, launcher, ledger, mailbox: mailbox.clone(), queue, door };
+        let runs = Runs::default();
+        let reports = Reports {
+            runs: runs.clone(),
+            nursery: Arc::new(nursery.clone()),
+            jobs: jobs.clone(),
+            is_over: Arc::default(),
+        };
+        let first =
+            keeper.as_ref().map(|(KeeperLink(link), _)| (link.pid, link.socket(), reports.clone()));
+        let kept = keeper.map(|(KeeperLink(link), directory)| Kept {
+            directory,
+            link: Some(link),
+            reports,
+            runtime: Handle::current(),
+            names: HashMap::new(),
+            last_of: HashMap::new(),
+        });
+        let worker =
+            Worker { runtime, launcher, ledger, kept, mailbox: mailbox.clone(), queue, door };
         self.worker.send(worker).expect("the thread waits for this");
         tokio::spawn(nursery.run(self.newborns));
-        Ok(Spawner { jobs, mailbox })
+        Ok(Spawner { jobs, mailbox, runs, keeper: first })
     }
 }
 
@@ -93,12 +123,81 @@ impl IdleSpawner {
 pub(crate) struct Spawner {
     jobs: mpsc::Sender<Job>,
     mailbox: Mailbox,
+    runs: Runs,
+    /// The first keeper: its id, its socket, and who reads it.
+    keeper: Option<(i32, Arc<OwnedFd>, Reports)>,
 }
 
 impl Spawner {
     /// Asks for a process; whether it came to life is said through the mailbox.
-    pub(crate) fn spawn(&self, process: ProcessRef, definition: Arc<Definition>) {
-        self.send(Job::Spawn(process, definition));
+    pub(crate) fn spawn(
+        &self,
+        (process, run): (ProcessRef, RunId),
+        definition: Arc<Definition>,
+        note: Note,
+    ) {
+        self.send(Job::Spawn(process, run, definition, Box::new(note)));
+    }
+
+    /// The keeper that starts processes, if there is one.
+    pub(crate) fn keeper(&self) -> Option<KeeperOf> {
+        self.keeper.as_ref().map(|(pid, ..)| KeeperOf { jobs: self.jobs.clone(), pid: *pid })
+    }
+
+    /// Begins to read what the keeper reports. Every survivor was attached before.
+    pub(crate) fn listen(&self) {
+        if let Some((pid, socket, reports)) = &self.keeper {
+            tokio::spawn(reports.clone().read(Arc::clone(socket), *pid));
+        }
+    }
+
+    /// Takes over a process that outlived the last master; its output and its end are said through
+    /// the mailbox.
+    pub(crate) fn attach(&self, process: ProcessRef, survivor: Survivor) {
+        let ended = survivor.ended();
+        let Survivor { child, output, pipe, number } = survivor;
+        let Child { run, instance, pid, start_ticks, note, .. } = child;
+        let leader = Pid::from_raw(pid).expect("the id of a process is not 0");
+        let note = Note::decode(&note);
+        let born = (pid, start_ticks);
+        let attached = Attached { run, instance, note, number, pipe, born };
+        self.send(Job::Attach(process, Box::new(attached)));
+        let ending = match ended {
+            Some(_) => Ending::Over,
+            None => Ending::Kept { woken: self.runs.watch(run), leader, start_ticks },
+        };
+        match Watch::with(ending, output) {
+            Ok(watch) => {
+                let watch = watch.keep_with(self.jobs.clone());
+                tokio::spawn(watch.run(process, self.mailbox.clone()));
+            }
+            Err(error) => {
+                tracing::warn!("Master.run: the output of process {pid} cannot be read: {error}");
+            }
+        }
+    }
+
+    /// Lets the keeper know what is shown of the processes of an instance.
+    pub(crate) fn note(&self, instance: InstanceId, facts: &ProcessFacts) {
+        if self.keeper.is_some() {
+            self.send(Job::Note(instance, Box::new(Note::of(facts))));
+        }
+    }
+
+    /// An instance was deleted.
+    pub(crate) fn deleted(&self, instance: InstanceId) {
+        if self.keeper.is_some() {
+            self.send(Job::Deleted(instance));
+        }
+    }
+
+    /// Lets the keeper end, and waits until it has.
+    pub(crate) async fn finish_keeper(&self) {
+        if self.keeper.is_some() {
+            let (done, is_done) = oneshot::channel();
+            self.send(Job::Quit(done));
+            let _ = is_done.await;
+        }
     }
 
     /// Gives a process of the last master its name; its end is said through the mailbox.
@@ -123,6 +222,8 @@ struct Worker {
     runtime: Runtime,
     launcher: Launcher,
     ledger: Ledger,
+    /// What starts the processes, if it is not this thread.
+    kept: Option<Kept>,
     mailbox: Mailbox,
     queue: mpsc::Receiver<Job>,
     door: Option<Arc<Door>>,
@@ -145,9 +246,20 @@ impl Worker {
 
     fn take(&mut self, job: Job, handover: &Sender) {
         match job {
-            Job::Spawn(process, definition) => {
-                if let Err(error) = self.start_one(process, &definition, handover) {
+            Job::Spawn(process, run, definition, note) => {
+                let started = match &mut self.kept {
+                    Some(kept) => kept.spawn(
+                        (process, run),
+                        &definition,
+                        &note,
+                        &self.launcher,
+                        &mut self.ledger,
+                    ),
+                    None => self.start_one(process, &definition, handover),
+                };
+                if let Err(error) = started {
                     self.ledger.gone(process);
+                    self.kept.iter_mut().for_each(|kept| kept.forget(process));
                     let reason = match &definition.launch {
                         Launch::Exec(exec) => format!("{}: {error}", exec.argv[0]),
                         Launch::Runtime(_) | Launch::Verbs(_) => {
@@ -162,8 +274,50 @@ impl Worker {
                 }
             }
             Job::Name(process, number) => self.ledger.name(process, number),
-            Job::Gone(process) => self.ledger.gone(process),
+            Job::Gone(process) => {
+                self.ledger.gone(process);
+                self.kept.iter_mut().for_each(|kept| kept.taken(process));
+            }
+            Job::NotStarted(process) => {
+                self.ledger.gone(process);
+                self.kept.iter_mut().for_each(|kept| kept.forget(process));
+            }
+            Job::Deleted(instance) => {
+                self.kept.iter_mut().for_each(|kept| kept.deleted(instance));
+            }
+            Job::Born(process, pid, start_ticks) => self.ledger.born(process, pid, start_ticks),
+            Job::Attach(process, attached) => self.attach(process, &attached),
+            Job::Signal(process, scope, signal) => {
+                self.kept.iter().for_each(|kept| kept.signal(process, scope, signal));
+            }
+            Job::Note(instance, note) => {
+                self.kept.iter_mut().for_each(|kept| kept.note(instance, &note));
+            }
+            Job::KeeperLost(pid) => {
+                if let Some(kept) = &mut self.kept {
+                    kept.renew(pid, &self.launcher);
+                }
+            }
+            Job::Orphaned(process, orphan) => {
+                self.kept.iter().for_each(|kept| kept.hold(process, &orphan));
+            }
+            Job::Quit(done) => {
+                self.kept.iter_mut().for_each(Kept::quit);
+                let _ = done.send(());
+            }
         }
+    }
+
+    fn attach(&mut self, process: ProcessRef, attached: &Attached) {
+        let Attached { run, instance, ref note, number, pipe, born: (pid, ticks) } = *attached;
+        match number {
+            Some(number) => self.ledger.name(process, number),
+            None => {
+                self.ledger.intend(process, instance, Sink::Pipe(pipe));
+                self.ledger.born(process, pid, ticks);
+            }
+        }
+        self.kept.iter_mut().for_each(|kept| kept.name(process, run, instance, note));
     }
 
     fn start_one(

@@ -15,6 +15,8 @@ pub(crate) struct Sweep {
     /// When KILL is due.
     kill_at: Instant,
     killed: Option<Instant>,
+    /// The process that keeps the children. It is left alone.
+    keeper: Option<i32>,
 }
 
 /// What a look of the [`Sweep`] gives.
@@ -30,8 +32,8 @@ pub(crate) enum Swept {
 
 impl Sweep {
     /// A sweep that sends KILL from `kill_at` on.
-    pub(crate) const fn new(kill_at: Instant) -> Self {
-        Self { kill_at, killed: None }
+    pub(crate) const fn new(kill_at: Instant, keeper: Option<i32>) -> Self {
+        Self { kill_at, killed: None, keeper }
     }
 
     /// Sends KILL now.
@@ -41,8 +43,14 @@ impl Sweep {
 
     /// Looks once.
     pub(crate) fn look(&mut self) -> Swept {
-        reap_adopted();
-        let left = below(getpid().as_raw_pid());
+        reap_adopted(|pid| Some(pid) == self.keeper);
+        let mut left = below(getpid().as_raw_pid());
+        if let Some(keeper) = self.keeper {
+            left.extend(below(keeper));
+            left.retain(|stat| stat.pid != keeper);
+            left.sort_unstable_by_key(|stat| stat.pid);
+            left.dedup();
+        }
         if left.is_empty() {
             return Swept::Clean;
         }

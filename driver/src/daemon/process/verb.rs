@@ -83,7 +83,7 @@ pub(crate) async fn run(
         return VerbEnd::TimedOut;
     }
     commands().remove(&running.0.pid());
-    let exit = running.0.reap().exit;
+    let exit = running.0.reap().map_or(Exit::Code(-1), |reaped| reaped.exit);
     std::mem::forget(running);
     VerbEnd::Exited(exit)
 }

@@ -5,21 +5,26 @@
 
 use std::cell::RefCell;
 use std::io::{self, PipeReader};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use openctrl_core::doors::v2::UNFINISHED_MAX_BYTES;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
+use openctrl_core::keeper;
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::terminal::displayed;
 use rustix::process::Pid;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::Permit;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::ended::{Ended, Handle};
+use super::job::{Job, Orphan};
+use super::runs::Woken;
+use super::stat::start_ticks as start_ticks_of;
 use crate::daemon::inbox::{Mailbox, Notice};
 
 /// What is read at a time: enough that a read costs little beside its lines, and not so much that
@@ -42,10 +47,60 @@ thread_local! {
 /// A process that was just started.
 #[derive(Debug)]
 pub(super) struct Watch {
-    ended: Ended,
+    ended: Ending,
     output: pipe::Receiver,
     parser: OutputParser,
     unfinished: Unfinished,
+    begun: Instant,
+    /// Who hands its output to another keeper if the one that it has is lost.
+    jobs: Option<mpsc::Sender<Job>>,
+}
+
+/// How the end of a process is learned.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// From the system.
+    Own(Ended),
+    /// From the keeper, which is its parent.
+    Kept { woken: oneshot::Receiver<Woken>, leader: Pid, start_ticks: u64 },
+    /// It has ended.
+    Over,
+}
+
+impl Ending {
+    /// Returns once the process has ended, or its keeper was lost.
+    async fn wait(&mut self) -> News {
+        match self {
+            Self::Own(ended) => ended.wait().await,
+            Self::Kept { woken, leader, start_ticks } => {
+                let (leader, start_ticks) = (*leader, *start_ticks);
+                let woken = woken.await;
+                if let Ok(Woken::Ended(ended, has_group)) = woken {
+                    *self = Self::Over;
+                    return News::Reported(ended, has_group);
+                }
+                // Another process may have its number by now.
+                let is_same = || start_ticks_of(leader).is_ok_and(|ticks| ticks == start_ticks);
+                match Ended::of(leader).ok().filter(|_| is_same()) {
+                    Some(ended) => *self = Self::Own(ended),
+                    None => *self = Self::Over,
+                }
+                return News::Orphaned(leader, start_ticks);
+            }
+            Self::Over => {}
+        }
+        News::Ended
+    }
+}
+
+/// What a watch learns of its process.
+enum News {
+    /// It has ended.
+    Ended,
+    /// It has ended, as its keeper reported.
+    Reported(keeper::Ended, Option<bool>),
+    /// Its keeper was lost: its id and start time.
+    Orphaned(Pid, u64),
 }
 
 /// When the line that has not ended yet is shown next.
@@ -125,18 +180,55 @@ enum Chunk {
 }
 
 impl Watch {
-    pub(super) fn new(leader: Pid, output: PipeReader) -> io::Result<Self> {
+    /// A process that the system tells of, and the process.
+    pub(super) fn new(leader: Pid, output: PipeReader) -> io::Result<(Self, Handle)> {
+        let ended = Ended::of(leader)?;
+        let handle = ended.handle();
+        Ok((Self::with(Ending::Own(ended), OwnedFd::from(output))?, handle))
+    }
+
+    /// A process whose end is learned in this way.
+    pub(super) fn with(ended: Ending, output: OwnedFd) -> io::Result<Self> {
         Ok(Self {
-            ended: Ended::of(leader)?,
-            output: pipe::Receiver::from_owned_fd(OwnedFd::from(output))?,
+            ended,
+            output: pipe::Receiver::from_owned_fd(output)?,
             parser: OutputParser::default(),
             unfinished: Unfinished::default(),
+            begun: Instant::now(),
+            jobs: None,
         })
     }
 
-    /// The process.
-    pub(super) fn handle(&self) -> Handle {
-        self.ended.handle()
+    /// Hands its output to another keeper if the one that it has is lost.
+    pub(super) fn keep_with(self, jobs: mpsc::Sender<Job>) -> Self {
+        Self { jobs: Some(jobs), ..self }
+    }
+
+    /// Passes on what was learned of the process; true if it has ended.
+    fn take(&self, process: ProcessRef, mailbox: &Mailbox, news: News) -> bool {
+        match news {
+            News::Ended => true,
+            News::Reported(ended, has_group) => {
+                mailbox.fact(Notice::KeptEnded(process, ended, has_group));
+                true
+            }
+            News::Orphaned(leader, start_ticks) => {
+                mailbox.fact(Notice::Orphaned(process));
+                self.orphaned(process, leader, start_ticks);
+                false
+            }
+        }
+    }
+
+    fn orphaned(&self, process: ProcessRef, leader: Pid, start_ticks: u64) {
+        let (Some(jobs), Ok(output)) = (&self.jobs, self.output.as_fd().try_clone_to_owned())
+        else {
+            return;
+        };
+        let age_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let orphan = Orphan { pid: leader.as_raw_pid(), start_ticks, age_ms, output };
+        // Fails when the thread has ended with the loop.
+        let _ = jobs.send(Job::Orphaned(process, orphan));
     }
 
     /// Runs until the process has ended and everything it printed was handed on.
@@ -144,7 +236,7 @@ impl Watch {
         let mut is_open = true;
         while is_open {
             tokio::select! {
-                () = self.ended.wait() => break,
+                news = self.ended.wait() => if self.take(process, &mailbox, news) { break },
                 () = self.unfinished.wait() => self.show_unfinished(process, &mailbox).await,
                 ready = self.output.readable() => {
                     is_open = ready.is_ok()
@@ -152,7 +244,9 @@ impl Watch {
                 }
             }
         }
-        self.ended.wait().await;
+        while let news = self.ended.wait().await
+            && !self.take(process, &mailbox, news)
+        {}
         let mut drained = 0;
         while is_open && drained < DRAIN_MAX_BYTES {
             match self.forward(process, &mailbox, State::Ended).await {

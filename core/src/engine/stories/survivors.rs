@@ -1,0 +1,66 @@
+//! Runs that outlived the master that began them (Contract §11).
+
+use super::storage::stored;
+use super::{DAWN_MICROS, Teller};
+use crate::counters::{Counter, Counters, SavedTotals};
+use crate::engine::{Found, Survivor};
+use crate::ids::{Generation, InstanceId, ProcessRef, RunId, SlotId};
+use crate::keeper::Note;
+use crate::time::{Now, Time, Wall};
+
+/// Runs that outlived the master go on: same facts, exact totals, no second process. One that
+/// ended meanwhile ends as any other; a stop under way goes on; what is durably stopped is ended.
+#[test]
+fn processes_that_outlive_the_master() {
+    let mut image = stored();
+    let counted = Counter { base: 100, reset_point: 40, last_raw: 90 };
+    let counters = Counters { tcprx: counted, tcptx: counted, udprx: counted, udptx: counted };
+    for (id, run) in [(1, 11), (2, 99)] {
+        let totals = SavedTotals { mode: 3, counters, run: Some(RunId(run)) };
+        image.set_totals(InstanceId(id), totals);
+    }
+    let survivor = |id: u32, is_stopping| Survivor {
+        instance: InstanceId(id),
+        run: RunId(u128::from(id) + 10),
+        since: Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS - 60_000_000) },
+        is_stopping,
+        note: Note { started: None, starts: 4, restarts: 2, exits: 4, ..Note::default() },
+    };
+    let survivors = [survivor(1, false), survivor(2, false), survivor(3, true)];
+    let mut t = Teller::finding(image, Found { survivors: &survivors, ..Found::default() });
+    let process =
+        |slot, generation| ProcessRef { slot: SlotId(slot), generation: Generation(generation) };
+    t.about(process(0, 1)).checkpoint(95);
+    t.about(process(1, 2)).checkpoint(95);
+    t.about(process(1, 2)).exited(7);
+    t.about(process(2, 3)).exited(0);
+    let facts = t.engine.table().get(SlotId(0)).expect("it is there").facts().clone();
+    assert_eq!((facts.starts, facts.restarts, facts.exits), (5, 2, 4));
+    assert_eq!(facts.alive.map(|(_, since)| since), Some(survivors[0].since));
+    insta::assert_snapshot!(t, @r#"
+    0.000    > the master starts
+               show the master, key 1, alias ""
+               show A demo:a stopped mode=3 tcprx=150
+               show B demo:b stopped restart=false mode=3 tcprx=150
+               show C demo:c stopped mode=3 tcprx=100
+               adopt p1 of A
+               event 1 update A demo:a running mode=3 tcprx=150
+               event 2 log A: "this process went on while the master was restarted; output that the last master had read and not passed on is missing here"
+               adopt p2 of B
+               event 3 update B demo:b running restart=false mode=3 tcprx=150
+               event 4 log B: "this process went on while the master was restarted; output that the last master had read and not passed on is missing here"
+               adopt p3 of C
+               TERM to p3
+               event 5 log C: "this process went on while the master was restarted; output that the last master had read and not passed on is missing here"
+             > p1 prints a checkpoint at 95
+               event 6 update A demo:a running mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=155
+             > p2 prints a checkpoint at 95
+               event 7 update B demo:b running restart=false mode=1 ping=2 pool=3 tcps=4 udps=5 tcprx=245
+             > p2 exits with 7
+               save totals: B at 245
+               event 8 update B demo:b error restart=false mode=1 tcprx=245
+             > p3 exits with 0
+               event 9 update C demo:c stopped mode=3 tcprx=100
+               spawn p4 for C: demo:c
+    "#);
+}

@@ -1,0 +1,192 @@
+//! What the master and the keeper tell each other.
+
+use alloc::vec::Vec;
+
+use crate::ids::{InstanceId, RunId};
+use crate::process::{Exit, Scope, Signal};
+use crate::time::Wall;
+
+/// The version of these messages. `Hello` and `Turned` keep their form in every version.
+pub const VERSION: u16 = 1;
+
+/// How much a master may have noted about a run.
+pub const NOTE_MAX_BYTES: usize = 1024;
+
+/// From the master to the keeper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The first order of a connection. Descriptors: the working directory of children, then the
+    /// file of the master's program, which carries out exec steps.
+    Hello {
+        /// The version that the master speaks.
+        version: u16,
+        /// The umask of children.
+        umask: u32,
+    },
+    /// Variables of the environment of children, each `NAME=value`; several orders add up.
+    Environment {
+        /// Whether the variables of earlier orders are dropped.
+        is_first: bool,
+        /// The variables.
+        variables: Vec<Vec<u8>>,
+    },
+    /// Start a child. Descriptors: the read end and the write end of its output, then the write
+    /// end of the report of its exec step if there is one.
+    Start(Start),
+    /// Signal a child, or what is left of its group.
+    Signal {
+        /// Which.
+        run: RunId,
+        /// Who gets it.
+        scope: Scope,
+        /// Which signal.
+        signal: Signal,
+        /// Whether it belongs to a stop: the child is expected to end.
+        is_stop: bool,
+    },
+    /// Keep this for the next master.
+    Note {
+        /// About which run.
+        run: RunId,
+        /// What the master wants to know again, at most [`NOTE_MAX_BYTES`].
+        note: Vec<u8>,
+    },
+    /// Watch a process that another keeper started: its exit status will not be known. Descriptor:
+    /// the read end of its output.
+    Hold(Child),
+    /// The exit of a child was taken, and nothing more of its group is signaled. What was noted of it
+    /// is kept until its instance has another child.
+    Taken(RunId),
+    /// Forget a child.
+    Forget(RunId),
+    /// Forget what was noted of an instance that has no child.
+    ForgetInstance(InstanceId),
+    /// List the children.
+    List,
+    /// End as soon as no child runs.
+    Quit,
+}
+
+/// How a child is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The name of its run.
+    pub run: RunId,
+    /// What it runs for.
+    pub instance: InstanceId,
+    /// The file to execute; that of the master's program if empty.
+    pub path: Vec<u8>,
+    /// Its arguments, with the name that it knows itself by.
+    pub arguments: Vec<Vec<u8>>,
+    /// Whether it gets no variables but its own.
+    pub clear_env: bool,
+    /// Variables of its own, each `NAME=value`. They replace those of the same name.
+    pub env: Vec<Vec<u8>>,
+    /// As in [`Order::Note`].
+    pub note: Vec<u8>,
+}
+
+/// From the keeper to the master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The keeper takes orders of this master.
+    Hello {
+        /// The version that the keeper speaks.
+        version: u16,
+        /// Its process id.
+        pid: i32,
+    },
+    /// The keeper does not take orders of this master.
+    Turned {
+        /// The version that the keeper speaks.
+        version: u16,
+        /// Why.
+        why: Turned,
+    },
+    /// A child was started.
+    Started {
+        /// Which.
+        run: RunId,
+        /// Its process id, which is that of its group and session.
+        pid: i32,
+        /// When it started, in clock ticks since the machine did; 0 if that cannot be known.
+        start_ticks: u64,
+    },
+    /// A child could not be started.
+    Failed {
+        /// Which.
+        run: RunId,
+        /// The error of the system.
+        errno: i32,
+    },
+    /// A child has ended; it is about to be reaped.
+    Ended(RunId, Ended),
+    /// That child was reaped.
+    Reaped {
+        /// Which.
+        run: RunId,
+        /// Whether its group has other members.
+        has_group: bool,
+    },
+    /// One child of the list. Descriptor: the read end of its output.
+    Item(Child),
+    /// The list is complete.
+    Listed {
+        /// How many children it has.
+        count: u32,
+    },
+}
+
+/// Why a keeper does not take the orders of a master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// It speaks another version.
+    Version,
+    /// Another master is connected.
+    Busy,
+    /// The master runs as another user.
+    User,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit; `None` if that cannot be known.
+    pub exit: Option<Exit>,
+    /// Whether it left a core dump.
+    pub has_dumped_core: bool,
+}
+
+/// What a keeper knows of a child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// The name of its run.
+    pub run: RunId,
+    /// What it runs for.
+    pub instance: InstanceId,
+    /// Its process id.
+    pub pid: i32,
+    /// When it started, in clock ticks since the machine did.
+    pub start_ticks: u64,
+    /// When it started, for people.
+    pub started: Wall,
+    /// How long ago that was, in ms, whatever the wall clock did since.
+    pub age_ms: u64,
+    /// What the master noted last.
+    pub note: Vec<u8>,
+    /// What became of it.
+    pub state: ChildState,
+    /// Whether it got a signal of a stop while it ran.
+    pub is_stopping: bool,
+}
+
+/// What became of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildState {
+    /// It runs.
+    Alive,
+    /// It has ended.
+    Ended(Ended),
+    /// It has ended, and a master took its exit.
+    Taken,
+}

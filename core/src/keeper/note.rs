@@ -1,0 +1,118 @@
+//! What a master notes about a run with the keeper, so that the next one shows the same facts.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::codec::{Decode, Encode, decode, encode};
+use crate::instance::{End, LastExit, ProcessFacts};
+use crate::process::Exit;
+use crate::time::Wall;
+
+/// The version of the bytes.
+const VERSION: u8 = 1;
+
+/// How much is kept of why a start failed.
+const REASON_MAX_BYTES: usize = 512;
+
+/// What the next master shows of the processes of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// When its process came to life, as it was shown; `None` before it was.
+    pub started: Option<Wall>,
+    /// How many processes came to life.
+    pub starts: u64,
+    /// How many starts failed.
+    pub failures: u64,
+    /// How often it was restarted after a failure.
+    pub restarts: u64,
+    /// How many processes ended.
+    pub exits: u64,
+    /// How the last one ended.
+    pub last_exit: Option<LastExit>,
+}
+
+#[derive(Encode, Decode)]
+struct NoteV1 {
+    version: u8,
+    started: Option<u64>,
+    counts: [u64; 4],
+    last_exit: Option<(u64, EndV1)>,
+}
+
+#[derive(Encode, Decode)]
+enum EndV1 {
+    Code(i32, bool),
+    Signal(i32, bool),
+    NotStarted(String),
+}
+
+impl Note {
+    /// What is noted of these facts.
+    pub fn of(facts: &ProcessFacts) -> Self {
+        Self {
+            started: facts.alive.map(|(_, since)| since.wall),
+            starts: facts.starts,
+            failures: facts.failures,
+            restarts: facts.restarts,
+            exits: facts.exits,
+            last_exit: facts.last_exit.clone(),
+        }
+    }
+
+    /// Lets the facts of a master that begins be these, but for the process.
+    pub fn recall(&self, facts: &mut ProcessFacts) {
+        let Self { started: _, starts, failures, restarts, exits, last_exit } = self;
+        facts.go_on((*starts, *failures, *restarts, *exits), last_exit.clone());
+    }
+
+    /// Its bytes, at most [`super::NOTE_MAX_BYTES`].
+    pub fn encode(&self) -> Vec<u8> {
+        let Self { started, starts, failures, restarts, exits, last_exit } = self;
+        encode(NoteV1 {
+            version: VERSION,
+            started: started.map(Wall::as_micros),
+            counts: [*starts, *failures, *restarts, *exits],
+            last_exit: last_exit.as_ref().map(|exit| (exit.time.as_micros(), (&exit.end).into())),
+        })
+    }
+
+    /// Reads a note; one that this program does not know says nothing.
+    pub fn decode(bytes: &[u8]) -> Self {
+        let Ok(NoteV1 { version: VERSION, started, counts, last_exit }) = decode(bytes) else {
+            return Self::default();
+        };
+        let [starts, failures, restarts, exits] = counts;
+        let last_exit = last_exit
+            .map(|(time, end)| LastExit { time: Wall::from_micros(time), end: end.into() });
+        let started = started.map(Wall::from_micros);
+        Self { started, starts, failures, restarts, exits, last_exit }
+    }
+}
+
+impl From<&End> for EndV1 {
+    fn from(end: &End) -> Self {
+        let (exit, is_requested) = match end {
+            End::Own(exit) => (*exit, false),
+            End::Requested(exit) => (*exit, true),
+            End::NotStarted(reason) => {
+                let cut = reason.floor_char_boundary(REASON_MAX_BYTES);
+                return Self::NotStarted(reason[..cut].into());
+            }
+        };
+        match exit {
+            Exit::Code(code) => Self::Code(code, is_requested),
+            Exit::Signal(signal) => Self::Signal(signal, is_requested),
+        }
+    }
+}
+
+impl From<EndV1> for End {
+    fn from(end: EndV1) -> Self {
+        let (exit, is_requested) = match end {
+            EndV1::Code(code, is_requested) => (Exit::Code(code), is_requested),
+            EndV1::Signal(signal, is_requested) => (Exit::Signal(signal), is_requested),
+            EndV1::NotStarted(reason) => return Self::NotStarted(reason),
+        };
+        if is_requested { Self::Requested(exit) } else { Self::Own(exit) }
+    }
+}

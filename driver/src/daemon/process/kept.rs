@@ -1,0 +1,208 @@
+//! Starts processes through a keeper, which is their parent: what the spawner's thread does when
+//! children outlive the master.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
+use openctrl_core::instance::Definition;
+use openctrl_core::keeper::{Child, ChildState, Note, Order};
+use openctrl_core::process::{Scope, Signal};
+use rustix::process::WaitOptions;
+use tokio::runtime::Handle;
+
+use super::job::Orphan;
+use super::launch::Launcher;
+use super::ledger::Ledger;
+use super::link::{Link, remove_socket};
+use super::reports::Reports;
+use super::runs::Pending;
+use super::stat::{Sink, inode};
+use crate::daemon::inbox::Notice;
+
+/// How long a keeper may take to end when it was told to.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// The thread's side of a keeper.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) directory: PathBuf,
+    /// `None` while no keeper could be started.
+    pub(super) link: Option<Link>,
+    pub(super) reports: Reports,
+    pub(super) runtime: Handle,
+    /// The runs of the processes that were not forgotten.
+    pub(super) names: HashMap<ProcessRef, Named>,
+    /// The last process of each instance.
+    pub(super) last_of: HashMap<InstanceId, (ProcessRef, RunId)>,
+}
+
+/// What a keeper knows a process by.
+#[derive(Debug)]
+pub(super) struct Named {
+    run: RunId,
+    instance: InstanceId,
+    note: Vec<u8>,
+}
+
+impl Kept {
+    /// Orders a process.
+    pub(super) fn spawn(
+        &mut self,
+        (process, run): (ProcessRef, RunId),
+        definition: &Definition,
+        note: &Note,
+        launcher: &Launcher,
+        ledger: &mut Ledger,
+    ) -> io::Result<()> {
+        let (output, input) = io::pipe()?;
+        ledger.intend(process, definition.id, Sink::Pipe(inode(output.as_fd())?));
+        let (mut start, has_report) = launcher.for_keeper(definition)?;
+        start.run = run;
+        start.note = note.encode();
+        let report = if has_report { Some(io::pipe()?) } else { None };
+        let (report, end) = report.unzip();
+        self.name(process, run, definition.id, note);
+        let copy = output.try_clone()?;
+        let mut descriptors = vec![copy.as_fd(), input.as_fd()];
+        descriptors.extend(end.as_ref().map(AsFd::as_fd));
+        let order = Order::Start(start);
+        let mut pending = Pending { process, output, report };
+        for is_last in [false, true] {
+            let link = self.keeper(launcher)?;
+            self.reports.runs.lock().pending.insert(run, pending);
+            let Err(error) = link.order(&order, &descriptors) else { return Ok(()) };
+            // What was lost with its keeper is settled where reports are read.
+            let Some(not_sent) = self.reports.runs.lock().pending.remove(&run) else {
+                return Ok(());
+            };
+            if is_last {
+                return Err(error);
+            }
+            pending = not_sent;
+            self.drop_keeper(link.pid);
+        }
+        Ok(())
+    }
+
+    /// A process that a keeper had before is called by this name.
+    pub(super) fn name(
+        &mut self,
+        process: ProcessRef,
+        run: RunId,
+        instance: InstanceId,
+        note: &Note,
+    ) {
+        self.names.insert(process, Named { run, instance, note: note.encode() });
+        self.last_of.insert(instance, (process, run));
+    }
+
+    pub(super) fn signal(&self, process: ProcessRef, scope: Scope, signal: Signal) {
+        let is_stop = signal != Signal::CONT;
+        if let Some(Named { run, .. }) = self.names.get(&process) {
+            self.order(&Order::Signal { run: *run, scope, signal, is_stop });
+        }
+    }
+
+    /// Notes something about the last process of an instance.
+    pub(super) fn note(&mut self, instance: InstanceId, note: &Note) {
+        let Some((process, run)) = self.last_of.get(&instance).copied() else { return };
+        let note = note.encode();
+        if let Some(named) = self.names.get_mut(&process) {
+            named.note.clone_from(&note);
+        }
+        self.order(&Order::Note { run, note });
+    }
+
+    /// A process has ended, and its exit is known here.
+    pub(super) fn taken(&mut self, process: ProcessRef) {
+        if let Some(named) = self.names.remove(&process) {
+            self.order(&Order::Taken(named.run));
+        }
+    }
+
+    /// An instance was deleted.
+    pub(super) fn deleted(&mut self, instance: InstanceId) {
+        self.last_of.remove(&instance);
+        self.order(&Order::ForgetInstance(instance));
+    }
+
+    /// A process was not started after all.
+    pub(super) fn forget(&mut self, process: ProcessRef) {
+        if let Some(named) = self.names.remove(&process) {
+            self.order(&Order::Forget(named.run));
+        }
+    }
+
+    /// Hands a process over whose keeper was lost, so that the next one keeps its output open.
+    pub(super) fn hold(&self, process: ProcessRef, orphan: &Orphan) {
+        let (Some(named), Some(link)) = (self.names.get(&process), &self.link) else { return };
+        let started = Note::decode(&named.note).started.unwrap_or_default();
+        let child = Child {
+            run: named.run,
+            instance: named.instance,
+            pid: orphan.pid,
+            start_ticks: orphan.start_ticks,
+            started,
+            age_ms: orphan.age_ms,
+            note: named.note.clone(),
+            state: ChildState::Alive,
+            is_stopping: false,
+        };
+        // Without a keeper it goes on for as long as this master does.
+        let _ = link.order(&Order::Hold(child), &[orphan.output.as_fd()]);
+    }
+
+    /// A keeper was lost: starts another one, unless that was done.
+    pub(super) fn renew(&mut self, lost: i32, launcher: &Launcher) {
+        self.drop_keeper(lost);
+        if let Err(error) = self.keeper(launcher) {
+            tracing::warn!("Master.run: there is no keeper of the children: {error}");
+        }
+    }
+
+    fn drop_keeper(&mut self, lost: i32) {
+        if self.link.as_ref().is_some_and(|link| link.pid == lost)
+            && let Some(link) = self.link.take()
+        {
+            link.reap(WaitOptions::empty());
+        }
+    }
+
+    /// Lets the keeper end. No child must be left.
+    pub(super) fn quit(&mut self) {
+        *self.reports.is_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
+        let Some(link) = self.link.take() else { return };
+        let is_told = link.order(&Order::Quit, &[]).is_ok();
+        if is_told && !link.wait_closed(ENDS_WITHIN) {
+            tracing::warn!("Master.run: the keeper {} does not end; kill it", link.pid);
+            return;
+        }
+        link.reap(WaitOptions::empty());
+        remove_socket(&self.directory);
+    }
+
+    /// The keeper, a new one if there is none.
+    fn keeper(&mut self, launcher: &Launcher) -> io::Result<Link> {
+        if let Some(link) = &self.link {
+            return Ok(link.clone());
+        }
+        let link = Link::launch(&self.directory, launcher.environment_of_all())
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        tracing::info!("Master.run: keeper {} was started in its place", link.pid);
+        self.reports.nursery.mailbox.fact(Notice::KeeperStarted(link.pid));
+        self.link = Some(link.clone());
+        self.runtime.spawn(self.reports.clone().read(link.socket(), link.pid));
+        Ok(link)
+    }
+
+    /// A keeper that is lost is noticed where its reports are read.
+    fn order(&self, order: &Order) {
+        if let Some(link) = &self.link {
+            let _ = link.order(order, &[]);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The connection of a master to the keeper of its state directory: finding one that runs, starting
+//! one, the greeting, orders out. What the keeper reports is read by `reports`.
+//!
+//! The state directory is locked by the caller: no other master is at this.
+
+use std::ffi::CString;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openctrl_core::keeper::{
+    Child, MESSAGE_MAX_BYTES, Order, Report, Turned, VERSION, decode_report, encode,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use crate::keeper::{SOCKET, WORD};
+use crate::packets;
+use crate::promises::{Program, start};
+
+/// Where Linux has this program's file, also when it was removed or replaced since.
+const OWN_FILE: &str = "/proc/self/exe";
+
+/// The lowest number of a descriptor that is handed to a keeper.
+const COPIES_FROM: i32 = 16;
+
+/// How long a keeper may take to answer.
+const ANSWER_TAKES: Duration = Duration::from_secs(10);
+
+/// How long the connection of a master that was killed may take to end.
+const EARLIER_MASTER_TAKES: Duration = Duration::from_secs(5);
+
+/// How long it is waited before the keeper is asked again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// How much of the environment goes into one message.
+const ENVIRONMENT_PART_BYTES: usize = MESSAGE_MAX_BYTES / 4;
+
+/// Why there is no keeper.
+#[derive(Debug)]
+pub(crate) enum LinkError {
+    /// Something else listens on the socket.
+    Stranger(PathBuf, String),
+    /// The keeper that runs does not take orders of this master.
+    Turned(PathBuf, Turned, u16),
+    /// Something is in the way that is no socket.
+    NoSocket(PathBuf),
+    Io(&'static str, PathBuf, io::Error),
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stranger(path, what) => write!(
+                f,
+                "the process that listens on {} is no keeper of this program ({what}); end that \
+                 process or remove the file",
+                path.display()
+            ),
+            Self::Turned(path, why, version) => {
+                write!(f, "the keeper that listens on {} ", path.display())?;
+                match why {
+                    Turned::Version => write!(
+                        f,
+                        "speaks version {version} and this program version {VERSION}; start the \
+                         program that it belongs to, stop that master, and start this one"
+                    ),
+                    Turned::Busy => f.write_str("serves another master; stop that one first"),
+                    Turned::User => {
+                        f.write_str("runs as another user; start the master as that user")
+                    }
+                }
+            }
+            Self::NoSocket(path) => write!(
+                f,
+                "{} is in the way and is no socket; remove it or choose another state directory",
+                path.display()
+            ),
+            Self::Io(attempt, path, error) => {
+                write!(
+                    f,
+                    "cannot {attempt} {}: {error}; survive=off goes without it",
+                    path.display()
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+/// A connection to a keeper that takes the orders of this master.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    socket: Arc<OwnedFd>,
+    /// The keeper.
+    pub(super) pid: i32,
+}
+
+/// A child as a keeper knows it, and its output.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) child: Child,
+    pub(super) output: Option<OwnedFd>,
+}
+
+impl Link {
+    /// Connects to the keeper of a state directory; `None` if there is none.
+    pub(super) fn find(
+        directory: &Path,
+        environment: &[CString],
+    ) -> Result<Option<Self>, LinkError> {
+        let path = directory.join(SOCKET);
+        let begun = Instant::now();
+        loop {
+            let socket = match packets::connect_in(directory, SOCKET) {
+                Ok(socket) => socket,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                    ) =>
+                {
+                    return Ok(None);
+                }
+                Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => {
+                    return Err(LinkError::Stranger(path, "another kind of socket".to_owned()));
+                }
+                Err(error) => return Err(LinkError::Io("connect to", path, error)),
+            };
+            match Self::greet(socket, &path, environment) {
+                // The system may not have closed the connection of the master that was killed yet.
+                Err(LinkError::Turned(_, Turned::Busy, _))
+                    if begun.elapsed() < EARLIER_MASTER_TAKES =>
+                {
+                    std::thread::sleep(AGAIN);
+                }
+                other => return other.map(Some),
+            }
+        }
+    }
+
+    /// Starts a keeper. One that is running must not be reachable any more.
+    pub(super) fn launch(directory: &Path, environment: &[CString]) -> Result<Self, LinkError> {
+        let path = directory.join(SOCKET);
+        let failed = |attempt| move |error| LinkError::Io(attempt, directory.join(SOCKET), error);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.file_type().is_socket() => {
+                fs::remove_file(&path).map_err(failed("remove"))?;
+            }
+            Ok(_) => return Err(LinkError::NoSocket(path)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("look at")(error)),
+        }
+        let listener = packets::listen_in(directory, SOCKET).map_err(failed("listen on"))?;
+        let starts = failed("start a keeper that listens on");
+        let socket = start_keeper(directory, &listener).map_err(starts)?;
+        Self::greet(socket, &path, environment)
+    }
+
+    /// Introduces this master and hands over what children are started with.
+    fn greet(socket: OwnedFd, path: &Path, environment: &[CString]) -> Result<Self, LinkError> {
+        let stranger = |what: String| LinkError::Stranger(path.to_owned(), what);
+        let failed =
+            |error| LinkError::Io("greet the keeper that listens on", path.to_owned(), error);
+        let (user, _) = packets::peer(socket.as_fd()).map_err(failed)?;
+        let own = rustix::process::geteuid().as_raw();
+        if user != own && user != 0 {
+            return Err(stranger(format!("it runs as user {user}")));
+        }
+        let here = File::open(".").or_else(|_| File::open("/")).map_err(failed)?;
+        let program = File::open(OWN_FILE).map_err(failed)?;
+        let link = Self { socket: Arc::new(socket), pid: 0 };
+        let hello = Order::Hello { version: VERSION, umask: umask() };
+        link.order(&hello, &[here.as_fd(), program.as_fd()]).map_err(failed)?;
+        let pid = match link.next_report() {
+            Ok(Report::Hello { version: VERSION, pid }) => pid,
+            Ok(Report::Turned { version, why }) => {
+                return Err(LinkError::Turned(path.to_owned(), why, version));
+            }
+            Ok(other) => return Err(stranger(format!("it answers {other:?}"))),
+            Err(error) => return Err(stranger(error.to_string())),
+        };
+        let mut rest = environment;
+        let mut is_first = true;
+        while is_first || !rest.is_empty() {
+            let mut bytes = 0;
+            let is_full = |variable: &CString| {
+                bytes += variable.as_bytes().len() + 4;
+                bytes > ENVIRONMENT_PART_BYTES
+            };
+            let count = rest.iter().position(is_full).unwrap_or(rest.len()).max(1).min(rest.len());
+            let (part, others) = rest.split_at(count);
+            let variables = part.iter().map(|variable| variable.as_bytes().to_vec()).collect();
+            link.order(&Order::Environment { is_first, variables }, &[]).map_err(failed)?;
+            (rest, is_first) = (others, false);
+        }
+        Ok(Self { pid, ..link })
+    }
+
+    /// Sends an order; waits while the keeper has many that it has not read.
+    pub(super) fn order(&self, order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = encode(order).map_err(io::Error::other)?;
+        packets::send(self.socket.as_fd(), &bytes, descriptors)
+    }
+
+    /// Every child of the keeper. To be called before anything else reads reports.
+    pub(super) fn list(&self) -> io::Result<Vec<Listed>> {
+        self.order(&Order::List, &[])?;
+        let mut listed = Vec::new();
+        loop {
+            let (report, mut descriptors) = self.receive()?;
+            match report {
+                Report::Item(child) => {
+                    let output = (!descriptors.is_empty()).then(|| descriptors.swap_remove(0));
+                    listed.push(Listed { child, output });
+                }
+                Report::Listed { .. } => return Ok(listed),
+                // What ended before the list was made is listed as ended.
+                Report::Hello { .. }
+                | Report::Turned { .. }
+                | Report::Started { .. }
+                | Report::Failed { .. }
+                | Report::Ended(..)
+                | Report::Reaped { .. } => {}
+            }
+        }
+    }
+
+    /// The socket, to read reports from.
+    pub(super) fn socket(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.socket)
+    }
+
+    /// Waits until the keeper has closed the connection; false if it does not in this time.
+    pub(super) fn wait_closed(&self, limit: Duration) -> bool {
+        let limit = Timespec::try_from(limit).ok();
+        let mut polled = [PollFd::new(&self.socket, PollFlags::empty())];
+        poll(&mut polled, limit.as_ref()).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Reaps the keeper if it is a child that has ended.
+    pub(super) fn reap(&self, options: WaitOptions) {
+        if let Some(pid) = Pid::from_raw(self.pid) {
+            let _ = waitpid(Some(pid), options);
+        }
+    }
+
+    fn next_report(&self) -> io::Result<Report> {
+        Ok(self.receive()?.0)
+    }
+
+    fn receive(&self) -> io::Result<(Report, Vec<OwnedFd>)> {
+        let limit = Timespec::try_from(ANSWER_TAKES).ok();
+        let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
+        if poll(&mut polled, limit.as_ref())? == 0 {
+            return Err(io::Error::new(ErrorKind::TimedOut, "it does not answer"));
+        }
+        let closed = || io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection");
+        let packet = packets::receive(self.socket.as_fd(), true, &mut packets::scratch())?;
+        let packet = packet.ok_or_else(closed)?;
+        if packet.is_cut {
+            let reason = "too many open files: raise the limit (ulimit -n)";
+            return Err(io::Error::new(ErrorKind::OutOfMemory, reason));
+        }
+        Ok((decode_report(&packet.bytes).map_err(io::Error::other)?, packet.descriptors))
+    }
+}
+
+/// Removes the socket of a keeper that has ended.
+pub(super) fn remove_socket(directory: &Path) {
+    let path = directory.join(SOCKET);
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_socket()) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Starts the process. It gets no environment: what children get is told to it.
+fn start_keeper(directory: &Path, listener: &OwnedFd) -> io::Result<OwnedFd> {
+    let kind = SocketType::SEQPACKET;
+    let (ours, its) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    let folder = File::open(directory)?;
+    let program = std::env::current_exe()?;
+    let given = [
+        nothing.as_fd(),
+        nothing.as_fd(),
+        nothing.as_fd(),
+        listener.as_fd(),
+        its.as_fd(),
+        folder.as_fd(),
+    ];
+    // The numbers that they get in the new process must not be among those they have here.
+    let copies = given.map(|descriptor| fcntl_dupfd_cloexec(descriptor, COPIES_FROM));
+    let copies = copies.into_iter().collect::<Result<Vec<OwnedFd>, _>>()?;
+    let descriptors: Vec<BorrowedFd<'_>> = copies.iter().map(AsFd::as_fd).collect();
+    let name = CString::new(program.as_os_str().as_bytes())?;
+    let of = CString::new(directory.as_os_str().as_bytes())?;
+    start(&Program {
+        path: &CString::new(OWN_FILE)?,
+        arguments: &[name, CString::new(WORD)?, of],
+        environment: &[],
+        descriptors: &descriptors,
+        directory: None,
+    })?;
+    Ok(ours)
+}
+
+/// The umask of this process. The system only tells it to one who sets it.
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o022)
+}

@@ -1,0 +1,174 @@
+//! What a master finds with the keeper of its state directory when it begins: the processes that
+//! outlived the last master.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use openctrl_core::engine;
+use openctrl_core::ids::InstanceId;
+use openctrl_core::keeper::{Child, ChildState, Note, Order};
+use openctrl_core::process::{Scope, Signal};
+use openctrl_core::time::{Now, Time};
+
+use super::launch::{Launcher, Runtime};
+use super::ledger::Ledger;
+use super::link::{Link, LinkError, Listed, remove_socket};
+use super::stat::{Sink, inode};
+use super::survivor::Survivor;
+
+/// The keeper of a state directory, and what it has of the last master.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    pub(super) link: Link,
+    survivors: BTreeMap<InstanceId, Survivor>,
+    /// What was noted of instances that have no process.
+    notes: Vec<(InstanceId, Note)>,
+}
+
+impl Keeping {
+    /// Connects to the keeper of a state directory, or starts one.
+    ///
+    /// # Errors
+    /// When something is in the way. No child is touched then.
+    pub(crate) fn begin(directory: &Path, runtime: &Runtime) -> Result<Self, LinkError> {
+        let failed = |error| LinkError::Io("ask the keeper of", directory.to_owned(), error);
+        let launcher = Launcher::new(runtime).map_err(failed)?;
+        let environment: &[CString] = launcher.environment_of_all();
+        let (link, listed) = match Link::find(directory, environment)? {
+            Some(link) => {
+                let listed = link.list().map_err(failed)?;
+                (link, listed)
+            }
+            None => (Link::launch(directory, environment)?, Vec::new()),
+        };
+        let is_taken = |listed: &Listed| listed.child.state == ChildState::Taken;
+        let (taken, listed): (Vec<Listed>, Vec<Listed>) = listed.into_iter().partition(is_taken);
+        let (pid, count) = (link.pid, listed.len());
+        if count > 0 {
+            tracing::info!("Master.run: keeper {pid} has {count} processes of the last run");
+        }
+        let survivors = newest_of_each(&link, listed);
+        let note_of = |listed: Listed| (listed.child.instance, Note::decode(&listed.child.note));
+        let notes = taken.into_iter().map(note_of);
+        let notes = notes.filter(|(instance, _)| !survivors.contains_key(instance)).collect();
+        Ok(Self { link, survivors, notes })
+    }
+
+    /// Ends the processes of instances that do not exist: they belong to none that could end them.
+    /// Finds the others in the ledger.
+    pub(crate) fn match_with(&mut self, ledger: &Ledger, is_known: impl Fn(InstanceId) -> bool) {
+        let link = &self.link;
+        self.survivors.retain(|id, survivor| {
+            let is_kept = is_known(*id);
+            if !is_kept {
+                discard(link, &survivor.child);
+            }
+            is_kept
+        });
+        self.notes.retain(|(id, _)| {
+            let is_kept = is_known(*id);
+            if !is_kept {
+                let _ = link.order(&Order::ForgetInstance(*id), &[]);
+            }
+            is_kept
+        });
+        for (number, child) in ledger.children() {
+            let of_it = self.survivors.get_mut(&child.instance);
+            if let Some(survivor) =
+                of_it.filter(|survivor| child.output == Sink::Pipe(survivor.pipe))
+            {
+                survivor.number = Some(number);
+            }
+        }
+    }
+
+    /// Whether a process of the ledger is one of these.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.survivors.values().any(|survivor| survivor.number == Some(number))
+    }
+
+    /// How long the oldest of them has run.
+    pub(crate) fn oldest(&self) -> Duration {
+        let ages = self.survivors.values().map(|survivor| survivor.child.age_ms);
+        Duration::from_millis(ages.max().unwrap_or(0))
+    }
+
+    /// What the engine has to know of them.
+    pub(crate) fn facts(&self, now: Now) -> Vec<engine::Survivor> {
+        let fact = |(instance, survivor): (&InstanceId, &Survivor)| {
+            let Child { run, started, age_ms, ref note, is_stopping, .. } = survivor.child;
+            let note = Note::decode(note);
+            let micros = now.mono.as_micros().saturating_sub(age_ms.saturating_mul(1_000));
+            let mono = Time::from_micros(micros);
+            engine::Survivor {
+                instance: *instance,
+                run,
+                since: Now { mono, wall: note.started.unwrap_or(started) },
+                is_stopping,
+                note,
+            }
+        };
+        self.survivors.iter().map(fact).collect()
+    }
+
+    /// What was noted of instances that have no process.
+    pub(crate) fn notes(&self) -> &[(InstanceId, Note)] {
+        &self.notes
+    }
+
+    /// The connection, and the processes by their instances.
+    pub(crate) fn into_parts(self) -> (KeeperLink, BTreeMap<InstanceId, Survivor>) {
+        (KeeperLink(self.link), self.survivors)
+    }
+}
+
+/// The connection to a keeper.
+#[derive(Debug)]
+pub(crate) struct KeeperLink(pub(super) Link);
+
+/// Without survival: lets a keeper of an earlier master end once its children have. They are ended
+/// as leftovers are.
+pub(crate) fn dismiss_keeper(directory: &Path) {
+    match Link::find(directory, &[]) {
+        Ok(None) => remove_socket(directory),
+        Ok(Some(link)) => {
+            let _ = link.order(&Order::Quit, &[]);
+            let pid = link.pid;
+            tracing::info!("Master.run: keeper {pid} of the last run ends with its processes");
+        }
+        Err(error) => tracing::warn!("Master.run: {error}"),
+    }
+}
+
+/// Of several runs of an instance the newest is its process. What is left of the others had the
+/// signals of their stop and is killed.
+fn newest_of_each(link: &Link, listed: Vec<Listed>) -> BTreeMap<InstanceId, Survivor> {
+    let mut survivors: BTreeMap<InstanceId, Survivor> = BTreeMap::new();
+    for Listed { child, output } in listed {
+        let Some(output) = output else {
+            discard(link, &child);
+            continue;
+        };
+        let pipe = inode(output.as_fd()).unwrap_or_default();
+        let survivor = Survivor { child, output, pipe, number: None };
+        let id = survivor.child.instance;
+        let is_newer = |other: &Survivor| survivor.child.age_ms < other.child.age_ms;
+        if survivors.get(&id).is_none_or(is_newer) {
+            if let Some(older) = survivors.insert(id, survivor) {
+                discard(link, &older.child);
+            }
+        } else {
+            discard(link, &survivor.child);
+        }
+    }
+    survivors
+}
+
+fn discard(link: &Link, child: &Child) {
+    let (run, scope, signal) = (child.run, Scope::Group, Signal::KILL);
+    let _ = link.order(&Order::Signal { run, scope, signal, is_stop: true }, &[]);
+    let _ = link.order(&Order::Forget(run), &[]);
+}

@@ -1,0 +1,318 @@
+//! The children of a keeper: starting, signaling, reaping and listing them.
+//!
+//! A child is reaped right after the master was told how it ended, so that the status is with one
+//! of the two whichever dies. Signals go out between two reaps: the number of a group cannot come
+//! to mean another one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use openctrl_core::ids::{InstanceId, RunId};
+use openctrl_core::keeper::{Child, ChildState, Ended, Report, Start};
+use openctrl_core::process::{Exit, Scope, Signal};
+use openctrl_core::time::Wall;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, WaitId, WaitIdOptions, kill_process, kill_process_group, pidfd_open,
+    pidfd_send_signal, test_kill_process_group, waitid,
+};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::launch::Launcher;
+use super::report::report_to;
+use crate::promises::ended_child;
+
+/// Everything that was started and not forgotten.
+pub(super) struct Children {
+    launcher: Launcher,
+    rows: BTreeMap<RunId, Row>,
+    /// The runs of children that were not reaped.
+    runs: HashMap<i32, RunId>,
+    /// The run that was started last of each instance.
+    last_of: HashMap<InstanceId, RunId>,
+    /// Handles of the processes that another keeper started.
+    held: Vec<(RunId, OwnedFd)>,
+}
+
+struct Row {
+    instance: InstanceId,
+    pid: Pid,
+    start_ticks: u64,
+    started: Wall,
+    /// The same on the clock that nobody sets.
+    born_ms: u64,
+    note: Box<[u8]>,
+    /// Held open so that the child can print while no master reads.
+    output: Option<OwnedFd>,
+    state: ChildState,
+    is_stopping: bool,
+    /// Its group may have members. Once it has none it gets none.
+    has_group: bool,
+}
+
+impl Children {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            launcher: Launcher::new()?,
+            rows: BTreeMap::new(),
+            runs: HashMap::new(),
+            last_of: HashMap::new(),
+            held: Vec::new(),
+        })
+    }
+
+    /// Takes over the surroundings that a new master wants for what it starts.
+    pub(super) fn serve_master(&mut self, descriptors: Vec<OwnedFd>) {
+        self.launcher.serve_master(descriptors);
+    }
+
+    pub(super) fn set_environment(&mut self, is_first: bool, variables: Vec<Vec<u8>>) {
+        self.launcher.set_environment(is_first, variables);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether a child has not ended.
+    pub(super) fn any_runs(&self) -> bool {
+        self.rows.values().any(|row| row.state == ChildState::Alive)
+    }
+
+    /// Starts a child. Returns its process id and its start time.
+    pub(super) fn start(
+        &mut self,
+        start: Start,
+        descriptors: Vec<OwnedFd>,
+    ) -> io::Result<(i32, u64)> {
+        let mut descriptors = descriptors.into_iter();
+        let missing = || io::Error::from(Errno::BADF);
+        let output = descriptors.next().ok_or_else(missing)?;
+        let input = descriptors.next().ok_or_else(missing)?;
+        let report = descriptors.next();
+        let report = report.as_ref().map(AsFd::as_fd);
+        if self.rows.contains_key(&start.run) {
+            return Err(Errno::EXIST.into());
+        }
+        let pid = self.launcher.launch(&start, input.as_fd(), report)?;
+        self.forget_instance(start.instance);
+        self.last_of.insert(start.instance, start.run);
+        let start_ticks = start_ticks(pid);
+        self.runs.insert(pid.as_raw_pid(), start.run);
+        let row = Row {
+            instance: start.instance,
+            pid,
+            start_ticks,
+            started: wall(),
+            born_ms: monotonic_ms(),
+            note: start.note.into(),
+            output: Some(output),
+            state: ChildState::Alive,
+            is_stopping: false,
+            has_group: true,
+        };
+        self.rows.insert(start.run, row);
+        Ok((pid.as_raw_pid(), start_ticks))
+    }
+
+    /// Signals a child, or what is left of its group.
+    pub(super) fn signal(&mut self, run: RunId, scope: Scope, signal: Signal, is_stop: bool) {
+        let Some(row) = self.rows.get_mut(&run) else { return };
+        let number = i32::from(signal.number());
+        let Some(number) = rustix::process::Signal::from_named_raw(number) else { return };
+        let has_ended = row.state != ChildState::Alive;
+        row.is_stopping |= is_stop && !has_ended;
+        if has_ended {
+            row.has_group &= test_kill_process_group(row.pid) != Err(Errno::SRCH);
+        }
+        if scope == Scope::Group && row.has_group {
+            let _ = kill_process_group(row.pid, number);
+        }
+        let is_for_leader = scope == Scope::Leader || signal == Signal::KILL;
+        if has_ended || !is_for_leader {
+            return;
+        }
+        let held = self.held.iter().find(|(held, _)| *held == run);
+        let _ = match held {
+            Some((_, handle)) => pidfd_send_signal(handle, number),
+            None => kill_process(row.pid, number),
+        };
+    }
+
+    pub(super) fn note(&mut self, run: RunId, note: Vec<u8>) {
+        if let Some(row) = self.rows.get_mut(&run) {
+            row.note = note.into();
+        }
+    }
+
+    /// Watches a process that is no child of this one.
+    pub(super) fn hold(&mut self, child: Child, descriptors: Vec<OwnedFd>) {
+        let Child { run, instance, pid, start_ticks: known, started, age_ms, note, .. } = child;
+        let (state, is_stopping) = (child.state, child.is_stopping);
+        let Some(pid) = Pid::from_raw(pid) else { return };
+        let handle = pidfd_open(pid, PidfdFlags::NONBLOCK).ok();
+        // The number may have come to mean another process.
+        let handle = handle.filter(|_| known == 0 || start_ticks(pid) == known);
+        let unknown = ChildState::Ended(Ended { exit: None, has_dumped_core: false });
+        let row = Row {
+            instance,
+            pid,
+            start_ticks: known,
+            started,
+            born_ms: monotonic_ms().saturating_sub(age_ms),
+            note: note.into(),
+            output: descriptors.into_iter().next(),
+            state: if handle.is_some() { state } else { unknown },
+            is_stopping,
+            has_group: true,
+        };
+        self.last_of.insert(instance, run);
+        self.rows.insert(run, row);
+        self.held.extend(handle.map(|handle| (run, handle)));
+    }
+
+    pub(super) fn held(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.held.iter().map(|(_, handle)| handle)
+    }
+
+    /// Tells of the processes that are no children and have ended. How is not known here.
+    fn look_at_held(&mut self, master: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let has_ended = |handle: &OwnedFd| {
+            let mut polled = [PollFd::new(handle, PollFlags::IN)];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0)
+        };
+        let mut told = Ok(());
+        for (run, _) in self.held.extract_if(.., |(_, handle)| has_ended(handle)) {
+            let ended = Ended { exit: None, has_dumped_core: false };
+            let Some(row) = self.rows.get_mut(&run) else { continue };
+            row.state = ChildState::Ended(ended);
+            row.has_group = test_kill_process_group(row.pid) != Err(Errno::SRCH);
+            if let Some(master) = master.filter(|_| told.is_ok()) {
+                let has_group = row.has_group;
+                told = report_to(master, &Report::Ended(run, ended), &[])
+                    .and_then(|()| report_to(master, &Report::Reaped { run, has_group }, &[]));
+            }
+        }
+        told
+    }
+
+    /// The exit of a child was taken. What was noted is kept, unless its instance has another child.
+    pub(super) fn taken(&mut self, run: RunId) {
+        let Some(row) = self.rows.get_mut(&run) else { return };
+        row.output = None;
+        row.state = ChildState::Taken;
+        if self.last_of.get(&row.instance) != Some(&run) {
+            self.forget(run);
+        }
+    }
+
+    /// Forgets what was noted of an instance.
+    pub(super) fn forget_instance(&mut self, instance: InstanceId) {
+        if let Some(run) = self.last_of.get(&instance).copied()
+            && self.rows.get(&run).is_some_and(|row| row.state == ChildState::Taken)
+        {
+            self.forget(run);
+        }
+    }
+
+    pub(super) fn forget(&mut self, run: RunId) {
+        if let Some(row) = self.rows.remove(&run) {
+            if self.last_of.get(&row.instance) == Some(&run) {
+                self.last_of.remove(&row.instance);
+            }
+            let pid = row.pid.as_raw_pid();
+            if self.runs.get(&pid) == Some(&run) {
+                self.runs.remove(&pid);
+            }
+        }
+        self.held.retain(|(held, _)| *held != run);
+    }
+
+    /// Every child, and its output.
+    pub(super) fn list(&self) -> impl Iterator<Item = (Child, Option<BorrowedFd<'_>>)> {
+        let now = monotonic_ms();
+        self.rows.iter().map(move |(run, row)| {
+            let child = Child {
+                run: *run,
+                instance: row.instance,
+                pid: row.pid.as_raw_pid(),
+                start_ticks: row.start_ticks,
+                started: row.started,
+                age_ms: now.saturating_sub(row.born_ms),
+                note: row.note.to_vec(),
+                state: row.state,
+                is_stopping: row.is_stopping,
+            };
+            (child, row.output.as_ref().map(AsFd::as_fd))
+        })
+    }
+
+    /// Reaps everything that has ended. The master is told how before the child is reaped; without
+    /// one the statuses are kept. Fails when the master is gone.
+    pub(super) fn reap(&mut self, master: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let mut told = self.look_at_held(master);
+        while let Some(pid) = ended_child(false) {
+            let Some(run) = self.runs.get(&pid.as_raw_pid()).copied() else {
+                // One that came here when its parent ended.
+                reaped(pid, WaitIdOptions::empty());
+                continue;
+            };
+            let ended = reaped(pid, WaitIdOptions::NOWAIT);
+            let master = master.filter(|_| told.is_ok());
+            if let Some(master) = master {
+                told = report_to(master, &Report::Ended(run, ended), &[]);
+            }
+            reaped(pid, WaitIdOptions::empty());
+            self.runs.remove(&pid.as_raw_pid());
+            let Some(row) = self.rows.get_mut(&run) else { continue };
+            row.state = ChildState::Ended(ended);
+            row.has_group = test_kill_process_group(row.pid) != Err(Errno::SRCH);
+            if let Some(master) = master.filter(|_| told.is_ok()) {
+                let has_group = row.has_group;
+                told = report_to(master, &Report::Reaped { run, has_group }, &[]);
+            }
+        }
+        told
+    }
+}
+
+/// How a child ended that has ended; reaps it unless `NOWAIT` is among the options.
+fn reaped(pid: Pid, options: WaitIdOptions) -> Ended {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | options;
+    loop {
+        match waitid(WaitId::Pid(pid), options) {
+            Err(Errno::INTR) => {}
+            Ok(Some(status)) => {
+                let signal = status.terminating_signal().map(Exit::Signal);
+                let exit = signal.or(status.exit_status().map(Exit::Code));
+                return Ended { exit, has_dumped_core: status.dumped() };
+            }
+            Ok(None) | Err(_) => return Ended { exit: None, has_dumped_core: false },
+        }
+    }
+}
+
+/// When a process started, in clock ticks since the machine did; 0 if that cannot be read.
+fn start_ticks(pid: Pid) -> u64 {
+    const AFTER_NAME: usize = 19;
+    let text = fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields.split_whitespace().nth(AFTER_NAME).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+}
+
+fn wall() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn monotonic_ms() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+    seconds * 1_000 + nanos / 1_000_000
+}

@@ -1,0 +1,289 @@
+//! The keeper: a small process between the master and its children. It is the parent of every child
+//! and outlives the master, so that a master may end, crash or be replaced and no child notices.
+//!
+//! One thread, one loop: orders of the master in, reports out. It starts, signals and reaps
+//! children, holds the read end of each output open without ever reading it, and keeps exit
+//! statuses until they are taken. It decides nothing and has no file of its own. The messages are
+//! `openctrl_core::keeper`'s; the master's side is `daemon::process::link`.
+
+mod children;
+mod launch;
+mod report;
+
+use std::ffi::c_int;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+
+use openctrl_core::keeper::{Order, Report, Start, Turned, VERSION, decode_order};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{AtFlags, Mode, statat};
+use rustix::net::{SocketFlags, accept_with};
+use rustix::process::{getpid, set_child_subreaper};
+
+use self::children::Children;
+use self::report::report_to;
+use crate::packets::{self, Packet};
+use crate::promises::{Disposition, child_signals, inherited, set_disposition};
+
+/// The first argument of a keeper.
+pub(crate) const WORD: &str = "--keep";
+
+/// The name of its socket in the state directory.
+pub(crate) const SOCKET: &str = "keeper.sock";
+
+/// The descriptors that a keeper is started with: its listener, and the connection to the master
+/// that starts it.
+const LISTENER: c_int = 3;
+const FIRST_MASTER: c_int = 4;
+
+/// Then the state directory.
+const DIRECTORY: c_int = 5;
+
+/// How often a keeper without master and running children looks whether it can still be reached.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+
+/// Signals that are meant for the master and its children, not for their keeper: it ends when it
+/// is told to, or killed.
+const IGNORED: [c_int; 7] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGPIPE,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+];
+
+/// How many orders are taken before children that have ended are looked at again.
+const ORDERS_PER_TURN: usize = 64;
+
+/// Runs a keeper until it is told to end, or has neither a master nor a child.
+pub(crate) fn run() -> ExitCode {
+    let numbers = [LISTENER, FIRST_MASTER, DIRECTORY];
+    let [Ok(listener), Ok(master), Ok(directory)] = numbers.map(inherited) else {
+        let _ = writeln!(
+            io::stderr(),
+            "openctrl: {WORD} is for the master's own use; try 'openctrl help'"
+        );
+        return ExitCode::from(2);
+    };
+    for signal in IGNORED {
+        set_disposition(signal, Disposition::Ignore);
+    }
+    // What the children leave behind is to be found below the keeper; without this it is found
+    // below the master, or not at all.
+    let _ = set_child_subreaper(Some(getpid()));
+    let begun = child_signals().and_then(|child_ended| {
+        let (master, candidate) = (None, Some(master));
+        let children = Children::new()?;
+        let (is_quitting, socket) = (false, socket_in(&directory));
+        Ok(Keeper {
+            listener,
+            directory,
+            socket,
+            child_ended,
+            master,
+            candidate,
+            children,
+            is_quitting,
+        })
+    });
+    let ended = begun.and_then(|mut keeper| keeper.serve());
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+struct Keeper {
+    listener: OwnedFd,
+    directory: OwnedFd,
+    /// The number of the socket's file.
+    socket: Option<u64>,
+    child_ended: OwnedFd,
+    /// The master whose orders are taken.
+    master: Option<OwnedFd>,
+    /// A connection that has not said yet who it is.
+    candidate: Option<OwnedFd>,
+    children: Children,
+    is_quitting: bool,
+}
+
+/// What can be read.
+#[derive(Default)]
+struct Ready {
+    child_ended: bool,
+    listener: bool,
+    master: bool,
+    candidate: bool,
+}
+
+impl Keeper {
+    fn serve(&mut self) -> io::Result<()> {
+        let mut scratch = packets::scratch();
+        while !self.is_done() {
+            let ready = self.wait()?;
+            if ready.child_ended {
+                let _ = rustix::io::read(&self.child_ended, &mut [0; 128]);
+            }
+            for _ in 0..if ready.master { ORDERS_PER_TURN } else { 0 } {
+                if !self.take_order(&mut scratch) {
+                    break;
+                }
+            }
+            if self.children.reap(self.master.as_ref().map(AsFd::as_fd)).is_err() {
+                self.master = None;
+            }
+            if ready.candidate {
+                self.greet(&mut scratch);
+            }
+            if ready.listener {
+                self.accept();
+            }
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        if self.children.any_runs() {
+            return false;
+        }
+        // Exit statuses are kept for the next master, as long as one can come.
+        let is_useless = || self.children.is_empty() || socket_in(&self.directory) != self.socket;
+        self.is_quitting || (self.is_alone() && is_useless())
+    }
+
+    fn is_alone(&self) -> bool {
+        self.master.is_none() && self.candidate.is_none()
+    }
+
+    fn wait(&self) -> io::Result<Ready> {
+        let watched = |descriptor| PollFd::new(descriptor, PollFlags::IN);
+        let mut polled = vec![watched(&self.child_ended), watched(&self.listener)];
+        polled.extend(self.master.as_ref().map(watched));
+        polled.extend(self.candidate.as_ref().map(watched));
+        polled.extend(self.children.held().map(watched));
+        let is_idle = self.is_alone() && !self.children.any_runs();
+        match poll(&mut polled, is_idle.then_some(&LOOK_EVERY)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut is_ready = polled.iter().map(|polled| !polled.revents().is_empty());
+        let mut next = |is_there: bool| is_there && is_ready.next().unwrap_or(false);
+        Ok(Ready {
+            child_ended: next(true),
+            listener: next(true),
+            master: next(self.master.is_some()),
+            candidate: next(self.candidate.is_some()),
+        })
+    }
+
+    fn accept(&mut self) {
+        if let Ok(connection) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
+            // An earlier one that has not said anything makes room.
+            self.candidate = Some(connection);
+        }
+    }
+
+    /// Lets a connection become the master, if it is one and there is no other.
+    fn greet(&mut self, scratch: &mut [u8]) {
+        let Some(candidate) = self.candidate.take() else { return };
+        let Ok(Some(packet)) = packets::receive(candidate.as_fd(), false, scratch) else { return };
+        let Ok(Order::Hello { version, umask }) = decode_order(&packet.bytes) else { return };
+        let why = if !is_own_user(&candidate) {
+            Some(Turned::User)
+        } else if version != VERSION {
+            Some(Turned::Version)
+        } else {
+            self.master.is_some().then_some(Turned::Busy)
+        };
+        let report = match why {
+            Some(why) => Report::Turned { version: VERSION, why },
+            None => Report::Hello { version: VERSION, pid: getpid().as_raw_pid() },
+        };
+        let is_sent = report_to(&candidate, &report, &[]).is_ok();
+        if why.is_none() && is_sent {
+            rustix::process::umask(Mode::from_bits_truncate(umask));
+            self.children.serve_master(packet.descriptors);
+            self.master = Some(candidate);
+        }
+    }
+
+    /// Takes one order of the master; false if there is none. A connection that does not keep to
+    /// the protocol is closed: no child is harmed by that.
+    fn take_order(&mut self, scratch: &mut [u8]) -> bool {
+        let Some(master) = self.master.take() else { return false };
+        let packet = match packets::receive(master.as_fd(), false, scratch) {
+            Ok(Some(packet)) => packet,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.master = Some(master);
+                return false;
+            }
+            Ok(None) | Err(_) => return false,
+        };
+        let is_kept = decode_order(&packet.bytes)
+            .map_err(io::Error::other)
+            .and_then(|order| self.carry_out(order, packet, &master));
+        if is_kept.is_ok() {
+            self.master = Some(master);
+        }
+        true
+    }
+
+    fn carry_out(&mut self, order: Order, packet: Packet, master: &OwnedFd) -> io::Result<()> {
+        let Packet { descriptors, is_cut, .. } = packet;
+        match order {
+            Order::Hello { .. } => return Err(io::Error::other("a second greeting")),
+            Order::Environment { is_first, variables } => {
+                self.children.set_environment(is_first, variables);
+            }
+            Order::Start(start) => {
+                let run = start.run;
+                let report = match self.start(start, descriptors, is_cut) {
+                    Ok((pid, start_ticks)) => Report::Started { run, pid, start_ticks },
+                    Err(error) => Report::Failed { run, errno: error.raw_os_error().unwrap_or(0) },
+                };
+                report_to(master, &report, &[])?;
+            }
+            Order::Signal { run, scope, signal, is_stop } => {
+                self.children.signal(run, scope, signal, is_stop);
+            }
+            Order::Note { run, note } => self.children.note(run, note),
+            Order::Hold(child) => self.children.hold(child, descriptors),
+            Order::Taken(run) => self.children.taken(run),
+            Order::Forget(run) => self.children.forget(run),
+            Order::ForgetInstance(instance) => self.children.forget_instance(instance),
+            Order::List => {
+                let mut count = 0;
+                for (child, output) in self.children.list() {
+                    report_to(master, &Report::Item(child), output.as_slice())?;
+                    count += 1;
+                }
+                report_to(master, &Report::Listed { count }, &[])?;
+            }
+            Order::Quit => self.is_quitting = true,
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        start: Start,
+        descriptors: Vec<OwnedFd>,
+        is_cut: bool,
+    ) -> io::Result<(i32, u64)> {
+        if is_cut {
+            return Err(rustix::io::Errno::MFILE.into());
+        }
+        self.children.start(start, descriptors)
+    }
+}
+
+/// The number of the file of the socket; `None` if it was removed.
+fn socket_in(directory: &OwnedFd) -> Option<u64> {
+    statat(directory, SOCKET, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_ino)
+}
+
+/// Whether the other end runs as the user of this process, or as root.
+fn is_own_user(connection: &OwnedFd) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    packets::peer(connection.as_fd()).is_ok_and(|(user, _)| user == own || user == 0)
+}
