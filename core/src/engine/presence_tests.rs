@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{Effect, Engine, Input, Sighting, VerbResult};
+use super::{Effect, Engine, Found, Input, Sighting, VerbResult};
 use crate::command::{Caller, Command, Desire, Door, Outcome, Trust};
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, RunId, StoreEpoch};
 use crate::instance::{
@@ -476,7 +476,8 @@ fn what_outlived_its_master_goes_on_if_it_can_be_found() {
     });
     let left: Vec<InstanceId> = disk.instances.keys().copied().take(3).collect();
     let now = Now { mono: Time::ZERO, wall: Wall::from_micros(1_000_000_000) };
-    let mut engine = Engine::with_leftovers(disk, &left, [7; 32], now);
+    let found = Found { leftovers: &left, ..Found::default() };
+    let mut engine = Engine::with_found(disk, found, [7; 32], now);
     let (mut adopted, mut signaled) = (Vec::new(), Vec::new());
     while let Some(effect) = engine.poll_effect() {
         assert!(!matches!(effect, Effect::Spawn { .. }), "{effect:?}");
