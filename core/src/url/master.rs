@@ -42,6 +42,8 @@ pub struct MasterUrl {
     pub log_is_json: bool,
     /// How often an idle event stream repeats the reconnect hint, in seconds.
     pub heartbeat_s: u32,
+    /// A Unix socket that the API is served on, too.
+    pub socket: Option<String>,
     /// Where the control API is; `None` without one.
     pub control: Option<ControlOptions>,
     /// Whether the page for operators is served.
@@ -96,6 +98,7 @@ impl MasterUrl {
             metrics: options.metrics()?,
             log_is_json: options.log_is_json()?,
             heartbeat_s: options.heartbeat_s()?,
+            socket: options.socket(),
             control: options.control()?,
             page: switch(&page.unwrap_or_default())?,
             patrol: patrol.filter(|patrol| !patrol.is_empty()),

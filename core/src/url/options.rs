@@ -56,7 +56,8 @@ const CONTROL_GROUP: usize = 11;
 const CONTROL_EVENTS: usize = 12;
 const CONTROL_JSONL: usize = 13;
 const CONTROL_SOCKETS: usize = 14;
-const NAMES: [&str; 15] = [
+const SOCKET: usize = 15;
+const NAMES: [&str; 16] = [
     "logs",
     "log_lines",
     "log_memory",
@@ -72,6 +73,7 @@ const NAMES: [&str; 15] = [
     "control_events",
     "control_jsonl",
     "control_sockets",
+    "socket",
 ];
 
 /// Default interval of the heartbeat of an idle event stream, in seconds: within the 4 s of
@@ -125,6 +127,11 @@ impl OptionTexts {
             tagged_only: self.choice(CONTROL_SOCKETS, ["all", "tagged"])?,
         };
         Ok(Some(options).filter(|options| !options.dir.is_empty()))
+    }
+
+    /// `socket=<path>`: a Unix socket that the API is served on, too.
+    pub(super) fn socket(&self) -> Option<String> {
+        self.text(SOCKET).map(str::to_owned)
     }
 
     /// Whether the master's own log is JSON.

@@ -40,6 +40,7 @@ mod stream;
 mod table;
 mod tags;
 mod text;
+mod token;
 mod trust;
 mod units;
 mod wait;

@@ -21,9 +21,12 @@ use tokio::time::timeout;
 
 use crate::address_file::{Address, AddressFile};
 use crate::counters::COUNTERS;
+use crate::daemon::access::Registry;
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
-use crate::daemon::control::{ControlHands, ListenError, Parts, start_control};
+use crate::daemon::control::{
+    BoundSocket, ControlHands, ListenError, MAIN_MODE, Parts, start_control,
+};
 use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Mailbox, inbox};
@@ -68,6 +71,7 @@ pub(crate) enum StartError {
     Bind(String, io::Error),
     Control(ListenError),
     Patrol(SetupError),
+    Socket(ListenError),
     System(&'static str, io::Error),
     /// The processes that run on after the end.
     CannotEnd(String),
@@ -79,7 +83,9 @@ impl fmt::Display for StartError {
             Self::Url(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
-            Self::Control(error) => error.fmt(f),
+            Self::Control(error @ ListenError::NoGroup(_)) => error.fmt(f),
+            Self::Control(error) => write!(f, "control: {error}"),
+            Self::Socket(error) => write!(f, "socket: {error}"),
             Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
                 f,
                 "cannot listen on {address}: address in use; stop the other program or choose \
@@ -104,7 +110,7 @@ impl std::error::Error for StartError {
             Self::Url(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Tls(error) => Some(error),
-            Self::Control(error) => Some(error),
+            Self::Control(error) | Self::Socket(error) => Some(error),
             Self::Patrol(error) => Some(error),
             Self::Bind(_, error) | Self::System(_, error) => Some(error),
             Self::CannotEnd(_) => None,
@@ -120,6 +126,7 @@ impl StartError {
             Self::Url(_)
             | Self::Store(_)
             | Self::Tls(_)
+            | Self::Socket(_)
             | Self::Control(_)
             | Self::Bind(..)
             | Self::System(..)
@@ -280,6 +287,7 @@ async fn serve(
         let count = left_behind.len();
         tracing::warn!("Master.run: the last run left processes behind, ending them: {count}");
     }
+    let tokens: Vec<_> = image.tokens.values().cloned().collect();
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
     let hub = Hub::new(boot, face);
     let metrics = url.metrics;
@@ -329,7 +337,12 @@ async fn serve(
         None => (None, None),
     };
     let sampler = Sampler::start();
+    let local = url.socket.as_ref().map(|path| BoundSocket::bind(Path::new(path), MAIN_MODE, None));
+    let local = local.transpose().map_err(StartError::Socket)?;
+    let registry = Registry::new(tokens, Arc::clone(&hub), mailbox.clone(), clock.clone());
+    tokio::spawn(Arc::clone(&registry).watch_expiry());
     let service = Service {
+        registry,
         heartbeat: Duration::from_secs(u64::from(url.heartbeat_s)),
         page: url.page.then(|| Page::new(&url.api_base())),
         door: door.clone(),
@@ -354,7 +367,7 @@ async fn serve(
         },
         tickets: Mutex::default(),
     };
-    let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
+    let server = Server::start(ServerConfig { listener, local, tls, service: Arc::new(service) });
     if !is_alone && let Err(error) = address_file.publish(&address) {
         tracing::warn!(
             "Master.run: commands on this machine cannot find this master: {error}; use --api"

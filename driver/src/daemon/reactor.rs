@@ -302,6 +302,7 @@ impl Reactor {
                 self.tell(now, exited);
             }
             Notice::Ask(_) | Notice::Kept(_) | Notice::KeepFailed(..) => self.control(now, notice),
+            Notice::Tokens(change, done) => self.hands.store.save_tokens(change, done),
             // One that no longer waits is no matter.
             Notice::Ping(answer) => drop(answer.send(())),
         }
@@ -373,6 +374,7 @@ impl Reactor {
             | Notice::Spawned(..)
             | Notice::Unfinished(..)
             | Notice::Exited(_)
+            | Notice::Tokens(..)
             | Notice::Ping(_) => {}
         }
     }

@@ -8,6 +8,7 @@ mod common;
 mod control;
 mod declare;
 mod patrol;
+mod token;
 mod tools;
 mod topics;
 mod values;
@@ -22,6 +23,7 @@ pub(crate) use common::{Waiting, Which};
 pub(crate) use control::{Control, ControlApply, ControlEvents, ControlWhat};
 pub(crate) use declare::{Apply, Export, Import, ImportFormat, Plan, Run, RunRestart};
 pub(crate) use patrol::Patrol;
+pub(crate) use token::{CreateToken, TokenCommand};
 pub(crate) use tools::{Replay, State};
 use values::{duration, pair, point};
 pub(crate) use wrong::{Answer, read, whole};
@@ -58,10 +60,10 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "DIR", help_heading = WHERE,
           conflicts_with_all = ["api", "master"])]
     pub(crate) state: Option<PathBuf>,
-    /// The API key; other users of this machine can see it, so prefer --key-file or OPENCTRL_KEY
+    /// The API key or a token; other users of this machine can see it, so prefer --key-file or OPENCTRL_KEY
     #[arg(long, global = true, value_name = "KEY", help_heading = WHERE)]
     pub(crate) key: Option<String>,
-    /// A file with mode 0600 that contains the API key; - is standard input
+    /// A file with mode 0600 that contains the API key or a token; - is standard input
     #[arg(long, global = true, value_name = "FILE", help_heading = WHERE, conflicts_with = "key")]
     pub(crate) key_file: Option<PathBuf>,
     /// Trust only the certificates in this PEM file
@@ -131,6 +133,9 @@ pub(crate) enum Command {
     /// Change the API key
     #[command(subcommand)]
     Key(Key),
+    /// Create, list and revoke tokens, which give others a part of the rights of the key
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Let the master connect to a TCP address
     Ping(Ping),
     /// Watch rates, CPU and memory of every instance

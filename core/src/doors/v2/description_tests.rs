@@ -9,11 +9,13 @@ use alloc::vec::Vec;
 use boon::{Compiler, Schemas};
 
 use super::*;
+use crate::access::{Role, Token, TokenDigest, TokenName, TokenSecret};
 use crate::command::{DialOutcome, DialReport, Outcome, Refusal};
 use crate::counters::Totals;
 use crate::doors::v2::{
     Answer, Endpoint, Health, Info, InstanceObject, Method, ProcessReport, Rejection, Route,
-    SystemSample, Target, Tickets, admit, event_frame, policy_answer, render_key_instance, route,
+    SystemSample, Target, Tickets, admit, event_frame, policy_answer, render_key_instance,
+    render_masked_key_instance, render_new_token, render_tokens, route,
 };
 use crate::event::EventKind;
 use crate::history::{LogQuery, Page, Shelf};
@@ -54,7 +56,9 @@ fn routes() -> Vec<Route> {
         Route::TcpPing => Some(Route::Health),
         Route::Health => Some(Route::Description),
         Route::Description => Some(Route::Metrics),
-        Route::Metrics => None,
+        Route::Metrics => Some(Route::Tokens),
+        Route::Tokens => Some(Route::Token),
+        Route::Token => None,
     };
     core::iter::successors(Some(Route::Info), |route| after(*route)).collect()
 }
@@ -76,6 +80,7 @@ fn the_document_has_what_the_router_has_and_nothing_else() {
         // The router finds each path of the document.
         let base = path["servers"][0]["url"].as_str().unwrap_or(BASE).trim_end_matches('/');
         let shown = format!("{base}{}", wanted.template().replace("{id}", &ID.to_string()));
+        let shown = shown.replace("{name}", "ci");
         assert_eq!(route(BASE, &shown), Some(wanted), "{shown}");
 
         let has = |method| admit(wanted, method, true, |_| true).is_ok();
@@ -105,10 +110,31 @@ fn what_needs_no_key_says_so() {
             assert_eq!(is_open, !wanted.needs_key(false), "{name} {}", wanted.template());
             let has_401 = !operation["responses"]["401"].is_null();
             assert_eq!(has_401, !is_open, "{name} {}", wanted.template());
-            // Both forms of the key where both serve, and only there.
-            let bearer = wanted.presented_key(None, Some(b"Bearer x")).is_some();
-            let has_bearer = operation["security"][1]["bearer"].is_array();
-            assert_eq!(has_bearer, bearer, "{name} {}", wanted.template());
+        }
+    }
+}
+
+#[test]
+fn the_role_of_each_operation_is_there() {
+    let document = document();
+    for wanted in routes() {
+        for (method, name) in METHODS {
+            let operation = &document["paths"][wanted.template()][name];
+            let Ok(endpoint) = admit(wanted, method, true, |_| true) else { continue };
+            let shown = format!("{name} {}", wanted.template());
+            if !wanted.needs_key(false) {
+                assert!(operation["x-role"].is_null(), "{shown}");
+                continue;
+            }
+            assert_eq!(operation["x-role"], endpoint.role().as_str(), "{shown}");
+            let has_403 = !operation["responses"]["403"].is_null();
+            assert!(has_403 || endpoint.role() == Role::Read, "{shown}");
+            for role in Role::ALL {
+                let needed = endpoint.role();
+                let refused = Err(Rejection::TakesRole { needed, role });
+                let expected = if role.includes(needed) { Ok(()) } else { refused };
+                assert_eq!(endpoint.check(role), expected, "{shown}");
+            }
         }
     }
 }
@@ -226,6 +252,7 @@ fn what_is_rendered_is_of_its_schema() {
     checker.check_json("Instance", &instance.json());
     let identity = MasterIdentity::from_random([1; 8], [2; 16]);
     checker.check_json("Instance", &render_key_instance(&identity));
+    checker.check_json("Instance", &render_masked_key_instance(&identity));
 
     let frame = event_frame(None, EventKind::Update, Wall::default(), Some(&instance.json()));
     let frame = String::from_utf8(frame).expect("text");
@@ -268,6 +295,13 @@ fn what_is_rendered_is_of_its_schema() {
     checker.check_json("Ticket", &ticket);
     let health = Health { is_alive: true, is_draining: true, is_disk_good: false }.answer();
     checker.check_json("Health", &health.body.expect("a body"));
+
+    let (name, secret) =
+        (TokenName::parse("ci").expect("a name"), TokenSecret::from_random([1; 32]));
+    let (role, digest, created) = (Role::Read, TokenDigest([1; 32]), Wall::default());
+    let token = Token { name, role, digest, created, expires: None, last_used: None };
+    checker.check_json("NewToken", &render_new_token(&token, &secret));
+    checker.check_json("Tokens", &render_tokens(&[token], Wall::default()));
 
     let answer = Answer::from(Rejection::NoPath);
     checker.check_json("Error", &answer.body.expect("a body"));
