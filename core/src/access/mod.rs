@@ -5,10 +5,12 @@
 //! and [`Endpoint::role`](crate::doors::v2::Endpoint::role). Randomness, hashing and the clock are
 //! the driver's.
 
+mod guard;
 mod role;
 mod token;
 mod tokens;
 
+pub use guard::{FREE_GUESSES, Guard, Verdict};
 pub use role::Role;
 pub use token::{
     NAME_MAX_BYTES, TOKEN_PREFIX, Token, TokenChange, TokenDigest, TokenName, TokenSecret,

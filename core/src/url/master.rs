@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use percent_encoding::percent_decode_str;
 
 use super::control::ControlOptions;
+use super::cors::Cors;
 use super::options::{LogOptions, MetricsOptions, OptionTexts};
 use super::parts::{Parts, outline};
 use crate::url::{MasterUrlError, TraceConfig};
@@ -42,6 +43,10 @@ pub struct MasterUrl {
     pub log_is_json: bool,
     /// How often an idle event stream repeats the reconnect hint, in seconds.
     pub heartbeat_s: u32,
+    /// Which web sites may use the API from a browser.
+    pub cors: Cors,
+    /// The authorities of which clients have to show a certificate.
+    pub client_ca: Option<String>,
     /// A Unix socket that the API is served on, too.
     pub socket: Option<String>,
     /// Where the control API is; `None` without one.
@@ -85,7 +90,7 @@ impl MasterUrl {
         let Parameters { tls, crt, key, bin, state, page, patrol, options, ignored, .. } =
             parameters;
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
-        Ok(MasterUrl {
+        let url = MasterUrl {
             host: decode("host", host)?.into_owned(),
             port,
             prefix: prefix(&decode("path", parts.path)?),
@@ -98,13 +103,19 @@ impl MasterUrl {
             metrics: options.metrics()?,
             log_is_json: options.log_is_json()?,
             heartbeat_s: options.heartbeat_s()?,
+            cors: options.cors()?,
+            client_ca: options.client_ca(),
             socket: options.socket(),
             control: options.control()?,
             page: switch(&page.unwrap_or_default())?,
             patrol: patrol.filter(|patrol| !patrol.is_empty()),
             trace,
             ignored,
-        })
+        };
+        if url.client_ca.is_some() && url.tls == Tls::Off {
+            return Err(MasterUrlError::ClientCaWithoutTls);
+        }
+        Ok(url)
     }
 
     /// The base path of every resource, such as `/api/v2`.

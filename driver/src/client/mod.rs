@@ -7,6 +7,7 @@
 mod act;
 mod api;
 mod apply;
+mod audit;
 mod config;
 mod confirm;
 mod control;

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::address_file::{Address, AddressFile};
 use crate::counters::COUNTERS;
-use crate::daemon::access::Registry;
+use crate::daemon::access::{Audit, Registry};
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::control::{
@@ -339,10 +339,14 @@ async fn serve(
     let sampler = Sampler::start();
     let local = url.socket.as_ref().map(|path| BoundSocket::bind(Path::new(path), MAIN_MODE, None));
     let local = local.transpose().map_err(StartError::Socket)?;
+    let audit = Audit::open(&state).map_err(system("start a thread"))?;
     let registry = Registry::new(tokens, Arc::clone(&hub), mailbox.clone(), clock.clone());
     tokio::spawn(Arc::clone(&registry).watch_expiry());
     let service = Service {
         registry,
+        audit,
+        guard: Mutex::default(),
+        cors: url.cors.clone(),
         heartbeat: Duration::from_secs(u64::from(url.heartbeat_s)),
         page: url.page.then(|| Page::new(&url.api_base())),
         door: door.clone(),
@@ -443,6 +447,13 @@ fn warn_of_oddities(url: &MasterUrl, executable: &Path, runtime: &Path) {
         let names = url.ignored.join(", ");
         tracing::warn!("Master.run: unknown parameters of the master URL are ignored: {names}");
     }
+    let is_for_all = matches!(&*url.host, "" | "0.0.0.0" | "::");
+    if is_for_all && url.tls == Tls::Off {
+        tracing::warn!(
+            "Master.run: the API listens on all addresses without TLS: anyone on the network path \
+             can read the key; add tls=1 or tls=2, or listen on 127.0.0.1"
+        );
+    }
     // A bare name is looked up in PATH at every start.
     if runtime.components().count() > 1 && !runtime.exists() {
         let runtime = runtime.display();
@@ -501,7 +512,9 @@ fn secured(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
             TlsSource::Files { crt: PathBuf::from(crt), key: PathBuf::from(key) }
         }
     };
-    tls::acceptor(&source, &url.host).map(Some).map_err(StartError::Tls)
+    tls::acceptor(&source, &url.host, url.client_ca.as_deref().map(Path::new))
+        .map(Some)
+        .map_err(StartError::Tls)
 }
 
 /// Binds, unless a socket was inherited, and puts its port in the place of 0.

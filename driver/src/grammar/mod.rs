@@ -72,6 +72,9 @@ pub(crate) struct Options {
     /// Trust only the certificate with this SHA-256 fingerprint
     #[arg(long, global = true, value_name = "SHA256", help_heading = WHERE, conflicts_with = "ca")]
     pub(crate) pin: Option<String>,
+    /// A PEM file with a client certificate and its key, for masters with client_ca=
+    #[arg(long, global = true, value_name = "FILE", help_heading = WHERE)]
+    pub(crate) client_cert: Option<PathBuf>,
     /// Trust any certificate; anyone on the network path can read the key
     #[arg(long, global = true, help_heading = WHERE, conflicts_with_all = ["ca", "pin"])]
     pub(crate) insecure: bool,
@@ -136,6 +139,8 @@ pub(crate) enum Command {
     /// Create, list and revoke tokens, which give others a part of the rights of the key
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Print who changed what, from where, and with what result
+    Audit(Audit),
     /// Let the master connect to a TCP address
     Ping(Ping),
     /// Watch rates, CPU and memory of every instance
@@ -398,6 +403,14 @@ pub(crate) enum Key {
         #[arg(short, long)]
         yes: bool,
     },
+}
+
+/// `audit`.
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Maximum number of entries
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) lines: u32,
 }
 
 /// `ping`.

@@ -56,7 +56,8 @@ fn routes() -> Vec<Route> {
         Route::TcpPing => Some(Route::Health),
         Route::Health => Some(Route::Description),
         Route::Description => Some(Route::Metrics),
-        Route::Metrics => Some(Route::Tokens),
+        Route::Metrics => Some(Route::Audit),
+        Route::Audit => Some(Route::Tokens),
         Route::Tokens => Some(Route::Token),
         Route::Token => None,
     };

@@ -6,6 +6,7 @@
 //! Sockets, limits in time and reading bodies are the driver's.
 
 mod answer;
+mod audit;
 mod body;
 mod credential;
 mod description;
@@ -25,6 +26,7 @@ mod ticket;
 mod token;
 
 pub use answer::{Answer, CORS_HEADERS, PREFLIGHT_MAX_AGE_S, key_outcome};
+pub use audit::{AuditEntry, audit_limit, is_audited};
 pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_replace};
 pub use credential::Credential;
 pub use description::describe;

@@ -35,10 +35,17 @@ impl Endpoint {
             | Self::ReplacePolicy(_) => Role::Operate,
             Self::SetAlias
             | Self::PatchKey
+            | Self::ReadAudit
             | Self::ListTokens
             | Self::CreateToken
             | Self::RevokeToken => Role::Admin,
         }
+    }
+
+    /// Whether it changes something, or has the master connect somewhere.
+    pub fn changes(self) -> bool {
+        let only_reads = matches!(self, Self::ReadAudit | Self::ListTokens);
+        self.role() > Role::Read && !only_reads
     }
 
     /// Checks the role of a token against what this takes.

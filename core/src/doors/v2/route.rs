@@ -61,6 +61,8 @@ pub enum Route {
     Description,
     /// `/metrics`, at the root.
     Metrics,
+    /// `/audit`
+    Audit,
     /// `/tokens`
     Tokens,
     /// `/tokens/{name}`
@@ -115,6 +117,8 @@ pub enum Endpoint {
     IssueTicket,
     /// `GET /tcping`
     TcpPing,
+    /// `GET /audit`
+    ReadAudit,
     /// `GET /tokens`
     ListTokens,
     /// `POST /tokens`
@@ -163,6 +167,7 @@ impl Route {
             Self::Processes => "/processes",
             Self::Description => "/openapi.json",
             Self::Metrics => METRICS_PATH,
+            Self::Audit => "/audit",
             Self::Tokens => "/tokens",
             Self::Token => "/tokens/{name}",
         }
@@ -184,6 +189,7 @@ impl Route {
             | Self::Policy(_)
             | Self::Control(_)
             | Self::Processes
+            | Self::Audit
             | Self::Tokens
             | Self::Token => true,
         }
@@ -209,6 +215,7 @@ pub fn route(api_base: &str, path: &str) -> Option<Route> {
         "/tcping" => Some(Route::TcpPing),
         "/processes" => Some(Route::Processes),
         "/openapi.json" => Some(Route::Description),
+        "/audit" => Some(Route::Audit),
         "/tokens" => Some(Route::Tokens),
         other if other.starts_with(TOKENS_PATH) => Some(Route::Token),
         other => other.strip_prefix("/instances/").map(instance_route),
@@ -295,6 +302,8 @@ pub fn admit(
             admit_part(target, method, exists, Observation::Control)
         }
         (Route::Policy(target), method) => admit_policy(target, method, exists),
+        (Route::Audit, Method::Get) => Ok(Endpoint::ReadAudit),
+        (Route::Audit, _) => Err(Rejection::Method(READ_ONLY)),
         (Route::Tokens, Method::Get) => Ok(Endpoint::ListTokens),
         (Route::Tokens, Method::Post) => Ok(Endpoint::CreateToken),
         (Route::Tokens, _) => Err(Rejection::Method("GET, HEAD, POST, OPTIONS")),

@@ -19,6 +19,16 @@ pub(crate) enum Identity {
 }
 
 impl Identity {
+    /// How the audit log names it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Key(_) => "key".to_owned(),
+            Self::Token(token) => format!("token:{}", token.name),
+            Self::Peer(Trust::Peer { uid, .. }) => format!("user:{uid}"),
+            Self::Peer(_) => "-".to_owned(),
+        }
+    }
+
     /// How the engine is told of it.
     pub(crate) const fn caller(&self) -> Caller {
         let trust = match self {

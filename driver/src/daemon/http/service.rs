@@ -9,24 +9,27 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
-use openctrl_core::command::{Command, Outcome, Refusal};
+use openctrl_core::access::Guard;
+use openctrl_core::command::{Amend, Command, InstanceAction, Outcome, Refusal};
 use openctrl_core::doors::v2::{
-    Answer, Credential, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets, admit,
-    decode_alias, decode_create, decode_key_patch, decode_patch, decode_policy,
-    decode_policy_patch, decode_replace, decode_token, key_outcome, ping_target, policy_answer,
-    policy_outcome, route, token_name,
+    Answer, AuditEntry, Credential, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets,
+    admit, audit_limit, decode_alias, decode_create, decode_key_patch, decode_patch, decode_policy,
+    decode_policy_patch, decode_replace, decode_token, is_audited, key_outcome, ping_target,
+    policy_answer, policy_outcome, route, token_name,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::master::ApiKey;
+use openctrl_core::url::Cors;
+use tokio::time::sleep;
 
 use super::body::{AnswerBody, EventBody};
 use super::exchange::{
-    HttpResponse, if_match, method, preflight, read, rejected, whole, with_cors,
+    HttpResponse, allow_sites, if_match, method, preflight, read, rejected, whole,
 };
 use super::observe::Observed;
 use super::page::Page;
 use crate::counters::COUNTERS;
-use crate::daemon::access::{Identity, Origin, Registry};
+use crate::daemon::access::{Audit, Identity, Origin, Registry};
 use crate::daemon::clock::Clock;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
@@ -35,6 +38,21 @@ use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
 
 /// `no-transform` keeps proxies from compressing the stream, which would hold events back.
 const STREAM_CACHING: &str = "no-cache, no-transform";
+
+/// Browsers that were here over TLS do not come without it for half a year.
+const HSTS: &str = "max-age=15552000";
+
+/// What is noted of a request on its way, for the audit log.
+#[derive(Debug, Default)]
+struct Trail {
+    /// Who was let in; empty for nobody.
+    who: String,
+    /// What was let in.
+    endpoint: Option<Endpoint>,
+    detail: String,
+    /// Whether it presented a key or a token that does not admit.
+    is_wrong: bool,
+}
 
 /// The constant values of `/info`.
 #[derive(Debug)]
@@ -62,6 +80,11 @@ pub(crate) struct Service {
     pub(crate) observed: Observed,
     pub(crate) tickets: Mutex<Tickets<Identity>>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) audit: Audit,
+    /// Who presented wrong keys.
+    pub(crate) guard: Mutex<Guard>,
+    /// Which web sites may use the API.
+    pub(crate) cors: Cors,
     /// How long an event stream may be silent.
     pub(crate) heartbeat: Duration,
 }
@@ -86,15 +109,80 @@ impl Service {
         let (parts, body) = request.into_parts();
         // Probes of proxies ask for it, whether or not the page is served there.
         if parts.method == hyper::Method::OPTIONS && matches!(parts.uri.path(), "/" | "*") {
-            return Ok(with_cors(preflight(&parts)));
+            return Ok(self.finished(&parts, preflight(&parts), None));
         }
-        if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
+        if let Some(mut response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
+            self.insist_on_tls(&mut response);
             return Ok(response);
         }
-        let response = with_cors(self.respond(&parts, body, origin).await.unwrap_or_else(rejected));
-        let route = route(&self.api_base, parts.uri.path()).map_or("other", Route::template);
-        COUNTERS.answered(route, response.status().as_u16(), begun.elapsed());
+        let mut trail = Trail::default();
+        let answered = self.respond(&parts, body, origin, &mut trail).await;
+        let response = answered.unwrap_or_else(rejected);
+        self.account(&parts, origin, &trail, response.status().as_u16()).await;
+        let route = route(&self.api_base, parts.uri.path());
+        let response = self.finished(&parts, response, route);
+        let template = route.map_or("other", Route::template);
+        COUNTERS.answered(template, response.status().as_u16(), begun.elapsed());
         Ok(response)
+    }
+
+    /// Adds the headers that do not depend on the answer.
+    fn finished(
+        &self,
+        parts: &Parts,
+        mut response: HttpResponse,
+        route: Option<Route>,
+    ) -> HttpResponse {
+        if route != Some(Route::Metrics) {
+            allow_sites(parts, &self.cors, &mut response);
+        }
+        if !matches!(route, Some(Route::Description | Route::Health | Route::Metrics)) {
+            let no_store = HeaderValue::from_static("no-store");
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
+        }
+        self.insist_on_tls(&mut response);
+        response
+    }
+
+    fn insist_on_tls(&self, response: &mut HttpResponse) {
+        if self.about.tls != "0" {
+            let name = header::STRICT_TRANSPORT_SECURITY;
+            response.headers_mut().insert(name, HeaderValue::from_static(HSTS));
+        }
+    }
+
+    /// Writes to the audit log what belongs there, and holds the answer to a wrong key back.
+    async fn account(&self, parts: &Parts, origin: Origin, trail: &Trail, status: u16) {
+        let now = self.clock.sample();
+        let mut detail = trail.detail.clone();
+        let mut is_audited = is_audited(trail.endpoint, status);
+        let mut delay_ms = 0;
+        if let (true, 401, Origin::Tcp(address)) = (trail.is_wrong, status, origin) {
+            let verdict = self.guard().wrong_key(address.ip(), now.mono);
+            delay_ms = verdict.delay_ms;
+            if let Some(count) = verdict.report {
+                tracing::warn!(
+                    "Master.http: wrong API key or token from {origin}; \
+                     {count} since the last such line"
+                );
+                detail = format!("{count} wrong keys since the last such entry");
+                is_audited = true;
+            }
+        }
+        if is_audited {
+            let who = if trail.who.is_empty() { "-" } else { &trail.who };
+            let (from, method) = (origin.to_string(), parts.method.as_str());
+            let (time, path, detail) = (now.wall, parts.uri.path(), &*detail);
+            let entry = AuditEntry { time, who, from: &from, method, path, detail, status };
+            self.audit.write(entry.line()).await;
+        }
+        if delay_ms > 0 {
+            sleep(Duration::from_millis(delay_ms)).await;
+        }
+    }
+
+    fn guard(&self) -> MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn respond(
@@ -102,13 +190,16 @@ impl Service {
         parts: &Parts,
         body: Incoming,
         origin: Origin,
+        trail: &mut Trail,
     ) -> Result<HttpResponse, Rejection> {
         let route = route(&self.api_base, parts.uri.path()).ok_or(Rejection::NoPath)?;
         let method = method(&parts.method);
         if method == Method::Options {
             return Ok(preflight(parts));
         }
-        let identity = self.identify(route, method, parts, origin);
+        let (identity, has_credential) = self.identify(route, method, parts, origin);
+        trail.is_wrong = has_credential && identity.is_none();
+        trail.who = identity.as_ref().map(Identity::name).unwrap_or_default();
         let admitted = identity.is_some() || !route.needs_key(self.observed.metrics.open);
         let endpoint = admit(route, method, admitted, |id| self.hub.has(id))?;
         if let Endpoint::Observe(what) = endpoint {
@@ -116,7 +207,8 @@ impl Service {
         }
         let identity = identity.ok_or(Rejection::NoKey)?;
         identity.check(endpoint)?;
-        self.carry_out(endpoint, &identity, parts, body).await
+        trail.endpoint = Some(endpoint);
+        self.carry_out(endpoint, &identity, parts, body, &mut trail.detail).await
     }
 
     /// Does what a request asks that was let in.
@@ -126,6 +218,7 @@ impl Service {
         identity: &Identity,
         parts: &Parts,
         body: Incoming,
+        detail: &mut String,
     ) -> Result<HttpResponse, Rejection> {
         let reader = identity.reader();
         let answer = match endpoint {
@@ -151,11 +244,16 @@ impl Service {
             }
             Endpoint::Create => {
                 let (url, alias) = decode_create(&read(body).await?)?;
-                self.call(identity, Command::Create { url, alias }).await?
+                let outcome = self.ask(identity, Command::Create { url, alias }).await?;
+                if let Outcome::Created(view) = &outcome {
+                    *detail = view.definition.id.to_string();
+                }
+                Answer::from_outcome(outcome, Bytes::new)
             }
             Endpoint::Patch(id) => {
                 let expect = if_match(parts)?;
-                let amend = decode_patch(&read(body).await?)?.into();
+                let amend: Box<Amend> = decode_patch(&read(body).await?)?.into();
+                *detail = amend.action.map_or("", InstanceAction::as_str).to_owned();
                 self.call(identity, Command::Amend { id, expect, amend }).await?
             }
             Endpoint::ReadPolicy(id) => {
@@ -182,15 +280,23 @@ impl Service {
             }
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
+                    "new key".clone_into(detail);
                     let outcome = self.ask(identity, Command::RotateKey(fresh_key())).await?;
                     key_outcome(outcome, reader.sees_key())
                 } else {
                     Answer::json(200, self.hub.key_instance(reader)?)
                 }
             }
+            Endpoint::ReadAudit => {
+                let limit = audit_limit(parts.uri.query().unwrap_or_default())?;
+                let entries = self.audit.read(limit).await;
+                let unreadable = |error| format!("cannot read the audit log: {error}");
+                Answer::json(200, entries.map_err(|error| Rejection::NoThread(unreadable(error)))?)
+            }
             Endpoint::ListTokens => Answer::json(200, self.registry.list()),
             Endpoint::CreateToken => {
                 let new = decode_token(&read(body).await?)?;
+                *detail = format!("{} {}", new.name, new.role.as_str());
                 self.recheck(identity)?;
                 Answer::json(201, self.registry.create(new).await?)
             }
@@ -202,17 +308,19 @@ impl Service {
         Ok(whole(answer))
     }
 
-    /// By what a request is let in; `None` where it presents nothing that admits.
+    /// By what a request is let in, `None` where it presents nothing that admits; and whether it
+    /// presents a key or a token.
     fn identify(
         &self,
         route: Route,
         method: Method,
         parts: &Parts,
         origin: Origin,
-    ) -> Option<Identity> {
+    ) -> (Option<Identity>, bool) {
         let value = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
         let key = |text| self.hub.admits(Some(text)).map(Identity::Key);
-        match Credential::of(value("x-api-key"), value("authorization")) {
+        let credential = Credential::of(value("x-api-key"), value("authorization"));
+        let identity = match credential {
             Some(Credential::Token(text)) => self.registry.admit(text).map(Identity::Token),
             Some(Credential::Key(text)) => key(text).or_else(|| self.redeem(route, method, parts)),
             Some(Credential::Bearer(text)) if route == Route::Metrics => key(text),
@@ -221,7 +329,8 @@ impl Service {
                 let peer = origin.trust().map(Identity::Peer);
                 peer.or_else(|| self.redeem(route, method, parts))
             }
-        }
+        };
+        (identity, credential.is_some())
     }
 
     /// A body may have taken long to arrive: a token may be revoked meanwhile. That a key is still
