@@ -2,12 +2,12 @@
 //! failure leaves the least behind.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fmt, io};
 
 use openctrl_core::doors::patrol::config::HookName;
-use openctrl_core::doors::v2::describe;
+use openctrl_core::doors::v2::Dialect;
 use openctrl_core::engine::Engine;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::{MasterFace, MasterIdentity};
@@ -27,7 +27,9 @@ use crate::daemon::console::Console;
 use crate::daemon::control::{
     BoundSocket, ControlHands, ListenError, MAIN_MODE, Parts, start_control,
 };
-use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
+use crate::daemon::http::{
+    About, Observed, Page, Server, ServerConfig, Service, bind, description,
+};
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Mailbox, inbox};
 use crate::daemon::limits::raise_descriptor_limit;
@@ -294,7 +296,6 @@ async fn serve(
     let known: Vec<InstanceId> = image.instances.keys().copied().collect();
     let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
     let api_base = url.api_base();
-    let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
     let processes = Processes::start(clock.clone()).map_err(system("start a thread"))?;
     let reopened = Arc::clone(&logs);
     let disk_fails = store.is_failing();
@@ -367,7 +368,8 @@ async fn serve(
             metrics,
             metrics_turn: Arc::new(Semaphore::new(1)),
             metrics_threads: Threads::new("metrics", 1),
-            description,
+            description: description(api_base.clone(), Dialect::V3_1),
+            description_3_0: description(api_base, Dialect::V3_0),
         },
         tickets: Mutex::default(),
     };

@@ -36,7 +36,7 @@ const METHODS: [(Method, &str); 5] = [
 ];
 
 fn document() -> Value {
-    serde_json::from_slice(&describe(BASE, "1.2.3")).expect("JSON")
+    serde_json::from_slice(&describe(BASE, "1.2.3", Dialect::V3_1)).expect("JSON")
 }
 
 /// Every route of the router: add a new one here.
@@ -243,6 +243,13 @@ fn every_reference_leads_somewhere() {
     visit(&document, &document);
 }
 
+fn without_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(without_nulls);
+    }
+}
+
 #[test]
 fn what_is_rendered_is_of_its_schema() {
     let mut checker = Checker::new();
@@ -283,7 +290,10 @@ fn what_is_rendered_is_of_its_schema() {
 
     let policy = policy_answer(&Definition::new(ID, url, String::new())).body.expect("a body");
     checker.check_json("Policy", &policy);
-    checker.check_json("EditPolicy", &policy);
+    // What is read can be put; a null in it means the default, and is not offered to clients.
+    let mut put: Value = serde_json::from_slice(&policy).expect("JSON");
+    without_nulls(&mut put);
+    checker.check("/components/schemas/EditPolicy", &put);
 
     let facts = ProcessFacts::default();
     let report = ProcessReport { id: ID, facts: &facts, pid: None, usage: None, exit_note: None };
@@ -309,8 +319,55 @@ fn what_is_rendered_is_of_its_schema() {
 }
 
 #[test]
+fn in_3_0_there_is_nothing_that_only_3_1_has() {
+    fn visit(value: &Value, at: &str) {
+        match value {
+            Value::Object(fields) => {
+                for name in ["const", "propertyNames", "prefixItems", "examples", "identifier"] {
+                    assert!(fields.get(name).is_none_or(Value::is_object), "{at} has {name}");
+                }
+                let kind = fields.get("type");
+                assert!(kind.is_none_or(|kind| kind.is_string() || kind.is_object()), "{at}");
+                assert!(kind != Some(&Value::from("null")), "{at}");
+                fields.iter().for_each(|(name, value)| visit(value, &format!("{at}/{name}")));
+            }
+            Value::Array(values) => values.iter().for_each(|value| visit(value, at)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let old: Value = serde_json::from_slice(&describe(BASE, "1.2.3", Dialect::V3_0)).expect("JSON");
+    assert_eq!(old["openapi"], "3.0.3");
+    visit(&old, "");
+    let error = &old["components"]["schemas"]["Ping"]["properties"]["error"];
+    assert_eq!((&error["type"], &error["nullable"]), (&"string".into(), &true.into()));
+    let exit = &old["components"]["schemas"]["Process"]["properties"]["lastExit"];
+    assert_eq!(exit["allOf"][0]["$ref"], "#/components/schemas/Exit");
+    assert_eq!(
+        old["paths"].as_object().map(Map::len),
+        document()["paths"].as_object().map(Map::len)
+    );
+}
+
+#[test]
+fn requests_offer_no_null_and_answers_may_grow() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let requests = ["Create", "Replace", "Patch", "SetAlias", "EditPolicy", "CreateToken"];
+    for (name, schema) in schemas {
+        let text = schema.to_string();
+        if requests.contains(&&**name) {
+            assert!(!text.contains("null\""), "{name}: {text}");
+            assert!(!text.contains(",null"), "{name}: {text}");
+        } else {
+            assert!(!text.contains("\"additionalProperties\":false"), "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_base_is_that_of_the_master() {
-    let described: Value = serde_json::from_slice(&describe("/a b%/v2", "9")).expect("JSON");
+    let described: Value =
+        serde_json::from_slice(&describe("/a b%/v2", "9", Dialect::V3_1)).expect("JSON");
     assert_eq!(described["servers"][0]["url"], "/a%20b%25/v2");
     assert_eq!(described["info"]["version"], "9");
 }

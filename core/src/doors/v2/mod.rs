@@ -29,7 +29,7 @@ pub use answer::{Answer, CORS_HEADERS, PREFLIGHT_MAX_AGE_S, key_outcome};
 pub use audit::{AuditEntry, audit_limit, is_audited};
 pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_replace};
 pub use credential::Credential;
-pub use description::describe;
+pub use description::{Dialect, describe};
 pub use frame::{
     FRAME_MAX_BYTES, LogFrames, RETRY_FRAME, UNFINISHED_MAX_BYTES, event_frame, gap_frame,
     unfinished_frame, write_event,

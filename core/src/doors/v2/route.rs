@@ -59,7 +59,7 @@ pub enum Route {
     Processes,
     /// `/openapi.json`
     Description,
-    /// `/metrics`, at the root.
+    /// `/metrics`, at the root and below the API base.
     Metrics,
     /// `/audit`
     Audit,
@@ -215,6 +215,7 @@ pub fn route(api_base: &str, path: &str) -> Option<Route> {
         "/tcping" => Some(Route::TcpPing),
         "/processes" => Some(Route::Processes),
         "/openapi.json" => Some(Route::Description),
+        METRICS_PATH => Some(Route::Metrics),
         "/audit" => Some(Route::Audit),
         "/tokens" => Some(Route::Tokens),
         other if other.starts_with(TOKENS_PATH) => Some(Route::Token),
@@ -412,7 +413,7 @@ mod tests {
             ("/api/v2/openapi.json", Some(Route::Description)),
             ("/metrics", Some(Route::Metrics)),
             ("/%6Detrics", Some(Route::Metrics)),
-            ("/api/v2/metrics", None),
+            ("/api/v2/metrics", Some(Route::Metrics)),
             ("/metrics/", None),
             ("/api/v2/info/", None),
             ("/api/v2", None),
