@@ -140,13 +140,14 @@ export class Api extends EventTarget {
     }
   }
 
-  /** Makes a new key, takes it for this tab, and resolves to it. */
+  /** Makes a new key, takes it for this tab, and resolves to it; to "" for the holder of a token. */
   async rotateKey() {
     // Others that still carry the old key meanwhile do not lock the page.
     this.isRotating = true;
     try {
       const answer = await this.patch(KEY_ID, { action: "restart" });
-      this.key = answer.url;
+      // A token goes on as it is, and does not see the new key.
+      if (answer.url !== "") this.key = answer.url;
       return answer.url;
     } finally {
       this.isRotating = false;

@@ -75,7 +75,7 @@ async function logIn(event) {
     showApp();
   } catch (problem) {
     const isWrong = problem.status === 401;
-    setText(error, isWrong ? "This is not the key of this master." : problem.message);
+    setText(error, isWrong ? "This is neither the key of this master nor a token that it accepts." : problem.message);
     input.select();
   } finally {
     find("#login-submit").disabled = false;

@@ -36,7 +36,7 @@ export class LogView {
       on: { input: () => this.searchFor(this.search.value) } });
     this.found = el("span", { class: "found", role: "status" });
     this.pauseButton = button("Pause", { icon: "pause", kind: "ghost small", id: "log-pause",
-      title: "Hold the log still (p)", "aria-pressed": "false", on: () => this.pause() });
+      title: "Pause the log (p)", "aria-pressed": "false", on: () => this.pause() });
     this.wrapButton = button("Wrap long lines", { icon: "wrap", kind: "ghost small", bare: true,
       "aria-pressed": "true", on: () => this.wrap() });
     this.fullButton = button("Only the log", { icon: "full", kind: "ghost small", bare: true,
@@ -78,7 +78,7 @@ export class LogView {
   pause() {
     this.isPaused = !this.isPaused;
     setAttr(this.pauseButton, "aria-pressed", String(this.isPaused));
-    setText(this.pauseButton.lastChild, this.isPaused ? "Go on" : "Pause");
+    setText(this.pauseButton.lastChild, this.isPaused ? "Resume" : "Pause");
     if (!this.isPaused) this.follow();
   }
 

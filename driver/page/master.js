@@ -132,6 +132,10 @@ export class MasterDialog {
   }
 
   showKey(key) {
+    if (key === "") {
+      notify("The key is changed. The new one is in the log of the master.", "good");
+      return;
+    }
     this.newKey.replaceChildren(
       el("p", { text: "The new key, shown this once. This tab uses it already." }),
       el("code", { id: "new-key", tabindex: "0", text: key }),

@@ -99,7 +99,7 @@ fn history(choices: &mut Choices<'_>) -> History {
                 image.apply(&record);
                 disk.accept(epoch, RecordSeq(seq), &record);
             }
-            Entry::Caused(..) | Entry::Kept(_) => {}
+            Entry::Caused(..) | Entry::Kept(_) | Entry::Tokens(_) => {}
             Entry::Totals(totals) => {
                 totals.iter().for_each(|(id, totals)| image.set_totals(*id, *totals));
                 disk.save_totals(&totals);

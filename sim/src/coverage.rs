@@ -186,7 +186,8 @@ const fn outcome_kind(outcome: &Outcome) -> usize {
             | Refusal::Busy
             | Refusal::CannotEnd
             | Refusal::Configured
-            | Refusal::Full { .. },
+            | Refusal::Full { .. }
+            | Refusal::TakesRole(_),
         ) => 13,
     }
 }

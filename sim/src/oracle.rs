@@ -224,9 +224,10 @@ impl Oracle {
 
     /// Whether the key of a request is the current one.
     fn is_admitted(&self, input: &Input) -> bool {
-        let Input::RequestArrived { caller, .. } = input else { return true };
+        let Input::RequestArrived { caller, command, .. } = input else { return true };
         match caller.trust {
             Trust::Key(epoch) => self.face.as_ref().is_some_and(|face| face.key_epoch == epoch),
+            Trust::Token(role) => role.includes(command.role()),
             Trust::Peer { .. } | Trust::Open => true,
         }
     }

@@ -121,3 +121,33 @@ fn the_document_is_that_of_the_master() {
     assert_eq!(document["servers"][0]["url"], "/a%20b/v2");
     assert_eq!(document["info"]["version"], read("/info").json()["ver"]);
 }
+
+#[test]
+fn the_document_is_also_of_openapi_3_0() {
+    let master = Master::start();
+    let api = master.api().without_key();
+    let old = api.get("/openapi.json?version=3.0").expect(200).json();
+    assert_eq!(old["openapi"], "3.0.3");
+    let new = api.get("/openapi.json?version=3.1").expect(200).json();
+    assert_eq!(new, api.get("/openapi.json").expect(200).json());
+    let paths = |document: &Value| -> Vec<String> {
+        document["paths"].as_object().expect("paths").keys().cloned().collect()
+    };
+    assert_eq!(paths(&old), paths(&new));
+    api.get("/openapi.json?version=2.0").expect_error(400);
+}
+
+#[test]
+fn every_path_is_below_the_base() {
+    let master = Master::start();
+    let api = master.api();
+    let below = api.get("/metrics").expect(200);
+    assert!(below.text().contains("openctrl_"), "{}", below.text());
+    assert_eq!(below.header("Access-Control-Allow-Origin"), None);
+    api.request_at("GET", "/metrics").send().expect(200);
+    api.without_key().get("/metrics").expect_error(401);
+    let document = api.get("/openapi.json").expect(200).json();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        assert!(item["servers"].is_null(), "{path}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The sender of a command, as far as the door knows.
 
+use crate::access::Role;
 use crate::ids::KeyEpoch;
 
 /// Who sent a command.
@@ -27,6 +28,8 @@ pub enum Door {
 pub enum Trust {
     /// It presented the API key of this epoch. The engine refuses a key that was replaced since.
     Key(KeyEpoch),
+    /// It presented a token of this role. The engine refuses commands that take another role.
+    Token(Role),
     /// It is a process of this machine, by the word of the system.
     Peer {
         /// Its user.

@@ -19,6 +19,18 @@ pub enum InstanceAction {
     Reset,
 }
 
+impl InstanceAction {
+    /// The word of the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 /// A change of an instance: applied as a whole, or refused as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Amend {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::{Amend, Desire};
+use crate::access::Role;
 use crate::expect::Expect;
 use crate::ids::InstanceId;
 use crate::master::ApiKey;
@@ -57,4 +58,19 @@ pub enum Command {
     RotateKey(ApiKey),
     /// Measure how long a TCP connection to `host:port` takes.
     Dial(String),
+}
+
+impl Command {
+    /// The role that a caller has to have.
+    pub const fn role(&self) -> Role {
+        match self {
+            Self::Create { .. }
+            | Self::Amend { .. }
+            | Self::Replace { .. }
+            | Self::Remove { .. }
+            | Self::Desire { .. }
+            | Self::Dial(_) => Role::Operate,
+            Self::SetAlias(_) | Self::RotateKey(_) => Role::Admin,
+        }
+    }
 }

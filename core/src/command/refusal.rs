@@ -5,11 +5,15 @@
 
 use alloc::string::String;
 
+use crate::access::Role;
+
 /// Why a command was refused. It changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The API key of the caller is no longer valid.
     NotAdmitted,
+    /// The command takes this role, and the token of the caller has a lesser one.
+    TakesRole(Role),
     /// There is no such instance.
     NoInstance,
     /// The instance has the requested URL already.

@@ -28,8 +28,8 @@ pub(super) struct Commands<'a> {
 impl Commands<'_> {
     /// Takes a command in.
     pub(super) fn take(mut self, request: RequestId, caller: Caller, command: Command) {
-        if !self.admits(caller.trust) {
-            return self.operations.out.refuse(request, Refusal::NotAdmitted);
+        if let Err(refusal) = self.admit(caller.trust, &command) {
+            return self.operations.out.refuse(request, refusal);
         }
         if !self.operations.life.is_serving() {
             return self.operations.out.refuse(request, Refusal::ShuttingDown);
@@ -60,10 +60,13 @@ impl Commands<'_> {
 
     /// Whether a caller that a door has authenticated still may send commands. A request can take
     /// long to arrive: the key that was valid at its start must still be valid.
-    fn admits(&self, trust: Trust) -> bool {
+    fn admit(&self, trust: Trust, command: &Command) -> Result<(), Refusal> {
         match trust {
-            Trust::Key(epoch) => epoch == self.key_epoch,
-            Trust::Peer { .. } | Trust::Open => true,
+            Trust::Key(epoch) if epoch != self.key_epoch => Err(Refusal::NotAdmitted),
+            Trust::Token(role) if !role.includes(command.role()) => {
+                Err(Refusal::TakesRole(command.role()))
+            }
+            Trust::Key(_) | Trust::Token(_) | Trust::Peer { .. } | Trust::Open => Ok(()),
         }
     }
 

@@ -315,6 +315,7 @@ fn show_facts(facts: &ProcessFacts) -> String {
 fn show_trust(caller: &Caller) -> String {
     match caller.trust {
         Trust::Key(epoch) => format!(" with key {}", epoch.0 + 1),
+        Trust::Token(role) => format!(" with a token of the role {}", role.as_str()),
         Trust::Peer { uid, .. } => format!(" of user {uid}"),
         Trust::Open => String::new(),
     }
@@ -401,6 +402,7 @@ pub(super) fn show_outcome(outcome: &Outcome) -> String {
 fn show_refusal(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NotAdmitted => "its key is no longer in force".to_string(),
+        Refusal::TakesRole(role) => format!("it takes the role {}", role.as_str()),
         Refusal::NoInstance => "no such instance".to_string(),
         Refusal::Configured => "it stands in a configuration file".to_string(),
         Refusal::SameUrl => "same URL".to_string(),

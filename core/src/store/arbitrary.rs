@@ -9,14 +9,33 @@ use proptest::prelude::*;
 
 use super::kept::Kept;
 use super::record::{Entry, Record};
+use crate::access::{Role, Token, TokenChange, TokenDigest, TokenName};
 use crate::event::StoredId;
 use crate::formats::arbitrary::{definition, desired, text, totals};
 use crate::ids::{EventId, InstanceId};
 use crate::master::{ApiKey, MasterIdentity};
+use crate::time::Wall;
 
 /// A place among the events of the control API that is taken by none.
 fn kept(upto: u32) -> Kept {
     Kept { epoch: 0, events: Vec::new(), rules: None, upto: StoredId(u64::from(upto)) }
+}
+
+fn token_change() -> impl Strategy<Value = TokenChange> {
+    let wall = || any::<u64>().prop_map(Wall::from_micros);
+    let name = || "[a-c]".prop_map(|name| TokenName::parse(&name).expect("a name"));
+    let role = proptest::sample::select(&Role::ALL[..]);
+    let times = (wall(), proptest::option::of(wall()), proptest::option::of(wall()));
+    let token = (name(), role, any::<[u8; 32]>(), times);
+    let token = token.prop_map(|(name, role, digest, (created, expires, last_used))| Token {
+        name,
+        role,
+        digest: TokenDigest(digest),
+        created,
+        expires,
+        last_used,
+    });
+    prop_oneof![token.prop_map(TokenChange::Put), name().prop_map(TokenChange::Remove)]
 }
 
 /// Any entry of a journal.
@@ -44,6 +63,7 @@ pub(super) fn entry() -> BoxedStrategy<Entry> {
             Entry::Caused(Record::RemoveInstance(id), Box::new(kept(upto)))
         }),
         any::<u64>().prop_map(|upto| Entry::Change(Record::ReserveEvents(EventId(upto)))),
+        token_change().prop_map(|change| Entry::Tokens(Box::new(change))),
     ]
     .boxed()
 }

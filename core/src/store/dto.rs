@@ -7,9 +7,12 @@ use alloc::vec::Vec;
 
 use super::image::{Image, StoredInstance};
 use super::record::{Entry, Record};
+use crate::access::{Role, Token, TokenChange, TokenDigest, TokenName};
 use crate::counters::SavedTotals;
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
-use crate::formats::v2::stored::{self, EntryV2, MasterV1, PutInstanceV2, RunV2, TotalsV2};
+use crate::formats::v2::stored::{
+    self, EntryV2, MasterV1, PutInstanceV2, RunV2, TokenV2, TotalsV2,
+};
 use crate::formats::{FormatError, Version, counter_words, counters_of};
 use crate::ids::{EventId, InstanceId, RunId};
 use crate::instance::{Definition, Desired, PastRun};
@@ -18,7 +21,7 @@ use crate::time::Wall;
 
 /// Appends the body of a snapshot.
 pub(super) fn encode_image(out: &mut Vec<u8>, image: &Image) {
-    let Image { master, next_event, instances, control } = image;
+    let Image { master, next_event, instances, control, tokens } = image;
     let master = EntryV2::PutMaster(master.into());
     let events = EntryV2::ReserveEvents(next_event.0);
     let instances = instances.iter().flat_map(|(id, stored)| {
@@ -30,7 +33,9 @@ pub(super) fn encode_image(out: &mut Vec<u8>, image: &Image) {
     let control =
         control.was_used().then(|| control.stored(|id| image.instances.contains_key(&id)));
     let control = control.map(EntryV2::Control);
-    stored::encode_image(out, [master, events].into_iter().chain(instances).chain(control));
+    let tokens = tokens.values().map(|token| EntryV2::PutToken(token.into()));
+    let entries = [master, events].into_iter().chain(instances).chain(control);
+    stored::encode_image(out, entries.chain(tokens));
 }
 
 /// The state that the body of a snapshot holds: its first entry is the master.
@@ -86,6 +91,10 @@ impl From<&Entry> for EntryV2 {
             Entry::Totals(totals) => {
                 Self::Totals(totals.iter().map(|(id, saved)| (id.0, (*saved).into())).collect())
             }
+            Entry::Tokens(change) => match &**change {
+                TokenChange::Put(token) => Self::PutToken(token.into()),
+                TokenChange::Remove(name) => Self::RemoveToken(name.as_str().into()),
+            },
         }
     }
 }
@@ -117,6 +126,12 @@ impl TryFrom<EntryV2> for Entry {
             EntryV2::ReserveEvents(upto) => Record::ReserveEvents(EventId(upto)),
             EntryV2::Totals(totals) => return totals_of(totals).map(Self::Totals),
             EntryV2::Kept(kept) => return Ok(Self::Kept(Box::new(kept.try_into()?))),
+            EntryV2::PutToken(token) => {
+                return Ok(Self::Tokens(Box::new(TokenChange::Put(token.try_into()?))));
+            }
+            EntryV2::RemoveToken(name) => {
+                return Ok(Self::Tokens(Box::new(TokenChange::Remove(token_name(&name)?))));
+            }
             EntryV2::Caused(change, kept) => {
                 let Self::Change(record) = Self::try_from(*change)? else {
                     return Err(FormatError::Contradiction("events are caused by no change"));
@@ -145,6 +160,38 @@ fn totals_of(totals: Vec<(u32, TotalsV2)>) -> Result<Vec<(InstanceId, SavedTotal
         Ok((id, totals.read().map_err(|error| error.of(id))?))
     };
     totals.into_iter().map(read).collect()
+}
+
+impl From<&Token> for TokenV2 {
+    fn from(token: &Token) -> Self {
+        Self {
+            name: token.name.as_str().into(),
+            role: token.role.number(),
+            digest: token.digest.0,
+            created: token.created.as_micros(),
+            expires: token.expires.map(Wall::as_micros),
+            last_used: token.last_used.map(Wall::as_micros),
+        }
+    }
+}
+
+impl TryFrom<TokenV2> for Token {
+    type Error = FormatError;
+
+    fn try_from(token: TokenV2) -> Result<Self, FormatError> {
+        Ok(Self {
+            name: token_name(&token.name)?,
+            role: Role::from_number(token.role).ok_or(FormatError::Unknown("a role"))?,
+            digest: TokenDigest(token.digest),
+            created: Wall::from_micros(token.created),
+            expires: token.expires.map(Wall::from_micros),
+            last_used: token.last_used.map(Wall::from_micros),
+        })
+    }
+}
+
+fn token_name(text: &str) -> Result<TokenName, FormatError> {
+    TokenName::parse(text).ok_or(FormatError::Unknown("the name of a token"))
 }
 
 impl From<&MasterIdentity> for MasterV1 {

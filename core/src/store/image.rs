@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 
 use super::kept::ControlImage;
 use super::record::{Entry, Record};
+use crate::access::{Token, TokenChange, TokenName};
 use crate::counters::SavedTotals;
 use crate::ids::{EventId, InstanceId};
 use crate::instance::{Definition, Desired, PastRun};
@@ -21,6 +22,8 @@ pub struct Image {
     pub instances: BTreeMap<InstanceId, StoredInstance>,
     /// The durable data of the control API.
     pub control: ControlImage,
+    /// The tokens beside the API key.
+    pub tokens: BTreeMap<TokenName, Token>,
 }
 
 /// The stored data of one instance.
@@ -48,7 +51,8 @@ impl Image {
     /// The state of a master that has no instances yet.
     pub fn new(master: MasterIdentity) -> Self {
         let (instances, control) = (BTreeMap::new(), ControlImage::default());
-        Self { master, next_event: EventId(1), instances, control }
+        let (next_event, tokens) = (EventId(1), BTreeMap::new());
+        Self { master, next_event, instances, control, tokens }
     }
 
     /// Prepares the data of the control API: a maximum number of events, and an age for each
@@ -121,7 +125,23 @@ impl Image {
             Entry::Totals(totals) => {
                 totals.iter().for_each(|(id, totals)| self.set_totals(*id, *totals));
             }
+            Entry::Tokens(change) => drop(self.apply_token((**change).clone())),
         }
+    }
+
+    /// Applies a change of the tokens. Returns the change that takes it back.
+    pub fn apply_token(&mut self, change: TokenChange) -> TokenChange {
+        let (name, before) = match change {
+            TokenChange::Put(token) => {
+                let name = token.name.clone();
+                (name.clone(), self.tokens.insert(name, token))
+            }
+            TokenChange::Remove(name) => {
+                let before = self.tokens.remove(&name);
+                (name, before)
+            }
+        };
+        before.map_or(TokenChange::Remove(name), TokenChange::Put)
     }
 
     /// Takes newer totals of an instance in; those of an unknown instance are ignored.

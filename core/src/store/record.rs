@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::kept::Kept;
+use crate::access::TokenChange;
 use crate::counters::SavedTotals;
 use crate::ids::{EventId, InstanceId};
 use crate::instance::{Definition, Desired, PastRun};
@@ -66,4 +67,6 @@ pub enum Entry {
     Kept(Box<Kept>),
     /// Totals that changed since they were last kept; nothing waits for them.
     Totals(Vec<(InstanceId, SavedTotals)>),
+    /// A change of the tokens.
+    Tokens(Box<TokenChange>),
 }

@@ -227,7 +227,7 @@ mod tests {
             let records = entries.iter().filter_map(|entry| match entry {
                 Entry::Change(record) => Some(record),
                 Entry::Caused(record, _) => Some(record),
-                Entry::Totals(_) | Entry::Kept(_) => None,
+                Entry::Totals(_) | Entry::Kept(_) | Entry::Tokens(_) => None,
             });
             let undo: Vec<Record> = records.map(|record| changed.apply(record)).collect();
             undo.iter().rev().for_each(|undo| drop(changed.apply(undo)));

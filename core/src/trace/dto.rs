@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::items::{decode_items, encode_items};
+use crate::access::Role;
 use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, Door, Trust};
 use crate::engine::Input;
 use crate::formats::v2::traced::{
@@ -133,6 +134,7 @@ impl From<Caller> for CallerV2 {
             Trust::Key(epoch) => TrustV2::Key(epoch.0),
             Trust::Peer { uid, gid, pid } => TrustV2::Peer { uid, gid, pid },
             Trust::Open => TrustV2::Open,
+            Trust::Token(role) => TrustV2::Token(role.number()),
         };
         Self { door, trust }
     }
@@ -149,6 +151,8 @@ impl From<CallerV2> for Caller {
             TrustV2::Key(epoch) => Trust::Key(KeyEpoch(epoch)),
             TrustV2::Peer { uid, gid, pid } => Trust::Peer { uid, gid, pid },
             TrustV2::Open => Trust::Open,
+            // A role of a later version is none that this one can replay: the least.
+            TrustV2::Token(role) => Trust::Token(Role::from_number(role).unwrap_or(Role::Read)),
         };
         Self { door, trust }
     }

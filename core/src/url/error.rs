@@ -23,6 +23,10 @@ pub enum MasterUrlError {
     NotUtf8(&'static str),
     /// `tls` is this, not 0, 1 or 2.
     BadTls(String),
+    /// `cors` is this, not `*`, `off` or origins.
+    BadCors(String),
+    /// `client_ca` without TLS.
+    ClientCaWithoutTls,
     /// `page` is this, not on or off.
     BadPage(String),
     /// `tls=2` without this parameter.
@@ -76,6 +80,14 @@ impl fmt::Display for MasterUrlError {
                 f,
                 "bad tls \"{mode}\" in the master URL; use 0 (off), 1 (self-signed) or 2 (files)"
             ),
+            MasterUrlError::BadCors(text) => write!(
+                f,
+                "bad cors \"{text}\" in the master URL; use *, off, or origins such as \
+                 https://a.example with commas between them"
+            ),
+            MasterUrlError::ClientCaWithoutTls => {
+                f.write_str("client_ca needs TLS; add tls=1 or tls=2 to the master URL")
+            }
             MasterUrlError::BadPage(word) => {
                 write!(f, "bad page \"{word}\" in the master URL; use on or off")
             }

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use percent_encoding::percent_decode_str;
 
 use super::control::ControlOptions;
+use super::cors::Cors;
 use super::options::{LogOptions, MetricsOptions, OptionTexts};
 use super::parts::{Parts, outline};
 use crate::url::{MasterUrlError, TraceConfig};
@@ -44,6 +45,12 @@ pub struct MasterUrl {
     pub heartbeat_s: u32,
     /// `survive=on`: processes outlive a master that dies, where the system allows it.
     pub survives: bool,
+    /// Which web sites may use the API from a browser.
+    pub cors: Cors,
+    /// The authorities of which clients have to show a certificate.
+    pub client_ca: Option<String>,
+    /// A Unix socket that the API is served on, too.
+    pub socket: Option<String>,
     /// Where the control API is; `None` without one.
     pub control: Option<ControlOptions>,
     /// Whether the page for operators is served.
@@ -85,7 +92,7 @@ impl MasterUrl {
         let Parameters { tls, crt, key, bin, state, page, patrol, options, ignored, .. } =
             parameters;
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
-        Ok(MasterUrl {
+        let url = MasterUrl {
             host: decode("host", host)?.into_owned(),
             port,
             prefix: prefix(&decode("path", parts.path)?),
@@ -99,12 +106,19 @@ impl MasterUrl {
             log_is_json: options.log_is_json()?,
             heartbeat_s: options.heartbeat_s()?,
             survives: options.survives()?,
+            cors: options.cors()?,
+            client_ca: options.client_ca(),
+            socket: options.socket(),
             control: options.control()?,
             page: switch(&page.unwrap_or_default())?,
             patrol: patrol.filter(|patrol| !patrol.is_empty()),
             trace,
             ignored,
-        })
+        };
+        if url.client_ca.is_some() && url.tls == Tls::Off {
+            return Err(MasterUrlError::ClientCaWithoutTls);
+        }
+        Ok(url)
     }
 
     /// The base path of every resource, such as `/api/v2`.

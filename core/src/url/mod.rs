@@ -4,6 +4,7 @@
 //! does not fit. The rules here are those of the contract, which follow Go's `net/url`.
 
 mod control;
+mod cors;
 mod error;
 pub mod instance;
 mod master;
@@ -12,6 +13,7 @@ mod parts;
 mod trace;
 
 pub use control::ControlOptions;
+pub use cors::Cors;
 pub use error::MasterUrlError;
 pub use instance::{InstanceUrl, InstanceUrlError};
 pub use master::{MasterUrl, Tls};

@@ -5,6 +5,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 
 use super::control::ControlOptions;
+use super::cors::Cors;
 use super::error::MasterUrlError;
 use super::parts::outline;
 
@@ -57,7 +58,10 @@ const CONTROL_EVENTS: usize = 12;
 const CONTROL_JSONL: usize = 13;
 const CONTROL_SOCKETS: usize = 14;
 const SURVIVE: usize = 15;
-const NAMES: [&str; 16] = [
+const SOCKET: usize = 16;
+const CORS: usize = 17;
+const CLIENT_CA: usize = 18;
+const NAMES: [&str; 19] = [
     "logs",
     "log_lines",
     "log_memory",
@@ -74,6 +78,9 @@ const NAMES: [&str; 16] = [
     "control_jsonl",
     "control_sockets",
     "survive",
+    "socket",
+    "cors",
+    "client_ca",
 ];
 
 /// Default interval of the heartbeat of an idle event stream, in seconds: within the 4 s of
@@ -127,6 +134,25 @@ impl OptionTexts {
             tagged_only: self.choice(CONTROL_SOCKETS, ["all", "tagged"])?,
         };
         Ok(Some(options).filter(|options| !options.dir.is_empty()))
+    }
+
+    /// `socket=<path>`: a Unix socket that the API is served on, too.
+    pub(super) fn socket(&self) -> Option<String> {
+        self.text(SOCKET).map(str::to_owned)
+    }
+
+    /// `client_ca=<path>`: clients have to show a certificate of one of these authorities.
+    pub(super) fn client_ca(&self) -> Option<String> {
+        self.text(CLIENT_CA).map(str::to_owned)
+    }
+
+    /// `cors=`: which web sites may use the API.
+    ///
+    /// # Errors
+    /// For anything but `*`, `off` or origins.
+    pub(super) fn cors(&self) -> Result<Cors, MasterUrlError> {
+        let Some(text) = self.text(CORS) else { return Ok(Cors::default()) };
+        Cors::parse(text).ok_or_else(|| MasterUrlError::BadCors(outline(text)))
     }
 
     /// Whether the master's own log is JSON.

@@ -51,7 +51,9 @@ pub(crate) struct Reply {
 impl Http {
     /// A client that has not connected yet.
     pub(crate) fn new(place: Place) -> Result<Self, Failure> {
-        let secure = place.trust.as_ref().map(Secure::new).transpose()?;
+        let client_cert = place.client_cert.as_deref();
+        let secure = place.trust.as_ref().map(|trust| Secure::new(trust, client_cert));
+        let secure = secure.transpose()?;
         Ok(Self { place, secure, idle: Mutex::new(Vec::new()) })
     }
 

@@ -7,6 +7,7 @@
 mod act;
 mod api;
 mod apply;
+mod audit;
 mod config;
 mod confirm;
 mod control;
@@ -40,6 +41,7 @@ mod stream;
 mod table;
 mod tags;
 mod text;
+mod token;
 mod trust;
 mod units;
 mod wait;

@@ -21,6 +21,8 @@ pub(crate) struct Place {
     pub(crate) port: u16,
     /// What of TLS is trusted; none for plain HTTP.
     pub(crate) trust: Option<Trust>,
+    /// A certificate of our own and its key, in PEM.
+    pub(crate) client_cert: Option<std::path::PathBuf>,
     /// The path of the API, without a trailing slash.
     pub(crate) base: String,
     /// The key, and where it is from.
@@ -37,6 +39,11 @@ type SourcedKey = (String, String);
 impl Place {
     /// Finds the master.
     pub(crate) fn find(options: &Options) -> Result<Self, Failure> {
+        let client_cert = options.client_cert.clone();
+        Ok(Self { client_cert, ..Self::find_master(options)? })
+    }
+
+    fn find_master(options: &Options) -> Result<Self, Failure> {
         let asked = key_of_options(options)?;
         let trust = trust_of_options(options)?;
         if let Some(api) = &options.api {
@@ -141,7 +148,7 @@ impl Place {
             )));
         }
         let trust = is_tls.then(|| trust.unwrap_or(Trust::System));
-        Ok(Self { host, port, trust, base, key, key_source, shown })
+        Ok(Self { host, port, trust, client_cert: None, base, key, key_source, shown })
     }
 }
 

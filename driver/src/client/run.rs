@@ -11,8 +11,8 @@ use super::failure::Failure;
 use super::outlet::Outlet;
 use super::place::Place;
 use super::{
-    act, apply, control, create, doctor, edit, events, export, launch, list, live, logs, master,
-    pages, screen, show,
+    act, apply, audit, control, create, doctor, edit, events, export, launch, list, live, logs,
+    master, pages, screen, show, token,
 };
 use crate::grammar::{Command, Format, Key, Line, Options};
 
@@ -92,6 +92,8 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Info => master::info(&api, &out).await,
         Command::Alias(question) => master::alias(&api, &out, &question).await,
         Command::Key(Key::Rotate { yes }) => master::rotate(&api, &out, yes).await,
+        Command::Audit(question) => audit::audit(&api, &out, question.lines).await,
+        Command::Token(question) => token::token(&api, &out, &question).await,
         Command::Ping(question) => master::ping(&api, &out, &question.target).await,
         // Dispatched before a master is looked for.
         Command::Control(_)

@@ -8,7 +8,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::failure::Failure;
@@ -37,16 +37,33 @@ pub(crate) struct Secure {
 
 impl Secure {
     /// Reads the necessary files.
-    pub(crate) fn new(trust: &Trust) -> Result<Self, Failure> {
+    /// `client_cert` is a PEM file with a certificate and its key, for masters with `client_ca=`.
+    pub(crate) fn new(trust: &Trust, client_cert: Option<&Path>) -> Result<Self, Failure> {
         let provider = Arc::new(provider());
         let seen = Arc::new(Mutex::new(String::new()));
         let verifier = Verifier::new(trust, &provider, Arc::clone(&seen))?;
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("ring has cipher suites for TLS 1.3")
+        let config = ClientConfig::builder_with_provider(provider)
+            // A master speaks 1.3; a proxy before it may have nothing newer than 1.2.
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .expect("ring has cipher suites for both versions")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match client_cert {
+            None => config.with_no_client_auth(),
+            Some(path) => {
+                let unusable = |reason: String| {
+                    Failure::Usage(format!(
+                        "--client-cert: cannot use {}: {reason}",
+                        path.display()
+                    ))
+                };
+                let chain = read_certificates(path).map_err(|error| unusable(error.to_string()))?;
+                let key = PrivateKeyDer::from_pem_file(path)
+                    .map_err(|error| unusable(format!("no private key: {error}")))?;
+                let config = config.with_client_auth_cert(chain, key);
+                config.map_err(|error| unusable(error.to_string()))?
+            }
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { config: Arc::new(config), seen })
     }

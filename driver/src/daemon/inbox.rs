@@ -4,6 +4,7 @@
 //! bounds them. Requests come second; a client that finds the lane full waits. Output comes last;
 //! a process that finds the lane full waits on its pipe.
 
+use openctrl_core::access::TokenChange;
 use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::engine::Input;
 use openctrl_core::event::StoredId;
@@ -51,6 +52,8 @@ pub(crate) enum Notice {
     KeeperStarted(i32),
     /// Something for the machine of the control API.
     Ask(Ask),
+    /// A change of the tokens to make durable, and where to say how that went.
+    Tokens(TokenChange, Option<oneshot::Sender<Result<(), String>>>),
     /// Events up to this one are durable.
     Kept(StoredId),
     /// Events of this epoch could not be made durable, nor the changes of the other.
@@ -74,6 +77,7 @@ impl Notice {
             | Self::KeeperLost(_)
             | Self::KeeperStarted(_)
             | Self::Ask(_)
+            | Self::Tokens(..)
             | Self::Kept(_)
             | Self::KeepFailed(..)
             | Self::Ping(_) => 1,
@@ -101,6 +105,23 @@ impl Mailbox {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Notice::Request(caller, command, answer)).await.ok()?;
         answered.await.ok()
+    }
+
+    /// Makes a change of the tokens durable.
+    ///
+    /// # Errors
+    /// Why it could not be.
+    pub(crate) async fn save_tokens(&self, change: TokenChange) -> Result<(), String> {
+        let ending = || "the master is shutting down".to_owned();
+        let (answer, answered) = oneshot::channel();
+        let notice = Notice::Tokens(change, Some(answer));
+        self.requests.send(notice).await.map_err(|_| ending())?;
+        answered.await.map_err(|_| ending())?
+    }
+
+    /// Has a change of the tokens saved that nothing rests on; dropped where much waits.
+    pub(crate) fn note_tokens(&self, change: TokenChange) {
+        let _ = self.requests.try_send(Notice::Tokens(change, None));
     }
 
     /// Leaves something for the machine of the control API, in the order of requests.

@@ -2,12 +2,12 @@
 //! failure leaves the least behind.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fmt, io};
 
 use openctrl_core::doors::patrol::config::HookName;
-use openctrl_core::doors::v2::describe;
+use openctrl_core::doors::v2::Dialect;
 use openctrl_core::engine::{Engine, Found};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::{MasterFace, MasterIdentity};
@@ -21,10 +21,15 @@ use tokio::time::timeout;
 
 use crate::address_file::{Address, AddressFile};
 use crate::counters::COUNTERS;
+use crate::daemon::access::{Audit, Registry};
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
-use crate::daemon::control::{ControlHands, ListenError, Parts, start_control};
-use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, bind};
+use crate::daemon::control::{
+    BoundSocket, ControlHands, ListenError, MAIN_MODE, Parts, start_control,
+};
+use crate::daemon::http::{
+    About, Observed, Page, Server, ServerConfig, Service, bind, description,
+};
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Mailbox, inbox};
 use crate::daemon::limits::raise_descriptor_limit;
@@ -70,6 +75,7 @@ pub(crate) enum StartError {
     Control(ListenError),
     Patrol(SetupError),
     Keeper(LinkError),
+    Socket(ListenError),
     System(&'static str, io::Error),
     /// The processes that run on after the end.
     CannotEnd(String),
@@ -81,8 +87,10 @@ impl fmt::Display for StartError {
             Self::Url(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
-            Self::Control(error) => error.fmt(f),
             Self::Keeper(error) => error.fmt(f),
+            Self::Control(error @ ListenError::NoGroup(_)) => error.fmt(f),
+            Self::Control(error) => write!(f, "control: {error}"),
+            Self::Socket(error) => write!(f, "socket: {error}"),
             Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
                 f,
                 "cannot listen on {address}: address in use; stop the other program or choose \
@@ -107,7 +115,7 @@ impl std::error::Error for StartError {
             Self::Url(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Tls(error) => Some(error),
-            Self::Control(error) => Some(error),
+            Self::Control(error) | Self::Socket(error) => Some(error),
             Self::Patrol(error) => Some(error),
             Self::Keeper(error) => Some(error),
             Self::Bind(_, error) | Self::System(_, error) => Some(error),
@@ -124,6 +132,7 @@ impl StartError {
             Self::Url(_)
             | Self::Store(_)
             | Self::Tls(_)
+            | Self::Socket(_)
             | Self::Control(_)
             | Self::Keeper(_)
             | Self::Bind(..)
@@ -292,13 +301,13 @@ async fn serve(
         let count = left_behind.len();
         tracing::warn!("Master.run: the last run left processes behind, ending them: {count}");
     }
+    let tokens: Vec<_> = image.tokens.values().cloned().collect();
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
     let hub = Hub::new(boot, face);
     let metrics = url.metrics;
     let known: Vec<InstanceId> = image.instances.keys().copied().collect();
     let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
     let api_base = url.api_base();
-    let description = LazyLock::new(Box::new(move || describe(&api_base, VERSION)) as _);
     let processes = Processes::start(clock.clone()).map_err(system("start a thread"))?;
     let reopened = Arc::clone(&logs);
     let disk_fails = store.is_failing();
@@ -353,7 +362,16 @@ async fn serve(
         None => (None, None),
     };
     let sampler = Sampler::start();
+    let local = url.socket.as_ref().map(|path| BoundSocket::bind(Path::new(path), MAIN_MODE, None));
+    let local = local.transpose().map_err(StartError::Socket)?;
+    let audit = Audit::open(&state).map_err(system("start a thread"))?;
+    let registry = Registry::new(tokens, Arc::clone(&hub), mailbox.clone(), clock.clone());
+    tokio::spawn(Arc::clone(&registry).watch_expiry());
     let service = Service {
+        registry,
+        audit,
+        guard: Mutex::default(),
+        cors: url.cors.clone(),
         heartbeat: Duration::from_secs(u64::from(url.heartbeat_s)),
         page: url.page.then(|| Page::new(&url.api_base())),
         door: door.clone(),
@@ -374,11 +392,12 @@ async fn serve(
             metrics,
             metrics_turn: Arc::new(Semaphore::new(1)),
             metrics_threads: Threads::new("metrics", 1),
-            description,
+            description: description(api_base.clone(), Dialect::V3_1),
+            description_3_0: description(api_base, Dialect::V3_0),
         },
         tickets: Mutex::default(),
     };
-    let server = Server::start(ServerConfig { listener, tls, service: Arc::new(service) });
+    let server = Server::start(ServerConfig { listener, local, tls, service: Arc::new(service) });
     if !is_alone && let Err(error) = address_file.publish(&address) {
         tracing::warn!(
             "Master.run: commands on this machine cannot find this master: {error}; use --api"
@@ -454,6 +473,13 @@ fn warn_of_oddities(url: &MasterUrl, executable: &Path, runtime: &Path) {
         let names = url.ignored.join(", ");
         tracing::warn!("Master.run: unknown parameters of the master URL are ignored: {names}");
     }
+    let is_for_all = matches!(&*url.host, "" | "0.0.0.0" | "::");
+    if is_for_all && url.tls == Tls::Off {
+        tracing::warn!(
+            "Master.run: the API listens on all addresses without TLS: anyone on the network path \
+             can read the key; add tls=1 or tls=2, or listen on 127.0.0.1"
+        );
+    }
     // A bare name is looked up in PATH at every start.
     if runtime.components().count() > 1 && !runtime.exists() {
         let runtime = runtime.display();
@@ -525,7 +551,9 @@ fn secured(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
             TlsSource::Files { crt: PathBuf::from(crt), key: PathBuf::from(key) }
         }
     };
-    tls::acceptor(&source, &url.host).map(Some).map_err(StartError::Tls)
+    tls::acceptor(&source, &url.host, url.client_ca.as_deref().map(Path::new))
+        .map(Some)
+        .map_err(StartError::Tls)
 }
 
 /// Binds, unless a socket was inherited, and puts its port in the place of 0.

@@ -2,6 +2,7 @@
 //!
 //! `master` puts the parts together; `reactor` is the loop.
 
+mod access;
 mod clock;
 mod console;
 mod control;

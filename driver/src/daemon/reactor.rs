@@ -329,6 +329,7 @@ impl Reactor {
             Notice::Orphaned(process) => self.children.orphaned(process),
             Notice::KeeperStarted(pid) => self.children.keeper_is(pid),
             Notice::Ask(_) | Notice::Kept(_) | Notice::KeepFailed(..) => self.control(now, notice),
+            Notice::Tokens(change, done) => self.hands.store.save_tokens(change, done),
             // One that no longer waits is no matter.
             Notice::Ping(answer) => drop(answer.send(())),
         }
@@ -401,6 +402,7 @@ impl Reactor {
             | Notice::Orphaned(_)
             | Notice::KeeperLost(_)
             | Notice::KeeperStarted(_)
+            | Notice::Tokens(..)
             | Notice::Ping(_) => {}
         }
     }

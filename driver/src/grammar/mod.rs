@@ -8,6 +8,7 @@ mod common;
 mod control;
 mod declare;
 mod patrol;
+mod token;
 mod tools;
 mod topics;
 mod values;
@@ -22,6 +23,7 @@ pub(crate) use common::{Waiting, Which};
 pub(crate) use control::{Control, ControlApply, ControlEvents, ControlWhat};
 pub(crate) use declare::{Apply, Export, Import, ImportFormat, Plan, Run, RunRestart};
 pub(crate) use patrol::Patrol;
+pub(crate) use token::{CreateToken, TokenCommand};
 pub(crate) use tools::{Replay, State};
 use values::{duration, pair, point};
 pub(crate) use wrong::{Answer, read, whole};
@@ -58,10 +60,10 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "DIR", help_heading = WHERE,
           conflicts_with_all = ["api", "master"])]
     pub(crate) state: Option<PathBuf>,
-    /// The API key; other users of this machine can see it, so prefer --key-file or OPENCTRL_KEY
+    /// The API key or a token; other users of this machine can see it, so prefer --key-file or OPENCTRL_KEY
     #[arg(long, global = true, value_name = "KEY", help_heading = WHERE)]
     pub(crate) key: Option<String>,
-    /// A file with mode 0600 that contains the API key; - is standard input
+    /// A file with mode 0600 that contains the API key or a token; - is standard input
     #[arg(long, global = true, value_name = "FILE", help_heading = WHERE, conflicts_with = "key")]
     pub(crate) key_file: Option<PathBuf>,
     /// Trust only the certificates in this PEM file
@@ -70,6 +72,9 @@ pub(crate) struct Options {
     /// Trust only the certificate with this SHA-256 fingerprint
     #[arg(long, global = true, value_name = "SHA256", help_heading = WHERE, conflicts_with = "ca")]
     pub(crate) pin: Option<String>,
+    /// A PEM file with a client certificate and its key, for masters with client_ca=
+    #[arg(long, global = true, value_name = "FILE", help_heading = WHERE)]
+    pub(crate) client_cert: Option<PathBuf>,
     /// Trust any certificate; anyone on the network path can read the key
     #[arg(long, global = true, help_heading = WHERE, conflicts_with_all = ["ca", "pin"])]
     pub(crate) insecure: bool,
@@ -131,6 +136,11 @@ pub(crate) enum Command {
     /// Change the API key
     #[command(subcommand)]
     Key(Key),
+    /// Create, list and revoke tokens, which give others a part of the rights of the key
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Print who changed what, from where, and with what result
+    Audit(Audit),
     /// Let the master connect to a TCP address
     Ping(Ping),
     /// Watch rates, CPU and memory of every instance
@@ -393,6 +403,14 @@ pub(crate) enum Key {
         #[arg(short, long)]
         yes: bool,
     },
+}
+
+/// `audit`.
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Maximum number of entries
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) lines: u32,
 }
 
 /// `ping`.

@@ -30,6 +30,9 @@ Query parameters of the master URL:
   logs=<dir>     write the output of instances to files in this directory
                  (log_lines, log_memory, log_size, log_keep, log_age: see OPERATIONS.md)
   metrics=open   serve /metrics without a key; metrics_instances=on: series for each instance
+  cors=*|off|<origins>  which web sites may use the API (default: *)
+  client_ca=<path>    clients must show a certificate of these authorities; needs TLS
+  socket=<path>  also serve the API on this Unix socket, without a key for the user of the master
   log_format=json     write the log of the master as JSON (default: plain)
   page=on|off    serve the web page at / (default: on)
   trace=off|<dir>     whether and where inputs are recorded (default: trace/ in the state)

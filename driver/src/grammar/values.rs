@@ -78,6 +78,23 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a time is more than 0 and at most 24h".to_owned())
 }
 
+/// How long something lasts, in seconds: `12h`, `30d`, `52w`.
+pub(super) fn lifetime(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit_s = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return Err("a lifetime is written 60s, 30m, 12h, 30d or 52w".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "write a number and a unit, such as 30d")?;
+    let life = number.checked_mul(unit_s).filter(|life| (1..=100 * 366 * 86_400).contains(life));
+    life.ok_or_else(|| "a lifetime is more than 0 and at most 100 years".to_owned())
+}
+
 /// Seconds since the start of the master, such as `12.5`, or a time, such as `2026-06-09T10:13`.
 pub(super) fn until(text: &str) -> Result<Until, String> {
     let time = text.strip_suffix('Z').unwrap_or(text);
@@ -135,6 +152,16 @@ mod tests {
         }
         assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         assert!(pair("a").is_err() && pair("=a").is_err());
+    }
+
+    #[test]
+    fn lifetimes_are_read() {
+        for (text, seconds) in [("90s", 90), ("12h", 43_200), ("30d", 2_592_000), ("1w", 604_800)] {
+            assert_eq!(lifetime(text), Ok(seconds));
+        }
+        for bad in ["", "30", "0d", "-1d", "1y", "99999999d"] {
+            assert!(lifetime(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ type Rows = [&'static [&'static str]];
 const CORE: &Rows = &[
     // The ground. `lib` only declares modules.
     &["", "url"],
-    &["instance", "go"],
+    &["instance", "go", "access"],
     &["event", "command", "keeper"],
     &["rules", "history", "formats", "resource"],
     // What all doors share.

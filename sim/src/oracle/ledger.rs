@@ -182,7 +182,7 @@ impl Ledger {
         for (_, entry) in self.since.drain(..=last) {
             self.base.apply_entry(&entry);
             match entry {
-                Entry::Change(_) | Entry::Caused(..) | Entry::Kept(_) => {}
+                Entry::Change(_) | Entry::Caused(..) | Entry::Kept(_) | Entry::Tokens(_) => {}
                 Entry::Totals(totals) => totals.iter().for_each(|(id, _)| {
                     self.stale.remove(id);
                 }),
@@ -222,7 +222,7 @@ fn is_of(of: &Option<(StoreEpoch, RecordSeq)>, epoch: StoreEpoch) -> bool {
 fn subject(entry: &Entry) -> Option<InstanceId> {
     match entry {
         Entry::Change(record) | Entry::Caused(record, _) => record.instance(),
-        Entry::Totals(_) | Entry::Kept(_) => None,
+        Entry::Totals(_) | Entry::Kept(_) | Entry::Tokens(_) => None,
     }
 }
 

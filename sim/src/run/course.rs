@@ -277,7 +277,7 @@ impl Run {
             Outcome::Reads { reader, max_bytes, afresh } => {
                 self.read(reader, max_bytes, afresh).map_err(of_readers)
             }
-            Outcome::Restarted(found, seed) => self.restart(found, seed),
+            Outcome::Restarted(found, seed) => self.restart(*found, seed),
         }
     }
 

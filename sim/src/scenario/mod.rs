@@ -81,7 +81,7 @@ pub enum Outcome {
     },
     /// The master is another one, and finds a state and processes of these instances; or it
     /// refuses to start.
-    Restarted(Result<(Image, Vec<InstanceId>), String>, [u8; 32]),
+    Restarted(Box<Result<(Image, Vec<InstanceId>), String>>, [u8; 32]),
 }
 
 /// Events that the engine does not receive.

@@ -347,7 +347,7 @@ fn dies(choices: &mut Choices, world: &mut World) -> Outcome {
     let crash = Crash { names: choices.below(names + 1), ..crash };
     count_losses(world, crash);
     let dies_in = choices.one_in(4).then(|| choices.below(14));
-    Outcome::Restarted(world.restart(crash, dies_in, || choices.one_in(2)), seed)
+    Outcome::Restarted(world.restart(crash, dies_in, || choices.one_in(2)).into(), seed)
 }
 
 fn count_losses(world: &mut World, crash: Crash) {

@@ -220,6 +220,7 @@ pub fn plan_command(command: &str, entry: &ProcessEntry) -> CommandPlan {
 pub fn refusal_text(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NotAdmitted => "not admitted".to_string(),
+        Refusal::TakesRole(role) => format!("this takes the role {}", role.as_str()),
         Refusal::NoInstance => "the instance was deleted".to_string(),
         Refusal::Configured => {
             "the instance is defined in a configuration file; change it there".to_string()

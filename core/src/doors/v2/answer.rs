@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::object::{InstanceObject, render_key_instance};
+use super::object::{InstanceObject, render_key_instance, render_masked_key_instance};
 use super::ping::render_dial;
 use super::precondition::etag;
 use super::status::Rejection;
@@ -81,6 +81,17 @@ impl Answer {
         let revision = view.definition.revision;
         Self::instance(status, InstanceObject::new(view).json(), revision)
     }
+}
+
+/// The answer that says what came of a new key: with it for holders of the old one, without it for
+/// other callers.
+pub fn key_outcome(outcome: Outcome, sees_key: bool) -> Answer {
+    if let Outcome::KeyRotated(master) = &outcome
+        && !sees_key
+    {
+        return Answer::json(200, render_masked_key_instance(master));
+    }
+    Answer::from_outcome(outcome, Bytes::new)
 }
 
 impl From<Rejection> for Answer {

@@ -9,11 +9,13 @@ use alloc::vec::Vec;
 use boon::{Compiler, Schemas};
 
 use super::*;
+use crate::access::{Role, Token, TokenDigest, TokenName, TokenSecret};
 use crate::command::{DialOutcome, DialReport, Outcome, Refusal};
 use crate::counters::Totals;
 use crate::doors::v2::{
     Answer, Endpoint, Health, Info, InstanceObject, Method, ProcessReport, Rejection, Route,
-    SystemSample, Target, Tickets, admit, event_frame, policy_answer, render_key_instance, route,
+    SystemSample, Target, Tickets, admit, event_frame, policy_answer, render_key_instance,
+    render_masked_key_instance, render_new_token, render_tokens, route,
 };
 use crate::event::EventKind;
 use crate::history::{LogQuery, Page, Shelf};
@@ -34,7 +36,7 @@ const METHODS: [(Method, &str); 5] = [
 ];
 
 fn document() -> Value {
-    serde_json::from_slice(&describe(BASE, "1.2.3")).expect("JSON")
+    serde_json::from_slice(&describe(BASE, "1.2.3", Dialect::V3_1)).expect("JSON")
 }
 
 /// Every route of the router: add a new one here.
@@ -54,7 +56,10 @@ fn routes() -> Vec<Route> {
         Route::TcpPing => Some(Route::Health),
         Route::Health => Some(Route::Description),
         Route::Description => Some(Route::Metrics),
-        Route::Metrics => None,
+        Route::Metrics => Some(Route::Audit),
+        Route::Audit => Some(Route::Tokens),
+        Route::Tokens => Some(Route::Token),
+        Route::Token => None,
     };
     core::iter::successors(Some(Route::Info), |route| after(*route)).collect()
 }
@@ -76,6 +81,7 @@ fn the_document_has_what_the_router_has_and_nothing_else() {
         // The router finds each path of the document.
         let base = path["servers"][0]["url"].as_str().unwrap_or(BASE).trim_end_matches('/');
         let shown = format!("{base}{}", wanted.template().replace("{id}", &ID.to_string()));
+        let shown = shown.replace("{name}", "ci");
         assert_eq!(route(BASE, &shown), Some(wanted), "{shown}");
 
         let has = |method| admit(wanted, method, true, |_| true).is_ok();
@@ -105,10 +111,31 @@ fn what_needs_no_key_says_so() {
             assert_eq!(is_open, !wanted.needs_key(false), "{name} {}", wanted.template());
             let has_401 = !operation["responses"]["401"].is_null();
             assert_eq!(has_401, !is_open, "{name} {}", wanted.template());
-            // Both forms of the key where both serve, and only there.
-            let bearer = wanted.presented_key(None, Some(b"Bearer x")).is_some();
-            let has_bearer = operation["security"][1]["bearer"].is_array();
-            assert_eq!(has_bearer, bearer, "{name} {}", wanted.template());
+        }
+    }
+}
+
+#[test]
+fn the_role_of_each_operation_is_there() {
+    let document = document();
+    for wanted in routes() {
+        for (method, name) in METHODS {
+            let operation = &document["paths"][wanted.template()][name];
+            let Ok(endpoint) = admit(wanted, method, true, |_| true) else { continue };
+            let shown = format!("{name} {}", wanted.template());
+            if !wanted.needs_key(false) {
+                assert!(operation["x-role"].is_null(), "{shown}");
+                continue;
+            }
+            assert_eq!(operation["x-role"], endpoint.role().as_str(), "{shown}");
+            let has_403 = !operation["responses"]["403"].is_null();
+            assert!(has_403 || endpoint.role() == Role::Read, "{shown}");
+            for role in Role::ALL {
+                let needed = endpoint.role();
+                let refused = Err(Rejection::TakesRole { needed, role });
+                let expected = if role.includes(needed) { Ok(()) } else { refused };
+                assert_eq!(endpoint.check(role), expected, "{shown}");
+            }
         }
     }
 }
@@ -216,6 +243,13 @@ fn every_reference_leads_somewhere() {
     visit(&document, &document);
 }
 
+fn without_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(without_nulls);
+    }
+}
+
 #[test]
 fn what_is_rendered_is_of_its_schema() {
     let mut checker = Checker::new();
@@ -226,6 +260,7 @@ fn what_is_rendered_is_of_its_schema() {
     checker.check_json("Instance", &instance.json());
     let identity = MasterIdentity::from_random([1; 8], [2; 16]);
     checker.check_json("Instance", &render_key_instance(&identity));
+    checker.check_json("Instance", &render_masked_key_instance(&identity));
 
     let frame = event_frame(None, EventKind::Update, Wall::default(), Some(&instance.json()));
     let frame = String::from_utf8(frame).expect("text");
@@ -255,7 +290,10 @@ fn what_is_rendered_is_of_its_schema() {
 
     let policy = policy_answer(&Definition::new(ID, url, String::new())).body.expect("a body");
     checker.check_json("Policy", &policy);
-    checker.check_json("EditPolicy", &policy);
+    // What is read can be put; a null in it means the default, and is not offered to clients.
+    let mut put: Value = serde_json::from_slice(&policy).expect("JSON");
+    without_nulls(&mut put);
+    checker.check("/components/schemas/EditPolicy", &put);
 
     let facts = ProcessFacts::default();
     let report = ProcessReport { id: ID, facts: &facts, pid: None, usage: None, exit_note: None };
@@ -269,13 +307,67 @@ fn what_is_rendered_is_of_its_schema() {
     let health = Health { is_alive: true, is_draining: true, is_disk_good: false }.answer();
     checker.check_json("Health", &health.body.expect("a body"));
 
+    let (name, secret) =
+        (TokenName::parse("ci").expect("a name"), TokenSecret::from_random([1; 32]));
+    let (role, digest, created) = (Role::Read, TokenDigest([1; 32]), Wall::default());
+    let token = Token { name, role, digest, created, expires: None, last_used: None };
+    checker.check_json("NewToken", &render_new_token(&token, &secret));
+    checker.check_json("Tokens", &render_tokens(&[token], Wall::default()));
+
     let answer = Answer::from(Rejection::NoPath);
     checker.check_json("Error", &answer.body.expect("a body"));
 }
 
 #[test]
+fn in_3_0_there_is_nothing_that_only_3_1_has() {
+    fn visit(value: &Value, at: &str) {
+        match value {
+            Value::Object(fields) => {
+                for name in ["const", "propertyNames", "prefixItems", "examples", "identifier"] {
+                    assert!(fields.get(name).is_none_or(Value::is_object), "{at} has {name}");
+                }
+                let kind = fields.get("type");
+                assert!(kind.is_none_or(|kind| kind.is_string() || kind.is_object()), "{at}");
+                assert!(kind != Some(&Value::from("null")), "{at}");
+                fields.iter().for_each(|(name, value)| visit(value, &format!("{at}/{name}")));
+            }
+            Value::Array(values) => values.iter().for_each(|value| visit(value, at)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let old: Value = serde_json::from_slice(&describe(BASE, "1.2.3", Dialect::V3_0)).expect("JSON");
+    assert_eq!(old["openapi"], "3.0.3");
+    visit(&old, "");
+    let error = &old["components"]["schemas"]["Ping"]["properties"]["error"];
+    assert_eq!((&error["type"], &error["nullable"]), (&"string".into(), &true.into()));
+    let exit = &old["components"]["schemas"]["Process"]["properties"]["lastExit"];
+    assert_eq!(exit["allOf"][0]["$ref"], "#/components/schemas/Exit");
+    assert_eq!(
+        old["paths"].as_object().map(Map::len),
+        document()["paths"].as_object().map(Map::len)
+    );
+}
+
+#[test]
+fn requests_offer_no_null_and_answers_may_grow() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let requests = ["Create", "Replace", "Patch", "SetAlias", "EditPolicy", "CreateToken"];
+    for (name, schema) in schemas {
+        let text = schema.to_string();
+        if requests.contains(&&**name) {
+            assert!(!text.contains("null\""), "{name}: {text}");
+            assert!(!text.contains(",null"), "{name}: {text}");
+        } else {
+            assert!(!text.contains("\"additionalProperties\":false"), "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_base_is_that_of_the_master() {
-    let described: Value = serde_json::from_slice(&describe("/a b%/v2", "9")).expect("JSON");
+    let described: Value =
+        serde_json::from_slice(&describe("/a b%/v2", "9", Dialect::V3_1)).expect("JSON");
     assert_eq!(described["servers"][0]["url"], "/a%20b%25/v2");
     assert_eq!(described["info"]["version"], "9");
 }

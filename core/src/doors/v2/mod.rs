@@ -6,7 +6,9 @@
 //! Sockets, limits in time and reading bodies are the driver's.
 
 mod answer;
+mod audit;
 mod body;
+mod credential;
 mod description;
 mod frame;
 mod health;
@@ -17,25 +19,30 @@ mod ping;
 mod policy;
 mod precondition;
 mod process;
+mod rights;
 mod route;
 mod status;
 mod ticket;
+mod token;
 
-pub use answer::{Answer, CORS_HEADERS, PREFLIGHT_MAX_AGE_S};
+pub use answer::{Answer, CORS_HEADERS, PREFLIGHT_MAX_AGE_S, key_outcome};
+pub use audit::{AuditEntry, audit_limit, is_audited};
 pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_replace};
-pub use description::describe;
+pub use credential::Credential;
+pub use description::{Dialect, describe};
 pub use frame::{
     FRAME_MAX_BYTES, LogFrames, RETRY_FRAME, UNFINISHED_MAX_BYTES, event_frame, gap_frame,
     unfinished_frame, write_event,
 };
 pub use health::Health;
 pub use info::{Info, SystemSample};
-pub use object::{InstanceObject, Templates, render_key_instance};
+pub use object::{InstanceObject, Templates, render_key_instance, render_masked_key_instance};
 pub use patch::{decode_key_patch, decode_patch};
 pub use ping::ping_target;
 pub use policy::{decode_policy, decode_policy_patch, policy_answer, policy_outcome};
 pub use precondition::decode_if_match;
 pub use process::{ProcessReport, Usage, render_processes};
-pub use route::{Endpoint, Method, Observation, Route, Target, admit, route};
+pub use route::{Endpoint, Method, Observation, Route, Target, admit, route, token_name};
 pub use status::Rejection;
 pub use ticket::{StreamQuery, TICKET_LIFETIME_MS, TICKETS_MAX, Tickets};
+pub use token::{NewToken, decode_token, render_new_token, render_tokens};

@@ -164,10 +164,19 @@ fn put(out: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
 
 /// The JSON of the key instance: the key as `url`, the master's id as `config`.
 pub fn render_key_instance(master: &MasterIdentity) -> Bytes {
+    key_instance(master, master.key.reveal())
+}
+
+/// The JSON of the key instance for callers that do not hold the key: `url` is empty.
+pub fn render_masked_key_instance(master: &MasterIdentity) -> Bytes {
+    key_instance(master, "")
+}
+
+fn key_instance(master: &MasterIdentity, key: &str) -> Bytes {
     let mut json = Vec::new();
     put(&mut json, "{\"id\":", KEY_INSTANCE_ID);
     put(&mut json, ",\"alias\":", &master.alias);
-    put(&mut json, ",\"type\":\"\",\"status\":\"\",\"url\":", master.key.reveal());
+    put(&mut json, ",\"type\":\"\",\"status\":\"\",\"url\":", key);
     put(&mut json, ",\"config\":", &master.mid);
     put(&mut json, ",\"restart\":false,\"meta\":", &Meta::default());
     json.extend_from_slice(

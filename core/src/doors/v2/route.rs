@@ -5,6 +5,7 @@ use alloc::string::String;
 use percent_encoding::percent_decode_str;
 
 use super::status::Rejection;
+use crate::access::TokenName;
 use crate::command::Refusal;
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 
@@ -58,8 +59,14 @@ pub enum Route {
     Processes,
     /// `/openapi.json`
     Description,
-    /// `/metrics`, which is not below the API base.
+    /// `/metrics`, at the root and below the API base.
     Metrics,
+    /// `/audit`
+    Audit,
+    /// `/tokens`
+    Tokens,
+    /// `/tokens/{name}`
+    Token,
 }
 
 /// The resource that the last part of an instance path names.
@@ -110,6 +117,14 @@ pub enum Endpoint {
     IssueTicket,
     /// `GET /tcping`
     TcpPing,
+    /// `GET /audit`
+    ReadAudit,
+    /// `GET /tokens`
+    ListTokens,
+    /// `POST /tokens`
+    CreateToken,
+    /// `DELETE /tokens/{name}`
+    RevokeToken,
     /// Data of the master besides the state of its instances.
     Observe(Observation),
 }
@@ -152,6 +167,9 @@ impl Route {
             Self::Processes => "/processes",
             Self::Description => "/openapi.json",
             Self::Metrics => METRICS_PATH,
+            Self::Audit => "/audit",
+            Self::Tokens => "/tokens",
+            Self::Token => "/tokens/{name}",
         }
     }
 
@@ -170,32 +188,16 @@ impl Route {
             | Self::Process(_)
             | Self::Policy(_)
             | Self::Control(_)
-            | Self::Processes => true,
-        }
-    }
-
-    /// The key that a request presents, by its headers. Scrapers of metrics cannot always send a
-    /// header of their own, so there `Authorization: Bearer` serves too; nowhere else.
-    pub fn presented_key<'a>(
-        self,
-        api_key: Option<&'a [u8]>,
-        authorization: Option<&'a [u8]>,
-    ) -> Option<&'a [u8]> {
-        match (self, api_key) {
-            (Self::Metrics, None) => bearer(authorization?),
-            _ => api_key,
+            | Self::Processes
+            | Self::Audit
+            | Self::Tokens
+            | Self::Token => true,
         }
     }
 }
 
 /// The path of the metrics, whatever the prefix: scrapers look there by default.
 const METRICS_PATH: &str = "/metrics";
-
-fn bearer(authorization: &[u8]) -> Option<&[u8]> {
-    const SCHEME: usize = "Bearer ".len();
-    let (scheme, token) = authorization.split_at_checked(SCHEME)?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
-}
 
 /// Finds the route of a request path below `api_base` (`/api/v2`); `None` is 404.
 pub fn route(api_base: &str, path: &str) -> Option<Route> {
@@ -213,8 +215,25 @@ pub fn route(api_base: &str, path: &str) -> Option<Route> {
         "/tcping" => Some(Route::TcpPing),
         "/processes" => Some(Route::Processes),
         "/openapi.json" => Some(Route::Description),
+        METRICS_PATH => Some(Route::Metrics),
+        "/audit" => Some(Route::Audit),
+        "/tokens" => Some(Route::Tokens),
+        other if other.starts_with(TOKENS_PATH) => Some(Route::Token),
         other => other.strip_prefix("/instances/").map(instance_route),
     }
+}
+
+const TOKENS_PATH: &str = "/tokens/";
+
+/// The token that a path of [`Route::Token`] names.
+///
+/// # Errors
+/// 404 for what can be the name of none.
+pub fn token_name(api_base: &str, path: &str) -> Result<TokenName, Rejection> {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let below = decoded.strip_prefix(api_base);
+    let name = below.and_then(|below| below.strip_prefix(TOKENS_PATH));
+    name.and_then(TokenName::parse).ok_or(Rejection::NoToken)
 }
 
 /// The route of the path after `/instances/`.
@@ -284,6 +303,13 @@ pub fn admit(
             admit_part(target, method, exists, Observation::Control)
         }
         (Route::Policy(target), method) => admit_policy(target, method, exists),
+        (Route::Audit, Method::Get) => Ok(Endpoint::ReadAudit),
+        (Route::Audit, _) => Err(Rejection::Method(READ_ONLY)),
+        (Route::Tokens, Method::Get) => Ok(Endpoint::ListTokens),
+        (Route::Tokens, Method::Post) => Ok(Endpoint::CreateToken),
+        (Route::Tokens, _) => Err(Rejection::Method("GET, HEAD, POST, OPTIONS")),
+        (Route::Token, Method::Delete) => Ok(Endpoint::RevokeToken),
+        (Route::Token, _) => Err(Rejection::Method("DELETE, OPTIONS")),
     }
 }
 
@@ -387,7 +413,7 @@ mod tests {
             ("/api/v2/openapi.json", Some(Route::Description)),
             ("/metrics", Some(Route::Metrics)),
             ("/%6Detrics", Some(Route::Metrics)),
-            ("/api/v2/metrics", None),
+            ("/api/v2/metrics", Some(Route::Metrics)),
             ("/metrics/", None),
             ("/api/v2/info/", None),
             ("/api/v2", None),
@@ -467,15 +493,19 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_is_a_key_for_metrics_alone() {
-        let authorization = Some(&b"bearer  abc "[..]);
-        assert_eq!(Route::Metrics.presented_key(None, authorization), Some(&b"abc"[..]));
-        assert_eq!(Route::Metrics.presented_key(Some(b"x"), authorization), Some(&b"x"[..]));
-        assert_eq!(Route::Info.presented_key(None, authorization), None);
-        for other in ["", "Bearer", "Basic abc"] {
-            assert_eq!(Route::Metrics.presented_key(None, Some(other.as_bytes())), None);
-        }
+    fn only_what_is_open_needs_no_key() {
         assert!(Route::Metrics.needs_key(false) && !Route::Metrics.needs_key(true));
         assert!(!Route::Description.needs_key(false) && Route::Processes.needs_key(true));
+    }
+
+    #[test]
+    fn a_token_is_named_by_its_path() {
+        assert_eq!(route("/api/v2", "/api/v2/tokens/ci"), Some(Route::Token));
+        assert_eq!(route("/api/v2", "/api/v2/tokens"), Some(Route::Tokens));
+        let name = token_name("/api/v2", "/api/v2/tokens/c%69").expect("a name");
+        assert_eq!(name.as_str(), "ci");
+        for path in ["/api/v2/tokens/", "/api/v2/tokens/a/b", "/api/v2/tokens/a%20"] {
+            assert_eq!(token_name("/api/v2", path), Err(Rejection::NoToken), "{path}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::access::Role;
 use crate::command::Refusal;
 use crate::doors::json::BadBody;
 use crate::history::BadQuery;
@@ -14,6 +15,21 @@ pub enum Rejection {
     Bad(String),
     /// 401: no key, or a wrong one.
     NoKey,
+    /// 403: the role of the token is not enough.
+    TakesRole {
+        /// The role that it takes.
+        needed: Role,
+        /// The role that the token has.
+        role: Role,
+    },
+    /// 404: no such token.
+    NoToken,
+    /// 409: a token has that name already.
+    TokenTaken,
+    /// 503: there are as many tokens as are kept.
+    TokensFull(usize),
+    /// 503: a change of the tokens could not be made durable, and why.
+    NotDurable(String),
     /// 403: not for the key instance.
     KeyInstance,
     /// 403: the key instance has no policy.
@@ -40,14 +56,19 @@ impl Rejection {
         match self {
             Self::Bad(_) | Self::Refused(Refusal::TooLarge { .. }) => 400,
             Self::NoKey | Self::Refused(Refusal::NotAdmitted) => 401,
-            Self::KeyInstance | Self::KeyPolicy => 403,
-            Self::NoPath | Self::Refused(Refusal::NoInstance) => 404,
+            Self::KeyInstance
+            | Self::KeyPolicy
+            | Self::TakesRole { .. }
+            | Self::Refused(Refusal::TakesRole(_)) => 403,
+            Self::NoPath | Self::NoToken | Self::Refused(Refusal::NoInstance) => 404,
             Self::Method(_) => 405,
             Self::TooSlow => 408,
-            Self::Refused(Refusal::SameUrl | Refusal::Configured) => 409,
+            Self::TokenTaken | Self::Refused(Refusal::SameUrl | Refusal::Configured) => 409,
             Self::Stale => 412,
             Self::BodyTooLarge(_) => 413,
             Self::NoThread(_)
+            | Self::TokensFull(_)
+            | Self::NotDurable(_)
             | Self::Refused(
                 Refusal::NotDurable { .. }
                 | Refusal::Busy
@@ -70,6 +91,20 @@ impl fmt::Display for Rejection {
             Self::KeyPolicy => {
                 f.write_str("the key instance has no policy, because it runs no process")
             }
+            Self::TakesRole { needed, role } => write!(
+                f,
+                "this takes the role {}; the token has the role {}",
+                needed.as_str(),
+                role.as_str()
+            ),
+            Self::NoToken => f.write_str("no such token"),
+            Self::TokenTaken => {
+                f.write_str("a token has this name; revoke it or choose another name")
+            }
+            Self::TokensFull(limit) => {
+                write!(f, "the limit of {limit} tokens is reached; revoke one that is not used")
+            }
+            Self::NotDurable(reason) => write!(f, "not changed: cannot save the state: {reason}"),
             Self::NoPath => f.write_str("no such path"),
             Self::Method(allow) => write!(f, "method not allowed here; use {allow}"),
             Self::Stale => f.write_str(
@@ -88,6 +123,9 @@ const NO_KEY: &str = "missing or wrong API key; send it as X-API-Key";
 fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match refusal {
         Refusal::NotAdmitted => f.write_str(NO_KEY),
+        Refusal::TakesRole(role) => {
+            write!(f, "this takes a token with the role {}, or the API key", role.as_str())
+        }
         Refusal::NoInstance => f.write_str("no such instance"),
         Refusal::SameUrl => f.write_str("the instance has this url already"),
         Refusal::Configured => f.write_str(

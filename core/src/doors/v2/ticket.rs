@@ -10,7 +10,6 @@ use alloc::string::{String, ToString};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::ids::KeyEpoch;
 use crate::master::ApiKey;
 use crate::time::Time;
 
@@ -46,24 +45,30 @@ impl StreamQuery {
 }
 
 /// The tickets that were issued and not used.
-#[derive(Debug, Default)]
-pub struct Tickets {
+#[derive(Debug)]
+pub struct Tickets<H> {
     /// Oldest first.
-    open: VecDeque<Ticket>,
+    open: VecDeque<Ticket<H>>,
 }
 
 #[derive(Debug)]
-struct Ticket {
+struct Ticket<H> {
     /// Compares in constant time and never shows itself.
     secret: ApiKey,
-    epoch: KeyEpoch,
+    holder: H,
     expires: Time,
 }
 
-impl Tickets {
-    /// Issues a ticket to a client that presented the key of `epoch`; `random` is its secret.
+impl<H> Default for Tickets<H> {
+    fn default() -> Self {
+        Self { open: VecDeque::new() }
+    }
+}
+
+impl<H> Tickets<H> {
+    /// Issues a ticket to `holder`, whom the key or a token let in; `random` is its secret.
     /// Returns the JSON of the answer.
-    pub fn issue(&mut self, random: [u8; 16], epoch: KeyEpoch, now: Time) -> Bytes {
+    pub fn issue(&mut self, random: [u8; 16], holder: H, now: Time) -> Bytes {
         self.discard_expired(now);
         if self.open.len() >= TICKETS_MAX {
             self.open.pop_front();
@@ -71,16 +76,16 @@ impl Tickets {
         let secret = ApiKey::from_random(random);
         let ticket = secret.reveal().to_string();
         let expires = now.after_ms(TICKET_LIFETIME_MS);
-        self.open.push_back(Ticket { secret, epoch, expires });
+        self.open.push_back(Ticket { secret, holder, expires });
         Answer { ticket, expires_in: TICKET_LIFETIME_MS / 1_000 }.json()
     }
 
-    /// Consumes a ticket. Returns the epoch of the key that it was issued for, which may be an old
-    /// one; `None` for an unknown or expired ticket.
-    pub fn redeem(&mut self, presented: &[u8], now: Time) -> Option<KeyEpoch> {
+    /// Uses a ticket up. Returns whom it was issued to, whose key or token may no longer be in
+    /// force; `None` for what is no ticket, or no longer one.
+    pub fn redeem(&mut self, presented: &[u8], now: Time) -> Option<H> {
         self.discard_expired(now);
         let index = self.open.iter().position(|ticket| ticket.secret.admits(presented))?;
-        self.open.remove(index).map(|ticket| ticket.epoch)
+        self.open.remove(index).map(|ticket| ticket.holder)
     }
 
     fn discard_expired(&mut self, now: Time) {
@@ -107,6 +112,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::KeyEpoch;
 
     const EPOCH: KeyEpoch = KeyEpoch(3);
 
@@ -114,7 +120,7 @@ mod tests {
         Time::ZERO.after_ms(ms)
     }
 
-    fn issue(tickets: &mut Tickets, number: u16, at: Time) -> String {
+    fn issue(tickets: &mut Tickets<KeyEpoch>, number: u16, at: Time) -> String {
         let mut random = [0; 16];
         random[..2].copy_from_slice(&number.to_le_bytes());
         let answer: serde_json::Value =

@@ -27,6 +27,8 @@ const KEPT: u8 = 8;
 const CAUSED: u8 = 9;
 const CONTROL: u8 = 10;
 const PUT_RUNS: u8 = 11;
+const PUT_TOKEN: u8 = 20;
+const REMOVE_TOKEN: u8 = 21;
 
 /// A change of the state, or a part of it.
 pub(crate) enum EntryV2 {
@@ -47,6 +49,23 @@ pub(crate) enum EntryV2 {
     Caused(Box<Self>, KeptV2),
     /// All that a snapshot has of the control API.
     Control(ControlV2),
+    /// A token: made, or used.
+    PutToken(TokenV2),
+    /// A token is revoked; its name.
+    RemoveToken(String),
+}
+
+/// A token. Its text is nowhere: `digest` is the SHA-256 of it.
+#[derive(Encode, Decode)]
+pub(crate) struct TokenV2 {
+    pub(crate) name: String,
+    /// 0 read, 1 operate, 2 admin.
+    pub(crate) role: u8,
+    pub(crate) digest: [u8; 32],
+    /// Times are microseconds since the epoch.
+    pub(crate) created: u64,
+    pub(crate) expires: Option<u64>,
+    pub(crate) last_used: Option<u64>,
 }
 
 #[derive(Encode, Decode)]
@@ -101,6 +120,8 @@ impl EntryV2 {
                 push(out, CAUSED, (bytes, kept));
             }
             Self::Control(control) => push(out, CONTROL, control),
+            Self::PutToken(token) => push(out, PUT_TOKEN, token),
+            Self::RemoveToken(name) => push(out, REMOVE_TOKEN, name),
         }
     }
 
@@ -132,12 +153,17 @@ impl EntryV2 {
             (CAUSED, VERSION) => {
                 let (change, kept): (Vec<u8>, KeptV2) = decode(body)?;
                 // One within another would let a few bytes nest without end.
-                if matches!(change.first(), Some(&(KEPT | CAUSED | CONTROL)) | None) {
+                if matches!(
+                    change.first(),
+                    Some(&(KEPT | CAUSED | CONTROL | PUT_TOKEN | REMOVE_TOKEN)) | None
+                ) {
                     return Err(FormatError::Contradiction("events are caused by no change"));
                 }
                 Self::Caused(Box::new(Self::decode(&change)?), kept)
             }
             (CONTROL, VERSION) => Self::Control(decode(body)?),
+            (PUT_TOKEN, VERSION) => Self::PutToken(decode(body)?),
+            (REMOVE_TOKEN, VERSION) => Self::RemoveToken(decode(body)?),
             (tag, version) => return Err(FormatError::UnknownEntry { tag, version }),
         })
     }

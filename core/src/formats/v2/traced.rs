@@ -69,6 +69,8 @@ pub(crate) enum TrustV2 {
         pid: u32,
     },
     Open,
+    /// The number of the role; nothing of the token itself.
+    Token(u8),
 }
 
 /// Where revisions are expected, a request takes any if there are none.

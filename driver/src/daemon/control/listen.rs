@@ -29,7 +29,7 @@ const PATH_MAX_BYTES: usize = 107;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Why there is no socket. Names the path and the parameter that it came from.
+/// Why there is no socket. Names the path; `socket=` and `control=` share it.
 #[derive(Debug)]
 pub(crate) enum ListenError {
     TooLong(PathBuf),
@@ -45,19 +45,19 @@ impl fmt::Display for ListenError {
         match self {
             Self::TooLong(path) => write!(
                 f,
-                "control: the socket path {} has {} bytes, at most {PATH_MAX_BYTES} are possible; \
-                 choose a shorter directory",
+                "the socket path {} has {} bytes, at most {PATH_MAX_BYTES} are possible; \
+                 choose a shorter path",
                 path.display(),
                 path.as_os_str().len()
             ),
             Self::NoSocket(path) => write!(
                 f,
-                "control: {} is in the way and is no socket; remove it or choose another directory",
+                "{} is in the way and is no socket; remove it or choose another path",
                 path.display()
             ),
             Self::InUse(path) => write!(
                 f,
-                "control: another process listens on {}; stop it or choose another directory",
+                "another process listens on {}; stop it or choose another path",
                 path.display()
             ),
             Self::NoGroup(name) => {
@@ -70,7 +70,7 @@ impl fmt::Display for ListenError {
                  control_sockets=tagged"
             ),
             Self::Io(attempt, path, error) => {
-                write!(f, "control: cannot {attempt} {}: {error}", path.display())
+                write!(f, "cannot {attempt} {}: {error}", path.display())
             }
         }
     }
@@ -91,14 +91,14 @@ impl std::error::Error for ListenError {
 
 /// A listener, and its socket file.
 #[derive(Debug)]
-pub(super) struct BoundSocket {
-    pub(super) listener: UnixListener,
-    pub(super) file: SocketFile,
+pub(crate) struct BoundSocket {
+    pub(crate) listener: UnixListener,
+    pub(crate) file: SocketFile,
 }
 
 /// The file of a socket, which is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// The file that was bound: another one of the same name is not removed.
     inode: Option<u64>,
@@ -145,7 +145,7 @@ pub(super) fn clear(path: &Path) -> Result<(), ListenError> {
 
 impl BoundSocket {
     /// Binds, sets mode and group, and only then listens.
-    pub(super) fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, ListenError> {
+    pub(crate) fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, ListenError> {
         clear(path)?;
         let failed =
             |attempt| move |error: io::Error| ListenError::Io(attempt, path.to_owned(), error);
@@ -217,7 +217,7 @@ mod tests {
         fs::write(&path, "precious").expect("it is free");
         let error = BoundSocket::bind(&path, MAIN_MODE, None).expect_err("a file is in the way");
         assert!(matches!(error, ListenError::NoSocket(_)));
-        assert!(error.to_string().contains("control") && error.to_string().contains("a.sock"));
+        assert!(error.to_string().contains("a.sock"));
         assert_eq!(fs::read_to_string(&path).expect("it is still there"), "precious");
     }
 

@@ -1,5 +1,6 @@
 //! One connection, plain or TLS, from its first byte to its last.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::service::Service;
 use super::stall::Stalling;
+use crate::daemon::access::Origin;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -26,22 +28,39 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How large the head of a request may be.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 
-/// Serves a connection until either side closes it, or `closing` says so.
-pub(super) async fn serve(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-    service: Arc<Service>,
-    closing: watch::Receiver<bool>,
-) {
-    // Events are small and must not be delayed.
-    let _ = stream.set_nodelay(true);
-    let stream = Stalling::new(stream);
-    match tls {
-        None => serve_http(stream, service, closing).await,
-        // A handshake that fails or takes too long is the client's affair.
-        Some(acceptor) => {
-            if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-                serve_http(stream, service, closing).await;
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Arrival {
+    /// Serves it until either side ends it, or `closing` says so. TLS is for TCP alone: no network
+    /// is between the ends of a Unix socket.
+    pub(super) async fn serve(
+        self,
+        tls: Option<TlsAcceptor>,
+        service: Arc<Service>,
+        closing: watch::Receiver<bool>,
+    ) {
+        let (stream, from) = match self {
+            Self::Unix(stream) => {
+                let origin = Origin::of_peer(&stream);
+                return serve_http(Stalling::new(stream), origin, service, closing).await;
+            }
+            Self::Tcp(stream, from) => (stream, Origin::Tcp(from)),
+        };
+        // Events are small and wanted at once.
+        let _ = stream.set_nodelay(true);
+        let stream = Stalling::new(stream);
+        match tls {
+            None => serve_http(stream, from, service, closing).await,
+            // A handshake that fails or takes too long is the client's affair.
+            Some(acceptor) => {
+                if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
+                    serve_http(stream, from, service, closing).await;
+                }
             }
         }
     }
@@ -49,12 +68,13 @@ pub(super) async fn serve(
 
 async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    origin: Origin,
     service: Arc<Service>,
     mut closing: watch::Receiver<bool>,
 ) {
     let answer = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        async move { service.serve(request).await }
+        async move { service.serve(request, origin).await }
     });
     let connection = builder().serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
@@ -97,7 +117,7 @@ mod tests {
 
     use super::super::body::{AnswerBody, EventBody};
     use super::*;
-    use crate::daemon::hub::{Hub, Publisher};
+    use crate::daemon::hub::{Hub, Publisher, Reader};
 
     /// A peer that sends one request and keeps what each single write gave it.
     struct Peer {
@@ -164,7 +184,8 @@ mod tests {
         let request = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n";
         let peer = Peer { request, writes: Arc::clone(&writes) };
         let answer = service_fn(|_: Request<Incoming>| {
-            let subscriber = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+            let subscriber =
+                hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
             let body = EventBody::new(subscriber, Duration::from_secs(3));
             async { Ok::<_, Infallible>(Response::new(AnswerBody::Events(body))) }
         });

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use openctrl_core::doors::v2::{
     Answer, BODY_MAX_BYTES, CORS_HEADERS, Method, PREFLIGHT_MAX_AGE_S, Rejection, decode_if_match,
 };
 use openctrl_core::expect::Expect;
+use openctrl_core::url::Cors;
 
 use super::body::AnswerBody;
 use crate::daemon::request_body::{BodyError, read_body};
@@ -33,12 +34,24 @@ pub(super) fn if_match(parts: &Parts) -> Result<Expect, Rejection> {
     decode_if_match(headers.iter().map(HeaderValue::as_bytes))
 }
 
-pub(super) fn with_cors(mut response: HttpResponse) -> HttpResponse {
-    for (name, value) in CORS_HEADERS {
-        let name = header::HeaderName::from_static(name);
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+/// Adds the CORS headers for sites that may use the API.
+pub(super) fn allow_sites(parts: &Parts, cors: &Cors, response: &mut HttpResponse) {
+    let origin = parts.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let headers = response.headers_mut();
+    if matches!(cors, Cors::Origins(_)) {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }
-    response
+    let Some(allowed) = cors.allowed(origin) else {
+        headers.remove("access-control-allow-private-network");
+        headers.remove(header::ACCESS_CONTROL_MAX_AGE);
+        return;
+    };
+    for (name, value) in CORS_HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    }
 }
 
 pub(super) fn preflight(parts: &Parts) -> HttpResponse {

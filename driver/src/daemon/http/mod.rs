@@ -12,7 +12,7 @@ mod service;
 mod stall;
 
 pub(crate) use body::AnswerBody;
-pub(crate) use observe::Observed;
+pub(crate) use observe::{Observed, description};
 pub(crate) use page::Page;
 pub(crate) use server::{Server, ServerConfig, bind};
 pub(crate) use service::{About, Service};

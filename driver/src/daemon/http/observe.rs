@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use openctrl_core::command::Refusal;
-use openctrl_core::doors::v2::{Answer, Health, Observation, Rejection};
+use openctrl_core::doors::v2::{Answer, Dialect, Health, Observation, Rejection, describe};
 use openctrl_core::history::LogQuery;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::url::MetricsOptions;
@@ -34,6 +34,14 @@ const LOOP_PATIENCE: Duration = Duration::from_secs(2);
 /// Stored events of an instance that are shown beside its phase, the newest.
 const EVENTS_SHOWN: usize = 50;
 
+/// An OpenAPI document, rendered when it is first asked for.
+pub(crate) type Description = LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>;
+
+/// The document of the API at `api_base`.
+pub(crate) fn description(api_base: String, dialect: Dialect) -> Description {
+    LazyLock::new(Box::new(move || describe(&api_base, VERSION, dialect)))
+}
+
 /// Where these answers come from.
 #[derive(Debug)]
 pub(crate) struct Observed {
@@ -52,7 +60,9 @@ pub(crate) struct Observed {
     /// Where that is done.
     pub(crate) metrics_threads: Threads,
     /// The OpenAPI document.
-    pub(crate) description: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
+    pub(crate) description: Description,
+    /// The same in OpenAPI 3.0.
+    pub(crate) description_3_0: Description,
 }
 
 impl Observed {
@@ -70,7 +80,10 @@ impl Observed {
             Observation::Control(id) => self.resource(id)?,
             Observation::Health => return Ok(whole(self.health().await.answer())),
             Observation::Metrics => return self.metrics().await,
-            Observation::Description => self.description.clone(),
+            Observation::Description => match Dialect::decode(query)? {
+                Dialect::V3_1 => self.description.clone(),
+                Dialect::V3_0 => self.description_3_0.clone(),
+            },
         };
         Ok(whole(Answer::json(200, json)))
     }

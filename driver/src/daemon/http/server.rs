@@ -1,17 +1,19 @@
 //! The listener: binds, accepts, and bounds how many connections there are.
 
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection;
+use super::connection::Arrival;
 use super::service::Service;
+use crate::daemon::control::BoundSocket;
 use crate::daemon::dial::look_up;
 
 /// Maximum number of connections; more wait to be accepted. Two thousand subscribers and as many
@@ -28,6 +30,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The parts of a server.
 pub(crate) struct ServerConfig {
     pub(crate) listener: TcpListener,
+    /// The Unix socket of `socket=`.
+    pub(crate) local: Option<BoundSocket>,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) service: Arc<Service>,
 }
@@ -78,9 +82,19 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 impl Server {
     /// Begins to accept.
     pub(crate) fn start(config: ServerConfig) -> Self {
+        let ServerConfig { listener, local, tls, service } = config;
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
         let (closing, closes) = watch::channel(false);
-        tokio::spawn(accept(config, Arc::clone(&connections), closes));
+        let acceptor = Acceptor { tls, service, connections: Arc::clone(&connections), closes };
+        if let Some(BoundSocket { listener, file }) = local {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // Its file is removed when nothing is accepted any more.
+                let _file = file;
+                acceptor.run(&listener).await;
+            });
+        }
+        tokio::spawn(async move { acceptor.run(&listener).await });
         Self { connections, closing }
     }
 
@@ -91,35 +105,59 @@ impl Server {
     }
 }
 
-async fn accept(
-    config: ServerConfig,
+/// Something that gives connections.
+trait Listening {
+    /// Waits for one.
+    fn next(&self) -> impl Future<Output = io::Result<Arrival>> + Send;
+}
+
+impl Listening for TcpListener {
+    async fn next(&self) -> io::Result<Arrival> {
+        self.accept().await.map(|(stream, from)| Arrival::Tcp(stream, from))
+    }
+}
+
+impl Listening for UnixListener {
+    async fn next(&self) -> io::Result<Arrival> {
+        self.accept().await.map(|(stream, _)| Arrival::Unix(stream))
+    }
+}
+
+/// What every listener shares.
+#[derive(Clone)]
+struct Acceptor {
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
     connections: Arc<Semaphore>,
-    mut closing: watch::Receiver<bool>,
-) {
-    let ServerConfig { listener, tls, service } = config;
-    let mut is_failing = false;
-    loop {
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = closing.wait_for(|closing| *closing) => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                is_failing = false;
-                let serving =
-                    connection::serve(stream, tls.clone(), Arc::clone(&service), closing.clone());
-                tokio::spawn(async move {
-                    serving.await;
-                    drop(permit);
-                });
-            }
-            // Out of descriptors, or a client that left before it was accepted.
-            Err(error) => {
-                if !std::mem::replace(&mut is_failing, true) {
-                    tracing::warn!("Master.run: cannot accept connections: {error}");
+    closes: watch::Receiver<bool>,
+}
+
+impl Acceptor {
+    async fn run(mut self, listener: &impl Listening) {
+        let mut is_failing = false;
+        loop {
+            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                accepted = listener.next() => accepted,
+                _ = self.closes.wait_for(|closing| *closing) => return,
+            };
+            match accepted {
+                Ok(arrival) => {
+                    is_failing = false;
+                    let Self { tls, service, closes, .. } = &self;
+                    let serving = arrival.serve(tls.clone(), Arc::clone(service), closes.clone());
+                    tokio::spawn(async move {
+                        serving.await;
+                        drop(permit);
+                    });
                 }
-                sleep(ACCEPT_PAUSE).await;
+                // Out of descriptors, or a client that left before it was accepted.
+                Err(error) => {
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::warn!("Master.run: cannot accept connections: {error}");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }

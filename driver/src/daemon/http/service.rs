@@ -9,23 +9,27 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
-use openctrl_core::command::{Caller, Command, Outcome, Refusal};
+use openctrl_core::access::Guard;
+use openctrl_core::command::{Amend, Command, InstanceAction, Outcome, Refusal};
 use openctrl_core::doors::v2::{
-    Answer, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets, admit, decode_alias,
-    decode_create, decode_key_patch, decode_patch, decode_policy, decode_policy_patch,
-    decode_replace, ping_target, policy_answer, policy_outcome, route,
+    Answer, AuditEntry, Credential, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets,
+    admit, audit_limit, decode_alias, decode_create, decode_key_patch, decode_patch, decode_policy,
+    decode_policy_patch, decode_replace, decode_token, is_audited, key_outcome, ping_target,
+    policy_answer, policy_outcome, route, token_name,
 };
 use openctrl_core::event::EventName;
-use openctrl_core::ids::KeyEpoch;
 use openctrl_core::master::ApiKey;
+use openctrl_core::url::Cors;
+use tokio::time::sleep;
 
 use super::body::{AnswerBody, EventBody};
 use super::exchange::{
-    HttpResponse, if_match, method, preflight, read, rejected, whole, with_cors,
+    HttpResponse, allow_sites, if_match, method, preflight, read, rejected, whole,
 };
 use super::observe::Observed;
 use super::page::Page;
 use crate::counters::COUNTERS;
+use crate::daemon::access::{Audit, Identity, Origin, Registry};
 use crate::daemon::clock::Clock;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
@@ -34,6 +38,21 @@ use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
 
 /// `no-transform` keeps proxies from compressing the stream, which would hold events back.
 const STREAM_CACHING: &str = "no-cache, no-transform";
+
+/// Browsers that were here over TLS do not come without it for half a year.
+const HSTS: &str = "max-age=15552000";
+
+/// What is noted of a request on its way, for the audit log.
+#[derive(Debug, Default)]
+struct Trail {
+    /// Who was let in; empty for nobody.
+    who: String,
+    /// What was let in.
+    endpoint: Option<Endpoint>,
+    detail: String,
+    /// Whether it presented a key or a token that does not admit.
+    is_wrong: bool,
+}
 
 /// The constant values of `/info`.
 #[derive(Debug)]
@@ -59,7 +78,13 @@ pub(crate) struct Service {
     pub(crate) sampler: Sampler,
     pub(crate) clock: Clock,
     pub(crate) observed: Observed,
-    pub(crate) tickets: Mutex<Tickets>,
+    pub(crate) tickets: Mutex<Tickets<Identity>>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) audit: Audit,
+    /// Who presented wrong keys.
+    pub(crate) guard: Mutex<Guard>,
+    /// Which web sites may use the API.
+    pub(crate) cors: Cors,
     /// How long an event stream may be silent.
     pub(crate) heartbeat: Duration,
 }
@@ -69,6 +94,7 @@ impl Service {
     pub(crate) async fn serve(
         &self,
         request: Request<Incoming>,
+        origin: Origin,
     ) -> Result<HttpResponse, Infallible> {
         let begun = Instant::now();
         // Both have addresses below `/api/`; those of the v2 API are fewer.
@@ -83,57 +109,152 @@ impl Service {
         let (parts, body) = request.into_parts();
         // Probes of proxies ask for it, whether or not the page is served there.
         if parts.method == hyper::Method::OPTIONS && matches!(parts.uri.path(), "/" | "*") {
-            return Ok(with_cors(preflight(&parts)));
+            return Ok(self.finished(&parts, preflight(&parts), None));
         }
-        if let Some(response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
+        if let Some(mut response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
+            self.insist_on_tls(&mut response);
             return Ok(response);
         }
-        let response = with_cors(self.respond(&parts, body).await.unwrap_or_else(rejected));
-        let route = route(&self.api_base, parts.uri.path()).map_or("other", Route::template);
-        COUNTERS.answered(route, response.status().as_u16(), begun.elapsed());
+        let mut trail = Trail::default();
+        let answered = self.respond(&parts, body, origin, &mut trail).await;
+        let response = answered.unwrap_or_else(rejected);
+        self.account(&parts, origin, &trail, response.status().as_u16()).await;
+        let route = route(&self.api_base, parts.uri.path());
+        let response = self.finished(&parts, response, route);
+        let template = route.map_or("other", Route::template);
+        COUNTERS.answered(template, response.status().as_u16(), begun.elapsed());
         Ok(response)
     }
 
-    async fn respond(&self, parts: &Parts, body: Incoming) -> Result<HttpResponse, Rejection> {
+    /// Adds the headers that do not depend on the answer.
+    fn finished(
+        &self,
+        parts: &Parts,
+        mut response: HttpResponse,
+        route: Option<Route>,
+    ) -> HttpResponse {
+        if route != Some(Route::Metrics) {
+            allow_sites(parts, &self.cors, &mut response);
+        }
+        if !matches!(route, Some(Route::Description | Route::Health | Route::Metrics)) {
+            let no_store = HeaderValue::from_static("no-store");
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
+        }
+        self.insist_on_tls(&mut response);
+        response
+    }
+
+    fn insist_on_tls(&self, response: &mut HttpResponse) {
+        if self.about.tls != "0" {
+            let name = header::STRICT_TRANSPORT_SECURITY;
+            response.headers_mut().insert(name, HeaderValue::from_static(HSTS));
+        }
+    }
+
+    /// Writes to the audit log what belongs there, and holds the answer to a wrong key back.
+    async fn account(&self, parts: &Parts, origin: Origin, trail: &Trail, status: u16) {
+        let now = self.clock.sample();
+        let mut detail = trail.detail.clone();
+        let mut is_audited = is_audited(trail.endpoint, status);
+        let mut delay_ms = 0;
+        if let (true, 401, Origin::Tcp(address)) = (trail.is_wrong, status, origin) {
+            let verdict = self.guard().wrong_key(address.ip(), now.mono);
+            delay_ms = verdict.delay_ms;
+            if let Some(count) = verdict.report {
+                tracing::warn!(
+                    "Master.http: wrong API key or token from {origin}; \
+                     {count} since the last such line"
+                );
+                detail = format!("{count} wrong keys since the last such entry");
+                is_audited = true;
+            }
+        }
+        if is_audited {
+            let who = if trail.who.is_empty() { "-" } else { &trail.who };
+            let (from, method) = (origin.to_string(), parts.method.as_str());
+            let (time, path, detail) = (now.wall, parts.uri.path(), &*detail);
+            let entry = AuditEntry { time, who, from: &from, method, path, detail, status };
+            self.audit.write(entry.line()).await;
+        }
+        if delay_ms > 0 {
+            sleep(Duration::from_millis(delay_ms)).await;
+        }
+    }
+
+    fn guard(&self) -> MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn respond(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        origin: Origin,
+        trail: &mut Trail,
+    ) -> Result<HttpResponse, Rejection> {
         let route = route(&self.api_base, parts.uri.path()).ok_or(Rejection::NoPath)?;
         let method = method(&parts.method);
         if method == Method::Options {
             return Ok(preflight(parts));
         }
-        let value = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
-        let presented = route.presented_key(value("x-api-key"), value("authorization"));
-        let epoch = self.hub.admits(presented).or_else(|| self.redeem(route, method, parts));
-        let admitted = epoch.is_some() || !route.needs_key(self.observed.metrics.open);
+        let (identity, has_credential) = self.identify(route, method, parts, origin);
+        trail.is_wrong = has_credential && identity.is_none();
+        trail.who = identity.as_ref().map(Identity::name).unwrap_or_default();
+        let admitted = identity.is_some() || !route.needs_key(self.observed.metrics.open);
         let endpoint = admit(route, method, admitted, |id| self.hub.has(id))?;
-        let epoch = epoch.ok_or(Rejection::NoKey);
+        if let Endpoint::Observe(what) = endpoint {
+            return self.observed.answer(what, parts).await;
+        }
+        let identity = identity.ok_or(Rejection::NoKey)?;
+        identity.check(endpoint)?;
+        trail.endpoint = Some(endpoint);
+        self.carry_out(endpoint, &identity, parts, body, &mut trail.detail).await
+    }
+
+    /// Does what a request asks that was let in.
+    async fn carry_out(
+        &self,
+        endpoint: Endpoint,
+        identity: &Identity,
+        parts: &Parts,
+        body: Incoming,
+        detail: &mut String,
+    ) -> Result<HttpResponse, Rejection> {
+        let reader = identity.reader();
         let answer = match endpoint {
-            Endpoint::Events => return self.events(parts, epoch?),
+            Endpoint::Events => return self.events(parts, identity),
+            Endpoint::Observe(what) => return self.observed.answer(what, parts).await,
             Endpoint::IssueTicket => {
-                let ticket = self.tickets().issue(random(), epoch?, self.clock.sample().mono);
-                Answer::json(201, ticket)
+                let now = self.clock.sample().mono;
+                Answer::json(201, self.tickets().issue(random(), identity.clone(), now))
             }
             Endpoint::ReadInfo => Answer::json(200, self.info()),
-            Endpoint::List => Answer::json(200, self.hub.list(epoch?)?),
-            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(epoch?)?),
+            Endpoint::List => Answer::json(200, self.hub.list(reader)?),
+            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(reader)?),
             Endpoint::Read(id) => {
                 let (json, revision) = self.hub.instance(id).ok_or(Refusal::NoInstance)?;
                 Answer::instance(200, json, revision)
             }
             Endpoint::TcpPing => {
                 let target = ping_target(parts.uri.query().unwrap_or_default())?;
-                self.call(epoch?, Command::Dial(target)).await?
+                self.call(identity, Command::Dial(target)).await?
             }
             Endpoint::SetAlias => {
-                self.call(epoch?, Command::SetAlias(decode_alias(&read(body).await?)?)).await?
+                self.call(identity, Command::SetAlias(decode_alias(&read(body).await?)?)).await?
             }
             Endpoint::Create => {
                 let (url, alias) = decode_create(&read(body).await?)?;
-                self.call(epoch?, Command::Create { url, alias }).await?
+                let outcome = self.ask(identity, Command::Create { url, alias }).await?;
+                if let Outcome::Created(view) = &outcome {
+                    *detail = view.definition.id.to_string();
+                }
+                Answer::from_outcome(outcome, Bytes::new)
             }
             Endpoint::Patch(id) => {
                 let expect = if_match(parts)?;
-                let amend = decode_patch(&read(body).await?)?.into();
-                self.call(epoch?, Command::Amend { id, expect, amend }).await?
+                let amend: Box<Amend> = decode_patch(&read(body).await?)?.into();
+                *detail = amend.action.map_or("", InstanceAction::as_str).to_owned();
+                self.call(identity, Command::Amend { id, expect, amend }).await?
             }
             Endpoint::ReadPolicy(id) => {
                 policy_answer(&*self.hub.definition(id).ok_or(Refusal::NoInstance)?)
@@ -141,39 +262,93 @@ impl Service {
             Endpoint::PatchPolicy(id) => {
                 let expect = if_match(parts)?;
                 let amend = decode_policy_patch(&read(body).await?)?.into();
-                policy_outcome(self.ask(epoch?, Command::Amend { id, expect, amend }).await?)
+                policy_outcome(self.ask(identity, Command::Amend { id, expect, amend }).await?)
             }
             Endpoint::ReplacePolicy(id) => {
                 let expect = if_match(parts)?;
                 let amend = decode_policy(&read(body).await?)?.into();
-                policy_outcome(self.ask(epoch?, Command::Amend { id, expect, amend }).await?)
+                policy_outcome(self.ask(identity, Command::Amend { id, expect, amend }).await?)
             }
             Endpoint::Replace(id) => {
                 let expect = if_match(parts)?;
                 let url = decode_replace(&read(body).await?)?;
-                self.call(epoch?, Command::Replace { id, expect, url }).await?
+                self.call(identity, Command::Replace { id, expect, url }).await?
             }
             Endpoint::Delete(id) => {
                 let expect = if_match(parts)?;
-                self.call(epoch?, Command::Remove { id, expect }).await?
+                self.call(identity, Command::Remove { id, expect }).await?
             }
-            Endpoint::Observe(what) => return self.observed.answer(what, parts).await,
             Endpoint::PatchKey => {
                 if decode_key_patch(&read(body).await?)? {
-                    self.call(epoch?, Command::RotateKey(fresh_key())).await?
+                    "new key".clone_into(detail);
+                    let outcome = self.ask(identity, Command::RotateKey(fresh_key())).await?;
+                    key_outcome(outcome, reader.sees_key())
                 } else {
-                    Answer::json(200, self.hub.key_instance(epoch?)?)
+                    Answer::json(200, self.hub.key_instance(reader)?)
                 }
+            }
+            Endpoint::ReadAudit => {
+                let limit = audit_limit(parts.uri.query().unwrap_or_default())?;
+                let entries = self.audit.read(limit).await;
+                let unreadable = |error| format!("cannot read the audit log: {error}");
+                Answer::json(200, entries.map_err(|error| Rejection::NoThread(unreadable(error)))?)
+            }
+            Endpoint::ListTokens => Answer::json(200, self.registry.list()),
+            Endpoint::CreateToken => {
+                let new = decode_token(&read(body).await?)?;
+                *detail = format!("{} {}", new.name, new.role.as_str());
+                self.recheck(identity)?;
+                Answer::json(201, self.registry.create(new).await?)
+            }
+            Endpoint::RevokeToken => {
+                self.registry.revoke(&token_name(&self.api_base, parts.uri.path())?).await?;
+                Answer::empty(204)
             }
         };
         Ok(whole(answer))
     }
 
-    fn events(&self, parts: &Parts, epoch: KeyEpoch) -> Result<HttpResponse, Rejection> {
+    /// By what a request is let in, `None` where it presents nothing that admits; and whether it
+    /// presents a key or a token.
+    fn identify(
+        &self,
+        route: Route,
+        method: Method,
+        parts: &Parts,
+        origin: Origin,
+    ) -> (Option<Identity>, bool) {
+        let value = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
+        let key = |text| self.hub.admits(Some(text)).map(Identity::Key);
+        let credential = Credential::of(value("x-api-key"), value("authorization"));
+        let identity = match credential {
+            Some(Credential::Token(text)) => self.registry.admit(text).map(Identity::Token),
+            Some(Credential::Key(text)) => key(text).or_else(|| self.redeem(route, method, parts)),
+            Some(Credential::Bearer(text)) if route == Route::Metrics => key(text),
+            Some(Credential::Bearer(_)) => None,
+            None => {
+                let peer = origin.trust().map(Identity::Peer);
+                peer.or_else(|| self.redeem(route, method, parts))
+            }
+        };
+        (identity, credential.is_some())
+    }
+
+    /// A body may have taken long to arrive: a token may be revoked meanwhile. That a key is still
+    /// in force, the engine checks.
+    fn recheck(&self, identity: &Identity) -> Result<(), Rejection> {
+        match identity {
+            Identity::Token(token) if !self.registry.is_in_force(token) => Err(Rejection::NoKey),
+            Identity::Token(_) | Identity::Key(_) | Identity::Peer(_) => Ok(()),
+        }
+    }
+
+    fn events(&self, parts: &Parts, identity: &Identity) -> Result<HttpResponse, Rejection> {
         let header = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
         let last_seen = header.map(str::to_owned).or_else(|| stream_query(parts).last_event_id);
         let last_seen = last_seen.as_deref().and_then(EventName::parse);
-        let subscriber = self.hub.subscribe(epoch, last_seen)?;
+        let subscriber = self.hub.subscribe(identity.reader(), last_seen)?;
+        // A token that is revoked from here on finds the stream and ends it.
+        self.recheck(identity)?;
         let mut response =
             Response::new(AnswerBody::Events(EventBody::new(subscriber, self.heartbeat)));
         let headers = response.headers_mut();
@@ -184,8 +359,8 @@ impl Service {
         Ok(response)
     }
 
-    /// The epoch of the key that a ticket was issued for, where the request has one.
-    fn redeem(&self, route: Route, method: Method, parts: &Parts) -> Option<KeyEpoch> {
+    /// Who took the ticket out that the request has, if there is one.
+    fn redeem(&self, route: Route, method: Method, parts: &Parts) -> Option<Identity> {
         if (route, method) != (Route::Events, Method::Get) {
             return None;
         }
@@ -193,19 +368,20 @@ impl Service {
         self.tickets().redeem(ticket.as_bytes(), self.clock.sample().mono)
     }
 
-    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+    fn tickets(&self) -> MutexGuard<'_, Tickets<Identity>> {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the command to the engine. The body may have taken long to arrive: the engine checks
-    /// that the key of `epoch`, which was valid when the request started, still is.
-    async fn call(&self, epoch: KeyEpoch, command: Command) -> Result<Answer, Rejection> {
-        let outcome = self.ask(epoch, command).await?;
+    /// Asks the engine, which checks that the key, which was in force when the request began, still
+    /// is.
+    async fn call(&self, identity: &Identity, command: Command) -> Result<Answer, Rejection> {
+        let outcome = self.ask(identity, command).await?;
         Ok(Answer::from_outcome(outcome, || self.info()))
     }
 
-    async fn ask(&self, epoch: KeyEpoch, command: Command) -> Result<Outcome, Rejection> {
-        let outcome = self.mailbox.call(Caller::v2(epoch), command).await;
+    async fn ask(&self, identity: &Identity, command: Command) -> Result<Outcome, Rejection> {
+        self.recheck(identity)?;
+        let outcome = self.mailbox.call(identity.caller(), command).await;
         Ok(outcome.ok_or(Refusal::ShuttingDown)?)
     }
 

@@ -37,22 +37,25 @@ pub(super) struct Event {
 /// The content of an event.
 #[derive(Debug)]
 pub(super) enum Object {
-    /// The key instance, as JSON.
-    Key(Bytes),
+    /// The key instance, as JSON: for holders of the key, and for other readers.
+    Key {
+        json: Bytes,
+        masked: Bytes,
+    },
     Instance(InstanceObject),
 }
 
 impl Object {
     fn max_bytes(&self) -> usize {
         match self {
-            Self::Key(json) => json.len(),
+            Self::Key { json, .. } => json.len(),
             Self::Instance(object) => object.max_bytes(),
         }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Key(json) => out.extend_from_slice(json),
+            Self::Key { json, .. } => out.extend_from_slice(json),
             Self::Instance(object) => object.write(out),
         }
     }
@@ -170,15 +173,35 @@ struct Encoded {
     frames: Bytes,
     /// The end of the frame of each event.
     ends: Vec<u32>,
+    /// The frames that show the key, in order.
+    keys: Vec<KeyFrame>,
+}
+
+/// A frame that shows the key, and what readers get who do not hold it.
+#[derive(Debug)]
+struct KeyFrame {
+    start: usize,
+    end: usize,
+    masked: Vec<u8>,
 }
 
 impl Block {
-    /// The frames from the event `id` on, which is one of its own.
-    pub(super) fn frames_from(&self, id: EventId) -> Bytes {
-        let Encoded { frames, ends } = self.encoded.get_or_init(|| self.encode());
+    /// The frames from the event `id` on, which is one of its own, with the key or without it.
+    pub(super) fn frames_from(&self, id: EventId, sees_key: bool) -> Bytes {
+        let Encoded { frames, ends, keys } = self.encoded.get_or_init(|| self.encode());
         let before = (id.0 - self.first.0).checked_sub(1);
-        let start = before.map_or(0, |index| ends[index as usize]);
-        frames.slice(start as usize..)
+        let start = before.map_or(0, |index| ends[index as usize]) as usize;
+        if sees_key || keys.is_empty() {
+            return frames.slice(start..);
+        }
+        let (mut shown, mut from) = (Vec::new(), start);
+        for key in keys.iter().filter(|key| key.start >= start) {
+            shown.extend_from_slice(&frames[from..key.start]);
+            shown.extend_from_slice(&key.masked);
+            from = key.end;
+        }
+        shown.extend_from_slice(&frames[from..]);
+        Bytes::from(shown)
     }
 
     /// How much memory it takes.
@@ -192,15 +215,21 @@ impl Block {
     fn encode(&self) -> Encoded {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         let mut frames = Vec::with_capacity(self.frame_bytes);
-        let mut ends = Vec::with_capacity(items.len());
+        let (mut ends, mut keys) = (Vec::with_capacity(items.len()), Vec::new());
         let mut clock = TimeText::default();
         let name = |id| EventName { boot: self.boot, id };
         for item in std::mem::take(&mut *items) {
             match item {
                 Item::Event(Event { id, time, kind, object }) => {
-                    let time = clock.text(time);
-                    let object = |out: &mut Vec<u8>| object.write(out);
-                    write_event(&mut frames, Some(name(id)), kind, time, object);
+                    let (time, start) = (clock.text(time), frames.len());
+                    let write = |out: &mut Vec<u8>| object.write(out);
+                    write_event(&mut frames, Some(name(id)), kind, time, write);
+                    if let Object::Key { masked: json, .. } = &object {
+                        let (end, mut masked) = (frames.len(), Vec::new());
+                        let write = |out: &mut Vec<u8>| out.extend_from_slice(json);
+                        write_event(&mut masked, Some(name(id)), kind, time, write);
+                        keys.push(KeyFrame { start, end, masked });
+                    }
                     ends.push(frames.len() as u32);
                 }
                 Item::Logs(run, object) => {
@@ -218,7 +247,7 @@ impl Block {
                 }
             }
         }
-        Encoded { frames: Bytes::from(frames), ends }
+        Encoded { frames: Bytes::from(frames), ends, keys }
     }
 }
 

@@ -6,6 +6,7 @@
 mod asides;
 mod block;
 mod publisher;
+mod reader;
 mod state;
 mod subscriber;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use openctrl_core::access::TokenDigest;
 use openctrl_core::doors::v2::Rejection;
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
@@ -21,6 +23,7 @@ use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterFace;
 
 pub(crate) use self::publisher::Publisher;
+pub(crate) use self::reader::Reader;
 use self::state::{List, State};
 pub(crate) use self::subscriber::Subscriber;
 
@@ -63,25 +66,35 @@ impl Hub {
         self.lock().definition(id)
     }
 
-    /// The JSON of the key instance, for a client with the key of `epoch`.
+    /// The JSON of the key instance, as `reader` may see it.
     ///
     /// # Errors
     /// 401 if the key has changed since: holders of the old key must not see the new one.
-    pub(crate) fn key_instance(&self, epoch: KeyEpoch) -> Result<Bytes, Rejection> {
+    pub(crate) fn key_instance(&self, reader: Reader) -> Result<Bytes, Rejection> {
         let state = self.lock();
-        if state.is_in_force(epoch) { Ok(state.key_instance()) } else { Err(Rejection::NoKey) }
+        if state.is_open_to(reader) {
+            Ok(state.key_instance(reader))
+        } else {
+            Err(Rejection::NoKey)
+        }
     }
 
-    /// The JSON of all instances, rendered once per change, for a client with the key of `epoch`.
+    /// Ends the streams of a token, each with a `shutdown` event.
+    pub(crate) fn close_token(&self, token: TokenDigest) {
+        let wakers = self.lock().close_token(token);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+
+    /// The JSON of all instances, put together once per change, as `reader` may see it.
     ///
     /// # Errors
     /// 401 if the key has changed since: the list contains the new key.
-    pub(crate) fn list(&self, epoch: KeyEpoch) -> Result<Bytes, Rejection> {
+    pub(crate) fn list(&self, reader: Reader) -> Result<Bytes, Rejection> {
         let state = self.lock();
-        if !state.is_in_force(epoch) {
+        if !state.is_open_to(reader) {
             return Err(Rejection::NoKey);
         }
-        let parts = match state.list() {
+        let parts = match state.list(reader) {
             List::Ready(list) => return Ok(list),
             List::Parts(parts) => parts,
         };
@@ -89,7 +102,7 @@ impl Hub {
         // waits.
         drop(state);
         let list = parts.render();
-        self.lock().keep_list(&parts, &list);
+        self.lock().keep_list(reader, &parts, &list);
         Ok(list)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openctrl_core::doors::v2::{Templates, render_key_instance};
+use openctrl_core::doors::v2::{Templates, render_key_instance, render_masked_key_instance};
 use openctrl_core::event::{self, EventKind, LogRun};
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
@@ -54,7 +54,10 @@ impl Publisher {
     pub(crate) fn publish(&mut self, event: event::Event) {
         let event::Event { id, time, kind, object } = event;
         let object = match object {
-            event::Object::Key(master) => Object::Key(render_key_instance(&master)),
+            event::Object::Key(master) => Object::Key {
+                json: render_key_instance(&master),
+                masked: render_masked_key_instance(&master),
+            },
             event::Object::Instance(view) => {
                 let id = view.definition.id;
                 let object = self.templates.object(view);

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::{InstanceObject, event_frame, render_key_instance};
+use openctrl_core::access::TokenDigest;
+use openctrl_core::doors::v2::{
+    InstanceObject, event_frame, render_key_instance, render_masked_key_instance,
+};
 use openctrl_core::event::{Cursor, EventKind, Read, Window, WindowLimits};
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
@@ -16,6 +19,7 @@ use openctrl_core::time::Wall;
 
 use super::asides::{Asides, Seen};
 use super::block::{Block, Item, Object, OpenBlock};
+use super::reader::Reader;
 use crate::counters::COUNTERS;
 
 /// The replay window: how far a subscriber can fall behind. At the usual 600 bytes for a frame both
@@ -27,8 +31,12 @@ pub(super) struct State {
     boot: BootId,
     face: MasterFace,
     key_instance: Bytes,
+    /// The same for readers that do not hold the key.
+    masked_key_instance: Bytes,
     instances: BTreeMap<InstanceId, Shown>,
     list: Option<Bytes>,
+    /// The same for readers that do not hold the key.
+    masked_list: Option<Bytes>,
     /// How often the list changed.
     list_version: u64,
     window: Window<Arc<Block>>,
@@ -78,7 +86,7 @@ pub(super) struct StreamId(u64);
 
 #[derive(Debug)]
 struct Stream {
-    epoch: KeyEpoch,
+    reader: Reader,
     waker: Option<Waker>,
     end: Option<End>,
 }
@@ -148,9 +156,11 @@ impl State {
         Self {
             boot,
             key_instance: render_key_instance(&face.identity),
+            masked_key_instance: render_masked_key_instance(&face.identity),
             face,
             instances: BTreeMap::new(),
             list: None,
+            masked_list: None,
             list_version: 0,
             window: Window::new(WINDOW),
             open: OpenBlock::default(),
@@ -180,12 +190,21 @@ impl State {
         epoch == self.face.key_epoch && epoch >= self.open_from
     }
 
+    /// Whether a reader that was let in may still read. Tokens are looked at elsewhere.
+    pub(super) fn is_open_to(&self, reader: Reader) -> bool {
+        match reader {
+            Reader::Key(epoch) => self.is_in_force(epoch),
+            Reader::Token(_) | Reader::Peer => true,
+        }
+    }
+
     pub(super) const fn is_draining(&self) -> bool {
         self.farewell.is_some()
     }
 
-    pub(super) fn key_instance(&self) -> Bytes {
-        self.key_instance.clone()
+    pub(super) fn key_instance(&self, reader: Reader) -> Bytes {
+        let masked = &self.masked_key_instance;
+        if reader.sees_key() { self.key_instance.clone() } else { masked.clone() }
     }
 
     pub(super) fn has(&self, id: InstanceId) -> bool {
@@ -216,31 +235,34 @@ impl State {
     }
 
     /// The JSON of all instances, if it was rendered since the last change.
-    pub(super) fn list(&self) -> List {
-        match &self.list {
+    pub(super) fn list(&self, reader: Reader) -> List {
+        let list = if reader.sees_key() { &self.list } else { &self.masked_list };
+        match list {
             Some(list) => List::Ready(list.clone()),
             None => List::Parts(ListParts {
                 version: self.list_version,
-                key_instance: self.key_instance.clone(),
+                key_instance: self.key_instance(reader),
                 instances: self.instances.values().map(|shown| shown.object.clone()).collect(),
             }),
         }
     }
 
     /// Keeps a list that was rendered, unless something changed meanwhile.
-    pub(super) fn keep_list(&mut self, parts: &ListParts, list: &Bytes) {
+    pub(super) fn keep_list(&mut self, reader: Reader, parts: &ListParts, list: &Bytes) {
         if parts.version == self.list_version {
-            self.list = Some(list.clone());
+            let kept = if reader.sees_key() { &mut self.list } else { &mut self.masked_list };
+            *kept = Some(list.clone());
         }
     }
 
     fn list_changed(&mut self) {
-        self.list = None;
+        (self.list, self.masked_list) = (None, None);
         self.list_version += 1;
     }
 
     pub(super) fn set_face(&mut self, face: MasterFace) {
         self.key_instance = render_key_instance(&face.identity);
+        self.masked_key_instance = render_masked_key_instance(&face.identity);
         self.face = face;
         self.list_changed();
     }
@@ -297,14 +319,31 @@ impl State {
         self.window.resize(block.first, block.bytes());
     }
 
+    /// Ends the streams of a token after what was published so far; returns whom to wake.
+    pub(super) fn close_token(&mut self, token: TokenDigest) -> Vec<Waker> {
+        self.close_block();
+        let farewell = Bytes::from(event_frame(None, EventKind::Shutdown, self.time, None));
+        let before = self.window.next_id();
+        let streams = self.streams.values_mut();
+        let streams = streams.filter(|stream| stream.reader == Reader::Token(token));
+        streams
+            .filter_map(|stream| {
+                stream.end.get_or_insert_with(|| End { before, farewell: farewell.clone() });
+                stream.waker.take()
+            })
+            .collect()
+    }
+
     /// Ends the streams of keys before `keep_from`, or all, after the events published so far.
+    /// Streams of tokens go on when the key changes.
     pub(super) fn close(&mut self, keep_from: Option<KeyEpoch>, time: Wall) {
         self.close_block();
         self.is_closing = true;
         let farewell = Bytes::from(event_frame(None, EventKind::Shutdown, time, None));
         let before = self.window.next_id();
         for stream in self.streams.values_mut() {
-            if keep_from.is_none_or(|epoch| stream.epoch < epoch) {
+            let is_older = |from| matches!(stream.reader, Reader::Key(epoch) if epoch < from);
+            if keep_from.is_none_or(is_older) {
                 stream.end.get_or_insert_with(|| End { before, farewell: farewell.clone() });
             }
         }
@@ -339,23 +378,23 @@ impl State {
     /// read: `Some(None)` is one of another run.
     pub(super) fn enter(
         &mut self,
-        epoch: KeyEpoch,
+        reader: Reader,
         last_seen: Option<Option<EventId>>,
     ) -> Option<Entry> {
-        if !self.is_in_force(epoch) {
+        if !self.is_open_to(reader) {
             return None;
         }
         // A new reader begins with a block of its own: those before it may never be encoded.
         self.close_block();
         let start = match last_seen {
-            None => Start::Picture(self.picture(Missed::Nothing)),
-            Some(id) => self.resume(id),
+            None => Start::Picture(self.picture(reader, Missed::Nothing)),
+            Some(id) => self.resume(reader, id),
         };
         let stream = StreamId(self.next_stream);
         self.next_stream += 1;
         let end =
             self.farewell.clone().map(|farewell| End { before: self.window.next_id(), farewell });
-        self.streams.insert(stream, Stream { epoch, waker: None, end });
+        self.streams.insert(stream, Stream { reader, waker: None, end });
         Some(Entry { stream, start, seen: self.asides.seen_by_new() })
     }
 
@@ -372,6 +411,7 @@ impl State {
         waker: &Waker,
     ) -> Next {
         let Some(stream) = self.streams.get_mut(&id) else { return Next::End(Bytes::new()) };
+        let reader = stream.reader;
         let limit = stream.end.as_ref().map_or(EventId(u64::MAX), |end| end.before);
         let mut found = None;
         // One block at a time: each is worth a write.
@@ -401,28 +441,28 @@ impl State {
                 let first_missed = self.window.oldest_id().0 - lost;
                 self.close_block();
                 let missed = self.window.next_id().0 - first_missed;
-                Next::Picture(self.picture(Missed::Events(missed)))
+                Next::Picture(self.picture(reader, Missed::Events(missed)))
             }
         }
     }
 
-    fn resume(&self, last_seen: Option<EventId>) -> Start {
+    fn resume(&self, reader: Reader, last_seen: Option<EventId>) -> Start {
         let Some(cursor) = last_seen.and_then(|id| self.window.cursor_after(id)) else {
-            return Start::Picture(self.picture(Missed::Unknown));
+            return Start::Picture(self.picture(reader, Missed::Unknown));
         };
         let first_missed = last_seen.map_or(0, |id| id.0 + 1);
         if first_missed < self.window.oldest_id().0 {
             let missed = self.window.next_id().0 - first_missed;
-            return Start::Picture(self.picture(Missed::Events(missed)));
+            return Start::Picture(self.picture(reader, Missed::Events(missed)));
         }
         Start::Resumed(cursor)
     }
 
-    fn picture(&self, missed: Missed) -> Picture {
+    fn picture(&self, reader: Reader, missed: Missed) -> Picture {
         let instances = self.instances.values().map(|shown| shown.object.clone()).collect();
         let last = EventId(self.window.next_id().0 - 1);
         let cursor = self.window.cursor_at_head();
-        let key_instance = self.key_instance.clone();
+        let key_instance = self.key_instance(reader);
         Picture { missed, key_instance, instances, time: self.time, cursor, last }
     }
 }

@@ -9,12 +9,13 @@ use openctrl_core::doors::v2::{
     InstanceObject, RETRY_FRAME, Rejection, event_frame, gap_frame, write_event,
 };
 use openctrl_core::event::{Cursor, EventKind, EventName};
-use openctrl_core::ids::{EventId, KeyEpoch};
+use openctrl_core::ids::EventId;
 use openctrl_core::time::Wall;
 
 use super::Hub;
 use super::asides::Seen;
 use super::block::Block;
+use super::reader::Reader;
 use super::state::{Entry, Missed, Next, Picture, Start, StreamId};
 
 /// Size of the chunks of `initial` events, so that thousands of instances are not rendered at once.
@@ -25,6 +26,7 @@ const CHUNK_BYTES: usize = 128 * 1024;
 pub(crate) struct Subscriber {
     hub: Arc<Hub>,
     stream: StreamId,
+    sees_key: bool,
     phase: Phase,
     seen: Seen,
 }
@@ -47,23 +49,23 @@ struct Live {
 }
 
 impl Hub {
-    /// Opens a stream for a client with the key of `epoch` that has seen `last_seen`.
+    /// Opens a stream for a reader that has seen `last_seen`.
     ///
     /// # Errors
     /// 401 if the key has changed since it was checked.
     pub(crate) fn subscribe(
         self: &Arc<Self>,
-        epoch: KeyEpoch,
+        reader: Reader,
         last_seen: Option<EventName>,
     ) -> Result<Subscriber, Rejection> {
         let last_seen_id = last_seen.map(|name| (name.boot == self.boot).then_some(name.id));
-        let entry = self.lock().enter(epoch, last_seen_id).ok_or(Rejection::NoKey)?;
-        Ok(Subscriber::new(Arc::clone(self), entry))
+        let entry = self.lock().enter(reader, last_seen_id).ok_or(Rejection::NoKey)?;
+        Ok(Subscriber::new(Arc::clone(self), reader.sees_key(), entry))
     }
 }
 
 impl Subscriber {
-    fn new(hub: Arc<Hub>, entry: Entry) -> Self {
+    fn new(hub: Arc<Hub>, sees_key: bool, entry: Entry) -> Self {
         let retry = Bytes::from_static(RETRY_FRAME);
         let phase = match entry.start {
             Start::Resumed(cursor) => {
@@ -71,7 +73,7 @@ impl Subscriber {
             }
             Start::Picture(picture) => begin(&hub, retry, picture),
         };
-        Self { hub, stream: entry.stream, phase, seen: entry.seen }
+        Self { hub, stream: entry.stream, sees_key, phase, seen: entry.seen }
     }
 
     /// The next bytes of the stream; `None` at its end.
@@ -118,7 +120,7 @@ impl Subscriber {
     /// Encodes a block, unless another stream has done so, without blocking other streams.
     fn frames(&self, block: &Block, from: EventId) -> Bytes {
         let bytes = block.bytes();
-        let frames = block.frames_from(from);
+        let frames = block.frames_from(from, self.sees_key);
         if block.bytes() != bytes {
             self.hub.lock().encoded(block);
         }

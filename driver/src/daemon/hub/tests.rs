@@ -14,7 +14,7 @@ use openctrl_core::output::OutputParser;
 use openctrl_core::time::{Now, Time, Wall};
 use openctrl_core::url::InstanceUrl;
 
-use super::{Hub, Publisher, Subscriber};
+use super::{Hub, Publisher, Reader, Subscriber};
 
 const BOOT: BootId = BootId(0xb007);
 
@@ -107,14 +107,16 @@ fn a_new_reader_gets_the_picture_then_what_follows() {
     let hub = Arc::clone(&stage.hub);
     stage.publisher.show_instance(view(1, 1));
     stage.publish(event(1, Object::Instance(view(2, 2))));
-    let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut reader = hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     stage.publish(event(2, Object::Instance(view(1, 3))));
     stage.wake();
     let (text, ended) = read(&mut reader);
     assert_eq!(outline(&text), ["retry: 3000", "initial", "initial", "initial 1", "update 2"]);
     assert!(!ended);
-    let list = String::from_utf8(hub.list(KeyEpoch(0)).expect("the key is in force").to_vec())
-        .expect("UTF-8");
+    let list = String::from_utf8(
+        hub.list(Reader::Key(KeyEpoch(0))).expect("the key is in force").to_vec(),
+    )
+    .expect("UTF-8");
     let instances = [view(1, 3), view(2, 2)].map(|view| InstanceObject::new(view).json());
     let [one, two] = instances.map(|json| String::from_utf8(json.to_vec()).expect("UTF-8"));
     assert!(list.ends_with(&format!(",{one},{two}]")), "{list}");
@@ -125,19 +127,21 @@ fn a_reader_goes_on_where_it_was() {
     let mut stage = Stage::new();
     let hub = Arc::clone(&stage.hub);
     stage.update(1..=3);
-    let mut reader = hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let mut reader = hub.subscribe(Reader::Key(KeyEpoch(0)), seen(1)).expect("the key is in force");
     assert_eq!(outline(&read(&mut reader).0), ["retry: 3000", "update 2", "update 3"]);
-    let mut reader = hub.subscribe(KeyEpoch(0), seen(3)).expect("the key is in force");
+    let mut reader = hub.subscribe(Reader::Key(KeyEpoch(0)), seen(3)).expect("the key is in force");
     assert_eq!(outline(&read(&mut reader).0), ["retry: 3000"]);
 }
 
 #[test]
 fn a_reader_goes_on_in_the_middle_of_what_was_published_together() {
     let mut stage = Stage::new();
-    let mut first = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut first =
+        stage.hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut first);
     stage.update(1..=600);
-    let mut middle = stage.hub.subscribe(KeyEpoch(0), seen(300)).expect("the key is in force");
+    let mut middle =
+        stage.hub.subscribe(Reader::Key(KeyEpoch(0)), seen(300)).expect("the key is in force");
     let (all, _) = read(&mut first);
     let (rest, _) = read(&mut middle);
     let ids = |from: u64| (from..=600).map(|id| format!("update {id}")).collect::<Vec<_>>();
@@ -149,7 +153,8 @@ fn a_reader_goes_on_in_the_middle_of_what_was_published_together() {
 #[test]
 fn lines_of_one_read_are_events_of_their_own_however_many() {
     let mut stage = Stage::new();
-    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut reader =
+        stage.hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut reader);
     let mut output = b"\x1b\n".repeat(1_000);
     output.extend_from_slice(&[[b'x'; 40_000].as_slice(), b"\n"].concat().repeat(3));
@@ -174,7 +179,8 @@ fn lines_of_one_read_are_events_of_their_own_however_many() {
 #[test]
 fn events_close_behind_another_are_written_together() {
     let mut stage = Stage::new();
-    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut reader =
+        stage.hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut reader);
     stage.publish(event(1, Object::Instance(view(1, 1))));
     let now = Time::ZERO.after_ms(1_000);
@@ -197,7 +203,8 @@ fn a_reader_of_another_run_or_of_the_future_is_told_of_a_gap() {
     stage.update(1..=1);
     let other_run = Some(EventName { boot: BootId(1), id: EventId(1) });
     for last_seen in [other_run, seen(2)] {
-        let mut reader = hub.subscribe(KeyEpoch(0), last_seen).expect("the key is in force");
+        let mut reader =
+            hub.subscribe(Reader::Key(KeyEpoch(0)), last_seen).expect("the key is in force");
         let (text, _) = read(&mut reader);
         assert_eq!(outline(&text), ["retry: 3000", "event: gap", "initial", "initial 1"]);
         assert!(text.contains("\"lost\":null"), "{text}");
@@ -208,14 +215,14 @@ fn a_reader_of_another_run_or_of_the_future_is_told_of_a_gap() {
 fn a_reader_that_fell_out_is_told_how_much_it_missed() {
     let mut stage = Stage::new();
     let hub = Arc::clone(&stage.hub);
-    let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut reader = hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut reader);
     stage.update(1..=100_003);
     let (text, _) = read(&mut reader);
     assert_eq!(outline(&text), ["event: gap", "initial", "initial 100003"]);
     assert!(text.contains("\"lost\":100003"), "{text}");
 
-    let mut late = hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let mut late = hub.subscribe(Reader::Key(KeyEpoch(0)), seen(1)).expect("the key is in force");
     let (text, _) = read(&mut late);
     assert_eq!(outline(&text), ["retry: 3000", "event: gap", "initial", "initial 100003"]);
     assert!(text.contains("\"lost\":100002"), "{text}");
@@ -224,7 +231,8 @@ fn a_reader_that_fell_out_is_told_how_much_it_missed() {
 #[test]
 fn what_falls_out_while_a_gap_is_counted_is_missed_too() {
     let mut stage = Stage::new();
-    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut reader =
+        stage.hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut reader);
     stage.update(1..=100_200);
     // Published but not visible yet: they evict others when the subscriber connects.
@@ -247,7 +255,8 @@ fn old_definitions_count_until_they_are_encoded() {
         InstanceView::new(Arc::new(definition))
     };
     let mut stage = Stage::new();
-    let mut reader = stage.hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut reader =
+        stage.hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut reader);
     let definitions = (64 << 20) / InstanceObject::new(tagged(1)).definition_bytes() as u64;
     assert!(definitions < 200, "a short tag takes far more than its text: {definitions}");
@@ -259,7 +268,8 @@ fn old_definitions_count_until_they_are_encoded() {
         }
     }
     // The half that was read takes no more than its frames, so that nothing had to go.
-    let mut late = stage.hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let mut late =
+        stage.hub.subscribe(Reader::Key(KeyEpoch(0)), seen(1)).expect("the key is in force");
     let (text, _) = read(&mut late);
     assert_eq!(outline(&text).len() as u64, definitions + 10, "all but the first, and the hint");
 
@@ -267,7 +277,8 @@ fn old_definitions_count_until_they_are_encoded() {
     for id in 1..=definitions + 10 {
         stage.publish(event(id, Object::Instance(tagged(id))));
     }
-    let mut late = stage.hub.subscribe(KeyEpoch(0), seen(1)).expect("the key is in force");
+    let mut late =
+        stage.hub.subscribe(Reader::Key(KeyEpoch(0)), seen(1)).expect("the key is in force");
     let (text, _) = read(&mut late);
     assert_eq!(outline(&text)[1], "event: gap", "unread, so many do not fit");
 }
@@ -276,8 +287,8 @@ fn old_definitions_count_until_they_are_encoded() {
 fn no_stream_of_the_old_key_carries_the_new_one() {
     let mut stage = Stage::new();
     let hub = Arc::clone(&stage.hub);
-    let mut lagging = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
-    let mut waiting = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut lagging = hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
+    let mut waiting = hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut waiting);
     stage.update(1..=1);
     stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(2));
@@ -289,9 +300,12 @@ fn no_stream_of_the_old_key_carries_the_new_one() {
         assert_eq!(outline(&text).len(), expected, "{text}");
         assert!(ended && text.contains("shutdown") && !text.contains("bbbb"), "{text}");
     }
-    assert!(hub.subscribe(KeyEpoch(0), None).is_err(), "a stream was opened with the old key");
-    assert!(hub.subscribe(KeyEpoch(0), seen(1)).is_err());
-    let mut fresh = hub.subscribe(KeyEpoch(1), None).expect("the key is in force");
+    assert!(
+        hub.subscribe(Reader::Key(KeyEpoch(0)), None).is_err(),
+        "a stream was opened with the old key"
+    );
+    assert!(hub.subscribe(Reader::Key(KeyEpoch(0)), seen(1)).is_err());
+    let mut fresh = hub.subscribe(Reader::Key(KeyEpoch(1)), None).expect("the key is in force");
     assert!(read(&mut fresh).0.contains("bbbb"));
     assert_eq!(hub.admits(Some(&[b'a'; 32])), None);
     assert_eq!(hub.admits(Some(&[b'b'; 32])), Some(KeyEpoch(1)));
@@ -306,17 +320,18 @@ fn from_the_close_on_the_old_key_opens_and_reads_nothing() {
     stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
     // The new face is not shown yet; the old key is good for nothing all the same.
     assert_eq!(hub.admits(Some(&[b'a'; 32])), None);
-    assert!(hub.subscribe(epoch, None).is_err());
+    assert!(hub.subscribe(Reader::Key(epoch), None).is_err());
     stage.publisher.show_master(face(0xbb, 1));
-    assert!(hub.list(epoch).is_err() && hub.key_instance(epoch).is_err());
-    assert!(hub.list(KeyEpoch(1)).is_ok());
+    let old = Reader::Key(epoch);
+    assert!(hub.list(old).is_err() && hub.key_instance(old).is_err());
+    assert!(hub.list(Reader::Key(KeyEpoch(1))).is_ok());
 }
 
 #[test]
 fn a_stream_that_fell_out_before_its_end_ends() {
     let mut stage = Stage::new();
     let hub = Arc::clone(&stage.hub);
-    let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut reader = hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut reader);
     stage.publisher.close_streams(Some(KeyEpoch(1)), Wall::from_micros(1));
     stage.publisher.show_master(face(0xbb, 1));
@@ -331,7 +346,7 @@ fn at_the_end_of_the_master_new_streams_end_too() {
     let mut stage = Stage::new();
     let hub = Arc::clone(&stage.hub);
     stage.publisher.close_streams(None, Wall::from_micros(1));
-    let mut reader = hub.subscribe(KeyEpoch(0), None).expect("the key is in force");
+    let mut reader = hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     let (text, ended) = read(&mut reader);
     assert_eq!(outline(&text), ["retry: 3000", "initial 0", "shutdown"]);
     assert!(ended);

@@ -314,7 +314,8 @@ fn refused(refusal: &Refusal) -> Problem {
     let reason = match refusal {
         Refusal::NotDurable { reason } => format!("not changed: cannot save the state: {reason}"),
         Refusal::NoInstance => "the configuration is being read".to_owned(),
-        Refusal::NotAdmitted
+        Refusal::TakesRole(_)
+        | Refusal::NotAdmitted
         | Refusal::CannotEnd
         | Refusal::SameUrl
         | Refusal::Configured

@@ -10,11 +10,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use openctrl_core::access::TokenChange;
 use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
 use openctrl_core::event::StoredId;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::store::{ControlUndo, Entry, Image, Kept, Record};
+use tokio::sync::oneshot;
 
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::file_identity::Place;
@@ -31,6 +33,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Changes that share a write at most: as many as can be waiting for an answer.
 const GROUP_MAX: usize = 4096;
 
+/// Where the result of a change of the tokens goes.
+type Done = oneshot::Sender<Result<(), String>>;
+
 enum Job {
     Persist {
         epoch: StoreEpoch,
@@ -41,6 +46,7 @@ enum Job {
     },
     Keep(Kept),
     Totals(Vec<(InstanceId, SavedTotals)>),
+    Tokens(TokenChange, Option<Done>),
     #[cfg(test)]
     BreakJournal,
 }
@@ -112,6 +118,11 @@ impl StoreWriter {
         self.send(Job::Totals(totals));
     }
 
+    /// Asks for a change of the tokens to be made durable; how it went is said through `done`.
+    pub(crate) fn save_tokens(&self, change: TokenChange, done: Option<Done>) {
+        self.send(Job::Tokens(change, done));
+    }
+
     /// Makes the next append fail.
     #[cfg(test)]
     pub(super) fn break_journal(&self) {
@@ -161,6 +172,10 @@ struct Group {
     undo: Vec<Record>,
     /// The same for events and rules.
     control_undo: Vec<ControlUndo>,
+    /// The same for tokens.
+    token_undo: Vec<TokenChange>,
+    /// Who waits for tokens.
+    token_done: Vec<Done>,
     /// The epoch of the events, and the last of them.
     kept: Option<(u32, StoredId)>,
 }
@@ -187,7 +202,7 @@ impl Worker {
         let written = begun.and_then(|()| self.write(&group.entries));
         // A write to a file that was removed meanwhile succeeds, and is worth nothing.
         match written.and_then(|()| self.stay_in_place()) {
-            Ok(()) => self.written(&group),
+            Ok(()) => self.written(group),
             Err(error) => self.refused(&mut group, &error),
         }
         self.follow_long_journal();
@@ -227,6 +242,11 @@ impl Worker {
                     self.image.set_totals(*id, *saved);
                 }
                 group.entries.push(Entry::Totals(totals));
+            }
+            Job::Tokens(change, done) => {
+                group.token_undo.push(self.image.apply_token(change.clone()));
+                group.token_done.extend(done);
+                group.entries.push(Entry::Tokens(Box::new(change)));
             }
             #[cfg(test)]
             Job::BreakJournal => self.journal = None,
@@ -334,8 +354,10 @@ impl Worker {
         }
     }
 
-    fn written(&self, group: &Group) {
+    fn written(&self, group: Group) {
         self.succeed();
+        // A client that did not wait is told nothing.
+        group.token_done.into_iter().for_each(|done| drop(done.send(Ok(()))));
         // Events first: they are shown before what they are about is answered.
         if let Some((_, upto)) = group.kept {
             self.mailbox.fact(Notice::Kept(upto));
@@ -349,6 +371,12 @@ impl Worker {
         self.fail(error);
         for undo in group.undo.iter().rev() {
             self.image.apply(undo);
+        }
+        for undo in std::mem::take(&mut group.token_undo).into_iter().rev() {
+            self.image.apply_token(undo);
+        }
+        for done in std::mem::take(&mut group.token_done) {
+            let _ = done.send(Err(error.to_string()));
         }
         if let Some((epoch, _)) = group.kept {
             for undo in std::mem::take(&mut group.control_undo).into_iter().rev() {

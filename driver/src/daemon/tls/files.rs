@@ -37,28 +37,38 @@ impl PemFiles {
 
     /// Checks the content, including that the key belongs to the certificate.
     pub(super) fn certified(&self, content: &Content) -> Result<CertifiedKey, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(&content.crt)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|why| self.pem_error(&self.crt, &why))?;
-        if chain.is_empty() {
-            return Err(TlsError::NoCertificate { path: self.crt.clone() });
-        }
+        let chain = parse_certificates(&self.crt, &content.crt)?;
         let key = PrivateKeyDer::from_pem_slice(&content.key)
-            .map_err(|why| self.pem_error(&self.key, &why))?;
+            .map_err(|why| pem_error(&self.key, &why))?;
         certify(chain, key, self.crt.clone(), self.key.clone())
     }
+}
 
-    fn pem_error(&self, path: &Path, why: &pem::Error) -> TlsError {
-        let path = path.to_owned();
-        let what = match why {
-            pem::Error::NoItemsFound => return TlsError::NoPrivateKey { path },
-            pem::Error::MissingSectionEnd { .. } => "a section has no END line",
-            pem::Error::IllegalSectionStart { .. } => "a BEGIN line is incomplete",
-            pem::Error::Base64Decode(_) => "a section is not base64",
-            pem::Error::Io(_) | pem::Error::SectionTooLarge | _ => "a section cannot be read",
-        };
-        TlsError::Malformed { path, what }
+/// The certificates of a PEM file, of which there is at least one.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    parse_certificates(path, &read(path)?)
+}
+
+fn parse_certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|why| pem_error(path, &why))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate { path: path.to_owned() });
     }
+    Ok(chain)
+}
+
+fn pem_error(path: &Path, why: &pem::Error) -> TlsError {
+    let path = path.to_owned();
+    let what = match why {
+        pem::Error::NoItemsFound => return TlsError::NoPrivateKey { path },
+        pem::Error::MissingSectionEnd { .. } => "a section has no END line",
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line is incomplete",
+        pem::Error::Base64Decode(_) => "a section is not base64",
+        pem::Error::Io(_) | pem::Error::SectionTooLarge | _ => "a section cannot be read",
+    };
+    TlsError::Malformed { path, what }
 }
 
 /// Joins a chain, which is not empty, and a key; the paths are for the messages.

@@ -10,12 +10,13 @@ mod self_signed;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use rustls::server::ResolvesServerCert;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificate::{fingerprint, provider};
@@ -51,29 +52,52 @@ pub(crate) struct Secured {
 /// `name` is the host of the master URL, a name or an address, with or without the brackets of an
 /// IPv6 literal, perhaps empty; a self-signed certificate carries it. Files are read before this
 /// returns, blocking, so that what is wrong with them stops the start.
-pub(crate) fn acceptor(tls: &TlsSource, name: &str) -> Result<Secured, TlsError> {
+///
+/// With `client_ca` clients have to show a certificate of one of the authorities in that PEM file.
+pub(crate) fn acceptor(
+    tls: &TlsSource,
+    name: &str,
+    client_ca: Option<&Path>,
+) -> Result<Secured, TlsError> {
+    let clients = client_ca.map(verifier_of_clients).transpose()?;
     let (acceptor, certified, certificate) = match tls {
         TlsSource::SelfSigned => {
             let certified = Arc::new(self_signed::generate(name)?);
             let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&certified)));
-            (accept_with(resolver), certified, None)
+            (accept_with(resolver, clients), certified, None)
         }
         TlsSource::Files { crt, key } => {
             let files = PemFiles { crt: crt.clone(), key: key.clone() };
             let resolver = Arc::new(Reloading::load(files)?);
-            (accept_with(resolver.clone()), resolver.current(), Some(resolver))
+            (accept_with(resolver.clone(), clients), resolver.current(), Some(resolver))
         }
     };
     let fingerprint = certified.cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default();
     Ok(Secured { acceptor, fingerprint, certificate })
 }
 
-fn accept_with(resolver: Arc<dyn ResolvesServerCert>) -> TlsAcceptor {
+fn accept_with(
+    resolver: Arc<dyn ResolvesServerCert>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> TlsAcceptor {
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("ring has cipher suites for TLS 1.3")
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
         .with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     TlsAcceptor::from(Arc::new(config))
+}
+
+/// Requires a certificate of one of the authorities in a PEM file.
+fn verifier_of_clients(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in files::certificates(path)? {
+        let bad = |why| TlsError::BadCertificate { path: path.to_owned(), why };
+        roots.add(authority).map_err(bad)?;
+    }
+    let provider = Arc::new(provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|_| TlsError::NoCertificate { path: path.to_owned() })
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ const SEC1: (&str, &str) = (include_str!("testdata/sec1.crt"), include_str!("tes
 async fn self_signed_serves_every_name_over_tls_1_3() {
     let certified = self_signed::generate("edge.example").expect("made");
     let root = certified.cert[0].clone();
-    let acceptor = accept_with(Arc::new(SingleCertAndKey::from(certified)));
+    let acceptor = accept_with(Arc::new(SingleCertAndKey::from(certified)), None);
     for name in ["edge.example", "localhost", "127.0.0.1", "::1"] {
         let met = handshake(&acceptor, &client(&root, &TLS13), name).await.expect(name);
         assert_eq!(met.version, Some(ProtocolVersion::TLSv1_3));
@@ -39,7 +39,7 @@ async fn self_signed_serves_every_name_over_tls_1_3() {
 async fn both_sources_refuse_tls_1_2() {
     let dir = Pair::in_new_dir(pkcs8());
     for source in [TlsSource::SelfSigned, dir.source()] {
-        let acceptor = acceptor(&source, "[::1]").expect("a good source").acceptor;
+        let acceptor = acceptor(&source, "[::1]", None).expect("a good source").acceptor;
         let old = handshake(&acceptor, &client(&dir.root(), &TLS12), "localhost").await;
         assert!(old.expect_err("refused").contains("ProtocolVersion"), "{source:?}");
     }
@@ -49,18 +49,33 @@ async fn both_sources_refuse_tls_1_2() {
 async fn files_of_every_key_form_are_served() {
     for pair in [pkcs8(), own(RSA), own(SEC1)] {
         let dir = Pair::in_new_dir(pair);
-        let acceptor = acceptor(&dir.source(), "ignored").expect("good files").acceptor;
+        let acceptor = acceptor(&dir.source(), "ignored", None).expect("good files").acceptor;
         let root = dir.root();
         let met = handshake(&acceptor, &client(&root, &TLS13), "localhost").await.expect("met");
         assert_eq!(met.certificate, root);
     }
 }
 
+#[tokio::test]
+async fn with_client_ca_only_its_clients_are_let_in() {
+    let (server, known) = (Pair::in_new_dir(own(RSA)), Pair::in_new_dir(pkcs8()));
+    let stranger = Pair::in_new_dir(pkcs8());
+    let ca = known.crt();
+    let acceptor = acceptor(&server.source(), "", Some(&ca)).expect("good files").acceptor;
+    for (shown, is_let_in) in [(None, false), (Some(&stranger), false), (Some(&known), true)] {
+        let met = handshake(&acceptor, &client_with(&server.root(), shown), "localhost").await;
+        assert_eq!(met.is_ok(), is_let_in, "{met:?}");
+    }
+    fs::write(&ca, "no certificate").expect("written");
+    let error = super::acceptor(&server.source(), "", Some(&ca)).map(|_| ()).expect_err("no CA");
+    assert!(error.to_string().contains(&ca.display().to_string()), "{error}");
+}
+
 #[test]
 fn what_is_wrong_with_a_file_is_said_with_its_name() {
     let refused = |crt: &str, key: &str, want: &str| {
         let dir = Pair::in_new_dir((crt.to_owned(), key.to_owned()));
-        let error = acceptor(&dir.source(), "").map(|_| ()).expect_err(want).to_string();
+        let error = acceptor(&dir.source(), "", None).map(|_| ()).expect_err(want).to_string();
         assert!(error.contains(want), "{want}: {error}");
     };
     refused(RSA.1, RSA.1, "server.crt: no certificate in it");
@@ -84,7 +99,7 @@ fn what_is_wrong_with_a_file_is_said_with_its_name() {
 
     let dir = Pair::in_new_dir(own(RSA));
     fs::remove_file(dir.key()).expect("it is there");
-    let error = acceptor(&dir.source(), "").map(|_| ()).expect_err("no key file");
+    let error = acceptor(&dir.source(), "", None).map(|_| ()).expect_err("no key file");
     assert!(matches!(error, TlsError::Unreadable { path, why }
         if path == dir.key() && why.kind() == io::ErrorKind::NotFound));
 }
@@ -93,7 +108,7 @@ fn what_is_wrong_with_a_file_is_said_with_its_name() {
 async fn a_new_certificate_is_served_after_the_interval_and_not_before() {
     let dir = Pair::in_new_dir(own(RSA));
     let (resolver, hours) = reloading(&dir);
-    let acceptor = accept_with(Arc::new(resolver));
+    let acceptor = accept_with(Arc::new(resolver), None);
     let (old, new) = (der(RSA.0), der(SEC1.0));
 
     dir.write(own(SEC1));
@@ -236,6 +251,24 @@ fn client(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    TlsConnector::from(Arc::new(config))
+}
+
+/// A client that shows a certificate, if it has one.
+fn client_with(root: &CertificateDer<'static>, shown: Option<&Pair>) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.clone()).expect("a certificate");
+    let config = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&TLS13])
+        .expect("the test has this version")
+        .with_root_certificates(roots);
+    let config = match shown {
+        None => config.with_no_client_auth(),
+        Some(pair) => {
+            let key = PrivateKeyDer::from_pem_file(pair.key()).expect("a key");
+            config.with_client_auth_cert(vec![pair.root()], key).expect("a pair")
+        }
+    };
     TlsConnector::from(Arc::new(config))
 }
 

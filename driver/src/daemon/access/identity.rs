@@ -1,0 +1,61 @@
+//! Who sent a request, once it is let in.
+
+use openctrl_core::access::{Role, Token};
+use openctrl_core::command::{Caller, Door, Trust};
+use openctrl_core::doors::v2::{Endpoint, Rejection};
+use openctrl_core::ids::KeyEpoch;
+
+use crate::daemon::hub::Reader;
+
+/// By what a request was let in.
+#[derive(Clone, Debug)]
+pub(crate) enum Identity {
+    /// The API key of this epoch.
+    Key(KeyEpoch),
+    /// A token.
+    Token(Token),
+    /// The peer credentials of the Unix socket.
+    Peer(Trust),
+}
+
+impl Identity {
+    /// How the audit log names it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Key(_) => "key".to_owned(),
+            Self::Token(token) => format!("token:{}", token.name),
+            Self::Peer(Trust::Peer { uid, .. }) => format!("user:{uid}"),
+            Self::Peer(_) => "-".to_owned(),
+        }
+    }
+
+    /// How the engine is told of it.
+    pub(crate) const fn caller(&self) -> Caller {
+        let trust = match self {
+            Self::Key(epoch) => Trust::Key(*epoch),
+            Self::Token(token) => Trust::Token(token.role),
+            Self::Peer(trust) => *trust,
+        };
+        Caller { door: Door::V2, trust }
+    }
+
+    /// How the hub is told of it.
+    pub(crate) const fn reader(&self) -> Reader {
+        match self {
+            Self::Key(epoch) => Reader::Key(*epoch),
+            Self::Token(token) => Reader::Token(token.digest),
+            Self::Peer(_) => Reader::Peer,
+        }
+    }
+
+    /// Checks what it may do.
+    ///
+    /// # Errors
+    /// 403 for a token whose role is not enough.
+    pub(crate) fn check(&self, endpoint: Endpoint) -> Result<(), Rejection> {
+        match self {
+            Self::Token(token) => endpoint.check(token.role),
+            Self::Key(_) | Self::Peer(_) => endpoint.check(Role::Admin),
+        }
+    }
+}
