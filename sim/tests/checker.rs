@@ -52,7 +52,8 @@ fn inv_2_finds_a_second_process() {
             let mut second = *process;
             second.generation = Generation(process.generation.0 + 1);
             let definition = Arc::clone(definition);
-            vec![effect, Effect::Spawn { process: second, run: *run, definition }]
+            let run = *run;
+            vec![effect, Effect::Spawn { process: second, run, definition }]
         }
         _ => vec![effect],
     });
