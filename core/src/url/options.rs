@@ -163,12 +163,12 @@ impl OptionTexts {
         self.choice(LOG_FORMAT, ["plain", "json"])
     }
 
-    /// Whether processes outlive the master, unless they are told not to.
+    /// Whether processes outlive the master.
     ///
     /// # Errors
     /// For a value that is not one of those that the parameter has.
     pub(super) fn survives(&self) -> Result<bool, MasterUrlError> {
-        Ok(!self.choice(SURVIVE, ["on", "off"])?)
+        self.choice(SURVIVE, ["off", "on"])
     }
 
     /// `heartbeat=`: how often an idle event stream shows a sign of life, in seconds.
