@@ -251,26 +251,13 @@ impl Reactor {
 
     fn tell_failed_start(&self, door: &Door, input: &Input) {
         let table = self.engine.table();
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no other input is a failed start")]
         let slot = match input {
             Input::StartFailed { process, .. } => table.current(*process),
             Input::VerbEnded { instance, verb: VerbKind::Start, result: VerbResult::Failed(_) } => {
                 table.find(*instance)
             }
-            Input::VerbEnded { .. }
-            | Input::RequestArrived { .. }
-            | Input::ProcessStarted { .. }
-            | Input::KillFailed { .. }
-            | Input::PidTold { .. }
-            | Input::PidFileRead { .. }
-            | Input::TrackedGone { .. }
-            | Input::Configured { .. }
-            | Input::OutputRead { .. }
-            | Input::ProcessExited { .. }
-            | Input::RecordsPersisted { .. }
-            | Input::PersistFailed { .. }
-            | Input::Dialled { .. }
-            | Input::TimeAdvanced
-            | Input::ShutdownRequested => None,
+            _ => None,
         };
         let definition = slot.and_then(|slot| table.get(slot)).map(|row| row.definition());
         if let Some(label) = definition.and_then(|definition| definition.label.as_ref()) {
