@@ -64,7 +64,7 @@ fn a_wrong_key_says_so_and_the_right_one_is_kept_for_the_tab() {
     for (key, says) in [
         ("", "Enter the key."),
         ("schlüssel", "This is no key"),
-        ("0123456789abcdef0123456789abcdef", "This is not the key"),
+        ("0123456789abcdef0123456789abcdef", "This is neither the key"),
     ] {
         browser.enter_key(key);
         browser.wait_text("#login-error", says);
