@@ -29,7 +29,7 @@ fn gauges_that_are_kept() {
 #[test]
 fn an_event_id_that_is_skipped() {
     shrinks("event-id-skipped", "INV-6", |master| {
-        let script = "printf%20'a%5Cnb%5Cnan%20ERROR%5Cn'%3B%20exec%20sleep%201000";
+        let script = "printf%20'a%5Cnb%5Cnc%5Cn'%3B%20exit%201";
         let id = master.create(&format!("exec:sh?arg=-c&arg={script}"));
         master.until(&id, "its lines", |object| object.contains("\"status\":\"error\""));
         master.ask("PATCH", &format!("/instances/{id}"), r#"{"alias":"other"}"#);
