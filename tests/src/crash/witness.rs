@@ -119,8 +119,10 @@ pub fn run(folder: &Path, url: &str) {
     let Some((token, what)) = rest.split_once("/1?") else { exit(64) };
     let Ok(token) = token.parse() else { exit(64) };
     let _lock = prove_alone_as(folder, token, url).unwrap_or_else(|_| exit(65));
-    while what == "stay" {
-        thread::park();
+    if what == "stay" {
+        loop {
+            thread::park();
+        }
     }
     loop {
         let code = fs::read_to_string(file(folder)).ok().and_then(|text| text.parse().ok());
