@@ -340,7 +340,7 @@ impl<'a> Reader<'a> {
             instance: InstanceId(self.u32()?),
             pid: self.i32()?,
             start_ticks: self.u64()?,
-            started: Wall::from_micros(self.u64()?),
+            started: self.wall()?,
             age_ms: self.u64()?,
             note: self.note()?,
             state: match self.u8()? {
@@ -412,6 +412,13 @@ impl<'a> Reader<'a> {
 
     fn i32(&mut self) -> Result<i32, WireError> {
         Ok(i32::from_le_bytes(self.take()?))
+    }
+
+    /// A time that no RFC 3339 text has is not sent.
+    fn wall(&mut self) -> Result<Wall, WireError> {
+        let micros = self.u64()?;
+        let wall = Wall::from_micros(micros);
+        if wall.as_micros() == micros { Ok(wall) } else { Err(WireError::Unknown("time")) }
     }
 
     fn u64(&mut self) -> Result<u64, WireError> {

@@ -187,6 +187,15 @@ fn the_greeting_has_this_form_in_every_version() {
 }
 
 #[test]
+fn a_time_beyond_the_year_9999_is_refused() {
+    let mut bytes = vec![0; 1 + 16 + 4 + 4 + 8];
+    bytes[0] = 37;
+    bytes.extend_from_slice(&u64::MAX.to_le_bytes());
+    bytes.extend_from_slice(&[0; 64]);
+    assert_eq!(decode_report(&bytes), Err(WireError::Unknown("time")));
+}
+
+#[test]
 fn a_long_reason_is_cut_at_a_character() {
     let reason = String::from("é").repeat(2_000);
     let end = End::NotStarted(reason);
