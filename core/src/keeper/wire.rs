@@ -356,7 +356,7 @@ impl<'a> Reader<'a> {
     fn ended(&mut self) -> Result<Ended, WireError> {
         let (kind, value) = (self.u8()?, self.i32()?);
         let exit = match kind {
-            0 => None,
+            0 if value == 0 => None,
             1 => Some(Exit::Code(value)),
             2 => Some(Exit::Signal(value)),
             _ => return Err(WireError::Unknown("exit")),
