@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection::Arrival;
 use super::service::Service;
-use crate::daemon::control::BoundSocket;
+use crate::daemon::control::{BoundSocket, SocketFile};
 use crate::daemon::dial::look_up;
 
 /// Maximum number of connections; more wait to be accepted. Two thousand subscribers and as many
@@ -41,6 +41,7 @@ pub(crate) struct ServerConfig {
 pub(crate) struct Server {
     connections: Arc<Semaphore>,
     closing: watch::Sender<bool>,
+    local_file: Option<SocketFile>,
 }
 
 /// Binds the listener. An empty host is every address, of IPv6 where the system has it.
@@ -86,21 +87,20 @@ impl Server {
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
         let (closing, closes) = watch::channel(false);
         let acceptor = Acceptor { tls, service, connections: Arc::clone(&connections), closes };
-        if let Some(BoundSocket { listener, file }) = local {
+        let local_file = local.map(|BoundSocket { listener, file }| {
             let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                // Its file is removed when nothing is accepted any more.
-                let _file = file;
-                acceptor.run(&listener).await;
-            });
-        }
+            tokio::spawn(async move { acceptor.run(&listener).await });
+            file
+        });
         tokio::spawn(async move { acceptor.run(&listener).await });
-        Self { connections, closing }
+        Self { connections, closing, local_file }
     }
 
     /// Lets every connection finish the answer it is writing, and no longer than `limit`.
     pub(crate) async fn finish(self, limit: Duration) {
         let _ = self.closing.send(true);
+        // Here and not in the task that accepts: the process may exit before that task ends.
+        drop(self.local_file);
         let _ = timeout(limit, self.connections.acquire_many(CONNECTIONS_MAX)).await;
     }
 }
