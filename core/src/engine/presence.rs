@@ -391,19 +391,11 @@ impl Supervisor<'_> {
     pub(super) fn desire(&mut self, request: RequestId, desire: Box<Desire>) {
         let is_started = self.instance.presence().run.is_some();
         let mut predicted = self.instance.newest_desired(self.instance.newest_goal());
-        let mut section = Section::new(&mut predicted);
-        let is_stale = !section.admits(desire.expect);
-        if !is_stale {
-            section.edit_values(&desire.values);
-            if let Some(toggle) = desire.toggle {
-                section.toggle(toggle, is_started);
-            }
-        }
-        if desire.beat.is_some() {
-            section.note_change();
-        }
+        let is_stale = !Section::new(&mut predicted).admits(desire.expect);
+        let changes = |section: &mut Section<'_>| fulfil(section, &desire, is_stale, is_started);
+        let is_changed = apply(changes, &mut predicted);
         // Wait for the pending record: the answer must not come before it is durable.
-        if !section.end() && self.instance.presence().pending == 0 {
+        if !is_changed && self.instance.presence().pending == 0 {
             let before = Box::new(self.run_shown());
             return self.answer(request, &desire, DesireDone { before, is_stale });
         }
@@ -422,21 +414,10 @@ impl Supervisor<'_> {
         let before = Box::new(self.run_shown());
         let is_started = self.instance.presence().run.is_some();
         self.instance.presence_mut().joined = Some(false);
-        let mut desired = core::mem::take(self.instance.desired_mut());
-        let mut section = Section::new(&mut desired);
-        if !is_stale {
-            section.edit_values(&desire.values);
-            if let Some(toggle) = desire.toggle {
-                section.toggle(toggle, is_started);
-            }
-        }
-        if desire.beat.is_some() {
-            section.note_change();
-        }
-        section.end();
-        *self.instance.desired_mut() = desired;
+        let changes = |section: &mut Section<'_>| fulfil(section, desire, is_stale, is_started);
+        apply(changes, self.instance.desired_mut());
         if desire.toggle.is_some() {
-            // Whoever asks is not made to wait for the back-off of earlier failures.
+            // A request does not wait for the back-off of earlier failures.
             self.instance.lifecycle_mut().reset_backoff();
             self.instance.forgive_restarts();
             self.instance.presence_mut().retries = false;
@@ -719,5 +700,18 @@ const fn beat_timeout_ms(liveness: &Liveness) -> Option<u64> {
         | Liveness::Checkpoint { .. }
         | Liveness::PidFile { .. }
         | Liveness::Probe { .. } => None,
+    }
+}
+
+/// Makes the changes that a request asks for; a stale one changes nothing, but it is still a beat.
+fn fulfil(section: &mut Section<'_>, desire: &Desire, is_stale: bool, is_started: bool) {
+    if !is_stale {
+        section.edit_values(&desire.values);
+        if let Some(toggle) = desire.toggle {
+            section.toggle(toggle, is_started);
+        }
+    }
+    if desire.beat.is_some() {
+        section.note_change();
     }
 }

@@ -24,16 +24,6 @@ use crate::store::{Image, Record};
 use crate::time::{Now, Time, Wall};
 use crate::url::InstanceUrl;
 
-const TOGGLES: [Toggle; 7] = [
-    Toggle::Enable,
-    Toggle::Disable,
-    Toggle::Restart,
-    Toggle::RunOnceEnable,
-    Toggle::RunOnceDisable,
-    Toggle::EnableRunOnceEnable,
-    Toggle::EnableRunOnceDisable,
-];
-
 /// How many runs are remembered.
 const HISTORY: u16 = 4;
 
@@ -372,7 +362,7 @@ impl World {
         };
         let values = ValuesEdit::Merge(Values::from([("k".to_string(), of.to_string())]));
         let expect = if is_stale { Cas(1) } else { Cas(0) };
-        let toggle = toggle.map(|toggle| TOGGLES[toggle]);
+        let toggle = toggle.map(|toggle| Toggle::ALL[toggle]);
         let desire = Box::new(Desire { expect, values, toggle, beat, shows_instance: false });
         self.next_request += 1;
         let request = RequestId(self.next_request);

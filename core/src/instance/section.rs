@@ -31,6 +31,19 @@ pub enum Toggle {
     EnableRunOnceDisable,
 }
 
+impl Toggle {
+    /// Every toggle.
+    pub const ALL: [Self; 7] = [
+        Self::Enable,
+        Self::Disable,
+        Self::Restart,
+        Self::RunOnceEnable,
+        Self::RunOnceDisable,
+        Self::EnableRunOnceEnable,
+        Self::EnableRunOnceDisable,
+    ];
+}
+
 /// A change of the values of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValuesEdit {
@@ -191,21 +204,11 @@ mod tests {
         )
     }
 
-    const TOGGLES: [Toggle; 7] = [
-        Toggle::Enable,
-        Toggle::Disable,
-        Toggle::Restart,
-        Toggle::RunOnceEnable,
-        Toggle::RunOnceDisable,
-        Toggle::EnableRunOnceEnable,
-        Toggle::EnableRunOnceDisable,
-    ];
-
     /// Every toggle from every state.
     #[test]
     fn the_table_of_toggles() {
         let mut table = String::new();
-        for toggle in TOGGLES {
+        for toggle in Toggle::ALL {
             for (once, is_started) in
                 [(Once::No, false), (Once::No, true), (Once::Armed, false), (Once::Consumed, true)]
             {
@@ -283,7 +286,7 @@ mod tests {
             let before = desired.clone();
             let mut section = Section::new(&mut desired);
             for (number, is_started) in steps {
-                section.toggle(TOGGLES[number], is_started);
+                section.toggle(Toggle::ALL[number], is_started);
             }
             let changed = section.end();
             prop_assert_eq!(desired.cas.0, before.cas.0 + u64::from(changed));
@@ -296,7 +299,7 @@ mod tests {
         fn a_toggle_again_changes_nothing(mut desired in desired(), number in 0..7usize,
             is_started in any::<bool>())
         {
-            let toggle = TOGGLES[number];
+            let toggle = Toggle::ALL[number];
             for _ in 0..2 {
                 let mut section = Section::new(&mut desired);
                 section.toggle(toggle, is_started);
