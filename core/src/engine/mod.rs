@@ -32,7 +32,6 @@ mod shutdown;
 mod supervisor;
 mod timers;
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use rand_chacha::ChaCha8Rng;
@@ -103,10 +102,10 @@ impl Engine {
         };
         engine.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
         engine.out.show_master(&engine.master, engine.key_epoch);
-        let mut stored_totals = BTreeMap::new();
+        let totals_of = |survivor: &Survivor| Some(image.instances.get(&survivor.instance)?.totals);
+        let totals_of_survivors: Vec<_> = found.survivors.iter().map(totals_of).collect();
         for stored in image.instances.into_values() {
             let (definition, saved) = (stored.definition, stored.totals);
-            stored_totals.insert(definition.id, saved);
             let mut instance = Instance::new(definition, saved.mode, saved.totals());
             instance.desired_mut().clone_from(&stored.desired);
             // Raw counts of a process that is no more are folded: the next one counts from 0.
@@ -131,11 +130,11 @@ impl Engine {
                 supervisor.recall(note);
             }
         }
-        for survivor in found.survivors {
+        for (survivor, totals) in found.survivors.iter().zip(&totals_of_survivors) {
             if let Some(slot) = engine.find(survivor.instance)
                 && let Some(mut supervisor) = engine.supervise(now, slot)
             {
-                supervisor.attach(survivor, stored_totals.get(&survivor.instance));
+                supervisor.attach(survivor, totals.as_ref());
             }
         }
         engine.start_all(now);
@@ -217,7 +216,7 @@ impl Engine {
     fn start_all(&mut self, now: Now) {
         for slot in self.table.slots().collect::<Vec<SlotId>>() {
             let Some(instance) = self.table.get_mut(slot) else { continue };
-            // What outlived the last master goes on, unless it is durable that it has to stop.
+            // A process that outlived the last master keeps running, unless its stop is durable.
             let goes_on = instance.state() == State::RUNNING;
             let is_wanted = goes_on && instance.definition().policy.boot != Boot::Saved;
             if instance.definition().is_configured() {

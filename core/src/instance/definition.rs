@@ -75,20 +75,20 @@ impl Definition {
     /// that a door would refuse set nothing.
     pub fn new(id: InstanceId, url: InstanceUrl, alias: String) -> Self {
         let edit = exec_policy(&url).unwrap_or_default();
+        let launch = Launch::Runtime(url);
         let mut new = Self {
             id,
             revision: Revision::FIRST,
             label: None,
             origin: Origin::Api,
             alias,
-            launch: Launch::Runtime(url),
+            liveness: Liveness::of(&launch),
+            launch,
             setup: Setup::default(),
             policy: Policy::default(),
-            liveness: Liveness::default(),
             clears_values: false,
             meta: Meta::default(),
         };
-        new.liveness = Liveness::of(&new.launch);
         edit.apply(&mut new.policy, &mut new.setup);
         new
     }

@@ -76,10 +76,3 @@ impl Liveness {
         matches!(self, Self::Checkpoint { error_mark: true, .. })
     }
 }
-
-impl Default for Liveness {
-    /// The rules of the v2 API (Contract §6).
-    fn default() -> Self {
-        Self::Checkpoint { silence_ms: SILENCE_MS, error_mark: true }
-    }
-}
