@@ -310,7 +310,7 @@ impl Reactor {
                 self.children.ended(process, ended, has_group);
             }
             Notice::KeeperLost(pid) => {
-                tracing::warn!("Master.run: keeper {pid} was lost; its children go on");
+                tracing::warn!("Master.run: keeper {pid} was lost; its children keep running");
                 self.children.keeper_lost();
             }
             Notice::Orphaned(process) => self.children.orphaned(process),
@@ -470,7 +470,9 @@ impl Reactor {
                     self.followed.insert(process, variable(&definition));
                 }
                 let mut note = Note::default();
-                processes.with_facts(definition.id, |facts, _| note = Note::of(facts));
+                if spawner.has_keeper() {
+                    processes.with_facts(definition.id, |facts, _| note = Note::of(facts));
+                }
                 self.children.ordered();
                 spawner.spawn((process, run), definition, note);
             }

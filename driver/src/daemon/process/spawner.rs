@@ -177,23 +177,28 @@ impl Spawner {
         }
     }
 
+    /// Whether a keeper is the parent of the children.
+    pub(crate) const fn has_keeper(&self) -> bool {
+        self.keeper.is_some()
+    }
+
     /// Lets the keeper know what is shown of the processes of an instance.
     pub(crate) fn note(&self, instance: InstanceId, facts: &ProcessFacts) {
-        if self.keeper.is_some() {
+        if self.has_keeper() {
             self.send(Job::Note(instance, Box::new(Note::of(facts))));
         }
     }
 
     /// An instance was deleted.
     pub(crate) fn deleted(&self, instance: InstanceId) {
-        if self.keeper.is_some() {
+        if self.has_keeper() {
             self.send(Job::Deleted(instance));
         }
     }
 
     /// Lets the keeper end, and waits until it has.
     pub(crate) async fn finish_keeper(&self) {
-        if self.keeper.is_some() {
+        if self.has_keeper() {
             let (done, is_done) = oneshot::channel();
             self.send(Job::Quit(done));
             let _ = is_done.await;
