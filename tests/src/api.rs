@@ -138,6 +138,11 @@ impl Api {
         self.instance(id)["status"].as_str().expect("a status is a string").to_owned()
     }
 
+    /// The facts about the processes of an instance.
+    pub fn process(&self, id: &str) -> Value {
+        self.get(&format!("/instances/{id}/process")).expect(200).json()
+    }
+
     /// Opens the event stream.
     pub fn events(&self) -> Sse {
         Sse::open(self, &[])

@@ -48,9 +48,7 @@ fn hostile(builder: Builder, hang_up: &str) -> Master {
 }
 
 fn pid_of(api: &Api, id: &str) -> i32 {
-    let pid = eventually("a process", || {
-        api.get(&format!("/instances/{id}/process")).expect(200).json()["pid"].as_i64()
-    });
+    let pid = eventually("a process", || api.process(id)["pid"].as_i64());
     i32::try_from(pid).unwrap()
 }
 
@@ -140,7 +138,7 @@ fn an_exec_step_leaves_no_trace_and_says_why_it_failed() {
         let api = master.api();
         let id = id_of(&api.create("a:b"));
         let shown = eventually("the failure", || {
-            let shown = api.get(&format!("/instances/{id}/process")).expect(200).json();
+            let shown = api.process(&id);
             (shown["failures"] != 0).then_some(shown)
         });
         let exit = shown["lastExit"]["reason"].as_str().unwrap();
@@ -162,7 +160,7 @@ os.execv(sys.argv[1],sys.argv[1:])";
     let id = id_of(&api.create("exec:true"));
     events.wait_status(&id, "running");
     events.wait_status(&id, "stopped");
-    let shown = api.get(&format!("/instances/{id}/process")).expect(200).json();
+    let shown = api.process(&id);
     assert_eq!(shown["lastExit"]["code"], 0, "{shown}");
     // A child of the child: SIGCHLD has its default there, too.
     let script = "import subprocess;print('exit',subprocess.call(['sh','-c','exit 7']))";

@@ -244,7 +244,7 @@ fn what_cannot_be_ended_is_said(master: &Master, id: &str, events: &mut Sse, why
     events.wait_for("a line of the instance", |event| {
         event.is_log_of(id) && event.logs.starts_with("cannot be killed: it ")
     });
-    let shown = api.get(&format!("/instances/{id}/process")).expect(200).json();
+    let shown = api.process(id);
     let reason = shown["reason"].as_str().expect("a reason");
     assert!(reason.starts_with("cannot be killed: it ") && reason.contains(why), "{shown}");
     let line = master

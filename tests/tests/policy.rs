@@ -26,10 +26,6 @@ fn policy(api: &Api, id: &str) -> Value {
     api.get(&path(id)).expect(200).json()
 }
 
-fn process(api: &Api, id: &str) -> Value {
-    api.get(&format!("/instances/{id}/process")).expect(200).json()
-}
-
 /// An instance that runs code in a shell.
 fn shell(master: &Master, code: &str) -> String {
     let code: String = code.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -163,13 +159,13 @@ mod restarts {
         cue.give();
         mark.wait(3);
         patch(&api, &id, &json!({"restart": "never"}));
-        let count = process(&api, &id)["starts"].as_u64().expect("a count");
+        let count = api.process(&id)["starts"].as_u64().expect("a count");
         events.wait_for("its end", |event| {
             event.is_change_of(&id)
                 && event.instance["restart"] == false
                 && event.instance["status"] == "stopped"
         });
-        let now = process(&api, &id);
+        let now = api.process(&id);
         assert!(now["nextRestart"].is_null() && now["pid"].is_null(), "{now}");
         assert!(now["starts"].as_u64().expect("a count") <= count + 1, "{now}");
     }
@@ -186,10 +182,10 @@ mod restarts {
         cue.give();
         mark.wait(3);
         until("the limit is reached", || {
-            let now = process(&api, &id);
+            let now = api.process(&id);
             now["restarts"] == 2 && now["exits"] == 3 && now["nextRestart"].is_null()
         });
-        let reason = process(&api, &id)["reason"].as_str().expect("a reason").to_owned();
+        let reason = api.process(&id)["reason"].as_str().expect("a reason").to_owned();
         assert!(reason.contains('2') && reason.contains("restart"), "{reason}");
         assert_eq!(api.status(&id), "error");
         api.act(&id, "start");
@@ -257,7 +253,7 @@ mod stops {
         api.act(&id, "stop");
         events.wait_log(&id, "got INT");
         events.wait_status(&id, "stopped");
-        let last = process(&api, &id)["lastExit"].clone();
+        let last = api.process(&id)["lastExit"].clone();
         assert_eq!(last["signal"], 9, "KILL after the grace: {last}");
     }
 }
@@ -281,12 +277,12 @@ mod setup {
         let edit = json!({"umask": "027", "cwd": "/", "env": {"A": "b"}, "clearEnv": true,
             "openFiles": 77, "memoryBytes": 1u64 << 30});
         patch(&api, &id, &edit);
-        assert_eq!(process(&api, &id)["starts"], 1, "an edit restarts nothing");
+        assert_eq!(api.process(&id)["starts"], 1, "an edit restarts nothing");
         api.act(&id, "restart");
         events.wait_for("the facts of the policy", |event| {
             event.is_log_of(&id) && event.logs.ends_with(" 0027 / 77 1048576 b cleared")
         });
-        let pid = process(&api, &id)["pid"].as_i64().expect("a pid");
+        let pid = api.process(&id)["pid"].as_i64().expect("a pid");
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).expect("it is there");
         assert_eq!(name.trim(), "sh", "the step became the command");
     }
@@ -303,7 +299,7 @@ mod setup {
         patch(&api, &id, &json!({"env": {"A": "b c"}, "cwd": "/"}));
         api.act(&id, "restart");
         events.wait_log(&id, "A=b c");
-        let pid = process(&api, &id)["pid"].as_i64().expect("a pid");
+        let pid = api.process(&id)["pid"].as_i64().expect("a pid");
         let cwd = fs::read_link(format!("/proc/{pid}/cwd")).expect("it is there");
         assert_eq!(cwd.to_str(), Some("/"));
     }
@@ -325,9 +321,7 @@ mod setup {
                 patch(&api, &id, &edit);
                 api.act(&id, "restart");
                 until(part, || {
-                    process(&api, &id)["reason"]
-                        .as_str()
-                        .is_some_and(|reason| reason.contains(part))
+                    api.process(&id)["reason"].as_str().is_some_and(|reason| reason.contains(part))
                 });
             }
         }
@@ -353,7 +347,7 @@ mod setup {
             assert!(now.logs.starts_with("ids 65534 65534 65534"), "{}", now.logs);
         } else {
             until("the reason", || {
-                let reason = process(&api, &id)["reason"].as_str().unwrap_or_default().to_owned();
+                let reason = api.process(&id)["reason"].as_str().unwrap_or_default().to_owned();
                 reason.contains("only a master that runs as root may switch users")
             });
         }

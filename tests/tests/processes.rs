@@ -37,7 +37,7 @@ fn check(process: &Value) {
 }
 
 fn process(api: &Api, id: &str) -> Value {
-    let process = api.get(&format!("/instances/{id}/process")).expect(200).json();
+    let process = api.process(id);
     check(&process);
     assert_eq!(process["id"], id);
     process

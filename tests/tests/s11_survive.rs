@@ -66,10 +66,6 @@ fn many_lost_masters_with_their_keepers() {
     crash_rounds(Victim::Both, 40);
 }
 
-fn process(api: &Api, id: &str) -> Value {
-    api.get(&format!("/instances/{id}/process")).expect(200).json()
-}
-
 fn lines(api: &Api, id: &str) -> Vec<String> {
     let page = api.get(&format!("/instances/{id}/logs?limit=1000")).expect(200).json();
     let lines = page["lines"].as_array().unwrap().clone();
@@ -96,12 +92,12 @@ fn a_child_outlives_its_master_and_is_shown_as_before() {
     first.give();
     up.wait(2);
     until("it runs again", || master.api().status(&id) == "running");
-    let before = process(&master.api(), &id);
+    let before = master.api().process(&id);
     master.crash();
     assert!(is_alive(pid(&before)));
     master.restart();
     assert_eq!(master.api().status(&id), "running", "at once");
-    let after = process(&master.api(), &id);
+    let after = master.api().process(&id);
     for field in ["pid", "started", "starts", "failures", "restarts", "exits", "lastExit"] {
         assert_eq!(before[field], after[field], "{field}");
     }
@@ -153,8 +149,8 @@ fn a_child_that_ended_meanwhile_is_shown_with_its_exit() {
         fs::remove_file(end.path()).unwrap();
         master.restart();
         let api = master.api();
-        until("its exit", || !process(&api, &id)["lastExit"].is_null());
-        assert_eq!(process(&api, &id)["lastExit"]["code"], code);
+        until("its exit", || !api.process(&id)["lastExit"].is_null());
+        assert_eq!(api.process(&id)["lastExit"]["code"], code);
         assert!(lines(&api, &id).contains(&"last words".to_owned()));
         // Its policy applies from then on.
         if status == "running" {
@@ -211,14 +207,14 @@ fn a_lost_keeper_costs_no_child() {
     let ending = master.api().run_once(&Script::new().mark(&up).cue(&end).print("bye").exit(3));
     up.wait(2);
     let keeper = find(&master).unwrap();
-    let before = process(&master.api(), &steady);
+    let before = master.api().process(&steady);
     send(keeper, Signal::KILL);
     wait_other_than(&master, keeper);
     // The exit status comes to the master, which is the parent now.
     end.give();
-    until("its exit", || !process(&master.api(), &ending)["lastExit"].is_null());
-    assert_eq!(process(&master.api(), &ending)["lastExit"]["code"], 3);
-    let after = process(&master.api(), &steady);
+    until("its exit", || !master.api().process(&ending)["lastExit"].is_null());
+    assert_eq!(master.api().process(&ending)["lastExit"]["code"], 3);
+    let after = master.api().process(&steady);
     assert_eq!((&after["pid"], &after["starts"]), (&before["pid"], &before["starts"]));
     assert_eq!(up.count(), 2, "nothing runs twice");
     // Stops and starts work.
@@ -250,13 +246,13 @@ fn a_child_outlives_its_keeper_and_then_its_master() {
     master.crash();
     assert!(is_alive(child));
     master.restart();
-    assert_eq!(pid(&process(&master.api(), &id)), child);
+    assert_eq!(pid(&master.api().process(&id)), child);
     go_on.give();
     until("its output is read", || lines(&master.api(), &id).contains(&"on".to_owned()));
     // Nobody is its parent that could say how it ended.
     send(child, Signal::KILL);
-    until("its end", || !process(&master.api(), &id)["lastExit"].is_null());
-    let reason = process(&master.api(), &id)["lastExit"]["reason"].clone();
+    until("its end", || !master.api().process(&id)["lastExit"].is_null());
+    let reason = master.api().process(&id)["lastExit"]["reason"].clone();
     assert!(reason.as_str().unwrap().contains("not known"), "{reason}");
     master.stop();
     assert_eq!(master.descendants(), [0; 0]);
@@ -303,7 +299,7 @@ fn what_is_left_of_a_group_is_ended() {
     let script = Script::new().step(Step::Grandchild(member)).cue(&cue).exit(0);
     let id = master.api().run(&script);
     let member = up.wait(1)[0].pid;
-    let leader = pid(&process(&master.api(), &id));
+    let leader = pid(&master.api().process(&id));
     master.crash();
     cue.give();
     wait_gone(leader);
@@ -366,7 +362,7 @@ fn a_stranger_on_the_socket_is_refused() {
     drop(stranger);
     fs::rename(&aside, &socket).unwrap();
     master.restart();
-    assert_eq!(pid(&process(&master.api(), &id)), child);
+    assert_eq!(pid(&master.api().process(&id)), child);
 }
 
 fn a_keeper_of_another_version_is_refused() {
@@ -380,7 +376,7 @@ fn a_keeper_of_another_version_is_refused() {
     drop(other);
     fs::rename(&aside, &socket).unwrap();
     master.restart();
-    assert_eq!(pid(&process(&master.api(), &id)), child);
+    assert_eq!(pid(&master.api().process(&id)), child);
 }
 
 fn what_is_no_socket_is_left_alone() {
@@ -423,7 +419,7 @@ fn a_moved_state_directory_still_has_its_children() {
     master.reconfigure(|builder| builder.query("state", moved.to_str().unwrap()));
     master.restart();
     assert_eq!(master.api().status(&id), "running");
-    assert_eq!(pid(&process(&master.api(), &id)), child);
+    assert_eq!(pid(&master.api().process(&id)), child);
 }
 
 fn a_removed_socket_harms_no_running_child() {
@@ -439,6 +435,6 @@ fn a_removed_socket_harms_no_running_child() {
     let entries = up.wait(2);
     assert!(!is_alive(child));
     until("it runs", || master.api().status(&id) == "running");
-    let second = eventually("its process", || process(&master.api(), &id)["pid"].as_i64());
+    let second = eventually("its process", || master.api().process(&id)["pid"].as_i64());
     assert_eq!(second, i64::from(entries[1].pid));
 }

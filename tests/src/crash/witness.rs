@@ -60,7 +60,7 @@ impl Witnesses {
         api.patch(&exiting, &json!({"restart": false})).expect(200);
         let staying = ids.into_iter().map(|id| {
             until("a witness to run", || api.status(&id) == "running");
-            let pid = process(api, &id)["pid"].as_i64().expect("it runs");
+            let pid = api.process(&id)["pid"].as_i64().expect("it runs");
             Staying { id, pid }
         });
         let staying = staying.collect();
@@ -87,7 +87,7 @@ impl Witnesses {
         let mut complaints = Complaints::default();
         for Staying { id, pid } in &mut self.staying {
             until("a witness to run", || api.status(id) == "running");
-            let now = process(api, id);
+            let now = api.process(id);
             let found = now["pid"].as_i64().expect("it runs");
             if found != *pid && is_strict {
                 complaints.ended.push(format!("process {pid} of {id} is {now}"));
@@ -96,7 +96,7 @@ impl Witnesses {
         }
         let id = &self.exiting;
         until("a witness to exit", || api.status(id) != "running");
-        let last = process(api, id)["lastExit"].clone();
+        let last = api.process(id)["lastExit"].clone();
         if last["code"] != self.code && is_strict {
             complaints.unknown.push(format!("exit {} of {id} is {last}", self.code));
         }
@@ -135,8 +135,4 @@ pub fn run(folder: &Path, url: &str) {
 
 fn file(folder: &Path) -> PathBuf {
     folder.join("exit")
-}
-
-fn process(api: &Api, id: &str) -> Value {
-    api.get(&format!("/instances/{id}/process")).expect(200).json()
 }
