@@ -1,20 +1,20 @@
 //! Slows down addresses that present wrong keys, and says when to log them.
 //!
-//! Owns how long an answer is held back. A right key is never held back, so that nobody can lock
-//! others out by guessing from their address.
+//! Owns how long an answer is delayed. A request with the right key is never delayed, so that
+//! guesses from an address cannot lock out its other users.
 
 use alloc::collections::BTreeMap;
 use core::net::{IpAddr, Ipv6Addr};
 
 use crate::time::Time;
 
-/// Wrong keys that an address may present at once before its answers are held back.
+/// Wrong keys that an address may present at once before its answers are delayed.
 pub const FREE_GUESSES: u32 = 20;
 
-/// How long an answer is held back for each wrong key beyond that, in milliseconds.
+/// The delay of an answer for each wrong key beyond that, in milliseconds.
 const DELAY_STEP_MS: u64 = 500;
 
-/// The longest that an answer is held back, in milliseconds.
+/// The longest delay of an answer, in milliseconds.
 const DELAY_MAX_MS: u64 = 5_000;
 
 /// After this time a wrong key is forgiven, in milliseconds.
@@ -28,7 +28,7 @@ const ADDRESSES_MAX: usize = 1_024;
 /// the key in its newest 200 lines for long (Contract §2).
 const REPORT_EVERY_MS: u64 = 60_000;
 
-/// Who presented wrong keys.
+/// The addresses that presented wrong keys.
 #[derive(Debug, Default)]
 pub struct Guard {
     addresses: BTreeMap<IpAddr, Guesses>,
@@ -40,7 +40,7 @@ pub struct Guard {
 
 #[derive(Debug)]
 struct Guesses {
-    /// Those that are not forgiven.
+    /// Wrong keys that are not forgiven yet.
     count: u32,
     /// The last one.
     last: Time,
@@ -49,14 +49,14 @@ struct Guesses {
 /// What to do about a wrong key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// How long to hold the answer back.
+    /// How long to delay the answer.
     pub delay_ms: u64,
     /// How many wrong keys to log, this one included; `None` logs nothing.
     pub report: Option<u64>,
 }
 
 impl Guard {
-    /// Takes in a wrong key from an address.
+    /// Records a wrong key from an address.
     pub fn wrong_key(&mut self, from: IpAddr, now: Time) -> Verdict {
         let address = network(from);
         if !self.addresses.contains_key(&address) && self.addresses.len() >= ADDRESSES_MAX {

@@ -1,7 +1,7 @@
-//! Who may do what: roles, and the tokens that carry them beside the API key.
+//! Access control: roles, and the tokens that carry them in addition to the API key.
 //!
-//! Owns what a role includes, which tokens there are, and whether one admits. Which role an
-//! operation takes is said where the operations are: [`Command::role`](crate::command::Command::role)
+//! Owns the rights of a role, the tokens, and whether a token is valid. The operations define the
+//! role that they require: [`Command::role`](crate::command::Command::role)
 //! and [`Endpoint::role`](crate::doors::v2::Endpoint::role). Randomness, hashing and the clock are
 //! the driver's.
 

@@ -3,7 +3,7 @@
 /// What a caller may do. The order is that of the rights: `Read < Operate < Admin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// See instances, what they print, and events.
+    /// See instances, their output, and events.
     Read,
     /// Also create, change, start, stop and delete instances.
     Operate,
@@ -12,7 +12,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role, the least first.
+    /// Every role, the one with the fewest rights first.
     pub const ALL: [Self; 3] = [Self::Read, Self::Operate, Self::Admin];
 
     /// The word of the API.

@@ -1,4 +1,4 @@
-//! One token: what is kept of it, and the text that its holder has.
+//! One token: its stored form, and the text that its holder has.
 
 use alloc::format;
 use alloc::string::String;
@@ -20,7 +20,7 @@ const SECRET_HEX_DIGITS: usize = 64;
 pub struct TokenName(String);
 
 impl TokenName {
-    /// Reads a name; `None` for a text that is none.
+    /// Reads a name; `None` if the text is not a valid name.
     pub fn parse(text: &str) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let starts_well =
@@ -41,7 +41,7 @@ impl fmt::Display for TokenName {
     }
 }
 
-/// The text of a new token. It is shown once, to the client that made it, and kept nowhere.
+/// The text of a new token. It is shown once, to the client that created it, and never stored.
 pub struct TokenSecret(String);
 
 impl TokenSecret {
@@ -54,7 +54,7 @@ impl TokenSecret {
         Self(text)
     }
 
-    /// The text itself, for the answer to its maker.
+    /// The text itself, for the answer to the client that created it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -75,8 +75,7 @@ impl fmt::Debug for TokenSecret {
     }
 }
 
-/// The SHA-256 of the text of a token. A token has 256 random bits: its hash cannot be guessed
-/// from, however fast it is computed.
+/// The SHA-256 of the text of a token. A token has 256 random bits, so a fast hash is enough.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
@@ -86,34 +85,34 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// What is kept of a token.
+/// The stored form of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// What its maker calls it; no two have the same.
+    /// Its unique name.
     pub name: TokenName,
     /// What its holder may do.
     pub role: Role,
-    /// What its text hashes to.
+    /// The hash of its text.
     pub digest: TokenDigest,
-    /// When it was made.
+    /// When it was created.
     pub created: Wall,
-    /// From when on it admits no longer; `None` is never.
+    /// When it expires; `None` is never.
     pub expires: Option<Wall>,
     /// When it was last used, as far as that was saved.
     pub last_used: Option<Wall>,
 }
 
 impl Token {
-    /// Whether its time is over.
+    /// Whether it has expired.
     pub fn is_expired(&self, now: Wall) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 }
 
-/// A change of the tokens that are kept.
+/// A change of the stored tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenChange {
-    /// A token as it is from now on: a new one, or one that was used.
+    /// The new value of a token: a new one, or one that was used.
     Put(Token),
     /// A token is revoked.
     Remove(TokenName),

@@ -1,7 +1,7 @@
-//! All tokens: which admit, and how a change of them goes by way of the disk.
+//! All tokens: which are valid, and how a change becomes durable.
 //!
-//! A token admits once it is durable, and stops to admit before its revocation is: whatever the
-//! disk does, no more is let in than was answered.
+//! A token is valid once it is durable, and invalid before its revocation is durable. Whatever the
+//! disk does, no token is valid that the API did not report as created.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::{Role, Token, TokenChange, TokenDigest, TokenName};
 use crate::time::Wall;
 
-/// How many tokens are kept.
+/// The largest number of tokens.
 pub const TOKENS_MAX: usize = 256;
 
 /// How often the time of the last use of a token is saved, in milliseconds: a token that is used a
@@ -21,7 +21,7 @@ pub const USE_SAVED_EVERY_MS: u64 = 60_000;
 pub enum TokenFault {
     /// The name is taken.
     Taken,
-    /// There are as many as are kept.
+    /// The largest number of tokens is reached.
     Full,
     /// There is no such token.
     Unknown,
@@ -54,8 +54,7 @@ impl Tokens {
         Self { tokens: kept.collect(), ..Self::default() }
     }
 
-    /// The token with this digest if it admits now, and what to save of its use, if it is time for
-    /// that.
+    /// The token with this digest if it is valid now, and the record of its use if one is due.
     pub fn admit(
         &mut self,
         digest: TokenDigest,
@@ -76,14 +75,14 @@ impl Tokens {
         Some((kept.token.clone(), save))
     }
 
-    /// Whether the token with this digest still admits, without counting as a use.
+    /// Whether the token with this digest is still valid. This does not count as a use.
     pub fn is_in_force(&self, digest: TokenDigest, now: Wall) -> bool {
         let mut all = self.tokens.values();
         all.any(|kept| kept.token.digest == digest && !kept.token.is_expired(now))
     }
 
-    /// Begins to create a token: returns the change to make durable. An expired token gives its
-    /// name away.
+    /// Begins to create a token: returns the change to make durable. The name of an expired token
+    /// can be used again.
     ///
     /// # Errors
     /// When the name is taken, or there is no room.
@@ -101,7 +100,7 @@ impl Tokens {
         Ok(TokenChange::Put(token))
     }
 
-    /// Ends what [`Self::create`] or [`Self::revoke`] began: the change is durable, or it is not.
+    /// Completes [`Self::create`] or [`Self::revoke`]: the change is durable, or it has failed.
     pub fn settle(&mut self, change: TokenChange, is_durable: bool) {
         match change {
             TokenChange::Put(token) => {
@@ -115,8 +114,8 @@ impl Tokens {
         }
     }
 
-    /// Begins to revoke a token, which admits no longer: returns it and the change to make durable.
-    /// Where that fails, [`Self::restore`] puts it back.
+    /// Begins to revoke a token, which is invalid from now on: returns it and the change to make
+    /// durable. If that fails, [`Self::restore`] restores the token.
     ///
     /// # Errors
     /// When there is no such token.
@@ -126,7 +125,7 @@ impl Tokens {
         Ok((kept.token, TokenChange::Remove(name.clone())))
     }
 
-    /// Puts a token back whose revocation could not be made durable: it would be there after the
+    /// Restores a token whose revocation could not be made durable: it would be valid again after the
     /// next start.
     pub fn restore(&mut self, token: Token) {
         self.revoking.remove(&token.name);
@@ -139,7 +138,7 @@ impl Tokens {
         self.tokens.values().map(|kept| kept.token.clone()).collect()
     }
 
-    /// Those with the rights of `role` that still admit; for tests and figures.
+    /// The valid tokens with the rights of `role`; for tests and figures.
     pub fn count(&self, role: Role, now: Wall) -> usize {
         let all = self.tokens.values().map(|kept| &kept.token);
         all.filter(|token| token.role.includes(role) && !token.is_expired(now)).count()

@@ -1,4 +1,4 @@
-//! What the master and the keeper tell each other.
+//! The messages between the master and the keeper.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::time::Wall;
 /// The version of these messages. `Hello` and `Turned` keep their form in every version.
 pub const VERSION: u16 = 1;
 
-/// How much a master may have noted about a run.
+/// The longest note about a run, in bytes.
 pub const NOTE_MAX_BYTES: usize = 1024;
 
 /// From the master to the keeper.
@@ -25,7 +25,7 @@ pub enum Order {
     },
     /// Variables of the environment of children, each `NAME=value`; several orders add up.
     Environment {
-        /// Whether the variables of earlier orders are dropped.
+        /// Whether the variables of earlier orders are discarded.
         is_first: bool,
         /// The variables.
         variables: Vec<Vec<u8>>,
@@ -37,29 +37,29 @@ pub enum Order {
     Signal {
         /// Which.
         run: RunId,
-        /// Who gets it.
+        /// The processes that receive it.
         scope: Scope,
         /// Which signal.
         signal: Signal,
         /// Whether it belongs to a stop: the child is expected to end.
         is_stop: bool,
     },
-    /// Keep this for the next master.
+    /// Store a note for the next master.
     Note {
         /// About which run.
         run: RunId,
-        /// What the master wants to know again, at most [`NOTE_MAX_BYTES`].
+        /// The note, at most [`NOTE_MAX_BYTES`].
         note: Vec<u8>,
     },
     /// Watch a process that another keeper started: its exit status will not be known. Descriptor:
     /// the read end of its output.
     Hold(Child),
-    /// The exit of a child was taken, and nothing more of its group is signaled. What was noted of it
-    /// is kept until its instance has another child.
+    /// The master has handled the exit of a child and sends no more signals to its group. The note is
+    /// kept until the instance has another child.
     Taken(RunId),
     /// Forget a child.
     Forget(RunId),
-    /// Forget what was noted of an instance that has no child.
+    /// Discard the note about an instance that has no child.
     ForgetInstance(InstanceId),
     /// List the children.
     List,
@@ -70,15 +70,15 @@ pub enum Order {
 /// How a child is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// The name of its run.
+    /// The id of its run.
     pub run: RunId,
-    /// What it runs for.
+    /// Its instance.
     pub instance: InstanceId,
     /// The file to execute; that of the master's program if empty.
     pub path: Vec<u8>,
-    /// Its arguments, with the name that it knows itself by.
+    /// Its arguments, starting with its own name.
     pub arguments: Vec<Vec<u8>>,
-    /// Whether it gets no variables but its own.
+    /// Whether its environment has only its own variables.
     pub clear_env: bool,
     /// Variables of its own, each `NAME=value`. They replace those of the same name.
     pub env: Vec<Vec<u8>>,
@@ -89,14 +89,14 @@ pub struct Start {
 /// From the keeper to the master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The keeper takes orders of this master.
+    /// The keeper accepts orders from this master.
     Hello {
         /// The version that the keeper speaks.
         version: u16,
         /// Its process id.
         pid: i32,
     },
-    /// The keeper does not take orders of this master.
+    /// The keeper refuses orders from this master.
     Turned {
         /// The version that the keeper speaks.
         version: u16,
@@ -137,7 +137,7 @@ pub enum Report {
     },
 }
 
-/// Why a keeper does not take the orders of a master.
+/// Why a keeper refuses the orders of a master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turned {
     /// It speaks another version.
@@ -168,25 +168,25 @@ pub struct Child {
     pub pid: i32,
     /// When it started, in clock ticks since the machine did.
     pub start_ticks: u64,
-    /// When it started, for people.
+    /// When it started, by the wall clock.
     pub started: Wall,
     /// How long ago that was, in ms, whatever the wall clock did since.
     pub age_ms: u64,
-    /// What the master noted last.
+    /// The last note of the master.
     pub note: Vec<u8>,
-    /// What became of it.
+    /// Its state.
     pub state: ChildState,
-    /// Whether it got a signal of a stop while it ran.
+    /// Whether it received a signal of a stop while it ran.
     pub is_stopping: bool,
 }
 
-/// What became of a child.
+/// The state of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildState {
     /// It runs.
     Alive,
     /// It has ended.
     Ended(Ended),
-    /// It has ended, and a master took its exit.
+    /// It has ended, and a master has handled its exit.
     Taken,
 }

@@ -1,4 +1,5 @@
-//! What a master notes about a run with the keeper, so that the next one shows the same facts.
+//! The note about a run that a master stores with the keeper, so that the next one shows the same
+//! facts.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,23 +12,23 @@ use crate::time::Wall;
 /// The version of the bytes.
 const VERSION: u8 = 1;
 
-/// How much is kept of why a start failed.
+/// The longest reason of a failed start that is stored, in bytes.
 const REASON_MAX_BYTES: usize = 512;
 
-/// What the next master shows of the processes of an instance.
+/// The facts about the processes of an instance that the next master shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Note {
-    /// When its process came to life, as it was shown; `None` before it was.
+    /// The start time of its process as it was shown; `None` before that.
     pub started: Option<Wall>,
-    /// How many processes came to life.
+    /// How many processes were started.
     pub starts: u64,
     /// How many starts failed.
     pub failures: u64,
     /// How often it was restarted after a failure.
     pub restarts: u64,
-    /// How many processes ended.
+    /// How many processes exited.
     pub exits: u64,
-    /// How the last one ended.
+    /// The last exit.
     pub last_exit: Option<LastExit>,
 }
 
@@ -47,7 +48,7 @@ enum EndV1 {
 }
 
 impl Note {
-    /// What is noted of these facts.
+    /// The note of these facts.
     pub fn of(facts: &ProcessFacts) -> Self {
         Self {
             started: facts.alive.map(|(_, since)| since.wall),
@@ -59,7 +60,7 @@ impl Note {
         }
     }
 
-    /// Lets the facts of a master that begins be these, but for the process.
+    /// Restores these facts in a new master, except those about the process.
     pub fn recall(&self, facts: &mut ProcessFacts) {
         let Self { started: _, starts, failures, restarts, exits, last_exit } = self;
         facts.go_on((*starts, *failures, *restarts, *exits), last_exit.clone());
@@ -76,7 +77,7 @@ impl Note {
         })
     }
 
-    /// Reads a note; one that this program does not know says nothing.
+    /// Reads a note; one of an unknown version is empty.
     pub fn decode(bytes: &[u8]) -> Self {
         let Ok(NoteV1 { version: VERSION, started, counts, last_exit }) = decode(bytes) else {
             return Self::default();

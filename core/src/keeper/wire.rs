@@ -1,5 +1,5 @@
 //! Messages as bytes: a tag and the fields in their order, numbers little-endian, texts with their
-//! length. A reader takes nothing that is longer than its packet or has bytes after its end.
+//! length. A message that is longer than its packet, or has bytes after its end, is refused.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -36,16 +36,16 @@ const REAPED: u8 = 36;
 const ITEM: u8 = 37;
 const LISTED: u8 = 38;
 
-/// Bytes are no message.
+/// The bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireError {
     /// The message ends within a field.
     Short,
     /// There are bytes after its end.
     Long,
-    /// A field has no such value; which field.
+    /// This field has an unknown value.
     Unknown(&'static str),
-    /// A message of this length is not sent.
+    /// The message is longer than [`MESSAGE_MAX_BYTES`].
     TooLong,
 }
 

@@ -1,8 +1,8 @@
 //! The children of a keeper: starting, signaling, reaping and listing them.
 //!
-//! A child is reaped right after the master was told how it ended, so that the status is with one
-//! of the two whichever dies. Signals go out between two reaps: the number of a group cannot come
-//! to mean another one.
+//! A child is reaped right after its exit was reported to the master, so that one of the two has the
+//! status whichever dies. Signals are sent between two reaps, so that the number of a group cannot
+//! be reused meanwhile.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -26,7 +26,7 @@ use super::launch::Launcher;
 use super::report::report_to;
 use crate::promises::ended_child;
 
-/// Everything that was started and not forgotten.
+/// All children that were started and not discarded.
 pub(super) struct Children {
     launcher: Launcher,
     rows: BTreeMap<RunId, Row>,
@@ -43,14 +43,14 @@ struct Row {
     pid: Pid,
     start_ticks: u64,
     started: Wall,
-    /// The same on the clock that nobody sets.
+    /// The same by the monotonic clock.
     born_ms: u64,
     note: Box<[u8]>,
     /// Held open so that the child can print while no master reads.
     output: Option<OwnedFd>,
     state: ChildState,
     is_stopping: bool,
-    /// Its group may have members. Once it has none it gets none.
+    /// Whether its group may have members. An empty group stays empty.
     has_group: bool,
 }
 
@@ -65,7 +65,7 @@ impl Children {
         })
     }
 
-    /// Takes over the surroundings that a new master wants for what it starts.
+    /// Takes over the environment of a new master for the children that it starts.
     pub(super) fn serve_master(&mut self, descriptors: Vec<OwnedFd>) {
         self.launcher.serve_master(descriptors);
     }
@@ -149,13 +149,13 @@ impl Children {
         }
     }
 
-    /// Watches a process that is no child of this one.
+    /// Watches a process that is not a child of the keeper.
     pub(super) fn hold(&mut self, child: Child, descriptors: Vec<OwnedFd>) {
         let Child { run, instance, pid, start_ticks: known, started, age_ms, note, .. } = child;
         let (state, is_stopping) = (child.state, child.is_stopping);
         let Some(pid) = Pid::from_raw(pid) else { return };
         let handle = pidfd_open(pid, PidfdFlags::NONBLOCK).ok();
-        // The number may have come to mean another process.
+        // Another process may have the number by now.
         let handle = handle.filter(|_| known == 0 || start_ticks(pid) == known);
         let unknown = ChildState::Ended(Ended { exit: None, has_dumped_core: false });
         let row = Row {
@@ -179,7 +179,7 @@ impl Children {
         self.held.iter().map(|(_, handle)| handle)
     }
 
-    /// Tells of the processes that are no children and have ended. How is not known here.
+    /// Reports the processes that have ended and are not children. Their exit status is unknown.
     fn look_at_held(&mut self, master: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let has_ended = |handle: &OwnedFd| {
             let mut polled = [PollFd::new(handle, PollFlags::IN)];
@@ -201,7 +201,8 @@ impl Children {
         told
     }
 
-    /// The exit of a child was taken. What was noted is kept, unless its instance has another child.
+    /// The master has handled the exit of a child. The note is kept, unless its instance has another
+    /// child.
     pub(super) fn taken(&mut self, run: RunId) {
         let Some(row) = self.rows.get_mut(&run) else { return };
         row.output = None;
@@ -211,7 +212,7 @@ impl Children {
         }
     }
 
-    /// Forgets what was noted of an instance.
+    /// Discards the note about an instance.
     pub(super) fn forget_instance(&mut self, instance: InstanceId) {
         if let Some(run) = self.last_of.get(&instance).copied()
             && self.rows.get(&run).is_some_and(|row| row.state == ChildState::Taken)
@@ -252,13 +253,13 @@ impl Children {
         })
     }
 
-    /// Reaps everything that has ended. The master is told how before the child is reaped; without
-    /// one the statuses are kept. Fails when the master is gone.
+    /// Reaps everything that has ended. The exit is reported to the master before the child is
+    /// reaped; without a master the statuses are kept. Fails if the connection has ended.
     pub(super) fn reap(&mut self, master: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let mut told = self.look_at_held(master);
         while let Some(pid) = ended_child(false) {
             let Some(run) = self.runs.get(&pid.as_raw_pid()).copied() else {
-                // One that came here when its parent ended.
+                // An orphan that the keeper adopted.
                 reaped(pid, WaitIdOptions::empty());
                 continue;
             };
@@ -281,7 +282,7 @@ impl Children {
     }
 }
 
-/// How a child ended that has ended; reaps it unless `NOWAIT` is among the options.
+/// The exit of a child that has ended; reaps it unless `NOWAIT` is among the options.
 fn reaped(pid: Pid, options: WaitIdOptions) -> Ended {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | options;
     loop {

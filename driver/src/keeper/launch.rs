@@ -1,4 +1,4 @@
-//! What a child is started with: the surroundings of the master, as it told them.
+//! The environment that children are started with, as the master sent it.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -10,9 +10,9 @@ use rustix::process::{Pid, fchdir};
 
 use crate::promises;
 
-/// The surroundings of all children.
+/// The environment of all children.
 pub(super) struct Launcher {
-    /// Nothing to read.
+    /// `/dev/null`, for standard input.
     input: File,
     environment: Vec<CString>,
     /// The program of the master, for exec steps.
@@ -25,7 +25,7 @@ impl Launcher {
         Ok(Self { input: File::open("/dev/null")?, environment, program })
     }
 
-    /// A master begins: its working directory and its program.
+    /// Starts with the working directory and the program of a new master.
     pub(super) fn serve_master(&mut self, descriptors: Vec<OwnedFd>) {
         let mut descriptors = descriptors.into_iter();
         if let Some(directory) = descriptors.next() {
@@ -38,7 +38,7 @@ impl Launcher {
         if is_first {
             self.environment.clear();
         }
-        // A text with a zero byte in it is no variable.
+        // A variable cannot contain a zero byte.
         self.environment.extend(variables.into_iter().filter_map(|text| CString::new(text).ok()));
     }
 

@@ -40,11 +40,11 @@ const FIRST_MASTER: c_int = 4;
 /// Then the state directory.
 const DIRECTORY: c_int = 5;
 
-/// How often a keeper without master and running children looks whether it can still be reached.
+/// How often a keeper without a master and running children checks whether its socket still exists.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
-/// Signals that are meant for the master and its children, not for their keeper: it ends when it
-/// is told to, or killed.
+/// Signals that are meant for the master and its children, not for their keeper: it ends when the
+/// master orders it to, or when it is killed.
 const IGNORED: [c_int; 7] = [
     libc::SIGHUP,
     libc::SIGINT,
@@ -55,10 +55,10 @@ const IGNORED: [c_int; 7] = [
     libc::SIGUSR2,
 ];
 
-/// How many orders are taken before children that have ended are looked at again.
+/// How many orders are handled before children that have ended are reaped again.
 const ORDERS_PER_TURN: usize = 64;
 
-/// Runs a keeper until it is told to end, or has neither a master nor a child.
+/// Runs a keeper until the master orders it to end, or until it has neither a master nor a child.
 pub(crate) fn run() -> ExitCode {
     let numbers = [LISTENER, FIRST_MASTER, DIRECTORY];
     let [Ok(listener), Ok(master), Ok(directory)] = numbers.map(inherited) else {
@@ -71,8 +71,7 @@ pub(crate) fn run() -> ExitCode {
     for signal in IGNORED {
         set_disposition(signal, Disposition::Ignore);
     }
-    // What the children leave behind is to be found below the keeper; without this it is found
-    // below the master, or not at all.
+    // The keeper adopts what the children leave behind; without this the master adopts it, or init.
     let _ = set_child_subreaper(Some(getpid()));
     let begun = child_signals().and_then(|child_ended| {
         let (master, candidate) = (None, Some(master));
@@ -99,9 +98,9 @@ struct Keeper {
     /// The number of the socket's file.
     socket: Option<u64>,
     child_ended: OwnedFd,
-    /// The master whose orders are taken.
+    /// The connection of the master.
     master: Option<OwnedFd>,
-    /// A connection that has not said yet who it is.
+    /// A connection that has not sent `Hello` yet.
     candidate: Option<OwnedFd>,
     children: Children,
     is_quitting: bool,
@@ -178,7 +177,7 @@ impl Keeper {
 
     fn accept(&mut self) {
         if let Ok(connection) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
-            // An earlier one that has not said anything makes room.
+            // It replaces an earlier connection that has sent nothing.
             self.candidate = Some(connection);
         }
     }
@@ -207,8 +206,8 @@ impl Keeper {
         }
     }
 
-    /// Takes one order of the master; false if there is none. A connection that does not keep to
-    /// the protocol is closed: no child is harmed by that.
+    /// Handles one order of the master; false if there is none. A connection that violates the
+    /// protocol is closed, which affects no child.
     fn take_order(&mut self, scratch: &mut [u8]) -> bool {
         let Some(master) = self.master.take() else { return false };
         let packet = match packets::receive(master.as_fd(), false, scratch) {

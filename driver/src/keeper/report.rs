@@ -1,4 +1,4 @@
-//! How the keeper tells the master something.
+//! Sends reports to the master.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

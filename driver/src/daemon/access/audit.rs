@@ -1,6 +1,6 @@
 //! The audit log as files: `openctrl.audit` in the state directory, and one older one.
 //!
-//! A thread of its own writes, in the order of the answers. What is written is core's decision.
+//! A separate thread writes, in the order of the answers. Core decides what is written.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -13,10 +13,10 @@ use std::thread;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-/// How large a file becomes before the next one is begun.
+/// The size at which the next file is started.
 const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Entries that may wait to be written. Where there are more, requests wait.
+/// The largest number of entries that wait to be written. Beyond that, requests wait.
 const WAITING_MAX: usize = 1_024;
 
 enum Job {
@@ -24,7 +24,7 @@ enum Job {
     Read(usize, oneshot::Sender<io::Result<Bytes>>),
 }
 
-/// Takes entries in for the thread.
+/// Passes entries to the thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Audit {
     jobs: SyncSender<Job>,
@@ -34,7 +34,7 @@ impl Audit {
     /// Opens the log in a state directory.
     ///
     /// # Errors
-    /// When there is no thread to be had.
+    /// If the thread cannot be started.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
         let (jobs, queue) = mpsc::sync_channel(WAITING_MAX);
         let mut book = Book {
@@ -49,7 +49,7 @@ impl Audit {
     /// Adds an entry, one line.
     pub(crate) async fn write(&self, line: String) {
         let mut job = Job::Write(line);
-        // A full queue is a disk that hangs: the answer waits, for it may not go unrecorded.
+        // The queue is full because the disk hangs. The answer waits: it must be recorded.
         while let Err(TrySendError::Full(back)) = self.jobs.try_send(job) {
             job = back;
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -59,7 +59,7 @@ impl Audit {
     /// The newest entries as a JSON array, the oldest first; every entry before it is in it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub(crate) async fn read(&self, limit: usize) -> io::Result<Bytes> {
         let (answer, answered) = oneshot::channel();
         let ended = || io::Error::other("the audit log has ended");
@@ -71,7 +71,7 @@ impl Audit {
 struct Book {
     newest: PathBuf,
     older: PathBuf,
-    /// Whether the last entry could not be written; said once.
+    /// Whether the last entry could not be written; logged once.
     is_failing: bool,
 }
 
@@ -80,7 +80,7 @@ impl Book {
         while let Ok(job) = queue.recv() {
             match job {
                 Job::Write(line) => self.write(&line),
-                // A client that did not wait is told nothing.
+                // The client has disconnected.
                 Job::Read(limit, answer) => drop(answer.send(self.read(limit))),
             }
         }
@@ -100,7 +100,7 @@ impl Book {
         }
     }
 
-    /// Opens the file for each entry: one that was moved away by hand is begun anew.
+    /// Opens the file for each entry, so that a file that was moved away is created again.
     fn append(&self, line: &str) -> io::Result<()> {
         let file = open(&self.newest)?;
         let length = file.metadata()?.len();
@@ -122,7 +122,7 @@ impl Book {
             };
             for line in BufReader::new(file).split(b'\n') {
                 let line = line?;
-                // A line that a crash cut off is none.
+                // A line that a crash cut off is ignored.
                 if line.first() == Some(&b'{') && line.last() == Some(&b'}') {
                     lines.push_back(line);
                 }

@@ -1,4 +1,4 @@
-//! Who sent a request, once it is let in.
+//! The authenticated sender of a request.
 
 use openctrl_core::access::{Role, Token};
 use openctrl_core::command::{Caller, Door, Trust};
@@ -7,7 +7,7 @@ use openctrl_core::ids::KeyEpoch;
 
 use crate::daemon::hub::Reader;
 
-/// By what a request was let in.
+/// The credential that a request was authenticated by.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {
     /// The API key of this epoch.
@@ -29,7 +29,7 @@ impl Identity {
         }
     }
 
-    /// How the engine is told of it.
+    /// Its form for the engine.
     pub(crate) const fn caller(&self) -> Caller {
         let trust = match self {
             Self::Key(epoch) => Trust::Key(*epoch),
@@ -39,7 +39,7 @@ impl Identity {
         Caller { door: Door::V2, trust }
     }
 
-    /// How the hub is told of it.
+    /// Its form for the hub.
     pub(crate) const fn reader(&self) -> Reader {
         match self {
             Self::Key(epoch) => Reader::Key(*epoch),
@@ -48,10 +48,10 @@ impl Identity {
         }
     }
 
-    /// Checks what it may do.
+    /// Checks its rights.
     ///
     /// # Errors
-    /// 403 for a token whose role is not enough.
+    /// 403 if the role of the token is not sufficient.
     pub(crate) fn check(&self, endpoint: Endpoint) -> Result<(), Rejection> {
         match self {
             Self::Token(token) => endpoint.check(token.role),

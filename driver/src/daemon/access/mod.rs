@@ -1,7 +1,7 @@
-//! Who sends requests: where from, and by which key or token they are let in.
+//! Authentication of requests: their origin, and their key or token.
 //!
-//! Which token admits and which role an operation takes is core's decision; hashing, randomness and
-//! the way to the store are here.
+//! Core decides which token is valid and which role an operation requires. Hashing, randomness and
+//! storage are here.
 
 mod audit;
 mod identity;

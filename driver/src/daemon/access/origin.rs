@@ -7,19 +7,19 @@ use nix::unistd::geteuid;
 use openctrl_core::command::Trust;
 use tokio::net::UnixStream;
 
-/// Where a connection comes from.
+/// The origin of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// Over TCP.
     Tcp(SocketAddr),
-    /// Over the Unix socket, with what the system says of the peer at the time it connected.
+    /// Over the Unix socket, with the credentials of the peer when it connected.
     Unix { uid: u32, gid: u32, pid: u32 },
-    /// Over the Unix socket, and the system does not say who it is.
+    /// Over the Unix socket, without credentials of the peer.
     Unknown,
 }
 
 impl Origin {
-    /// Who is at the other end of a Unix socket.
+    /// Reads the credentials of the peer of a Unix socket.
     pub(crate) fn of_peer(stream: &UnixStream) -> Self {
         let Ok(peer) = stream.peer_cred() else { return Self::Unknown };
         let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default();

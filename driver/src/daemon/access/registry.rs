@@ -1,4 +1,4 @@
-//! The tokens of the master, and their way to the store.
+//! The tokens of the master, and their storage.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::daemon::clock::Clock;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 
-/// How long the wall clock may have been set before expiry is looked at anew.
+/// How often expiry is checked again, because the wall clock may have been set.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// All tokens. Shared by requests; locked for look-ups only, never while the disk is written.
@@ -41,7 +41,7 @@ impl Registry {
         Arc::new(Self { tokens, hub, mailbox, clock, added: Notify::new() })
     }
 
-    /// The token whose text is `presented`, if it admits.
+    /// The token whose text is `presented`, if it is valid.
     pub(crate) fn admit(&self, presented: &[u8]) -> Option<Token> {
         let digest = TokenDigest(sha256(presented));
         let (token, save) = self.lock().admit(digest, self.now())?;
@@ -49,15 +49,15 @@ impl Registry {
         Some(token)
     }
 
-    /// Whether a token that was admitted still is.
+    /// Whether a token that was valid still is.
     pub(crate) fn is_in_force(&self, token: &Token) -> bool {
         self.lock().is_in_force(token.digest, self.now())
     }
 
-    /// Makes a token. The answer is the only place where its text is.
+    /// Creates a token. Only the answer has its text.
     ///
     /// # Errors
-    /// When the name is taken, there is no room, or it cannot be made durable.
+    /// If the name is taken, the limit is reached, or it cannot be made durable.
     pub(crate) async fn create(&self, new: NewToken) -> Result<Bytes, Rejection> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).expect("the system has randomness: it did at the start");
@@ -85,7 +85,7 @@ impl Registry {
     /// Revokes a token and ends its streams.
     ///
     /// # Errors
-    /// When there is no such token, or that cannot be made durable.
+    /// If there is no such token, or the revocation cannot be made durable.
     pub(crate) async fn revoke(&self, name: &TokenName) -> Result<(), Rejection> {
         let (token, change) = self.lock().revoke(name)?;
         match self.mailbox.save_tokens(change.clone()).await {

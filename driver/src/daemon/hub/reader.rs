@@ -1,9 +1,9 @@
-//! Whom the hub shows things to.
+//! The readers of the hub.
 
 use openctrl_core::access::TokenDigest;
 use openctrl_core::ids::KeyEpoch;
 
-/// Who reads, as far as the hub tells readers apart.
+/// A reader, as far as the hub distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reader {
     /// Presented the API key of this epoch. Only such a reader sees the key itself.

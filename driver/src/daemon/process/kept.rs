@@ -1,5 +1,5 @@
-//! Starts processes through a keeper, which is their parent: what the spawner's thread does when
-//! children outlive the master.
+//! Starts processes through a keeper, which is their parent. The thread of the spawner uses it with
+//! `survive=on`.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,7 +23,7 @@ use super::runs::Pending;
 use super::stat::{Sink, inode};
 use crate::daemon::inbox::Notice;
 
-/// How long a keeper may take to end when it was told to.
+/// How long a keeper may take to end after the order to do so.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The thread's side of a keeper.
@@ -34,13 +34,13 @@ pub(super) struct Kept {
     pub(super) link: Option<Link>,
     pub(super) reports: Reports,
     pub(super) runtime: Handle,
-    /// The runs of the processes that were not forgotten.
+    /// The runs of the processes that were not discarded.
     pub(super) names: HashMap<ProcessRef, Named>,
     /// The last process of each instance.
     pub(super) last_of: HashMap<InstanceId, (ProcessRef, RunId)>,
 }
 
-/// What a keeper knows a process by.
+/// The identity of a process at the keeper.
 #[derive(Debug)]
 pub(super) struct Named {
     run: RunId,
@@ -75,7 +75,7 @@ impl Kept {
             let link = self.keeper(launcher)?;
             self.reports.runs.lock().pending.insert(run, pending);
             let Err(error) = link.order(&order, &descriptors) else { return Ok(()) };
-            // What was lost with its keeper is settled where reports are read.
+            // If the keeper is lost, the reader of its reports handles its processes.
             let Some(not_sent) = self.reports.runs.lock().pending.remove(&run) else {
                 return Ok(());
             };
@@ -88,7 +88,7 @@ impl Kept {
         Ok(())
     }
 
-    /// A process that a keeper had before is called by this name.
+    /// Names a process that the keeper of an earlier master has.
     pub(super) fn name(
         &mut self,
         process: ProcessRef,
@@ -107,7 +107,7 @@ impl Kept {
         }
     }
 
-    /// Notes something about the last process of an instance.
+    /// Stores a note about the last process of an instance.
     pub(super) fn note(&mut self, instance: InstanceId, note: &Note) {
         let Some((process, run)) = self.last_of.get(&instance).copied() else { return };
         let note = note.encode();
@@ -130,7 +130,7 @@ impl Kept {
         self.order(&Order::ForgetInstance(instance));
     }
 
-    /// A process was not started after all.
+    /// A process was not started.
     pub(super) fn forget(&mut self, process: ProcessRef) {
         if let Some(named) = self.names.remove(&process) {
             self.order(&Order::Forget(named.run));
@@ -152,15 +152,17 @@ impl Kept {
             state: ChildState::Alive,
             is_stopping: false,
         };
-        // Without a keeper it goes on for as long as this master does.
+        // Without a keeper it runs as long as this master does.
         let _ = link.order(&Order::Hold(child), &[orphan.output.as_fd()]);
     }
 
-    /// A keeper was lost: starts another one, unless that was done.
+    /// A keeper was lost: starts another one, unless there is one already.
     pub(super) fn renew(&mut self, lost: i32, launcher: &Launcher) {
         self.drop_keeper(lost);
         if let Err(error) = self.keeper(launcher) {
-            tracing::warn!("Master.run: there is no keeper of the children: {error}");
+            tracing::warn!(
+                "Master.run: cannot start a keeper: {error}; children do not outlive the master until it can"
+            );
         }
     }
 

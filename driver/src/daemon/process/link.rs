@@ -1,7 +1,7 @@
 //! The connection of a master to the keeper of its state directory: finding one that runs, starting
-//! one, the greeting, orders out. What the keeper reports is read by `reports`.
+//! one, the greeting, and sending orders. `reports` reads the reports of the keeper.
 //!
-//! The state directory is locked by the caller: no other master is at this.
+//! The caller holds the lock of the state directory, so no other master does this.
 
 use std::ffi::CString;
 use std::fmt;
@@ -26,7 +26,7 @@ use crate::keeper::{SOCKET, WORD};
 use crate::packets;
 use crate::promises::{Program, start};
 
-/// Where Linux has this program's file, also when it was removed or replaced since.
+/// The file of this program on Linux, also after it was removed or replaced.
 const OWN_FILE: &str = "/proc/self/exe";
 
 /// The lowest number of a descriptor that is handed to a keeper.
@@ -38,10 +38,10 @@ const ANSWER_TAKES: Duration = Duration::from_secs(10);
 /// How long the connection of a master that was killed may take to end.
 const EARLIER_MASTER_TAKES: Duration = Duration::from_secs(5);
 
-/// How long it is waited before the keeper is asked again.
+/// How long to wait before asking the keeper again.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// How much of the environment goes into one message.
+/// The largest part of the environment in one message, in bytes.
 const ENVIRONMENT_PART_BYTES: usize = MESSAGE_MAX_BYTES / 4;
 
 /// Why there is no keeper.
@@ -49,9 +49,9 @@ const ENVIRONMENT_PART_BYTES: usize = MESSAGE_MAX_BYTES / 4;
 pub(crate) enum LinkError {
     /// Something else listens on the socket.
     Stranger(PathBuf, String),
-    /// The keeper that runs does not take orders of this master.
+    /// The running keeper refuses the orders of this master.
     Turned(PathBuf, Turned, u16),
-    /// Something is in the way that is no socket.
+    /// A file that is not a socket has this path.
     NoSocket(PathBuf),
     Io(&'static str, PathBuf, io::Error),
 }
@@ -97,7 +97,7 @@ impl fmt::Display for LinkError {
 
 impl std::error::Error for LinkError {}
 
-/// A connection to a keeper that takes the orders of this master.
+/// A connection to a keeper that accepts the orders of this master.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     socket: Arc<OwnedFd>,
@@ -148,7 +148,7 @@ impl Link {
         }
     }
 
-    /// Starts a keeper. One that is running must not be reachable any more.
+    /// Starts a keeper. There must be no other one that can be reached.
     pub(super) fn launch(directory: &Path, environment: &[CString]) -> Result<Self, LinkError> {
         let path = directory.join(SOCKET);
         let failed = |attempt| move |error| LinkError::Io(attempt, directory.join(SOCKET), error);
@@ -166,7 +166,7 @@ impl Link {
         Self::greet(socket, &path, environment)
     }
 
-    /// Introduces this master and hands over what children are started with.
+    /// Sends the greeting and the environment of children.
     fn greet(socket: OwnedFd, path: &Path, environment: &[CString]) -> Result<Self, LinkError> {
         let stranger = |what: String| LinkError::Stranger(path.to_owned(), what);
         let failed =
@@ -212,7 +212,7 @@ impl Link {
         packets::send(self.socket.as_fd(), &bytes, descriptors)
     }
 
-    /// Every child of the keeper. To be called before anything else reads reports.
+    /// Lists the children of the keeper. Call this before anything else reads reports.
     pub(super) fn list(&self) -> io::Result<Vec<Listed>> {
         self.order(&Order::List, &[])?;
         let mut listed = Vec::new();
@@ -224,7 +224,7 @@ impl Link {
                     listed.push(Listed { child, output });
                 }
                 Report::Listed { .. } => return Ok(listed),
-                // What ended before the list was made is listed as ended.
+                // A child that ended before the list was made is listed as ended.
                 Report::Hello { .. }
                 | Report::Turned { .. }
                 | Report::Started { .. }
@@ -283,7 +283,7 @@ pub(super) fn remove_socket(directory: &Path) {
     }
 }
 
-/// Starts the process. It gets no environment: what children get is told to it.
+/// Starts the process without an environment: the environment of children is sent to it.
 fn start_keeper(directory: &Path, listener: &OwnedFd) -> io::Result<OwnedFd> {
     let kind = SocketType::SEQPACKET;
     let (ours, its) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
@@ -314,7 +314,7 @@ fn start_keeper(directory: &Path, listener: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(ours)
 }
 
-/// The umask of this process. The system only tells it to one who sets it.
+/// The umask of this process. It can only be read by setting it.
 fn umask() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));

@@ -1,5 +1,4 @@
-//! Starts that were ordered from a keeper which was lost before it answered: whether there is a
-//! process is found out through the pipe that it would print to.
+//! Starts that a lost keeper did not answer: the output pipe shows whether there is a process.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,7 +17,7 @@ const APPEARS_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The process that prints to a pipe, if there is one. The pipe has no writer if and only if nothing
-/// was started, or what was has ended; else the writer is found by the pipe. What a leader that has
+/// was started, or all of it has ended; else the pipe leads to the writer. What a leader that has
 /// ended left behind is killed.
 pub(super) async fn leader_printing_to(output: impl AsFd) -> io::Result<Option<Stat>> {
     let begun = Instant::now();
@@ -29,7 +28,7 @@ pub(super) async fn leader_printing_to(output: impl AsFd) -> io::Result<Option<S
             if let Some(leader) = leader.filter(|leader| !leader.has_ended()) {
                 return Ok(Some(leader));
             }
-            // The leader has ended already, and nobody saw it: what is left of it must not stay.
+            // The leader has ended unnoticed: what is left of it must not keep running.
             if let Some(group) = Pid::from_raw(printing.group) {
                 let _ = kill_process_group(group, Signal::KILL);
             }

@@ -1,4 +1,4 @@
-//! Reads what the keeper reports, and hands it to those who wait for it.
+//! Reads the reports of the keeper and passes them to the tasks that wait for them.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,13 +32,13 @@ pub(super) struct Reports {
     pub(super) runs: Runs,
     pub(super) nursery: Arc<Nursery>,
     pub(super) jobs: mpsc::Sender<Job>,
-    /// Whether the keeper was told to end.
+    /// Whether the keeper was ordered to end.
     pub(super) is_over: Arc<Mutex<bool>>,
 }
 
 impl Reports {
-    /// Reads until the connection ends. If the keeper was not told to end, it is lost: that is
-    /// passed on to everyone who waits for a report.
+    /// Reads until the connection ends. If the keeper was not ordered to end, it is lost: every task
+    /// that waits for a report receives that.
     pub(super) async fn read(self, socket: Arc<OwnedFd>, keeper: i32) {
         let mut scratch = packets::scratch();
         if let Ok(socket) = register(socket) {
@@ -104,8 +104,8 @@ impl Reports {
         self.nursery.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
     }
 
-    /// A process was reaped, or nobody is left who could say so. Its watch tells the loop, after it
-    /// has told it of the start.
+    /// A process was reaped, or its keeper was lost. Its watch passes that to the loop, after the
+    /// start.
     fn reaped(&self, run: RunId, has_group: Option<bool>) {
         let living = self.runs.lock().living.remove(&run);
         let Some(living) = living else { return };
@@ -126,7 +126,7 @@ impl Reports {
             let mut runs = self.runs.lock();
             (std::mem::take(&mut runs.pending), std::mem::take(&mut runs.living))
         };
-        // A keeper for what is started from now on comes first: the others are handed to it.
+        // A new keeper comes first: the remaining processes are handed to it.
         let _ = self.jobs.send(Job::KeeperLost(keeper));
         living.into_values().for_each(|living| living.wake(Woken::Orphaned));
         for (run, pending) in pending {
@@ -134,7 +134,7 @@ impl Reports {
         }
     }
 
-    /// Finds out what came of a start that the lost keeper did not answer.
+    /// Finds out the result of a start that the lost keeper did not answer.
     async fn settle(self, run: RunId, pending: Pending) {
         let leader = leader_printing_to(&pending.output).await.ok().flatten();
         let found = leader.and_then(|leader| Some((Pid::from_raw(leader.pid)?, leader)));
@@ -143,7 +143,7 @@ impl Reports {
             return self.failed(pending.process, &io::Error::other(reason));
         };
         self.started(run, pid, leader.start_ticks, pending);
-        // Nobody reports its end.
+        // No keeper reports its end.
         let living = self.runs.lock().living.remove(&run);
         living.into_iter().for_each(|living| living.wake(Woken::Orphaned));
     }

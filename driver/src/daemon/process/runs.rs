@@ -1,6 +1,6 @@
-//! The processes of this master that a keeper is the parent of, by their runs: which are being
-//! started, which are watched, and who is told of their end. Shared by the thread that gives orders
-//! and the task that reads reports.
+//! The processes of this master whose parent is a keeper, by their runs: which are being started,
+//! which are watched, and the channel for their end. Shared by the thread that sends orders and the
+//! task that reads reports.
 
 use std::collections::HashMap;
 use std::io::PipeReader;
@@ -32,7 +32,7 @@ pub(super) enum Woken {
     /// The process has ended; and, unless the keeper was lost then, whether others of its group
     /// are left.
     Ended(Ended, Option<bool>),
-    /// The keeper was lost: nobody reports the end.
+    /// The keeper was lost: it reports no end.
     Orphaned,
 }
 
@@ -61,7 +61,7 @@ impl Runs {
 
 impl Living {
     pub(super) fn wake(self, woken: Woken) {
-        // Fails when the watch was given up.
+        // Fails if the watch has ended.
         let _ = self.wake.send(woken);
     }
 }

@@ -1,5 +1,5 @@
-//! What a master finds with the keeper of its state directory when it begins: the processes that
-//! outlived the last master.
+//! The processes that outlived the last master, as the keeper of the state directory lists them at
+//! the start of a master.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -19,12 +19,12 @@ use super::link::{Link, LinkError, Listed, remove_socket};
 use super::stat::{Sink, inode};
 use super::survivor::Survivor;
 
-/// The keeper of a state directory, and what it has of the last master.
+/// The keeper of a state directory, and the processes of the last master.
 #[derive(Debug)]
 pub(crate) struct Keeping {
     pub(super) link: Link,
     survivors: BTreeMap<InstanceId, Survivor>,
-    /// What was noted of instances that have no process.
+    /// The notes about instances that have no process.
     notes: Vec<(InstanceId, Note)>,
 }
 
@@ -32,7 +32,7 @@ impl Keeping {
     /// Connects to the keeper of a state directory, or starts one.
     ///
     /// # Errors
-    /// When something is in the way. No child is touched then.
+    /// If there is no usable keeper. No child is affected then.
     pub(crate) fn begin(directory: &Path, runtime: &Runtime) -> Result<Self, LinkError> {
         let failed = |error| LinkError::Io("ask the keeper of", directory.to_owned(), error);
         let launcher = Launcher::new(runtime).map_err(failed)?;
@@ -57,8 +57,8 @@ impl Keeping {
         Ok(Self { link, survivors, notes })
     }
 
-    /// Ends the processes of instances that do not exist: they belong to none that could end them.
-    /// Finds the others in the ledger.
+    /// Ends the processes of instances that do not exist any more, and finds the others in the
+    /// ledger.
     pub(crate) fn match_with(&mut self, ledger: &Ledger, is_known: impl Fn(InstanceId) -> bool) {
         let link = &self.link;
         self.survivors.retain(|id, survivor| {
@@ -96,7 +96,7 @@ impl Keeping {
         Duration::from_millis(ages.max().unwrap_or(0))
     }
 
-    /// What the engine has to know of them.
+    /// The facts about them for the engine.
     pub(crate) fn facts(&self, now: Now) -> Vec<engine::Survivor> {
         let fact = |(instance, survivor): (&InstanceId, &Survivor)| {
             let Child { run, started, age_ms, ref note, is_stopping, .. } = survivor.child;
@@ -114,7 +114,7 @@ impl Keeping {
         self.survivors.iter().map(fact).collect()
     }
 
-    /// What was noted of instances that have no process.
+    /// The notes about instances that have no process.
     pub(crate) fn notes(&self) -> &[(InstanceId, Note)] {
         &self.notes
     }
@@ -129,8 +129,8 @@ impl Keeping {
 #[derive(Debug)]
 pub(crate) struct KeeperLink(pub(super) Link);
 
-/// Without survival: lets a keeper of an earlier master end once its children have. They are ended
-/// as leftovers are.
+/// With `survive=off`: orders the keeper of an earlier master to end once its children have exited.
+/// They are stopped like other leftovers.
 pub(crate) fn dismiss_keeper(directory: &Path) {
     match Link::find(directory, &[]) {
         Ok(None) => remove_socket(directory),
@@ -143,8 +143,8 @@ pub(crate) fn dismiss_keeper(directory: &Path) {
     }
 }
 
-/// Of several runs of an instance the newest is its process. What is left of the others had the
-/// signals of their stop and is killed.
+/// Of several runs of an instance the newest is its process. The others have received the signals of
+/// their stop, and what is left of them is killed.
 fn newest_of_each(link: &Link, listed: Vec<Listed>) -> BTreeMap<InstanceId, Survivor> {
     let mut survivors: BTreeMap<InstanceId, Survivor> = BTreeMap::new();
     for Listed { child, output } in listed {
