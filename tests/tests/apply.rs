@@ -117,6 +117,72 @@ instance:
 }
 
 #[test]
+fn a_policy_is_declared_and_comes_back() {
+    let place = Place::new();
+    let text = r#"
+[instance.web]
+command = ["sleep", "1000"]
+restart = "always"
+max_restarts = "3"
+restart_window = "2m"
+stop_signal = "INT"
+stop_timeout = "500ms"
+"#;
+    let file = place.write("f.toml", text);
+    let plan = place.shell.run(&["plan", "-f", &file]);
+    insta::assert_snapshot!(plan.stdout, @r"
+    + web: create
+        command: sleep 1000
+        restart: always
+        max_restarts: 3
+        restart_window: 2m
+        stop_signal: INT
+        stop_timeout: 500ms
+    1 to create
+    ");
+    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    let id = place.instance("web")["id"].as_str().expect("an id").to_owned();
+    let path = format!("/instances/{id}/policy");
+    let policy = place.master.api().request("GET", &path).send().expect(200).json();
+    assert_eq!(policy["restart"], "always");
+    assert_eq!((&policy["maxRestarts"], &policy["restartWindowMs"]), (&json!(3), &json!(120_000)));
+    assert_eq!(policy["stop"]["steps"][0], json!({"signal": "SIGINT", "waitMs": 500}));
+    assert_eq!(place.shell.ok(&["apply", "-f", &file, "--detailed-exitcode"]), "1 unchanged\n");
+    assert_eq!(place.shell.ok(&["export", "web"]).trim(), text.trim());
+
+    let file = place.write("f.toml", &text.replace("\"INT\"", "\"HUP\""));
+    let plan = place.shell.run(&["plan", "-f", &file]);
+    insta::assert_snapshot!(plan.stdout, @r"
+    ~ web: change, restarts
+        stop_signal: INT -> HUP
+    1 to change
+    ");
+}
+
+#[test]
+fn a_wrong_policy_is_one_line_that_names_the_key() {
+    let place = Place::new();
+    let all = [
+        ("stop_signal = \"LOUD\"", "stop_signal: stop_signal must be a signal"),
+        ("stop_timeout = \"2h\"", "stop_timeout: stop_timeout must be a time"),
+        ("max_restarts = 0", "max_restarts: max_restarts must be a whole number"),
+        ("restart_window = \"1m\"", "restart_window: restart_window has no effect without"),
+        ("umask = \"9\"", "umask: umask must be octal"),
+        ("user = \"\"", "user: user must be a name"),
+        ("memory = [1]", "line 4"),
+    ];
+    for (line, expected) in all {
+        let file = place.write("f.toml", &format!("\n[instance.a]\ncommand = \"x\"\n{line}\n"));
+        let said = place.shell.run(&["plan", "-f", &file]);
+        assert!(said.stderr.contains(expected), "{line}: {}", said.stderr);
+        assert_eq!(said.stderr.lines().count(), 1, "{}", said.stderr);
+    }
+    let file = place.write("f.toml", "[instance.a]\nurl = \"demo://a\"\nuser = \"x\"\n");
+    let said = place.shell.run(&["plan", "-f", &file]);
+    assert!(said.stderr.contains("it goes with command or shell, not with url"), "{}", said.stderr);
+}
+
+#[test]
 fn only_what_the_file_owns_is_pruned() {
     let place = Place::new();
     let shop = place.write("shop.toml", FILE);

@@ -41,11 +41,11 @@ fn what_has_no_counterpart_is_reported_and_is_no_failure() {
     let master = Master::start();
     let shell = Shell::beside(&master);
     let path = master.folder().join("s.conf");
-    fs::write(&path, "[program:a]\ncommand=x\nuser=www\n").expect("written");
+    fs::write(&path, "[program:a]\ncommand=x\npriority=1\n").expect("written");
     let ran = shell.run(&["import", "supervisord", path.to_str().expect("UTF-8")]);
     assert_eq!(ran.code, Some(0));
-    assert_eq!(ran.stdout, "[instance.a]\ncommand = [\"x\"]\n");
-    assert!(ran.stderr.contains("[program:a]: user=www has no counterpart"), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "[instance.a]\ncommand = [\"x\"]\nstop_timeout = \"10s\"\n");
+    assert!(ran.stderr.contains("[program:a]: priority=1 has no counterpart"), "{}", ran.stderr);
     let wrong = shell.fails(1, &["import", "pm2", path.to_str().expect("UTF-8")]);
     assert!(wrong.contains("pm2 jlist"), "{wrong}");
     let format = shell.fails(2, &["import", "prokfile", "x"]);

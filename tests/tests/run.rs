@@ -121,7 +121,11 @@ fn what_cannot_run_is_refused_before_it_is_created() {
         (2, &["run", "-e", "A=1", "-e", "A=2", "sleep"], "--env A: it is given twice"),
         (2, &["run", "-e", "=1", "sleep"], "a variable needs a name"),
         (2, &["run", "--secret", "T=hunter2", "sleep"], "NAME=file:/absolute/path"),
-        (2, &["run", "--restart", "sometimes", "sleep"], "possible values: on-failure, never"),
+        (
+            2,
+            &["run", "--restart", "sometimes", "sleep"],
+            "possible values: on-failure, never, always",
+        ),
         (2, &["run"], "<COMMAND>"),
         (2, &["create", "ping 127.0.0.1"], "use: openctrl run -- ping 127.0.0.1"),
         (2, &["create", "ping"], "use: openctrl run -- ping"),
@@ -133,6 +137,24 @@ fn what_cannot_run_is_refused_before_it_is_created() {
     }
     assert_eq!(master.api().list().len(), 1, "only the key is there");
     shell.ok(&["run", "--force", "no-such-command"]);
+}
+
+#[test]
+fn a_policy_is_part_of_the_command_line() {
+    let master = own();
+    let shell = Shell::beside(&master);
+    let words =
+        ["run", "--name", "p", "--restart", "always", "--stop-signal", "INT", "--stop-timeout"];
+    let line = "trap 'echo asked; exit 0' INT; while :; do sleep 0.1; done";
+    let id = shell.ok(&[&words[..], &["30s", "-w", "--for", "100ms", "sh", "-c", line]].concat());
+    let path = format!("/instances/{}/policy", id.trim());
+    let policy = master.api().request("GET", &path).send().expect(200).json();
+    assert_eq!(policy["restart"], "always");
+    assert_eq!(policy["stop"]["steps"][0], json!({"signal": "SIGINT", "waitMs": 30000}));
+    shell.ok(&["stop", "p", "--wait"]);
+    assert_eq!(shell.ok(&["logs", "p"]), "asked\n");
+    let bad = shell.fails(2, &["run", "--stop-signal", "LOUD", "sleep", "1"]);
+    assert!(bad.starts_with("--stop-signal must be a signal"), "{bad}");
 }
 
 #[test]

@@ -57,7 +57,9 @@ fn entry(instance: &Instance) -> Entry {
     };
     entry.cwd = entry.cwd.map(|cwd| escape(&cwd.to_string_lossy()).into());
     entry.env.values_mut().for_each(|value| *value = escape(value));
-    entry.restart = if instance.restart() { Restart::OnFailure } else { Restart::Never };
+    if !instance.restart() {
+        entry.restart = Restart::Never;
+    }
     let tags = instance.tags().iter();
     entry.tags = tags.map(|(name, value)| (name.clone(), escape(value.text()))).collect();
     entry.peer = ["sid", "type", "alias"].map(|name| instance.peer(name).to_owned());

@@ -17,7 +17,7 @@ use super::outlet::{Outlet, note};
 use super::tags::{at_word, check_tags, tags_json};
 use super::text::plain;
 use crate::grammar::{Run, RunRestart};
-use crate::manifest::{Entry, Program, check_name};
+use crate::manifest::{Entry, Program, Restart, check_name};
 
 /// Lines that are shown of a process that failed at once.
 const LAST_LINES: usize = 20;
@@ -107,7 +107,7 @@ pub(crate) fn settings(
 }
 
 fn rest(question: &Run) -> String {
-    settings(question.restart == RunRestart::OnFailure, &question.tag, &Default::default())
+    settings(question.restart != RunRestart::Never, &question.tag, &Default::default())
 }
 
 /// The URL of the command. On this machine the command is found as the caller's shell would find it.
@@ -137,6 +137,12 @@ fn url(question: &Run, is_local: bool) -> Result<String, Failure> {
         cwd,
         env: once("--env", &question.env)?,
         secrets: once("--secret", &question.secret)?,
+        restart: match question.restart {
+            RunRestart::OnFailure => Restart::OnFailure,
+            RunRestart::Never => Restart::Never,
+            RunRestart::Always => Restart::Always,
+        },
+        policy: policy(question),
         ..Entry::default()
     };
     entry.url(&here).map_err(|(key, reason)| {
@@ -144,10 +150,23 @@ fn url(question: &Run, is_local: bool) -> Result<String, Failure> {
             "env" => "--env",
             "secrets" => "--secret",
             "cwd" => "--cwd",
-            _ => "COMMAND",
+            "command" => "COMMAND",
+            // The reason begins with the name of the parameter.
+            _ => return wrong(format!("--{}", reason.replacen('_', "-", 1))),
         };
         wrong(format!("{option}: {reason}"))
     })
+}
+
+fn policy(question: &Run) -> BTreeMap<String, String> {
+    let given = [
+        ("max_restarts", &question.max_restarts),
+        ("stop_signal", &question.stop_signal),
+        ("stop_timeout", &question.stop_timeout),
+        ("user", &question.user),
+    ];
+    let given = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    given.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// A command as a shell finds it: a path from here, or a name in `PATH`.

@@ -26,6 +26,18 @@ pub(crate) struct Run {
     /// When to restart it
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
     pub(crate) restart: RunRestart,
+    /// Give up after this many restarts within 60 s
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_restarts: Option<String>,
+    /// First signal of a stop; KILL follows [default: TERM]
+    #[arg(long, value_name = "SIGNAL")]
+    pub(crate) stop_signal: Option<String>,
+    /// Time from the first signal of a stop to KILL: 500ms, 30s, 5m [default: 5s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) stop_timeout: Option<String>,
+    /// User that it runs as; the master has to run as root
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
     /// Add a tag; can be repeated
     #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) tag: Vec<(String, String)>,
@@ -50,6 +62,8 @@ pub(crate) enum RunRestart {
     OnFailure,
     /// Never
     Never,
+    /// Also after an exit with code 0
+    Always,
 }
 
 /// `plan`.

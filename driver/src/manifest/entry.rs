@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use openctrl_core::instance::{EXEC_PARAMETERS, exec_policy};
+use openctrl_core::url::InstanceUrl;
+
 use crate::runtime::{Exec, SecretSource};
 
 /// One declared instance.
@@ -20,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) secrets: BTreeMap<String, SecretSource>,
     /// When a process that exited is started again.
     pub(crate) restart: Restart,
+    /// Policy beyond `restart`, by the names of the parameters of `exec:` URLs.
+    pub(crate) policy: BTreeMap<String, String>,
     /// The tags.
     pub(crate) tags: BTreeMap<String, String>,
     /// The peer, in the order of the API: id, kind, name.
@@ -45,6 +50,8 @@ pub(crate) enum Restart {
     OnFailure,
     /// Never.
     Never,
+    /// Also after it exited with code 0.
+    Always,
 }
 
 impl Default for Program {
@@ -59,6 +66,7 @@ impl Restart {
         match self {
             Self::OnFailure => "on-failure",
             Self::Never => "never",
+            Self::Always => "always",
         }
     }
 }
@@ -89,10 +97,31 @@ impl Entry {
             env: self.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             secrets: self.secrets.iter().map(|(name, at)| (name.clone(), at.clone())).collect(),
             cwd,
+            policy: self.parameters(),
             ..Exec::default()
         };
         exec.check()?;
-        Ok(exec.url())
+        let url = exec.url();
+        match InstanceUrl::parse(&url).map(|url| exec_policy(&url)) {
+            Ok(Err(reason)) => {
+                // The reason begins with the name of the parameter.
+                let first = reason.split(' ').next().unwrap_or_default();
+                let key = EXEC_PARAMETERS.into_iter().find(|name| *name == first);
+                Err((key.unwrap_or("command"), reason))
+            }
+            Ok(Ok(_)) | Err(_) => Ok(url),
+        }
+    }
+
+    /// The parameters of the policy, in the order of a URL. `never` and `on-failure` are no
+    /// parameters: they are changed without a restart of the process.
+    fn parameters(&self) -> Vec<(String, String)> {
+        let value = |name: &&str| match (*name, self.restart) {
+            ("restart", Restart::Always) => Some(self.restart.word().to_owned()),
+            (name, _) => self.policy.get(name).cloned(),
+        };
+        let pair = |name: &&str| Some(((*name).to_owned(), value(name)?));
+        EXEC_PARAMETERS.iter().filter_map(pair).collect()
     }
 
     fn own_url(&self, url: &str) -> Result<String, (&'static str, String)> {
@@ -100,11 +129,13 @@ impl Entry {
             ("cwd", self.cwd.is_some()),
             ("env", !self.env.is_empty() || !self.env_file.is_empty()),
             ("secrets", !self.secrets.is_empty()),
+            ("restart", self.restart == Restart::Always),
+            ("policy", !self.policy.is_empty()),
         ];
         if let Some((key, _)) = of_commands.into_iter().find(|(_, is_given)| *is_given) {
             return Err((key, "it goes with command or shell, not with url".to_owned()));
         }
-        match openctrl_core::url::InstanceUrl::parse(url) {
+        match InstanceUrl::parse(url) {
             Ok(url) => Ok(url.as_str().to_owned()),
             Err(error) => Err(("url", error.to_string())),
         }
@@ -114,7 +145,12 @@ impl Entry {
     pub(crate) fn of_url(url: &str) -> Self {
         let program = Program::Url(url.to_owned());
         // A URL that is written in another way than ours would not come back as it was.
-        let Some(exec) = Exec::of_text(url).filter(|exec| exec.url() == url) else {
+        let is_ours = |exec: &Exec| {
+            // `never` and `on-failure` are written by the API, not in the URL.
+            let policy = exec.policy.iter().find(|(name, _)| name == "restart");
+            exec.url() == url && policy.is_none_or(|(_, value)| value == "always")
+        };
+        let Some(exec) = Exec::of_text(url).filter(is_ours) else {
             return Self { program, ..Self::default() };
         };
         let command = exec.command.to_string_lossy().into_owned();
@@ -122,8 +158,17 @@ impl Entry {
             ("/bin/sh", [option, line]) if option == "-c" => Program::Shell(line.clone()),
             _ => Program::Command(std::iter::once(command).chain(exec.args).collect()),
         };
+        let mut policy: BTreeMap<String, String> = exec.policy.into_iter().collect();
+        let restart = match policy.get("restart").map(String::as_str) {
+            Some("always") => Restart::Always,
+            Some("never") => Restart::Never,
+            _ => Restart::OnFailure,
+        };
+        policy.remove("restart");
         Self {
             program,
+            restart,
+            policy,
             cwd: exec.cwd,
             env: exec.env.into_iter().collect(),
             secrets: exec.secrets.into_iter().collect(),

@@ -46,6 +46,16 @@ struct RawEntry {
     secrets: BTreeMap<String, String>,
     #[serde(default)]
     restart: RawRestart,
+    max_restarts: Option<Scalar>,
+    restart_window: Option<Scalar>,
+    boot: Option<Scalar>,
+    stop_signal: Option<Scalar>,
+    stop_timeout: Option<Scalar>,
+    user: Option<Scalar>,
+    group: Option<Scalar>,
+    umask: Option<Scalar>,
+    open_files: Option<Scalar>,
+    memory: Option<Scalar>,
     #[serde(default)]
     tags: BTreeMap<String, Scalar>,
     #[serde(default)]
@@ -58,6 +68,7 @@ enum RawRestart {
     #[default]
     OnFailure,
     Never,
+    Always,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -239,14 +250,33 @@ impl RawEntry {
         let restart = match self.restart {
             RawRestart::OnFailure => Restart::OnFailure,
             RawRestart::Never => Restart::Never,
+            RawRestart::Always => Restart::Always,
         };
+        let given = [
+            ("max_restarts", self.max_restarts),
+            ("restart_window", self.restart_window),
+            ("boot", self.boot),
+            ("stop_signal", self.stop_signal),
+            ("stop_timeout", self.stop_timeout),
+            ("user", self.user),
+            ("group", self.group),
+            ("umask", self.umask),
+            ("open_files", self.open_files),
+            ("memory", self.memory),
+        ];
+        let mut policy = BTreeMap::new();
+        for (name, value) in given {
+            if let Some(Scalar(text)) = value {
+                policy.insert(name.to_owned(), within.expand(name, &text)?);
+            }
+        }
         let tags = within.map("tags", self.tags)?;
         if tags.contains_key("") {
             return Err(within.wrong("tags", "a tag needs a name"));
         }
         let RawPeer { sid, kind, alias } = self.peer;
         let peer = [sid, kind, alias];
-        Ok(Entry { program, cwd, env, env_file: Vec::new(), secrets, restart, tags, peer })
+        Ok(Entry { program, cwd, env, env_file: Vec::new(), secrets, restart, policy, tags, peer })
     }
 }
 

@@ -38,8 +38,11 @@ fn write_entry(text: &mut String, entry: &Entry) {
         let files: Vec<String> = entry.env_file.iter().map(|file| shown(file)).collect();
         line("env_file", list(files.iter().map(String::as_str)));
     }
-    if entry.restart == Restart::Never {
+    if entry.restart != Restart::OnFailure {
         line("restart", quoted(entry.restart.word()));
+    }
+    for (name, value) in &entry.policy {
+        line(name, quoted(value));
     }
     let secrets: Vec<(String, String)> =
         entry.secrets.iter().map(|(name, source)| (name.clone(), source.to_string())).collect();
@@ -108,7 +111,8 @@ mod tests {
             vec("[^\u{0}$]{1,6}", 1..4).prop_map(Program::Command),
             "[^\u{0}$]{1,6}".prop_map(Program::Shell),
         ];
-        let restart = prop_oneof![Just(Restart::OnFailure), Just(Restart::Never)];
+        let restart =
+            prop_oneof![Just(Restart::OnFailure), Just(Restart::Never), Just(Restart::Always)];
         (program, restart, map(), map(), proptest::option::of("/[^\u{0}$]{1,6}"), text()).prop_map(
             |(program, restart, env, tags, cwd, alias)| Entry {
                 program,

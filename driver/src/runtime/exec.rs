@@ -59,6 +59,8 @@ pub(crate) struct Spec {
     pub(crate) secrets: Vec<(String, SecretSource)>,
     /// The working directory, an absolute path.
     pub(crate) cwd: Option<PathBuf>,
+    /// The parameters of the policy, each name once, in the order of [`EXEC_PARAMETERS`].
+    pub(crate) policy: Vec<(String, String)>,
     /// The parts of the policy that a start in the foreground applies; a master applies them
     /// itself.
     pub(crate) setup: Setup,
@@ -72,7 +74,7 @@ impl Spec {
         Self::parse(&url).ok()
     }
 
-    /// The URL that [`Self::of_text`] reads back as this, if it has no setup.
+    /// The URL that [`Self::of_text`] reads back as this; the setup is that of the policy.
     pub(crate) fn url(&self) -> String {
         let mut url = String::from(if self.command.is_absolute() { "exec://" } else { "exec:" });
         let command = self.command.to_string_lossy();
@@ -100,6 +102,9 @@ impl Spec {
         }
         if let Some(cwd) = &self.cwd {
             add("cwd", None, &cwd.to_string_lossy());
+        }
+        for (name, value) in &self.policy {
+            add(name, None, value);
         }
         url
     }
@@ -170,12 +175,15 @@ impl Spec {
         if cwd.as_deref().is_some_and(Path::is_relative) {
             return Err(UrlError::BadValue { name: "cwd", want: "an absolute path" });
         }
+        let given = |name: &&str| Some(((*name).to_owned(), params.one(name)?.to_owned()));
+        let policy = EXEC_PARAMETERS.iter().filter_map(given).collect();
         Ok(Self {
             command,
             args: params.all("arg").map(str::to_owned).collect(),
             env,
             secrets,
             cwd,
+            policy,
             setup,
         })
     }
@@ -319,6 +327,7 @@ mod tests {
             env: vec![("K".to_owned(), "V=W".to_owned())],
             secrets: vec![("T".to_owned(), SecretSource::File("/run/t".into()))],
             cwd: Some("/srv/app".into()),
+            policy: vec![],
             setup: Setup::default(),
         };
         assert_eq!(
@@ -338,7 +347,7 @@ mod tests {
         ) {
             let env = env.into_iter().collect();
             let (command, cwd) = (command.into(), cwd.map(PathBuf::from));
-            let spec = Spec { command, args, env, secrets: Vec::new(), cwd, setup: Setup::default() };
+            let spec = Spec { command, args, env, secrets: Vec::new(), cwd, ..Spec::default() };
             proptest::prop_assert_eq!(Spec::of_text(&spec.url()), Some(spec));
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use openctrl_core::instance::EXEC_PARAMETERS;
+
 use super::ledger::Owned;
 use crate::client::api::object;
 use crate::client::instance::Instance;
@@ -44,6 +46,8 @@ pub(super) struct Change {
     pub(super) wanted: Option<Wanted>,
     /// The fields that differ.
     pub(super) fields: Vec<Field>,
+    /// Whether the URL differs, so that its process is started anew.
+    is_new_url: bool,
     /// The PATCH that changes tags, peer and policy, and the one that takes it back.
     pub(super) settings: Option<String>,
     pub(super) settings_before: Option<String>,
@@ -71,7 +75,7 @@ impl Wanted {
         Self {
             name: name.to_owned(),
             url,
-            restart: entry.restart == Restart::OnFailure,
+            restart: entry.restart != Restart::Never,
             tags: entry.tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             peer: entry.peer.clone(),
         }
@@ -171,6 +175,7 @@ fn creation(wanted: &Wanted) -> Change {
         action: Action::Create,
         wanted: Some(wanted.clone()),
         fields: fields(None, Some(wanted)),
+        is_new_url: true,
         settings: None,
         settings_before: None,
     }
@@ -183,6 +188,7 @@ fn deletion(name: &str, instance: &Instance) -> Change {
         action: Action::Delete,
         wanted: None,
         fields: Vec::new(),
+        is_new_url: false,
         settings: None,
         settings_before: None,
     }
@@ -197,6 +203,7 @@ fn comparison(wanted: &Wanted, instance: &Instance) -> Change {
         id: Some(instance.id().to_owned()),
         action: if *wanted == is { Action::Keep } else { Action::Change },
         wanted: Some(wanted.clone()),
+        is_new_url: is.url != wanted.url,
         settings: differs.then(|| wanted.patch()),
         settings_before: differs.then(|| is.patch()),
         fields,
@@ -208,9 +215,9 @@ fn comparison(wanted: &Wanted, instance: &Instance) -> Change {
 fn fields(before: Option<&Wanted>, after: Option<&Wanted>) -> Vec<Field> {
     let shown = |one: Option<&Wanted>| one.map(shown_fields).unwrap_or_default();
     let (before, after) = (shown(before), shown(after));
-    let names = ["url", "command", "shell", "cwd", "env", "secrets", "restart", "tags", "peer"];
+    let of_entry = ["url", "command", "shell", "cwd", "env", "secrets"];
     let mut fields = Vec::new();
-    for name in names {
+    for name in of_entry.into_iter().chain(EXEC_PARAMETERS).chain(["tags", "peer"]) {
         let of =
             |all: &BTreeMap<&str, (String, String)>| all.get(name).cloned().unwrap_or_default();
         let ((before, before_whole), (after, after_whole)) = (of(&before), of(&after));
@@ -246,7 +253,12 @@ fn shown_fields(one: &Wanted) -> BTreeMap<&'static str, (String, String)> {
         entry.secrets.iter().map(|(name, at)| (name.clone(), at.to_string())).collect();
     let whole = pairs(secrets.iter().map(|(name, at)| (name, at)));
     add("secrets", whole.clone(), whole);
-    let restart = if one.restart { Restart::OnFailure } else { Restart::Never };
+    let restart = if one.restart { entry.restart } else { Restart::Never };
+    for (name, value) in &entry.policy {
+        if let Some(name) = EXEC_PARAMETERS.into_iter().find(|known| known == name) {
+            add(name, value.clone(), value.clone());
+        }
+    }
     add("restart", restart.word().to_owned(), restart.word().to_owned());
     let tags = pairs(one.tags.iter().map(|(name, value)| (name, value)));
     add("tags", tags.clone(), tags);
@@ -284,10 +296,9 @@ impl Action {
 impl Change {
     /// Whether a process is started by it.
     pub(super) fn starts(&self) -> bool {
-        let of_process = ["url", "command", "shell", "cwd", "env", "secrets"];
         match self.action {
             Action::Create => true,
-            Action::Change => self.fields.iter().any(|field| of_process.contains(&field.name)),
+            Action::Change => self.is_new_url,
             Action::Delete | Action::Keep => false,
         }
     }

@@ -6,26 +6,29 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::entries::{Imported, split};
+use super::entries::{Imported, Policy, split};
 use crate::manifest::{Entry, Program, Restart, escape, yaml_reason};
 
 /// Keys without a counterpart that change which program runs or who can reach it.
-const WITHOUT: [(&str, &str); 14] = [
+const WITHOUT: [(&str, &str); 11] = [
     ("build", "images are not built"),
     ("ports", "a process listens on the ports of this machine"),
     ("volumes", "a process sees the files of this machine"),
     ("networks", "a process uses the network of this machine"),
     ("depends_on", "instances start in no order"),
     ("healthcheck", "there is no probe"),
-    ("stop_signal", "the signal of a stop is TERM"),
-    ("stop_grace_period", "KILL follows TERM after 5 s"),
-    ("user", "processes run as the user of the master"),
     ("secrets", "use secrets with file: and env:"),
     ("configs", "a process sees the files of this machine"),
     ("logging", "the master keeps the output; see logs= of the master URL"),
     ("container_name", "the name of the service is the name"),
     ("profiles", "every service is imported"),
 ];
+
+/// Keys that are policy.
+const POLICY: [&str; 3] = ["stop_signal", "stop_grace_period", "user"];
+
+/// How long docker waits before KILL by default.
+const STOP_TIMEOUT: &str = "10s";
 
 /// The most processes of one service.
 const PROCESSES_MAX: u64 = 1000;
@@ -102,13 +105,18 @@ impl Service<'_> {
         }
         entry.restart = match self.0.get("restart").and_then(Value::scalar).as_deref() {
             None | Some("no" | "false") => Restart::Never,
-            Some("always" | "unless-stopped") => {
-                imported.note(place, "restart: an exit with code 0 is no reason to restart here");
+            Some("always" | "unless-stopped") => Restart::Always,
+            Some("on-failure") => Restart::OnFailure,
+            Some(limited) if limited.starts_with("on-failure:") => {
+                let what = format!(
+                    "restart: the limit of {limited} has no counterpart: max_restarts counts those of a time"
+                );
+                imported.note(place, what);
                 Restart::OnFailure
             }
-            Some(policy) if policy.starts_with("on-failure") => Restart::OnFailure,
             Some(other) => return Err(format!("restart: {other:?} is not a policy")),
         };
+        self.policy(imported, &mut entry.policy, place)?;
         entry.env = self.environment()?;
         entry.env_file = self.env_files(imported, place)?;
         entry.tags = self.labels()?;
@@ -116,6 +124,35 @@ impl Service<'_> {
         for number in 1..=count {
             let name = if count == 1 { name.to_owned() } else { format!("{name}-{number}") };
             imported.add(&name, entry.clone())?;
+        }
+        Ok(())
+    }
+
+    fn policy(
+        &self,
+        imported: &mut Imported,
+        policy: &mut Policy,
+        place: &str,
+    ) -> Result<(), String> {
+        let get = |key: &str| {
+            self.0.get(key).and_then(Value::scalar).map(|value| template(&value)).transpose()
+        };
+        if let Some(signal) = get("stop_signal")? {
+            imported.set_policy(policy, &format!("{place}: stop_signal"), "stop_signal", &signal);
+        }
+        let wait = get("stop_grace_period")?.unwrap_or_else(|| STOP_TIMEOUT.to_owned());
+        imported.set_stop_timeout(policy, &format!("{place}: stop_grace_period"), &wait);
+        if let Some(user) = get("user")? {
+            let place = format!("{place}: user");
+            // A colon in `${…}` is that of a default.
+            let (user, group) = match user.split_once(':') {
+                Some((user, group)) if !user.contains('$') => (user.to_owned(), Some(group)),
+                _ => (user.clone(), None),
+            };
+            imported.set_policy(policy, &place, "user", &user);
+            if let Some(group) = group {
+                imported.set_policy(policy, &place, "group", group);
+            }
         }
         Ok(())
     }
@@ -133,7 +170,8 @@ impl Service<'_> {
             "scale",
             "deploy",
         ];
-        for key in self.0.keys().filter(|key| !taken.contains(&&***key) && !key.starts_with("x-")) {
+        let is_taken = |key: &str| taken.contains(&key) || POLICY.contains(&key);
+        for key in self.0.keys().filter(|key| !is_taken(key) && !key.starts_with("x-")) {
             match WITHOUT.iter().find(|(name, _)| name == key) {
                 Some((_, why)) => imported.note(place, format!("{key} has no counterpart: {why}")),
                 None => imported.note(place, format!("{key} has no counterpart")),

@@ -8,7 +8,7 @@ use super::entries::{Imported, split};
 use crate::manifest::{Entry, Program, Restart, escape};
 
 /// Settings that are taken or need no counterpart.
-const TAKEN: [&str; 17] = [
+const TAKEN: [&str; 18] = [
     "name",
     "script",
     "args",
@@ -25,11 +25,18 @@ const TAKEN: [&str; 17] = [
     "merge_logs",
     "combine_logs",
     "automation",
+    "kill_timeout",
     "pmx",
 ];
 
+/// The signal of a stop by default.
+const STOP_SIGNAL: &str = "INT";
+
+/// How long pm2 waits before KILL by default.
+const STOP_TIMEOUT_MS: u64 = 1_600;
+
 /// Settings without a counterpart, with the behavior of OpenCtrl.
-const WITHOUT: [(&str, &str); 18] = [
+const WITHOUT: [(&str, &str); 17] = [
     (
         "max_restarts",
         "restarts back off and do not end; pm2 counts runs shorter than min_uptime only",
@@ -42,7 +49,6 @@ const WITHOUT: [(&str, &str); 18] = [
     ("watch", "files are not watched"),
     ("ignore_watch", "files are not watched"),
     ("max_memory_restart", "memory is shown, not limited"),
-    ("kill_timeout", "KILL follows TERM after 5 s; pm2 waits 1.6 s"),
     ("wait_ready", "an instance counts as started when its process runs"),
     ("listen_timeout", "an instance counts as started when its process runs"),
     ("stop_exit_codes", "every exit code but 0 is a failure"),
@@ -92,9 +98,6 @@ pub(super) fn read(text: &str, folder: &str) -> Result<Imported, String> {
     if imported.instances.is_empty() {
         return Err("there are no apps in it".to_owned());
     }
-    let general = "pm2 stops with INT and restarts also after exit code 0; here the signal is TERM, and \
-                   an exit with code 0 is no reason to restart";
-    imported.notes.insert(0, general.to_owned());
     Ok(imported)
 }
 
@@ -165,9 +168,13 @@ fn add(
         cwd: Some(escape(&cwd.to_string_lossy()).into()),
         ..Entry::default()
     };
-    if app.get("autorestart") == Some(&Value::Bool(false)) {
-        entry.restart = Restart::Never;
-    }
+    entry.restart = match app.get("autorestart") {
+        Some(Value::Bool(false)) => Restart::Never,
+        _ => Restart::Always,
+    };
+    entry.policy.insert("stop_signal".to_owned(), STOP_SIGNAL.to_owned());
+    let wait_ms = app.get("kill_timeout").and_then(Value::as_u64).unwrap_or(STOP_TIMEOUT_MS);
+    imported.set_stop_timeout(&mut entry.policy, "kill_timeout", &format!("{wait_ms}ms"));
     if let Some(namespace) = text("namespace").filter(|name| *name != "default") {
         entry.tags.insert("namespace".to_owned(), escape(namespace));
     }

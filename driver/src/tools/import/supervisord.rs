@@ -7,23 +7,26 @@ use std::collections::BTreeMap;
 
 use configparser::ini::Ini;
 
-use super::entries::{Imported, split};
+use super::entries::{Imported, Policy, split};
 use crate::manifest::{Entry, Program, Restart, escape};
 
 /// Options of a program that mean nothing here, because what they ask for is so, or is not needed.
 const MEANINGLESS: [&str; 4] = ["autostart", "startsecs", "process_name", "numprocs_start"];
 
+/// Options that are policy, with the name of the key.
+const POLICY: [(&str, &str); 3] =
+    [("stopsignal", "stop_signal"), ("user", "user"), ("umask", "umask")];
+
+/// How long supervisord waits before KILL by default, in seconds.
+const STOP_TIMEOUT: &str = "10";
+
 /// Options without a counterpart, with the behavior of OpenCtrl.
-const WITHOUT: [(&str, &str); 20] = [
+const WITHOUT: [(&str, &str); 16] = [
     ("priority", "instances start in no order"),
     ("startretries", "restarts back off and do not end"),
-    ("stopsignal", "the signal of a stop is TERM"),
-    ("stopwaitsecs", "KILL follows TERM after 5 s"),
     ("exitcodes", "every exit code but 0 is a failure"),
     ("stopasgroup", "signals go to the process group always"),
     ("killasgroup", "signals go to the process group always"),
-    ("user", "processes run as the user of the master"),
-    ("umask", "processes have the umask of the master"),
     ("redirect_stderr", "both outputs are in one log"),
     ("stdout_logfile", "the master keeps the output; see logs= of the master URL"),
     ("stderr_logfile", "the master keeps the output; see logs= of the master URL"),
@@ -124,6 +127,7 @@ impl Section<'_> {
             let number = text.parse().ok().filter(|number| (1..=PROCESSES_MAX).contains(number));
             number.ok_or_else(|| wrong(format!("numprocs is 1 to {PROCESSES_MAX}, not {text:?}")))
         })?;
+        let policy = self.policy(imported, place);
         let first: u32 = get("numprocs_start").and_then(|text| text.parse().ok()).unwrap_or(0);
         let usual =
             if count > 1 { "%(program_name)s_%(process_num)02d" } else { "%(program_name)s" };
@@ -140,22 +144,33 @@ impl Section<'_> {
             })?;
             let restart = match get("autorestart").unwrap_or("unexpected") {
                 "false" => Restart::Never,
+                "true" => Restart::Always,
                 _ => Restart::OnFailure,
             };
             let tags = group.map(|group| ("group".to_owned(), group.clone())).into_iter().collect();
             let cwd = get("directory").map(expand).transpose()?.map(Into::into);
             let program = Program::Command(words);
-            let entry = Entry { program, cwd, env, restart, tags, ..Entry::default() };
+            let policy = policy.clone();
+            let entry = Entry { program, cwd, env, restart, policy, tags, ..Entry::default() };
             imported.add(&name, entry).map_err(wrong)?;
         }
         Ok(())
     }
 
-    fn notes(&self, imported: &mut Imported, place: &str) {
-        if self.values.get("autorestart").is_some_and(|value| value == "true") {
-            imported
-                .note(place, "autorestart=true: an exit with code 0 is no reason to restart here");
+    fn policy(&self, imported: &mut Imported, place: &str) -> Policy {
+        let mut policy = Policy::new();
+        for (key, name) in POLICY {
+            if let Some(value) = self.values.get(key) {
+                let value = escape(value);
+                imported.set_policy(&mut policy, &format!("{place}: {key}"), name, &value);
+            }
         }
+        let wait = self.values.get("stopwaitsecs").map_or(STOP_TIMEOUT, String::as_str);
+        imported.set_stop_timeout(&mut policy, &format!("{place}: stopwaitsecs"), wait);
+        policy
+    }
+
+    fn notes(&self, imported: &mut Imported, place: &str) {
         if self.values.get("autostart").is_some_and(|value| value == "false") {
             imported.note(place, "autostart=false has no counterpart: apply starts it");
         }
@@ -163,8 +178,10 @@ impl Section<'_> {
             imported.note(place, "startsecs has no counterpart: use --for of 'apply --wait'");
         }
         for (key, value) in self.values {
-            let known = ["command", "directory", "environment", "autorestart", "numprocs"];
-            if known.contains(&&**key) || MEANINGLESS.contains(&&**key) {
+            let known =
+                ["command", "directory", "environment", "autorestart", "numprocs", "stopwaitsecs"];
+            let is_policy = POLICY.iter().any(|(name, _)| name == key);
+            if is_policy || known.contains(&&**key) || MEANINGLESS.contains(&&**key) {
                 continue;
             }
             match WITHOUT.iter().find(|(name, _)| name == key) {

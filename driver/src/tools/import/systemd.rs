@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::entries::Imported;
+use super::entries::{Imported, time, time_ms};
 use crate::manifest::{Entry, Program, Restart, escape};
 
 /// Directives of `[Service]` without a counterpart, with the behavior of OpenCtrl.
-const WITHOUT: [(&str, &str); 16] = [
-    ("User", "processes run as the user of the master"),
-    ("Group", "processes run as the group of the master"),
+const WITHOUT: [(&str, &str); 11] = [
     ("DynamicUser", "processes run as the user of the master"),
     ("ExecStartPre", "put it into the command"),
     ("ExecStartPost", "there is no command after a start"),
@@ -16,14 +14,26 @@ const WITHOUT: [(&str, &str); 16] = [
     ("ExecStopPost", "there is no command after a stop"),
     ("ExecReload", "there is no reload"),
     ("RestartSec", "restarts back off"),
-    ("TimeoutStopSec", "KILL follows TERM after 5 s"),
-    ("KillSignal", "the signal of a stop is TERM"),
     ("KillMode", "signals go to the process group"),
     ("WatchdogSec", "there is no watchdog"),
     ("StandardOutput", "the master keeps the output"),
     ("StandardError", "the master keeps the output"),
-    ("UMask", "processes have the umask of the master"),
 ];
+
+/// Directives that are policy, with the name of the key.
+const POLICY: [(&str, &str); 5] = [
+    ("User", "user"),
+    ("Group", "group"),
+    ("KillSignal", "stop_signal"),
+    ("UMask", "umask"),
+    ("LimitNOFILE", "open_files"),
+];
+
+/// How long systemd waits before KILL by default.
+const STOP_TIMEOUT: &str = "90s";
+
+/// The window of a limit of starts by default.
+const START_LIMIT_INTERVAL: &str = "10s";
 
 /// Reads a unit; `unit_name` is the name of its file, without its extension.
 pub(super) fn read(text: &str, unit_name: &str) -> Result<Imported, String> {
@@ -74,6 +84,31 @@ pub(super) fn read(text: &str, unit_name: &str) -> Result<Imported, String> {
         }
         entry.env_file.push(escape(file.trim_start_matches('-')).into());
     }
+    for (key, name) in POLICY {
+        if let Some(value) = last(key) {
+            let value = specifiers(value, unit_name, &mut imported)?;
+            imported.set_policy(&mut entry.policy, key, name, &value);
+        }
+    }
+    let stop_timeout = last("TimeoutStopSec").or(last("TimeoutSec")).unwrap_or(STOP_TIMEOUT);
+    imported.set_stop_timeout(&mut entry.policy, "TimeoutStopSec", stop_timeout);
+    let limit = |key: &str| {
+        let values = of("Unit", key).or_else(|| of("Service", key));
+        values.and_then(|values| values.last()).map(String::as_str)
+    };
+    if let Some(burst) = limit("StartLimitBurst") {
+        imported.set_policy(&mut entry.policy, "StartLimitBurst", "max_restarts", burst);
+        let interval = limit("StartLimitIntervalSec").unwrap_or(START_LIMIT_INTERVAL);
+        match time_ms(interval).filter(|ms| *ms > 0) {
+            Some(ms) if entry.policy.contains_key("max_restarts") => {
+                entry.policy.insert("restart_window".to_owned(), time(ms));
+            }
+            Some(_) => {}
+            None => {
+                imported.note(&format!("StartLimitIntervalSec={interval}"), "it has no counterpart")
+            }
+        }
+    }
     entry.env = env.into_iter().collect();
     entry.restart = restart(last("Restart").unwrap_or("no"), &mut imported)?;
     notes(&unit, &mut imported);
@@ -85,9 +120,7 @@ fn restart(word: &str, imported: &mut Imported) -> Result<Restart, String> {
     match word {
         "no" | "never" => return Ok(Restart::Never),
         "on-failure" => {}
-        "always" => {
-            imported.note("Restart=always", "an exit with code 0 is no reason to restart here");
-        }
+        "always" => return Ok(Restart::Always),
         "on-abnormal" | "on-abort" | "on-watchdog" => {
             imported.note(&format!("Restart={word}"), "every failure is a reason to restart here");
         }
@@ -101,7 +134,17 @@ fn restart(word: &str, imported: &mut Imported) -> Result<Restart, String> {
 }
 
 fn notes(unit: &BTreeMap<(String, String), Vec<String>>, imported: &mut Imported) {
-    let taken = ["ExecStart", "Environment", "EnvironmentFile", "WorkingDirectory", "Restart"];
+    let taken = [
+        "ExecStart",
+        "Environment",
+        "EnvironmentFile",
+        "WorkingDirectory",
+        "Restart",
+        "TimeoutStopSec",
+        "TimeoutSec",
+        "StartLimitBurst",
+        "StartLimitIntervalSec",
+    ];
     for ((section, key), values) in unit {
         match section.as_str() {
             "Service" if key == "Type" => {
@@ -112,11 +155,13 @@ fn notes(unit: &BTreeMap<(String, String), Vec<String>>, imported: &mut Imported
                 }
             }
             "Service" if taken.contains(&&**key) => {}
+            "Service" if POLICY.iter().any(|(name, _)| name == key) => {}
             "Service" => match WITHOUT.iter().find(|(name, _)| name == key) {
                 Some((_, why)) => imported.note(key, format!("it has no counterpart: {why}")),
                 None => imported.note(key, "it has no counterpart"),
             },
             "Unit" if matches!(&**key, "Description" | "Documentation") => {}
+            "Unit" if taken.contains(&&**key) => {}
             "Unit" => imported.note(key, "it has no counterpart: instances start in no order"),
             _ => {}
         }
@@ -252,6 +297,9 @@ After=network-online.target
 [Service]
 Type=notify
 User=www
+KillSignal=SIGRTMIN+3
+TimeoutStopSec=1min 30s
+StartLimitBurst=3
 Environment="PORT=80 80" MODE=a
 Environment=EMPTY=
 EnvironmentFile=-/etc/default/shop
