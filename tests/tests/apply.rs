@@ -87,7 +87,7 @@ fn a_file_is_applied_and_then_nothing_changes() {
 fn only_what_differs_is_changed() {
     let place = Place::new();
     let file = place.write("f.toml", FILE);
-    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    place.shell.ok(&["apply", "-f", &file, "--yes", "--wait", "--for", "100ms"]);
     let web = place.instance("web");
     let file = place.write(
         "f.yaml",

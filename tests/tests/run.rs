@@ -140,6 +140,55 @@ fn what_cannot_run_is_refused_before_it_is_created() {
 }
 
 #[test]
+fn the_master_refuses_a_command_that_cannot_be_started() {
+    let master = Master::builder().without_bin().start();
+    let shell = Shell::beside(&master);
+    let api = master.api();
+    let folder = master.folder().display().to_string();
+    let text = master.folder().join("text");
+    fs::write(&text, "").expect("written");
+    let post = |path: &str, url: &str| api.request("POST", path).json(&json!({"url": url})).send();
+    for (url, what) in [
+        ("exec:no-such-command?arg=hidden", "command not found: no-such-command is not in PATH"),
+        ("exec:///no/such/command", "command not found: /no/such/command: No such file"),
+        (&format!("exec://{}", text.display()), "cannot be executed: is not an executable file"),
+        (&format!("exec://{folder}"), "cannot be executed: is a directory"),
+        ("exec:sh?cwd=/no/such", "cwd /no/such: No such file or directory"),
+        ("exec:sh?env=PATH%3D/no/such", "command not found: sh is not in PATH"),
+        ("exec:sh?agr=x", "unknown parameter \"agr\""),
+    ] {
+        let error = post("/instances", url).expect(400).json()["error"].to_string();
+        assert!(error.contains(&what.replace('"', "\\\"")), "{url}: {error}");
+        assert!(error.contains("force=true") && !error.contains("hidden"), "{error}");
+    }
+    assert_eq!(api.list().len(), 1, "nothing was created");
+    post("/instances?force=yes", "exec:sh").expect(400);
+    post("/instances?force=true", "exec:no-such-command").expect(201);
+
+    let id = shell.ok(&["run", "--name", "one", "sleep", "1000"]);
+    let path = format!("/instances/{}", id.trim());
+    let before = api.instance(id.trim())["url"].clone();
+    let put = |path: &str, url: &str| api.request("PUT", path).json(&json!({"url": url})).send();
+    put(&path, "exec:no-such-command").expect(400);
+    assert_eq!(api.instance(id.trim())["url"], before);
+    let own_path = json!({"env": {"PATH": "/no/such"}});
+    api.request("PATCH", &format!("{path}/policy")).json(&own_path).send().expect(200);
+    put(&path, "exec:sh").expect(400);
+    put(&format!("{path}?force=true"), "exec:sh").expect(200);
+
+    let said = shell.fails(1, &["create", "exec:no-such-command"]);
+    assert!(said.contains("command not found"), "{said}");
+    shell.ok(&["create", "--force", "exec:no-such-command"]);
+    shell.ok(&["url", "--force", "one", "exec:another-command"]);
+    let file = master.folder().join("f.toml");
+    fs::write(&file, "[instance.a]\ncommand = \"no-such-command\"\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let said = shell.fails(1, &["apply", "-f", file, "--yes"]);
+    assert!(said.contains("command not found: no-such-command"), "{said}");
+    shell.ok(&["apply", "-f", file, "--yes", "--force"]);
+}
+
+#[test]
 fn a_policy_is_part_of_the_command_line() {
     let master = own();
     let shell = Shell::beside(&master);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::act::wait_for_start;
 use super::api::Api;
 use super::failure::Failure;
-use super::launch::{create as create_whole, settings};
+use super::launch::{New, create as create_whole, settings};
 use super::outlet::Outlet;
 use super::tags::{check_alias, check_tags};
 use super::text::plain;
@@ -25,7 +25,8 @@ pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> R
     };
     let alias = question.alias.as_deref().unwrap_or_default();
     let rest = settings(!question.no_restart, &question.tag, &Default::default());
-    let mut instance = create_whole(api, alias, &question.url, &rest).await?;
+    let new = New { name: alias, url: &question.url, force: question.force };
+    let mut instance = create_whole(api, new, &rest).await?;
     if let Some(stream) = stream {
         let created = std::slice::from_ref(&instance);
         let mut started = wait_for_start(stream, created, &question.waiting).await?;

@@ -8,6 +8,7 @@ use super::api::{Api, object};
 use super::document::quote;
 use super::failure::Failure;
 use super::instance::Instance;
+use super::launch::forced;
 use super::outlet::{Outlet, note};
 use super::select::{resolve, resolve_one};
 use super::tags::{at_word, check_alias, check_tags, tags_json};
@@ -49,7 +50,7 @@ pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), F
 /// Gives an instance another URL.
 pub(crate) async fn url(api: &Api, out: &Outlet, question: &NewUrl) -> Result<(), Failure> {
     let instance = resolve_one(api, &question.name).await?;
-    let path = format!("/instances/{}", instance.id());
+    let path = forced(&format!("/instances/{}", instance.id()), question.force);
     let body = object(&[("url", Some(&question.url))]);
     let after = api.change_slowly(Method::PUT, &path, Some(&body), REPLACE).await;
     let after = Instance::new(after.map_err(at_word)?);

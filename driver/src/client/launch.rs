@@ -1,10 +1,7 @@
 //! `openctrl run`: a command as an instance.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use hyper::Method;
@@ -18,6 +15,7 @@ use super::tags::{at_word, check_tags, tags_json};
 use super::text::plain;
 use crate::grammar::{Run, RunRestart};
 use crate::manifest::{Entry, Program, Restart, check_name};
+use crate::runtime::find_program;
 
 /// Lines that are shown of a process that failed at once.
 const LAST_LINES: usize = 20;
@@ -32,7 +30,8 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     let name = name(&api.instances().await?, question)?;
     // Opened before it is created, so that its start is not missed.
     let stream = if question.waiting.wait { Some(api.events(None).await?) } else { None };
-    let mut instance = create(api, &name, &url, &rest(question)).await?;
+    let new = New { name: &name, url: &url, force: question.force };
+    let mut instance = create(api, new, &rest(question)).await?;
     if let Some(stream) = stream {
         let created = std::slice::from_ref(&instance);
         match wait_for_start(stream, created, &question.waiting).await {
@@ -49,17 +48,23 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     out.print(&format!("{}\n", plain(instance.id())))
 }
 
+/// An instance to create.
+#[derive(Clone, Copy)]
+pub(crate) struct New<'a> {
+    /// Its alias; may be empty.
+    pub(crate) name: &'a str,
+    pub(crate) url: &'a str,
+    /// Whether it is created though its command cannot be started.
+    pub(crate) force: bool,
+}
+
 /// Creates an instance with its settings, or leaves none behind. `rest` is the PATCH with the
-/// fields that the API does not accept at creation. The name and it may be empty.
-pub(crate) async fn create(
-    api: &Api,
-    name: &str,
-    url: &str,
-    rest: &str,
-) -> Result<Instance, Failure> {
-    let alias = Some(name).filter(|name| !name.is_empty());
-    let body = object(&[("url", Some(url)), ("alias", alias)]);
-    let created = api.change(Method::POST, "/instances", &body).await.map_err(at_word)?;
+/// fields that the API does not accept at creation; it may be empty.
+pub(crate) async fn create(api: &Api, new: New<'_>, rest: &str) -> Result<Instance, Failure> {
+    let alias = Some(new.name).filter(|name| !name.is_empty());
+    let body = object(&[("url", Some(new.url)), ("alias", alias)]);
+    let path = forced("/instances", new.force);
+    let created = api.change(Method::POST, &path, &body).await.map_err(at_word)?;
     let created = Instance::new(created);
     if rest.is_empty() {
         return Ok(created);
@@ -77,6 +82,11 @@ pub(crate) async fn create(
             Err(at_word(failure))
         }
     }
+}
+
+/// The path of a request that sets a URL, also of a command that cannot be started.
+pub(crate) fn forced(path: &str, force: bool) -> String {
+    if force { format!("{path}?force=true") } else { path.to_owned() }
 }
 
 /// Tags and policy as a PATCH; empty if they are those of a new instance.
@@ -125,11 +135,14 @@ fn url(question: &Run, is_local: bool) -> Result<String, Failure> {
     let mut words = question.command.clone();
     if is_local {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = find(&words[0], &here, &path);
-        match found {
+        // As the caller's shell finds it.
+        match find_program(Path::new(&words[0]), &here, &path) {
             Ok(found) => words[0] = found.to_string_lossy().into_owned(),
             Err(_) if question.force => {}
-            Err(reason) => return Err(Failure::Refused(reason)),
+            Err(reason) => {
+                let reason = plain(&reason);
+                return Err(Failure::Refused(format!("{reason}; --force creates it anyway")));
+            }
         }
     }
     let entry = Entry {
@@ -167,32 +180,6 @@ fn policy(question: &Run) -> BTreeMap<String, String> {
     ];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
     given.map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// A command as a shell finds it: a path from here, or a name in `PATH`.
-fn find(command: &str, here: &Path, path: &OsStr) -> Result<PathBuf, String> {
-    let shown = plain(command);
-    if command.contains('/') {
-        let whole = here.join(command);
-        return match fs::metadata(&whole) {
-            Err(error) => {
-                Err(format!("command not found: {shown}: {error}; --force creates it anyway"))
-            }
-            Ok(_) if is_program(&whole) => Ok(whole),
-            Ok(_) => Err(format!(
-                "{shown} cannot be executed: it is not a program file; --force creates it anyway"
-            )),
-        };
-    }
-    let found = std::env::split_paths(path).map(|folder| here.join(folder).join(command));
-    let found = found.into_iter().find(|whole| is_program(whole));
-    found.ok_or_else(|| {
-        format!("command not found: {shown} is not in PATH; --force creates it anyway")
-    })
-}
-
-fn is_program(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// Names that are given twice are a mistake; the last one does not win.
@@ -264,24 +251,6 @@ mod tests {
         let run = asked(&["-e", "K=a b", "--", "no-such-command", "x=1&y"]);
         let url = url(&run, false).expect("it is elsewhere");
         assert_eq!(url, "exec:no-such-command?arg=x%3D1%26y&env=K%3Da+b");
-    }
-
-    #[test]
-    fn a_command_here_has_to_be_a_program() {
-        let home = tempfile::tempdir().expect("a folder");
-        let (here, path) = (home.path(), home.path().as_os_str());
-        fs::write(here.join("text"), "").expect("written");
-        fs::write(here.join("tool"), "").expect("written");
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(here.join("tool"), mode).expect("it is ours");
-        assert_eq!(find("tool", here, path), Ok(here.join("tool")));
-        assert_eq!(find("./tool", here, path), Ok(here.join("./tool")));
-        for (bad, why) in
-            [("text", "not in PATH"), ("./text", "cannot be executed"), ("./no", "not found")]
-        {
-            let reason = find(bad, here, path).expect_err(bad);
-            assert!(reason.contains(why) && reason.contains("--force"), "{reason}");
-        }
     }
 
     #[test]

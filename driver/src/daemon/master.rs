@@ -376,6 +376,7 @@ async fn serve(
         page: url.page.then(|| Page::new(&url.api_base())),
         door: door.clone(),
         api_base: url.api_base(),
+        runs_commands: url.bin.is_none(),
         about: about(url),
         hub: Arc::clone(&hub),
         mailbox: mailbox.clone(),

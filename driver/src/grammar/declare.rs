@@ -91,6 +91,9 @@ pub(crate) struct Apply {
     /// Exit with status 2 if there were changes
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
+    /// Do not check that the commands exist
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
 }

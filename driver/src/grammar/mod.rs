@@ -275,6 +275,9 @@ pub(crate) struct Create {
     /// Do not restart it after a failure, and do not start it with the master
     #[arg(long)]
     pub(crate) no_restart: bool,
+    /// Do not check that the command exists
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
 }
@@ -326,6 +329,9 @@ pub(crate) struct NewUrl {
     pub(crate) name: String,
     /// The new URL
     pub(crate) url: String,
+    /// Do not check that the command exists
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `logs`.

@@ -10,6 +10,7 @@ mod demo;
 mod exec;
 mod failure;
 mod params;
+mod program;
 mod secret;
 pub(crate) mod step;
 mod surroundings;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 pub(crate) use exec::Spec as Exec;
 use failure::{Failure, SCHEMES, UrlError};
 use params::parse;
+pub(crate) use program::{check_command, find_program};
 pub(crate) use secret::SecretSource;
 
 /// Whether [`run`] has a runtime for `scheme`, in any letter case.

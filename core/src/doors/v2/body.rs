@@ -34,6 +34,23 @@ pub fn decode_replace(body: &[u8]) -> Result<InstanceUrl, Rejection> {
     instance_url(body.url)
 }
 
+/// `force` of the query of `POST /instances` and `PUT /instances/{id}`: whether a command is taken
+/// that cannot be started.
+///
+/// # Errors
+/// 400 for any value but `true` and `false`.
+pub fn decode_force(query: &str) -> Result<bool, Rejection> {
+    let mut force = false;
+    for (_, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "force") {
+        force = match &*value {
+            "true" => true,
+            "false" => false,
+            _ => return Err(Rejection::Bad("force must be true or false".to_string())),
+        };
+    }
+    Ok(force)
+}
+
 /// `POST /info`: the alias, if there is one; `""` clears it.
 ///
 /// # Errors
@@ -133,6 +150,14 @@ mod tests {
         assert_eq!((url.as_str(), alias.as_str()), ("c:d", ""));
         let long = format!("{{\"url\":\"a:b\",\"alias\":\"{}\"}}", "x".repeat(300));
         assert_eq!(decode_create(long.as_bytes()).expect("a good body").1.len(), 300);
+    }
+
+    #[test]
+    fn force_is_true_or_false() {
+        let all = ["", "x=1", "force=false", "force=true", "force=true&force=false"];
+        let expected = [false, false, false, true, false].map(Ok);
+        assert_eq!(all.map(decode_force), expected);
+        insta::assert_snapshot!(refused(decode_force("force=1")), @"force must be true or false");
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod token;
 
 pub use answer::{Answer, CORS_HEADERS, PREFLIGHT_MAX_AGE_S, key_outcome};
 pub use audit::{AuditEntry, audit_limit, is_audited};
-pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_replace};
+pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_force, decode_replace};
 pub use credential::Credential;
 pub use description::{Dialect, describe};
 pub use frame::{

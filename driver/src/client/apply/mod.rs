@@ -107,7 +107,8 @@ async fn carry_out(
     // Written before and after: an apply that is cut short has forgotten nothing it made.
     prepared.ledger.own(&prepared.owner, prepared.plan.owned())?;
     let stream = if question.waiting.wait { Some(api.events(None).await?) } else { None };
-    let outcomes = steps::carry_out(api, &prepared.plan, question.waiting.timeout).await;
+    let outcomes =
+        steps::carry_out(api, &prepared.plan, question.waiting.timeout, question.force).await;
     let mut owned: BTreeMap<String, String> = prepared.plan.owned();
     let (mut started, mut failures, mut text) = (Vec::new(), 0, String::new());
     for (change, outcome) in prepared.plan.changes().zip(outcomes) {

@@ -13,7 +13,7 @@ use crate::client::api::{Api, object};
 use crate::client::edit::REPLACE;
 use crate::client::failure::Failure;
 use crate::client::instance::Instance;
-use crate::client::launch::create;
+use crate::client::launch::{New, create, forced};
 use crate::client::progress::Progress;
 
 /// Requests under way at a time: enough that many share one sync of the master's disk.
@@ -23,14 +23,19 @@ const AT_A_TIME: usize = 32;
 pub(super) type Outcome = Result<Option<Instance>, Failure>;
 
 /// Carries out every change; the outcomes are in the order of the plan.
-pub(super) async fn carry_out(api: &Arc<Api>, plan: &Plan, patience: Duration) -> Vec<Outcome> {
+pub(super) async fn carry_out(
+    api: &Arc<Api>,
+    plan: &Plan,
+    patience: Duration,
+    force: bool,
+) -> Vec<Outcome> {
     let gate = Arc::new(Semaphore::new(AT_A_TIME));
     let mut tasks = JoinSet::new();
     for (index, change) in plan.changes().enumerate() {
         let (api, gate, change) = (Arc::clone(api), Arc::clone(&gate), change.clone());
         tasks.spawn(async move {
             let _permit = gate.acquire().await;
-            (index, one(&api, &change, patience).await)
+            (index, one(&api, &change, patience, force).await)
         });
     }
     let mut progress = Progress::new("apply", tasks.len());
@@ -43,23 +48,24 @@ pub(super) async fn carry_out(api: &Arc<Api>, plan: &Plan, patience: Duration) -
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-async fn one(api: &Api, change: &Change, patience: Duration) -> Outcome {
+async fn one(api: &Api, change: &Change, patience: Duration, force: bool) -> Outcome {
     let path = format!("/instances/{}", change.id.as_deref().unwrap_or_default());
     match change.action {
         Action::Create => {
             let wanted = change.wanted.as_ref().expect("what is created is wanted");
-            create(api, &change.name, &wanted.url, &wanted.rest()).await.map(Some)
+            let new = New { name: &change.name, url: &wanted.url, force };
+            create(api, new, &wanted.rest()).await.map(Some)
         }
         Action::Delete => {
             api.change_slowly(Method::DELETE, &path, None, patience).await.map(|_| None)
         }
-        Action::Change | Action::Keep => amend(api, change, &path).await,
+        Action::Change | Action::Keep => amend(api, change, &path, force).await,
     }
 }
 
 /// The settings first, as they are refused or taken as a whole; if then the URL is refused, they are
 /// put back.
-async fn amend(api: &Api, change: &Change, path: &str) -> Outcome {
+async fn amend(api: &Api, change: &Change, path: &str, force: bool) -> Outcome {
     let wanted = change.wanted.as_ref().expect("what is changed is wanted");
     let mut after = None;
     if let Some(settings) = &change.settings {
@@ -67,7 +73,7 @@ async fn amend(api: &Api, change: &Change, path: &str) -> Outcome {
     }
     if change.starts() {
         let body = object(&[("url", Some(&wanted.url))]);
-        match api.change_slowly(Method::PUT, path, Some(&body), REPLACE).await {
+        match api.change_slowly(Method::PUT, &forced(path, force), Some(&body), REPLACE).await {
             Ok(document) => after = Some(Instance::new(document)),
             Err(failure) => {
                 if let Some(before) = &change.settings_before {

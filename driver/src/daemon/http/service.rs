@@ -13,14 +13,15 @@ use openctrl_core::access::Guard;
 use openctrl_core::command::{Amend, Command, InstanceAction, Outcome, Refusal};
 use openctrl_core::doors::v2::{
     Answer, AuditEntry, Credential, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets,
-    admit, audit_limit, decode_alias, decode_create, decode_key_patch, decode_patch, decode_policy,
-    decode_policy_patch, decode_replace, decode_token, is_audited, key_outcome, ping_target,
-    policy_answer, policy_outcome, route, token_name,
+    admit, audit_limit, decode_alias, decode_create, decode_force, decode_key_patch, decode_patch,
+    decode_policy, decode_policy_patch, decode_replace, decode_token, is_audited, key_outcome,
+    ping_target, policy_answer, policy_outcome, route, token_name,
 };
 use openctrl_core::event::EventName;
+use openctrl_core::instance::Setup;
 use openctrl_core::master::ApiKey;
-use openctrl_core::url::Cors;
-use tokio::time::sleep;
+use openctrl_core::url::{Cors, InstanceUrl};
+use tokio::time::{sleep, timeout};
 
 use super::body::{AnswerBody, EventBody};
 use super::exchange::{
@@ -35,9 +36,13 @@ use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::patrol::Door;
 use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
+use crate::runtime::check_command;
 
 /// `no-transform` keeps proxies from compressing the stream, which would hold events back.
 const STREAM_CACHING: &str = "no-cache, no-transform";
+
+/// How long the check of a command may take.
+const COMMAND_CHECK: Duration = Duration::from_secs(5);
 
 /// Browsers that were here over TLS do not come without it for half a year.
 const HSTS: &str = "max-age=15552000";
@@ -68,6 +73,8 @@ pub(crate) struct About {
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) api_base: String,
+    /// Whether it runs `exec:` URLs itself.
+    pub(crate) runs_commands: bool,
     /// None with `page=off`.
     pub(crate) page: Option<Page>,
     /// The Patrol door, if it is served.
@@ -244,6 +251,7 @@ impl Service {
             }
             Endpoint::Create => {
                 let (url, alias) = decode_create(&read(body).await?)?;
+                self.check_command(parts, &url, Setup::default()).await?;
                 let outcome = self.ask(identity, Command::Create { url, alias }).await?;
                 if let Outcome::Created(view) = &outcome {
                     *detail = view.definition.id.to_string();
@@ -272,6 +280,8 @@ impl Service {
             Endpoint::Replace(id) => {
                 let expect = if_match(parts)?;
                 let url = decode_replace(&read(body).await?)?;
+                let definition = self.hub.definition(id).ok_or(Refusal::NoInstance)?;
+                self.check_command(parts, &url, definition.setup.clone()).await?;
                 self.call(identity, Command::Replace { id, expect, url }).await?
             }
             Endpoint::Delete(id) => {
@@ -331,6 +341,28 @@ impl Service {
             }
         };
         (identity, credential.is_some())
+    }
+
+    /// Refuses a command that cannot be started, unless the request insists. A file system that does
+    /// not answer in time decides nothing.
+    async fn check_command(
+        &self,
+        parts: &Parts,
+        url: &InstanceUrl,
+        setup: Setup,
+    ) -> Result<(), Rejection> {
+        if decode_force(parts.uri.query().unwrap_or_default())? || !self.runs_commands {
+            return Ok(());
+        }
+        let url = url.as_str().to_owned();
+        let check = tokio::task::spawn_blocking(move || check_command(&url, &setup));
+        match timeout(COMMAND_CHECK, check).await {
+            Ok(Ok(Err(reason))) => {
+                let remedy = "correct it, or send force=true in the query to accept it anyway";
+                Err(Rejection::Bad(format!("{reason}; {remedy}")))
+            }
+            Ok(Ok(Ok(())) | Err(_)) | Err(_) => Ok(()),
+        }
     }
 
     /// A body may have taken long to arrive: a token may be revoked meanwhile. That a key is still
