@@ -318,6 +318,6 @@ fn starts_at_boot(instance: &Instance) -> bool {
 }
 
 #[cfg(test)]
-mod presence_tests;
+pub(crate) mod presence_tests;
 #[cfg(test)]
 mod stories;

@@ -27,9 +27,12 @@ use crate::url::InstanceUrl;
 /// How many runs are remembered.
 const HISTORY: u16 = 4;
 
+/// Part of every text that must not be found in a trace.
+pub(crate) const SECRET: &str = "hush";
+
 /// What the world does next. Numbers choose among what there is.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Started(usize),
     StartFailed(usize),
     Exited(usize, bool),
@@ -43,7 +46,7 @@ enum Step {
     Configured(bool),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..4usize).prop_map(Step::Started),
         1 => (0..4usize).prop_map(Step::StartFailed),
@@ -60,9 +63,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-struct World {
-    engine: Engine,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
     now: Now,
+    /// Every input, when it was, and its effects.
+    pub(crate) told: Vec<(Now, Input, Vec<Effect>)>,
     disk: Image,
     under_way: Vec<(StoreEpoch, RecordSeq, Record)>,
     epoch: StoreEpoch,
@@ -110,11 +115,17 @@ fn definition(id: u32, launch: Launch, liveness: Liveness) -> Definition {
     }
 }
 
+/// Why a command failed.
+fn refused() -> alloc::string::String {
+    alloc::format!("no a://{SECRET}@host")
+}
+
 /// One instance of each kind: awaited, with a pid file, with reports, and a service.
 fn definitions() -> Vec<Definition> {
     let url = || InstanceUrl::parse("app://x").expect("a URL");
     let exec = || {
-        Launch::Exec(Exec { shown: url(), argv: vec!["/app".to_string()], output: Output::Pipe })
+        let argv = vec!["/app".to_string(), SECRET.to_string()];
+        Launch::Exec(Exec { shown: url(), argv, output: Output::Pipe })
     };
     let verb = || Verb { argv: vec!["x".to_string()], ignored_codes: Vec::new() };
     let verbs =
@@ -131,7 +142,7 @@ fn definitions() -> Vec<Definition> {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut disk = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
         let mut number = 0;
         let set = definitions().into_iter().map(|one| (one, crate::instance::Desired::default()));
@@ -143,6 +154,7 @@ impl World {
         let mut world = Self {
             engine: Engine::new(disk.clone(), [7; 32], now),
             now,
+            told: Vec::new(),
             disk,
             under_way: Vec::new(),
             epoch: StoreEpoch::default(),
@@ -163,6 +175,7 @@ impl World {
     }
 
     fn tell(&mut self, input: Input) {
+        self.told.push((self.now, input.clone(), Vec::new()));
         self.engine.handle(self.now, input);
         self.drain();
         self.check();
@@ -171,6 +184,9 @@ impl World {
 
     fn drain(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
+            if let Some((_, _, effects)) = self.told.last_mut() {
+                effects.push(effect.clone());
+            }
             self.carry_out(effect);
         }
     }
@@ -242,7 +258,7 @@ impl World {
         Some((*process, *identity))
     }
 
-    fn take(&mut self, step: &Step) {
+    pub(crate) fn take(&mut self, step: &Step) {
         match *step {
             Step::Started(nth) => {
                 let Some(place) = nth.checked_rem(self.starting.len()) else { return };
@@ -271,8 +287,7 @@ impl World {
             Step::VerbEnded(nth, done) => {
                 let Some(place) = nth.checked_rem(self.verbs.len()) else { return };
                 let (instance, verb) = self.verbs.remove(place);
-                let result =
-                    if done { VerbResult::Done } else { VerbResult::Failed("no".to_string()) };
+                let result = if done { VerbResult::Done } else { VerbResult::Failed(refused()) };
                 self.tell(Input::VerbEnded { instance, verb, result });
             }
             Step::Persisted(count) => self.persist(count),
@@ -360,7 +375,8 @@ impl World {
                 Some(Beat { pid: identity.pid, proven: Some(identity) })
             }
         };
-        let values = ValuesEdit::Merge(Values::from([("k".to_string(), of.to_string())]));
+        let values =
+            ValuesEdit::Merge(Values::from([("k".to_string(), alloc::format!("{SECRET}{of}"))]));
         let expect = if is_stale { Cas(1) } else { Cas(0) };
         let toggle = toggle.map(|toggle| Toggle::ALL[toggle]);
         let desire = Box::new(Desire { expect, values, toggle, beat, shows_instance: false });
@@ -402,7 +418,7 @@ impl World {
     }
 
     /// Lets everything on its way arrive: the disk and the engine then say the same.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.persist(usize::MAX);
         while !self.under_way.is_empty() {
             self.persist(usize::MAX);

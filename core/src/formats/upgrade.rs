@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::FormatError;
 use super::v1::engine::{
-    ChangeV1, CommitsV1, DefinitionV1, EngineV1, FactsV1, InstanceV1, OperationV1,
+    ChangeV1, CommitsV1, DefinitionV1, EngineV1, FactsV1, InstanceV1, OperationV1, TimerV1,
 };
 use super::v1::stored::{EntryV1, ImageV1, InstanceV1 as StoredInstanceV1, TotalsV1};
 use super::v1::traced::{CallV1, HeaderV1, InputV1, RecordV1};
@@ -19,7 +19,7 @@ use super::v2::definition::{
 };
 use super::v2::engine::{
     ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, OperationV2, ProcessStateV2,
-    ReasonV2,
+    ReasonV2, TimerV2,
 };
 use super::v2::stored::{EntryV2, PutInstanceV2, TotalsV2};
 use super::v2::traced::{CallerV2, CommandV2, DoorV2, HeaderV2, InputV2, RecordV2, TrustV2};
@@ -142,7 +142,7 @@ impl TryFrom<EngineV1> for EngineV2 {
             alive: engine.alive,
             commits: definitions.commits(engine.commits)?,
             dials: engine.dials,
-            timers: engine.timers,
+            timers: engine.timers.into_iter().map(|(at, why)| (at, why.into())).collect(),
             life: engine.life,
             rng: engine.rng,
             next_event: engine.next_event,
@@ -225,6 +225,7 @@ impl Definitions {
             operations: instance.operations.into_iter().map(Into::into).collect(),
             awaiting_start: instance.awaiting_start,
             facts: instance.facts.into(),
+            presence: None,
         })
     }
 }
@@ -232,7 +233,20 @@ impl Definitions {
 impl From<OperationV1> for OperationV2 {
     fn from(operation: OperationV1) -> Self {
         let OperationV1 { request, replace, committing, starts } = operation;
-        Self { request, expected: None, replace, committing, starts }
+        Self { request, expected: None, replace, redefine: None, committing, starts }
+    }
+}
+
+impl From<TimerV1> for TimerV2 {
+    fn from(reason: TimerV1) -> Self {
+        match reason {
+            TimerV1::Tick => Self::Tick,
+            TimerV1::Grace(slot) => Self::Grace(slot),
+            TimerV1::Leftover(slot) => Self::Leftover(slot),
+            TimerV1::Restart(slot) => Self::Restart(slot),
+            TimerV1::DialWait(request) => Self::DialWait(request),
+            TimerV1::ShutdownLimit => Self::ShutdownLimit,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::hash::{Hash, Hasher};
 
 use super::decide::{Decision, Why};
 use super::desired::Desired;
@@ -18,7 +19,7 @@ use crate::process::Identity;
 use crate::time::{Time, Wall};
 
 /// The facts about one instance.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Presence {
     /// The run under way.
     pub run: Option<OpenRun>,
@@ -61,7 +62,7 @@ pub struct Presence {
 }
 
 /// An answer that waits until the instance is shown accordingly.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WaitingAnswer {
     /// Whose.
     pub request: RequestId,
@@ -74,7 +75,7 @@ pub struct WaitingAnswer {
 }
 
 /// Whether starts wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Hold {
     /// They do not.
     #[default]
@@ -163,7 +164,7 @@ pub enum BeatStep {
 }
 
 /// The current run and its surroundings, as shown.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunShown {
     /// The run under way.
     pub run: Option<OpenRun>,
@@ -183,7 +184,20 @@ pub struct RunShown {
     pub draining: bool,
 }
 
+/// Takes in the number of runs that ended and the last of them: the others were taken in before, and
+/// there can be a thousand at each report of an instance.
+impl Hash for RunShown {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { run, heard, by_report, leader, is_watched, desired, past, draining } = self;
+        (run, heard, by_report, leader, is_watched, desired, draining).hash(state);
+        (past.len(), past.back()).hash(state);
+    }
+}
+
 impl VerbKind {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Start, Self::Status, Self::Stop, Self::Restart];
+
     /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -22,8 +22,7 @@ use crate::ids::{Generation, RequestId, RunId};
 use crate::mixer::Digest;
 use crate::time::Time;
 
-/// All of an instance but its runs, which decide nothing, and what only instances from a
-/// configuration have.
+/// All of an instance but its runs, which decide nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) definition: Arc<Definition>,
@@ -49,11 +48,12 @@ pub(crate) struct Snapshot {
     pub(crate) operations: VecDeque<Operation>,
     pub(crate) awaiting_start: Vec<RequestId>,
     pub(crate) facts: ProcessFacts,
+    pub(crate) presence: Presence,
 }
 
 impl From<&Instance> for Snapshot {
     fn from(instance: &Instance) -> Self {
-        let Instance { versions, desired, lifecycle, meters, queue, runs, presence: _ } =
+        let Instance { versions, desired, lifecycle, meters, queue, runs, presence } =
             instance.clone();
         Self {
             definition: versions.current,
@@ -79,6 +79,7 @@ impl From<&Instance> for Snapshot {
             operations: queue.operations,
             awaiting_start: queue.awaiting_start.into(),
             facts: runs.facts,
+            presence,
         }
     }
 }
@@ -117,7 +118,7 @@ impl From<Snapshot> for Instance {
                 awaiting_start: snapshot.awaiting_start.into(),
             },
             runs: Runs::with_facts(snapshot.facts),
-            presence: Presence::default(),
+            presence: snapshot.presence,
         }
     }
 }
@@ -125,7 +126,7 @@ impl From<Snapshot> for Instance {
 impl Instance {
     /// Takes in all of it that decides something, but for texts.
     pub(crate) fn fingerprint(&self, print: &mut Digest) {
-        let Self { versions, desired, lifecycle, meters, queue, runs, presence: _ } = self;
+        let Self { versions, desired, lifecycle, meters, queue, runs, presence } = self;
         let flags = [
             versions.current.restarts(),
             versions.staged.is_some(),
@@ -160,6 +161,10 @@ impl Instance {
         print.numbers(&runs.facts);
         print.word(queue.awaiting_start.len() as u64);
         queue.awaiting_start.iter().for_each(|request| print.word(request.0));
+        if versions.current.is_configured() {
+            print.numbers(desired);
+            print.numbers(presence);
+        }
     }
 }
 

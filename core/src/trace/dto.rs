@@ -5,10 +5,12 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
+use super::found;
 use super::items::{decode_items, encode_items};
 use crate::access::Role;
 use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, Door, Trust};
 use crate::engine::Input;
+use crate::formats::v2::presence::DesireV2;
 use crate::formats::v2::traced::{
     CallerV2, CommandV2, DoorV2, EditV2, ExitV1, InputV2, MetaV1, OutcomeV1, ProcessV1, TrustV2,
 };
@@ -69,13 +71,18 @@ impl InputV2 {
                 };
                 Self::Dialled(request.0, outcome)
             }
-            // Of a Patrol server no trace is kept.
-            Input::PidTold { .. }
-            | Input::PidFileRead { .. }
-            | Input::TrackedGone { .. }
-            | Input::VerbEnded { .. }
-            | Input::Configured { .. }
-            | Input::TimeAdvanced => Self::TimeAdvanced,
+            Input::PidTold { process, identity } => {
+                Self::PidTold((*process).into(), (*identity).into())
+            }
+            Input::PidFileRead { instance, sighting } => found::pid_file_read(*instance, *sighting),
+            Input::TrackedGone { process, identity } => {
+                Self::TrackedGone((*process).into(), (*identity).into())
+            }
+            Input::VerbEnded { instance, verb, result } => {
+                found::verb_ended(*instance, *verb, result, masks)
+            }
+            Input::Configured { set } => found::configured(set, masks),
+            Input::TimeAdvanced => Self::TimeAdvanced,
             Input::ShutdownRequested => Self::Shutdown,
         }
     }
@@ -117,6 +124,17 @@ impl InputV2 {
                 };
                 Input::Dialled { request: RequestId(request), outcome }
             }
+            Self::PidTold(process, identity) => {
+                Input::PidTold { process: process.into(), identity: identity.into() }
+            }
+            Self::PidFileRead(instance, proven) => found::into_pid_file_read(instance, proven),
+            Self::TrackedGone(process, identity) => {
+                Input::TrackedGone { process: process.into(), identity: identity.into() }
+            }
+            Self::VerbEnded(instance, verb, failed) => {
+                found::into_verb_ended(instance, verb, failed)?
+            }
+            Self::Configured(set) => found::into_configured(set)?,
             Self::TimeAdvanced => Input::TimeAdvanced,
             Self::Shutdown => Input::ShutdownRequested,
         })
@@ -187,8 +205,7 @@ impl CommandV2 {
                 Self::Remove { id: id.0, expected: expected_by(expect) }
             }
             Command::RotateKey(key) => Self::RotateKey(key_bytes(key)),
-            // Of a Patrol server no trace is kept.
-            Command::Desire { .. } => Self::SetAlias(None),
+            Command::Desire { id, desire } => Self::Desire(id.0, DesireV2::masked(desire, masks)),
             Command::Dial(target) => Self::Dial(masks.url(target)),
         }
     }
@@ -213,6 +230,9 @@ impl CommandV2 {
                 Command::Remove { id: InstanceId(id), expect: expect_of(expected) }
             }
             Self::RotateKey(bytes) => Command::RotateKey(star_key(bytes)?),
+            Self::Desire(id, desire) => {
+                Command::Desire { id: InstanceId(id), desire: Box::new(desire.into_desire()?) }
+            }
             Self::Dial(target) => Command::Dial(target),
         })
     }

@@ -17,6 +17,9 @@ mod block;
 mod dto;
 mod encoder;
 mod error;
+mod found;
+#[cfg(test)]
+mod found_tests;
 mod items;
 mod reader;
 mod replay;

@@ -357,7 +357,7 @@ proptest! {
 }
 
 /// A segment with other bytes in its bodies, and checksums that are right for them.
-fn tampered(segment: &[u8], changes: &[(Index, u8)]) -> Vec<u8> {
+pub(super) fn tampered(segment: &[u8], changes: &[(Index, u8)]) -> Vec<u8> {
     let mut bodies = Vec::new();
     let mut rest = &segment[10..];
     while let block::Next::Block(kind, body, after) = block::next_block(rest) {

@@ -158,7 +158,7 @@ pub(crate) fn run_patrol(options: &Options, extras: Extras) -> Result<(), StartE
     let state = options.state_directory();
     let state = utf8_percent_encode(&state.to_string_lossy(), NON_ALPHANUMERIC).to_string();
     // Where it listens is in the configuration, which is read when there is a log.
-    let url = format!("master://127.0.0.1:0?page=off&trace=off&state={state}");
+    let url = format!("master://127.0.0.1:0?page=off&state={state}");
     let url = MasterUrl::parse(&url).map_err(StartError::Url)?;
     run_master(url, Some(Patrol { path: options.config.clone(), is_alone: true, extras }))
 }
@@ -504,11 +504,9 @@ fn state_path(url: &MasterUrl, executable: &Path) -> Result<PathBuf, StartError>
     Ok(beside.join("gob"))
 }
 
-/// Records what the engine is told, beside the state unless the URL says where. With the Patrol
-/// door nothing is recorded: the format of traces does not have its inputs yet.
+/// Records what the engine is told, beside the state unless the URL says where.
 fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder> {
-    let trace = url.trace.as_ref().filter(|_| url.patrol.is_none());
-    let Some(TraceConfig { directory, size_mib, has_text }) = trace else {
+    let Some(TraceConfig { directory, size_mib, has_text }) = &url.trace else {
         return Ok(Recorder::default());
     };
     Recorder::start(Destination {

@@ -66,6 +66,9 @@ impl Steps {
     pub fn read(segment: &[u8]) -> Result<Self, String> {
         let mut reader = Reader::new(segment).map_err(|error| error.to_string())?;
         let (header, engine) = (reader.header().clone(), reader.engine());
+        let mut has_apps = engine.table().slots().any(|slot| {
+            engine.table().get(slot).is_some_and(|row| row.definition().is_configured())
+        });
         let mut names = Names::of(engine.clone());
         let (mut steps, mut states, mut last) = (Vec::new(), Vec::new(), header.started);
         for line in &mut reader {
@@ -79,11 +82,17 @@ impl Steps {
             let micros = now.mono.as_micros().saturating_sub(last.mono.as_micros());
             let wall = now.wall.as_micros().wrapping_sub(last.wall.as_micros()).cast_signed();
             let wall_step = wall.wrapping_sub_unsigned(micros);
+            has_apps |= matches!(input, Input::Configured { .. });
             let about = names.about(&input);
             names.follow(now, &input);
             names.forget(&input);
             steps.push(Step { micros, wall_step, now, effects, input, about });
             last = now;
+        }
+        if has_apps {
+            return Err("it has apps or services of a Patrol configuration, which the simulated \
+                world of traces does not have: use `openctrl replay`"
+                .to_string());
         }
         let end = match reader.ending() {
             Some(Ending::Marked(end)) => Some(*end),

@@ -3,6 +3,7 @@
 //! Rendered JSON is not included, because it can be rendered again. When it is converted back,
 //! everything that the engine assumes is checked, because a trace comes from a file.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -17,6 +18,7 @@ use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit, Commits};
 use crate::engine::dials::Dials;
 use crate::engine::frozen::numbers::{count, nth, number_of, small};
+use crate::engine::frozen::presence::run_of;
 use crate::engine::life::Life;
 use crate::engine::outbox::Outbox;
 use crate::engine::supervisor::Processes;
@@ -24,13 +26,16 @@ use crate::engine::timers::{TimerReason, Timers};
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
 use crate::formats::v2::engine::{
     ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, MasterV1, OperationV2,
-    ProcessStateV2, TimerV1,
+    ProcessStateV2, TimerV2,
 };
+use crate::formats::v2::presence::{DesireV2, PresenceV2};
 use crate::formats::{
     FormatError, Masks, action_number, counter_words, counters_of, expect_of, expected_by,
     into_url, key_bytes, nth_action, star_key,
 };
-use crate::ids::{EventId, Generation, KeyEpoch, RecordSeq, RequestId, RunId, SlotId, StoreEpoch};
+use crate::ids::{
+    EventId, Generation, InstanceId, KeyEpoch, RecordSeq, RequestId, RunId, SlotId, StoreEpoch,
+};
 use crate::instance::{
     Definition, Health, Instance, Operation, OperationKind, Process, Snapshot, State, Table,
 };
@@ -77,7 +82,10 @@ impl Engine {
             .map(|row| row.map(InstanceV2::thaw).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let with_process = |row: &&Option<Instance>| {
-            row.as_ref().is_some_and(|instance| instance.state().has_process())
+            // The processes of a service are not the master's.
+            row.as_ref().is_some_and(|instance| {
+                instance.state().has_process() && !instance.definition().is_service()
+            })
         };
         let alive = usize::try_from(count(frozen.alive)?).unwrap_or(usize::MAX);
         if alive < slots.iter().filter(with_process).count() {
@@ -130,6 +138,7 @@ impl InstanceV2 {
         let State { process, health } = snapshot.state;
         let operations = snapshot.operations.iter();
         let Metrics { mode, ping, pool, tcps, udps } = snapshot.metrics;
+        let is_configured = snapshot.definition.is_configured();
         Self {
             definition: DefinitionV2::masked(&snapshot.definition, masks),
             staged: snapshot.staged.map(|one| DefinitionV2::masked(&one, masks)),
@@ -154,6 +163,7 @@ impl InstanceV2 {
             operations: operations.map(|operation| OperationV2::new(operation, masks)).collect(),
             awaiting_start: snapshot.awaiting_start.iter().map(|request| request.0).collect(),
             facts: FactsV2::new(&snapshot.facts, masks),
+            presence: is_configured.then(|| PresenceV2::new(&snapshot.presence, masks)),
         }
     }
 
@@ -184,6 +194,7 @@ impl InstanceV2 {
             operations: operations.collect::<Result<_, _>>()?,
             awaiting_start: self.awaiting_start.into_iter().map(RequestId).collect(),
             facts: self.facts.thaw()?,
+            presence: self.presence.map(PresenceV2::thaw).transpose()?.unwrap_or_default(),
         }))
     }
 }
@@ -235,20 +246,23 @@ fn state_of(process: ProcessStateV2, health: HealthV2) -> Result<State, FormatEr
 impl OperationV2 {
     fn new(operation: &Operation, masks: &mut Masks) -> Self {
         let Operation { request, expect, kind, committing, starts } = operation;
-        let replace = match kind {
-            OperationKind::Replace(url) => Some(masks.url(url.as_str())),
-            OperationKind::Redefine(definition) => Some(masks.url(definition.url().as_str())),
-            OperationKind::Delete => None,
+        let (replace, redefine) = match kind {
+            OperationKind::Replace(url) => (Some(masks.url(url.as_str())), None),
+            OperationKind::Redefine(definition) => {
+                (None, Some(DefinitionV2::masked(definition, masks)))
+            }
+            OperationKind::Delete => (None, None),
         };
         let (expected, committing, starts) = (expected_by(expect), *committing, *starts);
-        Self { request: request.0, expected, replace, committing, starts }
+        Self { request: request.0, expected, replace, redefine, committing, starts }
     }
 
     fn thaw(self) -> Result<Operation, FormatError> {
-        let Self { request, expected, replace, committing, starts } = self;
-        let kind = match replace {
-            Some(url) => OperationKind::Replace(into_url(&url)?),
-            None => OperationKind::Delete,
+        let Self { request, expected, replace, redefine, committing, starts } = self;
+        let kind = match (redefine, replace) {
+            (Some(definition), _) => OperationKind::Redefine(thaw(definition)?),
+            (None, Some(url)) => OperationKind::Replace(into_url(&url)?),
+            (None, None) => OperationKind::Delete,
         };
         let (request, expect) = (RequestId(request), expect_of(expected));
         Ok(Operation { request, expect, kind, committing, starts })
@@ -257,7 +271,7 @@ impl OperationV2 {
 
 impl CommitsV2 {
     fn new(commits: &Commits, masks: &mut Masks) -> Self {
-        let queue = commits.queue.iter().filter_map(|Commit { seq, request, change }| {
+        let queue = commits.queue.iter().map(|Commit { seq, request, change }| {
             let change = match change {
                 Change::Create(definition) => {
                     ChangeV2::Create(DefinitionV2::masked(definition, masks))
@@ -270,14 +284,20 @@ impl CommitsV2 {
                     ChangeV2::Replace(slot.0, DefinitionV2::masked(definition, masks))
                 }
                 Change::Delete(slot) => ChangeV2::Delete(slot.0),
-                // A trace of a Patrol server is not kept: of these nothing is known.
-                Change::Configure(..) | Change::Desire { .. } | Change::Shown { .. } => {
-                    return None;
+                Change::Configure(definition, desired) => ChangeV2::Configure(
+                    DefinitionV2::masked(definition, masks),
+                    DesiredV2::masked(desired, masks),
+                ),
+                Change::Desire { slot, desire, is_stale } => {
+                    ChangeV2::Desire(slot.0, DesireV2::masked(desire, masks), *is_stale)
+                }
+                Change::Shown { slot, run } => {
+                    ChangeV2::Shown(slot.0, run.as_deref().map(|run| run_of(run, masks)))
                 }
                 Change::SetAlias(alias) => ChangeV2::SetAlias(masks.text(alias)),
                 Change::RotateKey(key) => ChangeV2::RotateKey(key_bytes(key)),
             };
-            Some((seq.0, request.0, change))
+            (seq.0, request.0, change)
         });
         Self {
             epoch: commits.epoch.0,
@@ -293,11 +313,19 @@ impl CommitsV2 {
         for (seq, request, change) in self.queue {
             let change = match change {
                 ChangeV2::Create(definition) => {
-                    let definition = thaw(definition)?;
-                    if table.find(definition.id).is_some() || !reserved.insert(definition.id) {
-                        return Err(FormatError::Contradiction("an instance is created twice"));
-                    }
-                    Change::Create(definition)
+                    Change::Create(reserve(definition, table, &mut reserved)?)
+                }
+                ChangeV2::Configure(definition, desired) => {
+                    let definition = reserve(definition, table, &mut reserved)?;
+                    Change::Configure(definition, Arc::new(desired.into()))
+                }
+                ChangeV2::Desire(slot, desire, is_stale) => {
+                    let desire = Box::new(desire.into_desire()?);
+                    Change::Desire { slot: SlotId(slot), desire, is_stale }
+                }
+                ChangeV2::Shown(slot, run) => {
+                    let run = run.map(|run| Arc::new(run.into()));
+                    Change::Shown { slot: SlotId(slot), run }
                 }
                 ChangeV2::Patch(slot, definition, action, goal) => Change::Patch {
                     slot: SlotId(slot),
@@ -324,7 +352,20 @@ impl CommitsV2 {
     }
 }
 
-impl From<TimerReason> for TimerV1 {
+/// The definition of an instance that is being created, whose id no other one has.
+fn reserve(
+    definition: DefinitionV2,
+    table: &Table,
+    reserved: &mut BTreeSet<InstanceId>,
+) -> Result<Arc<Definition>, FormatError> {
+    let definition = thaw(definition)?;
+    if table.find(definition.id).is_some() || !reserved.insert(definition.id) {
+        return Err(FormatError::Contradiction("an instance is created twice"));
+    }
+    Ok(definition)
+}
+
+impl From<TimerReason> for TimerV2 {
     fn from(reason: TimerReason) -> Self {
         match reason {
             TimerReason::Tick => Self::Tick,
@@ -333,23 +374,27 @@ impl From<TimerReason> for TimerV1 {
             TimerReason::Restart(slot) => Self::Restart(slot.0),
             TimerReason::DialWait(request) => Self::DialWait(request.0),
             TimerReason::ShutdownLimit => Self::ShutdownLimit,
-            TimerReason::Look(_)
-            | TimerReason::BeatDue(_)
-            | TimerReason::Hold(_)
-            | TimerReason::RunLimit(_) => Self::Tick,
+            TimerReason::Look(slot) => Self::Look(slot.0),
+            TimerReason::BeatDue(slot) => Self::BeatDue(slot.0),
+            TimerReason::Hold(slot) => Self::Hold(slot.0),
+            TimerReason::RunLimit(slot) => Self::RunLimit(slot.0),
         }
     }
 }
 
-impl From<TimerV1> for TimerReason {
-    fn from(reason: TimerV1) -> Self {
+impl From<TimerV2> for TimerReason {
+    fn from(reason: TimerV2) -> Self {
         match reason {
-            TimerV1::Tick => Self::Tick,
-            TimerV1::Grace(slot) => Self::StopStep(SlotId(slot)),
-            TimerV1::Leftover(slot) => Self::Leftover(SlotId(slot)),
-            TimerV1::Restart(slot) => Self::Restart(SlotId(slot)),
-            TimerV1::DialWait(request) => Self::DialWait(RequestId(request)),
-            TimerV1::ShutdownLimit => Self::ShutdownLimit,
+            TimerV2::Tick => Self::Tick,
+            TimerV2::Grace(slot) => Self::StopStep(SlotId(slot)),
+            TimerV2::Leftover(slot) => Self::Leftover(SlotId(slot)),
+            TimerV2::Restart(slot) => Self::Restart(SlotId(slot)),
+            TimerV2::DialWait(request) => Self::DialWait(RequestId(request)),
+            TimerV2::ShutdownLimit => Self::ShutdownLimit,
+            TimerV2::Look(slot) => Self::Look(SlotId(slot)),
+            TimerV2::BeatDue(slot) => Self::BeatDue(SlotId(slot)),
+            TimerV2::Hold(slot) => Self::Hold(SlotId(slot)),
+            TimerV2::RunLimit(slot) => Self::RunLimit(SlotId(slot)),
         }
     }
 }

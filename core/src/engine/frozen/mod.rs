@@ -4,6 +4,7 @@ mod engine;
 mod fingerprint;
 mod in_flight;
 mod numbers;
+mod presence;
 mod runs;
 
 pub use in_flight::{RecordUnderWay, UnderWay};

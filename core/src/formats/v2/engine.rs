@@ -4,8 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::definition::{DefinitionV2, DesiredV2, GoalV2};
+use super::presence::{DesireV2, PresenceV2};
+use super::stored::RunV2;
 use crate::codec::{Decode, Encode};
-pub(crate) use crate::formats::v1::engine::{LastEndV1, MasterV1, TimerV1};
+pub(crate) use crate::formats::v1::engine::{LastEndV1, MasterV1};
 
 #[derive(Encode, Decode)]
 pub(crate) struct EngineV2 {
@@ -17,7 +19,7 @@ pub(crate) struct EngineV2 {
     pub(crate) alive: u64,
     pub(crate) commits: CommitsV2,
     pub(crate) dials: [Vec<(u64, String)>; 2],
-    pub(crate) timers: Vec<(u64, TimerV1)>,
+    pub(crate) timers: Vec<(u64, TimerV2)>,
     pub(crate) life: u8,
     pub(crate) rng: ([u8; 32], u64, u128),
     pub(crate) next_event: u64,
@@ -53,6 +55,8 @@ pub(crate) struct InstanceV2 {
     pub(crate) operations: Vec<OperationV2>,
     pub(crate) awaiting_start: Vec<u64>,
     pub(crate) facts: FactsV2,
+    /// Only instances of a Patrol configuration have one.
+    pub(crate) presence: Option<PresenceV2>,
 }
 
 #[derive(Encode, Decode)]
@@ -62,6 +66,8 @@ pub(crate) struct OperationV2 {
     pub(crate) expected: Option<Vec<u64>>,
     /// The URL of a PUT; none is a DELETE.
     pub(crate) replace: Option<String>,
+    /// A changed configuration; takes precedence.
+    pub(crate) redefine: Option<DefinitionV2>,
     pub(crate) committing: bool,
     pub(crate) starts: bool,
 }
@@ -83,6 +89,25 @@ pub(crate) enum ChangeV2 {
     Delete(u32),
     SetAlias(String),
     RotateKey(u32),
+    Configure(DefinitionV2, DesiredV2),
+    /// With its slot, and whether the CAS was another one.
+    Desire(u32, DesireV2, bool),
+    /// With its slot, and the run that ended.
+    Shown(u32, Option<RunV2>),
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum TimerV2 {
+    Tick,
+    Grace(u32),
+    Leftover(u32),
+    Restart(u32),
+    DialWait(u64),
+    ShutdownLimit,
+    Look(u32),
+    BeatDue(u32),
+    Hold(u32),
+    RunLimit(u32),
 }
 
 #[derive(Encode, Decode)]

@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::definition::{PolicyV2, SetupV2};
+use super::definition::{DefinitionV2, DesiredV2, PolicyV2, SetupV2};
 use super::engine::EngineV2;
+use super::presence::{DesireV2, IdentityV2};
 use crate::codec::{Decode, Encode};
 pub(crate) use crate::formats::v1::traced::{
     EndReasonV1, EndV1, ExitV1, MetaV1, OutcomeV1, ProcessV1,
@@ -44,6 +45,13 @@ pub(crate) enum InputV2 {
     TimeAdvanced,
     Shutdown,
     KillFailed(ProcessV1, String),
+    PidTold(ProcessV1, IdentityV2),
+    /// Of an instance, with the process that the file is proven to name.
+    PidFileRead(u32, Option<IdentityV2>),
+    TrackedGone(ProcessV1, IdentityV2),
+    /// Of an instance: start, status, stop or restart, 0 to 3; and why it failed.
+    VerbEnded(u32, u8, Option<String>),
+    Configured(Vec<(DefinitionV2, DesiredV2)>),
 }
 
 #[derive(Encode, Decode)]
@@ -98,6 +106,7 @@ pub(crate) enum CommandV2 {
     },
     RotateKey(u32),
     Dial(String),
+    Desire(u32, DesireV2),
 }
 
 /// New values in policy and setup.
