@@ -18,7 +18,6 @@ fn term_in_the_midst_of_work_loses_nothing() {
 }
 
 #[test]
-#[ignore = "survive=on is experimental: in some rounds a start or an exit status is lost"]
 fn nor_does_it_with_survival() {
     let program = Path::new(env!("CARGO_BIN_EXE_crash-harness"));
     orderly_rounds(Harness::with_keeper(12, program));

@@ -286,7 +286,10 @@ impl Supervisor<'_> {
         if let Some(stored) = stored {
             self.instance.meters_mut().resume(run, stored);
         }
-        let event = if is_stopping { InstanceEvent::Found } else { InstanceEvent::Attached };
+        // A replacement was answered, and its process was not started any more.
+        let is_replaced = note.launch.is_some_and(|mark| !self.is_running_by(mark));
+        let is_over = is_stopping || is_replaced;
+        let event = if is_over { InstanceEvent::Found } else { InstanceEvent::Attached };
         self.fire(event);
         let (process, generation) = (self.process(), self.instance.lifecycle().generation());
         let facts = self.facts();
@@ -299,6 +302,13 @@ impl Supervisor<'_> {
         self.instance.runs_mut().begin(run);
         self.show_facts();
         self.note(ATTACHED);
+    }
+
+    /// Whether a run with this mark has the command of the definition. The file of a configured
+    /// instance may have changed at any time, and its process goes on.
+    fn is_running_by(&self, mark: u64) -> bool {
+        let definition = self.instance.definition();
+        definition.is_configured() || definition.launch.mark() == mark
     }
 
     /// Shows what the last master noted of an instance that has no process.

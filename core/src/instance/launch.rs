@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::mixer::Digest;
 use crate::url::InstanceUrl;
 
 /// The command.
@@ -100,6 +101,14 @@ impl Launch {
         }
     }
 
+    /// A number by which a later master recognizes the command of a run. It is the same in every
+    /// version of this program.
+    pub fn mark(&self) -> u64 {
+        let mut mark = Digest::default();
+        mark.everything(self.url().as_str());
+        mark.0
+    }
+
     /// Whether it is a command in an `exec:` URL, which knows nothing of the output that the
     /// contract asks of runtimes.
     pub fn is_command(&self) -> bool {
@@ -122,5 +131,17 @@ impl fmt::Debug for Setup {
             .field("open_files", open_files)
             .field("memory_bytes", memory_bytes)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_of_a_command_never_changes() {
+        let url = |text: &str| Launch::Runtime(InstanceUrl::parse(text).expect("a URL"));
+        assert_eq!(url("demo://a?b=c").mark(), 0xa8d4_bdd8_9aae_272d);
+        assert_ne!(url("demo://a?b=d").mark(), url("demo://a?b=c").mark());
     }
 }

@@ -18,6 +18,9 @@ const REASON_MAX_BYTES: usize = 512;
 /// The facts about the processes of an instance that the next master shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Note {
+    /// [`Launch::mark`](crate::instance::Launch::mark) of the command that its process was started
+    /// with; `None` without a process.
+    pub launch: Option<u64>,
     /// The start time of its process as it was shown; `None` before that.
     pub started: Option<Wall>,
     /// How many processes were started.
@@ -35,6 +38,7 @@ pub struct Note {
 #[derive(Encode, Decode)]
 struct NoteV1 {
     version: u8,
+    launch: Option<u64>,
     started: Option<u64>,
     counts: [u64; 4],
     last_exit: Option<(u64, EndV1)>,
@@ -51,6 +55,7 @@ impl Note {
     /// The note of these facts.
     pub fn of(facts: &ProcessFacts) -> Self {
         Self {
+            launch: None,
             started: facts.alive.map(|(_, since)| since.wall),
             starts: facts.starts,
             failures: facts.failures,
@@ -62,15 +67,16 @@ impl Note {
 
     /// Restores these facts in a new master, except those about the process.
     pub fn recall(&self, facts: &mut ProcessFacts) {
-        let Self { started: _, starts, failures, restarts, exits, last_exit } = self;
+        let Self { launch: _, started: _, starts, failures, restarts, exits, last_exit } = self;
         facts.go_on((*starts, *failures, *restarts, *exits), last_exit.clone());
     }
 
     /// Its bytes, at most [`super::NOTE_MAX_BYTES`].
     pub fn encode(&self) -> Vec<u8> {
-        let Self { started, starts, failures, restarts, exits, last_exit } = self;
+        let Self { launch, started, starts, failures, restarts, exits, last_exit } = self;
         encode(NoteV1 {
             version: VERSION,
+            launch: *launch,
             started: started.map(Wall::as_micros),
             counts: [*starts, *failures, *restarts, *exits],
             last_exit: last_exit.as_ref().map(|exit| (exit.time.as_micros(), (&exit.end).into())),
@@ -79,14 +85,15 @@ impl Note {
 
     /// Reads a note; one of an unknown version is empty.
     pub fn decode(bytes: &[u8]) -> Self {
-        let Ok(NoteV1 { version: VERSION, started, counts, last_exit }) = decode(bytes) else {
+        let Ok(NoteV1 { version: VERSION, launch, started, counts, last_exit }) = decode(bytes)
+        else {
             return Self::default();
         };
         let [starts, failures, restarts, exits] = counts;
         let last_exit = last_exit
             .map(|(time, end)| LastExit { time: Wall::from_micros(time), end: end.into() });
         let started = started.map(Wall::from_micros);
-        Self { started, starts, failures, restarts, exits, last_exit }
+        Self { launch, started, starts, failures, restarts, exits, last_exit }
     }
 }
 

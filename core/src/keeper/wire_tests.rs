@@ -101,8 +101,10 @@ fn note() -> impl Strategy<Value = Note> {
     ];
     let wall = || any::<u64>().prop_map(Wall::from_micros);
     let last_exit = prop::option::of((wall(), end).prop_map(|(time, end)| LastExit { time, end }));
-    (prop::option::of(wall()), any::<[u64; 4]>(), last_exit).prop_map(
-        |(started, [starts, failures, restarts, exits], last_exit)| Note {
+    let times = (prop::option::of(any::<u64>()), prop::option::of(wall()));
+    (times, any::<[u64; 4]>(), last_exit).prop_map(
+        |((launch, started), [starts, failures, restarts, exits], last_exit)| Note {
+            launch,
             started,
             starts,
             failures,

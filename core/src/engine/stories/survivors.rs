@@ -64,3 +64,41 @@ fn processes_that_outlive_the_master() {
                spawn p4 for C: demo:c
     "#);
 }
+
+/// A run that ended well although its URL had been replaced meanwhile: the new command is started.
+#[test]
+fn a_replaced_command_is_started_although_the_old_one_ended_well() {
+    let image = stored();
+    let mark = image.instances[&InstanceId(1)].definition.launch.mark();
+    let survivor = |id: u32, mark: u64| Survivor {
+        instance: InstanceId(id),
+        run: RunId(u128::from(id) + 10),
+        since: Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS - 60_000_000) },
+        is_stopping: false,
+        note: Note { launch: Some(mark), ..Note::default() },
+    };
+    let survivors = [survivor(1, mark), survivor(3, mark)];
+    let mut t = Teller::finding(image, Found { survivors: &survivors, ..Found::default() });
+    let process =
+        |slot, generation| ProcessRef { slot: SlotId(slot), generation: Generation(generation) };
+    t.about(process(0, 1)).exited(0);
+    t.about(process(2, 2)).exited(0);
+    insta::assert_snapshot!(t, @r#"
+    0.000    > the master starts
+               show the master, key 1, alias ""
+               show A demo:a stopped mode=3 tcprx=100
+               show B demo:b stopped restart=false mode=3 tcprx=100
+               show C demo:c stopped mode=3 tcprx=100
+               adopt p1 of A
+               event 1 update A demo:a running mode=3 tcprx=100
+               event 2 log A: "this process went on while the master was restarted; output that the last master had read and not passed on is missing here"
+               adopt p2 of C
+               TERM to p2
+               event 3 log C: "this process went on while the master was restarted; output that the last master had read and not passed on is missing here"
+             > p1 exits with 0
+               event 4 update A demo:a stopped mode=3 tcprx=100
+             > p2 exits with 0
+               event 5 update C demo:c stopped mode=3 tcprx=100
+               spawn p3 for C: demo:c
+    "#);
+}

@@ -105,6 +105,8 @@ struct Child {
     keeper_is_lost: bool,
     /// It got KILL.
     is_killed: bool,
+    /// The last signal that its keeper was ordered to send. A keeper that is lost may not have sent it.
+    ordered: Option<(Scope, Signal)>,
     /// What belongs to it and has left its group, as of the last look.
     kin: Vec<Kin>,
 }
@@ -179,7 +181,7 @@ impl Children {
             if child.is_reaped {
                 child.group.lead_no_more();
             } else {
-                child.group.orphaned();
+                child.orphaned();
             }
         }
     }
@@ -187,7 +189,7 @@ impl Children {
     /// The keeper of a process was lost, as its watch says.
     pub(crate) fn orphaned(&mut self, process: ProcessRef) {
         if let Some(child) = self.children.get_mut(&process) {
-            child.group.orphaned();
+            child.orphaned();
         }
     }
 
@@ -228,10 +230,16 @@ impl Children {
                 }
             }
         }
-        if !child.is_reaped || child.group.is_left() {
+        if child.is_reaped {
+            // No keeper is needed: what is left has no leader whose number could be reused.
+            child.group.signal_left(scope, signal);
+        } else {
             match (&child.group, &self.keeper) {
                 (Holder::Own(group), _) => group.signal(scope, signal),
-                (Holder::Kept(_), Some(keeper)) => keeper.signal(process, scope, signal),
+                (Holder::Kept(_), Some(keeper)) => {
+                    child.ordered = Some((scope, signal));
+                    keeper.signal(process, scope, signal);
+                }
                 (Holder::Kept(_), None) => {}
             }
         }
@@ -262,7 +270,9 @@ impl Children {
         if child.keeper_is_lost {
             child.group.lead_no_more();
         }
-        reap_adopted(|pid| leaders.get(&pid).is_some_and(|leader| *leader != process));
+        if self.keeper.is_none() || self.starting == 0 {
+            reap_adopted(|pid| leaders.get(&pid).is_some_and(|leader| *leader != process));
+        }
         let adopted = self.look();
         let child = self.children.get_mut(&process).expect("it was there just now");
         child.look_for_kin(&adopted);
@@ -274,9 +284,12 @@ impl Children {
         Ended { exit, group_left: is_left, note }
     }
 
-    /// Reaps what was adopted and has ended, but for leaders whose output is still to be read.
+    /// Reaps what was adopted and has ended, but for leaders whose output is still to be read. While
+    /// a keeper starts processes, an unknown one that has ended may be such a leader.
     pub(crate) fn reap_adopted(&self) {
-        reap_adopted(|pid| self.leaders.contains_key(&pid));
+        if self.keeper.is_none() || self.starting == 0 {
+            reap_adopted(|pid| self.leaders.contains_key(&pid));
+        }
     }
 
     /// Asks the adopted processes of no instance to end: the master is about to.
@@ -362,7 +375,18 @@ impl Keeper {
 
 impl Child {
     const fn new(group: Holder, pipe: u64, kin: Vec<Kin>) -> Self {
-        Self { group, pipe, is_reaped: false, keeper_is_lost: false, is_killed: false, kin }
+        let (is_reaped, keeper_is_lost, is_killed, ordered) = (false, false, false, None);
+        Self { group, pipe, is_reaped, keeper_is_lost, is_killed, ordered, kin }
+    }
+
+    /// Its keeper was lost: it is this master's now. The signal that the keeper may not have sent is
+    /// sent again.
+    fn orphaned(&mut self) {
+        if let Some(group) = self.group.orphaned()
+            && let Some((scope, signal)) = self.ordered.take()
+        {
+            group.signal(scope, signal);
+        }
     }
 
     /// Looks again for what belongs to it outside its group.

@@ -2,7 +2,7 @@
 //! which does so for it.
 
 use openctrl_core::keeper::Ended;
-use openctrl_core::process::Exit;
+use openctrl_core::process::{Exit, Scope, Signal};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process_group};
 
@@ -55,8 +55,9 @@ impl Holder {
         *self = Self::Kept(KeptGroup { leader, start_ticks: 0, ended: Some(ended), has_group });
     }
 
-    /// The keeper was lost: from now on the leader is this master's, if it is its subreaper.
-    pub(super) fn orphaned(&mut self) {
+    /// The keeper was lost: from now on the leader is this master's, if it is its subreaper. Returns
+    /// its group if that is news.
+    pub(super) fn orphaned(&mut self) -> Option<&Group> {
         if let Self::Kept(kept) = self
             && kept.ended.is_none()
         {
@@ -66,6 +67,21 @@ impl Holder {
                 false => Group::empty(kept.leader),
             };
             *self = Self::Own(group);
+            return match self {
+                Self::Own(group) => Some(group),
+                Self::Kept(_) => None,
+            };
+        }
+        None
+    }
+
+    /// Signals what is left of the group. The leader was reaped.
+    pub(super) fn signal_left(&mut self, scope: Scope, signal: Signal) {
+        if self.is_left() {
+            match self {
+                Self::Own(group) => group.signal(scope, signal),
+                Self::Kept(kept) => Group::new(kept.leader, None).signal(scope, signal),
+            }
         }
     }
 

@@ -45,6 +45,8 @@ pub(super) struct Kept {
 pub(super) struct Named {
     run: RunId,
     instance: InstanceId,
+    /// The mark of its command.
+    launch: Option<u64>,
     note: Vec<u8>,
 }
 
@@ -61,6 +63,7 @@ impl Kept {
         let (output, input) = io::pipe()?;
         ledger.intend(process, definition.id, Sink::Pipe(inode(output.as_fd())?));
         let (mut start, has_report) = launcher.for_keeper(definition)?;
+        let note = &Note { launch: Some(definition.launch.mark()), ..note.clone() };
         start.run = run;
         start.note = note.encode();
         let report = if has_report { Some(io::pipe()?) } else { None };
@@ -96,7 +99,8 @@ impl Kept {
         instance: InstanceId,
         note: &Note,
     ) {
-        self.names.insert(process, Named { run, instance, note: note.encode() });
+        self.names
+            .insert(process, Named { run, instance, launch: note.launch, note: note.encode() });
         self.last_of.insert(instance, (process, run));
     }
 
@@ -110,8 +114,10 @@ impl Kept {
     /// Stores a note about the last process of an instance.
     pub(super) fn note(&mut self, instance: InstanceId, note: &Note) {
         let Some((process, run)) = self.last_of.get(&instance).copied() else { return };
-        let note = note.encode();
-        if let Some(named) = self.names.get_mut(&process) {
+        let named = self.names.get_mut(&process);
+        let launch = named.as_ref().and_then(|named| named.launch);
+        let note = Note { launch, ..note.clone() }.encode();
+        if let Some(named) = named {
             named.note.clone_from(&note);
         }
         self.order(&Order::Note { run, note });
@@ -197,7 +203,7 @@ impl Kept {
         tracing::info!("Master.run: keeper {} was started in its place", link.pid);
         self.reports.nursery.mailbox.fact(Notice::KeeperStarted(link.pid));
         self.link = Some(link.clone());
-        self.runtime.spawn(self.reports.clone().read(link.socket(), link.pid));
+        self.runtime.spawn(self.reports.clone().read(link.clone()));
         Ok(link)
     }
 

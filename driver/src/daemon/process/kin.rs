@@ -8,8 +8,7 @@
 use std::collections::HashSet;
 use std::fs;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, getpid, waitid};
+use rustix::process::{Pid, getpid};
 
 use super::ended::Handle;
 use super::stat::{Stat, prints_to};
@@ -92,6 +91,9 @@ pub(super) fn adopted_by(keeper: i32, is_leader: impl Fn(i32) -> bool) -> Vec<St
 /// was lost: they are reaped when their output was read.
 #[cfg(target_os = "linux")]
 pub(crate) fn reap_adopted(is_leader: impl Fn(i32) -> bool) {
+    use rustix::io::Errno;
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
     while let Some(pid) = ended_child(true).filter(|pid| !is_leader(pid.as_raw_pid())) {
         while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), options) {}

@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 #[cfg(target_os = "linux")]
 use openctrl_core::ids::RunId;
 use openctrl_core::instance::{Definition, Setup};
-#[cfg(target_os = "linux")]
 use openctrl_core::keeper::Start;
 use rustix::process::Pid;
 
@@ -126,8 +125,13 @@ impl Launcher {
         Ok((start, has_report))
     }
 
+    /// There is no keeper elsewhere.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn for_keeper(&self, _: &Definition) -> io::Result<(Start, bool)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The environment that every process inherits.
-    #[cfg(target_os = "linux")]
     pub(super) fn environment_of_all(&self) -> &[CString] {
         &self.environment
     }

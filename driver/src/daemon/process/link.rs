@@ -4,27 +4,29 @@
 //! The caller holds the lock of the state directory, so no other master does this.
 
 use std::ffi::CString;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openctrl_core::keeper::{
-    Child, MESSAGE_MAX_BYTES, Order, Report, Turned, VERSION, decode_report, encode,
+    MESSAGE_MAX_BYTES, Order, Report, Turned, VERSION, decode_report, encode,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, WaitOptions, waitpid};
+use tokio::io::Interest;
 
+use super::link_error::LinkError;
+use super::listed::Listed;
 use crate::keeper::{SOCKET, WORD};
 use crate::packets;
-use crate::promises::{Program, start};
+use crate::promises::{Program, register, start};
 
 /// The file of this program on Linux, also after it was removed or replaced.
 const OWN_FILE: &str = "/proc/self/exe";
@@ -35,8 +37,9 @@ const COPIES_FROM: i32 = 16;
 /// How long a keeper may take to answer.
 const ANSWER_TAKES: Duration = Duration::from_secs(10);
 
-/// How long the connection of a master that was killed may take to end.
-const EARLIER_MASTER_TAKES: Duration = Duration::from_secs(5);
+/// How long the connection of a master that was killed, or the socket of a keeper, may take to
+/// close.
+const EARLIER_ONE_TAKES: Duration = Duration::from_secs(5);
 
 /// How long to wait before asking the keeper again.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -44,72 +47,12 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// The largest part of the environment in one message, in bytes.
 const ENVIRONMENT_PART_BYTES: usize = MESSAGE_MAX_BYTES / 4;
 
-/// Why there is no keeper.
-#[derive(Debug)]
-pub(crate) enum LinkError {
-    /// Something else listens on the socket.
-    Stranger(PathBuf, String),
-    /// The running keeper refuses the orders of this master.
-    Turned(PathBuf, Turned, u16),
-    /// A file that is not a socket has this path.
-    NoSocket(PathBuf),
-    Io(&'static str, PathBuf, io::Error),
-}
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stranger(path, what) => write!(
-                f,
-                "the process that listens on {} is no keeper of this program ({what}); end that \
-                 process or remove the file",
-                path.display()
-            ),
-            Self::Turned(path, why, version) => {
-                write!(f, "the keeper that listens on {} ", path.display())?;
-                match why {
-                    Turned::Version => write!(
-                        f,
-                        "speaks version {version} and this program version {VERSION}; start the \
-                         program that it belongs to, stop that master, and start this one"
-                    ),
-                    Turned::Busy => f.write_str("serves another master; stop that one first"),
-                    Turned::User => {
-                        f.write_str("runs as another user; start the master as that user")
-                    }
-                }
-            }
-            Self::NoSocket(path) => write!(
-                f,
-                "{} is in the way and is no socket; remove it or choose another state directory",
-                path.display()
-            ),
-            Self::Io(attempt, path, error) => {
-                write!(
-                    f,
-                    "cannot {attempt} {}: {error}; survive=off goes without it",
-                    path.display()
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for LinkError {}
-
 /// A connection to a keeper that accepts the orders of this master.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     socket: Arc<OwnedFd>,
     /// The keeper.
     pub(super) pid: i32,
-}
-
-/// A child as a keeper knows it, and its output.
-#[derive(Debug)]
-pub(super) struct Listed {
-    pub(super) child: Child,
-    pub(super) output: Option<OwnedFd>,
 }
 
 impl Link {
@@ -137,9 +80,10 @@ impl Link {
                 Err(error) => return Err(LinkError::Io("connect to", path, error)),
             };
             match Self::greet(socket, &path, environment) {
-                // The system may not have closed the connection of the master that was killed yet.
-                Err(LinkError::Turned(_, Turned::Busy, _))
-                    if begun.elapsed() < EARLIER_MASTER_TAKES =>
+                // The system may not have closed the connection of a master that was killed yet, or
+                // the socket of a keeper that was.
+                Err(LinkError::Turned(_, Turned::Busy, _) | LinkError::Closed(_))
+                    if begun.elapsed() < EARLIER_ONE_TAKES =>
                 {
                     std::thread::sleep(AGAIN);
                 }
@@ -169,8 +113,10 @@ impl Link {
     /// Sends the greeting and the environment of children.
     fn greet(socket: OwnedFd, path: &Path, environment: &[CString]) -> Result<Self, LinkError> {
         let stranger = |what: String| LinkError::Stranger(path.to_owned(), what);
-        let failed =
-            |error| LinkError::Io("greet the keeper that listens on", path.to_owned(), error);
+        let failed = |error| match is_closed(&error) {
+            true => LinkError::Closed(path.to_owned()),
+            false => LinkError::Io("greet the keeper that listens on", path.to_owned(), error),
+        };
         let (user, _) = packets::peer(socket.as_fd()).map_err(failed)?;
         let own = rustix::process::geteuid().as_raw();
         if user != own && user != 0 {
@@ -187,6 +133,7 @@ impl Link {
                 return Err(LinkError::Turned(path.to_owned(), why, version));
             }
             Ok(other) => return Err(stranger(format!("it answers {other:?}"))),
+            Err(error) if is_closed(&error) => return Err(failed(error)),
             Err(error) => return Err(stranger(error.to_string())),
         };
         let mut rest = environment;
@@ -235,9 +182,17 @@ impl Link {
         }
     }
 
-    /// The socket, to read reports from.
-    pub(super) fn socket(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.socket)
+    /// Passes on every report until the connection ends or is unusable.
+    pub(super) async fn read_reports(&self, mut take: impl FnMut(Report)) {
+        let mut scratch = packets::scratch();
+        let Ok(socket) = register(Arc::clone(&self.socket)) else { return };
+        let mut receive =
+            |socket: &Arc<OwnedFd>| packets::receive(socket.as_fd(), false, &mut scratch);
+        while let Ok(Some(packet)) = socket.async_io(Interest::READABLE, &mut receive).await
+            && let Ok(report) = decode_report(&packet.bytes)
+        {
+            take(report);
+        }
     }
 
     /// Waits until the keeper has closed the connection; false if it does not in this time.
@@ -273,6 +228,12 @@ impl Link {
         }
         Ok((decode_report(&packet.bytes).map_err(io::Error::other)?, packet.descriptors))
     }
+}
+
+/// Whether an error means that the other end has closed the connection, or was killed.
+pub(super) fn is_closed(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    [UnexpectedEof, ConnectionReset, BrokenPipe].contains(&error.kind())
 }
 
 /// Removes the socket of a keeper that has ended.

@@ -1,27 +1,24 @@
 //! Reads the reports of the keeper and passes them to the tasks that wait for them.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openctrl_core::engine::Input;
 use openctrl_core::ids::RunId;
-use openctrl_core::keeper::{Ended, Report, decode_report};
+use openctrl_core::keeper::{Ended, Report};
 use rustix::process::Pid;
-use tokio::io::Interest;
 use tokio::time::timeout;
 
 use super::ended::Ended as Dying;
 use super::job::Job;
+use super::link::Link;
 use super::nursery::Nursery;
 use super::orphans::leader_printing_to;
 use super::refused::explain;
 use super::runs::{Pending, Runs, Woken};
 use crate::daemon::inbox::Notice;
-use crate::packets::{self, Packet};
-use crate::promises::register;
 
 /// How long a keeper may take to die after its connection ended.
 const DIES_WITHIN: Duration = Duration::from_secs(1);
@@ -39,19 +36,9 @@ pub(super) struct Reports {
 impl Reports {
     /// Reads until the connection ends. If the keeper was not ordered to end, it is lost: every task
     /// that waits for a report receives that.
-    pub(super) async fn read(self, socket: Arc<OwnedFd>, keeper: i32) {
-        let mut scratch = packets::scratch();
-        if let Ok(socket) = register(socket) {
-            let receive = |socket: &Arc<OwnedFd>, scratch: &mut [u8]| {
-                packets::receive(socket.as_fd(), false, scratch)
-            };
-            while let Ok(Some(packet)) =
-                socket.async_io(Interest::READABLE, |socket| receive(socket, &mut scratch)).await
-                && let Ok(report) = decode(&packet)
-            {
-                self.take(report);
-            }
-        }
+    pub(super) async fn read(self, link: Link) {
+        link.read_reports(|report| self.take(report)).await;
+        let keeper = link.pid;
         let is_over = *self.is_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !is_over {
             // Its children are the master's once it is dead, which is a little later than the end of
@@ -147,8 +134,4 @@ impl Reports {
         let living = self.runs.lock().living.remove(&run);
         living.into_iter().for_each(|living| living.wake(Woken::Orphaned));
     }
-}
-
-fn decode(packet: &Packet) -> io::Result<Report> {
-    decode_report(&packet.bytes).map_err(io::Error::other)
 }

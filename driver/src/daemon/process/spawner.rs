@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -30,6 +30,7 @@ use super::kept::Kept;
 use super::launch::{Launched, Launcher, Runtime, environment, start_command};
 use super::ledger::Ledger;
 use super::leftover::Leftover;
+use super::link::Link;
 use super::nursery::{Nursery, abort};
 use super::refused::explain;
 use super::reports::Reports;
@@ -100,8 +101,7 @@ impl IdleSpawner {
             jobs: jobs.clone(),
             is_over: Arc::default(),
         };
-        let first =
-            keeper.as_ref().map(|(KeeperLink(link), _)| (link.pid, link.socket(), reports.clone()));
+        let first = keeper.as_ref().map(|(KeeperLink(link), _)| (link.clone(), reports.clone()));
         let kept = keeper.map(|(KeeperLink(link), directory)| Kept {
             directory,
             link: Some(link),
@@ -124,8 +124,8 @@ pub(crate) struct Spawner {
     jobs: mpsc::Sender<Job>,
     mailbox: Mailbox,
     runs: Runs,
-    /// The first keeper: its id, its socket, and who reads it.
-    keeper: Option<(i32, Arc<OwnedFd>, Reports)>,
+    /// The first keeper, and who reads its reports.
+    keeper: Option<(Link, Reports)>,
 }
 
 impl Spawner {
@@ -141,13 +141,13 @@ impl Spawner {
 
     /// The keeper that starts processes, if there is one.
     pub(crate) fn keeper(&self) -> Option<KeeperOf> {
-        self.keeper.as_ref().map(|(pid, ..)| KeeperOf { jobs: self.jobs.clone(), pid: *pid })
+        self.keeper.as_ref().map(|(link, _)| KeeperOf { jobs: self.jobs.clone(), pid: link.pid })
     }
 
     /// Begins to read what the keeper reports. Every survivor was attached before.
     pub(crate) fn listen(&self) {
-        if let Some((pid, socket, reports)) = &self.keeper {
-            tokio::spawn(reports.clone().read(Arc::clone(socket), *pid));
+        if let Some((link, reports)) = &self.keeper {
+            tokio::spawn(reports.clone().read(link.clone()));
         }
     }
 

@@ -15,7 +15,9 @@ use openctrl_core::time::{Now, Time};
 
 use super::launch::{Launcher, Runtime};
 use super::ledger::Ledger;
-use super::link::{Link, LinkError, Listed, remove_socket};
+use super::link::{Link, is_closed, remove_socket};
+use super::link_error::LinkError;
+use super::listed::Listed;
 use super::stat::{Sink, inode};
 use super::survivor::Survivor;
 
@@ -37,12 +39,16 @@ impl Keeping {
         let failed = |error| LinkError::Io("ask the keeper of", directory.to_owned(), error);
         let launcher = Launcher::new(runtime).map_err(failed)?;
         let environment: &[CString] = launcher.environment_of_all();
-        let (link, listed) = match Link::find(directory, environment)? {
-            Some(link) => {
-                let listed = link.list().map_err(failed)?;
-                (link, listed)
+        let (link, listed) = loop {
+            let Some(link) = Link::find(directory, environment)? else {
+                break (Link::launch(directory, environment)?, Vec::new());
+            };
+            match link.list() {
+                Ok(listed) => break (link, listed),
+                // It was killed meanwhile, and is not found again.
+                Err(error) if is_closed(&error) => {}
+                Err(error) => return Err(failed(error)),
             }
-            None => (Link::launch(directory, environment)?, Vec::new()),
         };
         let is_taken = |listed: &Listed| listed.child.state == ChildState::Taken;
         let (taken, listed): (Vec<Listed>, Vec<Listed>) = listed.into_iter().partition(is_taken);
