@@ -348,19 +348,139 @@ fn in_3_0_there_is_nothing_that_only_3_1_has() {
     );
 }
 
+/// The names of the schemas that `value` refers to, and that these refer to.
+fn find_schemas<'a>(document: &'a Value, value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    visit_objects(value, "", &mut |fields, _| {
+        let target = fields.get("$ref").and_then(Value::as_str);
+        let name = target.and_then(|target| target.strip_prefix("#/components/schemas/"));
+        if let Some(name) = name
+            && found.insert(name)
+        {
+            find_schemas(document, &document["components"]["schemas"][name], found);
+        }
+    });
+}
+
 #[test]
 fn requests_offer_no_null_and_answers_may_grow() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
-    let requests = ["Create", "Replace", "Patch", "SetAlias", "EditPolicy", "CreateToken"];
+    let mut requests = BTreeSet::new();
+    visit_objects(&document["paths"], "", &mut |fields, _| {
+        let Some(body) = fields.get("requestBody") else { return };
+        find_schemas(&document, body, &mut requests);
+    });
+    assert!(requests.contains("Patch") && requests.contains("EditStopStep"), "{requests:?}");
     for (name, schema) in schemas {
         let text = schema.to_string();
-        if requests.contains(&&**name) {
+        if requests.contains(&**name) {
             assert!(!text.contains("null\""), "{name}: {text}");
             assert!(!text.contains(",null"), "{name}: {text}");
         } else {
             assert!(!text.contains("\"additionalProperties\":false"), "{name}");
         }
+    }
+}
+
+/// Calls `visit` with every object below `value` and its JSON pointer.
+fn visit_objects<'a>(
+    value: &'a Value,
+    at: &str,
+    visit: &mut dyn FnMut(&'a Map<String, Value>, &str),
+) {
+    match value {
+        Value::Object(fields) => {
+            visit(fields, at);
+            for (name, value) in fields {
+                visit_objects(value, &format!("{at}/{name}"), visit);
+            }
+        }
+        Value::Array(values) => {
+            values.iter().for_each(|value| visit_objects(value, &format!("{at}/-"), visit));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn every_object_has_a_name_and_every_enum_a_type() {
+    let mut document = document();
+    // Generators invent a name for an object that has none, and another one in each version.
+    let schemas = document["components"]["schemas"].take();
+    for (name, schema) in schemas.as_object().expect("schemas") {
+        visit_objects(schema, "", &mut |fields, at| {
+            let is_inline = fields.get("type").is_some_and(|kind| kind == "object")
+                && fields.contains_key("properties");
+            assert!(at.is_empty() || !is_inline, "{name}{at} has no name");
+            let words = fields.contains_key("enum") || fields.contains_key("const");
+            assert!(!words || fields.contains_key("type"), "{name}{at} has no type");
+            let is_open = fields.get("type").is_some_and(|kind| kind == "object")
+                && !fields.contains_key("properties")
+                && !fields.contains_key("additionalProperties");
+            assert!(!is_open, "{name}{at} has no fields");
+        });
+    }
+    let mut bodies = 0;
+    visit_objects(&document, "", &mut |fields, at| {
+        let Some(schema) = fields.get("schema") else { return };
+        if at.ends_with("/content/application/json") && !at.contains("/openapi.json/") {
+            bodies += 1;
+            assert!(schema["$ref"].is_string(), "{at} has no name");
+        }
+    });
+    assert!(bodies > 30, "only {bodies} bodies");
+}
+
+#[test]
+fn examples_of_answers_show_what_their_requests_asked_for() {
+    /// Whether `shown` has what `asked` has, where it has that field at all.
+    fn agrees(asked: &Value, shown: &Value) -> bool {
+        match (asked, shown) {
+            (Value::Object(asked), Value::Object(shown)) => asked
+                .iter()
+                .all(|(name, value)| shown.get(name).is_none_or(|shown| agrees(value, shown))),
+            (Value::Array(asked), Value::Array(shown)) => {
+                asked.len() == shown.len()
+                    && asked.iter().zip(shown).all(|(asked, shown)| agrees(asked, shown))
+            }
+            _ => asked == shown,
+        }
+    }
+    let document = document();
+    let mut pairs = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (_, method) in METHODS {
+            let body = "content/application~1json/example";
+            let asked = item.pointer(&format!("/{method}/requestBody/{body}"));
+            for status in ["200", "201"] {
+                let shown = item.pointer(&format!("/{method}/responses/{status}/{body}"));
+                let (Some(asked), Some(shown)) = (asked, shown) else { continue };
+                pairs += 1;
+                assert!(agrees(asked, shown), "{method} {path}: {asked} gives {shown}");
+            }
+        }
+    }
+    assert_eq!(pairs, 7);
+}
+
+#[test]
+fn patterns_are_of_the_syntax_that_every_language_has() {
+    let document = document();
+    visit_objects(&document, "", &mut |fields, at| {
+        let Some(pattern) = fields.get("pattern").and_then(Value::as_str) else { return };
+        assert!(!pattern.contains("\\u"), "{at}: Go has no \\u: {pattern}");
+        assert!(!pattern.chars().any(char::is_control), "{at}: {pattern:?}");
+    });
+    let mut checker = Checker::new();
+    let place = format!("{}#/components/schemas/Create", Checker::PLACE);
+    let index = checker.compiler.compile(&place, &mut checker.schemas).expect("a schema");
+    let is_valid = |url: &str| {
+        let value = serde_json::json!({ "url": url });
+        checker.schemas.validate(&value, index).is_ok()
+    };
+    assert!(is_valid("demo://a b/\u{e9}?x=~#y"));
+    for bad in ["demo://\0", "demo://a\nb", "demo://\u{1f}", "demo://\u{7f}", "demo"] {
+        assert!(!is_valid(bad), "{bad:?}");
     }
 }
 
