@@ -43,6 +43,10 @@ pub enum Canary {
     ResetPointKept,
     /// An unterminated last line is dropped at the end of the output.
     LastLineLost,
+    /// A process that outlived the master is stopped.
+    SurvivorEnded,
+    /// An exit that the last master had shown counts once more.
+    ExitCountedTwice,
     /// The timer of a remaining group is not disarmed.
     TimerLeaked,
     /// A stop does not take back the start that follows a restart.
@@ -77,7 +81,7 @@ pub(crate) use chosen::is;
 #[cfg(canary)]
 impl Canary {
     /// Every one, in the order of the invariants that they break.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::AnswerBeforeDurable,
         Self::StreamsOutliveKey,
         Self::LeftoverSpared,
@@ -99,6 +103,8 @@ impl Canary {
         Self::TimerLeaked,
         Self::StopForgotten,
         Self::GraceNeverKills,
+        Self::SurvivorEnded,
+        Self::ExitCountedTwice,
         Self::SlotLeaked,
         Self::AliveMiscounted,
         Self::ReservationKept,
@@ -128,6 +134,8 @@ impl Canary {
             Self::GaugesKept => "gauges-kept",
             Self::ResetPointKept => "reset-point-kept",
             Self::LastLineLost => "last-line-lost",
+            Self::SurvivorEnded => "survivor-ended",
+            Self::ExitCountedTwice => "exit-counted-twice",
             Self::TimerLeaked => "timer-leaked",
             Self::StopForgotten => "stop-forgotten",
             Self::GraceNeverKills => "grace-never-kills",

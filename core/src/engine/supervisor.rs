@@ -287,15 +287,20 @@ impl Supervisor<'_> {
             self.instance.meters_mut().resume(run, stored);
         }
         // A replacement was answered, and its process was not started any more.
-        let is_replaced = note.launch.is_some_and(|mark| !self.is_running_by(mark));
-        let is_over = is_stopping || is_replaced;
-        let event = if is_over { InstanceEvent::Found } else { InstanceEvent::Attached };
+        let is_replaced = note.ordered.is_some_and(|ordered| !self.is_running_by(ordered.launch));
+        let has_to_end = is_stopping || is_replaced || canary::is(Canary::SurvivorEnded);
+        let event = if has_to_end { InstanceEvent::Found } else { InstanceEvent::Attached };
         self.fire(event);
         let (process, generation) = (self.process(), self.instance.lifecycle().generation());
         let facts = self.facts();
         note.recall(facts);
-        // A run that was never shown as started is not among the counts of its note.
-        facts.starts += u64::from(note.started.is_none());
+        if note.has_exited() && !canary::is(Canary::ExitCountedTwice) {
+            // It follows once more.
+            facts.exits -= 1;
+        } else if note.started.is_none() {
+            // A run that was never shown as started is not among the counts.
+            facts.starts += 1;
+        }
         facts.goes_on(process, since);
         let origin = RunOrigin::Survivor;
         let run = Run { id: run, generation, origin, started: since, last_seen: self.now };

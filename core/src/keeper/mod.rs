@@ -13,5 +13,5 @@ mod wire_tests;
 pub use message::{
     Child, ChildState, Ended, NOTE_MAX_BYTES, Order, Report, Start, Turned, VERSION,
 };
-pub use note::Note;
+pub use note::{Note, Ordered};
 pub use wire::{MESSAGE_MAX_BYTES, WireError, decode_order, decode_report, encode};

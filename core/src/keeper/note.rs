@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::codec::{Decode, Encode, decode, encode};
-use crate::instance::{End, LastExit, ProcessFacts};
+use crate::instance::{End, LastExit, Launch, ProcessFacts};
 use crate::process::Exit;
 use crate::time::Wall;
 
@@ -18,9 +18,8 @@ const REASON_MAX_BYTES: usize = 512;
 /// The facts about the processes of an instance that the next master shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Note {
-    /// [`Launch::mark`](crate::instance::Launch::mark) of the command that its process was started
-    /// with; `None` without a process.
-    pub launch: Option<u64>,
+    /// What was known when its process was ordered; `None` without a process.
+    pub ordered: Option<Ordered>,
     /// The start time of its process as it was shown; `None` before that.
     pub started: Option<Wall>,
     /// How many processes were started.
@@ -35,10 +34,19 @@ pub struct Note {
     pub last_exit: Option<LastExit>,
 }
 
+/// What was known of an instance when a process of it was ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// [`Launch::mark`] of its command.
+    pub launch: u64,
+    /// How many processes had exited.
+    pub exits: u64,
+}
+
 #[derive(Encode, Decode)]
 struct NoteV1 {
     version: u8,
-    launch: Option<u64>,
+    ordered: Option<(u64, u64)>,
     started: Option<u64>,
     counts: [u64; 4],
     last_exit: Option<(u64, EndV1)>,
@@ -55,7 +63,7 @@ impl Note {
     /// The note of these facts.
     pub fn of(facts: &ProcessFacts) -> Self {
         Self {
-            launch: None,
+            ordered: None,
             started: facts.alive.map(|(_, since)| since.wall),
             starts: facts.starts,
             failures: facts.failures,
@@ -65,18 +73,30 @@ impl Note {
         }
     }
 
+    /// The note with which a process is ordered that runs `launch`.
+    #[must_use]
+    pub fn ordering(self, launch: &Launch) -> Self {
+        let ordered = Ordered { launch: launch.mark(), exits: self.exits };
+        Self { ordered: Some(ordered), ..self }
+    }
+
+    /// Whether the exit of its process is among the counts.
+    pub fn has_exited(&self) -> bool {
+        self.ordered.is_some_and(|ordered| self.exits > ordered.exits)
+    }
+
     /// Restores these facts in a new master, except those about the process.
     pub fn recall(&self, facts: &mut ProcessFacts) {
-        let Self { launch: _, started: _, starts, failures, restarts, exits, last_exit } = self;
+        let Self { ordered: _, started: _, starts, failures, restarts, exits, last_exit } = self;
         facts.go_on((*starts, *failures, *restarts, *exits), last_exit.clone());
     }
 
     /// Its bytes, at most [`super::NOTE_MAX_BYTES`].
     pub fn encode(&self) -> Vec<u8> {
-        let Self { launch, started, starts, failures, restarts, exits, last_exit } = self;
+        let Self { ordered, started, starts, failures, restarts, exits, last_exit } = self;
         encode(NoteV1 {
             version: VERSION,
-            launch: *launch,
+            ordered: ordered.map(|Ordered { launch, exits }| (launch, exits)),
             started: started.map(Wall::as_micros),
             counts: [*starts, *failures, *restarts, *exits],
             last_exit: last_exit.as_ref().map(|exit| (exit.time.as_micros(), (&exit.end).into())),
@@ -85,7 +105,7 @@ impl Note {
 
     /// Reads a note; one of an unknown version is empty.
     pub fn decode(bytes: &[u8]) -> Self {
-        let Ok(NoteV1 { version: VERSION, launch, started, counts, last_exit }) = decode(bytes)
+        let Ok(NoteV1 { version: VERSION, ordered, started, counts, last_exit }) = decode(bytes)
         else {
             return Self::default();
         };
@@ -93,7 +113,8 @@ impl Note {
         let last_exit = last_exit
             .map(|(time, end)| LastExit { time: Wall::from_micros(time), end: end.into() });
         let started = started.map(Wall::from_micros);
-        Self { launch, started, starts, failures, restarts, exits, last_exit }
+        let ordered = ordered.map(|(launch, exits)| Ordered { launch, exits });
+        Self { ordered, started, starts, failures, restarts, exits, last_exit }
     }
 }
 

@@ -101,10 +101,10 @@ fn note() -> impl Strategy<Value = Note> {
     ];
     let wall = || any::<u64>().prop_map(Wall::from_micros);
     let last_exit = prop::option::of((wall(), end).prop_map(|(time, end)| LastExit { time, end }));
-    let times = (prop::option::of(any::<u64>()), prop::option::of(wall()));
-    (times, any::<[u64; 4]>(), last_exit).prop_map(
-        |((launch, started), [starts, failures, restarts, exits], last_exit)| Note {
-            launch,
+    let ordered = any::<(u64, u64)>().prop_map(|(launch, exits)| Ordered { launch, exits });
+    (prop::option::of(ordered), prop::option::of(wall()), any::<[u64; 4]>(), last_exit).prop_map(
+        |(ordered, started, [starts, failures, restarts, exits], last_exit)| Note {
+            ordered,
             started,
             starts,
             failures,

@@ -5,7 +5,7 @@ use super::{DAWN_MICROS, Teller};
 use crate::counters::{Counter, Counters, SavedTotals};
 use crate::engine::{Found, Survivor};
 use crate::ids::{Generation, InstanceId, ProcessRef, RunId, SlotId};
-use crate::keeper::Note;
+use crate::keeper::{Note, Ordered};
 use crate::time::{Now, Time, Wall};
 
 /// Runs that outlived the master go on: same facts, exact totals, no second process. One that
@@ -75,7 +75,7 @@ fn a_replaced_command_is_started_although_the_old_one_ended_well() {
         run: RunId(u128::from(id) + 10),
         since: Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS - 60_000_000) },
         is_stopping: false,
-        note: Note { launch: Some(mark), ..Note::default() },
+        note: Note { ordered: Some(Ordered { launch: mark, exits: 0 }), ..Note::default() },
     };
     let survivors = [survivor(1, mark), survivor(3, mark)];
     let mut t = Teller::finding(image, Found { survivors: &survivors, ..Found::default() });

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
 use openctrl_core::instance::Definition;
-use openctrl_core::keeper::{Child, ChildState, Note, Order};
+use openctrl_core::keeper::{Child, ChildState, Note, Order, Ordered};
 use openctrl_core::process::{Scope, Signal};
 use rustix::process::WaitOptions;
 use tokio::runtime::Handle;
@@ -45,8 +45,7 @@ pub(super) struct Kept {
 pub(super) struct Named {
     run: RunId,
     instance: InstanceId,
-    /// The mark of its command.
-    launch: Option<u64>,
+    ordered: Option<Ordered>,
     note: Vec<u8>,
 }
 
@@ -63,7 +62,7 @@ impl Kept {
         let (output, input) = io::pipe()?;
         ledger.intend(process, definition.id, Sink::Pipe(inode(output.as_fd())?));
         let (mut start, has_report) = launcher.for_keeper(definition)?;
-        let note = &Note { launch: Some(definition.launch.mark()), ..note.clone() };
+        let note = &note.clone().ordering(&definition.launch);
         start.run = run;
         start.note = note.encode();
         let report = if has_report { Some(io::pipe()?) } else { None };
@@ -100,7 +99,7 @@ impl Kept {
         note: &Note,
     ) {
         self.names
-            .insert(process, Named { run, instance, launch: note.launch, note: note.encode() });
+            .insert(process, Named { run, instance, ordered: note.ordered, note: note.encode() });
         self.last_of.insert(instance, (process, run));
     }
 
@@ -115,8 +114,8 @@ impl Kept {
     pub(super) fn note(&mut self, instance: InstanceId, note: &Note) {
         let Some((process, run)) = self.last_of.get(&instance).copied() else { return };
         let named = self.names.get_mut(&process);
-        let launch = named.as_ref().and_then(|named| named.launch);
-        let note = Note { launch, ..note.clone() }.encode();
+        let ordered = named.as_ref().and_then(|named| named.ordered);
+        let note = Note { ordered, ..note.clone() }.encode();
         if let Some(named) = named {
             named.note.clone_from(&note);
         }
