@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use openctrl_core::checkpoint::Checkpoint;
 use openctrl_core::command::{Command, InstanceAction, Outcome, Trust};
-use openctrl_core::engine::{Effect, Input};
+use openctrl_core::counters::Counters;
+use openctrl_core::engine::{Effect, Input, Survivor};
 use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::instance::{Boot, Goal, Restart, Status};
@@ -90,6 +91,24 @@ impl Oracle {
             last_event: 0,
             changes: 1,
         }
+    }
+
+    /// The same of a master that finds runs of the last one.
+    pub fn restarted(image: &Image, survivors: &[Survivor], world: &World) -> Self {
+        let mut oracle = Self::new(image);
+        for survivor in survivors {
+            let stored = &image.instances[&survivor.instance];
+            let has_to_end = world.processes.survivor(survivor.instance).is_none_or(|it| it.0);
+            if !has_to_end {
+                oracle.wish(survivor.instance).running = true;
+            }
+            if stored.totals.run == Some(survivor.run) {
+                let Counters { tcprx, tcptx, udprx, udptx } = stored.totals.counters;
+                let counters = [tcprx, tcptx, udprx, udptx].map(CounterModel::of);
+                oracle.counters.insert(survivor.instance, counters);
+            }
+        }
+        oracle
     }
 
     /// The instances that clients know.

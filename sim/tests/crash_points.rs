@@ -211,7 +211,7 @@ fn crashes(unsynced_names: usize) -> Vec<Crash> {
 /// The next master ends what was left behind, and comes to rest.
 fn goes_on(mut run: Run) -> Result<(), String> {
     let crash = Crash { power_loss: false, tail: Tail::All, names: 0 };
-    let found = run.world.restart(crash, None, || true);
+    let found = run.world.restart(crash, None, false, || true);
     let rested = run.restart(found, [8; 32]).and_then(|()| run.rest());
     rested.map_err(|violation| violation.to_string())
 }

@@ -19,7 +19,7 @@ use crate::invariants::{self, Invariant, Met, Readers, Scene, Verdict, Violation
 use crate::object::Shown;
 use crate::oracle::Oracle;
 use crate::scenario::{self, Outcome, Scenario};
-use crate::world::{Fault, Hub, World};
+use crate::world::{Fault, Hub, Remains, World};
 
 /// Time for everything to converge: the longest back-off (72 s), a silence that is detected late
 /// (20 s), a stop (5 s), and a tick that saves totals.
@@ -195,20 +195,21 @@ impl Run {
         checked.map_err(|found| Violation { invariant: "CHECK", what: found.to_string() })
     }
 
-    /// Continues with a master that found `image` and processes of `leftovers` after a crash: a new
+    /// Continues with a master that found `image` and these processes after a crash: a new
     /// boot, with a new oracle. Unanswered requests stay unanswered.
     ///
     /// # Errors
     /// It found a state that no crash can leave, or the first violated invariant.
     pub fn restart(
         &mut self,
-        found: Result<(Image, Vec<InstanceId>), String>,
+        found: Result<(Image, Remains), String>,
         mut seed: [u8; 32],
     ) -> Result<(), Violation> {
         let broken = |what| Violation { invariant: "INV-5", what };
-        let (image, leftovers) =
+        let (image, remains) =
             found.map_err(|error| broken(format!("a start after a crash is refused: {error}")))?;
-        self.remember(|| format!("the master dies and starts again; left behind: {leftovers:?}"));
+        self.remember(|| format!("the master dies and starts again and finds {remains:?}"));
+        let Remains { leftovers, survivors, notes } = &remains;
         invariants::judge(&self.oracle.ledger, &image).map_err(broken)?;
         self.report.restarts += 1;
         // No two boots draw the same ids, though a fuzzer chooses the same seed for them.
@@ -218,12 +219,17 @@ impl Run {
             self.world.happened(Fault::LeavesProcesses);
             self.report.coverage.left_behind(leftovers.len());
         }
+        survivors.iter().for_each(|_| self.world.happened(Fault::Survives));
+        for survivor in survivors.iter().filter(|survivor| survivor.note.has_exited()) {
+            self.remember(|| format!("the exit of {} follows again", survivor.instance));
+            self.world.happened(Fault::ExitRepeated);
+        }
         self.dies_in = None;
         self.recording = None;
-        self.oracle = Oracle::new(&image);
+        self.oracle = Oracle::restarted(&image, survivors, &self.world);
         self.invariants = invariants::all();
         let now = self.world.clock.now();
-        let found = Found { leftovers: &leftovers, ..Found::default() };
+        let found = Found { leftovers, survivors, notes };
         self.engine = Engine::with_found(image, found, seed, now);
         self.begin()
     }

@@ -30,7 +30,7 @@ use self::action::{Action, Legal};
 pub use self::healing::heal;
 use crate::choice::Choices;
 use crate::oracle::Oracle;
-use crate::world::{Character, Hub, OnTerm, Prints, World};
+use crate::world::{Character, Hub, Keeper, OnTerm, Prints, Remains, World};
 
 /// What one run is like.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub struct Scenario {
     prints: [usize; 4],
     /// One process in this many starts others; 0 for none.
     forks: usize,
+    /// Whether processes outlive the master.
+    survives: bool,
 }
 
 /// An operator who has requested a shutdown once is in a hurry.
@@ -79,9 +81,9 @@ pub enum Outcome {
         /// Whether it has lost its state.
         afresh: bool,
     },
-    /// The master is another one, and finds a state and processes of these instances; or it
+    /// The master is another one, and finds a state and what is left of processes; or it
     /// refuses to start.
-    Restarted(Box<Result<(Image, Vec<InstanceId>), String>>, [u8; 32]),
+    Restarted(Box<Result<(Image, Remains), String>>, [u8; 32]),
 }
 
 /// Events that the engine does not receive.
@@ -135,12 +137,14 @@ impl Scenario {
             readers: choices.below(4),
             image: image(choices),
             seed: choices.seed(),
+            survives: choices.one_in(2),
         }
     }
 
     /// The world in which it takes place.
     pub fn world(&self) -> World {
-        World::new(self.image.clone(), Hub::new(self.window, self.readers))
+        let keeper = self.survives.then(Keeper::default);
+        World { keeper, ..World::new(self.image.clone(), Hub::new(self.window, self.readers)) }
     }
 
     /// How many read the event stream.

@@ -116,7 +116,7 @@ impl Scenario {
     fn start_outcome(&self, choices: &mut Choices, world: &mut World) -> Outcome {
         let process = pick(choices, world, |process| process.phase == Phase::Spawning);
         if choices.one_in(self.start_failures) {
-            world.processes.gone(process, false);
+            world.gone(process, false);
             world.happened(Fault::StartFails);
             let reason = "no such file".to_string();
             return Outcome::Told(Input::StartFailed { process, reason });
@@ -130,7 +130,7 @@ impl Scenario {
 }
 
 pub(super) fn starts(world: &mut World, process: ProcessRef, character: Character) -> Input {
-    world.processes.started(process, character);
+    world.started(process, character);
     Input::ProcessStarted { process }
 }
 
@@ -147,7 +147,7 @@ pub(super) fn ends(choices: &mut Choices, world: &mut World, reference: ProcessR
         batch = process.close_output();
     }
     let group_left = !killed && character.forks && choices.below(2) == 0;
-    world.processes.gone(reference, group_left);
+    world.gone(reference, group_left);
     let exit = exit(choices, killed);
     if !told.is_empty() {
         world.happened(Fault::LastLineUnterminated);
@@ -347,7 +347,12 @@ fn dies(choices: &mut Choices, world: &mut World) -> Outcome {
     let crash = Crash { names: choices.below(names + 1), ..crash };
     count_losses(world, crash);
     let dies_in = choices.one_in(4).then(|| choices.below(14));
-    Outcome::Restarted(world.restart(crash, dies_in, || choices.one_in(2)).into(), seed)
+    let keeper_dies = world.keeper.is_some() && choices.one_in(4);
+    if keeper_dies {
+        world.happened(Fault::KeeperLost);
+    }
+    let found = world.restart(crash, dies_in, keeper_dies, || choices.one_in(2));
+    Outcome::Restarted(found.into(), seed)
 }
 
 fn count_losses(world: &mut World, crash: Crash) {

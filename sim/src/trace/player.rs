@@ -111,12 +111,12 @@ impl<'a> Player<'a> {
             },
             Input::ProcessStarted { process } => {
                 let process = self.process(step, *process, Phase::Spawning)?;
-                self.run.world.processes.started(process, Character::default());
+                self.run.world.started(process, Character::default());
                 Input::ProcessStarted { process }
             }
             Input::StartFailed { process, reason } => {
                 let process = self.process(step, *process, Phase::Spawning)?;
-                self.run.world.processes.gone(process, false);
+                self.run.world.gone(process, false);
                 Input::StartFailed { process, reason: reason.clone() }
             }
             Input::KillFailed { process, reason } => {
@@ -129,7 +129,7 @@ impl<'a> Player<'a> {
             }
             Input::ProcessExited { process, exit, group_left } => {
                 let process = self.process(step, *process, Phase::Alive)?;
-                self.run.world.processes.gone(process, *group_left);
+                self.run.world.gone(process, *group_left);
                 Input::ProcessExited { process, exit: *exit, group_left: *group_left }
             }
             Input::RecordsPersisted { .. } => {

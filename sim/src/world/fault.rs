@@ -33,6 +33,9 @@ pub enum Fault {
     DiesInAWrite,
     DiesAtStart,
     LeavesProcesses,
+    Survives,
+    ExitRepeated,
+    KeeperLost,
     LateInput,
     ClientAborts,
     RequestRepeated,
@@ -48,7 +51,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, with a description.
-    pub const ALL: [(Self, &'static str); 40] = [
+    pub const ALL: [(Self, &'static str); 43] = [
         (Self::StartFails, "a process does not start"),
         (Self::ExitsUnasked, "a process exits unasked"),
         (Self::TermLate, "a process ends late on TERM"),
@@ -78,6 +81,9 @@ impl Fault {
         (Self::DiesInAWrite, "the master dies in the middle of a write"),
         (Self::DiesAtStart, "the master dies while it starts"),
         (Self::LeavesProcesses, "a master finds processes of the one before"),
+        (Self::Survives, "a process outlives its master"),
+        (Self::ExitRepeated, "a master is told an exit that the one before had shown"),
+        (Self::KeeperLost, "the keeper dies with the master"),
         (Self::LateInput, "a process says something after its end"),
         (Self::ClientAborts, "a client goes away before the answer"),
         (Self::RequestRepeated, "a request is sent again"),

@@ -6,6 +6,7 @@ mod disk;
 mod fault;
 mod files;
 mod hub;
+mod keeper;
 mod processes;
 
 pub use clients::Clients;
@@ -14,10 +15,13 @@ pub use disk::{Died, Disk};
 pub use fault::Fault;
 pub use files::{Crash, Files, Name, Stop, Tail};
 pub use hub::{Frame, Given, Hub, Missed, Seen};
-pub use processes::{Character, OnTerm, Phase, Prints, Process, Processes};
+pub use keeper::{Counts, Keeper, Remains};
+pub use processes::{Character, HasToEnd, OnTerm, Phase, Prints, Process, Processes};
 
-use openctrl_core::engine::Effect;
-use openctrl_core::ids::InstanceId;
+use openctrl_core::engine::{Effect, Survivor};
+use openctrl_core::event::{EventKind, Subject};
+use openctrl_core::ids::{InstanceId, ProcessRef};
+use openctrl_core::instance::{Boot, Goal};
 use openctrl_core::store::Image;
 
 use crate::object::Shown;
@@ -29,6 +33,8 @@ pub struct World {
     pub clock: Clock,
     /// The process table of the machine.
     pub processes: Processes,
+    /// What processes outlive the master with; `None` with `survive=off`.
+    pub keeper: Option<Keeper>,
     /// The disk.
     pub disk: Disk,
     /// Clients, and their pending dials.
@@ -45,6 +51,7 @@ impl World {
         Self {
             clock: Clock::default(),
             processes: Processes::default(),
+            keeper: None,
             disk: Disk::new(image),
             clients: Clients::default(),
             hub,
@@ -62,7 +69,20 @@ impl World {
         self.hub.carry_out(effect, object);
         #[expect(clippy::wildcard_enum_match_arm, reason = "others are of effect in the hub alone")]
         match effect {
-            Effect::Spawn { process, definition, .. } => self.processes.spawn(*process, definition),
+            Effect::Spawn { process, run, definition } => {
+                self.processes.spawn(*process, definition);
+                self.keeper.iter_mut().for_each(|keeper| keeper.order(*run, definition));
+            }
+            Effect::ShowProcess { instance, facts } => {
+                self.keeper.iter_mut().for_each(|keeper| keeper.show(*instance, facts));
+            }
+            Effect::Publish(event) => {
+                if let (EventKind::Delete, Subject::Instance(id)) =
+                    (event.kind, event.object.subject())
+                {
+                    self.keeper.iter_mut().for_each(|keeper| keeper.forget(id));
+                }
+            }
             Effect::Adopt { process, instance } => self.processes.adopt(*process, *instance),
             Effect::Signal { process, scope: _, signal } => {
                 self.processes.signal(self.clock.now().mono, *process, *signal);
@@ -74,9 +94,29 @@ impl World {
         }
     }
 
+    /// A process has started.
+    pub fn started(&mut self, process: ProcessRef, character: Character) {
+        self.processes.started(self.clock.now(), process, character);
+        if let (Some(keeper), Some(started)) = (&mut self.keeper, self.processes.get(process)) {
+            keeper.started(started.definition.id);
+        }
+    }
+
+    /// A process has exited, or failed to start.
+    pub fn gone(&mut self, process: ProcessRef, group_left: bool) {
+        if let (Some(keeper), Some(gone)) = (&mut self.keeper, self.processes.get(process))
+            && gone.phase == Phase::Alive
+            && !gone.adopted
+            && !gone.has_exited
+        {
+            keeper.exited(gone.definition.id);
+        }
+        self.processes.gone(process, group_left);
+    }
+
     /// The master dies, with the machine or alone, and the next one starts; `dies_in` steps from
     /// its beginning that one dies in the same way, if it is given, and one more starts. Returns
-    /// the state that it finds, and the instances of which it finds processes.
+    /// the state that it finds, and what it finds of processes.
     ///
     /// # Errors
     /// Why it refuses to start.
@@ -84,11 +124,12 @@ impl World {
         &mut self,
         crash: Crash,
         dies_in: Option<usize>,
+        keeper_dies: bool,
         came_to_life: impl FnMut() -> bool,
-    ) -> Result<(Image, Vec<InstanceId>), String> {
+    ) -> Result<(Image, Remains), String> {
         self.clients.hung_up();
         self.hub = self.hub.reborn();
-        self.processes.leave_behind(came_to_life);
+        self.leave_processes(keeper_dies || crash.power_loss, came_to_life);
         if crash.power_loss {
             self.processes.end_all();
         }
@@ -100,7 +141,48 @@ impl World {
                 again.ok_or("it dies unasked")?
             }
         };
-        let leftovers = self.processes.find_leftovers(|id| image.instances.contains_key(&id));
-        Ok((image, leftovers))
+        let remains = self.remains(&image);
+        Ok((image, remains))
+    }
+
+    fn leave_processes(&mut self, keeper_dies: bool, came_to_life: impl FnMut() -> bool) {
+        match &mut self.keeper {
+            Some(keeper) if keeper_dies => {
+                *keeper = Keeper::default();
+                self.processes.lose_keeper(came_to_life);
+            }
+            Some(keeper) => {
+                for id in self.processes.leave_to_keeper(self.clock.now(), came_to_life) {
+                    keeper.started(id);
+                }
+            }
+            None => self.processes.leave_behind(came_to_life),
+        }
+    }
+
+    fn remains(&mut self, image: &Image) -> Remains {
+        let is_known = |id: InstanceId| image.instances.contains_key(&id);
+        let leftovers = self.processes.find_leftovers(is_known);
+        let Some(keeper) = &mut self.keeper else {
+            return Remains { leftovers, ..Remains::default() };
+        };
+        let has_to_end = |process: &Process| {
+            let stored = &image.instances[&process.definition.id];
+            let policy = &stored.definition.policy;
+            let is_down = policy.boot == Boot::Saved && stored.desired.goal == Goal::Down;
+            let is_replaced = stored.definition.url() != process.definition.url();
+            process.terminated_at.is_some() || process.killed || is_replaced || is_down
+        };
+        let survivors = self.processes.survivors(is_known, has_to_end);
+        let survivors = survivors.filter_map(|process| {
+            let instance = process.definition.id;
+            let (run, note) = keeper.note(instance)?.clone();
+            let is_stopping = process.terminated_at.is_some() || process.killed;
+            Some(Survivor { instance, run, since: process.since, is_stopping, note })
+        });
+        let survivors: Vec<Survivor> = survivors.collect();
+        let has_survived = |id| survivors.iter().any(|survivor| survivor.instance == id);
+        let notes = keeper.notes(is_known, has_survived);
+        Remains { leftovers, survivors, notes }
     }
 }

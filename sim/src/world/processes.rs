@@ -7,7 +7,7 @@ use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::instance::Definition;
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Signal;
-use openctrl_core::time::Time;
+use openctrl_core::time::{Now, Time};
 
 /// Number of exited processes that are kept to send late input.
 const GONE_MAX: usize = 12;
@@ -60,6 +60,10 @@ pub enum Prints {
     Garbage,
 }
 
+/// Whether a process that outlived its master has to end all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HasToEnd(pub bool);
+
 /// A process and its group.
 #[derive(Debug)]
 pub struct Process {
@@ -83,6 +87,14 @@ pub struct Process {
     pub counters: [u64; 4],
     /// Whether an earlier run of the master started it: its output is not read.
     pub adopted: bool,
+    /// Whether it outlived an earlier run of the master, and then whether it has to end.
+    pub survived: Option<HasToEnd>,
+    /// Whether an earlier master was told its exit.
+    pub has_exited: bool,
+    /// When it was started.
+    pub since: Now,
+    /// Whether it was asked to exit before it did.
+    was_asked: bool,
     /// Its unread output.
     unread: Vec<u8>,
     parser: OutputParser,
@@ -106,6 +118,10 @@ impl Process {
             group_reported: false,
             counters: [0; 4],
             adopted: false,
+            survived: None,
+            has_exited: false,
+            since: Now::default(),
+            was_asked: false,
             unread: Vec::new(),
             parser: OutputParser::default(),
             ended_lines: 0,
@@ -131,7 +147,8 @@ impl Process {
             OnTerm::Late(ms) => now >= at.after_ms(ms),
             OnTerm::Ignores => false,
         };
-        self.phase == Phase::Alive && (self.killed || self.terminated_at.is_some_and(obeys))
+        let is_asked = self.killed || self.terminated_at.is_some_and(obeys);
+        self.phase == Phase::Alive && (is_asked || self.has_exited)
     }
 
     /// Prints `text`, of which all but the last `kept_back` bytes are read now, with the bytes kept
@@ -149,6 +166,20 @@ impl Process {
         };
         self.read_lines += batch.items.len();
         batch
+    }
+
+    /// Its master has died: what that had read is lost, and it has no id until the next one.
+    fn survive(mut self) -> Self {
+        let last = self.unread.last();
+        self.ended_lines = self.unread.iter().filter(|byte| **byte == b'\n').count();
+        self.is_in_a_line = last.is_some_and(|byte| *byte != b'\n');
+        if self.phase == Phase::Gone {
+            self.has_exited = true;
+            // What was sent to the rest of its group did not reach it.
+            self.terminated_at = self.terminated_at.filter(|_| self.was_asked);
+        }
+        self.group_reported = false;
+        Self { phase: Phase::Alive, parser: OutputParser::default(), read_lines: 0, ..self }
     }
 
     /// The next remaining lines at the end of its output, the unterminated one last; empty if none
@@ -170,6 +201,8 @@ pub struct Processes {
     gone: VecDeque<ProcessRef>,
     /// Processes of an earlier run of the master that were not adopted yet.
     leftovers: BTreeMap<InstanceId, (Arc<Definition>, Character)>,
+    /// Those that the keeper has and that were not adopted yet.
+    survivors: BTreeMap<InstanceId, Process>,
 }
 
 impl Processes {
@@ -188,6 +221,9 @@ impl Processes {
         if let Some((definition, character)) = self.leftovers.remove(&instance) {
             let process = Process::new(reference, definition, Phase::Alive);
             self.table.push(Process { adopted: true, character, ..process });
+        }
+        if let Some(process) = self.survivors.remove(&instance) {
+            self.table.push(Process { reference, ..process });
         }
     }
 
@@ -208,6 +244,59 @@ impl Processes {
         self.gone.clear();
     }
 
+    /// The same when the keeper has died as well.
+    pub fn lose_keeper(&mut self, came_to_life: impl FnMut() -> bool) {
+        for (id, process) in std::mem::take(&mut self.survivors) {
+            self.leftovers.insert(id, (process.definition, process.character));
+        }
+        self.leave_behind(came_to_life);
+    }
+
+    /// The master has died, and its keeper has not: runs go on. Returns the instances whose process
+    /// came to life.
+    pub fn leave_to_keeper(
+        &mut self,
+        now: Now,
+        mut came_to_life: impl FnMut() -> bool,
+    ) -> Vec<InstanceId> {
+        let mut newborn = Vec::new();
+        for process in std::mem::take(&mut self.table) {
+            let id = process.definition.id;
+            let is_kept = match process.phase {
+                Phase::Spawning => came_to_life(),
+                Phase::Alive => true,
+                Phase::Gone => process.group_left,
+            };
+            if !is_kept {
+                continue;
+            }
+            newborn.extend((process.phase == Phase::Spawning).then_some(id));
+            // What an earlier keeper had is no child of this one.
+            if process.adopted {
+                self.leftovers.insert(id, (process.definition, process.character));
+            } else {
+                let since = if process.phase == Phase::Spawning { now } else { process.since };
+                self.survivors.insert(id, Process { since, ..process.survive() });
+            }
+        }
+        self.gone.clear();
+        newborn
+    }
+
+    /// The runs that the keeper has of known instances; those of others are killed. `has_to_end`
+    /// says which ones are not to go on.
+    pub fn survivors(
+        &mut self,
+        is_known: impl Fn(InstanceId) -> bool,
+        has_to_end: impl Fn(&Process) -> bool,
+    ) -> impl Iterator<Item = &Process> {
+        self.survivors.retain(|id, _| is_known(*id));
+        for process in self.survivors.values_mut() {
+            process.survived = Some(HasToEnd(has_to_end(process)));
+        }
+        self.survivors.values()
+    }
+
     /// The machine lost its power.
     pub fn end_all(&mut self) {
         *self = Self::default();
@@ -219,14 +308,19 @@ impl Processes {
         self.leftovers.keys().copied().collect()
     }
 
+    /// Whether the run of an instance that the keeper has must end; `None` if it has none.
+    pub fn survivor(&self, id: InstanceId) -> Option<HasToEnd> {
+        self.survivors.get(&id)?.survived
+    }
+
     /// Whether an instance has remaining processes that were not adopted.
     pub fn is_left_behind(&self, id: InstanceId) -> bool {
-        self.leftovers.contains_key(&id)
+        self.leftovers.contains_key(&id) || self.survivors.contains_key(&id)
     }
 
     /// The instances with remaining processes that were not adopted.
     pub fn left_behind(&self) -> impl Iterator<Item = InstanceId> {
-        self.leftovers.keys().copied()
+        self.leftovers.keys().chain(self.survivors.keys()).copied()
     }
 
     /// Signals a process and its group. KILL also kills the rest of the group of an exited process.
@@ -263,9 +357,10 @@ impl Processes {
     }
 
     /// The process has started.
-    pub fn started(&mut self, reference: ProcessRef, character: Character) {
+    pub fn started(&mut self, now: Now, reference: ProcessRef, character: Character) {
         if let Some(process) = self.get_mut(reference) {
             (process.phase, process.character) = (Phase::Alive, character);
+            process.since = now;
         }
     }
 
@@ -273,6 +368,7 @@ impl Processes {
     pub fn gone(&mut self, reference: ProcessRef, group_left: bool) {
         let Some(process) = self.get_mut(reference) else { return };
         process.phase = Phase::Gone;
+        process.was_asked = process.killed || process.terminated_at.is_some();
         process.group_left = group_left;
         process.group_reported = group_left;
         self.gone.push_back(reference);
