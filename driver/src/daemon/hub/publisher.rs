@@ -10,7 +10,7 @@ use openctrl_core::master::MasterFace;
 use openctrl_core::time::{Now, Time, Wall};
 
 use super::Hub;
-use super::block::{Event, Item, Object};
+use super::block::{Event, Item, Lines, Object};
 
 /// How long events wait for others to be written with them while there are many. A write costs as
 /// much as encoding a dozen events, and this is far below what anybody notices. The first event
@@ -73,7 +73,7 @@ impl Publisher {
     /// Adds lines of output to the stream.
     pub(crate) fn publish_logs(&mut self, run: LogRun) {
         let object = self.templates.object(run.view.clone());
-        Item::Logs(run, object).split(|piece| self.pending.push(piece));
+        Item::Logs(Lines::new(run, object)).split(|piece| self.pending.push(piece));
     }
 
     /// Shows the unfinished line of an instance; an empty text means that there is none any more.
