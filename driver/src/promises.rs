@@ -78,6 +78,20 @@ pub(crate) fn close_inherited_at_exec() {
     }
 }
 
+/// Takes pages of a file out of the memory of the process. They are read again when they are used.
+/// None of them may differ from its file: what differs would be lost.
+#[cfg(target_os = "linux")]
+pub(crate) fn release_pages(range: std::ops::Range<usize>) {
+    let start = ptr::without_provenance_mut(range.start);
+    // SAFETY: the pages are those of a file that is not written while it is executed, and are as in
+    // the file, so whoever reads them finds the same as before. On a range that is not mapped, or
+    // whose pages are locked, the call fails and does nothing.
+    #[expect(unsafe_code, reason = "a call of the C library")]
+    unsafe {
+        libc::madvise(start, range.len(), libc::MADV_DONTNEED);
+    }
+}
+
 /// Empties the signal mask of the calling thread.
 pub(crate) fn unblock_signals() -> io::Result<()> {
     let mut empty = MaybeUninit::<libc::sigset_t>::uninit();

@@ -156,7 +156,7 @@ impl World {
                     if let Some(kept) = &caused {
                         self.law.ordered(kept, self.control.rules())?;
                     }
-                    self.disk.persist(epoch, seq, record, caused);
+                    self.disk.persist(epoch, seq, *record, caused);
                 }
                 Effect::Spawn { process, definition, .. } => {
                     self.processes.insert(process, false);

@@ -19,6 +19,11 @@ use self::console::Console;
 use self::file::Content;
 use self::found::{Origin, save};
 
+/// A run allocates about 20 times for each input: a sixth of its instructions with the allocator of
+/// glibc, and a twentieth with this one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // A panic of the core is a finding like others, and reported in the same way.
     std::panic::set_hook(Box::new(|_| {}));

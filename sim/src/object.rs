@@ -129,9 +129,10 @@ const NUMBERS: [&[u8]; 9] = [
 /// # Errors
 /// The difference.
 pub fn check_json(view: &InstanceView) -> Result<(), String> {
-    let json = InstanceObject::new(view.clone()).json();
-    let bare = InstanceView::new(Arc::clone(&view.definition));
-    let bare = InstanceObject::new(bare).json();
+    let mut object = InstanceObject::new(view.clone());
+    let json = object.json();
+    object.view = InstanceView::new(Arc::clone(&view.definition));
+    let bare = object.json();
     let wrong = |what: &str| format!("no {what} in {}", String::from_utf8_lossy(&json));
     let said = read(&json).map_err(wrong)?;
     let defined = bare.strip_prefix(said.head).and_then(|rest| rest.strip_prefix(b"stopped"));

@@ -107,13 +107,10 @@ fn inv_4_finds_too_many_and_too_few_answers() {
 #[test]
 fn inv_5_finds_what_nobody_asked_for() {
     let found = found(|effect| match effect {
-        Effect::Persist {
-            epoch,
-            seq,
-            record: Record::PutInstance { definition, desired, totals },
-        } => {
-            let definition = Definition { alias: "odd".to_string(), ..(*definition).clone() };
-            let record = Record::PutInstance { definition: Arc::new(definition), desired, totals };
+        Effect::Persist { epoch, seq, mut record } => {
+            if let Record::PutInstance { definition, .. } = &mut *record {
+                Arc::make_mut(definition).alias = "odd".to_string();
+            }
             vec![Effect::Persist { epoch, seq, record }]
         }
         other => vec![other],
@@ -131,7 +128,7 @@ fn inv_5_finds_a_state_that_no_crash_may_leave() {
     assert!(judge(&ledger, &image).is_ok());
     assert!(judge(&ledger, &renamed).is_err());
     let (epoch, seq) = (StoreEpoch::default(), RecordSeq(1));
-    let record = Record::PutMaster(renamed.master.clone());
+    let record = Box::new(Record::PutMaster(renamed.master.clone()));
     ledger.on_effect(&Effect::Persist { epoch, seq, record });
     assert!(judge(&ledger, &image).is_ok() && judge(&ledger, &renamed).is_ok());
     ledger.on_input(&Input::RecordsPersisted { upto: seq }, true, false);

@@ -1,5 +1,7 @@
 //! The result of a command.
 
+use alloc::boxed::Box;
+
 use super::desire::DesireDone;
 use super::dial::DialReport;
 use super::refusal::Refusal;
@@ -12,7 +14,7 @@ pub enum Outcome {
     /// An instance was changed, or was found to be as requested.
     Done {
         /// The instance just before the change took effect.
-        before: InstanceView,
+        before: Box<InstanceView>,
         /// The instance now.
         after: InstanceView,
     },

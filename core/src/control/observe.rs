@@ -43,7 +43,7 @@ impl Control {
         let mut deleted: Vec<InstanceId> = Vec::new();
         for effect in effects {
             if let Effect::Persist { epoch, seq, record } = effect {
-                if let Record::RemoveInstance(id) = record {
+                if let Record::RemoveInstance(id) = &**record {
                     // How it exited is reported before that.
                     self.look(now, engine, *id, pids);
                 }

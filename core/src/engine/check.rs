@@ -1,7 +1,7 @@
 //! What must hold inside the engine between two inputs, whatever happened.
 //!
-//! Simulations ask after every input, the driver at every 1024th. Each part has a bug of its own in
-//! `canary`.
+//! Simulations ask after every fourth input, the driver at every 1024th, so each part visits a row
+//! or a timer once and allocates only what it compares. Each part has a bug of its own in `canary`.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -44,29 +44,28 @@ impl Engine {
         self.check_processes().map_err(of("processes"))?;
         self.check_commits().map_err(of("commits"))?;
         self.check_staged().map_err(of("staged changes"))?;
-        self.check_timers().map_err(of("timers"))?;
-        self.check_dials().map_err(of("dials"))
+        let dial_limits = self.check_timers().map_err(of("timers"))?;
+        self.check_dials(dial_limits).map_err(of("dials"))
     }
 
     /// Every slot is free or taken, and every id leads to its slot.
     fn check_table(&self) -> Result<(), String> {
         let (rows, free) = self.table.parts();
         let taken = rows.iter().flatten().count();
-        let mut is_known = vec![false; rows.len()];
+        let mut is_known = vec![false; if free.is_empty() { 0 } else { rows.len() }];
         let is_distinct = free.iter().all(|slot| {
             is_known.get_mut(slot.0 as usize).is_some_and(|known| !core::mem::replace(known, true))
         });
         ensure(is_distinct && taken + free.len() == rows.len(), || {
             format!("{} slots, {taken} taken, {} free", rows.len(), free.len())
         })?;
+        // As many ids as instances, each of which leads to its own: all of them.
         ensure(self.table.len() == taken, || {
             format!("{} ids lead to {taken} instances", self.table.len())
         })?;
-        for (slot, instance) in self.rows() {
-            let (id, found) = (instance.definition().id, self.table.find(instance.definition().id));
-            ensure(found == Some(slot), || {
-                format!("{id} is in {slot:?}, its id leads to {found:?}")
-            })?;
+        for (id, slot) in self.table.ids() {
+            let found = self.table.get(slot).map(|instance| instance.definition().id);
+            ensure(found == Some(id), || format!("{id} leads to {slot:?}, which has {found:?}"))?;
         }
         Ok(())
     }
@@ -186,11 +185,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Timers belong to what waits for them.
-    fn check_timers(&self) -> Result<(), String> {
+    /// Timers belong to what waits for them. Returns how many are for waiting dials.
+    fn check_timers(&self) -> Result<usize, String> {
         ensure(self.timers.is_consistent(), || "a deadline lacks its reason".to_string())?;
-        let slots = self.table.parts().0.len();
-        let (mut has_restart, mut has_step) = (vec![false; slots], vec![false; slots]);
+        let (mut dial_limits, mut is_limited) = (0, false);
+        // By slot: whether a restart is armed, and whether a step of a stop is.
+        let mut armed = vec![(false, false); self.table.parts().0.len()];
         for (_, reason) in self.timers.armed() {
             let slot = match reason {
                 TimerReason::StopStep(slot)
@@ -200,31 +200,35 @@ impl Engine {
                 | TimerReason::BeatDue(slot)
                 | TimerReason::Hold(slot)
                 | TimerReason::RunLimit(slot) => slot,
-                TimerReason::Tick | TimerReason::DialWait(_) | TimerReason::ShutdownLimit => {
+                TimerReason::Tick => continue,
+                TimerReason::DialWait(_) => {
+                    dial_limits += 1;
+                    continue;
+                }
+                TimerReason::ShutdownLimit => {
+                    is_limited = true;
                     continue;
                 }
             };
             let is_live = self.table.get(slot).is_some();
             ensure(is_live, || format!("{reason:?} belongs to no instance"))?;
-            let slot = slot.0 as usize;
-            has_restart[slot] |= matches!(reason, TimerReason::Restart(_));
-            has_step[slot] |= matches!(reason, TimerReason::StopStep(_));
+            let (has_restart, has_step) = &mut armed[slot.0 as usize];
+            *has_restart |= matches!(reason, TimerReason::Restart(_));
+            *has_step |= matches!(reason, TimerReason::StopStep(_));
         }
         if self.life == Life::Finished {
-            return Ok(());
+            return Ok(dial_limits);
         }
-        let is_limited = self.timers.is_armed(TimerReason::ShutdownLimit);
         ensure(is_limited != self.life.is_serving(), || "the shutdown has no limit".to_string())?;
         for (slot, instance) in self.rows() {
             let (id, facts) = (instance.definition().id, instance.facts());
-            let is_armed = has_restart[slot.0 as usize];
+            let (is_armed, has_step) = armed[slot.0 as usize];
             ensure(is_armed == facts.next_restart.is_some(), || {
                 format!(
                     "a restart of {id} is shown, or due, but not both: {:?}",
                     facts.next_restart
                 )
             })?;
-            let has_step = has_step[slot.0 as usize];
             let is_ending = instance.state().process == Process::Ending;
             // A configuration has no last resort, and a service is ended by a command of its own.
             let definition = instance.definition();
@@ -235,11 +239,11 @@ impl Engine {
                 format!("{id} is {:?}, and a step of its stop is due: {has_step}", instance.state())
             })?;
         }
-        Ok(())
+        Ok(dial_limits)
     }
 
     /// A dial waits only while all are under way, and only for so long.
-    fn check_dials(&self) -> Result<(), String> {
+    fn check_dials(&self, limits: usize) -> Result<(), String> {
         let (under_way, waiting) = (&self.dials.under_way, &self.dials.waiting);
         let is_full = under_way.len() == DIALS_MAX;
         ensure(is_full || under_way.len() < DIALS_MAX && waiting.is_empty(), || {
@@ -250,15 +254,14 @@ impl Engine {
                 || !self.timers.is_armed(TimerReason::DialWait(*request))
         });
         ensure(forgotten.is_none(), || format!("{forgotten:?} waits without a limit"))?;
-        let is_wait = |(_, reason): &(_, TimerReason)| matches!(reason, TimerReason::DialWait(_));
-        let limits = self.timers.armed().filter(is_wait).count();
         ensure(limits == waiting.len(), || {
             format!("{limits} timers are for {} waiting dials", waiting.len())
         })
     }
 
     fn rows(&self) -> impl Iterator<Item = (SlotId, &Instance)> {
-        self.table.slots().filter_map(|slot| Some((slot, self.table.get(slot)?)))
+        let (rows, _) = self.table.parts();
+        (0..).map(SlotId).zip(rows).filter_map(|(slot, row)| Some((slot, row.as_ref()?)))
     }
 }
 

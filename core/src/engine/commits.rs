@@ -93,7 +93,7 @@ impl Commits {
         self.last_seq = RecordSeq(self.last_seq.0 + 1);
         let (epoch, seq) = (self.epoch, self.last_seq);
         self.queue.push_back(Commit { seq, request, change });
-        out.push(Effect::Persist { epoch, seq, record });
+        out.push(Effect::Persist { epoch, seq, record: Box::new(record) });
     }
 
     /// The next change whose record is durable, given that all up to `upto` are.

@@ -58,8 +58,8 @@ pub enum Effect {
         epoch: StoreEpoch,
         /// Its place in the order.
         seq: RecordSeq,
-        /// The record.
-        record: Record,
+        /// The record, apart because an effect is moved often and a record is large.
+        record: Box<Record>,
     },
     /// Save these totals; no request waits for it.
     SaveTotals(Vec<(InstanceId, SavedTotals)>),
@@ -131,6 +131,9 @@ pub enum Effect {
     /// Everything is stopped and saved: exit.
     Finish,
 }
+
+// A move of more takes a call, and each checkpoint moves an effect four times.
+const _: () = assert!(size_of::<Effect>() <= 120);
 
 impl Digest {
     /// Takes in the numbers of an effect: they are the same with masks in the place of texts.

@@ -2,6 +2,7 @@
 //!
 //! `settle` runs after every step of an instance and does what its new state allows.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -162,7 +163,7 @@ impl Operations<'_> {
     pub(super) fn done(&mut self, request: RequestId, slot: SlotId, before: InstanceView) {
         match self.table.get(slot) {
             Some(instance) => {
-                let after = instance.view();
+                let (before, after) = (Box::new(before), instance.view());
                 self.out.respond(request, Outcome::Done { before, after });
             }
             None => self.out.refuse(request, Refusal::NoInstance),

@@ -450,7 +450,7 @@ impl Supervisor<'_> {
             let WaitingAnswer { request, before, is_stale, shows_instance } = answer;
             let outcome = if shows_instance {
                 let after = self.instance.view();
-                Outcome::Done { before: after.clone(), after }
+                Outcome::Done { before: Box::new(after.clone()), after }
             } else {
                 Outcome::Desired(DesireDone { before, is_stale })
             };

@@ -216,7 +216,7 @@ impl World {
                 self.verbs.push((definition.id, verb));
             }
             Effect::Persist { epoch, seq, record } => {
-                if let Record::AddRun { id, run, .. } = &record
+                if let Record::AddRun { id, run, .. } = &*record
                     && epoch == self.epoch
                 {
                     let runs = self.recorded.entry(*id).or_default();
@@ -224,7 +224,7 @@ impl World {
                         runs.push(run.id);
                     }
                 }
-                self.under_way.push((epoch, seq, record));
+                self.under_way.push((epoch, seq, *record));
             }
             Effect::Respond { request, outcome } => {
                 let made_up = self.asked.remove(&request).expect("one answer for each request");

@@ -1,7 +1,7 @@
 //! One run of an instance, as a value.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::decide::Why;
 use crate::ids::{Generation, RunId};
@@ -52,7 +52,8 @@ impl Run {
     /// its other random values, so that a replay gives the same id and the other values do not
     /// change.
     pub fn id_of(rng: &ChaCha8Rng, generation: Generation) -> RunId {
-        let mut ids = rng.clone();
+        // A copy of `rng` would compute a block of its own stream before that of the id.
+        let mut ids = ChaCha8Rng::from_seed(rng.get_seed());
         ids.set_stream(ID_STREAM);
         ids.set_word_pos(u128::from(generation.0) * WORDS_PER_ID);
         let (high, low) = (ids.next_u64(), ids.next_u64());
@@ -69,7 +70,6 @@ const WORDS_PER_ID: u128 = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand_chacha::rand_core::SeedableRng;
 
     #[test]
     fn an_id_depends_on_the_seed_and_the_number_alone() {

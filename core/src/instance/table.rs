@@ -96,6 +96,11 @@ impl Table {
         (0u32..).zip(&self.slots).filter(|(_, row)| row.is_some()).map(|(slot, _)| SlotId(slot))
     }
 
+    /// Every id, in order, and the slot that it leads to.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (InstanceId, SlotId)> + '_ {
+        self.by_id.iter().map(|(id, slot)| (*id, *slot))
+    }
+
     /// How many instances there are.
     pub fn len(&self) -> usize {
         self.by_id.len()

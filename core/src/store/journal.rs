@@ -101,16 +101,17 @@ pub fn journal_header(generation: u64, previous_records: u64) -> Vec<u8> {
 
 /// Appends the record of `entry`, the `number`th of its journal, counted from 1.
 pub fn encode_entry(journal: &mut Vec<u8>, number: u64, entry: &Entry) {
-    let mut body = Vec::new();
-    dto::encode_entry(&mut body, entry);
-    let length = u32::try_from(body.len()).expect("a record is far below 4 GiB");
     let start = journal.len();
-    journal.extend_from_slice(&length.to_le_bytes());
-    journal.extend_from_slice(&number.to_le_bytes());
-    journal.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
-    let head = crc32fast::hash(&journal[start..]);
-    journal.extend_from_slice(&head.to_le_bytes());
-    journal.extend_from_slice(&body);
+    journal.extend_from_slice(&[0; RECORD_HEADER_BYTES]);
+    dto::encode_entry(journal, entry);
+    // Known once the body is there.
+    let (header, body) = journal[start..].split_at_mut(RECORD_HEADER_BYTES);
+    let length = u32::try_from(body.len()).expect("a record is far below 4 GiB");
+    header[..4].copy_from_slice(&length.to_le_bytes());
+    header[4..12].copy_from_slice(&number.to_le_bytes());
+    header[12..16].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+    let checksum = crc32fast::hash(&header[..16]);
+    header[16..].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Reads a journal of any known version up to its end, or to the position where it was cut off.

@@ -17,6 +17,9 @@ pub const FORMAT_VERSION: u16 = Version::NEWEST.number();
 const MAGIC: [u8; 8] = *b"OPENCTRL";
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
 
+/// The usual size of an entry, with room to spare.
+const ENTRY_BYTES: usize = 192;
+
 /// Why bytes are not a snapshot.
 #[derive(Debug)]
 pub enum DecodeError {
@@ -69,15 +72,17 @@ impl core::error::Error for DecodeError {
 
 /// The snapshot of `generation` that holds `image`.
 pub fn encode(image: &Image, generation: u64) -> Vec<u8> {
-    let mut body = Vec::new();
-    encode_image(&mut body, image);
-    let mut file = Vec::with_capacity(HEADER_BYTES + body.len());
+    let expected = HEADER_BYTES + (1 + image.instances.len()) * ENTRY_BYTES;
+    let mut file = Vec::with_capacity(expected);
     file.extend_from_slice(&MAGIC);
     file.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
     file.extend_from_slice(&generation.to_le_bytes());
-    file.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    file.extend_from_slice(&checksum(generation, &body).to_le_bytes());
-    file.extend_from_slice(&body);
+    file.extend_from_slice(&[0; 8 + 4]);
+    encode_image(&mut file, image);
+    // Known once the body is there.
+    let (header, body) = file.split_at_mut(HEADER_BYTES);
+    header[18..26].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    header[26..].copy_from_slice(&checksum(generation, body).to_le_bytes());
     file
 }
 

@@ -172,7 +172,7 @@ impl World {
                 self.processes.push(*process);
             } else if let Effect::Persist { epoch, seq, record } = effect {
                 self.last = (*epoch, *seq);
-                if let Change::PutInstance { definition, .. } = record {
+                if let Change::PutInstance { definition, .. } = &**record {
                     self.instances.push(definition.id);
                 }
             } else if let Effect::Dial { request, .. } = effect {

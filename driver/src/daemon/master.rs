@@ -46,6 +46,8 @@ use crate::daemon::process::{
 use crate::daemon::reactor::{Finished, Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
 use crate::daemon::signals::{self, Signals, Told};
+#[cfg(target_os = "linux")]
+use crate::daemon::start_code;
 use crate::daemon::store::StoreWriter;
 use crate::daemon::sysinfo::Sampler;
 use crate::daemon::threads::Threads;
@@ -431,6 +433,8 @@ async fn serve(
     }
     let told = Told { mailbox, notifier, logs: reopened, certificate, address, reload: reloads };
     tokio::spawn(signals.pass_on(told));
+    #[cfg(target_os = "linux")]
+    start_code::give_back();
 
     let Finished { hands, control, left } = reactor.run(inbox).await;
     if let Some(door) = &hands.door {

@@ -22,6 +22,8 @@ mod reactor;
 mod request_body;
 mod service;
 mod signals;
+#[cfg(target_os = "linux")]
+mod start_code;
 pub(crate) mod store;
 mod sysinfo;
 mod threads;

@@ -459,7 +459,7 @@ impl Reactor {
             Effect::Persist { epoch, seq, record } => {
                 let place = attached.iter().position(|attached| attached.seq == seq);
                 let caused = place.map(|place| attached.swap_remove(place).kept);
-                store.persist(epoch, seq, record, caused);
+                store.persist(epoch, seq, *record, caused);
             }
             Effect::SaveTotals(totals) => store.save_totals(totals),
             Effect::Spawn { process, run, definition } => {

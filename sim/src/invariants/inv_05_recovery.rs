@@ -105,9 +105,7 @@ pub fn judge(ledger: &Ledger, found: &Image) -> Verdict {
 
 /// The state after a power failure at rest: everything was synced.
 fn after_power_loss(scene: Scene<'_>) -> Result<Image, String> {
-    let mut disk = scene.world.disk.clone();
-    let found = disk.restart(Crash { power_loss: true, tail: Tail::Nothing, names: 0 }, None)?;
-    found.ok_or_else(|| "it dies unasked".to_string())
+    scene.world.disk.after(Crash { power_loss: true, tail: Tail::Nothing, names: 0 })
 }
 
 /// Whether a command that is not answered yet makes of `before` what reads as `after`.

@@ -110,8 +110,8 @@ impl Ledger {
     /// Takes an effect in.
     pub fn on_effect(&mut self, effect: &Effect) {
         if let Effect::Persist { epoch, seq, record } = effect {
-            self.on_their_way.insert(*seq, (*epoch, record.clone()));
-            self.since.push_back((Some((*epoch, *seq)), Entry::Change(record.clone())));
+            self.on_their_way.insert(*seq, (*epoch, (**record).clone()));
+            self.since.push_back((Some((*epoch, *seq)), Entry::Change((**record).clone())));
         } else if let Effect::SaveTotals(totals) = effect {
             self.since.push_back((None, Entry::Totals(totals.clone())));
         } else if let Effect::Respond { request, .. } = effect

@@ -39,7 +39,7 @@ impl Oracle {
         }
         for record in under_way.records {
             let (epoch, seq, record) = (record.epoch, record.seq, record.record);
-            oracle.ledger.on_effect(&Effect::Persist { epoch, seq, record });
+            oracle.ledger.on_effect(&Effect::Persist { epoch, seq, record: Box::new(record) });
         }
         oracle.shown = rows(engine).map(shown).collect();
         let key = Shown::key(&under_way.face);

@@ -209,10 +209,17 @@ impl Disk {
     /// # Errors
     /// Why it would refuse to start.
     pub fn recover(&self) -> Result<Recovered, String> {
-        let journals = self.files.journals();
-        let (snapshot, backup) = (self.files.read(Name::Snapshot), self.files.read(Name::Backup));
-        let found = recover(store::Files { snapshot, backup, journals: &journals });
-        found.map_err(|error| error.to_string())?.ok_or_else(|| "no state is found".to_string())
+        recover_from(&self.files)
+    }
+
+    /// The state that a master would find after a crash now.
+    ///
+    /// # Errors
+    /// Why it would refuse to start.
+    pub fn after(&self, crash: Crash) -> Result<Image, String> {
+        let mut files = self.files.clone();
+        files.crash(crash);
+        recover_from(&files).map(|recovered| recovered.image)
     }
 
     /// The crash, and the start of the next master up to where it serves; `dies_in` steps from its
@@ -397,4 +404,11 @@ impl Disk {
         }
         written
     }
+}
+
+fn recover_from(files: &Files) -> Result<Recovered, String> {
+    let journals = files.journals();
+    let (snapshot, backup) = (files.read(Name::Snapshot), files.read(Name::Backup));
+    let found = recover(store::Files { snapshot, backup, journals: &journals });
+    found.map_err(|error| error.to_string())?.ok_or_else(|| "no state is found".to_string())
 }

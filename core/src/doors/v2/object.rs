@@ -48,6 +48,9 @@ pub struct Templates {
 /// Maximum size of the numbers and the status: five of 11 digits, four of 19, and their names.
 const NUMBERS_MAX_BYTES: usize = 224;
 
+/// Room for the names of the first fields, an id and a type.
+const NAMES_BYTES: usize = 80;
+
 impl Templates {
     /// The object of a view.
     pub fn object(&mut self, view: InstanceView) -> InstanceObject {
@@ -136,15 +139,17 @@ impl InstanceObject {
 
 impl Template {
     fn new(definition: &Definition) -> Self {
-        let mut head = Vec::new();
-        put(&mut head, "{\"id\":", &definition.id.to_string());
-        put(&mut head, ",\"alias\":", &definition.alias);
-        put(&mut head, ",\"type\":", definition.url().scheme());
+        let (alias, url) = (&definition.alias, definition.url());
+        let mut head = Vec::with_capacity(NAMES_BYTES + alias.len());
+        put_text(&mut head, "{\"id\":", &definition.id.to_string());
+        put_text(&mut head, ",\"alias\":", alias);
+        put_text(&mut head, ",\"type\":", url.scheme());
         head.extend_from_slice(b",\"status\":\"");
-        let mut middle = b"\"".to_vec();
-        put(&mut middle, ",\"url\":", definition.url().as_str());
-        put(&mut middle, ",\"config\":", "");
-        put(&mut middle, ",\"restart\":", &definition.restarts());
+        let mut middle = Vec::with_capacity(2 * NAMES_BYTES + url.as_str().len());
+        middle.push(b'"');
+        put_text(&mut middle, ",\"url\":", url.as_str());
+        middle.extend_from_slice(b",\"config\":\"\",\"restart\":");
+        middle.extend_from_slice(if definition.restarts() { b"true" } else { b"false" });
         put(&mut middle, ",\"meta\":", &definition.meta);
         middle.extend_from_slice(b",\"mode\":");
         let (id, revision) = (definition.id, definition.revision);
@@ -154,6 +159,17 @@ impl Template {
     fn is_of(&self, definition: &Definition) -> bool {
         (self.id, self.revision) == (definition.id, definition.revision)
     }
+}
+
+/// Appends a name and a string. Most strings have nothing to escape, and are copied.
+fn put_text(out: &mut Vec<u8>, name: &str, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        return put(out, name, text);
+    }
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 fn put(out: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {

@@ -1,12 +1,13 @@
 //! Consecutive events, encoded together when the first subscriber reads them: unread events are
 //! never encoded, and events with many readers are encoded once.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use openctrl_core::doors::v2::{InstanceObject, LogFrames, write_event};
 use openctrl_core::event::{EventKind, EventName, LogRun};
 use openctrl_core::ids::{BootId, EventId};
+use openctrl_core::output::{LogLine, OutputBatch, OutputItem};
 use openctrl_core::time::Wall;
 
 /// Maximum size of a frame without the object and the line.
@@ -21,8 +22,54 @@ const BLOCK_MAX_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) enum Item {
     Event(Event),
-    /// Log lines, and the object that each is shown with.
-    Logs(LogRun, InstanceObject),
+    Logs(Lines),
+}
+
+// A hundred thousand of them wait for readers that are behind.
+const _: () = assert!(size_of::<Item>() <= 104);
+
+/// Consecutive log lines of one instance.
+#[derive(Clone, Debug)]
+pub(super) struct Lines {
+    first: EventId,
+    time: Wall,
+    /// The object that each is shown with.
+    object: InstanceObject,
+    batch: Arc<OutputBatch>,
+    /// The first of them in the batch, and the one behind the last.
+    items: [u32; 2],
+}
+
+impl Lines {
+    /// The lines of a run; `object` is that of its view.
+    pub(super) fn new(run: LogRun, object: InstanceObject) -> Self {
+        let LogRun { first, time, batch, items, .. } = run;
+        let items = [items.start, items.end].map(|index| index as u32);
+        Self { first, time, object, batch, items }
+    }
+
+    fn len(&self) -> usize {
+        let [start, end] = self.items;
+        (end - start) as usize
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (EventId, &LogLine)> {
+        let [start, end] = self.items.map(|index| index as usize);
+        let logs = self.batch.items[start..end].iter().filter_map(|item| match item {
+            OutputItem::Log(line) => Some(line),
+            OutputItem::Checkpoint(_) => None,
+        });
+        (0..).zip(logs).map(|(offset, line)| (self.first.plus(offset), line))
+    }
+
+    /// Takes the first `count` of them away.
+    fn take(&mut self, count: usize) -> Self {
+        let [start, end] = self.items;
+        let cut = start + count as u32;
+        let head = Self { items: [start, cut], ..self.clone() };
+        (self.first, self.items) = (self.first.plus(count as u64), [cut, end]);
+        head
+    }
 }
 
 /// An event whose object can be rendered.
@@ -64,9 +111,9 @@ impl Object {
 impl Item {
     /// Cuts a run of lines where a block would get too large; calls `sink` with each piece.
     pub(super) fn split(self, mut sink: impl FnMut(Self)) {
-        let Self::Logs(mut run, object) = self else { return sink(self) };
+        let Self::Logs(mut run) = self else { return sink(self) };
         let (mut bytes, mut count) = (0, 0);
-        let object_bytes = object.max_bytes() + FRAME_EXTRA_BYTES;
+        let object_bytes = run.object.max_bytes() + FRAME_EXTRA_BYTES;
         let mut cuts = Vec::new();
         for (_, line) in run.lines() {
             bytes += object_bytes + run.batch.text_of(line).len();
@@ -77,28 +124,24 @@ impl Item {
             }
         }
         for cut in cuts {
-            let (start, end) = (run.items.start, run.items.end);
-            let head = LogRun { items: start..start + cut, ..run.clone() };
-            run.first = run.first.plus(cut as u64);
-            run.items = start + cut..end;
-            sink(Self::Logs(head, object.clone()));
+            sink(Self::Logs(run.take(cut)));
         }
-        if !run.items.is_empty() {
-            sink(Self::Logs(run, object));
+        if run.len() > 0 {
+            sink(Self::Logs(run));
         }
     }
 
     fn first(&self) -> EventId {
         match self {
             Self::Event(event) => event.id,
-            Self::Logs(run, _) => run.first,
+            Self::Logs(run) => run.first,
         }
     }
 
     fn events(&self) -> usize {
         match self {
             Self::Event(_) => 1,
-            Self::Logs(run, _) => run.items.len(),
+            Self::Logs(run) => run.len(),
         }
     }
 
@@ -106,8 +149,8 @@ impl Item {
     fn bytes(&self) -> usize {
         match self {
             Self::Event(event) => event.object.max_bytes() + FRAME_EXTRA_BYTES,
-            Self::Logs(run, object) => {
-                let each = object.max_bytes() + FRAME_EXTRA_BYTES;
+            Self::Logs(run) => {
+                let each = run.object.max_bytes() + FRAME_EXTRA_BYTES;
                 run.lines().map(|(_, line)| each + run.batch.text_of(line).len()).sum()
             }
         }
@@ -149,7 +192,9 @@ impl OpenBlock {
     /// The current block; `None` if it is empty.
     pub(super) fn close(&mut self, boot: BootId) -> Option<Block> {
         let first = self.items.first()?.first();
-        let Self { items, frame_bytes, kept_bytes, .. } = std::mem::take(self);
+        // The next one will hold about as many.
+        let next = Self { items: Vec::with_capacity(self.items.len()), ..Self::default() };
+        let Self { items, frame_bytes, kept_bytes, .. } = std::mem::replace(self, next);
         let (items, encoded) = (Mutex::new(items), OnceLock::new());
         Some(Block { boot, first, frame_bytes, kept_bytes, items, encoded })
     }
@@ -232,8 +277,8 @@ impl Block {
                     }
                     ends.push(frames.len() as u32);
                 }
-                Item::Logs(run, object) => {
-                    let object = |out: &mut Vec<u8>| object.write(out);
+                Item::Logs(run) => {
+                    let object = |out: &mut Vec<u8>| run.object.write(out);
                     let common = LogFrames::new(clock.text(run.time), object);
                     for (id, line) in run.lines() {
                         common.write(

@@ -10,12 +10,14 @@ use openctrl_core::master::MasterFace;
 use openctrl_core::time::{Now, Time, Wall};
 
 use super::Hub;
-use super::block::{Event, Item, Object};
+use super::block::{Event, Item, Lines, Object};
 
 /// How long events wait for others to be written with them while there are many. A write costs as
-/// much as encoding a dozen events, and this is far below what anybody notices. The first event
-/// after a pause does not wait.
+/// much as encoding a dozen events, and this is far below what anybody notices.
 const PACE_MS: u64 = 4;
+
+/// How many wakes do not wait after a pause: in a quiet stream, none does.
+const BURST: u64 = 8;
 
 /// The publisher of the loop. Clients see published data at the latest at the next
 /// [`Publisher::flush`].
@@ -25,12 +27,13 @@ pub(crate) struct Publisher {
     /// The parts that are rendered once for each definition, not for each event.
     templates: Templates,
     pending: Vec<Item>,
-    next_wake: Time,
+    /// Each wake moves this by the pace, and the next one waits while it is a burst ahead.
+    paced_to: Time,
 }
 
 impl Publisher {
     pub(crate) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, templates: Templates::default(), pending: Vec::new(), next_wake: Time::ZERO }
+        Self { hub, templates: Templates::default(), pending: Vec::new(), paced_to: Time::ZERO }
     }
 
     /// Takes the wall clock in and holds it where it stepped back, so that neither events nor
@@ -73,7 +76,7 @@ impl Publisher {
     /// Adds lines of output to the stream.
     pub(crate) fn publish_logs(&mut self, run: LogRun) {
         let object = self.templates.object(run.view.clone());
-        Item::Logs(run, object).split(|piece| self.pending.push(piece));
+        Item::Logs(Lines::new(run, object)).split(|piece| self.pending.push(piece));
     }
 
     /// Shows the unfinished line of an instance; an empty text means that there is none any more.
@@ -103,10 +106,12 @@ impl Publisher {
         if !state.has_news() {
             return None;
         }
-        if now < self.next_wake && !state.is_closing() {
-            return Some(self.next_wake);
+        let paid = now.after_ms((BURST - 1) * PACE_MS);
+        let early = self.paced_to.as_micros().saturating_sub(paid.as_micros());
+        if early > 0 && !state.is_closing() {
+            return Some(Time::from_micros(now.as_micros() + early));
         }
-        self.next_wake = now.after_ms(PACE_MS);
+        self.paced_to = self.paced_to.max(now).after_ms(PACE_MS);
         let wakers = state.take_wakers();
         drop(state);
         wakers.into_iter().for_each(std::task::Waker::wake);

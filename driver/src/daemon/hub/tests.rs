@@ -182,18 +182,34 @@ fn events_close_behind_another_are_written_together() {
     let mut reader =
         stage.hub.subscribe(Reader::Key(KeyEpoch(0)), None).expect("the key is in force");
     read(&mut reader);
-    stage.publish(event(1, Object::Instance(view(1, 1))));
     let now = Time::ZERO.after_ms(1_000);
-    assert_eq!(stage.publisher.wake(now), None, "the first does not wait");
-    assert_eq!(outline(&read(&mut reader).0), ["update 1"]);
-    for id in 2..=3 {
+    for id in 1..=8 {
+        stage.publish(event(id, Object::Instance(view(1, 1))));
+        assert_eq!(stage.publisher.wake(now), None, "the first few do not wait");
+        assert_eq!(outline(&read(&mut reader).0), [format!("update {id}")]);
+    }
+    for id in 9..=10 {
         stage.publish(event(id, Object::Instance(view(1, 1))));
         let due = stage.publisher.wake(now.after_ms(3)).expect("it is too early");
-        assert!(due > now.after_ms(3) && read(&mut reader).0.is_empty());
+        assert!(due > now.after_ms(3) && due <= now.after_ms(5));
+        assert!(read(&mut reader).0.is_empty());
     }
     assert_eq!(stage.publisher.wake(now.after_ms(4)), None);
-    assert_eq!(outline(&read(&mut reader).0), ["update 2", "update 3"]);
+    assert_eq!(outline(&read(&mut reader).0), ["update 9", "update 10"]);
     assert_eq!(stage.publisher.wake(now.after_ms(4)), None, "there is nothing new");
+}
+
+/// However long it lasts: events that do not stop come at the pace.
+#[test]
+fn a_stream_without_pauses_is_paced() {
+    let mut stage = Stage::new();
+    let (mut now, mut wakes) = (Time::ZERO.after_ms(1_000), 0);
+    for id in 1..=4_000 {
+        stage.publish(event(id, Object::Instance(view(1, 1))));
+        wakes += u32::from(stage.publisher.wake(now).is_none());
+        now = now.after_ms(1);
+    }
+    assert!((1_000..=1_010).contains(&wakes), "{wakes} wakes in 4 s");
 }
 
 #[test]
