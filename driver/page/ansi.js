@@ -2,6 +2,8 @@
 // escape sequences. Colours and weights become class names, everything else of them is dropped, and
 // characters that could make a line look like another one are shown by their number.
 
+import { codePoint } from "./format.js";
+
 const ESC = "\x1b";
 
 // Introducers with a string behind them, which ends with BEL or ST: DCS, SOS, OSC, PM, APC.
@@ -95,7 +97,7 @@ function stringEnd(line, start) {
 function visible(char) {
   const code = char.charCodeAt(0);
   if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return "";
-  return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  return codePoint(char);
 }
 
 function applySgr(before, parameters) {

@@ -1,5 +1,7 @@
 // Makes elements and says things to people. Owns the only ways in which text gets into the page:
-// as text nodes and attribute values, never as markup.
+// as text nodes and attribute values, never as markup, and with directional characters made visible.
+
+import { unturned } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -27,24 +29,31 @@ function filled(node, props, children) {
     if (name === "on") {
       for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
     } else if (name === "text") {
-      node.textContent = value;
+      node.textContent = unturned(value);
     } else if (value !== false && value !== null && value !== undefined) {
-      node.setAttribute(name, value === true ? "" : String(value));
+      node.setAttribute(name, value === true ? "" : readable(name, String(value)));
     }
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  const present = children.filter((child) => child !== null && child !== undefined);
+  node.append(...present.map((child) => (typeof child === "string" ? unturned(child) : child)));
   return node;
 }
 
+/** The value of an attribute; what people read of it cannot be turned around. */
+const readable = (name, value) =>
+  name === "title" || name === "aria-label" ? unturned(value) : value;
+
 /** Sets the text of a node if it differs: the browser then has nothing to do for most rows. */
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const shown = unturned(text);
+  if (node.textContent !== shown) node.textContent = shown;
 }
 
 /** Sets an attribute if it differs; `null` takes it away. */
 export function setAttr(node, name, value) {
-  if (value === null) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  if (value === null) return node.removeAttribute(name);
+  const shown = readable(name, value);
+  if (node.getAttribute(name) !== shown) node.setAttribute(name, shown);
 }
 
 /** A stroke icon from the sprite in the page. */
@@ -77,7 +86,7 @@ export function setStatus(badge, status) {
 
 /** Says a sentence to screen readers only. */
 export function announce(sentence) {
-  find("#announcer").textContent = sentence;
+  setText(find("#announcer"), sentence);
 }
 
 /** Shows a notice for a while, or, if it is a warning, until it is dismissed. */

@@ -1,4 +1,4 @@
-// Numbers, times and URLs as people read them. Pure: owns no state and touches no page.
+// Numbers, times, URLs and names as people read them. Pure: owns no state and touches no page.
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
@@ -7,6 +7,16 @@ const SECRET_NAME = /^(.*[-_.])?(key|token|secret|password|passwd|pwd|auth|crede
 
 /** What stands in the place of a secret. */
 export const MASK = "•••";
+
+/** Characters that change the direction in which the text around them is shown. */
+const DIRECTIONAL = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** A character by its number: `⟨U+202E⟩`. */
+export const codePoint = (char) =>
+  `⟨U+${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
+
+/** The text with its directional characters made visible, so that it cannot look like another. */
+export const unturned = (text) => String(text).replace(DIRECTIONAL, codePoint);
 
 /** `1.2 MB`. Decimal units, three digits at most before the unit. */
 export function bytes(count) {
@@ -58,6 +68,13 @@ export function moment(time) {
 /** The name an operator knows it by. */
 export const nameOf = (instance) => instance.alias || instance.id;
 
+/** The end of a parameter's value that is not shown: of `env=NAME=VALUE` only the second value. */
+function hiddenPart(name, value) {
+  if (name !== "env") return SECRET_NAME.test(name) ? value : "";
+  const equals = /=|%3D/i.exec(value);
+  return equals === null ? "" : value.slice(equals.index + equals[0].length);
+}
+
 /**
  * A URL in pieces, `{text, secret}`: the user-info and the values of parameters with the name of a
  * secret are secrets. An `@` in an opaque URL counts too, as in `mailto:joe@example.org`.
@@ -79,11 +96,12 @@ export function urlPieces(url) {
   const query = /([?&])([^=&#]*)=([^&#]*)/g;
   let done = 0;
   for (const match of rest.matchAll(query)) {
-    if (!SECRET_NAME.test(match[2]) || match[3] === "") continue;
-    const value = match.index + match[0].length - match[3].length;
-    pieces.push({ text: rest.slice(done, value), secret: false });
-    pieces.push({ text: match[3], secret: true });
-    done = value + match[3].length;
+    const hidden = hiddenPart(match[2], match[3]);
+    if (hidden === "") continue;
+    const end = match.index + match[0].length;
+    pieces.push({ text: rest.slice(done, end - hidden.length), secret: false });
+    pieces.push({ text: hidden, secret: true });
+    done = end;
   }
   pieces.push({ text: rest.slice(done), secret: false });
   return pieces.filter((piece) => piece.text !== "");

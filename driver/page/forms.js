@@ -1,7 +1,8 @@
 // Creating and editing instances. Owns the forms, what is checked before the master is asked (only
 // what it cannot tell by itself), and at which field its error is shown.
 
-import { announce, button, confirm, el, find, notify, openDialog, setAttr } from "./dom.js";
+import { announce, button, confirm, el, find, notify, openDialog, setAttr, setText }
+  from "./dom.js";
 import { maskedUrl } from "./format.js";
 
 /** Which field an error of the master is about, by how it begins. */
@@ -22,7 +23,7 @@ export function field(id, label, input, hint = "") {
 /** Shows an error at an input, or takes it away. */
 export function setError(input, message) {
   const error = document.getElementById(`${input.id}-error`);
-  if (error !== null) error.textContent = message;
+  if (error !== null) setText(error, message);
   setAttr(input, "aria-invalid", message === "" ? null : "true");
 }
 
@@ -198,8 +199,8 @@ export class SettingsForm {
       if (isEmpty) continue;
       const isTwice = Object.hasOwn(tags, name.value);
       if (isTwice || name.value === "") {
-        this.tagError.textContent = isTwice ? `The tag "${name.value.slice(0, 40)}" is there twice.`
-          : "A tag needs a name.";
+        setText(this.tagError, isTwice ? `The tag "${name.value.slice(0, 40)}" is there twice.`
+          : "A tag needs a name.");
         setAttr(name, "aria-invalid", "true");
         name.focus();
         return null;
@@ -259,8 +260,8 @@ export class SettingsForm {
     const about = found?.[1];
     if (about === "alias") setError(this.alias, message);
     else if (about === "peer") setError(this.peer[/peer\.(\w+)/.exec(message)[1]], message);
-    else if (about === "tags") this.tagError.textContent = message;
-    else this.formError.textContent = message;
+    else if (about === "tags") setText(this.tagError, message);
+    else setText(this.formError, message);
   }
 
   async replaceUrl() {

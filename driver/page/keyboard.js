@@ -8,7 +8,7 @@ const KEYS = [
     ["j ↓  k ↑", "next, previous instance"], ["Page ↓  Page ↑", "a screen on, back"],
     ["Home  End", "first, last"], ["Enter", "open"], ["x  Space", "select"],
     ["Shift + click", "select all up to here"], ["/", "search"]]],
-  ["An instance", [["l", "search its log"], ["p", "hold the log still, go on"], ["Esc", "close"]]],
+  ["An instance", [["l", "search its log"], ["p", "pause or resume its log"], ["Esc", "close"]]],
   ["Anywhere", [["n", "new instance"], ["m", "about the master"], ["t", "dark or light"], ["?", "this help"]]],
 ];
 

@@ -78,6 +78,17 @@ export class List {
     search.addEventListener("input", () => this.filterBy({ search: search.value }));
     this.tagSelect = find("#tag-filter");
     this.tagSelect.addEventListener("change", () => this.filterBy({ tag: this.tagSelect.value }));
+    // Where there is no room for the head of the columns.
+    this.sortSelect = find("#sort-by");
+    const sortable = COLUMNS.filter(([column]) => column in ORDERS);
+    this.sortSelect.append(...sortable.map(([column, label]) =>
+      el("option", { value: column, text: `Sort by ${label}` })));
+    this.sortSelect.addEventListener("change", () => {
+      this.sort = { column: this.sortSelect.value, isReversed: false };
+      this.arrangeNow();
+    });
+    this.sortTurn = find("#sort-turn");
+    this.sortTurn.addEventListener("click", () => this.sortBy(this.sort.column));
     this.statusButtons = ["", ...STATUSES].map((status) => {
       const number = el("b");
       const node = el("button", { type: "button", "data-status": status || "all",
@@ -130,6 +141,9 @@ export class List {
       const direction = this.sort.isReversed ? "descending" : "ascending";
       setAttr(head, "aria-sort", isThis ? direction : "none");
     }
+    this.sortSelect.value = this.sort.column;
+    setText(this.sortTurn, this.sort.isReversed ? "↑" : "↓");
+    setAttr(this.sortTurn, "aria-pressed", String(this.sort.isReversed));
     if (isChanged) this.followEntries();
     this.showEmpty(entries.size);
     setAttr(this.scroller, "aria-rowcount", String(rows.length + 1));

@@ -36,10 +36,10 @@ export class LogView {
       on: { input: () => this.searchFor(this.search.value) } });
     this.found = el("span", { class: "found", role: "status" });
     this.pauseButton = button("Pause", { icon: "pause", kind: "ghost small", id: "log-pause",
-      title: "Pause the log (p)", "aria-pressed": "false", on: () => this.pause() });
+      on: () => this.pause() });
     this.wrapButton = button("Wrap long lines", { icon: "wrap", kind: "ghost small", bare: true,
       "aria-pressed": "true", on: () => this.wrap() });
-    this.fullButton = button("Only the log", { icon: "full", kind: "ghost small", bare: true,
+    this.fullButton = button("Full screen", { icon: "full", kind: "ghost small", bare: true,
       "aria-pressed": "false", on: () => this.fill() });
     this.earlier = button("Earlier lines", { kind: "ghost small earlier",
       on: () => this.showEarlier() });
@@ -67,7 +67,7 @@ export class LogView {
     this.isPaused = false;
     this.isFollowing = true;
     this.needle = this.search.value = "";
-    setAttr(this.pauseButton, "aria-pressed", "false");
+    this.showPaused();
     this.restart(DRAWN_MAX);
   }
 
@@ -77,9 +77,16 @@ export class LogView {
 
   pause() {
     this.isPaused = !this.isPaused;
-    setAttr(this.pauseButton, "aria-pressed", String(this.isPaused));
-    setText(this.pauseButton.lastChild, this.isPaused ? "Resume" : "Pause");
+    this.showPaused();
     if (!this.isPaused) this.follow();
+  }
+
+  /** The button says what a click does: its label changes, so it is not a toggle as well. */
+  showPaused() {
+    const label = this.isPaused ? "Resume" : "Pause";
+    setText(this.pauseButton.lastChild, label);
+    setAttr(this.pauseButton, "title", `${label} the log (p)`);
+    setAttr(this.pauseButton.querySelector("use"), "href", this.isPaused ? "#i-play" : "#i-pause");
   }
 
   wrap() {
@@ -176,8 +183,7 @@ export class LogView {
   follow() {
     this.isPaused = false;
     this.isFollowing = true;
-    setAttr(this.pauseButton, "aria-pressed", "false");
-    setText(this.pauseButton.lastChild, "Pause");
+    this.showPaused();
     this.restart(DRAWN_MAX);
   }
 

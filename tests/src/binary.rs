@@ -26,6 +26,15 @@ pub fn stub_runtime() -> &'static Path {
     PATH.get_or_init(|| beside_us("stub-runtime"))
 }
 
+/// The cargo profile that built a program, by the folder that cargo put it in; `None` if it lies
+/// elsewhere.
+pub fn profile(program: &Path) -> Option<&'static str> {
+    let folder = program.parent()?.file_name()?;
+    // The folder of the profile `dev` has another name.
+    let profiles = [("debug", "dev"), ("release", "release"), ("dist", "dist")];
+    profiles.into_iter().find(|(name, _)| folder == *name).map(|(_, profile)| profile)
+}
+
 /// Another program of this package.
 pub fn beside_us(name: &str) -> PathBuf {
     let path = profile_dir().join(format!("{name}{}", env::consts::EXE_SUFFIX));
@@ -51,8 +60,8 @@ fn build() -> PathBuf {
         .arg("--target-dir")
         .arg(target_dir)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
+    if let Some(profile) = profile(&profile_dir.join("openctrl")) {
+        cargo.args(["--profile", profile]);
     }
     // Some build scripts name these variables as inputs; what the outer cargo set for this
     // package would make the inner one build them anew.

@@ -49,6 +49,33 @@ fn the_page_is_served_without_a_key_and_can_be_turned_off() {
 }
 
 #[test]
+fn the_page_takes_at_most_60_kb_on_the_wire() {
+    let master = Master::start();
+    let api = master.api().without_key();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../driver/page");
+    let names = std::fs::read_dir(folder).expect("the folder of the page");
+    let names = names.map(|entry| entry.expect("an entry").file_name());
+    let (mut plain, mut packed) = (0, 0);
+    for name in names {
+        let name = name.to_str().expect("names are ASCII");
+        let path = if name == "index.html" { "/".to_owned() } else { format!("/page/{name}") };
+        let answer = api.request_at("GET", &path).send().expect(200);
+        assert_eq!(answer.header("Content-Encoding"), None, "{path}");
+        plain += answer.body.len();
+        let call = api.request_at("GET", &path).header("Accept-Encoding", "gzip, deflate, br");
+        let answer = call.send().expect(200);
+        assert_eq!(answer.header("Content-Encoding"), Some("gzip"), "{path}");
+        assert_eq!(answer.header("Vary"), Some("accept-encoding"), "{path}");
+        let line = "HTTP/1.1 200 OK\r\n\r\n".len();
+        let fields = answer.head.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+        packed += line + fields.sum::<usize>() + answer.body.len();
+    }
+    println!("{plain} bytes, on the wire with all headers {packed}");
+    assert!(packed <= 60_000, "{packed} bytes");
+    assert!(plain > 2 * packed, "{plain} bytes");
+}
+
+#[test]
 fn a_prefix_that_looks_like_the_page_does_not_clash() {
     let master = Master::builder().path("/page/app.js").start();
     master.api().get("/info").expect(200);

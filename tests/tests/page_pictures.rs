@@ -52,7 +52,18 @@ fn pictures_for_people_to_look_at() {
     let Some(browser) = Browser::start(TMP) else { return };
     let master = Master::builder().without_bin().start();
     let ids = furnish(&master);
-    browser.log_in(&format!("http://{}/", master.endpoint().address), master.key());
+    let url = format!("http://{}/", master.endpoint().address);
+    browser.open(&url);
+    browser.wait("the key to be asked for", "!document.querySelector('#login').hidden");
+    for theme in ["light", "dark"] {
+        browser.prefer(theme);
+        browser.hover("#login-key");
+        check(&browser, "login");
+        browser.hover("#login-submit");
+        check(&browser, "login, with the mouse on the button");
+        browser.picture(&format!("login-{theme}"));
+    }
+    browser.log_in(&url, master.key());
     browser.wait_row("edge-tokyo", "error");
     browser.wait("rates in the list",
         "[...document.querySelectorAll('.rows .c-rx')].filter((cell) => /B.s/.test(cell.textContent)).length >= 3");

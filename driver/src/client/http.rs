@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::failure::Failure;
 use super::place::Place;
 use super::text::plain;
+use super::tls_error::{Peer, explain, tls_cause};
 use super::trust::Secure;
 
 /// Connecting, TLS included.
@@ -219,6 +220,9 @@ impl Http {
                 "what answers at {shown} does not speak HTTP; is it https://?"
             ));
         }
+        if let Some(failure) = self.refused_by_tls(error) {
+            return failure;
+        }
         let mut reason = error;
         while let Some(cause) = reason.source() {
             reason = cause;
@@ -229,26 +233,20 @@ impl Http {
     }
 
     fn untrusted(&self, error: &io::Error) -> Failure {
-        let shown = &self.place.shown;
-        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidMessage(_)) = cause {
-            return Failure::Unreachable(format!(
-                "the server at {shown} does not speak TLS; is it http://?"
-            ));
-        }
-        if let Some(rustls::Error::InvalidCertificate(reason)) = cause {
-            let print = self.fingerprint().unwrap_or_default();
-            let reason = if matches!(reason, rustls::CertificateError::UnknownIssuer) {
-                "its issuer is not trusted".to_owned()
-            } else {
-                reason.to_string()
-            };
-            return Failure::Unreachable(format!(
-                "the certificate of {shown} is not trusted: {reason}; if its SHA-256 is that of your \
-                 master, use --pin {print}, or else --ca FILE"
-            ));
-        }
-        self.unreachable(&bare(error))
+        self.refused_by_tls(error).unwrap_or_else(|| self.unreachable(&bare(error)))
+    }
+
+    /// The words for an error of TLS, if it is one. A server may refuse the certificate of a client
+    /// after the handshake.
+    fn refused_by_tls(&self, error: &(dyn Error + 'static)) -> Option<Failure> {
+        let fingerprint = self.fingerprint().unwrap_or_default();
+        let peer = Peer {
+            shown: &self.place.shown,
+            host: &self.place.host,
+            fingerprint: &fingerprint,
+            has_client_cert: self.place.client_cert.is_some(),
+        };
+        Some(Failure::Unreachable(explain(tls_cause(error)?, &peer)))
     }
 }
 

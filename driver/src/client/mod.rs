@@ -41,6 +41,7 @@ mod stream;
 mod table;
 mod tags;
 mod text;
+mod tls_error;
 mod token;
 mod trust;
 mod units;

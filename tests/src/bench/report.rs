@@ -24,6 +24,9 @@ pub struct Outcome {
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// The cargo profile that built the program; `None` if it was built elsewhere.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// CPUs of the machine.
     pub cpus: usize,
     /// How many processes wanted a CPU when it began and when it ended: more than 0 or so

@@ -12,7 +12,7 @@ use super::options::Options;
 use super::report::{Outcome, Report};
 use super::scenarios::{self, Scenario};
 use super::stage::{Stage, raise_descriptor_limit};
-use crate::process;
+use crate::{binary, process};
 
 /// How often a scenario that runs is looked at.
 const POLL: Duration = Duration::from_millis(10);
@@ -37,7 +37,8 @@ pub fn run(options: &Options, bin: &Path) -> Result<Report, String> {
         outcomes.push(outcome);
     }
     let cpus = thread::available_parallelism().map_or(1, usize::from);
-    Ok(Report { cpus, load: [load_before, load()], quick: options.quick, outcomes })
+    let profile = binary::profile(bin).map(str::to_owned);
+    Ok(Report { profile, cpus, load: [load_before, load()], quick: options.quick, outcomes })
 }
 
 /// Is the process of one scenario: prints its figures as JSON.

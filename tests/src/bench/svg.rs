@@ -99,7 +99,8 @@ mod tests {
         ];
         let scenario = "s".to_owned();
         let outcome = Outcome { scenario, took_s: 1.0, figures, failure: None };
-        let report = Report { cpus: 2, load: [0.0; 2], quick: true, outcomes: vec![outcome] };
+        let outcomes = vec![outcome];
+        let report = Report { profile: None, cpus: 2, load: [0.0; 2], quick: true, outcomes };
         let picture = picture(&report);
         let widths: Vec<&str> = picture
             .lines()

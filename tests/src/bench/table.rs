@@ -18,6 +18,8 @@ pub fn table(report: &Report) -> String {
     });
     text.push('\n');
     text.extend(remarks.chain(failures));
+    let profile = report.profile.as_deref().unwrap_or("unknown: it was built elsewhere");
+    text.push_str(&format!("- profile of the program: {profile}\n"));
     let [before, after] = report.load.map(short);
     text.push_str(&format!("- {} CPUs, load {before} before and {after} after\n", report.cpus));
     text + &growth(report)
@@ -149,6 +151,7 @@ mod tests {
 
 - one, time: floor: bare server; rough
 - two: **nothing measured**: it hung
+- profile of the program: dist
 - 2 CPUs, load 0 before and 1.00 after
 ";
         assert_eq!(table(&report(30.0)), expected);
@@ -204,6 +207,7 @@ mod tests {
         };
         let one = outcome("one", vec![time, Figure::rate("bare", "1/s", 5.0)], None);
         let two = outcome("two", Vec::new(), Some("it hung"));
-        Report { cpus: 2, load: [0.0, 1.0], quick: false, outcomes: vec![one, two] }
+        let profile = Some("dist".to_owned());
+        Report { profile, cpus: 2, load: [0.0, 1.0], quick: false, outcomes: vec![one, two] }
     }
 }

@@ -43,10 +43,11 @@ fn run(options: &Options) -> Result<(), String> {
             binary::openctrl().to_path_buf()
         }
     };
-    if cfg!(debug_assertions) {
+    let profile = binary::profile(&bin);
+    if profile == Some("dev") {
         say("this is a debug build: its figures mean nothing");
     }
-    say(&format!("measuring {}", bin.display()));
+    say(&format!("measuring {}, profile {}", bin.display(), profile.unwrap_or("unknown")));
     let report = runner::run(options, &bin)?;
     print(&table::table(&report))?;
     if let Some(earlier) = &earlier {

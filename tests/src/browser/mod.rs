@@ -1,13 +1,14 @@
 //! A real browser, driven through WebDriver: what the tests of the page look with.
 //!
 //! Owns starting chromedriver, the session, and waiting for conditions in the page. Where the
-//! browser is missing, a test says so and is skipped, unless `OPENCTRL_REQUIRE_BROWSER` is set.
+//! browser is missing, a test fails; with `OPENCTRL_SKIP_BROWSER=1` it reports that and is skipped.
 
 mod dashboard;
 mod proxy;
 mod session;
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -38,15 +39,14 @@ pub struct Browser {
 
 impl Browser {
     /// Starts a browser whose pictures go to `page/` in `folder`; `None`, and a line that says why,
-    /// where there is none.
+    /// if `OPENCTRL_SKIP_BROWSER=1` asks to skip tests of the page.
+    ///
+    /// # Panics
+    /// If there is no browser and tests of it are not to be skipped.
     pub fn start(folder: &str) -> Option<Self> {
-        let missing = missing();
-        if !missing.is_empty() {
-            let how = "install chromium and chromium-driver (Debian) or chromedriver";
-            let why = format!("{} not found; {how}", missing.join(" and "));
-            assert!(env::var_os("OPENCTRL_REQUIRE_BROWSER").is_none(), "{why}");
-            // Not by println: a test that is skipped should say so also where its output is captured.
-            let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+        if is_skipped(env::var_os("OPENCTRL_SKIP_BROWSER").as_deref(), &missing()) {
+            // Not by println, so that the line appears even if the output is captured.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: OPENCTRL_SKIP_BROWSER=1");
             return None;
         }
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,8 +158,28 @@ impl Browser {
 
     /// Shows the page in the dark theme or the light one.
     pub fn prefer(&self, theme: &str) {
-        let feature = json!([{ "name": "prefers-color-scheme", "value": theme }]);
-        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": feature }));
+        self.emulate("prefers-color-scheme", theme);
+    }
+
+    /// Shows the page with the few colors that a person chose for all programs.
+    pub fn force_colors(&self) {
+        self.emulate("forced-colors", "active");
+    }
+
+    fn emulate(&self, feature: &str, value: &str) {
+        let features = json!([{ "name": feature, "value": value }]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
+    }
+
+    /// Moves the mouse over an element.
+    pub fn hover(&self, css: &str) {
+        eventually(&format!("{css} to be under the mouse"), || {
+            let element = self.session.find(css).ok()?;
+            let origin = json!({ session::ELEMENT: element });
+            let step = json!({ "type": "pointerMove", "x": 0, "y": 0, "origin": origin });
+            let mouse = json!({ "type": "pointer", "id": "mouse", "actions": [step] });
+            self.session.try_post("/actions", &json!({ "actions": [mouse] })).ok()
+        });
     }
 
     /// Takes a picture of what is shown; it is for people to look at.
@@ -201,6 +221,21 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// Whether tests of the page are skipped, by the value of `OPENCTRL_SKIP_BROWSER`.
+///
+/// # Panics
+/// If programs are missing and the value does not ask to skip.
+fn is_skipped(wish: Option<&OsStr>, missing: &[&str]) -> bool {
+    let is_skipped = wish.is_some_and(|value| value == "1");
+    assert!(
+        is_skipped || missing.is_empty(),
+        "{} not found; install chromium and chromium-driver (Debian) or chromedriver, \
+         or set OPENCTRL_SKIP_BROWSER=1 to skip the tests of the page",
+        missing.join(" and ")
+    );
+    is_skipped
 }
 
 fn missing() -> Vec<&'static str> {
@@ -260,4 +295,23 @@ fn decode_base64(text: &str) -> Vec<u8> {
         }
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_browser_only_those_who_ask_skip() {
+        let skip = |wish: Option<&str>, missing: &[&str]| is_skipped(wish.map(OsStr::new), missing);
+        assert!(skip(Some("1"), &["chromium"]) && skip(Some("1"), &[]));
+        assert!(!skip(None, &[]) && !skip(Some("0"), &[]));
+        for wish in [None, Some("0"), Some("")] {
+            let refused = std::panic::catch_unwind(|| skip(wish, &["chromium", "chromedriver"]));
+            let message = refused.expect_err("it fails");
+            let message = message.downcast_ref::<String>().expect("a text");
+            assert!(message.starts_with("chromium and chromedriver not found"), "{message}");
+            assert!(message.contains("OPENCTRL_SKIP_BROWSER=1"), "{message}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::eventually;
 use crate::http::{Connection, Endpoint, Request};
 
 /// The name under which WebDriver hands elements out.
-const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+pub(super) const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A session; `close` ends the browser.
 pub(super) struct Session {

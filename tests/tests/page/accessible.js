@@ -1,5 +1,5 @@
-// Runs in the page: looks for text that is hard to read (contrast under 4.5 to 1, WCAG AA) and for
-// controls that a screen reader cannot name. Returns a line for each.
+// Runs in the page: looks for text that is hard to read (contrast under 4.5 to 1, WCAG AA), controls
+// that a screen reader cannot name, and empty headings. Returns a line for each.
 const faults = [];
 
 function parse(colour) {
@@ -65,6 +65,10 @@ for (const node of root.querySelectorAll("button, input, select, [role]")) {
   if (node.matches("button, input, select") && name.trim() === "") {
     faults.push(`no name: ${node.localName}#${node.id}.${node.className}`);
   }
+}
+
+for (const node of root.querySelectorAll("h1, h2, h3")) {
+  if (isShown(node) && node.innerText.trim() === "") faults.push(`empty: ${node.localName}#${node.id}`);
 }
 
 const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);

@@ -91,7 +91,7 @@ function rates({ Meter, SAMPLES_MAX }) {
   equal(history.at(-1).rx, 1, "and ends with the last");
 }
 
-function format({ bytes, rate, duration, maskedUrl, plural }) {
+function format({ bytes, rate, duration, maskedUrl, plural, unturned }) {
   const cases = [
     [bytes(0), "0 B"], [bytes(999), "999 B"], [bytes(1000), "1.0 kB"], [bytes(999_950), "1.0 MB"],
     [bytes(2 ** 63), "9.2 EB"], [bytes(NaN), "0 B"], [rate(0.2), "–"], [rate(1500), "1.5 kB/s"],
@@ -100,6 +100,8 @@ function format({ bytes, rate, duration, maskedUrl, plural }) {
     [maskedUrl("demo://u:p@h/p?token=t&a=b"), "demo://•••@h/p?token=•••&a=b"],
     [maskedUrl("a://x@y@h"), "a://•••@h"], [maskedUrl("mailto:joe@e.org"), "mailto:•••@e.org"],
     [maskedUrl("exec:x?arg=a@b&api_key=1&KEY="), "exec:x?arg=a@b&api_key=•••&KEY="], [maskedUrl(""), ""],
+    [maskedUrl("exec:x?env=A=b=c&env=D%3De&env=F&x=1"), "exec:x?env=A=•••&env=D%3D•••&env=F&x=1"],
+    [unturned("a\u202eb\u2067"), "a⟨U+202E⟩b⟨U+2067⟩"], [unturned("مرحبا é"), "مرحبا é"],
   ];
   for (const [actual, expected] of cases) equal(actual, expected, "format");
 }

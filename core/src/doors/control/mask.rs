@@ -1,5 +1,5 @@
-//! URLs without their secrets: the user-info, and the values of parameters that hold one (control
-//! contract A "Resource").
+//! URLs without their secrets: the user-info, the values of parameters that hold one, and those of
+//! environment variables (control contract A "Resource").
 
 use alloc::string::String;
 
@@ -37,16 +37,27 @@ fn mask_user_info(head: &str) -> String {
 fn mask_pairs(pairs: &str, shown: &mut String) {
     for pair in pairs.split_inclusive(['?', '&', ';', '#']) {
         let bare = pair.trim_end_matches(['?', '&', ';', '#']);
-        match bare.split_once('=').filter(|(name, _)| is_secret(name)) {
-            Some((name, _)) => {
-                shown.push_str(name);
-                shown.push('=');
+        match bare.split_once('=').and_then(|(name, value)| hidden_part(name, value)) {
+            Some(hidden) => {
+                shown.push_str(&bare[..bare.len() - hidden.len()]);
                 shown.push_str(MASK);
             }
             None => shown.push_str(bare),
         }
         shown.push_str(&pair[bare.len()..]);
     }
+}
+
+/// The end of a parameter's value that is not shown: of `env=NAME=VALUE` the second value.
+fn hidden_part<'a>(name: &str, value: &'a str) -> Option<&'a str> {
+    if decode_path(name) != "env" {
+        return is_secret(name).then_some(value);
+    }
+    let escaped = || value.split_once("%3D").or_else(|| value.split_once("%3d"));
+    let bare = value.split_once('=');
+    // Whichever comes first separates the name from the value.
+    let pair = [bare, escaped()].into_iter().flatten().min_by_key(|(name, _)| name.len());
+    pair.map(|(_, hidden)| hidden)
 }
 
 fn is_secret(name: &str) -> bool {
@@ -70,6 +81,11 @@ mod tests {
             ("demo://h?client%5Fsecret=x=y", "demo://h?client%5Fsecret=***"),
             ("demo://h?a=1;key=x#token=y", "demo://h?a=1;key=***#token=***"),
             ("demo://h?a=b?token=x", "demo://h?a=b?token=***"),
+            (
+                "exec:x?env=A=b=c&env=D%3De&env=F%3dg%3D=&x=1",
+                "exec:x?env=A=***&env=D%3D***&env=F%3d***&x=1",
+            ),
+            ("exec:x?env=A&env=&%65nv=B=c&envy=d=e", "exec:x?env=A&env=&%65nv=B=***&envy=d=e"),
         ] {
             assert_eq!(mask_url(url), shown);
         }

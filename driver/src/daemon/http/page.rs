@@ -1,8 +1,13 @@
 //! The page for operators: its files, embedded in the program, and how they are served.
 //!
+//! Files are sent without comments, and compressed to clients that take gzip, so that the page loads
+//! quickly over a slow line.
+//!
 //! Owns the paths `/` and `/page/…`, and the headers that isolate the page. Does not own the page
 //! itself (`driver/page/`): it is a client of the public API like any other and receives one value,
 //! the path of the API. It needs no key, because it contains no data.
+
+mod compact;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
@@ -13,6 +18,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use self::compact::{accepts_gzip, gzip, without_comments};
 use super::body::AnswerBody;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -34,13 +40,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 
 /// On every answer for the page. `no-cache` asks for the ETag each time, so that the files of two
 /// versions of the program never meet.
-const HEADERS: [(&str, &str); 7] = [
+const HEADERS: [(&str, &str); 4] = [
     ("cache-control", "no-cache"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("vary", "accept-encoding"),
+    ("x-content-type-options", "nosniff"),
+];
+
+/// On answers that a browser may show as a document. For others they have no effect.
+const DOCUMENT_HEADERS: [(&str, &str); 4] = [
     ("content-security-policy", POLICY),
     ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
     ("referrer-policy", "no-referrer"),
-    ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
 ];
 
@@ -52,12 +63,13 @@ macro_rules! file {
 
 /// Path, type and content. No path of the API can be one of these: all of its paths have `/v2/` in
 /// them, but for `/metrics`.
-const FILES: [(&str, &str, &str); 24] = [
+const FILES: [(&str, &str, &str); 25] = [
     ("/", HTML, include_str!("../../../page/index.html")),
     file!("icon.svg", SVG),
     file!("style.css", CSS),
     file!("layout.css", CSS),
     file!("detail.css", CSS),
+    file!("forced.css", CSS),
     file!("app.js", SCRIPT),
     file!("ansi.js", SCRIPT),
     file!("api.js", SCRIPT),
@@ -92,6 +104,9 @@ struct File {
     kind: &'static str,
     tag: HeaderValue,
     body: Bytes,
+    /// As `tag`, of the compressed body: a tag names the bytes that are sent.
+    gzip_tag: HeaderValue,
+    gzip_body: Bytes,
 }
 
 impl Page {
@@ -110,9 +125,11 @@ impl Page {
         let ready = |(path, kind, text): (&'static str, &'static str, &'static str)| {
             let body = match path {
                 "/" => Bytes::from(text.replace(API_MARK, &api)),
+                _ if kind == SCRIPT || kind == CSS => Bytes::from(without_comments(text)),
                 _ => Bytes::from_static(text.as_bytes()),
             };
-            File { kind, tag: entity_tag(&body), body }
+            let (tag, gzip_tag) = (entity_tag(&body, ""), entity_tag(&body, "-gzip"));
+            File { kind, tag, gzip_tag, gzip_body: gzip(&body), body }
         };
         FILES.into_iter().map(ready).collect()
     }
@@ -121,6 +138,7 @@ impl Page {
     pub(crate) fn answer(&self, parts: &Parts) -> Option<Response<AnswerBody>> {
         let index = FILES.iter().position(|(path, _, _)| *path == parts.uri.path())?;
         let file = &self.files()[index];
+        let is_packed = accepts_gzip(&parts.headers);
         let mut response = match parts.method {
             Method::GET | Method::HEAD if file.is_known_to(parts) => {
                 let mut response = Response::new(AnswerBody::Whole(None));
@@ -128,9 +146,14 @@ impl Page {
                 response
             }
             Method::GET | Method::HEAD => {
-                let mut response = Response::new(AnswerBody::Whole(Some(file.body.clone())));
+                let body = if is_packed { &file.gzip_body } else { &file.body };
+                let mut response = Response::new(AnswerBody::Whole(Some(body.clone())));
                 let kind = HeaderValue::from_static(file.kind);
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                if is_packed {
+                    let coding = HeaderValue::from_static("gzip");
+                    response.headers_mut().insert(header::CONTENT_ENCODING, coding);
+                }
                 response
             }
             _ => {
@@ -142,8 +165,11 @@ impl Page {
             }
         };
         let headers = response.headers_mut();
-        headers.insert(header::ETAG, file.tag.clone());
-        for (name, value) in HEADERS {
+        let tag = if is_packed { &file.gzip_tag } else { &file.tag };
+        headers.insert(header::ETAG, tag.clone());
+        let is_document = file.kind == HTML || file.kind == SVG;
+        let more = if is_document { &DOCUMENT_HEADERS[..] } else { &[] };
+        for &(name, value) in HEADERS.iter().chain(more) {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         Some(response)
@@ -157,15 +183,16 @@ impl File {
         // A proxy that compresses makes a tag weak; the content is the same.
         tags.any(|tag| {
             let tag = tag.trim_ascii();
-            tag.strip_prefix(b"W/").unwrap_or(tag) == self.tag.as_bytes()
+            let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+            tag == self.tag.as_bytes() || tag == self.gzip_tag.as_bytes()
         })
     }
 }
 
-fn entity_tag(body: &[u8]) -> HeaderValue {
+fn entity_tag(body: &[u8], suffix: &str) -> HeaderValue {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
-    let tag = format!("\"{:016x}\"", hasher.finish());
+    let tag = format!("\"{:016x}{suffix}\"", hasher.finish());
     HeaderValue::from_str(&tag).expect("hex digits in quotes are a header value")
 }
 
@@ -243,6 +270,37 @@ mod tests {
             assert_eq!(again.headers()[header::ETAG], *tag);
         }
         assert_eq!(ask(&page, Method::GET, "/", &tag).expect("a file").status(), 200);
+    }
+
+    #[test]
+    fn what_is_compressed_is_the_same_file_with_another_tag() {
+        let page = Page::new("/api/v2");
+        let plain = ask(&page, Method::GET, "/page/app.js", "").expect("a file");
+        let request = hyper::Request::builder().uri("/page/app.js");
+        let request = request.header(header::ACCEPT_ENCODING, "gzip, br").body(()).expect("good");
+        let packed = page.answer(&request.into_parts().0).expect("a file");
+        assert_eq!(packed.headers()[header::CONTENT_ENCODING], "gzip");
+        assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
+        assert_ne!(packed.headers()[header::ETAG], plain.headers()[header::ETAG]);
+        for answer in [&packed, &plain] {
+            assert_eq!(answer.headers()[header::VARY], "accept-encoding");
+        }
+        let tag = packed.headers()[header::ETAG].to_str().expect("ASCII");
+        let again = ask(&page, Method::GET, "/page/app.js", tag).expect("a file");
+        assert_eq!(again.status(), 304);
+        let file = page.files().iter().find(|file| file.kind == SCRIPT).expect("a script");
+        assert!(file.gzip_body.len() < file.body.len() / 2, "{}", file.gzip_body.len());
+    }
+
+    #[test]
+    fn removing_comments_leaves_every_text_whole() {
+        for (path, kind, text) in FILES.into_iter().filter(|(_, kind, _)| *kind != HTML) {
+            for line in text.lines().filter(|_| kind == SCRIPT) {
+                let ticks = line.matches('`').count();
+                assert!(ticks.is_multiple_of(2), "{path}: a text spans lines: {line}");
+                assert!(!line.ends_with('\\'), "{path}: a text spans lines: {line}");
+            }
+        }
     }
 
     #[test]
