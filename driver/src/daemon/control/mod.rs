@@ -14,6 +14,7 @@ mod listen;
 mod parked;
 mod peer;
 mod projection;
+mod rendered;
 mod replayed;
 mod runtime;
 mod sockets;
