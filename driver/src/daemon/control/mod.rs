@@ -11,6 +11,7 @@ mod hands;
 mod hub;
 mod jsonl;
 mod listen;
+mod orders;
 mod parked;
 mod peer;
 mod projection;
