@@ -19,7 +19,7 @@ use super::ask::Ask;
 use super::hub::ControlHub;
 use super::projection::Projection;
 use super::sockets::Serving;
-use crate::daemon::store::StoreWriter;
+use crate::daemon::store::{StoreWriter, Urgency};
 
 /// The machine, and what its orders are carried out with.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl ControlHands {
     /// Orders to be kept what the step published, after the effects of the step were carried out:
     /// what goes with a change comes before.
     pub(crate) fn after_effects(&mut self, store: &StoreWriter) {
-        self.later.drain(..).for_each(|kept| store.keep(kept));
+        self.later.drain(..).for_each(|kept| store.keep(kept, Urgency::Patient));
     }
 
     /// Gives an answer once the sockets that were ordered before it are there.
@@ -146,7 +146,9 @@ impl ControlHands {
     }
 
     fn carry_out(&mut self, now: Now, begun: Instant, store: &StoreWriter) {
-        self.show(now, begun).into_iter().for_each(|kept| store.keep(kept));
+        for kept in self.show(now, begun) {
+            store.keep(kept, Urgency::Awaited);
+        }
     }
 
     /// Carries out all orders but those to keep something, which are returned.
