@@ -245,6 +245,8 @@ impl Control {
             };
             self.effects.push_back(effect);
         }
+        // What could not be stored together with these.
+        self.keep(now, None);
     }
 
     /// Events of this epoch could not be made durable, and neither could the changes of `refused`.

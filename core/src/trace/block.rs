@@ -50,7 +50,10 @@ pub(super) fn preamble() -> Vec<u8> {
 
 /// Checks the first bytes of a segment and returns its version and the rest.
 pub(super) fn after_preamble(segment: &[u8]) -> Result<(Version, &[u8]), TraceError> {
-    let rest = segment.strip_prefix(&MAGIC).ok_or(TraceError::NotATrace)?;
+    // The recorder may have been killed between the creation of the file and its first write.
+    let is_cut_off = segment.len() < MAGIC.len() && MAGIC.starts_with(segment);
+    let no_magic = if is_cut_off { TraceError::NoHeader } else { TraceError::NotATrace };
+    let rest = segment.strip_prefix(&MAGIC).ok_or(no_magic)?;
     let (number, rest) = rest.split_first_chunk().ok_or(TraceError::NoHeader)?;
     let number = u16::from_le_bytes(*number);
     let version = Version::known(number).ok_or(TraceError::Version(number))?;

@@ -433,7 +433,10 @@ fn what_is_no_trace_is_refused_with_a_reason() {
     newer[8] = 9;
     assert_eq!(Replay::new(b"hello").err(), Some(TraceError::NotATrace));
     assert_eq!(Replay::new(&newer).err(), Some(TraceError::Version(9)));
-    assert_eq!(Replay::new(&segment[..30]).err(), Some(TraceError::NoHeader));
+    for length in 0..=30 {
+        let cut = Replay::new(&segment[..length]);
+        assert_eq!(cut.err(), Some(TraceError::NoHeader), "{length} bytes");
+    }
     let mut damaged = segment;
     damaged[40] ^= 1;
     assert!(matches!(Replay::new(&damaged), Err(TraceError::BadHeader(_))));

@@ -452,8 +452,11 @@ impl Reactor {
             Effect::Respond { request, outcome } => {
                 if let Some(answer) = self.waiting.remove(&request) {
                     publisher.flush();
-                    // A client that did not wait is told nothing.
-                    let _ = answer.send(outcome);
+                    match &self.control {
+                        Some(control) => control.answer(answer, outcome),
+                        // A client that did not wait is told nothing.
+                        None => drop(answer.send(outcome)),
+                    }
                 }
             }
             Effect::Persist { epoch, seq, record } => {

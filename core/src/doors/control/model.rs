@@ -12,6 +12,8 @@ use super::controllers::Controllers;
 use crate::event::{EventLog, EventSubject};
 use crate::go::rfc3339_nano;
 use crate::ids::InstanceId;
+use crate::instance::End;
+use crate::process::Exit;
 use crate::resource::ResourceState;
 use crate::rules::{RuleRef, RuleStatus};
 use crate::time::Wall;
@@ -71,8 +73,8 @@ pub struct Observed {
     pub restarts: u64,
     /// Number of exited processes.
     pub exits: u64,
-    /// How the last one exited, in words.
-    pub last_exit: Option<String>,
+    /// How the last one exited.
+    pub last_exit: Option<End>,
     /// When the next restart is due.
     pub next_restart: Option<Wall>,
     /// `mode`, `ping`, `pool`, `tcps`, `udps` of the last checkpoint.
@@ -134,6 +136,11 @@ impl ControlModel {
     /// Shows the current rule.
     pub fn put_rule(&mut self, rule: RuleRef, entry: RuleEntry) {
         self.rules.insert(rule, entry);
+    }
+
+    /// Since when changes cannot be made durable, if they cannot.
+    pub const fn not_durable(&self) -> Option<Wall> {
+        self.not_durable
     }
 
     /// Whether changes can be made durable, from `time` on.
@@ -207,7 +214,7 @@ impl Observed {
             texts.insert("pid", Cow::Owned(pid.to_string()));
         }
         if let Some(exit) = &self.last_exit {
-            texts.insert("lastExit", Cow::Borrowed(exit));
+            texts.insert("lastExit", Cow::Owned(end_text(exit)));
         }
         for (name, time) in
             [("nextRestart", self.next_restart), ("lastCheckpoint", self.last_checkpoint)]
@@ -217,5 +224,16 @@ impl Observed {
             }
         }
         texts
+    }
+}
+
+/// The end of a process in words.
+fn end_text(end: &End) -> String {
+    match end {
+        End::Own(exit) | End::Requested(exit) => match exit {
+            Exit::Code(code) => alloc::format!("code {code}"),
+            Exit::Signal(signal) => alloc::format!("signal {signal}"),
+        },
+        End::NotStarted(reason) => alloc::format!("not started: {reason}"),
     }
 }

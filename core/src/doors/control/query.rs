@@ -1,6 +1,7 @@
 //! Queries as Go's `url.ParseQuery` reads them: pairs that cannot be decoded are left out, and the
 //! first of several values counts.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -54,12 +55,12 @@ impl Query {
 /// Decodes percent escapes and `+`; `None` for an invalid escape.
 fn decode(text: &str) -> Option<String> {
     let text = text.replace('+', " ");
-    escapes_are_good(&text).then(|| decode_path(&text))
+    escapes_are_good(&text).then(|| decode_path(&text).into_owned())
 }
 
 /// Decodes percent escapes only. Bytes that are not UTF-8 are replaced.
-pub(super) fn decode_path(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+pub(super) fn decode_path(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 fn escapes_are_good(text: &str) -> bool {

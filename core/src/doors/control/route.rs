@@ -159,7 +159,7 @@ fn is_topology(path: &str) -> bool {
 /// The answer: 404 for what there is not, 405 for a command that is no POST.
 pub fn route_managed(method: &str, path: &str, query: Option<&str>) -> Result<ManagedCall, Reply> {
     let path = decode_path(path);
-    match path.as_str() {
+    match &*path {
         "/v1/healthz" => Ok(ManagedCall::Healthz),
         "/v1/status" => Ok(ManagedCall::Status),
         "/v1/events" => Ok(ManagedCall::Events(EventsQuery::parse(&Query::parse(query)))),

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::event::StoredId;
 use crate::ids::InstanceId;
+use crate::instance::End;
+use crate::process::Exit;
 use crate::resource::{Activity, Ending, Fact, Identity, ResourceState, Situation, Trouble};
 use crate::rules::{RuleKind, RuleRef, RuleSet, RuleSpec, RulesChange};
 use crate::time::{Now, Wall};
@@ -73,7 +75,7 @@ fn figures(id: InstanceId) -> Observed {
             observed.last_checkpoint = Some(at(9));
         }
         2 => {
-            observed.last_exit = Some("signal 9".to_string());
+            observed.last_exit = Some(End::Own(Exit::Signal(9)));
             observed.next_restart = Some(at(60));
         }
         _ => {}

@@ -31,6 +31,7 @@ use crate::daemon::clock::Clock;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::log;
 use crate::daemon::request_body::{BodyError, read_body};
+use crate::daemon::threads::Threads;
 
 /// Answers requests on any number of connections at a time.
 #[derive(Debug)]
@@ -39,7 +40,12 @@ pub(crate) struct Door {
     pub(crate) mailbox: Mailbox,
     pub(crate) clock: Clock,
     pub(crate) writers: Writers,
+    /// Reads the rules of requests: a megabyte of YAML would hold up all that an async worker does.
+    pub(crate) readers: Threads,
 }
+
+/// A request with rules, and the rules: `None` for a blank one, or what is wrong with them.
+type Candidate = (CandidateRequest, Result<Option<Vec<RuleSpec>>, String>);
 
 /// What a connection is to.
 #[derive(Clone, Copy, Debug)]
@@ -58,11 +64,10 @@ impl Door {
         request: Request<Incoming>,
         has_waited: bool,
     ) -> Result<Response<Full<Bytes>>, Parked> {
-        let reply = match target {
-            Target::Main(socket) => self.main(socket, peer.may_write, request).await,
-            Target::Instance(id) => self.managed(id, peer, &request, has_waited).await?,
-        };
-        Ok(response(reply))
+        match target {
+            Target::Main(socket) => Ok(response(self.main(socket, peer.may_write, request).await)),
+            Target::Instance(id) => self.managed(id, peer, &request, has_waited).await,
+        }
     }
 
     async fn main(&self, socket: Socket, may_write: bool, request: Request<Incoming>) -> Reply {
@@ -97,10 +102,10 @@ impl Door {
             Ok(body) => body,
             Err(reply) => return reply,
         };
-        self.answer(call, &body).await.unwrap_or_else(|reply| reply)
+        self.answer(call, body).await.unwrap_or_else(|reply| reply)
     }
 
-    async fn answer(&self, call: MainCall, body: &[u8]) -> Result<Reply, Reply> {
+    async fn answer(&self, call: MainCall, body: Bytes) -> Result<Reply, Reply> {
         match call {
             MainCall::Runtime => Ok(ControlModel::runtime(&self.runtime())),
             MainCall::Get(query) => {
@@ -108,20 +113,19 @@ impl Door {
                 Ok(self.hub.read_all(|model, figures| model.get(&query, figures, Some(&stats))))
             }
             MainCall::Validate => {
-                let request = decode_candidate(body, "ValidateRequest")?;
-                Ok(validate_result(rules_of(&request).err().as_deref()))
+                let (_, rules) = self.candidate(body, "ValidateRequest").await?;
+                Ok(validate_result(rules.err().as_deref()))
             }
             MainCall::Plan => {
-                let request = decode_candidate(body, "PlanRequest")?;
-                let rules = rules_of(&request).map_err(|fault| Reply::bad(&fault))?;
-                match rules {
+                let (request, rules) = self.candidate(body, "PlanRequest").await?;
+                match rules.map_err(|fault| Reply::bad(&fault))? {
                     Some(rules) => self.rules(RulesRequest::Plan(rules, request.replace)).await,
                     None => self.rules(RulesRequest::PlanInForce).await,
                 }
             }
             MainCall::Apply => {
-                let request = decode_candidate(body, "ApplyRequest")?;
-                let rules = rules_of(&request).map_err(|fault| Reply::bad(&fault))?;
+                let (request, rules) = self.candidate(body, "ApplyRequest").await?;
+                let rules = rules.map_err(|fault| Reply::bad(&fault))?;
                 let rules = rules.ok_or_else(|| Reply::bad("candidateYaml is required"))?;
                 if rules.is_empty() {
                     return Err(Reply::bad("candidateYaml has no spec.resources"));
@@ -129,9 +133,9 @@ impl Door {
                 let CandidateRequest { replace, dry_run, .. } = request;
                 self.rules(RulesRequest::Apply(rules, replace, dry_run)).await
             }
-            MainCall::Delete => self.rules(RulesRequest::Delete(decode_delete(body)?)).await,
+            MainCall::Delete => self.rules(RulesRequest::Delete(decode_delete(&body)?)).await,
             MainCall::LogLevel => {
-                let level = decode_log_level(body)?;
+                let level = decode_log_level(&body)?;
                 log::set_level(match level {
                     LogLevel::Debug => tracing::Level::DEBUG,
                     LogLevel::Info | LogLevel::Default => tracing::Level::INFO,
@@ -145,6 +149,17 @@ impl Door {
             | MainCall::Describe(..)
             | MainCall::Probe(..) => Err(Reply::error(500, "this read needs no body")),
         }
+    }
+
+    /// A request with the rules in it, read on the thread for that.
+    async fn candidate(&self, body: Bytes, kind: &'static str) -> Result<Candidate, Reply> {
+        let read = move || {
+            let request = decode_candidate(&body, kind)?;
+            let rules = rules_of(&request);
+            Ok((request, rules))
+        };
+        let read = self.readers.run(read).await;
+        read.unwrap_or_else(|error| Err(Reply::error(500, &error.to_string())))
     }
 
     fn runtime(&self) -> openctrl_core::doors::control::RuntimeStats {
@@ -163,20 +178,18 @@ impl Door {
         peer: Peer,
         request: &Request<Incoming>,
         has_waited: bool,
-    ) -> Result<Reply, Parked> {
+    ) -> Result<Response<Full<Bytes>>, Parked> {
         let uri = request.uri();
         let call = match route_managed(request.method().as_str(), uri.path(), uri.query()) {
             Ok(call) => call,
-            Err(reply) => return Ok(reply),
+            Err(reply) => return Ok(response(reply)),
         };
-        let Some(entry) = self.hub.process(id) else {
-            return Ok(Reply::text(404, "404 page not found\n"));
-        };
-        Ok(match call {
-            ManagedCall::Healthz => ControlModel::healthz(&entry),
-            ManagedCall::Status => {
-                self.hub.read_all(|model, figures| model.daemon_status(&entry, &figures(id)))
+        let answer = match call {
+            ManagedCall::Healthz => {
+                self.hub.process(id).map(|entry| response(ControlModel::healthz(&entry)))
             }
+            ManagedCall::Status => self.hub.status(id).map(json),
+            _ if self.hub.process(id).is_none() => None,
             ManagedCall::Events(query) => {
                 if !has_waited && !self.hub.has_news(id, &query) {
                     // The body of a request cannot be kept aside; nobody sends one here.
@@ -185,14 +198,18 @@ impl Door {
                     }
                     self.hub.wait(id, &query).await;
                 }
-                self.hub.read(|model| model.events(id, &query))
+                Some(response(self.hub.read(|model| model.events(id, &query))))
             }
             ManagedCall::Command(command) if !peer.may_write => {
                 let message = "commands are for root, the user of openctrl and control_group";
-                Reply { status: 403, ..command_result(&command, false, message) }
+                let result = command_result(&command, false, message);
+                Some(response(Reply { status: 403, ..result }))
             }
-            ManagedCall::Command(command) => self.command(peer.caller, id, command).await,
-        })
+            ManagedCall::Command(command) => {
+                Some(response(self.command(peer.caller, id, command).await))
+            }
+        };
+        Ok(answer.unwrap_or_else(|| response(Reply::text(404, "404 page not found\n"))))
     }
 
     /// Both events are durable before the answer.
@@ -254,12 +271,22 @@ async fn read(body: Incoming) -> Result<Bytes, Reply> {
     })
 }
 
+fn json(body: Bytes) -> Response<Full<Bytes>> {
+    typed(body, "application/json")
+}
+
+fn typed(body: Bytes, content_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
 fn response(reply: Reply) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    let mut response = typed(Bytes::from(reply.body), reply.content_type);
     *response.status_mut() =
         StatusCode::from_u16(reply.status).expect("core answers with statuses of HTTP");
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(location) = reply.location {
         headers.insert(header::LOCATION, HeaderValue::from_static(location));
     }

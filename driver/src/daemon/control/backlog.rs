@@ -7,6 +7,13 @@ use std::time::Duration;
 
 use openctrl_core::event::StoredEvent;
 
+/// Events in one batch at most.
+pub(super) const BATCH_MAX: usize = 4_096;
+
+/// How long events are gathered before they are taken: a transaction costs as much as dozens of
+/// rows.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// The queue.
 #[derive(Debug)]
 pub(super) struct Backlog {
@@ -31,10 +38,14 @@ impl Backlog {
     /// Adds events behind those that are waiting. Never blocks for long; the oldest make room.
     pub(super) fn append(&self, events: Vec<Arc<StoredEvent>>) {
         let mut state = self.lock();
+        let before = state.events.len();
         state.events.extend(events);
         let surplus = state.events.len().saturating_sub(self.keep);
         state.events.drain(..surplus);
-        self.changed.notify_one();
+        // The thread is not woken while it gathers.
+        if before == 0 || (before < BATCH_MAX && state.events.len() >= BATCH_MAX) {
+            self.changed.notify_one();
+        }
     }
 
     /// Puts events back in front; those that do not fit are dropped, the oldest first.
@@ -46,15 +57,21 @@ impl Backlog {
         }
     }
 
-    /// Waits for events and takes at most `max` of the oldest. `None` once all are taken and the
+    /// Waits for events, gathers more, and takes the oldest. `None` once all are taken and the
     /// queue is closed.
-    pub(super) fn take(&self, max: usize) -> Option<Vec<Arc<StoredEvent>>> {
+    pub(super) fn take(&self) -> Option<Vec<Arc<StoredEvent>>> {
         let mut state = self.lock();
         while state.events.is_empty() && !state.is_closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let count = state.events.len().min(max);
-        (count > 0).then(|| state.events.drain(..count).collect())
+        let is_short = |state: &mut State| state.events.len() < BATCH_MAX && !state.is_closed;
+        let gathered = self.changed.wait_timeout_while(state, GATHER, is_short);
+        state = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        let count = state.events.len().min(BATCH_MAX);
+        let rest = state.events.split_off(count);
+        let batch = std::mem::replace(&mut state.events, rest);
+        drop(state);
+        (count > 0).then(|| batch.into())
     }
 
     /// Waits until `pause` is over or the queue is closed; whether it is closed.

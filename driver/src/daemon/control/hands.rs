@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use openctrl_core::command::Outcome;
 use openctrl_core::control::{Attached, Cause, Control, ControlEffect, Pids, Ticket};
-use openctrl_core::doors::control::{ProcessEntry, Reply};
+use openctrl_core::doors::control::Reply;
 use openctrl_core::engine::{Effect, Engine};
 use openctrl_core::event::StoredId;
 use openctrl_core::ids::StoreEpoch;
@@ -17,8 +18,8 @@ use tokio::sync::oneshot;
 use super::ask::Ask;
 use super::hub::ControlHub;
 use super::projection::Projection;
-use super::sockets::{Followed, Serving};
-use crate::daemon::store::StoreWriter;
+use super::sockets::Serving;
+use crate::daemon::store::{StoreWriter, Urgency};
 
 /// The machine, and what its orders are carried out with.
 #[derive(Debug)]
@@ -77,7 +78,12 @@ impl ControlHands {
     /// Orders to be kept what the step published, after the effects of the step were carried out:
     /// what goes with a change comes before.
     pub(crate) fn after_effects(&mut self, store: &StoreWriter) {
-        self.later.drain(..).for_each(|kept| store.keep(kept));
+        self.later.drain(..).for_each(|kept| store.keep(kept, Urgency::Patient));
+    }
+
+    /// Gives an answer once the sockets that were ordered before it are there.
+    pub(crate) fn answer(&self, to: oneshot::Sender<Outcome>, outcome: Outcome) {
+        self.serving.answer(to, outcome);
     }
 
     /// Something that a connection asks.
@@ -140,7 +146,9 @@ impl ControlHands {
     }
 
     fn carry_out(&mut self, now: Now, begun: Instant, store: &StoreWriter) {
-        self.show(now, begun).into_iter().for_each(|kept| store.keep(kept));
+        for kept in self.show(now, begun) {
+            store.keep(kept, Urgency::Awaited);
+        }
     }
 
     /// Carries out all orders but those to keep something, which are returned.
@@ -152,7 +160,7 @@ impl ControlHands {
             match effect {
                 ControlEffect::Keep(kept) => to_keep.push(kept),
                 ControlEffect::Show(events) => self.projection.append(events),
-                ControlEffect::ShowProcess(entry) => self.serving.put(&followed(entry)),
+                ControlEffect::ShowProcess(entry) => self.serving.put(&entry),
                 ControlEffect::RemoveProcess(id) => self.serving.remove(id),
                 ControlEffect::RuleLost(rule, fault) => {
                     tracing::warn!("Control.rules: the rule {rule} is left out: {fault}");
@@ -176,9 +184,4 @@ impl ControlHands {
         }
         to_keep
     }
-}
-
-fn followed(entry: ProcessEntry) -> Followed {
-    let is_tagged = entry.tags.contains_key("control");
-    Followed { id: entry.id, scheme: entry.scheme, name: entry.name.to_string(), is_tagged }
 }

@@ -7,18 +7,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use openctrl_core::control::ControlEffect;
 use openctrl_core::doors::control::{
     ControlModel, EventsQuery, Figures, Observed, ProcessEntry, RuleEntry, Run, RunError,
 };
 use openctrl_core::event::StoredEvent;
 use openctrl_core::ids::InstanceId;
-use openctrl_core::instance::End;
-use openctrl_core::process::Exit;
 use openctrl_core::time::{Now, Wall};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::rendered::{Rendered, Source};
 use crate::daemon::hub::Hub;
 use crate::daemon::usage::Processes;
 
@@ -26,6 +26,7 @@ use crate::daemon::usage::Processes;
 #[derive(Debug)]
 pub(crate) struct ControlHub {
     state: RwLock<State>,
+    statuses: Rendered,
     views: Arc<Hub>,
     processes: Arc<Processes>,
 }
@@ -51,7 +52,7 @@ impl ControlHub {
         known.into_iter().for_each(|event| model.log.push(event));
         let (checkpoints, waiting) = (HashMap::new(), HashMap::new());
         let state = RwLock::new(State { model, checkpoints, waiting });
-        Arc::new(Self { state, views, processes })
+        Arc::new(Self { state, statuses: Rendered::default(), views, processes })
     }
 
     /// Reads something of the model.
@@ -62,11 +63,18 @@ impl ControlHub {
     /// Reads something of the model for which it needs the figures of instances.
     pub(super) fn read_all<T>(&self, read: impl FnOnce(&ControlModel, Figures<'_>) -> T) -> T {
         let state = self.lock();
-        let figures = |id| Observed {
-            last_checkpoint: state.checkpoints.get(&id).copied(),
-            ..self.figures(id)
-        };
-        read(&state.model, &figures)
+        read(&state.model, &|id| self.observed(&state, id))
+    }
+
+    /// The answer to `/v1/status` of an instance; `None` without it.
+    pub(super) fn status(&self, id: InstanceId) -> Option<Bytes> {
+        let state = self.lock();
+        let entry = Arc::clone(state.model.process(id)?);
+        let not_durable = state.model.not_durable();
+        let source = Source { entry, observed: self.observed(&state, id), not_durable };
+        let render = || state.model.daemon_status(&source.entry, &source.observed).body;
+        // While the state is locked: a deleted instance is forgotten after that.
+        Some(self.statuses.get(&source, render))
     }
 
     /// An instance with its newest events, as JSON; `None` without it.
@@ -77,6 +85,11 @@ impl ControlHub {
     /// An instance.
     pub(super) fn process(&self, id: InstanceId) -> Option<Arc<ProcessEntry>> {
         self.lock().model.process(id).cloned()
+    }
+
+    fn observed(&self, state: &State, id: InstanceId) -> Observed {
+        let last_checkpoint = state.checkpoints.get(&id).copied();
+        Observed { last_checkpoint, ..self.figures(id) }
     }
 
     /// The figures of an instance, but for the time of its last checkpoint.
@@ -92,7 +105,7 @@ impl ControlHub {
             observed.pid = pid.filter(|_| facts.alive.is_some());
             (observed.starts, observed.restarts) = (facts.starts, facts.restarts);
             observed.exits = facts.exits;
-            observed.last_exit = facts.last_exit.as_ref().map(|last| words(&last.end));
+            observed.last_exit = facts.last_exit.as_ref().map(|last| last.end.clone());
             observed.next_restart = facts.next_restart.map(|(at, _)| at);
         });
         observed
@@ -140,6 +153,7 @@ impl ControlHub {
             ControlEffect::RemoveProcess(id) => {
                 model.remove_process(*id);
                 state.checkpoints.remove(id);
+                self.statuses.forget(*id);
                 if let Some(waiting) = state.waiting.remove(id) {
                     waiting.notify_waiters();
                 }
@@ -200,15 +214,4 @@ fn wake(waiting: &mut HashMap<InstanceId, Arc<Notify>>, events: &[Arc<StoredEven
 
 fn after_s(time: Wall, seconds: u64) -> Wall {
     Wall::from_micros(time.as_micros().saturating_add(seconds * 1_000_000))
-}
-
-/// The end of a process in words.
-fn words(end: &End) -> String {
-    match end {
-        End::Own(exit) | End::Requested(exit) => match exit {
-            Exit::Code(code) => format!("code {code}"),
-            Exit::Signal(signal) => format!("signal {signal}"),
-        },
-        End::NotStarted(reason) => format!("not started: {reason}"),
-    }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Group;
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
 };
@@ -122,11 +123,15 @@ pub(super) fn make_directory(path: &Path) -> Result<(), ListenError> {
     fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(failed)
 }
 
-/// Whether a socket can be bound at `path`: removes one that nothing listens on.
-pub(super) fn clear(path: &Path) -> Result<(), ListenError> {
-    if path.as_os_str().len() > PATH_MAX_BYTES {
-        return Err(ListenError::TooLong(path.to_owned()));
+fn check_length(path: &Path) -> Result<(), ListenError> {
+    match path.as_os_str().len() {
+        ..=PATH_MAX_BYTES => Ok(()),
+        _ => Err(ListenError::TooLong(path.to_owned())),
     }
+}
+
+/// Makes room for a socket at `path`: removes one that nothing listens on.
+fn clear(path: &Path) -> Result<(), ListenError> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(ListenError::Io("look at", path.to_owned(), error)),
@@ -146,7 +151,7 @@ pub(super) fn clear(path: &Path) -> Result<(), ListenError> {
 impl BoundSocket {
     /// Binds, sets mode and group, and only then listens.
     pub(crate) fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, ListenError> {
-        clear(path)?;
+        check_length(path)?;
         let failed =
             |attempt| move |error: io::Error| ListenError::Io(attempt, path.to_owned(), error);
         let address =
@@ -154,9 +159,16 @@ impl BoundSocket {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
             .map_err(|error| failed("make a socket for")(error.into()))?;
-        bind(&socket, &address).map_err(|error| failed("bind")(error.into()))?;
+        let mut bound = bind(&socket, &address);
+        if bound == Err(Errno::ADDRINUSE) {
+            clear(path)?;
+            bound = bind(&socket, &address);
+        }
+        bound.map_err(|error| failed("bind")(error.into()))?;
         let set = || -> io::Result<()> {
-            chown(path, None, group)?;
+            if group.is_some() {
+                chown(path, None, group)?;
+            }
             fs::set_permissions(path, Permissions::from_mode(mode))?;
             listen(&socket, BACKLOG)?;
             Ok(())
@@ -226,8 +238,8 @@ mod tests {
         let dir = format!("/tmp/{}", "x".repeat(PATH_MAX_BYTES - 5 - 7));
         let longest = PathBuf::from(format!("{dir}/a.sock"));
         assert_eq!(longest.as_os_str().len(), PATH_MAX_BYTES);
-        assert!(clear(&longest).is_ok());
-        let error = clear(&PathBuf::from(format!("{dir}/ab.sock"))).expect_err("too long");
+        assert!(check_length(&longest).is_ok());
+        let error = check_length(&PathBuf::from(format!("{dir}/ab.sock"))).expect_err("too long");
         assert!(matches!(error, ListenError::TooLong(_)), "{error}");
     }
 

@@ -15,14 +15,15 @@ use openctrl_core::event::{StoredEvent, StoredId};
 use openctrl_core::go::rfc3339_nano;
 use rusqlite::{Connection, params};
 
-use super::backlog::Backlog;
+use super::backlog::{BATCH_MAX, Backlog};
 use super::jsonl::EventFiles;
-
-/// Events in one transaction at most.
-const BATCH_MAX: usize = 4_096;
 
 /// How long to wait after events could not be written.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// The priority of the thread.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 /// The file in the state directory.
 const FILE: &str = "events.db";
@@ -97,6 +98,7 @@ impl Projection {
         let backlog = Backlog::new(keep);
         let queue = Arc::clone(&backlog);
         let thread = thread::Builder::new().name("events".to_owned()).spawn(move || {
+            yield_to_others();
             let connection = open_or_replace(&path);
             let in_files = known.last().map_or(StoredId(0), |event| event.id);
             let mut worker = Worker { path, connection, files, in_files, keep, is_failing: false };
@@ -124,7 +126,7 @@ impl Projection {
 
 impl Worker {
     fn run(&mut self, backlog: &Backlog) {
-        while let Some(batch) = backlog.take(BATCH_MAX) {
+        while let Some(batch) = backlog.take() {
             self.append_to_files(&batch);
             if !self.write(&batch) {
                 backlog.put_back(batch);
@@ -196,6 +198,13 @@ impl Worker {
             }
         }
     }
+}
+
+/// Rows can wait, what the master does for clients and processes cannot.
+fn yield_to_others() {
+    // Elsewhere this would be the priority of the whole process.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 fn insert(
@@ -366,7 +375,7 @@ mod tests {
         };
         let backlog = Backlog::new(100);
         backlog.append(events(2, 3));
-        let batch = backlog.take(10).expect("they are there");
+        let batch = backlog.take().expect("they are there");
         assert!(!worker.write(&batch), "it is locked");
         backlog.put_back(batch);
         backlog.append(events(4, 4));
@@ -383,12 +392,13 @@ mod tests {
         let ids = |events: Vec<Arc<StoredEvent>>| -> Vec<u64> {
             events.iter().map(|event| event.id.0).collect()
         };
-        let taken = backlog.take(2).expect("they are there");
+        let taken = backlog.take().expect("they are there");
+        assert_eq!(ids(taken.clone()), [3, 4, 5]);
         backlog.append(events(6, 7));
         backlog.put_back(taken);
-        assert_eq!(ids(backlog.take(9).expect("they are there")), [5, 6, 7]);
+        assert_eq!(ids(backlog.take().expect("they are there")), [5, 6, 7]);
         backlog.close();
-        assert!(backlog.take(9).is_none());
+        assert!(backlog.take().is_none());
     }
 
     #[test]

@@ -1,27 +1,36 @@
 //! The sockets of the control API: two of the master, and one for each instance as long as it
 //! exists.
+//!
+//! A task makes and removes the sockets of instances: each takes several system calls, which would
+//! hold the loop up. `orders` carries to it what the loop orders.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use openctrl_core::doors::control::Socket;
+use openctrl_core::command::Outcome;
+use openctrl_core::doors::control::{ProcessEntry, Socket};
 use openctrl_core::ids::InstanceId;
 use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::answer::{Door, Target};
 use super::connection::serve;
 use super::listen::{BoundSocket, ListenError, MAIN_MODE, STATUS_MODE, SocketFile, make_directory};
+use super::orders::{Batch, Orders};
 
 /// Connections to all sockets at a time; more wait to be accepted.
 const CONNECTIONS_MAX: u32 = 4_096;
 
 /// How long to wait before accepting again when the system refuses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How soon a socket that could not be made is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Where the sockets are, and which there are.
 #[derive(Clone, Debug)]
@@ -32,7 +41,7 @@ pub(crate) struct SocketsConfig {
 }
 
 /// Where an instance has its socket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Followed {
     pub(crate) id: InstanceId,
     pub(crate) scheme: String,
@@ -49,14 +58,27 @@ pub(crate) struct Sockets {
     instances: Vec<(InstanceId, PathBuf, BoundSocket)>,
 }
 
-/// Sockets that are served: made and taken away as instances come and go.
+/// Sockets that are served: made and removed as instances come and go.
 #[derive(Debug)]
 pub(crate) struct Serving {
+    orders: Arc<Orders>,
+    /// What was ordered last of each instance.
+    ordered: HashMap<InstanceId, Followed>,
+    attendant: JoinHandle<()>,
+    acceptor: Acceptor,
+    main: [Accepting; 2],
+    closing: watch::Sender<bool>,
+}
+
+/// The task that makes and removes the sockets of instances.
+struct Attendant {
     config: SocketsConfig,
     acceptor: Acceptor,
     rows: HashMap<InstanceId, (PathBuf, Accepting)>,
-    main: [Accepting; 2],
-    closing: watch::Sender<bool>,
+    /// Directories that were made, and have their mode.
+    made: HashSet<PathBuf>,
+    /// What could not be made, and is tried again.
+    missing: HashMap<InstanceId, Followed>,
 }
 
 impl Sockets {
@@ -74,10 +96,10 @@ impl Sockets {
             (Socket::Control, main("openctrl.sock", MAIN_MODE)?),
             (Socket::Status, main("openctrl-status.sock", STATUS_MODE)?),
         ];
-        let mut instances = Vec::new();
+        let (mut instances, mut made) = (Vec::new(), HashSet::new());
         for followed in known.iter().filter(|followed| config.has_socket(followed)) {
             let path = config.path(followed);
-            let bound = config.bind(&path)?;
+            let bound = config.bind(&path, &mut made)?;
             instances.push((followed.id, path, bound));
         }
         Ok(Self { config, main, instances })
@@ -94,45 +116,113 @@ impl Sockets {
         for (id, path, bound) in instances {
             rows.insert(id, (path, acceptor.spawn(Target::Instance(id), bound)));
         }
-        Serving { config, acceptor, rows, main, closing }
+        let orders = Arc::new(Orders::default());
+        let (made, missing) = (HashSet::new(), HashMap::new());
+        let attendant = Attendant { config, acceptor: acceptor.clone(), rows, made, missing };
+        let attendant = tokio::spawn(attendant.run(Arc::clone(&orders)));
+        Serving { orders, ordered: HashMap::new(), attendant, acceptor, main, closing }
     }
 }
 
 impl Serving {
-    /// The instance exists, or has another name: it has its socket from here on.
-    pub(crate) fn put(&mut self, followed: &Followed) {
-        let path = self.config.path(followed);
-        if !self.config.has_socket(followed) {
-            self.rows.remove(&followed.id);
+    /// The instance exists, or has another name: it has its socket before a later answer.
+    pub(crate) fn put(&mut self, entry: &ProcessEntry) {
+        if self.ordered.get(&entry.id).is_some_and(|known| known.is_of(entry)) {
             return;
         }
-        if self.rows.get(&followed.id).is_some_and(|(known, _)| *known == path) {
-            return;
-        }
-        match self.config.bind(&path) {
-            Ok(bound) => {
-                let accepting = self.acceptor.spawn(Target::Instance(followed.id), bound);
-                self.rows.insert(followed.id, (path, accepting));
-            }
-            Err(error) => {
-                self.rows.remove(&followed.id);
-                let id = followed.id;
-                tracing::warn!("Control.listen: instance {id} has no control socket: {error}");
-            }
-        }
+        let followed = Followed::of(entry);
+        self.ordered.insert(entry.id, followed.clone());
+        self.orders.put(followed);
     }
 
     /// The instance was deleted.
     pub(crate) fn remove(&mut self, id: InstanceId) {
-        self.rows.remove(&id);
+        self.ordered.remove(&id);
+        self.orders.remove(id);
+    }
+
+    /// Gives an answer once all orders before it are carried out.
+    pub(crate) fn answer(&self, to: oneshot::Sender<Outcome>, outcome: Outcome) {
+        self.orders.answer(to, outcome);
     }
 
     /// Removes every socket, and lets connections finish the answers that they are writing.
     pub(crate) async fn finish(self, limit: Duration) {
-        let Self { acceptor, rows, main, closing, .. } = self;
+        let Self { orders, attendant, acceptor, main, closing, .. } = self;
         let _ = closing.send(true);
-        drop((rows, main));
+        drop(main);
+        orders.close();
+        if attendant.await.is_err() {
+            tracing::error!("Control.listen: the task of the sockets stopped after a panic");
+        }
         let _ = timeout(limit, acceptor.connections.acquire_many(CONNECTIONS_MAX)).await;
+    }
+}
+
+impl Attendant {
+    async fn run(mut self, orders: Arc<Orders>) {
+        loop {
+            tokio::select! {
+                batch = orders.take() => {
+                    let Some(batch) = batch else { return };
+                    self.carry_out(batch);
+                }
+                () = sleep(RETRY), if !self.missing.is_empty() => {
+                    for followed in self.missing.values().cloned().collect::<Vec<_>>() {
+                        self.bind(followed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sockets that go make room for those of the same name.
+    fn carry_out(&mut self, Batch { rows, answers }: Batch) {
+        let mut new = Vec::new();
+        for (id, followed) in rows {
+            self.missing.remove(&id);
+            let followed = followed.filter(|followed| self.config.has_socket(followed));
+            let path = followed.as_ref().map(|followed| self.config.path(followed));
+            let known = self.rows.get(&id).map(|(known, _)| known);
+            if known.is_some() && known == path.as_ref() {
+                continue;
+            }
+            self.rows.remove(&id);
+            new.extend(followed);
+        }
+        new.into_iter().for_each(|followed| self.bind(followed));
+        // A client that did not wait is told nothing.
+        answers.into_iter().for_each(|(to, outcome)| drop(to.send(outcome)));
+    }
+
+    fn bind(&mut self, followed: Followed) {
+        let (id, path) = (followed.id, self.config.path(&followed));
+        match self.config.bind(&path, &mut self.made) {
+            Ok(bound) => {
+                let accepting = self.acceptor.spawn(Target::Instance(id), bound);
+                self.rows.insert(id, (path, accepting));
+                self.missing.remove(&id);
+            }
+            Err(error) => {
+                if self.missing.insert(id, followed).is_none() {
+                    tracing::warn!("Control.listen: instance {id} has no control socket: {error}");
+                }
+            }
+        }
+    }
+}
+
+impl Followed {
+    fn of(entry: &ProcessEntry) -> Self {
+        let is_tagged = entry.tags.contains_key("control");
+        let (scheme, name) = (entry.scheme.clone(), entry.name.to_string());
+        Self { id: entry.id, scheme, name, is_tagged }
+    }
+
+    fn is_of(&self, entry: &ProcessEntry) -> bool {
+        self.name == *entry.name
+            && self.scheme == entry.scheme
+            && self.is_tagged == entry.tags.contains_key("control")
     }
 }
 
@@ -145,10 +235,20 @@ impl SocketsConfig {
         self.dir.join(&followed.scheme).join(format!("{}.sock", followed.name))
     }
 
-    fn bind(&self, path: &Path) -> Result<BoundSocket, ListenError> {
-        if let Some(dir) = path.parent() {
-            make_directory(dir)?;
+    /// Binds the socket of an instance; `made` are directories that need not be made.
+    fn bind(&self, path: &Path, made: &mut HashSet<PathBuf>) -> Result<BoundSocket, ListenError> {
+        let Some(dir) = path.parent() else {
+            return BoundSocket::bind(path, MAIN_MODE, self.group);
+        };
+        if made.contains(dir) {
+            match BoundSocket::bind(path, MAIN_MODE, self.group) {
+                // The directory was removed.
+                Err(ListenError::Io(_, _, error)) if error.kind() == ErrorKind::NotFound => {}
+                bound => return bound,
+            }
         }
+        make_directory(dir)?;
+        made.insert(dir.to_owned());
         BoundSocket::bind(path, MAIN_MODE, self.group)
     }
 }
@@ -180,13 +280,10 @@ impl Acceptor {
         Accepting { task, _file: file }
     }
 
-    async fn accept(mut self, target: Target, listener: UnixListener) {
+    /// Until the task is dropped.
+    async fn accept(self, target: Target, listener: UnixListener) {
         loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = self.closes.wait_for(|closing| *closing) => return,
-            };
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, _)) = listener.accept().await else {
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             };

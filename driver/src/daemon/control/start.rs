@@ -21,6 +21,7 @@ use super::sockets::{Followed, Sockets, SocketsConfig};
 use crate::daemon::clock::Clock;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
+use crate::daemon::threads::Threads;
 use crate::daemon::usage::Processes;
 
 /// Descriptors that the master needs beside those of the sockets, before any instance runs.
@@ -64,7 +65,8 @@ pub(crate) fn start_control(parts: Parts<'_>) -> Result<ControlHands, ListenErro
     let hub = ControlHub::new(keep, events, now.wall, views, processes);
     let uid = getuid().as_raw();
     let writers = Writers { uid, gid };
-    let door = Door { hub: Arc::clone(&hub), mailbox, clock, writers };
+    let readers = Threads::new("rules", 1);
+    let door = Door { hub: Arc::clone(&hub), mailbox, clock, writers, readers };
     let serving = sockets.serve(Arc::new(door));
     let machine = Control::new(&image.control, now);
     Ok(ControlHands::new(machine, hub, serving, projection))

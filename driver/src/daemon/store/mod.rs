@@ -6,4 +6,4 @@
 mod tests;
 mod writer;
 
-pub(crate) use writer::StoreWriter;
+pub(crate) use writer::{StoreWriter, Urgency};

@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
+use openctrl_core::event::StoredId;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::instance::Definition;
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Image, Record};
+use openctrl_core::resource::{Fact, Identity};
+use openctrl_core::store::{Image, Kept, Record};
+use openctrl_core::time::Wall;
 use openctrl_core::url::InstanceUrl;
 
-use super::StoreWriter;
+use super::{StoreWriter, Urgency};
 use crate::daemon::inbox::{Inbox, Notice, inbox};
 use crate::state::{Loaded, StateDirectory, StoreError};
 
@@ -221,6 +224,37 @@ fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
     assert_eq!(persist(&writer, &mut inbox, 2, 5), ["persisted 5"]);
     writer.finish();
     assert_eq!(ids(home.path()), [1, 5]);
+}
+
+/// An event that a change causes.
+fn caused() -> Kept {
+    let identity = Identity { id: InstanceId(2), name: "web".into() };
+    let event = Fact::Created.draft(&identity).stored(StoredId(1), Wall::default());
+    Kept { epoch: 0, events: vec![Arc::new(event)], rules: None, upto: StoredId(1) }
+}
+
+#[test]
+fn events_of_a_change_that_is_dropped_are_reported() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (mailbox, mut inbox) = inbox();
+    let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
+    let obstacle = home.path().join("openctrl.state.tmp");
+    fs::create_dir(&obstacle).expect("made");
+    writer.break_journal();
+    // It causes no events, so its failure says nothing about those of the next one.
+    assert_eq!(persist(&writer, &mut inbox, 0, 1), ["epoch 0 failed"]);
+    fs::remove_dir(&obstacle).expect("removed");
+    writer.persist(StoreEpoch(0), RecordSeq(2), put(2), Some(caused()));
+    let said = facts(&mut inbox);
+    assert!(
+        said.len() == 1 && said[0].starts_with("KeepFailed(0, Some(StoreEpoch(0))"),
+        "{said:?}"
+    );
+    // Later events of the same epoch are dropped, and reported no second time.
+    writer.keep(caused(), Urgency::Awaited);
+    assert_eq!(persist(&writer, &mut inbox, 1, 3), ["persisted 3"]);
+    writer.finish();
+    assert_eq!(ids(home.path()), [3]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openctrl_core::access::TokenChange;
 use openctrl_core::counters::SavedTotals;
@@ -30,6 +30,10 @@ const JOURNAL_MIN_BYTES: u64 = 4 * 1024 * 1024;
 /// a failure this is also how soon it is tried again.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long events that no client waits for may wait for others to share their write. Without this
+/// each start and exit of a process would sync the journal, and changes would wait for that.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// Changes that share a write at most: as many as can be waiting for an answer.
 const GROUP_MAX: usize = 4096;
 
@@ -44,11 +48,20 @@ enum Job {
         /// The events that it causes.
         caused: Option<Kept>,
     },
-    Keep(Kept),
+    Keep(Kept, Urgency),
     Totals(Vec<(InstanceId, SavedTotals)>),
     Tokens(TokenChange, Option<Done>),
     #[cfg(test)]
     BreakJournal,
+}
+
+/// Whether a client waits for events to be durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// One does.
+    Awaited,
+    /// None does: they can share the next write.
+    Patient,
 }
 
 /// Takes changes in for the thread.
@@ -109,8 +122,8 @@ impl StoreWriter {
     }
 
     /// Asks for events and rules of the control API to be made durable.
-    pub(crate) fn keep(&self, kept: Kept) {
-        self.send(Job::Keep(kept));
+    pub(crate) fn keep(&self, kept: Kept, urgency: Urgency) {
+        self.send(Job::Keep(kept, urgency));
     }
 
     /// Asks for totals to be kept.
@@ -178,6 +191,15 @@ struct Group {
     token_done: Vec<Done>,
     /// The epoch of the events, and the last of them.
     kept: Option<(u32, StoredId)>,
+    /// The epoch of events that were dropped with changes that earlier ones made impossible.
+    dropped: Option<u32>,
+}
+
+impl Job {
+    /// Whether it can wait for others.
+    const fn is_patient(&self) -> bool {
+        matches!(self, Self::Keep(_, Urgency::Patient))
+    }
 }
 
 impl Worker {
@@ -195,10 +217,7 @@ impl Worker {
     fn save(&mut self, first: Job, queue: &Receiver<Job>) {
         let begun = self.begin_again();
         let mut group = Group::default();
-        self.take(first, &mut group);
-        for job in queue.try_iter().take(GROUP_MAX) {
-            self.take(job, &mut group);
-        }
+        self.gather(first, queue, &mut group);
         let written = begun.and_then(|()| self.write(&group.entries));
         // A write to a file that was removed meanwhile succeeds, and is worth nothing.
         match written.and_then(|()| self.stay_in_place()) {
@@ -206,6 +225,26 @@ impl Worker {
             Err(error) => self.refused(&mut group, &error),
         }
         self.follow_long_journal();
+    }
+
+    /// Takes a job, and those that can share its write.
+    fn gather(&mut self, first: Job, queue: &Receiver<Job>, group: &mut Group) {
+        let until = Instant::now() + GATHER;
+        let mut is_patient = first.is_patient();
+        self.take(first, group);
+        loop {
+            for job in queue.try_iter().take(GROUP_MAX) {
+                is_patient &= job.is_patient();
+                self.take(job, group);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if !is_patient || left.is_zero() {
+                return;
+            }
+            let Ok(job) = queue.recv_timeout(left) else { return };
+            is_patient &= job.is_patient();
+            self.take(job, group);
+        }
     }
 
     /// While nothing changes: sees to it that the state is there for the next start.
@@ -218,7 +257,14 @@ impl Worker {
 
     fn take(&mut self, job: Job, group: &mut Group) {
         match job {
-            Job::Persist { epoch, .. } if self.failed.is_some_and(|failed| epoch <= failed) => {}
+            Job::Persist { epoch, caused, .. }
+                if self.failed.is_some_and(|failed| epoch <= failed) =>
+            {
+                if let Some(kept) = caused.filter(|kept| self.takes(kept)) {
+                    self.failed_keep = Some(kept.epoch);
+                    group.dropped = Some(kept.epoch);
+                }
+            }
             Job::Persist { epoch, seq, record, caused } => {
                 let caused = caused.filter(|kept| self.takes(kept)).map(Box::new);
                 if let Some(kept) = &caused {
@@ -231,7 +277,7 @@ impl Worker {
                     Some(kept) => Entry::Caused(record, kept),
                 });
             }
-            Job::Keep(kept) => {
+            Job::Keep(kept, _) => {
                 if self.takes(&kept) {
                     self.keep(&kept, group);
                     group.entries.push(Entry::Kept(Box::new(kept)));
@@ -362,6 +408,10 @@ impl Worker {
         if let Some((_, upto)) = group.kept {
             self.mailbox.fact(Notice::Kept(upto));
         }
+        if let Some(epoch) = group.dropped {
+            let reason = "an earlier change could not be saved".to_owned();
+            self.mailbox.fact(Notice::KeepFailed(epoch, self.failed, reason));
+        }
         if let Some((_, upto)) = group.last {
             self.mailbox.fact(Notice::Fact(Input::RecordsPersisted { upto }));
         }
@@ -378,12 +428,12 @@ impl Worker {
         for done in std::mem::take(&mut group.token_done) {
             let _ = done.send(Err(error.to_string()));
         }
-        if let Some((epoch, _)) = group.kept {
+        if let Some(epoch) = group.kept.map(|(epoch, _)| epoch).or(group.dropped) {
             for undo in std::mem::take(&mut group.control_undo).into_iter().rev() {
                 self.image.control.undo(undo);
             }
             self.failed_keep = Some(epoch);
-            let refused = group.last.map(|(epoch, _)| epoch);
+            let refused = group.last.map(|(epoch, _)| epoch).or(self.failed);
             self.mailbox.fact(Notice::KeepFailed(epoch, refused, error.to_string()));
         }
         if let Some((epoch, _)) = group.last {
