@@ -169,7 +169,7 @@ impl Supervisor<'_> {
         if !self.instance.queue().is_empty() {
             // It is no longer supervised; this does not stop a service.
             if self.instance.state().has_process() {
-                self.instance.presence_mut().run = None;
+                self.close(0);
                 self.fire(InstanceEvent::EndedWell);
             }
             return true;
@@ -380,6 +380,8 @@ impl Supervisor<'_> {
             values: desired.values.clone(),
         });
         let (id, most) = (self.instance.definition().id, self.instance.definition().policy.history);
+        // Earlier runs that the disk refused come first there, too.
+        self.save_again();
         self.instance.presence_mut().remember(Arc::clone(&past), most.into());
         let record = Record::AddRun { id, run: Arc::clone(&past), most };
         self.submit(record, Some(past));
@@ -561,6 +563,10 @@ impl Supervisor<'_> {
 
     /// An instance that was thought not to run does.
     fn found(&mut self, pid: u32, proven: Option<Identity>) {
+        // It is about to be deleted, or redefined: then it is looked for again.
+        if !self.instance.queue().is_empty() {
+            return;
+        }
         if self.instance.state() == State::FAILED {
             // The failure was that of another process.
             self.fire(InstanceEvent::EndOrdered);
