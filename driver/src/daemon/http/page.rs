@@ -52,7 +52,7 @@ macro_rules! file {
 
 /// Path, type and content. No path of the API can be one of these: all of its paths have `/v2/` in
 /// them, but for `/metrics`.
-const FILES: [(&str, &str, &str); 24] = [
+const FILES: [(&str, &str, &str); 25] = [
     ("/", HTML, include_str!("../../../page/index.html")),
     file!("icon.svg", SVG),
     file!("style.css", CSS),
@@ -73,6 +73,7 @@ const FILES: [(&str, &str, &str); 24] = [
     file!("master.js", SCRIPT),
     file!("model.js", SCRIPT),
     file!("order.js", SCRIPT),
+    file!("patrol.js", SCRIPT),
     file!("rates.js", SCRIPT),
     file!("resource.js", SCRIPT),
     file!("stream.js", SCRIPT),
