@@ -65,6 +65,14 @@ pub enum Canary {
     NextRestartKept,
     /// A dial that waits does not begin when another ends.
     DialNotContinued,
+    /// A change of an app is applied though its CAS is another one.
+    StaleApplied,
+    /// A run that the disk refused is not recorded again.
+    RunNotKept,
+    /// A process that a ping names is believed to be the app's.
+    PingBelieved,
+    /// An app that stayed silent is started again while its process lives.
+    SilentSpared,
 }
 
 /// Whether the bug is to be there.
@@ -81,7 +89,7 @@ pub(crate) use chosen::is;
 #[cfg(canary)]
 impl Canary {
     /// Every one, in the order of the invariants that they break.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::AnswerBeforeDurable,
         Self::StreamsOutliveKey,
         Self::LeftoverSpared,
@@ -111,6 +119,10 @@ impl Canary {
         Self::StagedKept,
         Self::NextRestartKept,
         Self::DialNotContinued,
+        Self::StaleApplied,
+        Self::RunNotKept,
+        Self::PingBelieved,
+        Self::SilentSpared,
     ];
 
     /// Its name on a command line and in tables.
@@ -145,6 +157,10 @@ impl Canary {
             Self::StagedKept => "staged-kept",
             Self::NextRestartKept => "next-restart-kept",
             Self::DialNotContinued => "dial-not-continued",
+            Self::StaleApplied => "stale-applied",
+            Self::RunNotKept => "run-not-kept",
+            Self::PingBelieved => "ping-believed",
+            Self::SilentSpared => "silent-spared",
         }
     }
 

@@ -1,11 +1,12 @@
 // One instance in full. Owns the side panel: its head and actions, the figures, charts and facts,
 // and which of its tabs is open. Lines of output are logview.js, editing is forms.js, phase and
-// events of the control API are resource.js.
+// events of the control API are resource.js, apps and services are patrol.js.
 
 import { button, confirm, copy, el, find, icon, notify, setAttr, setStatus, setText, statusBadge }
   from "./dom.js";
 import { MASK, bytes, count, duration, maskedUrl, moment, rate, urlPieces } from "./format.js";
 import { rateChart, statusStrip } from "./chart.js";
+import { PatrolView } from "./patrol.js";
 import { ResourceView } from "./resource.js";
 import { SettingsForm } from "./forms.js";
 import { LogView } from "./logview.js";
@@ -29,6 +30,7 @@ export class Detail {
     this.node = find("#detail");
     this.logView = new LogView(model, (id) => this.fetchEarlier(id));
     this.resource = new ResourceView(api);
+    this.patrol = new PatrolView();
     this.settings = new SettingsForm(api, model, { onDeleted: onClose });
     this.build();
     model.addEventListener("change", () => this.refresh());
@@ -37,7 +39,11 @@ export class Detail {
       && this.fetchLines(this.id, null));
     setInterval(() => this.refresh(), 1000);
     setInterval(() => this.askProcess(), PROCESS_MS);
-    setInterval(() => this.tab === "overview" && this.resource.ask(), PROCESS_MS);
+    setInterval(() => {
+      if (this.tab !== "overview") return;
+      this.resource.ask();
+      this.patrol.ask();
+    }, PROCESS_MS);
   }
 
   build() {
@@ -84,7 +90,7 @@ export class Detail {
     this.facts = el("dl", { class: "facts" });
     this.processFacts = el("dl", { class: "facts process", hidden: true });
     this.tiles = el("div", { class: "tiles" }, this.rates.rx.node, this.rates.tx.node, ...tiles);
-    return [this.tiles, this.strip.node, this.processFacts, this.facts, this.resource.node];
+    return [this.tiles, this.strip.node, this.processFacts, this.facts, this.patrol.node, this.resource.node];
   }
 
   /** Opens an instance; one that is not there says so. */
@@ -100,6 +106,7 @@ export class Detail {
       this.processFacts.hidden = true;
       this.isAttached = false;
       this.resource.show(null);
+      this.patrol.show(null);
       this.logView.show(id);
     }
     this.showTab(tab);
@@ -113,11 +120,13 @@ export class Detail {
     this.fetchLines(this.id, null);
     this.askProcess();
     this.resource.show(this.id);
+    this.patrol.show(this.model.entries.get(this.id).data);
   }
 
   shut() {
     this.id = null;
     this.resource.show(null);
+    this.patrol.show(null);
     this.node.hidden = true;
     this.model.watch(null);
   }

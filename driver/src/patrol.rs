@@ -1,14 +1,39 @@
 //! A Patrol server in a program of one's own: closures in the place of Patrol's triggers.
 //!
-//! ```no_run
+//! ```standalone_crate
 //! use openctrl::patrol::{Builder, HookName};
 //!
+//! # use std::os::unix::fs::PermissionsExt;
+//! # let folder = tempfile::tempdir()?;
+//! # std::env::set_current_dir(folder.path())?;
+//! # let directory = std::env::current_dir()?;
+//! # std::fs::write("app.sh", "#!/bin/sh\necho $LOG_NAME $1 >out; exit 3\n")?;
+//! # std::fs::set_permissions("app.sh", std::fs::Permissions::from_mode(0o755))?;
+//! # let config = format!(
+//! #     r#"{{
+//! #         "apps": {{"web": {{
+//! #             "keepalive": 1, "name": "Web", "working-directory": {directory:?},
+//! #             "binary": "app.sh", "log-directory": "logs", "pid-path": "app.pid"
+//! #         }}}},
+//! #         "http": {{"listen": "127.0.0.1:0"}}, "udp": {{"listen": "127.0.0.1:0"}}
+//! #     }}"#
+//! # );
+//! # std::fs::write("config.json", config)?;
+//! # let (ended, seen) = std::sync::mpsc::channel();
 //! let server = Builder::new("config.json")
-//!     .on(HookName::Closed, |event| println!("{:?} ended: {:?}", event.subject, event.facts))
+//!     .on(HookName::Closed, move |event| {
+//!         println!("{:?} ended: {:?}", event.subject, event.facts);
+//! #         let _ = ended.send(format!("{:?} {:?}", event.subject, event.facts));
+//! #         let us = rustix::process::getpid();
+//! #         rustix::process::kill_process(us, rustix::process::Signal::TERM).expect("our own");
+//!     })
+//!     .extra_args(|id| vec![format!("--of={id}")])
 //!     .extra_env(|id| vec![format!("LOG_NAME={id}")]);
-//! if let Err(error) = server.run() {
-//!     eprintln!("{error}");
-//! }
+//! server.run()?;
+//! # assert_eq!(std::fs::read_to_string("out")?, "web --of=web\n");
+//! # let seen = seen.recv()?;
+//! # assert!(seen.contains("web") && seen.contains("EXIT_CODE") && seen.contains('3'), "{seen}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Closures run one after the other beside supervision, which never waits for them. Work that must

@@ -12,6 +12,7 @@ use openctrl_core::instance::State;
 
 use self::cells::Cells;
 use crate::oracle::Oracle;
+use crate::patrol::KINDS as OF_PATROL;
 use crate::world::Fault;
 
 const INPUTS: &[&str] = Input::KINDS;
@@ -38,20 +39,6 @@ const OUTCOMES: [&str; 14] = [
 /// Answers that no simulation gets, with the reason.
 const OTHER_ANSWERS: &str =
     "others need a Patrol configuration, thousands of instances or 64 waiting requests";
-
-/// What only instances of a Patrol configuration have: there are none in the world.
-const NOT_IN_THE_WORLD: [&str; 10] = [
-    "PidTold",
-    "PidFileRead",
-    "TrackedGone",
-    "VerbEnded",
-    "Configured",
-    "Desire",
-    "Track",
-    "ReadPidFile",
-    "RunVerb",
-    "ShowRun",
-];
 
 /// How often each thing happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,7 +107,7 @@ impl Coverage {
             let missed = names
                 .iter()
                 .zip(counts)
-                .filter(|(name, count)| **count == 0 && !NOT_IN_THE_WORLD.contains(name));
+                .filter(|(name, count)| **count == 0 && !OF_PATROL.contains(name));
             missed.map(|(name, _)| format!("{kind}: {name}")).collect()
         };
         let faults = self.faults.iter().chain(std::iter::repeat(&0));

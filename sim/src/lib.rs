@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod invariants;
 pub mod object;
 pub mod oracle;
+pub mod patrol;
 pub mod run;
 pub mod scenario;
 pub mod shrink;

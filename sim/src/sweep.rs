@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use openctrl_sim::choice::Choices;
+use openctrl_sim::patrol::{self, Visits};
 use openctrl_sim::run::{Report, run_seed, run_twice};
 use openctrl_sim::scenario::Scenario;
 
@@ -36,7 +37,8 @@ pub(crate) fn sweep(plan: &Plan, console: &mut Console) -> io::Result<bool> {
     if !plan.digest_only {
         announce(plan, console)?;
     }
-    let mut sum = Sum { report: Report::default(), seeds: 0, runs: 0, begun: Instant::now() };
+    let (report, visits) = (Report::default(), Visits::default());
+    let mut sum = Sum { report, visits, seeds: 0, runs: 0, begun: Instant::now() };
     for seed in plan.extra.into_iter().chain(plan.seeds.clone()) {
         if plan.time.is_some_and(|time| sum.begun.elapsed() >= time) {
             break;
@@ -46,6 +48,17 @@ pub(crate) fn sweep(plan: &Plan, console: &mut Console) -> io::Result<bool> {
             Err(failure) => {
                 console.say(&format!("seed {seed} fails:"))?;
                 found::tell(&failure, &Origin::Seed(seed), console)?;
+                return Ok(false);
+            }
+        }
+        match patrol::run_seed(seed) {
+            Ok(summary) => sum.add_patrol(&summary),
+            Err(failure) => {
+                console.say(&format!("seed {seed} fails with apps and services:\n{failure}"))?;
+                console.say(&format!(
+                    "REPRODUCE: cargo run --release -p openctrl-sim -- sweep --seeds {seed}..{}",
+                    seed + 1
+                ))?;
                 return Ok(false);
             }
         }
@@ -77,6 +90,7 @@ fn announce(plan: &Plan, console: &mut Console) -> io::Result<()> {
 /// The result of all runs so far.
 struct Sum {
     report: Report,
+    visits: Visits,
     seeds: u64,
     runs: u64,
     begun: Instant,
@@ -87,6 +101,18 @@ impl Sum {
         self.report.add(report);
         self.seeds += 1;
         self.runs += if twice { 2 } else { 1 };
+    }
+
+    /// The run of the same seed in the world of apps and services.
+    fn add_patrol(&mut self, summary: &patrol::Summary) {
+        self.report.inputs += summary.inputs;
+        self.report.digest.word(summary.digest.0);
+        self.visits.add(&summary.visits);
+    }
+
+    /// What can be visited and was not.
+    fn missed(&self) -> Vec<String> {
+        [self.report.coverage.missed(), self.visits.missed()].concat()
     }
 
     fn rate(&self) -> f64 {
@@ -101,7 +127,7 @@ impl Sum {
             self.report.inputs,
             self.rate(),
             hours(self.report.simulated_ms),
-            self.report.coverage.missed().len()
+            self.missed().len()
         )
     }
 
@@ -120,7 +146,8 @@ impl Sum {
         console.say(&format!("{rate:.0} inputs/s over {seconds:.1} s{of_cpu}"))?;
         console.say(&format!("digest {:016x}", digest.0))?;
         console.say(&coverage.to_string())?;
-        let missed = coverage.missed();
+        console.say(&self.visits.to_string())?;
+        let missed = self.missed();
         if missed.is_empty() {
             console.say("everything was visited")?;
             return Ok(true);

@@ -167,7 +167,8 @@ impl Engine {
             ensure(!has_staged || unsaved > 0, || format!("{id} has staged what no record holds"))?;
             let (presence, count) = (instance.presence(), desires.get(&slot).copied());
             let (pending, count) = (presence.pending, count.unwrap_or_default());
-            ensure(pending == count && presence.staged.is_some() == (count > 0), || {
+            let is_counted = pending == count && presence.staged.is_some() == (count > 0);
+            ensure(is_counted || self.life == Life::Finished, || {
                 format!("{id} has {count} changes of what is wanted on their way, counts {pending}")
             })?;
             let mut queue = instance.queue().operations();

@@ -1,19 +1,74 @@
 //! Applies a reloaded configuration: new instances start, changed ones are redefined, removed ones
 //! are deleted, and unchanged ones are not touched.
+//!
+//! It waits until the changes of an earlier one are done, and is applied again if the disk refuses
+//! a change of it.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use rand_chacha::rand_core::Rng;
 
-use super::commits::Change;
+use super::Engine;
+use super::commits::{Change, Commit};
 use super::operations::Operations;
 use crate::event::{EventKind, Object};
 use crate::expect::Expect;
-use crate::ids::{RequestId, SlotId};
+use crate::ids::{RequestId, SlotId, StoreEpoch};
 use crate::instance::{Definition, Desired, Instance, Label, Operation, OperationKind};
 use crate::limits::INSTANCES_MAX;
 use crate::store::{Record, begin};
+use crate::time::Now;
+
+/// The configuration that was read last.
+#[derive(Clone, Debug)]
+pub(super) struct Reload {
+    pub(super) set: Arc<Vec<(Definition, Desired)>>,
+    /// Whether it is still to be applied, or to be applied again.
+    pub(super) is_due: bool,
+}
+
+impl Engine {
+    /// Applies the configuration that was read last, if it is due and can be applied.
+    pub(super) fn reconfigure(&mut self, now: Now) {
+        let is_busy = self.is_reconfiguring();
+        if let Some(reload) = self.reload.as_mut().filter(|reload| reload.is_due && !is_busy) {
+            reload.is_due = false;
+            let set = Arc::clone(&reload.set);
+            self.operations(now).configure_all(&set);
+        }
+    }
+
+    /// The disk refuses what is on its way: if a change of the configuration is among it, all of
+    /// the configuration is compared again later.
+    pub(super) fn configuration_refused(&mut self, epoch: StoreEpoch) {
+        let is_of_configuration = |commit: &Commit| match commit.change {
+            Change::Configure(..) => true,
+            Change::Patch { .. } | Change::Replace { .. } | Change::Delete(_) => {
+                commit.request == RequestId::NONE
+            }
+            Change::Create(_)
+            | Change::Desire { .. }
+            | Change::Shown { .. }
+            | Change::SetAlias(_)
+            | Change::RotateKey(_) => false,
+        };
+        let is_refused =
+            epoch == self.commits.epoch && self.commits.queue.iter().any(is_of_configuration);
+        if let Some(reload) = self.reload.as_mut().filter(|_| is_refused) {
+            reload.is_due = true;
+        }
+    }
+
+    /// Whether changes of an earlier configuration are not done yet.
+    fn is_reconfiguring(&self) -> bool {
+        let is_new = |commit: &Commit| matches!(commit.change, Change::Configure(..));
+        let mut rows = self.table.slots().filter_map(|slot| self.table.get(slot));
+        self.commits.queue.iter().any(is_new)
+            || rows.any(|row| row.definition().is_configured() && !row.queue().is_empty())
+    }
+}
 
 impl Operations<'_> {
     /// A configuration was read again.

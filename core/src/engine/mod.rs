@@ -47,6 +47,7 @@ pub use show::{Names, Shown, show_effect, show_effect_with, show_input};
 pub use timers::TimerReason;
 
 use self::commits::Commits;
+use self::configure::Reload;
 use self::dials::{Dialing, Dials};
 use self::life::Life;
 use self::on_command::Commands;
@@ -76,6 +77,7 @@ pub struct Engine {
     life: Life,
     rng: ChaCha8Rng,
     out: Outbox,
+    reload: Option<Reload>,
 }
 
 impl Engine {
@@ -99,6 +101,7 @@ impl Engine {
             life: Life::Serving,
             rng: ChaCha8Rng::from_seed(seed),
             out: Outbox::new(),
+            reload: None,
         };
         engine.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
         engine.out.show_master(&engine.master, engine.key_epoch);
@@ -177,16 +180,28 @@ impl Engine {
             Input::VerbEnded { instance, verb, result } => {
                 self.on_verb_ended(now, instance, verb, &result);
             }
-            Input::Configured { set } => self.operations(now).configure_all(&set),
+            Input::Configured { set } => {
+                self.reload = Some(Reload { set, is_due: true });
+                self.reconfigure(now);
+            }
             Input::KillFailed { process, reason } => self.on_kill_failed(now, process, &reason),
             Input::OutputRead { process, batch } => self.on_output(now, process, &batch),
             Input::ProcessExited { process, exit, group_left } => {
                 self.on_exited(now, process, exit, group_left);
             }
-            Input::RecordsPersisted { upto } => self.storage(now).persisted(upto),
-            Input::PersistFailed { epoch, reason } => self.storage(now).failed(epoch, &reason),
+            Input::RecordsPersisted { upto } => {
+                self.storage(now).persisted(upto);
+                self.reconfigure(now);
+            }
+            Input::PersistFailed { epoch, reason } => {
+                self.configuration_refused(epoch);
+                self.storage(now).failed(epoch, &reason);
+            }
             Input::Dialled { request, outcome } => self.dialing().dialed(request, outcome),
-            Input::TimeAdvanced => self.on_time(now),
+            Input::TimeAdvanced => {
+                self.on_time(now);
+                self.reconfigure(now);
+            }
             Input::ShutdownRequested => self.life = self.shutdown(now).request(),
         }
         self.finish_if_done();

@@ -67,6 +67,8 @@ impl Storage<'_> {
                     if let Some(instance) = self.operations.table.get_mut(*slot) {
                         let presence = instance.presence_mut();
                         (presence.staged, presence.pending) = (None, 0);
+                        // What is shown has facts and requests in another order than the disk.
+                        presence.unsaved = true;
                     }
                 }
                 Change::Shown { slot, run } => {
@@ -222,6 +224,7 @@ impl Storage<'_> {
     fn deleted(&mut self, request: RequestId, slot: SlotId) {
         let Some(mut supervisor) = self.operations.supervise(slot) else { return };
         supervisor.kill_leftover();
+        supervisor.answer_waiting();
         let view = supervisor.instance.view();
         self.operations.timers.disarm_all(slot);
         let Some(mut instance) = self.operations.table.remove(slot) else { return };

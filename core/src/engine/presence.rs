@@ -15,6 +15,7 @@ use super::commits::Change;
 use super::effect::Effect;
 use super::supervisor::Supervisor;
 use super::timers::TimerReason;
+use crate::canary::{self, Canary};
 use crate::command::{Desire, DesireDone, Outcome};
 use crate::ids::{RequestId, RunId};
 use crate::instance::{
@@ -169,7 +170,7 @@ impl Supervisor<'_> {
         if !self.instance.queue().is_empty() {
             // It is no longer supervised; this does not stop a service.
             if self.instance.state().has_process() {
-                self.instance.presence_mut().run = None;
+                self.close(0);
                 self.fire(InstanceEvent::EndedWell);
             }
             return true;
@@ -380,6 +381,8 @@ impl Supervisor<'_> {
             values: desired.values.clone(),
         });
         let (id, most) = (self.instance.definition().id, self.instance.definition().policy.history);
+        // Earlier runs that the disk refused come first there, too.
+        self.save_again();
         self.instance.presence_mut().remember(Arc::clone(&past), most.into());
         let record = Record::AddRun { id, run: Arc::clone(&past), most };
         self.submit(record, Some(past));
@@ -484,7 +487,9 @@ impl Supervisor<'_> {
         let presence = self.instance.presence_mut();
         presence.unshown = presence.unshown.saturating_sub(1);
         presence.unsaved = true;
-        presence.unsaved_runs.extend(run);
+        if !canary::is(Canary::RunNotKept) {
+            presence.unsaved_runs.extend(run);
+        }
         if presence.unshown == 0 {
             self.show_run();
             self.answer_waiting();
@@ -545,7 +550,10 @@ impl Supervisor<'_> {
     }
 
     /// The instance has reported.
-    fn beat(&mut self, Beat { pid, proven }: Beat) {
+    fn beat(&mut self, Beat { pid, mut proven }: Beat) {
+        if canary::is(Canary::PingBelieved) && pid != 0 {
+            proven.get_or_insert(Identity { pid, start_ticks: 0 });
+        }
         self.instance.presence_mut().by_report = true;
         match (self.instance.state().process, self.instance.presence().on_beat(pid)) {
             (Process::Absent, BeatStep::Begin) => self.found(pid, proven),
@@ -561,6 +569,10 @@ impl Supervisor<'_> {
 
     /// An instance that was thought not to run does.
     fn found(&mut self, pid: u32, proven: Option<Identity>) {
+        // It is about to be deleted, or redefined: then it is looked for again.
+        if !self.instance.queue().is_empty() {
+            return;
+        }
         if self.instance.state() == State::FAILED {
             // The failure was that of another process.
             self.fire(InstanceEvent::EndOrdered);
@@ -606,7 +618,7 @@ impl Supervisor<'_> {
     /// The run ended without being observed. The rest of it is stopped before another one starts.
     fn lost(&mut self) {
         self.close(0);
-        if self.instance.presence().can_signal() {
+        if self.instance.presence().can_signal() && !canary::is(Canary::SilentSpared) {
             self.fire(InstanceEvent::EndOrdered);
         } else {
             self.ended(Exit::Code(0), false);
@@ -705,7 +717,7 @@ const fn beat_timeout_ms(liveness: &Liveness) -> Option<u64> {
 
 /// Makes the changes that a request asks for; a stale one changes nothing, but it is still a beat.
 fn fulfil(section: &mut Section<'_>, desire: &Desire, is_stale: bool, is_started: bool) {
-    if !is_stale {
+    if !is_stale || canary::is(Canary::StaleApplied) {
         section.edit_values(&desire.values);
         if let Some(toggle) = desire.toggle {
             section.toggle(toggle, is_started);

@@ -147,6 +147,7 @@ impl TryFrom<EngineV1> for EngineV2 {
             rng: engine.rng,
             next_event: engine.next_event,
             last_event_time: engine.last_event_time,
+            reload: None,
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::backoff::Backoff;
 use crate::counters::Metrics;
 use crate::engine::Engine;
 use crate::engine::commits::{Change, Commit, Commits};
+use crate::engine::configure::Reload;
 use crate::engine::dials::Dials;
 use crate::engine::frozen::numbers::{count, nth, number_of, small};
 use crate::engine::frozen::presence::run_of;
@@ -37,7 +38,8 @@ use crate::ids::{
     EventId, Generation, InstanceId, KeyEpoch, RecordSeq, RequestId, RunId, SlotId, StoreEpoch,
 };
 use crate::instance::{
-    Definition, Health, Instance, Operation, OperationKind, Process, Snapshot, State, Table,
+    Definition, Desired, Health, Instance, Operation, OperationKind, Process, Snapshot, State,
+    Table,
 };
 use crate::time::{Time, Wall};
 
@@ -68,6 +70,7 @@ impl Engine {
             rng: (self.rng.get_seed(), self.rng.get_stream(), self.rng.get_word_pos()),
             next_event: self.out.next_event.0,
             last_event_time: self.out.last_event_time.as_micros(),
+            reload: self.reload.as_ref().map(|reload| masked(reload, masks)),
         }
     }
 
@@ -128,6 +131,7 @@ impl Engine {
                 next_event: EventId(count(frozen.next_event)?),
                 last_event_time: Wall::from_micros(frozen.last_event_time),
             },
+            reload: frozen.reload.map(reload).transpose()?,
         })
     }
 }
@@ -197,6 +201,23 @@ impl InstanceV2 {
             presence: self.presence.map(PresenceV2::thaw).transpose()?.unwrap_or_default(),
         }))
     }
+}
+
+type ReloadV2 = (Vec<(DefinitionV2, DesiredV2)>, bool);
+
+fn masked(reload: &Reload, masks: &mut Masks) -> ReloadV2 {
+    let one = |(definition, desired): &(Definition, Desired)| {
+        (DefinitionV2::masked(definition, masks), DesiredV2::masked(desired, masks))
+    };
+    (reload.set.iter().map(one).collect(), reload.is_due)
+}
+
+fn reload((set, is_due): ReloadV2) -> Result<Reload, FormatError> {
+    let one = |(definition, desired): (DefinitionV2, DesiredV2)| {
+        Ok((definition.into_definition()?, desired.into()))
+    };
+    let set = set.into_iter().map(one).collect::<Result<Vec<_>, FormatError>>()?;
+    Ok(Reload { set: Arc::new(set), is_due })
 }
 
 fn thaw(definition: DefinitionV2) -> Result<Arc<Definition>, FormatError> {

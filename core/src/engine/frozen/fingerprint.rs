@@ -37,6 +37,9 @@ impl Engine {
             };
             print.words([at.as_micros(), kind, of]);
         }
+        if let Some(reload) = &self.reload {
+            print.words([reload.set.len() as u64, reload.is_due.into()]);
+        }
         let (rows, free) = self.table.parts();
         free.iter().for_each(|slot| print.word(slot.0.into()));
         for row in rows {

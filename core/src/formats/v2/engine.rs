@@ -24,6 +24,8 @@ pub(crate) struct EngineV2 {
     pub(crate) rng: ([u8; 32], u64, u128),
     pub(crate) next_event: u64,
     pub(crate) last_event_time: u64,
+    /// The configuration that was read last, and whether it is still to be applied.
+    pub(crate) reload: Option<(Vec<(DefinitionV2, DesiredV2)>, bool)>,
 }
 
 #[derive(Encode, Decode)]

@@ -85,6 +85,7 @@ const FILES: [(&str, &str, &str); 25] = [
     file!("master.js", SCRIPT),
     file!("model.js", SCRIPT),
     file!("order.js", SCRIPT),
+    file!("patrol.js", SCRIPT),
     file!("rates.js", SCRIPT),
     file!("resource.js", SCRIPT),
     file!("stream.js", SCRIPT),

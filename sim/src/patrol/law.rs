@@ -1,0 +1,369 @@
+//! INV-11, INV-12 and INV-16: invariants of what is wanted of apps and services, of their runs, and
+//! of signals.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openctrl_core::command::{Desire, DesireDone};
+use openctrl_core::engine::{Effect, Engine};
+use openctrl_core::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, RunId};
+use openctrl_core::instance::{Desired, Goal, Instance, Once, Presence, Toggle, ValuesEdit};
+use openctrl_core::process::Identity;
+use openctrl_core::store::{Image, Record};
+
+use crate::invariants::Violation;
+
+/// An instance before an input.
+struct Before {
+    /// What is wanted, with all changes on their way to the disk.
+    newest: Desired,
+    open: Option<RunId>,
+    past: Vec<RunId>,
+}
+
+/// A change that was requested and is not answered yet.
+struct Asked {
+    desire: Desire,
+    is_stale: bool,
+}
+
+/// The observations so far.
+#[derive(Default)]
+pub(super) struct Law {
+    before: BTreeMap<InstanceId, Before>,
+    asked: BTreeMap<RequestId, Asked>,
+    /// The request of the input at hand, and its instance.
+    arriving: Option<(RequestId, InstanceId)>,
+    /// Requests that were answered with this input.
+    done: Vec<RequestId>,
+    /// Which request each record on its way belongs to.
+    records: BTreeMap<RecordSeq, (RequestId, InstanceId)>,
+    /// Instances with a request that became durable with this input: what follows from a ping in
+    /// it is counted with it.
+    applied: BTreeSet<InstanceId>,
+    /// Instances for which more happened than a change of what is wanted.
+    touched: BTreeSet<InstanceId>,
+    /// Whether changes on their way were refused with this input.
+    is_refused: bool,
+    /// Runs that were sent to the disk, by instance.
+    recorded: BTreeMap<InstanceId, Vec<RunId>>,
+    /// Processes that were proven to be an instance's.
+    proven: BTreeSet<(InstanceId, Identity)>,
+    /// The instance of each process of the engine.
+    processes: BTreeMap<ProcessRef, InstanceId>,
+}
+
+pub(super) fn broken<T>(invariant: &'static str, what: String) -> Result<T, Violation> {
+    Err(Violation { invariant, what })
+}
+
+fn rows(engine: &Engine) -> impl Iterator<Item = &Instance> {
+    engine.table().slots().filter_map(|slot| engine.table().get(slot))
+}
+
+fn past_of(presence: &Presence) -> Vec<RunId> {
+    presence.past.iter().map(|run| run.id).collect()
+}
+
+impl Law {
+    /// A master begins with this state: what is on the disk is recorded, and nothing else.
+    pub(super) fn begin(&mut self, image: &Image) {
+        *self = Self::default();
+        for (id, stored) in &image.instances {
+            self.recorded.insert(*id, stored.runs.iter().map(|run| run.id).collect());
+        }
+    }
+
+    /// A change is requested: whether its CAS is that of the newest version, on the disk or on its
+    /// way there, is known now.
+    pub(super) fn asked(
+        &mut self,
+        request: RequestId,
+        engine: &Engine,
+        id: InstanceId,
+        desire: &Desire,
+    ) {
+        let Some(row) = rows(engine).find(|row| row.definition().id == id) else { return };
+        let is_stale = desire.expect.0 != 0 && desire.expect != newest(row).cas;
+        self.asked.insert(request, Asked { desire: desire.clone(), is_stale });
+        self.arriving = Some((request, id));
+    }
+
+    /// A process is proven to be an instance's.
+    pub(super) fn proven(&mut self, id: InstanceId, identity: Identity) {
+        self.proven.insert((id, identity));
+    }
+
+    pub(super) fn before_input(&mut self, engine: &Engine) {
+        self.touched.clear();
+        self.arriving = None;
+        self.is_refused = false;
+        self.applied.clear();
+        self.before.clear();
+        for row in rows(engine) {
+            let presence = row.presence();
+            let open = presence.run.map(|run| run.id);
+            let before = Before { newest: newest(row), open, past: past_of(presence) };
+            self.before.insert(row.definition().id, before);
+        }
+    }
+
+    /// Records up to this one are durable.
+    pub(super) fn durable(&mut self, upto: RecordSeq) {
+        let rest = self.records.split_off(&RecordSeq(upto.0 + 1));
+        let durable = std::mem::replace(&mut self.records, rest);
+        self.applied = durable.into_values().map(|(_, id)| id).collect();
+    }
+
+    /// The disk refused everything on its way: runs among it are recorded again.
+    pub(super) fn refused(&mut self, disk: &Image) {
+        self.records.clear();
+        self.is_refused = true;
+        for (id, runs) in &mut self.recorded {
+            let stored = disk.instances.get(id);
+            let kept: BTreeSet<RunId> =
+                stored.into_iter().flat_map(|one| one.runs.iter()).map(|run| run.id).collect();
+            let last = runs.iter().rposition(|run| kept.contains(run));
+            runs.truncate(last.map_or(0, |last| last + 1));
+        }
+    }
+
+    pub(super) fn on_effect(&mut self, engine: &Engine, effect: &Effect) -> Result<(), Violation> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "others are about no run")]
+        match effect {
+            Effect::Spawn { process, definition, .. } => {
+                self.processes.insert(*process, definition.id);
+                self.touched.insert(definition.id);
+            }
+            Effect::Adopt { process, instance } => {
+                self.processes.insert(*process, *instance);
+                self.touched.insert(*instance);
+            }
+            Effect::RunVerb { definition, .. } => drop(self.touched.insert(definition.id)),
+            Effect::Signal { process, .. } => {
+                let row = engine.table().get(process.slot);
+                self.touched.extend(row.map(|row| row.definition().id));
+            }
+            Effect::Track { process, identity } => return self.tracked(*process, *identity),
+            Effect::Persist { seq, record: Record::SetDesired { .. }, .. } => {
+                if let Some(arriving) = self.arriving {
+                    self.records.entry(*seq).or_insert(arriving);
+                }
+            }
+            Effect::Persist { record: Record::AddRun { id, run, .. }, .. } => {
+                self.touched.insert(*id);
+                let runs = self.recorded.entry(*id).or_default();
+                if runs.contains(&run.id) {
+                    return broken("INV-12", format!("run {:?} of {id} is recorded twice", run.id));
+                }
+                runs.push(run.id);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn tracked(&mut self, process: ProcessRef, identity: Identity) -> Result<(), Violation> {
+        let is_proven = |(id, proven): &(InstanceId, Identity)| {
+            *proven == identity && self.processes.get(&process).is_none_or(|of| of == id)
+        };
+        if self.proven.iter().any(is_proven) {
+            return Ok(());
+        }
+        broken(
+            "INV-16",
+            format!("process {} is watched to be signaled and not proven", identity.pid),
+        )
+    }
+
+    /// A request is answered: whether its CAS was another one is what it was when it came.
+    pub(super) fn answered(
+        &mut self,
+        request: RequestId,
+        done: Option<&DesireDone>,
+    ) -> Result<(), Violation> {
+        self.done.push(request);
+        if done.is_none() {
+            // It is refused.
+            self.arriving.take_if(|(arriving, _)| *arriving == request);
+        }
+        let (Some(asked), Some(done)) = (self.asked.get(&request), done) else { return Ok(()) };
+        if self.records.values().any(|(waiting, _)| *waiting == request) {
+            return broken(
+                "INV-1",
+                format!("request {} is answered before it is durable", request.0),
+            );
+        }
+        if asked.is_stale != done.is_stale {
+            return broken(
+                "INV-11",
+                format!("request {} is not taken as stale or fresh", request.0),
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn after_input(&mut self, engine: &Engine) -> Result<(), Violation> {
+        let before = std::mem::take(&mut self.before);
+        for row in rows(engine) {
+            let id = row.definition().id;
+            let Some(before) = before.get(&id) else { continue };
+            self.wanted(row, before)?;
+            runs(row, before)?;
+            if row.presence().unsaved {
+                continue;
+            }
+            let recorded = self.recorded.get(&id).map_or(&[][..], Vec::as_slice);
+            let past = past_of(row.presence());
+            if !recorded.ends_with(&past) {
+                let what = format!("{id}: the runs {past:?} ended, on the disk are {recorded:?}");
+                return broken("INV-12", what);
+            }
+        }
+        for request in std::mem::take(&mut self.done) {
+            self.asked.remove(&request);
+        }
+        Ok(())
+    }
+
+    /// What is wanted changes as a model of requests has it, and otherwise only by what happens.
+    fn wanted(&self, row: &Instance, before: &Before) -> Result<(), Violation> {
+        let (id, now) = (row.definition().id, newest(row));
+        let is_about_it =
+            |(request, of): &(RequestId, InstanceId)| self.asked.get(request).filter(|_| *of == id);
+        let asked = self.arriving.as_ref().and_then(is_about_it);
+        let is_touched = self.touched.contains(&id)
+            || before.open != row.presence().run.map(|run| run.id)
+            || row.presence().verb.is_some();
+        let what = |why: &str| {
+            broken("INV-11", format!("{id} was {:?} and is {now:?}: {why}", before.newest))
+        };
+        let steps = now.cas.0.wrapping_sub(before.newest.cas.0);
+        if let Some(asked) = asked {
+            let mut model = before.newest.clone();
+            apply(&mut model, asked, before.open.is_some());
+            return if model == now { Ok(()) } else { what(&format!("expected {model:?}")) };
+        }
+        if self.is_refused {
+            return Ok(());
+        }
+        if !is_touched {
+            // Being seen is a change as well, of what is looked at; and a restart that nothing can
+            // be sent to is used up.
+            let restart = before.newest.restart && now.restart;
+            let model = Desired { cas: now.cas, restart, ..before.newest.clone() };
+            return if model == now && steps <= 1 { Ok(()) } else { what("nothing happened") };
+        }
+        if steps > 3 {
+            return what("more than one step for each cause");
+        }
+        let is_changed = (now.goal, now.once, &now.values)
+            != (before.newest.goal, before.newest.once, &before.newest.values);
+        let is_joined = self.applied.contains(&id);
+        if is_changed && steps == 0 && !is_joined {
+            what("a change without a step")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn newest(row: &Instance) -> Desired {
+    row.newest_desired(row.newest_goal())
+}
+
+/// What a request makes of what is wanted, by the contract of Patrol.
+fn apply(desired: &mut Desired, asked: &Asked, is_started: bool) {
+    let old = desired.clone();
+    let mut is_changed = asked.desire.beat.is_some();
+    if !asked.is_stale {
+        match &asked.desire.values {
+            ValuesEdit::Merge(values) => {
+                is_changed |= !values.is_empty();
+                desired.values.extend(values.clone());
+            }
+            ValuesEdit::Replace(values) => {
+                is_changed = true;
+                desired.values.clone_from(values);
+            }
+        }
+        if let Some(toggle) = asked.desire.toggle {
+            let armed =
+                if is_started || old.once == Once::Consumed { Once::Consumed } else { Once::Armed };
+            let (goal, once, restart) = match toggle {
+                Toggle::Enable => (Goal::Up, old.once, old.restart),
+                Toggle::Disable => (Goal::Down, Once::No, false),
+                Toggle::Restart => (Goal::Up, Once::No, true),
+                Toggle::RunOnceEnable => (old.goal, armed, old.restart),
+                Toggle::RunOnceDisable => (old.goal, Once::No, old.restart),
+                Toggle::EnableRunOnceEnable => (Goal::Up, armed, old.restart),
+                Toggle::EnableRunOnceDisable => (Goal::Up, Once::No, old.restart),
+            };
+            (desired.goal, desired.once, desired.restart) = (goal, once, restart);
+            is_changed |= (old.goal, old.once, old.restart) != (goal, once, restart);
+        }
+    }
+    desired.cas.0 = old.cas.0.wrapping_add(u64::from(is_changed));
+}
+
+/// A run that is no longer open is the next one of those that ended; no other one is added.
+fn runs(row: &Instance, before: &Before) -> Result<(), Violation> {
+    let id = row.definition().id;
+    let open = row.presence().run.map(|run| run.id);
+    let past = past_of(row.presence());
+    let what = |why: &str| broken("INV-12", format!("{id}: {why}; open {open:?}, ended {past:?}"));
+    let distinct: BTreeSet<&RunId> = past.iter().chain(&open).collect();
+    if distinct.len() != past.len() + usize::from(open.is_some()) {
+        return what("a run is there twice");
+    }
+    // A configuration that keeps fewer takes effect with the next run that ends.
+    let most = usize::from(row.definition().policy.history).max(before.past.len());
+    if past.len() > most {
+        return what("more runs than are kept");
+    }
+    let known = before.past.last();
+    let is_new = |run: &&RunId| !before.past.contains(run);
+    let added: Vec<&RunId> = past.iter().filter(is_new).collect();
+    if known
+        .is_some_and(|known| past.contains(known) && !past.ends_with(&[*known]) && added.is_empty())
+    {
+        return what("runs are out of order");
+    }
+    match before.open {
+        Some(was) if open != Some(was) && added.first() != Some(&&was) => {
+            what("a run ended and is not recorded")
+        }
+        Some(was) if open == Some(was) && !added.is_empty() => {
+            what("a run is recorded that goes on")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Long after the last fault, the disk says the same as the engine, and every request is answered.
+pub(super) fn at_rest(engine: &Engine, disk: &Image) -> Result<(), Violation> {
+    for row in rows(engine) {
+        let id = row.definition().id;
+        let Some(stored) = disk.instances.get(&id) else {
+            return broken("INV-5", format!("{id} is not on the disk"));
+        };
+        let past = past_of(row.presence());
+        let on_disk: Vec<RunId> = stored.runs.iter().map(|run| run.id).collect();
+        let least = past.len().min(row.definition().policy.history.into());
+        // How many are kept may have changed between a run and its record.
+        let is_same = past.ends_with(&on_disk) || on_disk.ends_with(&past);
+        if !is_same || on_disk.len() < least {
+            return broken(
+                "INV-12",
+                format!("the disk has {on_disk:?} of the runs {past:?} of {id}, kept {least}"),
+            );
+        }
+        let mut desired = (*stored.desired).clone();
+        // A start that is tried uses a restart up at once, and counts when it succeeded.
+        desired.restart &= row.desired().restart;
+        if desired != *row.desired() {
+            let now = row.desired();
+            return broken("INV-11", format!("{id} is {now:?}, on the disk {desired:?}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! Seeds of the world of apps and services.
+
+use openctrl_sim::patrol::{Visits, run_seed};
+
+#[test]
+fn apps_and_services_hold_in_every_run_and_everything_is_visited() {
+    let mut visits = Visits::default();
+    for seed in 0..250 {
+        match run_seed(seed) {
+            Ok(summary) => visits.add(&summary.visits),
+            Err(failure) => panic!("seed {seed}:\n{failure}"),
+        }
+    }
+    let missed = visits.missed();
+    assert!(missed.is_empty(), "the runs have grown tame: {missed:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 0..20 {
+        let runs = [run_seed(seed), run_seed(seed)].map(|run| run.expect("it holds"));
+        assert_eq!(runs[0], runs[1], "seed {seed}");
+    }
+}
