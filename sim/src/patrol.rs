@@ -273,7 +273,7 @@ impl World {
                 }
                 self.verbs.push((definition.id, app_of(&definition), verb));
             }
-            Effect::Persist { epoch, seq, record } => self.under_way.push((epoch, seq, record)),
+            Effect::Persist { epoch, seq, record } => self.under_way.push((epoch, seq, *record)),
             Effect::Respond { request, outcome } => {
                 let done = if let Outcome::Desired(done) = &outcome { Some(done) } else { None };
                 self.requests.answered(request)?;

@@ -1,6 +1,6 @@
 //! What must hold inside the engine between two inputs, whatever happened.
 //!
-//! Simulations ask after every fourth input, the driver at every 1024th, so each part visits a row
+//! Simulations ask after every input, the driver at every 1024th, so each part visits a row
 //! or a timer once and allocates only what it compares. Each part has a bug of its own in `canary`.
 
 use alloc::collections::{BTreeMap, BTreeSet};

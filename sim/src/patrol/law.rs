@@ -144,12 +144,21 @@ impl Law {
                 self.touched.extend(row.map(|row| row.definition().id));
             }
             Effect::Track { process, identity } => return self.tracked(*process, *identity),
-            Effect::Persist { seq, record: Record::SetDesired { .. }, .. } => {
+            Effect::Persist { seq, record, .. } => return self.recorded(*seq, record),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn recorded(&mut self, seq: RecordSeq, record: &Record) -> Result<(), Violation> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "others are about no run")]
+        match record {
+            Record::SetDesired { .. } => {
                 if let Some(arriving) = self.arriving {
-                    self.records.entry(*seq).or_insert(arriving);
+                    self.records.entry(seq).or_insert(arriving);
                 }
             }
-            Effect::Persist { record: Record::AddRun { id, run, .. }, .. } => {
+            Record::AddRun { id, run, .. } => {
                 self.touched.insert(*id);
                 let runs = self.recorded.entry(*id).or_default();
                 if runs.contains(&run.id) {

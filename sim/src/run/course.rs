@@ -28,11 +28,6 @@ const HEALING_MS: u64 = 120_000;
 /// Number of steps after the end of the master, none of which may have an effect.
 const AFTER_END: usize = 10;
 
-/// The engine checks itself after every this many inputs, which takes as long as an eighth of one,
-/// and at the end; after every input of a run whose timeline is kept, so that a failed run, done
-/// again, names the first. What it finds lasts longer than an input.
-const CHECK_EVERY: u64 = 4;
-
 /// The last steps, for debugging a failure.
 const TIMELINE_MAX: usize = 400;
 
@@ -188,8 +183,7 @@ impl Run {
         self.report.coverage.after_input(&self.before, &self.engine, &input);
         self.remember_changes();
         self.check(|invariant, scene| invariant.after_input(scene, Some(&input)), is_late, None)?;
-        let is_due = self.report.inputs.is_multiple_of(CHECK_EVERY) || self.timeline.is_some();
-        if is_due { self.check_engine() } else { Ok(()) }
+        self.check_engine()
     }
 
     /// The engine checks itself: last, because what shows outside has an invariant of its own.
@@ -250,8 +244,7 @@ impl Run {
         self.report.simulated_ms = self.world.clock.awake_ms();
         let caught_up = self.readers.catch_up(&mut self.world.hub, &self.oracle);
         caught_up.map_err(of_readers)?;
-        self.check(|invariant, scene| invariant.at_rest(scene), false, None)?;
-        self.check_engine()
+        self.check(|invariant, scene| invariant.at_rest(scene), false, None)
     }
 
     fn heal(&mut self) -> Result<(), Violation> {

@@ -63,7 +63,7 @@ macro_rules! file {
 
 /// Path, type and content. No path of the API can be one of these: all of its paths have `/v2/` in
 /// them, but for `/metrics`.
-const FILES: [(&str, &str, &str); 25] = [
+const FILES: [(&str, &str, &str); 26] = [
     ("/", HTML, include_str!("../../../page/index.html")),
     file!("icon.svg", SVG),
     file!("style.css", CSS),
