@@ -63,7 +63,7 @@ macro_rules! file {
 
 /// Path, type and content. No path of the API can be one of these: all of its paths have `/v2/` in
 /// them, but for `/metrics`.
-const FILES: [(&str, &str, &str); 26] = [
+const FILES: &[(&str, &str, &str)] = &[
     ("/", HTML, include_str!("../../../page/index.html")),
     file!("icon.svg", SVG),
     file!("style.css", CSS),
@@ -132,7 +132,7 @@ impl Page {
             let (tag, gzip_tag) = (entity_tag(&body, ""), entity_tag(&body, "-gzip"));
             File { kind, tag, gzip_tag, gzip_body: gzip(&body), body }
         };
-        FILES.into_iter().map(ready).collect()
+        FILES.iter().copied().map(ready).collect()
     }
 
     /// Answers a request for a file of the page; `None` if the path is not one of them.
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn no_file_can_be_a_path_of_the_api() {
         for (path, _, _) in FILES {
-            assert!(path == "/" || path.starts_with("/page/"), "{path}");
+            assert!(*path == "/" || path.starts_with("/page/"), "{path}");
             assert!(!path.contains("/v2/"), "{path}");
         }
     }
@@ -295,8 +295,8 @@ mod tests {
 
     #[test]
     fn removing_comments_leaves_every_text_whole() {
-        for (path, kind, text) in FILES.into_iter().filter(|(_, kind, _)| *kind != HTML) {
-            for line in text.lines().filter(|_| kind == SCRIPT) {
+        for (path, kind, text) in FILES.iter().filter(|(_, kind, _)| *kind != HTML) {
+            for line in text.lines().filter(|_| *kind == SCRIPT) {
                 let ticks = line.matches('`').count();
                 assert!(ticks.is_multiple_of(2), "{path}: a text spans lines: {line}");
                 assert!(!line.ends_with('\\'), "{path}: a text spans lines: {line}");
