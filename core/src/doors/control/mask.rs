@@ -53,10 +53,9 @@ fn hidden_part<'a>(name: &str, value: &'a str) -> Option<&'a str> {
     if decode_path(name) != "env" {
         return is_secret(name).then_some(value);
     }
-    let escaped = || value.split_once("%3D").or_else(|| value.split_once("%3d"));
-    let bare = value.split_once('=');
     // Whichever comes first separates the name from the value.
-    let pair = [bare, escaped()].into_iter().flatten().min_by_key(|(name, _)| name.len());
+    let pairs = ["=", "%3D", "%3d"].into_iter().filter_map(|equals| value.split_once(equals));
+    let pair = pairs.min_by_key(|(name, _)| name.len());
     pair.map(|(_, hidden)| hidden)
 }
 
