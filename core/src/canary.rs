@@ -65,6 +65,12 @@ pub enum Canary {
     NextRestartKept,
     /// A dial that waits does not begin when another ends.
     DialNotContinued,
+    /// Stored events are shown when the first of them are durable.
+    EventsShownEarly,
+    /// A rule keeps more keys than it may.
+    RuleKeysKept,
+    /// Of several timers of a rule that are due, only the first fires.
+    RuleTimerPassedOver,
     /// A change of an app is applied though its CAS is another one.
     StaleApplied,
     /// A run that the disk refused is not recorded again.
@@ -89,7 +95,7 @@ pub(crate) use chosen::is;
 #[cfg(canary)]
 impl Canary {
     /// Every one, in the order of the invariants that they break.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::AnswerBeforeDurable,
         Self::StreamsOutliveKey,
         Self::LeftoverSpared,
@@ -119,6 +125,9 @@ impl Canary {
         Self::StagedKept,
         Self::NextRestartKept,
         Self::DialNotContinued,
+        Self::EventsShownEarly,
+        Self::RuleKeysKept,
+        Self::RuleTimerPassedOver,
         Self::StaleApplied,
         Self::RunNotKept,
         Self::PingBelieved,
@@ -157,6 +166,9 @@ impl Canary {
             Self::StagedKept => "staged-kept",
             Self::NextRestartKept => "next-restart-kept",
             Self::DialNotContinued => "dial-not-continued",
+            Self::EventsShownEarly => "events-shown-early",
+            Self::RuleKeysKept => "rule-keys-kept",
+            Self::RuleTimerPassedOver => "rule-timer-passed-over",
             Self::StaleApplied => "stale-applied",
             Self::RunNotKept => "run-not-kept",
             Self::PingBelieved => "ping-believed",

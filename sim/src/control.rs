@@ -5,8 +5,8 @@
 //! `docs/contributors/INVARIANTS.md`.
 
 mod disk;
-mod law;
-mod script;
+pub(crate) mod law;
+pub(crate) mod script;
 
 use std::collections::BTreeMap;
 
@@ -128,7 +128,7 @@ impl World {
             self.write()?;
             self.pass(1_500)?;
         }
-        self.law.end(&self.disk)
+        self.law.end(&self.disk.image)
     }
 
     fn feed(&mut self, input: Input) -> Result<(), String> {
@@ -179,7 +179,7 @@ impl World {
         while let Some(effect) = self.control.poll_effect() {
             match effect {
                 ControlEffect::Keep(kept) => later.push(kept),
-                ControlEffect::Show(events) => self.law.shown(&events, &self.disk)?,
+                ControlEffect::Show(events) => self.law.shown(&events, &self.disk.image)?,
                 ControlEffect::RuleLost(rule, fault) => {
                     return Err(format!("the rule {rule} cannot be read any more: {fault}"));
                 }

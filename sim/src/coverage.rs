@@ -2,6 +2,7 @@
 //! every kind of input, request, answer, effect and trouble, each with how often.
 
 mod cells;
+mod stored;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
 
 use self::cells::Cells;
+pub use self::stored::Stored;
 use crate::oracle::Oracle;
 use crate::patrol::KINDS as OF_PATROL;
 use crate::world::Fault;
@@ -49,6 +51,7 @@ pub struct Coverage {
     effects: [u64; EFFECTS.len()],
     outcomes: [u64; OUTCOMES.len()],
     faults: Vec<u64>,
+    stored: Stored,
 }
 
 impl Coverage {
@@ -60,6 +63,12 @@ impl Coverage {
         add(&mut self.effects, &other.effects);
         add(&mut self.outcomes, &other.outcomes);
         self.faults(&other.faults);
+        self.stored.add(&other.stored);
+    }
+
+    /// Takes in what happened to events and rules of the control API.
+    pub fn stored(&mut self, stored: &Stored) {
+        self.stored.add(stored);
     }
 
     /// Takes in how often each kind of trouble happened.
@@ -120,6 +129,7 @@ impl Coverage {
             named("effect", EFFECTS, &self.effects),
             named("answer", &OUTCOMES[..outcomes], &self.outcomes[..outcomes]),
             faults.map(|((_, words), _)| format!("trouble: {words}")).collect(),
+            self.stored.missed(),
         ]
         .concat()
     }
@@ -134,6 +144,7 @@ impl fmt::Display for Coverage {
         line(f, "answers", &OUTCOMES, &self.outcomes)?;
         writeln!(f, "          ({OTHER_ANSWERS})")?;
         line(f, "effects", EFFECTS, &self.effects)?;
+        writeln!(f, "{}", self.stored)?;
         write!(f, "trouble")?;
         for ((_, words), count) in Fault::ALL.iter().zip(&self.faults) {
             write!(f, "\n  {count:>8}  {words}")?;

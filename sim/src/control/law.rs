@@ -10,15 +10,14 @@ use openctrl_core::store::{Image, Kept};
 use openctrl_core::time::{Now, Wall};
 
 use super::Summary;
-use super::disk::Disk;
 
 /// No run has more rules at a time.
 const RULES_MAX: usize = 13;
 
 /// The observations so far.
 #[derive(Default)]
-pub(super) struct Law {
-    pub(super) summary: Summary,
+pub(crate) struct Law {
+    pub(crate) summary: Summary,
     /// The shown events, by id.
     shown: BTreeMap<u64, Arc<StoredEvent>>,
     last_time: Wall,
@@ -31,7 +30,7 @@ fn kind(event: &StoredEvent) -> &str {
 
 impl Law {
     /// Events are pending: the number of events that rules publish is limited by their input.
-    pub(super) fn ordered(&mut self, kept: &Kept, rules: &RuleSet) -> Result<(), String> {
+    pub(crate) fn ordered(&mut self, kept: &Kept, rules: &RuleSet) -> Result<(), String> {
         let count = |wanted: &str| kept.events.iter().filter(|event| kind(event) == wanted).count();
         let (firings, changes) = (count("openctrl-eventrule"), count("openctrl-derived"));
         let causes = kept.events.len() - firings - changes;
@@ -54,17 +53,24 @@ impl Law {
     }
 
     /// Events are shown: durable, in order, each once, none left out but by a change of rules.
-    pub(super) fn shown(&mut self, events: &[Arc<StoredEvent>], disk: &Disk) -> Result<(), String> {
+    pub(crate) fn shown(
+        &mut self,
+        events: &[Arc<StoredEvent>],
+        image: &Image,
+    ) -> Result<(), String> {
         for event in events {
             let id = event.id.0;
             let last = self.shown.keys().next_back().copied().unwrap_or_default();
             if id <= last {
                 return Err(format!("INV-14: event {id} is shown after {last}"));
             }
-            let stored = &disk.image.control.events;
+            let stored = &image.control.events;
             let durable = stored.iter().find(|stored| stored.id == event.id);
             if durable != Some(event) && stored.front().is_some_and(|first| first.id <= event.id) {
-                return Err(format!("INV-14: event {id} is shown and not durable"));
+                let (topic, stored) = (&event.topic, durable.map(|stored| &stored.topic));
+                return Err(format!(
+                    "INV-14: event {id}, {topic}, is shown and not durable; stored is {stored:?}"
+                ));
             }
             if event.time < self.last_time {
                 return Err(format!("INV-14: event {id} is older than the one before it"));
@@ -85,7 +91,7 @@ impl Law {
     }
 
     /// The master starts again: shown events that are retained exist, unchanged.
-    pub(super) fn restarted(&mut self, image: &Image) -> Result<(), String> {
+    pub(crate) fn restarted(&mut self, image: &Image) -> Result<(), String> {
         let stored = &image.control.events;
         let first = stored.front().map_or(StoredId(u64::MAX), |event| event.id);
         for (id, event) in self.shown.range(first.0..) {
@@ -105,7 +111,7 @@ impl Law {
     }
 
     /// Between steps no timer is overdue, and keys are bounded.
-    pub(super) fn rest(&mut self, control: &Control, now: Now) -> Result<(), String> {
+    pub(crate) fn rest(&mut self, control: &Control, now: Now) -> Result<(), String> {
         let rules = control.rules();
         if rules.key_count() > rules.len() * KEYS_MAX {
             return Err("INV-15: more keys are remembered than are bounded".to_string());
@@ -118,8 +124,8 @@ impl Law {
 
     /// Every creation that is stored has exactly one firing of the rule that waits for it, once
     /// that rule was there.
-    pub(super) fn end(&self, disk: &Disk) -> Result<(), String> {
-        let stored: Vec<&Arc<StoredEvent>> = disk.image.control.events.iter().collect();
+    pub(crate) fn end(&self, image: &Image) -> Result<(), String> {
+        let stored: Vec<&Arc<StoredEvent>> = image.control.events.iter().collect();
         for pair in stored.windows(2) {
             let (cause, next) = (pair[0], pair[1]);
             let is_firing =

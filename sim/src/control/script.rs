@@ -93,7 +93,7 @@ pub(super) fn fate(rng: &mut ChaCha8Rng, process: ProcessRef, lives: bool) -> In
 }
 
 /// Rules are applied, deleted or read.
-pub(super) fn rules(rng: &mut ChaCha8Rng) -> RulesRequest {
+pub(crate) fn rules(rng: &mut ChaCha8Rng) -> RulesRequest {
     let spec = |rng: &mut ChaCha8Rng| POOL[below(rng, POOL.len())].clone();
     match below(rng, 5) {
         0 => {
@@ -111,7 +111,7 @@ pub(super) fn rules(rng: &mut ChaCha8Rng) -> RulesRequest {
 }
 
 /// A command event with one of many keys.
-pub(super) fn note(rng: &mut ChaCha8Rng) -> Fact {
+pub(crate) fn note(rng: &mut ChaCha8Rng) -> Fact {
     let command = format!("c{}", below(rng, 6_000));
     match below(rng, 3) {
         0 => Fact::CommandReceived(command),

@@ -1,17 +1,20 @@
 //! The engine in its world, step by step, with the books and all invariants at each.
 
+mod beside;
 mod objects;
 mod recording;
 mod resumed;
 
 use std::collections::VecDeque;
 
-use openctrl_core::engine::{Effect, Engine, Found, Input, show_effect, show_input};
+use openctrl_core::control::Cause;
+use openctrl_core::engine::{Effect, Engine, Found, Input, TimerReason, show_effect, show_input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
 use openctrl_core::store::Image;
 use openctrl_core::trace::Header;
 
+use self::beside::{Beside, EVENTS_MAX};
 use self::recording::Recording;
 use super::Report;
 use crate::choice::Choices;
@@ -58,6 +61,8 @@ pub struct Run {
     recording: Option<Recording>,
     /// At which step a recording is to begin.
     records_at: Option<(usize, Header)>,
+    /// The machine of the control API, if the master has it.
+    beside: Option<Beside>,
 }
 
 impl Run {
@@ -69,8 +74,17 @@ impl Run {
 
     /// A run of a scenario; nothing has happened yet.
     pub fn of(scenario: &Scenario) -> Self {
-        let image = scenario.image.clone();
-        Self::in_world(scenario.world(), image, scenario.seed, scenario.readers())
+        let mut image = scenario.image.clone();
+        if !scenario.has_control() {
+            return Self::in_world(scenario.world(), image, scenario.seed, scenario.readers());
+        }
+        image.adopt_control(EVENTS_MAX);
+        let mut world = scenario.world_with(image.clone());
+        world.disk.keep_events(EVENTS_MAX);
+        let beside = Beside::new(&image, world.clock.now(), scenario.seed);
+        let mut run = Self::in_world(world, image, scenario.seed, scenario.readers());
+        run.beside = Some(beside);
+        run
     }
 
     fn in_world(world: World, image: Image, seed: [u8; 32], readers: usize) -> Self {
@@ -89,6 +103,7 @@ impl Run {
             before: Vec::new(),
             recording: None,
             records_at: None,
+            beside: None,
         }
     }
 
@@ -116,6 +131,10 @@ impl Run {
     pub fn into_report(self) -> Report {
         let mut report = self.report;
         report.coverage.faults(&self.world.faults);
+        if let Some(beside) = &self.beside {
+            report.coverage.stored(&beside.stored);
+            report.digest.everything(&beside.digest());
+        }
         report
     }
 
@@ -145,6 +164,8 @@ impl Run {
             }
             let outcome = scenario.step(choices, &mut self.world, &self.engine, &self.oracle);
             self.take(outcome)?;
+            self.hear()?;
+            self.let_clients_act()?;
             after_end = if self.oracle.finished { after_end + 1 } else { 0 };
         }
         self.rest()
@@ -155,8 +176,26 @@ impl Run {
     /// # Errors
     /// The first invariant that does not hold.
     pub fn begin(&mut self) -> Result<(), Violation> {
-        self.drain(false)?;
+        self.drain(false, Cause::Other)?;
         self.check(|invariant, scene| invariant.after_input(scene, None), false, None)
+    }
+
+    /// The machine of the control API hears what became of events: before the engine hears of the
+    /// changes that caused them.
+    fn hear(&mut self) -> Result<(), Violation> {
+        match &mut self.beside {
+            Some(beside) if self.dies_in != Some(0) => beside.hear(&mut self.world),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn let_clients_act(&mut self) -> Result<(), Violation> {
+        match &mut self.beside {
+            Some(beside) if self.dies_in != Some(0) && !self.oracle.finished => {
+                beside.act(&mut self.world, &self.engine)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Passes an input to the engine and carries out its effects.
@@ -164,6 +203,9 @@ impl Run {
     /// # Errors
     /// The first invariant that does not hold.
     pub fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
+        self.hear()?;
+        let is_tick = matches!(input, Input::TimeAdvanced)
+            && matches!(self.engine.poll_timeout(), Some((_, TimerReason::Tick)));
         // After the end, all input of processes is late.
         let is_late = is_late || (self.oracle.finished && is_about_a_process(&input));
         self.remember(|| show_input(&input));
@@ -176,7 +218,7 @@ impl Run {
         self.recording.iter_mut().for_each(|recording| recording.input(now, &input));
         self.engine.handle(now, input.clone());
         self.report.inputs += 1;
-        self.drain(is_late)?;
+        self.drain(is_late, if is_tick { Cause::Tick } else { Cause::Other })?;
         if self.is_dead() {
             return Ok(());
         }
@@ -229,6 +271,9 @@ impl Run {
         self.oracle = Oracle::restarted(&image, survivors, &self.world);
         self.invariants = invariants::all();
         let now = self.world.clock.now();
+        if let Some(beside) = &mut self.beside {
+            beside.restart(&image, now)?;
+        }
         let found = Found { leftovers, survivors, notes };
         self.engine = Engine::with_found(image, found, seed, now);
         self.begin()
@@ -244,6 +289,10 @@ impl Run {
         self.report.simulated_ms = self.world.clock.awake_ms();
         let caught_up = self.readers.catch_up(&mut self.world.hub, &self.oracle);
         caught_up.map_err(of_readers)?;
+        match &mut self.beside {
+            Some(beside) if !self.oracle.finished => beside.rest(&self.world)?,
+            Some(_) | None => {}
+        }
         self.check(|invariant, scene| invariant.at_rest(scene), false, None)
     }
 
@@ -252,6 +301,7 @@ impl Run {
         let end = self.world.clock.now().mono.after_ms(HEALING_MS);
         while !self.oracle.finished {
             let pending = scenario::heal(&mut self.world).expect(NOBODY_DIES);
+            self.hear()?;
             if !pending.is_empty() {
                 pending.into_iter().try_for_each(|input| self.feed(input, false))?;
                 continue;
@@ -261,12 +311,18 @@ impl Run {
                     self.world.clock.advance_to(due);
                     self.feed(Input::TimeAdvanced, false)?;
                 }
+                // Events that follow from the last ones.
+                Some(_) | None if self.is_storing() => {}
                 Some(_) | None => break,
             }
         }
         // The shutdown waits for the store.
         self.world.disk.write(usize::MAX).expect(NOBODY_DIES);
-        Ok(())
+        self.hear()
+    }
+
+    fn is_storing(&self) -> bool {
+        self.beside.as_ref().is_some_and(Beside::is_waiting) && self.world.disk.queued() > 0
     }
 
     fn take(&mut self, outcome: Outcome) -> Result<(), Violation> {
@@ -301,14 +357,29 @@ impl Run {
         Ok(())
     }
 
-    fn drain(&mut self, is_late: bool) -> Result<(), Violation> {
+    fn drain(&mut self, is_late: bool, cause: Cause) -> Result<(), Violation> {
+        let mut effects = Vec::new();
         while let Some(effect) = self.engine.poll_effect() {
-            match self.tamper.as_mut().map(|tamper| tamper(effect.clone())) {
-                None => self.carry_out(&effect, is_late)?,
-                Some(effects) => {
-                    effects.iter().try_for_each(|effect| self.carry_out(effect, is_late))?;
-                }
+            match &mut self.tamper {
+                None => effects.push(effect),
+                Some(tamper) => effects.extend(tamper(effect)),
             }
+        }
+        let (mut attached, mut later) = (Vec::new(), Vec::new());
+        if let Some(beside) = &mut self.beside {
+            (attached, later) = beside.observe(&self.world, cause, &self.engine, &effects)?;
+        }
+        for effect in &effects {
+            self.carry_out(effect, is_late)?;
+            if let Effect::Persist { seq, .. } = effect
+                && let Some(place) = attached.iter().position(|attached| attached.seq == *seq)
+            {
+                let kept = attached.swap_remove(place).kept;
+                self.world.disk.attach(*seq, kept);
+            }
+        }
+        if !self.is_dead() {
+            later.into_iter().for_each(|kept| self.world.disk.keep(kept));
         }
         Ok(())
     }

@@ -143,8 +143,18 @@ impl Scenario {
 
     /// The world in which it takes place.
     pub fn world(&self) -> World {
+        self.world_with(self.image.clone())
+    }
+
+    /// The same world with another content of the disk.
+    pub fn world_with(&self, image: Image) -> World {
         let keeper = self.survives.then(Keeper::default);
-        World { keeper, ..World::new(self.image.clone(), Hub::new(self.window, self.readers)) }
+        World { keeper, ..World::new(image, Hub::new(self.window, self.readers)) }
+    }
+
+    /// Whether the master has the control API: in a third of the runs, and not in the simplest.
+    pub fn has_control(&self) -> bool {
+        self.seed[0] % 3 == 1
     }
 
     /// How many read the event stream.

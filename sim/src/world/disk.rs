@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 
 use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
+use openctrl_core::event::StoredId;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::store::{
-    self, Entry, FIRST_GENERATION, Finding, Image, Record, Recovered, encode, encode_entry,
-    journal_header, recover,
+    self, ControlUndo, Entry, FIRST_GENERATION, Finding, Image, Kept, Record, Recovered, encode,
+    encode_entry, journal_header, recover,
 };
 use openctrl_core::time::Time;
 
@@ -35,6 +36,12 @@ pub struct Disk {
     /// None after a failure.
     journal: Option<Journal>,
     failed: Option<StoreEpoch>,
+    /// The last epoch of events that failed.
+    failed_keep: Option<u32>,
+    /// What became of events, oldest first, until the machine of the control API hears of it.
+    news: VecDeque<KeptNews>,
+    /// How many events are kept, if there is a control API.
+    events_max: Option<usize>,
     next_generation: u64,
     snapshot_generation: u64,
     /// How many records the last journal has.
@@ -46,10 +53,21 @@ pub struct Disk {
     full_for: usize,
 }
 
+/// What became of events.
+#[derive(Clone, Copy, Debug)]
+pub enum KeptNews {
+    /// Those up to here are durable.
+    Kept(StoredId),
+    /// Those of this epoch could not be made durable, nor the changes of the other one.
+    Refused(u32, Option<StoreEpoch>),
+}
+
 /// A pending write.
 #[derive(Clone, Debug)]
 enum Job {
-    Persist(StoreEpoch, RecordSeq, Record),
+    /// A change, and the events that it causes.
+    Persist(StoreEpoch, RecordSeq, Record, Option<Box<Kept>>),
+    Keep(Box<Kept>),
     Totals(Vec<(InstanceId, SavedTotals)>),
 }
 
@@ -67,6 +85,8 @@ struct Group {
     entries: Vec<Entry>,
     last: Option<(StoreEpoch, RecordSeq)>,
     undo: Vec<Record>,
+    control_undo: Vec<ControlUndo>,
+    kept: Option<(u32, StoredId)>,
 }
 
 impl Disk {
@@ -79,6 +99,9 @@ impl Disk {
             queue: VecDeque::new(),
             journal: None,
             failed: None,
+            failed_keep: None,
+            news: VecDeque::new(),
+            events_max: None,
             next_generation: FIRST_GENERATION,
             snapshot_generation: FIRST_GENERATION,
             records: 0,
@@ -91,6 +114,11 @@ impl Disk {
             disk.journal = Some(disk.begin().expect("there is no trouble yet"));
         }
         disk
+    }
+
+    /// Keeps so many events of a control API; `image` is told of it, too.
+    pub fn keep_events(&mut self, events_max: usize) {
+        self.events_max = Some(events_max);
     }
 
     /// The content of the disk as the store knows it.
@@ -111,7 +139,7 @@ impl Disk {
     /// How many pending writes are necessary to make this record durable; `None` if it is not
     /// pending.
     pub fn queued_up_to(&self, record: RecordSeq) -> Option<usize> {
-        let is_it = |job: &Job| matches!(job, Job::Persist(_, seq, _) if *seq == record);
+        let is_it = |job: &Job| matches!(job, Job::Persist(_, seq, ..) if *seq == record);
         self.queue.iter().position(is_it).map(|index| index + 1)
     }
 
@@ -154,8 +182,29 @@ impl Disk {
     /// Takes a record; one of a failed epoch is dropped.
     pub fn accept(&mut self, epoch: StoreEpoch, seq: RecordSeq, record: &Record) {
         if self.failed.is_none_or(|failed| epoch > failed) {
-            self.queue.push_back(Job::Persist(epoch, seq, record.clone()));
+            self.queue.push_back(Job::Persist(epoch, seq, record.clone(), None));
         }
+    }
+
+    /// Stores events together with a record that was taken; they share its fate.
+    pub fn attach(&mut self, record: RecordSeq, kept: Kept) {
+        let found = self.queue.iter_mut().rev().find_map(|job| match job {
+            Job::Persist(_, seq, _, caused) if *seq == record => Some(caused),
+            Job::Persist(..) | Job::Keep(_) | Job::Totals(_) => None,
+        });
+        if let Some(caused) = found {
+            *caused = Some(Box::new(kept));
+        }
+    }
+
+    /// Takes events; those of a failed epoch are dropped in their turn.
+    pub fn keep(&mut self, kept: Kept) {
+        self.queue.push_back(Job::Keep(Box::new(kept)));
+    }
+
+    /// What became of events.
+    pub fn news(&mut self) -> Option<KeptNews> {
+        self.news.pop_front()
     }
 
     /// Takes totals; they are written in their turn.
@@ -179,6 +228,7 @@ impl Disk {
         let told = match begun.and_then(|()| self.write_group(&group.entries)) {
             Ok(()) => {
                 self.lingers = false;
+                self.news.extend(group.kept.map(|(_, upto)| KeptNews::Kept(upto)));
                 group.last.map(|(_, upto)| Input::RecordsPersisted { upto })
             }
             Err(Stop::Refused) => self.refused(group),
@@ -239,6 +289,10 @@ impl Disk {
         (self.snapshot_generation, self.next_generation) = (snapshot, generation + 1);
         self.records = records;
         self.queue.clear();
+        self.news.clear();
+        self.failed_keep = None;
+        let mut image = image;
+        self.events_max.into_iter().for_each(|events_max| image.adopt_control(events_max));
         (self.journal, self.failed, self.lingers) = (None, None, false);
         self.image = image.clone();
         self.changes += 1;
@@ -267,10 +321,21 @@ impl Disk {
     fn take(&mut self, job: Job, group: &mut Group) {
         self.changes += 1;
         match job {
-            Job::Persist(epoch, seq, record) => {
+            Job::Persist(epoch, seq, record, caused) => {
+                let caused = caused.filter(|kept| self.takes(kept));
+                caused.iter().for_each(|kept| self.apply_kept(kept, group));
                 group.undo.push(self.image.apply(&record));
                 group.last = Some((epoch, seq));
-                group.entries.push(Entry::Change(record));
+                group.entries.push(match caused {
+                    None => Entry::Change(record),
+                    Some(kept) => Entry::Caused(record, kept),
+                });
+            }
+            Job::Keep(kept) => {
+                if self.takes(&kept) {
+                    self.apply_kept(&kept, group);
+                    group.entries.push(Entry::Kept(kept));
+                }
             }
             Job::Totals(totals) => {
                 for (id, saved) in &totals {
@@ -279,6 +344,15 @@ impl Disk {
                 group.entries.push(Entry::Totals(totals));
             }
         }
+    }
+
+    fn takes(&self, kept: &Kept) -> bool {
+        self.failed_keep.is_none_or(|failed| kept.epoch > failed)
+    }
+
+    fn apply_kept(&mut self, kept: &Kept, group: &mut Group) {
+        group.control_undo.push(self.image.control.apply(kept));
+        group.kept = Some((kept.epoch, kept.upto));
     }
 
     fn begin_again(&mut self) -> Result<(), Stop> {
@@ -323,10 +397,31 @@ impl Disk {
         for undo in group.undo.iter().rev() {
             self.image.apply(undo);
         }
+        if let Some((epoch, _)) = group.kept {
+            for undo in group.control_undo.into_iter().rev() {
+                self.image.control.undo(undo);
+            }
+            self.failed_keep = Some(epoch);
+            self.news.push_back(KeptNews::Refused(epoch, group.last.map(|(epoch, _)| epoch)));
+        }
         let (epoch, _) = group.last?;
         self.failed = Some(epoch);
+        self.drop_events_of(epoch);
         self.queue.retain(|job| !matches!(job, Job::Persist(of, ..) if *of <= epoch));
         Some(Input::PersistFailed { epoch, reason: "full".to_string() })
+    }
+
+    /// Events that pending changes of a failed epoch cause go with them.
+    fn drop_events_of(&mut self, failed: StoreEpoch) {
+        let dropped = self.queue.iter().find_map(|job| match job {
+            Job::Persist(epoch, _, _, Some(kept)) if *epoch <= failed => Some(kept.epoch),
+            Job::Persist(..) | Job::Keep(_) | Job::Totals(_) => None,
+        });
+        if let Some(epoch) = dropped.filter(|epoch| self.failed_keep.is_none_or(|old| *epoch > old))
+        {
+            self.failed_keep = Some(epoch);
+            self.news.push_back(KeptNews::Refused(epoch, Some(failed)));
+        }
     }
 
     fn follow_long_journal(&mut self) -> Result<(), Died> {

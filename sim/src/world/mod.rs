@@ -11,7 +11,7 @@ mod processes;
 
 pub use clients::Clients;
 pub use clock::Clock;
-pub use disk::{Died, Disk};
+pub use disk::{Died, Disk, KeptNews};
 pub use fault::Fault;
 pub use files::{Crash, Files, Name, Stop, Tail};
 pub use hub::{Frame, Given, Hub, Missed, Seen};

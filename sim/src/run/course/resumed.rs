@@ -38,6 +38,7 @@ impl Run {
             before: Vec::new(),
             recording: None,
             records_at: None,
+            beside: None,
         }
     }
 
