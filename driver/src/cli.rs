@@ -69,7 +69,13 @@ fn carry_out(line: Line) -> ExitCode {
             }
             Err(reason) => fail(&reason),
         },
-        Command::Patrol(Patrol { config, state }) => {
+        Command::Patrol(Patrol { config, check: true, .. }) => {
+            match daemon::check_patrol(&config) {
+                Ok(text) => print(&text),
+                Err(reason) => started(Err(reason)),
+            }
+        }
+        Command::Patrol(Patrol { config, state, check: false }) => {
             let options = daemon::PatrolOptions { config, state };
             started(daemon::run_patrol(&options, daemon::Extras::default()))
         }

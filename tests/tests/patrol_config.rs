@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use openctrl_tests::master::run_to_end;
 use openctrl_tests::patrol::{Builder, Folder, refuse_in};
 use openctrl_tests::process::is_alive;
 use openctrl_tests::until;
@@ -88,6 +89,33 @@ fn unknown_keys_are_warned_about_by_name_and_ignored() {
             .output()
             .wait_for_line(key, |line| line.text.contains(&format!("{key}: unknown key")));
     }
+}
+
+/// A check reads the file of a server that runs, and touches nothing.
+#[test]
+fn a_check_says_what_is_in_the_file_and_starts_nothing() {
+    let folder = Folder::default();
+    let up = folder.mark("up");
+    let mut app = folder.app(1, &[&format!("mark:{}", up.path().display()), "wait"]);
+    app["colour"] = json!("blue");
+    let path = folder.path("config.json");
+    let check = |config: &Value| {
+        fs::write(&path, config.to_string()).expect("the folder is writable");
+        run_to_end(&["patrol", "-config", &path, "--check"])
+    };
+    let good = check(&json!({"apps": {"web": app}, "services": {}}));
+    assert_eq!(good.status.code(), Some(0), "{}", good.stderr);
+    let shown = good.stdout.replace(&path, "PATH");
+    let expected = "warning: apps.web.colour: unknown key, ignored\n\
+        PATH: 1 app, 0 services, http://127.0.0.1:8421 udp://127.0.0.1:1248\n";
+    assert_eq!(shown, expected);
+    assert!(up.count() == 0 && !fs::exists(folder.path(".openctrl")).unwrap_or(true));
+    app["binary"] = json!("./app");
+    let bad = check(&json!({"apps": {"web": app}}));
+    assert_eq!((bad.status.code(), &*bad.stdout), (Some(255), ""));
+    assert!(bad.stderr.contains("apps.web.binary"), "{}", bad.stderr);
+    fs::remove_file(&path).expect("it is there");
+    assert_eq!(run_to_end(&["patrol", "-config", &path, "-check"]).status.code(), Some(254));
 }
 
 /// The state is in `.openctrl` beside the configuration, and belongs to one server.

@@ -37,7 +37,7 @@ use crate::daemon::log;
 use crate::daemon::log_line::LogFormat;
 use crate::daemon::logs::Logs;
 use crate::daemon::patrol::{
-    ConfigFile, Door, Extras, Options, SetupError, bind_udp, reload, serve_udp,
+    ConfigFile, Door, Extras, LogRules, Options, SetupError, bind_udp, reload, serve_udp,
 };
 use crate::daemon::process::{
     IdleSpawner, Keeping, Ledger, LinkError, Runtime, become_subreaper, dismiss_keeper,
@@ -163,6 +163,11 @@ pub(crate) fn run_patrol(options: &Options, extras: Extras) -> Result<(), StartE
     let url = format!("master://127.0.0.1:0?page=off&state={state}");
     let url = MasterUrl::parse(&url).map_err(StartError::Url)?;
     run_master(url, Some(Patrol { path: options.config.clone(), is_alone: true, extras }))
+}
+
+/// Reads the configuration of a Patrol server and returns what is in it, with its warnings.
+pub(crate) fn check_patrol(config: &Path) -> Result<String, StartError> {
+    ConfigFile::check(config).map_err(StartError::Patrol)
 }
 
 /// The Patrol door of a master.
@@ -312,6 +317,7 @@ async fn serve(
     let api_base = url.api_base();
     let processes = Processes::start(clock.clone()).map_err(system("start a thread"))?;
     let reopened = Arc::clone(&logs);
+    let log_rules = LogRules::from(&url.logs);
     let disk_fails = store.is_failing();
     let survivors = keeping.as_ref().map(|keeping| keeping.facts(clock.sample()));
     let survivors = survivors.unwrap_or_default();
@@ -419,6 +425,7 @@ async fn serve(
             tokio::spawn(serve_udp(udp, Arc::clone(&door)));
             door.happened(HookName::Started);
             tokio::spawn(Arc::clone(&door).tick());
+            tokio::spawn(Arc::clone(&door).keep_logs_small(log_rules));
             let reload = reload(config, door, mailbox.clone());
             Some(Box::new(reload) as Box<dyn FnMut() + Send>)
         }

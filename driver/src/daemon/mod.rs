@@ -31,7 +31,7 @@ mod tls;
 mod trace;
 mod usage;
 
-pub(crate) use master::{StartError, run, run_patrol};
+pub(crate) use master::{StartError, check_patrol, run, run_patrol};
 pub use patrol::Event;
 pub(crate) use patrol::{Extras, Options as PatrolOptions};
 pub(crate) use sysinfo::{go_arch, go_os};

@@ -14,6 +14,9 @@ pub(crate) struct Patrol {
     /// Where the state is kept [default: .openctrl/ beside the configuration file]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    /// Check the configuration and exit; nothing is started or changed
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 /// The words of a command line, with the flags of `patrol` as the grammar has them.
@@ -21,7 +24,7 @@ pub(super) fn long_flags<'a>(words: &[&'a str]) -> Vec<Cow<'a, str>> {
     let is_patrol = words.first() == Some(&"patrol");
     let long = |word: &&'a str| {
         let name = word.split('=').next().unwrap_or_default();
-        if is_patrol && matches!(name, "-config" | "-state") {
+        if is_patrol && matches!(name, "-config" | "-state" | "-check") {
             Cow::Owned(format!("-{word}"))
         } else {
             Cow::Borrowed(*word)
@@ -44,7 +47,7 @@ mod tests {
 
     #[test]
     fn flags_are_written_as_go_reads_them() {
-        let expected = Patrol { config: PathBuf::from("a/c.json"), state: None };
+        let expected = Patrol { config: PathBuf::from("a/c.json"), state: None, check: false };
         for words in [
             &["-config", "a/c.json"][..],
             &["--config", "a/c.json"],
@@ -53,7 +56,9 @@ mod tests {
         ] {
             assert_eq!(patrol(words), expected, "{words:?}");
         }
-        assert_eq!(patrol(&[]), Patrol { config: PathBuf::from("config.json"), state: None });
+        let config = PathBuf::from("config.json");
+        assert_eq!(patrol(&[]), Patrol { config, state: None, check: false });
+        assert!(patrol(&["-check"]).check && patrol(&["--check"]).check);
         let state = PathBuf::from("/var/lib/p");
         assert_eq!(patrol(&["--state", "/var/lib/p"]).state, Some(state));
     }

@@ -1,13 +1,14 @@
 //! The data for reads of the Patrol door: the configuration, and the last shown state of each app
 //! and service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use openctrl_core::doors::patrol::access::{Group, Target};
 use openctrl_core::doors::patrol::config::{App, Config, Hooks, KeepAlive};
 use openctrl_core::doors::patrol::definitions::instance_label;
-use openctrl_core::doors::patrol::launch::LogFiles;
+use openctrl_core::doors::patrol::launch::{LogFiles, log_root};
 use openctrl_core::doors::patrol::response::{Record, View};
 use openctrl_core::doors::patrol::secret::Secret;
 use openctrl_core::doors::patrol::values::KeyValues;
@@ -94,6 +95,14 @@ impl Board {
             self.apps.values().chain(self.services.values()).map(|entry| &entry.label).collect();
         self.shown.retain(|label, _| labels.contains(&label));
         self.config = config;
+    }
+
+    /// The log folders of all apps, and the files that they write to.
+    pub(super) fn logs(&self) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
+        let apps = self.apps.values().filter_map(|entry| entry.app.as_ref());
+        let current = self.shown.values().filter_map(|shown| shown.log.as_ref());
+        let current = current.flat_map(|log| [&log.stdout, &log.stderr]);
+        (apps.map(|app| log_root(app).into()).collect(), current.map(PathBuf::from).collect())
     }
 
     /// Takes in what the engine shows of an instance.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use openctrl_core::doors::patrol::config::{Config, ConfigError, Reader, Stage};
+use openctrl_core::doors::patrol::config::{Config, ConfigError, Loaded, Reader, Stage};
 use openctrl_core::doors::patrol::definitions::definitions;
 use openctrl_core::doors::patrol::layout::{Layout, RFC3339};
 use openctrl_core::instance::{Definition, Desired};
@@ -45,16 +45,34 @@ impl ConfigFile {
     /// # Errors
     /// For a file that cannot be read or is no configuration.
     pub(crate) fn read(path: &Path, extras: Extras) -> Result<Self, SetupError> {
-        let error = |reason| SetupError { path: path.to_owned(), reason };
-        let bytes = std::fs::read(path).map_err(|io| error(Reason::File(io)))?;
-        let home = std::env::var("HOME").ok();
-        let reader = Reader { home: home.as_deref(), defaults: true };
-        let loaded =
-            Config::load(&bytes, reader).map_err(|config| error(Reason::Config(config)))?;
-        for warning in &loaded.warnings {
+        let Loaded { config, warnings } = load(path)?;
+        for warning in &warnings {
             tracing::warn!("Patrol.config: {}: {warning}", path.display());
         }
-        let mut config = loaded.config;
+        Ok(Self::of(path, config, extras))
+    }
+
+    /// Reads a file and says in a few lines what is in it, with its warnings.
+    ///
+    /// # Errors
+    /// Those of a start, as far as the file is their cause.
+    pub(crate) fn check(path: &Path) -> Result<String, SetupError> {
+        let Loaded { config, warnings } = load(path)?;
+        let file = Self::of(path, config, Extras::default());
+        file.http_address()?;
+        let mut text = String::new();
+        for warning in warnings {
+            text += &format!("warning: {warning}\n");
+        }
+        let Config { apps, services, http, udp, .. } = &file.config;
+        let count = |count: usize, name: &str| {
+            format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+        };
+        let (apps, services) = (count(apps.len(), "app"), count(services.len(), "service"));
+        Ok(text + &format!("{}: {apps}, {services}, http://{http} udp://{udp}\n", path.display()))
+    }
+
+    fn of(path: &Path, mut config: Config, extras: Extras) -> Self {
         if std::env::var("PATROL_UNITTEST").is_ok_and(|value| value == QUICK) {
             (config.tick_every_s, config.ping_timeout_s) = (2, 3);
         }
@@ -69,7 +87,7 @@ impl ConfigFile {
         }
         // Apps receive addresses that do not depend on the directory of the server.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Ok(Self { path, config, bound: None, is_alone: true, extras })
+        Self { path, config, bound: None, is_alone: true, extras }
     }
 
     /// Reads the file again, for a server that listens already.
@@ -141,6 +159,14 @@ impl SetupError {
             Reason::Config(error) => error.stage.exit_status(),
         }
     }
+}
+
+fn load(path: &Path) -> Result<Loaded, SetupError> {
+    let error = |reason| SetupError { path: path.to_owned(), reason };
+    let bytes = std::fs::read(path).map_err(|io| error(Reason::File(io)))?;
+    let home = std::env::var("HOME").ok();
+    let reader = Reader { home: home.as_deref(), defaults: true };
+    Config::load(&bytes, reader).map_err(|config| error(Reason::Config(config)))
 }
 
 impl fmt::Display for SetupError {
