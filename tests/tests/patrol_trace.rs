@@ -87,6 +87,10 @@ fn what_a_server_recorded_replays_equal_across_crashes_and_reloads() {
     live(&patrol);
     patrol.reload(second);
     patrol.wait_app("new", "started", |app| app["started"].is_string());
+    // A killed server loses what is not written yet.
+    let directory = patrol.folder().join(".openctrl/trace").display().to_string();
+    let is_written = || run_to_end(&["replay", &directory]).stdout.contains("Restart");
+    until("the restart to be written", is_written);
     patrol.crash();
     patrol.restart();
     let app = patrol.wait_app("file", "found", |app| app["pid"].is_number());
