@@ -117,9 +117,12 @@ Private_Dirty:         0 kB
 
     #[test]
     fn the_program_runs_on_without_its_pages() {
-        let before = resident();
-        give_back();
-        let after = resident();
-        assert!(after < before, "{after} kB of {before} kB are still there");
+        // Other tests run meanwhile, and need pages again.
+        let is_less = (0..100).any(|_| {
+            let before = resident();
+            give_back();
+            resident() < before
+        });
+        assert!(is_less, "{} kB are still there", resident());
     }
 }
