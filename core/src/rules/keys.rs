@@ -4,7 +4,6 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 
 use super::KEYS_MAX;
-use crate::canary::{self, Canary};
 use crate::time::Time;
 
 /// The keys of one rule, with a timer each at most.
@@ -65,7 +64,7 @@ impl<T> Keys<T> {
         if is_idle {
             return result;
         }
-        if self.entries.len() >= KEYS_MAX && !canary::is(Canary::RuleKeysKept) {
+        if self.entries.len() >= KEYS_MAX {
             self.drop_oldest();
         }
         self.last_seen += 1;
