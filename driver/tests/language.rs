@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Phrases that no page has, each with what to write instead.
-const REPLACED: [(&str, &str); 34] = [
+const REPLACED: [(&str, &str); 40] = [
+    ("all the same", "still"),
     ("anew", "again"),
     ("are gone", "have exited, are deleted or are discarded"),
     ("are told", "receive, or are reported to"),
@@ -25,6 +26,7 @@ const REPLACED: [(&str, &str); 34] = [
     ("is told", "receives, or is reported to"),
     ("is worth nothing", "stops working"),
     ("it is no", "it is not a"),
+    ("let in", "admitted"),
     ("licence", "license"),
     ("live on", "keep running"),
     ("lives on", "keeps running"),
@@ -35,9 +37,13 @@ const REPLACED: [(&str, &str); 34] = [
     ("so many of", "maximum number of"),
     ("somebody", "a client, a user"),
     ("such a one", "such a master"),
+    ("tells nothing", "shows nothing, or does not change"),
     ("told of", "reported"),
+    ("unasked", "without a request"),
+    ("what became of", "state, result, or facts about"),
     ("what comes", "new events, new lines, the next step"),
     ("what is to be", "pending"),
+    ("what is wanted", "the desired state"),
     ("who has the", "everyone with the"),
     ("whoever", "everyone who, anyone who"),
 ];

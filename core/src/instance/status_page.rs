@@ -170,9 +170,9 @@ impl fmt::Display for StatusPage {
         writeln!(
             f,
             "Rendered from `core/src/instance/status_page.rs`; do not edit by hand.\n\n\
-             An instance has a process and a health, each with a table of its own. After every event\n\
-             and every command, `decide` looks at both, at the policy and at what is wanted, and says\n\
-             what to do. What clients of the v2 API are shown follows from the health.\n"
+             An instance has a process state and a health state, each with its own table. After every\n\
+             event and every command, `decide` returns the next action. It depends on both states, the\n\
+             policy and the desired state. The status in the v2 API follows from the health.\n"
         )?;
         process_table(f)?;
         health_table(f)?;
@@ -198,8 +198,8 @@ fn process_table(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn health_table(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
-        "## Health\n\nA row sees the process as it was before the same event. A start or an end that did not take place\n\
-         tells nothing of the health.\n"
+        "## Health\n\nThe column *process* has the process states before the event. A start or an exit that did not take\n\
+         place does not change the health.\n"
     )?;
     writeln!(
         f,
@@ -242,13 +242,13 @@ fn decision(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
         "## Decision\n\n\
-         What ends an instance comes first, in this order: {order:?}. The last is a start that is asked\n\
-         for. If nothing does, its restart policy decides. `SpawnAt` waits for the back-off: what is\n\
-         alive then is ended first. With its limit of restarts reached, an instance is kept as it is.\n"
+         Reasons to end the process come first, in this order: {order:?}. The last is a requested\n\
+         start. Without such a reason, the restart policy decides. `SpawnAt` waits for the back-off, and\n\
+         then ends a process that still runs. An instance that reached its limit of restarts stays as it is.\n"
     )?;
     writeln!(
         f,
-        "| state | has to end | start asked for | Never | OnFailure | Always | limit reached |"
+        "| state | has to end | start requested | Never | OnFailure | Always | limit reached |"
     )?;
     writeln!(f, "|---|---|---|---|---|---|---|")?;
     let start = Desired { goal: Goal::Up, restart: true, ..Desired::default() };
@@ -297,7 +297,7 @@ fn product(f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f,
         "## Under the policy of the v2 API\n\n\
          Restart on failure, start with the master, TERM, and KILL 5 s later. `StartLater` means that\n\
-         a start is carried out once the process has exited.\n"
+         the instance is started after the process has exited.\n"
     )?;
     let policy = Policy::default();
     let cells = || {
