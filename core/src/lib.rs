@@ -35,6 +35,7 @@ pub mod line;
 pub mod master;
 mod mixer;
 pub mod output;
+pub mod pattern;
 pub mod process;
 pub mod resource;
 pub mod rules;

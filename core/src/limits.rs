@@ -41,6 +41,19 @@ pub const HEALTHY_DELAYS: u64 = 10;
 /// survives KILL for seconds will not exit at all.
 pub const SHUTDOWN_LIMIT_MS: u64 = 10_000;
 
+/// How long after that the instances that others start after are stopped, whether or not those have
+/// exited: enough for a grace period of the default each.
+pub const SHUTDOWN_ORDER_MS: u64 = 4_000;
+
+/// When a process is first asked whether it is ready, and how far apart the questions become, in ms.
+pub const READY_FIRST_MS: u64 = 100;
+
+/// The same, at most.
+pub const READY_LONGEST_MS: u64 = 2_000;
+
+/// How long a process may take to answer that, in ms.
+pub const READY_TIMEOUT_MS: u64 = 5_000;
+
 /// TCP pings under way at a time (Contract §9).
 pub const DIALS_MAX: usize = 10;
 

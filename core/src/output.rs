@@ -32,8 +32,10 @@ pub struct LogLine {
     pub(crate) end: u32,
     /// How many bytes of the line were cut off.
     pub cut_bytes: u64,
-    /// Whether the line contains `ERROR`.
+    /// Whether the line is an error: it contains `ERROR`, or what the instance has for that.
     pub is_error: bool,
+    /// Whether the line says that the process is ready.
+    pub is_ready: bool,
 }
 
 impl LogLine {
@@ -73,6 +75,17 @@ impl OutputBatch {
     /// The text of all log lines, one after the other.
     pub fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// Hands each log line with its text to `mark`.
+    pub(crate) fn mark(&mut self, mut mark: impl FnMut(&mut LogLine, &[u8])) {
+        let text = self.text.clone();
+        for item in &mut self.items {
+            if let OutputItem::Log(line) = item {
+                let bytes = text.get(line.start as usize..line.end as usize).unwrap_or_default();
+                mark(line, bytes);
+            }
+        }
     }
 
     /// Whether there is nothing in it.
@@ -147,7 +160,8 @@ impl Building {
         let start = self.offset();
         self.text.extend_from_slice(line.bytes);
         let (end, cut_bytes) = (self.offset(), line.cut_bytes);
-        self.items.push(OutputItem::Log(LogLine { start, end, cut_bytes, is_error }));
+        let line = LogLine { start, end, cut_bytes, is_error, is_ready: false };
+        self.items.push(OutputItem::Log(line));
     }
 
     fn offset(&self) -> u32 {

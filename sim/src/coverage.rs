@@ -184,6 +184,7 @@ const fn outcome_kind(outcome: &Outcome) -> usize {
             | Refusal::Busy
             | Refusal::CannotEnd
             | Refusal::Configured
+            | Refusal::Circle { .. }
             | Refusal::Full { .. }
             | Refusal::TakesRole(_),
         ) => 13,

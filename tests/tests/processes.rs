@@ -5,7 +5,7 @@ use openctrl_tests::script::Step;
 use openctrl_tests::{Api, Master, Script, eventually, until};
 use serde_json::{Value, json};
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 19] = [
     "id",
     "pid",
     "started",
@@ -18,6 +18,8 @@ const FIELDS: [&str; 17] = [
     "nextRestart",
     "backoffMs",
     "reason",
+    "ready",
+    "waitsFor",
     "cpuSeconds",
     "cpuPercent",
     "memoryBytes",

@@ -27,6 +27,11 @@ pub enum Refusal {
         /// The largest size allowed.
         limit: usize,
     },
+    /// The instance would start after itself.
+    Circle {
+        /// The names on the way back to it, such as `a -> b -> a`.
+        path: String,
+    },
     /// Too many requests wait for one instance to stop.
     Busy,
     /// The process of the instance does not exit, whatever signal it receives.

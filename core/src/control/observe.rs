@@ -280,6 +280,7 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
         },
         Effect::Spawn { process, .. }
         | Effect::Track { process, .. }
+        | Effect::Check { process, .. }
         | Effect::Signal { process, .. } => of(process),
         Effect::ReadPidFile { definition, .. } | Effect::RunVerb { definition, .. } => {
             Some(definition.id)

@@ -200,8 +200,10 @@ impl Engine {
                 | TimerReason::Look(slot)
                 | TimerReason::BeatDue(slot)
                 | TimerReason::Hold(slot)
-                | TimerReason::RunLimit(slot) => slot,
-                TimerReason::Tick => continue,
+                | TimerReason::RunLimit(slot)
+                | TimerReason::Ready(slot)
+                | TimerReason::Live(slot) => slot,
+                TimerReason::Tick | TimerReason::ShutdownOrder => continue,
                 TimerReason::DialWait(_) => {
                     dial_limits += 1;
                     continue;

@@ -108,7 +108,9 @@ impl Operations<'_> {
             supervisor.arrive();
         }
         self.out.publish(self.now.wall, EventKind::Create, Object::Instance(view));
+        let affected = self.link(slot);
         self.settle(slot);
+        self.settle_all(affected);
     }
 
     fn configure(&mut self, definition: &Definition, initial: &Desired) {

@@ -9,7 +9,9 @@ use crate::command::Outcome;
 use crate::counters::SavedTotals;
 use crate::event::{Event, LogRun};
 use crate::ids::{InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, RunId, StoreEpoch};
-use crate::instance::{Definition, InstanceView, Label, ProcessFacts, RunShown, VerbKind};
+use crate::instance::{
+    CheckKind, Definition, InstanceView, Label, ProcessFacts, RunShown, Target, VerbKind,
+};
 use crate::master::{ApiKey, MasterFace};
 use crate::mixer::Digest;
 use crate::process::{Identity, Scope, Signal};
@@ -130,6 +132,18 @@ pub enum Effect {
     AnnounceKey(ApiKey),
     /// Everything is stopped and saved: exit.
     Finish,
+    /// Connect to what a process should answer at, and report the outcome as
+    /// [`Input::CheckEnded`](super::Input::CheckEnded).
+    Check {
+        /// Which process.
+        process: ProcessRef,
+        /// What for.
+        check: CheckKind,
+        /// Where.
+        target: Target,
+        /// How long it may take, in ms.
+        timeout_ms: u64,
+    },
 }
 
 // A move of more takes a call, and each checkpoint moves an effect four times.

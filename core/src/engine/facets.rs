@@ -29,11 +29,11 @@ macro_rules! kinds {
 
 kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRead, ProcessExited,
     RecordsPersisted, PersistFailed, Dialled, PidTold, PidFileRead, TrackedGone, VerbEnded,
-    Configured, TimeAdvanced, ShutdownRequested);
+    Configured, CheckEnded, TimeAdvanced, ShutdownRequested);
 
 kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Respond, Persist,
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
-    ShowRun, Finish);
+    ShowRun, Check, Finish);
 
 kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire);
 
@@ -47,6 +47,7 @@ impl Input {
             | Self::StartFailed { process, .. }
             | Self::KillFailed { process, .. }
             | Self::OutputRead { process, .. }
+            | Self::CheckEnded { process, .. }
             | Self::ProcessExited { process, .. } => Some(*process),
             Self::RequestArrived { .. }
             | Self::RecordsPersisted { .. }
@@ -105,7 +106,9 @@ impl Effect {
             Self::Adopt { instance, .. }
             | Self::ShowProcess { instance, .. }
             | Self::ShowRun { instance, .. } => each(*instance),
-            Self::Signal { process: named, .. } | Self::Track { process: named, .. } => {
+            Self::Signal { process: named, .. }
+            | Self::Track { process: named, .. }
+            | Self::Check { process: named, .. } => {
                 process(*named);
             }
             Self::ShowMaster(_)

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::presence::{Sighting, VerbResult};
 use crate::command::{Caller, Command, DialOutcome};
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{Definition, Desired, VerbKind};
+use crate::instance::{CheckKind, Definition, Desired, VerbKind};
 use crate::output::OutputBatch;
 use crate::process::{Exit, Identity};
 
@@ -57,6 +57,15 @@ pub enum Input {
         verb: VerbKind,
         /// How.
         result: VerbResult,
+    },
+    /// A check of a process has ended, or the process said by itself that it is ready.
+    CheckEnded {
+        /// Which process.
+        process: ProcessRef,
+        /// What the check was for.
+        check: CheckKind,
+        /// Why it failed, for people, if it did.
+        failure: Option<String>,
     },
     /// A configuration was read again: its instances, and what is wanted of those that are new.
     Configured {

@@ -11,6 +11,7 @@
 //! that the driver never delays an effect. Wall time may step; event times do not.
 
 mod check;
+mod checks;
 mod commits;
 mod configure;
 mod dials;
@@ -20,11 +21,13 @@ mod found;
 mod frozen;
 mod input;
 mod life;
+mod links;
 mod on_command;
 mod on_process;
 mod on_storage;
 mod on_timer;
 mod operations;
+mod order;
 mod outbox;
 mod presence;
 mod show;
@@ -50,6 +53,7 @@ use self::commits::Commits;
 use self::configure::Reload;
 use self::dials::{Dialing, Dials};
 use self::life::Life;
+use self::links::Links;
 use self::on_command::Commands;
 use self::on_storage::Storage;
 use self::operations::Operations;
@@ -75,6 +79,7 @@ pub struct Engine {
     dials: Dials,
     timers: Timers,
     life: Life,
+    links: Links,
     rng: ChaCha8Rng,
     out: Outbox,
     reload: Option<Reload>,
@@ -99,6 +104,7 @@ impl Engine {
             dials: Dials::default(),
             timers: Timers::default(),
             life: Life::Serving,
+            links: Links::default(),
             rng: ChaCha8Rng::from_seed(seed),
             out: Outbox::new(),
             reload: None,
@@ -140,8 +146,17 @@ impl Engine {
                 supervisor.attach(survivor, totals.as_ref());
             }
         }
+        engine.link_all(now);
         engine.start_all(now);
         engine
+    }
+
+    /// Finds out who waits for whom.
+    fn link_all(&mut self, now: Now) {
+        for slot in self.table.slots().collect::<Vec<SlotId>>() {
+            // They are settled when they are started.
+            self.operations(now).link(slot);
+        }
     }
 
     /// A process of the instance outlived the master that started it. It is ended, unless an
@@ -179,6 +194,9 @@ impl Engine {
             }
             Input::VerbEnded { instance, verb, result } => {
                 self.on_verb_ended(now, instance, verb, &result);
+            }
+            Input::CheckEnded { process, check, failure } => {
+                self.on_check_ended(now, process, check, failure.as_deref());
             }
             Input::Configured { set } => {
                 self.reload = Some(Reload { set, is_due: true });
@@ -312,9 +330,10 @@ impl Engine {
         &mut self,
         now: Now,
     ) -> (&mut MasterIdentity, &mut KeyEpoch, &mut Dials, Operations<'_>) {
-        let Self { table, processes, commits, timers, rng, out, .. } = self;
+        let Self { table, processes, commits, timers, links, rng, out, .. } = self;
         let life = self.life;
-        let operations = Operations { now, life, table, processes, commits, timers, rng, out };
+        let operations =
+            Operations { now, life, table, processes, commits, timers, links, rng, out };
         (&mut self.master, &mut self.key_epoch, &mut self.dials, operations)
     }
 

@@ -82,6 +82,7 @@ impl Commands<'_> {
         }
         let definition = Arc::new(Definition::new(self.operations.unused_id(), url, alias));
         let totals = SavedTotals::default();
+        self.operations.check_cycle(None, &definition)?;
         check_size(&InstanceView::new(Arc::clone(&definition)))?;
         let (stored, desired) = (Arc::clone(&definition), Arc::default());
         let record = Record::PutInstance { definition: stored, desired, totals };
@@ -120,14 +121,13 @@ impl Commands<'_> {
             self.operations.done(request, slot, before);
             return Ok(());
         }
-        let definition = match changed {
-            Some(changed) => {
-                let changed = Arc::new(changed);
-                check_size(&instance.view_with(Arc::clone(&changed)))?;
-                changed
-            }
-            None => Arc::clone(instance.versions().newest()),
-        };
+        let changed = changed.map(Arc::new);
+        if let Some(changed) = &changed {
+            check_size(&instance.view_with(Arc::clone(changed)))?;
+            self.operations.check_cycle(Some(slot), changed)?;
+        }
+        let instance = self.operations.table.get_mut(slot).ok_or(Refusal::NoInstance)?;
+        let definition = changed.unwrap_or_else(|| Arc::clone(instance.versions().newest()));
         if is_reset {
             instance.versions_mut().stage_reset();
         }

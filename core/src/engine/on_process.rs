@@ -7,7 +7,7 @@ use super::Engine;
 use super::presence::{Sighting, VerbResult};
 use super::supervisor::Supervisor;
 use crate::ids::{InstanceId, ProcessRef};
-use crate::instance::{InstanceEvent, Quote, Reason, State, VerbKind};
+use crate::instance::{CheckKind, InstanceEvent, Quote, Reason, State, VerbKind};
 use crate::output::{OutputBatch, OutputItem};
 use crate::process::{Exit, Identity};
 use crate::time::Now;
@@ -49,18 +49,42 @@ impl Engine {
                     run_start = index + 1;
                     supervisor.observe(checkpoint);
                 }
-                OutputItem::Log(line) if line.is_error && heeds_errors => {
-                    publish_run(&mut supervisor, batch, run_start, index);
-                    run_start = index;
-                    let is_news = supervisor.instance.state() == State::RUNNING;
-                    let quote =
-                        is_news.then(|| Reason::Complained(Quote::new(batch.text_of(line))));
-                    supervisor.fire_because(InstanceEvent::Complaint, quote);
+                OutputItem::Log(line) => {
+                    if line.is_error && heeds_errors {
+                        publish_run(&mut supervisor, batch, run_start, index);
+                        run_start = index;
+                        let is_news = supervisor.instance.state() == State::RUNNING;
+                        let quote =
+                            is_news.then(|| Reason::Complained(Quote::new(batch.text_of(line))));
+                        supervisor.fire_because(InstanceEvent::Complaint, quote);
+                    }
+                    if line.is_ready {
+                        publish_run(&mut supervisor, batch, run_start, index + 1);
+                        run_start = index + 1;
+                        supervisor.become_ready();
+                    }
                 }
-                OutputItem::Log(_) => {}
             }
         }
         publish_run(&mut supervisor, batch, run_start, batch.items.len());
+        let instance = &supervisor.instance;
+        if instance.is_ready() != instance.readiness().announced {
+            self.settle(now, slot);
+        }
+    }
+
+    pub(super) fn on_check_ended(
+        &mut self,
+        now: Now,
+        process: ProcessRef,
+        check: CheckKind,
+        failure: Option<&str>,
+    ) {
+        let Some(slot) = self.table.current(process) else { return };
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.check_ended(check, failure);
+        }
+        self.settle(now, slot);
     }
 
     pub(super) fn on_exited(

@@ -121,6 +121,7 @@ impl Storage<'_> {
         let instance = Instance::new(definition, 0, crate::counters::Totals::default());
         let view = instance.view();
         let slot = self.operations.table.insert(instance);
+        let affected = self.operations.link(slot);
         if let Some(mut supervisor) = self.operations.supervise(slot) {
             supervisor.show_facts();
         }
@@ -134,6 +135,7 @@ impl Storage<'_> {
             instance.desired_mut().start();
         }
         self.operations.settle(slot);
+        self.operations.settle_all(affected);
     }
 
     fn patched(
@@ -148,6 +150,7 @@ impl Storage<'_> {
         let before = supervisor.instance.view();
         // One that asked for what another had on its way finds it in force already.
         let changes = is_reset || definition.revision != supervisor.instance.definition().revision;
+        let is_renamed = definition.alias != supervisor.instance.definition().alias;
         supervisor.instance.adopt(definition);
         supervisor.apply_policy();
         if is_reset {
@@ -155,6 +158,10 @@ impl Storage<'_> {
         }
         if changes {
             supervisor.publish();
+        }
+        if is_renamed {
+            let affected = self.operations.link(slot);
+            self.operations.settle_all(affected);
         }
         if !self.operations.life.is_serving() {
             // Nothing is started or stopped during a shutdown; the next master uses the stored
@@ -208,7 +215,9 @@ impl Storage<'_> {
         supervisor.instance.lifecycle_mut().reset_backoff();
         supervisor.instance.forgive_restarts();
         supervisor.publish();
+        let affected = self.operations.link(slot);
         self.operations.settle(slot);
+        self.operations.settle_all(affected);
         if canary::is(Canary::AnsweredTwice) {
             let replaced =
                 self.operations.table.get(slot).map(|instance| Outcome::Replaced(instance.view()));
@@ -228,6 +237,7 @@ impl Storage<'_> {
         let view = supervisor.instance.view();
         self.operations.timers.disarm_all(slot);
         let Some(mut instance) = self.operations.table.remove(slot) else { return };
+        let affected = self.operations.unlink(slot);
         self.operations.out.publish(
             self.operations.now.wall,
             EventKind::Delete,
@@ -241,6 +251,7 @@ impl Storage<'_> {
         for late in instance.queue_mut().take_operations() {
             self.operations.out.refuse(late.request, Refusal::NoInstance);
         }
+        self.operations.settle_all(affected);
     }
 
     fn alias_set(&mut self, request: RequestId, alias: String) {

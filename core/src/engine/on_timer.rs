@@ -36,6 +36,13 @@ impl Engine {
                 }
                 TimerReason::DialWait(request) => self.dialing().give_up(request),
                 TimerReason::ShutdownLimit => self.abandon(),
+                TimerReason::Ready(slot) => self.supervised(now, slot, |one| one.ready_due()),
+                TimerReason::Live(slot) => self.supervised(now, slot, |one| one.live_due()),
+                TimerReason::ShutdownOrder => {
+                    let mut operations = self.operations(now);
+                    let held = operations.end_order();
+                    operations.settle_all(held);
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use rand_chacha::rand_core::Rng;
 use super::commits::{Change, Commits};
 use super::effect::Effect;
 use super::life::Life;
+use super::links::Links;
 use super::outbox::Outbox;
 use super::supervisor::{Processes, Supervisor};
 use super::timers::Timers;
@@ -35,6 +36,7 @@ pub(super) struct Operations<'a> {
     pub(super) processes: &'a mut Processes,
     pub(super) commits: &'a mut Commits,
     pub(super) timers: &'a mut Timers,
+    pub(super) links: &'a mut Links,
     pub(super) rng: &'a mut ChaCha8Rng,
     pub(super) out: &'a mut Outbox,
 }
@@ -91,7 +93,9 @@ impl Operations<'_> {
             if *newest.url() == url && instance.queue().is_empty() {
                 return Err(Refusal::SameUrl);
             }
-            check_size(&instance.view_with(Arc::new(newest.with_url(url.clone()))))?;
+            let definition = newest.with_url(url.clone());
+            self.check_cycle(Some(slot), &definition)?;
+            check_size(&instance.view_with(Arc::new(definition)))?;
         }
         self.enqueue(slot, Operation::new(request, expect, OperationKind::Replace(url)))
     }
@@ -170,8 +174,23 @@ impl Operations<'_> {
         }
     }
 
-    /// Carries out every operation that the state of an instance allows.
+    /// Carries out every operation that the state of an instance allows, and what follows for those
+    /// that start after it.
     pub(super) fn settle(&mut self, slot: SlotId) {
+        self.settle_one(slot);
+        let mut affected = self.spread(slot);
+        while let Some(slot) = affected.pop() {
+            self.settle_one(slot);
+            affected.append(&mut self.spread(slot));
+        }
+    }
+
+    /// Settles each of these.
+    pub(super) fn settle_all(&mut self, slots: Vec<SlotId>) {
+        slots.into_iter().for_each(|slot| self.settle(slot));
+    }
+
+    fn settle_one(&mut self, slot: SlotId) {
         loop {
             let Some(instance) = self.table.get_mut(slot) else { return };
             if !instance.state().is_spawning() {

@@ -243,6 +243,7 @@ impl World {
             | Effect::SaveTotals(_)
             | Effect::Adopt { .. }
             | Effect::Dial { .. }
+            | Effect::Check { .. }
             | Effect::AnnounceKey(_) => {}
         }
     }

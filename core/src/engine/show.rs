@@ -12,7 +12,9 @@ use crate::counters::{Metrics, SavedTotals, Totals};
 use crate::event::{LogRun, Object};
 use crate::expect::Expect;
 use crate::ids::{InstanceId, ProcessRef, StoreEpoch};
-use crate::instance::{Cas, Desired, InstanceView, Once, PastRun, ProcessFacts, Reason, RunShown};
+use crate::instance::{
+    Cas, CheckKind, Desired, InstanceView, Once, PastRun, ProcessFacts, Reason, RunShown,
+};
 use crate::master::{ApiKey, MasterFace, MasterIdentity};
 use crate::output::{OutputBatch, OutputItem};
 use crate::process::{Exit, Scope};
@@ -62,6 +64,13 @@ pub fn show_input(input: &Input) -> String {
         }
         Input::VerbEnded { instance, verb, result: VerbResult::Failed(reason) } => {
             format!("{} of {instance} failed: {}", verb.name(), Shown(reason))
+        }
+        Input::CheckEnded { process, check, failure: None } => {
+            format!("{} passed its {} check", name(*process), check_name(*check))
+        }
+        Input::CheckEnded { process, check, failure: Some(reason) } => {
+            let check = check_name(*check);
+            format!("{} failed its {check} check: {}", name(*process), Shown(reason))
         }
         Input::Configured { set } => format!("a configuration of {} instances", set.len()),
         Input::StartFailed { process, reason } => {
@@ -223,6 +232,17 @@ pub fn show_effect_with(effect: &Effect, names: &mut impl Names) -> String {
         Effect::Dial { request, target } => format!("dial {} for {}", Shown(target), request.0),
         Effect::AnnounceKey(key) => format!("announce {}", names.key(key)),
         Effect::Finish => "finish".to_string(),
+        Effect::Check { process, check, target, timeout_ms: _ } => {
+            let target = target.to_string();
+            format!("{} check of {}: {}", check_name(*check), name(*process), Shown(&target))
+        }
+    }
+}
+
+const fn check_name(check: CheckKind) -> &'static str {
+    match check {
+        CheckKind::Ready => "ready",
+        CheckKind::Live => "live",
     }
 }
 
@@ -308,6 +328,14 @@ fn show_facts(facts: &ProcessFacts) -> String {
     }
     if facts.limit_reached.is_some() {
         text.push_str(", no restarts are left");
+    }
+    match facts.ready {
+        Some(true) => text.push_str(", ready"),
+        Some(false) if facts.alive.is_some() => text.push_str(", not ready"),
+        Some(false) | None => {}
+    }
+    if let Some(name) = &facts.waits_for {
+        text.push_str(&format!(", waits for {}", Shown(name)));
     }
     text
 }
@@ -407,6 +435,7 @@ fn show_refusal(refusal: &Refusal) -> String {
         Refusal::Configured => "it stands in a configuration file".to_string(),
         Refusal::SameUrl => "same URL".to_string(),
         Refusal::TooLarge { bytes, limit } => format!("{bytes} bytes, more than {limit}"),
+        Refusal::Circle { path } => format!("a circle: {}", Shown(path)),
         Refusal::Busy => "too many requests wait".to_string(),
         Refusal::CannotEnd => "its process cannot be killed".to_string(),
         Refusal::Full { limit } => format!("there are {limit} instances"),

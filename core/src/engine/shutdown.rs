@@ -25,6 +25,8 @@ impl Shutdown<'_> {
         match self.operations.life {
             Life::Finished => {}
             Life::ShuttingDown => {
+                let held = self.operations.end_order();
+                self.operations.settle_all(held);
                 for slot in slots {
                     if let Some(mut supervisor) = self.operations.supervise(slot) {
                         supervisor.kill();
@@ -34,6 +36,7 @@ impl Shutdown<'_> {
             Life::Serving => {
                 self.operations.life = Life::ShuttingDown;
                 self.begin();
+                self.operations.begin_order();
                 for slot in slots {
                     if let Some(mut supervisor) = self.operations.supervise(slot) {
                         supervisor.show_run();
@@ -57,6 +60,7 @@ impl Shutdown<'_> {
         }
         self.operations.timers.cancel(TimerReason::Tick);
         self.operations.timers.cancel(TimerReason::ShutdownLimit);
+        self.operations.timers.cancel(TimerReason::ShutdownOrder);
         self.answer_everybody();
         self.operations.save_totals();
         self.operations.out.push(Effect::Finish);

@@ -21,8 +21,8 @@ use crate::counters::SavedTotals;
 use crate::event::{EventKind, Object};
 use crate::ids::{Generation, ProcessRef, RunId, SlotId};
 use crate::instance::{
-    Action, Decision, Definition, Instance, InstanceEvent, Process, ProcessFacts, Reason, Run,
-    RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
+    Action, Decision, Definition, Instance, InstanceEvent, Process, ProcessFacts, Reason, Restart,
+    Run, RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
 };
 use crate::keeper::Note;
 use crate::limits::{CANNOT_END_MS, CHECKPOINT_MARGIN_MS, CHECKPOINT_WAIT_MS, END_AGAIN_MS};
@@ -103,6 +103,8 @@ impl Supervisor<'_> {
         let policy = &self.instance.definition().policy;
         let (is_supervised, history) = (policy.stop.scope == Scope::Group, policy.history);
         self.instance.lifecycle_mut().set_group_left(group_left && is_supervised);
+        let is_over = self.instance.definition().policy.restart != Restart::Always;
+        self.end_checks(exit.is_clean() && !is_requested && is_over);
         let runs = self.instance.runs_mut();
         runs.end(exit, why, self.now, history);
         let is_told = runs.facts_mut().exited(exit, is_requested, self.now.wall);
@@ -161,7 +163,8 @@ impl Supervisor<'_> {
         if self.instance.definition().policy.limit.is_some() {
             self.instance.lifecycle_mut().count_restart(self.now.mono);
         }
-        if self.instance.state().has_process() {
+        let is_held = self.instance.readiness().waits_for.is_some();
+        if self.instance.state().has_process() || is_held {
             self.instance.desired_mut().restart = true;
         } else {
             self.fire(InstanceEvent::SpawnOrdered);
@@ -271,6 +274,7 @@ impl Supervisor<'_> {
         if event == InstanceEvent::Spawned {
             self.begin_run(RunOrigin::Spawned);
         }
+        self.note_readiness();
     }
 
     /// Why the process is stopped, now or by the last decision.
@@ -327,6 +331,7 @@ impl Supervisor<'_> {
         let (id, generation) = (self.run_id(), self.instance.lifecycle().generation());
         let (started, last_seen) = (self.now, self.now);
         self.instance.runs_mut().begin(Run { id, generation, origin, started, last_seen });
+        self.begin_checks(origin == RunOrigin::Spawned);
     }
 
     /// The id of a run that this master begins with the current generation.
@@ -365,6 +370,7 @@ impl Supervisor<'_> {
         self.begin_generation();
         let run = self.run_id();
         self.instance.meters_mut().begin(run);
+        self.instance.readiness_mut().begin();
         self.instance.desired_mut().restart = false;
         let definition = Arc::clone(self.instance.definition());
         self.out.push(Effect::Spawn { process: self.process(), run, definition });

@@ -28,6 +28,12 @@ pub enum TimerReason {
     DialWait(RequestId),
     /// The shutdown has taken long enough.
     ShutdownLimit,
+    /// A process is asked whether it is ready, or is ready by now.
+    Ready(SlotId),
+    /// A process is asked whether it still works.
+    Live(SlotId),
+    /// What others start after has been kept running long enough during a shutdown.
+    ShutdownOrder,
 }
 
 /// All armed timers.
@@ -62,6 +68,8 @@ impl Timers {
             TimerReason::BeatDue(slot),
             TimerReason::Hold(slot),
             TimerReason::RunLimit(slot),
+            TimerReason::Ready(slot),
+            TimerReason::Live(slot),
         ] {
             self.cancel(reason);
         }

@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use crate::counters::{Counter, Counters, SavedTotals};
 use crate::ids::{InstanceId, Revision, RunId};
 use crate::instance::{
-    BackoffPolicy, BeatVia, Boot, Cas, Definition, Desired, Exec, Goal, HISTORY_MAX, Label, Launch,
-    Liveness, Meta, Once, Origin, Output, Peer, Policy, Restart, RestartLimit, Setup, StopPolicy,
-    StopStep, Verb, Verbs,
+    BackoffPolicy, BeatVia, Boot, Cas, Checks, Definition, Desired, Exec, Goal, HISTORY_MAX, Label,
+    Launch, Liveness, Meta, Once, Origin, Output, Peer, Policy, Restart, RestartLimit, Setup,
+    StopPolicy, StopStep, Verb, Verbs,
 };
 use crate::process::{Scope, Signal};
 use crate::url::InstanceUrl;
@@ -160,6 +160,7 @@ pub(crate) fn definition() -> BoxedStrategy<Definition> {
                     label: label.map(Label),
                     origin,
                     alias,
+                    checks: Checks::of(&launch),
                     launch,
                     setup,
                     policy,

@@ -14,9 +14,9 @@ use super::v2::traced::EditV2;
 use super::{FormatError, Masks};
 use crate::ids::{InstanceId, Revision};
 use crate::instance::{
-    BackoffPolicy, BeatVia, Boot, Cas, Definition, Desired, Exec, Goal, HISTORY_MAX, Label, Launch,
-    Liveness, Meta, Once, Origin, Output, Policy, PolicyEdit, PolicyField, Restart, RestartLimit,
-    Setup, StopPolicy, StopStep, Verb, Verbs,
+    BackoffPolicy, BeatVia, Boot, Cas, Checks, Definition, Desired, Exec, Goal, HISTORY_MAX, Label,
+    Launch, Liveness, Meta, Once, Origin, Output, Policy, PolicyEdit, PolicyField, Restart,
+    RestartLimit, Setup, StopPolicy, StopStep, Verb, Verbs,
 };
 use crate::process::{Scope, Signal};
 
@@ -32,6 +32,7 @@ impl From<&Definition> for DefinitionV2 {
             setup,
             policy,
             liveness,
+            checks: _,
             clears_values,
             meta,
         } = definition.clone();
@@ -92,6 +93,7 @@ impl DefinitionV2 {
     }
 
     fn read(self) -> Result<Definition, FormatError> {
+        let launch = self.launch.read()?;
         Ok(Definition {
             id: InstanceId(self.id),
             revision: Revision(self.revision),
@@ -103,7 +105,8 @@ impl DefinitionV2 {
                 OriginV2::Fleet => Origin::Fleet,
             },
             alias: self.alias,
-            launch: self.launch.read()?,
+            checks: Checks::of(&launch),
+            launch,
             setup: self.setup.into(),
             policy: self.policy.read()?,
             liveness: self.liveness.into(),

@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 
 use crate::escape::escaped_bytes;
-use crate::instance::EXEC_PARAMETERS;
+use crate::instance::{CHECK_PARAMETERS, EXEC_PARAMETERS};
 
 /// The masks of one segment.
 #[derive(Debug, Default)]
@@ -115,10 +115,10 @@ impl Masks {
     }
 }
 
-/// Whether a parameter of an `exec:` URL sets a policy.
+/// Whether a parameter of an `exec:` URL sets a policy or a check.
 fn is_policy(name: &str) -> bool {
-    let name = form_urlencoded::parse(name.as_bytes()).next();
-    name.is_some_and(|(name, _)| EXEC_PARAMETERS.contains(&&*name))
+    let is_shown = |name: &str| EXEC_PARAMETERS.contains(&name) || CHECK_PARAMETERS.contains(&name);
+    form_urlencoded::parse(name.as_bytes()).next().is_some_and(|(name, _)| is_shown(&name))
 }
 
 /// `number` in this many letters and digits, padded with stars.
@@ -156,10 +156,11 @@ mod tests {
             ("demo://other:x@h", "demo://******1@h"),
             ("mailto:joe@example.org?a=", "mailto:**0@example.org?a="),
             ("exec:sh?arg=-c&arg=x=1&user=me", "exec:sh?arg=*1&arg=**1&user=me"),
+            ("exec:sh?after=on&ready=after:5", "exec:sh?after=*2&ready=after:5"),
         ] {
             assert_eq!(masks.url(url), shown);
         }
-        assert_eq!(masks.prose("cannot run a://u:p@h?x=yz\nnow"), "cannot run a://**2@h?x=*2\nnow");
+        assert_eq!(masks.prose("cannot run a://u:p@h?x=yz\nnow"), "cannot run a://**2@h?x=*3\nnow");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::v2::definition::{
 };
 use super::v2::engine::{
     ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, OperationV2, ProcessStateV2,
-    ReasonV2, TimerV2,
+    ReadinessV2, ReasonV2, TimerV2,
 };
 use super::v2::stored::{EntryV2, PutInstanceV2, TotalsV2};
 use super::v2::traced::{CallerV2, CommandV2, DoorV2, HeaderV2, InputV2, RecordV2, TrustV2};
@@ -227,14 +227,8 @@ impl Definitions {
             awaiting_start: instance.awaiting_start,
             facts: instance.facts.into(),
             presence: None,
+            readiness: ReadinessV2::default(),
         })
-    }
-}
-
-impl From<OperationV1> for OperationV2 {
-    fn from(operation: OperationV1) -> Self {
-        let OperationV1 { request, replace, committing, starts } = operation;
-        Self { request, expected: None, replace, redefine: None, committing, starts }
     }
 }
 
@@ -251,11 +245,29 @@ impl From<TimerV1> for TimerV2 {
     }
 }
 
+impl From<OperationV1> for OperationV2 {
+    fn from(operation: OperationV1) -> Self {
+        let OperationV1 { request, replace, committing, starts } = operation;
+        Self { request, expected: None, replace, redefine: None, committing, starts }
+    }
+}
+
 impl From<FactsV1> for FactsV2 {
     fn from(facts: FactsV1) -> Self {
         let FactsV1 { status, alive, counts, last_exit, next_restart } = facts;
         let (reason, limit_reached) = (ReasonV2::None, None);
-        Self { status, alive, counts, last_exit, next_restart, reason, limit_reached }
+        let (ready, waits_for) = (None, None);
+        Self {
+            status,
+            alive,
+            counts,
+            last_exit,
+            next_restart,
+            reason,
+            limit_reached,
+            ready,
+            waits_for,
+        }
     }
 }
 

@@ -22,6 +22,10 @@ pub struct Situation {
     pub gave_up: bool,
     /// Whether its restart timer is armed.
     pub restart_is_armed: bool,
+    /// Whether an instance that it starts after is not ready.
+    pub is_held: bool,
+    /// While the master shuts down: whether something runs that started after it.
+    pub is_needed: bool,
 }
 
 /// What to do with an instance.
@@ -59,6 +63,7 @@ pub const fn decide(policy: &Policy, desired: &Desired, at: Situation) -> Decisi
         Process::Absent => match (why_to_end(desired, at), health) {
             // A failure is taken back before anything else is done.
             (Some(why), Health::Failed) => Decision::End(why),
+            (Some(Why::Restart), _) if at.is_held => Decision::Keep,
             (Some(Why::Restart), _) => Decision::Spawn,
             (Some(Why::Shutdown | Why::Operation | Why::Stop), _) => Decision::Keep,
             (None, Health::Failed) if !at.gave_up => match policy.restart {
@@ -72,6 +77,7 @@ pub const fn decide(policy: &Policy, desired: &Desired, at: Situation) -> Decisi
             (None, _) => Decision::Keep,
         },
         Process::Spawning | Process::Live => match (why_to_end(desired, at), health) {
+            (Some(Why::Shutdown), _) if at.is_needed => Decision::Keep,
             (Some(why), _) => Decision::End(why),
             (None, Health::Failing) if !at.gave_up => match policy.restart {
                 Restart::OnFailure | Restart::Always => Decision::SpawnAt(policy.backoff),

@@ -8,6 +8,7 @@ use alloc::string::String;
 
 use serde::Serialize;
 
+use super::checks::Checks;
 use super::edit::PolicyEdit;
 use super::exec_url::exec_policy;
 use super::launch::{Launch, Setup};
@@ -46,6 +47,8 @@ pub struct Definition {
     pub policy: Policy,
     /// How it is known to be alive and well.
     pub liveness: Liveness,
+    /// When it is ready, and what it starts after; derives from the launch.
+    pub checks: Checks,
     /// Whether the values that clients keep with it are dropped when a run ends.
     pub clears_values: bool,
     /// Free-form data of the operator.
@@ -83,6 +86,7 @@ impl Definition {
             origin: Origin::Api,
             alias,
             liveness: Liveness::of(&launch),
+            checks: Checks::of(&launch),
             launch,
             setup: Setup::default(),
             policy: Policy::default(),
@@ -122,7 +126,8 @@ impl Definition {
         new.apply(&mut changed.policy, &mut changed.setup);
         changed.revision = self.revision.next();
         changed.launch = Launch::Runtime(url);
-        if changed.launch.is_command() != self.launch.is_command() {
+        changed.checks = Checks::of(&changed.launch);
+        if Liveness::of(&changed.launch) != Liveness::of(&self.launch) {
             changed.liveness = Liveness::of(&changed.launch);
         }
         changed

@@ -124,7 +124,7 @@ fn take(edit: &mut PolicyEdit, name: &str, value: &str) -> Result<PolicyField, S
 }
 
 /// A number with its unit; a number alone is in seconds.
-fn duration_ms(text: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
+pub(super) fn duration_ms(text: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
     let (number, unit) = split(text);
     let unit_ms = match unit {
         "ms" => 1,

@@ -13,6 +13,7 @@ use super::policy::Boot;
 use super::presence::Presence;
 use super::process_table::Process;
 use super::queue::Queue;
+use super::readiness::Readiness;
 use super::runs::{ProcessFacts, Runs};
 use super::state::State;
 use super::versions::Versions;
@@ -32,6 +33,7 @@ pub struct Instance {
     pub(super) queue: Queue,
     pub(super) runs: Runs,
     pub(super) presence: Presence,
+    pub(super) readiness: Readiness,
 }
 
 impl Instance {
@@ -45,6 +47,7 @@ impl Instance {
             queue: Queue::default(),
             runs: Runs::default(),
             presence: Presence::default(),
+            readiness: Readiness::default(),
         }
     }
 
@@ -120,6 +123,16 @@ impl Instance {
         &mut self.presence
     }
 
+    /// What its checks say, and what its start waits for.
+    pub const fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// The same, to change it.
+    pub const fn readiness_mut(&mut self) -> &mut Readiness {
+        &mut self.readiness
+    }
+
     // The most frequent queries.
 
     /// The current definition.
@@ -147,7 +160,29 @@ impl Instance {
             draining,
             gave_up: self.lifecycle.gave_up(),
             restart_is_armed,
+            is_held: self.readiness.waits_for.is_some(),
+            is_needed: self.readiness.is_needed,
         }
+    }
+
+    /// Whether those that start after it may start: it runs and has met its rule, or it has done
+    /// its work.
+    pub fn is_ready(&self) -> bool {
+        match self.state() {
+            State::RUNNING => self.readiness.met || self.definition().checks.ready.is_none(),
+            State::STOPPED => self.readiness.done,
+            _ => false,
+        }
+    }
+
+    /// The name that a pending start waits for, as it is shown.
+    pub fn shown_wait(&self, draining: bool) -> Option<&str> {
+        let is_pending = self.state() == State::STOPPED
+            && self.desired.restart
+            && self.desired.goal == Goal::Up
+            && self.queue.is_empty()
+            && !draining;
+        self.readiness.waits_for.as_deref().filter(|_| is_pending)
     }
 
     /// Whether a start by request does something: it is shown as stopped, or its restarts are

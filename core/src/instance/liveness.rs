@@ -4,6 +4,7 @@
 
 use alloc::string::String;
 
+use super::checks::Checks;
 use super::launch::Launch;
 use crate::limits::SILENCE_MS;
 
@@ -16,7 +17,7 @@ pub enum Liveness {
     Checkpoint {
         /// How long it may be silent after its first checkpoint.
         silence_ms: u64,
-        /// Whether a line with `ERROR` in it is a failure.
+        /// Whether a line that is marked as an error is a failure.
         error_mark: bool,
     },
     /// By a process whose id is in a file.
@@ -57,9 +58,11 @@ pub enum BeatVia {
 
 impl Liveness {
     /// The rules for what is launched if nothing else is asked for: those of the v2 API, which
-    /// leave a line with `ERROR` in it to runtimes (Contract §6).
+    /// leave a line with `ERROR` in it to runtimes (Contract §6). Of a command a line is an error
+    /// if it has a pattern for them.
     pub fn of(launch: &Launch) -> Self {
-        Self::Checkpoint { silence_ms: SILENCE_MS, error_mark: !launch.is_command() }
+        let error_mark = !launch.is_command() || Checks::of(launch).error.is_some();
+        Self::Checkpoint { silence_ms: SILENCE_MS, error_mark }
     }
 
     /// How long the instance may be silent after its first checkpoint, in ms; `None` if nothing

@@ -1,6 +1,7 @@
 //! Instances: what they are defined as, what they do, and how they are shown.
 
 mod action;
+mod checks;
 mod decide;
 mod definition;
 mod desired;
@@ -12,11 +13,13 @@ mod instance;
 mod launch;
 mod lifecycle;
 mod liveness;
+mod marks;
 mod meters;
 mod policy;
 mod presence;
 mod process_table;
 mod queue;
+mod readiness;
 mod reason;
 mod run;
 mod runs;
@@ -30,6 +33,9 @@ mod versions;
 mod view;
 
 pub use action::{Action, Actions};
+pub use checks::{
+    AFTER, AFTER_MAX, CHECK_PARAMETERS, CheckKind, Checks, Live, Ready, Target, circle,
+};
 pub use decide::{Decision, Situation, Why, decide, why_to_end};
 pub use definition::{Definition, Label, Meta, OBJECT_MAX_BYTES, Origin, Peer, TEXT_MAX_BYTES};
 pub use desired::{Cas, Desired, Goal, Once};
@@ -43,6 +49,7 @@ pub use instance::Instance;
 pub use launch::{Exec, Launch, Output, Setup, Verb, Verbs};
 pub use lifecycle::Lifecycle;
 pub use liveness::{BeatVia, Liveness};
+pub use marks::Marks;
 pub use meters::Meters;
 pub use policy::{
     BackoffPolicy, Boot, HISTORY_MAX, Policy, RESTARTS_MAX, Restart, RestartLimit, StopPolicy,
@@ -53,6 +60,7 @@ pub use presence::{
 };
 pub use process_table::{Process, ProcessEvent};
 pub use queue::{Operation, OperationKind, Queue};
+pub use readiness::Readiness;
 pub use reason::{QUOTE_MAX_BYTES, Quote, Reason};
 pub use run::{Run, RunOrigin, RunRecord};
 pub use runs::{End, LastExit, ProcessFacts, Runs};

@@ -35,6 +35,8 @@ pub enum Reason {
         /// In ms.
         ms: u64,
     },
+    /// Its process failed its live check too often, at last for this.
+    NotLive(Box<str>),
 }
 
 /// The beginning of a line that a process printed.
@@ -81,7 +83,8 @@ impl Reason {
             | Self::Exited(_)
             | Self::NotStarted(_)
             | Self::Complained(_)
-            | Self::Silent { .. } => None,
+            | Self::Silent { .. }
+            | Self::NotLive(_) => None,
         }
     }
 }
@@ -102,6 +105,7 @@ impl fmt::Display for Reason {
             Self::NotStarted(reason) => write!(f, "could not be started: {reason}"),
             Self::Complained(line) => write!(f, "printed an error: {}", line.as_str()),
             Self::Silent { ms } => write!(f, "no checkpoint for more than {} s", ms / 1_000),
+            Self::NotLive(failure) => write!(f, "live check failed: {failure}"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here is durable or used for decisions: it starts empty with every run of the master. The
 //! driver has the figures of the system (CPU, memory).
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -41,6 +42,10 @@ pub struct ProcessFacts {
     pub reason: Reason,
     /// The limit of restarts that was reached: it is not restarted until it is started by request.
     pub limit_reached: Option<RestartLimit>,
+    /// Whether it has met its rule of being ready; `None` if it has no rule.
+    pub ready: Option<bool>,
+    /// The alias that its start waits for.
+    pub waits_for: Option<Box<str>>,
     /// Whether it is still to be shown.
     pub(crate) changed: bool,
 }
@@ -79,6 +84,8 @@ impl Default for ProcessFacts {
             next_restart: None,
             reason: Reason::None,
             limit_reached: None,
+            ready: None,
+            waits_for: None,
             changed: true,
         }
     }
@@ -91,6 +98,10 @@ impl Hash for ProcessFacts {
         let alive = alive.map(|(process, _)| process.generation);
         (status, alive, starts, failures, restarts, exits).hash(state);
         (self.next_restart, &self.reason).hash(state);
+        // What has no checks has the numbers that it had before there were any.
+        if self.ready.is_some() || self.waits_for.is_some() {
+            (self.ready, &self.waits_for).hash(state);
+        }
     }
 }
 
@@ -165,10 +176,33 @@ impl ProcessFacts {
         self.limit_reached = limit;
     }
 
+    /// Whether it is ready from now on; `None` if it has no rule.
+    pub fn set_ready(&mut self, ready: Option<bool>) {
+        self.changed |= self.ready != ready;
+        self.ready = ready;
+    }
+
+    /// What its start waits for from now on.
+    pub fn set_waits_for(&mut self, waits_for: Option<Box<str>>) {
+        self.changed |= self.waits_for != waits_for;
+        self.waits_for = waits_for;
+    }
+
+    /// Whether it is ready: running and, if it has a rule for that, by its rule.
+    pub fn is_ready(&self) -> bool {
+        self.status == Status::Running && self.ready != Some(false)
+    }
+
     /// Why the instance is in its status and what comes next, in words; empty if there is nothing
     /// to say.
     pub fn explanation(&self) -> String {
         let mut parts = alloc::vec![self.reason.to_string()];
+        if let Some(name) = &self.waits_for {
+            parts.push(format!("waiting for {name} to be ready"));
+        }
+        if self.status == Status::Running && self.ready == Some(false) {
+            parts.push("not ready yet".to_string());
+        }
         if let Some((due, _)) = self.next_restart {
             parts.push(format!("restart due at {due}"));
         }

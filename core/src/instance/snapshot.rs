@@ -13,6 +13,7 @@ use super::lifecycle::Lifecycle;
 use super::meters::Meters;
 use super::presence::Presence;
 use super::queue::{Operation, OperationKind, Queue};
+use super::readiness::Readiness;
 use super::runs::{ProcessFacts, Runs};
 use super::state::State;
 use super::versions::Versions;
@@ -49,11 +50,12 @@ pub(crate) struct Snapshot {
     pub(crate) awaiting_start: Vec<RequestId>,
     pub(crate) facts: ProcessFacts,
     pub(crate) presence: Presence,
+    pub(crate) readiness: Readiness,
 }
 
 impl From<&Instance> for Snapshot {
     fn from(instance: &Instance) -> Self {
-        let Instance { versions, desired, lifecycle, meters, queue, runs, presence } =
+        let Instance { versions, desired, lifecycle, meters, queue, runs, presence, readiness } =
             instance.clone();
         Self {
             definition: versions.current,
@@ -80,6 +82,7 @@ impl From<&Instance> for Snapshot {
             awaiting_start: queue.awaiting_start.into(),
             facts: runs.facts,
             presence,
+            readiness,
         }
     }
 }
@@ -119,6 +122,7 @@ impl From<Snapshot> for Instance {
             },
             runs: Runs::with_facts(snapshot.facts),
             presence: snapshot.presence,
+            readiness: snapshot.readiness,
         }
     }
 }
@@ -126,7 +130,7 @@ impl From<Snapshot> for Instance {
 impl Instance {
     /// Takes in all of it that decides something, but for texts.
     pub(crate) fn fingerprint(&self, print: &mut Digest) {
-        let Self { versions, desired, lifecycle, meters, queue, runs, presence } = self;
+        let Self { versions, desired, lifecycle, meters, queue, runs, presence, readiness } = self;
         let flags = [
             versions.current.restarts(),
             versions.staged.is_some(),
@@ -159,6 +163,11 @@ impl Instance {
             print.words([request.0, is_delete.into(), (*committing).into(), (*starts).into()]);
         }
         print.numbers(&runs.facts);
+        let Readiness { met, asked, missed, failed_live, .. } = *readiness;
+        // An instance without checks has the number that it had before there were any.
+        if met || failed_live || asked > 0 || missed > 0 {
+            print.words([met.into(), failed_live.into(), asked.into(), missed.into()]);
+        }
         print.word(queue.awaiting_start.len() as u64);
         queue.awaiting_start.iter().for_each(|request| print.word(request.0));
         if versions.current.is_configured() {

@@ -288,6 +288,8 @@ const fn at_rest(state: State) -> Situation {
         draining: false,
         gave_up: false,
         restart_is_armed: false,
+        is_held: false,
+        is_needed: false,
     }
 }
 

@@ -139,8 +139,8 @@ mod tests {
     /// Every state, with every policy and every desired state.
     fn situations() -> impl Iterator<Item = (Policy, Desired, Situation)> {
         let policies = [Restart::Never, Restart::OnFailure, Restart::Always];
-        (0..3 * 2 * 2 * 10 * 16).map(move |number: usize| {
-            let (flags, rest) = (number % 16, number / 16);
+        (0..3 * 2 * 2 * 10 * 64).map(move |number: usize| {
+            let (flags, rest) = (number % 64, number / 64);
             let (state, rest) = (State::ALL[rest % 10], rest / 10);
             let goal = if rest % 2 == 0 { Goal::Up } else { Goal::Down };
             let restart = rest / 2 % 2 == 0;
@@ -151,6 +151,8 @@ mod tests {
                 draining: flags & 2 != 0,
                 gave_up: flags & 4 != 0,
                 restart_is_armed: flags & 8 != 0,
+                is_held: flags & 16 != 0,
+                is_needed: flags & 32 != 0,
             };
             (policy, Desired { goal, restart, ..Desired::default() }, at)
         })
@@ -191,7 +193,10 @@ mod tests {
         for (policy, desired, at) in situations() {
             let why = why_to_end(&desired, at);
             match decide(&policy, &desired, at) {
-                Decision::Spawn => assert_eq!(why, Some(Why::Restart), "{at:?}"),
+                Decision::Spawn => {
+                    assert_eq!(why, Some(Why::Restart), "{at:?}");
+                    assert!(!at.is_held, "{at:?}");
+                }
                 Decision::SpawnAt(backoff) => {
                     assert_eq!(why, None, "{at:?}");
                     assert_eq!(backoff, policy.backoff);
@@ -206,7 +211,8 @@ mod tests {
                 }
                 Decision::Keep => {
                     let runs = matches!(at.state.process, Process::Spawning | Process::Live);
-                    assert!(!runs || why.is_none(), "{at:?}");
+                    let is_kept = at.is_needed && why == Some(Why::Shutdown);
+                    assert!(!runs || why.is_none() || is_kept, "{at:?}");
                 }
             }
         }

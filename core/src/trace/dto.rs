@@ -21,6 +21,7 @@ use crate::formats::{
 use crate::ids::{
     Generation, InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, SlotId, StoreEpoch,
 };
+use crate::instance::CheckKind;
 use crate::output::OutputBatch;
 use crate::process::Exit;
 
@@ -70,6 +71,10 @@ impl InputV2 {
                     DialOutcome::Failed(reason) => OutcomeV1::Failed(masks.prose(reason)),
                 };
                 Self::Dialled(request.0, outcome)
+            }
+            Input::CheckEnded { process, check, failure } => {
+                let failure = failure.as_ref().map(|failure| masks.prose(failure));
+                Self::CheckEnded((*process).into(), *check == CheckKind::Live, failure)
             }
             Input::PidTold { process, identity } => {
                 Self::PidTold((*process).into(), (*identity).into())
@@ -135,6 +140,10 @@ impl InputV2 {
                 found::into_verb_ended(instance, verb, failed)?
             }
             Self::Configured(set) => found::into_configured(set)?,
+            Self::CheckEnded(process, is_live, failure) => {
+                let check = if is_live { CheckKind::Live } else { CheckKind::Ready };
+                Input::CheckEnded { process: process.into(), check, failure }
+            }
             Self::TimeAdvanced => Input::TimeAdvanced,
             Self::Shutdown => Input::ShutdownRequested,
         })

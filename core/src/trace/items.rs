@@ -11,9 +11,9 @@ use crate::checkpoint::Checkpoint;
 use crate::formats::FormatError;
 use crate::output::{LogLine, OutputItem};
 
-/// A whole line without `ERROR`: its length follows.
+/// A whole line without a mark: its length follows.
 const LOG: u8 = 0;
-/// Any other line: its length, the number of bytes cut, and whether it contains `ERROR`.
+/// Any other line: its length, the number of bytes cut, and its marks: 1 for an error, 2 for ready.
 const OTHER_LOG: u8 = 1;
 /// A checkpoint with all fields: their differences.
 const CHECKPOINT: u8 = 2;
@@ -29,7 +29,7 @@ pub(super) fn encode_items(items: &[OutputItem]) -> Vec<u8> {
     let mut last = [0; FIELDS];
     for item in items {
         match item {
-            OutputItem::Log(line) if line.cut_bytes == 0 && !line.is_error => {
+            OutputItem::Log(line) if line.cut_bytes == 0 && !line.is_error && !line.is_ready => {
                 out.push(LOG);
                 put(&mut out, line.kept_bytes().into());
             }
@@ -37,7 +37,7 @@ pub(super) fn encode_items(items: &[OutputItem]) -> Vec<u8> {
                 out.push(OTHER_LOG);
                 put(&mut out, line.kept_bytes().into());
                 put(&mut out, line.cut_bytes);
-                out.push(line.is_error.into());
+                out.push(u8::from(line.is_error) | u8::from(line.is_ready) << 1);
             }
             OutputItem::Checkpoint(point) => put_checkpoint(&mut out, point, &mut last),
         }
@@ -52,20 +52,21 @@ pub(super) fn encode_items(items: &[OutputItem]) -> Vec<u8> {
 pub(super) fn decode_items(bytes: &[u8]) -> Result<Vec<OutputItem>, FormatError> {
     let mut items = Vec::new();
     let (mut rest, mut last, mut start) = (bytes, [0; FIELDS], 0u32);
-    let mut log = |bytes: u64, cut_bytes, is_error| {
+    let mut log = |bytes: u64, cut_bytes, marks: u64| {
         let end = u32::try_from(bytes).ok().and_then(|bytes| start.checked_add(bytes));
         let end = end.ok_or(FormatError::TooLarge("the text of a batch"))?;
-        let line = LogLine { start, end, cut_bytes, is_error };
+        let (is_error, is_ready) = (marks & 1 != 0, marks & 2 != 0);
+        let line = LogLine { start, end, cut_bytes, is_error, is_ready };
         start = end;
         Ok::<_, FormatError>(OutputItem::Log(line))
     };
     while let Some((tag, after)) = rest.split_first() {
         rest = after;
         items.push(match *tag {
-            LOG => log(number(&mut rest)?, 0, false)?,
+            LOG => log(number(&mut rest)?, 0, 0)?,
             OTHER_LOG => {
                 let (bytes, cut_bytes) = (number(&mut rest)?, number(&mut rest)?);
-                log(bytes, cut_bytes, number(&mut rest)? != 0)?
+                log(bytes, cut_bytes, number(&mut rest)?)?
             }
             CHECKPOINT => checkpoint(&mut rest, 0, &mut last)?,
             PARTIAL_CHECKPOINT => {
@@ -177,9 +178,10 @@ mod tests {
             let point = Checkpoint { mode, ping, pool, tcps, udps, tcprx, tcptx, udprx, udptx };
             OutputItem::Checkpoint(Box::new(point))
         });
-        let line = (0..100_000u32, prop_oneof![Just(0), any::<u64>()], any::<bool>()).prop_map(
-            |(end, cut_bytes, is_error)| {
-                OutputItem::Log(LogLine { start: 0, end, cut_bytes, is_error })
+        let marks = (any::<bool>(), any::<bool>());
+        let line = (0..100_000u32, prop_oneof![Just(0), any::<u64>()], marks).prop_map(
+            |(end, cut_bytes, (is_error, is_ready))| {
+                OutputItem::Log(LogLine { start: 0, end, cut_bytes, is_error, is_ready })
             },
         );
         prop_oneof![point, line]

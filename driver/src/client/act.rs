@@ -97,6 +97,7 @@ pub(crate) async fn delete(api: &Arc<Api>, out: &Outlet, question: &Delete) -> R
 /// Waits until new instances run and stay alive; `stream` was opened before they were created.
 /// Returns the instances as they are then, or why the first one that failed did.
 pub(crate) async fn wait_for_start(
+    api: &Api,
     mut stream: EventStream,
     instances: &[Instance],
     waiting: &Waiting,
@@ -107,7 +108,11 @@ pub(crate) async fn wait_for_start(
     while started.len() < instances.len() {
         let until = waits.next_steady().unwrap_or(deadline).min(deadline);
         let decided = match timeout_at(until, stream.next()).await {
-            Ok(Some(event)) => waits.hear(&event).into_iter().collect(),
+            Ok(Some(event)) => {
+                let mut decided: Vec<_> = waits.hear(&event).into_iter().collect();
+                decided.extend(waits.ask_ready(api).await?);
+                decided
+            }
             Ok(None) => return Err(stream_ended()),
             Err(_) if Instant::now() >= deadline => return Err(not_in_time(waiting.timeout)),
             Err(_) => waits.steady_by(Instant::now()),
@@ -172,13 +177,38 @@ struct Waits {
     waiters: HashMap<String, Waiter>,
     /// Those that run, with the time until which they have to.
     steady: HashMap<String, (Instant, Instance)>,
+    /// Those that run and are not known to be ready by their rule.
+    unready: HashMap<String, Instance>,
+    /// Those of them of which there is news.
+    news: Vec<String>,
     hold: Duration,
 }
 
 impl Waits {
     fn new<'a>(goals: impl Iterator<Item = (Goal, &'a Instance)>, hold: Duration) -> Self {
         let waiter = |(goal, one): (Goal, &Instance)| (one.id().to_owned(), Waiter::new(goal, one));
-        Self { waiters: goals.map(waiter).collect(), steady: HashMap::new(), hold }
+        Self {
+            waiters: goals.map(waiter).collect(),
+            steady: HashMap::new(),
+            unready: HashMap::new(),
+            news: Vec::new(),
+            hold,
+        }
+    }
+
+    /// Asks whether instances are ready of which there is news; those that are, are decided.
+    async fn ask_ready(&mut self, api: &Api) -> Result<Vec<(String, Outcome)>, Failure> {
+        let mut decided = Vec::new();
+        for id in std::mem::take(&mut self.news) {
+            let process = api.get_if_known(&format!("/instances/{id}/process")).await?;
+            // A master that does not know of readiness has no rule for it either.
+            let is_ready = process.is_none_or(|it| it.at("ready") != &Document::Bool(false));
+            if is_ready && let Some(instance) = self.unready.remove(&id) {
+                self.forget(&id);
+                decided.push((id, Outcome::Done(instance)));
+            }
+        }
+        Ok(decided)
     }
 
     /// The id of an instance that is decided by an event.
@@ -190,12 +220,26 @@ impl Waits {
         let word = event.word()?;
         let id = word.instance.id().to_owned();
         let waiter = self.waiters.get_mut(&id)?;
+        if self.unready.contains_key(&id) {
+            let Some(reason) = waiter.falls(&word) else {
+                let is_update = word.kind != "log";
+                self.news.extend(is_update.then_some(id));
+                return None;
+            };
+            self.forget(&id);
+            return Some((id, Outcome::Failed(Failure::Refused(reason))));
+        }
         if self.steady.contains_key(&id) {
             let reason = waiter.falls(&word)?;
             self.forget(&id);
             return Some((id, Outcome::Failed(Failure::Refused(reason))));
         }
         match waiter.hear(&word)? {
+            Verdict::Reached if waiter.is_start() && word.instance.has_ready_rule() => {
+                self.news.push(id.clone());
+                self.unready.insert(id, word.instance);
+                None
+            }
             Verdict::Reached if waiter.is_start() && !self.hold.is_zero() => {
                 self.steady.insert(id, (Instant::now() + self.hold, word.instance));
                 None
@@ -230,6 +274,7 @@ impl Waits {
     fn forget(&mut self, id: &str) {
         self.waiters.remove(id);
         self.steady.remove(id);
+        self.unready.remove(id);
     }
 }
 
@@ -270,7 +315,8 @@ async fn carry_out(
             }
             event = next_of(&mut stream), if stream.is_some() => match (event, &mut waits) {
                 (Some(event), Some(waits)) => {
-                    if let Some((id, outcome)) = waits.hear(&event) {
+                    let decided = waits.hear(&event);
+                    for (id, outcome) in decided.into_iter().chain(waits.ask_ready(api).await?) {
                         outcomes.entry(id).or_insert(outcome);
                     }
                 }

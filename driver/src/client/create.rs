@@ -29,7 +29,7 @@ pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> R
     let mut instance = create_whole(api, new, &rest).await?;
     if let Some(stream) = stream {
         let created = std::slice::from_ref(&instance);
-        let mut started = wait_for_start(stream, created, &question.waiting).await?;
+        let mut started = wait_for_start(api, stream, created, &question.waiting).await?;
         instance = started.swap_remove(0);
     }
     if out.is_for_programs() {

@@ -1,5 +1,8 @@
 //! An instance as the master shows it.
 
+use openctrl_core::instance::Checks;
+use openctrl_core::url::InstanceUrl;
+
 use super::document::Document;
 
 /// One instance object; missing fields are empty.
@@ -42,6 +45,13 @@ impl Instance {
     /// Its URL.
     pub(crate) fn url(&self) -> &str {
         self.text("url")
+    }
+
+    /// Whether it has a rule for when it is ready; else it is as soon as it runs.
+    pub(crate) fn has_ready_rule(&self) -> bool {
+        let url = InstanceUrl::parse(self.url());
+        let checks = url.ok().and_then(|url| Checks::parse(&url).ok());
+        checks.is_some_and(|checks| checks.ready.is_some())
     }
 
     /// Whether it is restarted automatically.

@@ -34,7 +34,7 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     let mut instance = create(api, new, &rest(question)).await?;
     if let Some(stream) = stream {
         let created = std::slice::from_ref(&instance);
-        match wait_for_start(stream, created, &question.waiting).await {
+        match wait_for_start(api, stream, created, &question.waiting).await {
             Ok(mut started) => instance = started.swap_remove(0),
             Err(failure) => {
                 show_last_lines(api, instance.id()).await;
@@ -156,6 +156,7 @@ fn url(question: &Run, is_local: bool) -> Result<String, Failure> {
             RunRestart::Always => Restart::Always,
         },
         policy: policy(question),
+        after: question.after.clone(),
         ..Entry::default()
     };
     entry.url(&here).map_err(|(key, reason)| {
@@ -177,6 +178,9 @@ fn policy(question: &Run) -> BTreeMap<String, String> {
         ("stop_signal", &question.stop_signal),
         ("stop_timeout", &question.stop_timeout),
         ("user", &question.user),
+        ("error", &question.error),
+        ("ready", &question.ready),
+        ("live", &question.live),
     ];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
     given.map(|(name, value)| (name.to_owned(), value)).collect()
@@ -235,7 +239,7 @@ mod tests {
         let words: Vec<&str> = std::iter::once("run").chain(words.iter().copied()).collect();
         let command = read(&words).expect("a good line").command;
         let Command::Run(run) = command else { panic!("not a run: {command:?}") };
-        run
+        *run
     }
 
     #[test]

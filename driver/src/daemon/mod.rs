@@ -17,6 +17,7 @@ mod logs;
 mod master;
 mod metrics;
 mod patrol;
+mod probe;
 mod process;
 mod reactor;
 mod request_body;

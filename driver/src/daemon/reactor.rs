@@ -13,7 +13,7 @@ use openctrl_core::engine::{Effect, Engine, Input, TimerReason, VerbResult};
 use openctrl_core::event::{EventKind, LogRun, Subject};
 use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
-use openctrl_core::instance::{Instance, VerbKind};
+use openctrl_core::instance::{Instance, Marks, Ready, VerbKind};
 use openctrl_core::keeper::Note;
 use openctrl_core::limits::GRACE_MS;
 use openctrl_core::output::OutputBatch;
@@ -31,6 +31,7 @@ use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
 use crate::daemon::patrol::{Door, read_pid_file, run_verb, track, variable};
+use crate::daemon::probe::{self, Listening, listen};
 use crate::daemon::process::{
     Children, Ended, Leftover, Signaled, Spawner, Survivor, Sweep, Swept, has_descendants,
     signal_tracked,
@@ -87,6 +88,9 @@ pub(crate) struct Reactor {
     waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
     next_request: u64,
     children: Children,
+    /// The patterns for the lines of processes, and those that say by themselves that they are ready.
+    marks: HashMap<ProcessRef, Marks>,
+    listening: HashMap<ProcessRef, Listening>,
     /// Processes of which a line is shown that has not ended, and whose they are.
     unfinished: HashMap<ProcessRef, InstanceId>,
     /// Tells when a child has ended, an adopted one too.
@@ -128,6 +132,8 @@ impl Reactor {
             waiting: HashMap::new(),
             next_request: 0,
             children,
+            marks: HashMap::new(),
+            listening: HashMap::new(),
             unfinished: HashMap::new(),
             child_ended,
             kill_at: None,
@@ -268,8 +274,12 @@ impl Reactor {
     /// Tells the engine what a notice is to it: nothing, if it is no more than a sign of life.
     fn take(&mut self, now: Now, notice: Notice) {
         match notice {
-            Notice::Fact(input) => {
-                if let Input::OutputRead { process, .. } = input {
+            Notice::Fact(mut input) => {
+                if let Input::OutputRead { process, batch } = &mut input {
+                    if let Some(marks) = self.marks.get_mut(process) {
+                        marks.mark(Arc::make_mut(batch));
+                    }
+                    let process = *process;
                     self.clear_unfinished(process, now.wall);
                 }
                 if let Input::TrackedGone { process, identity } = &input
@@ -280,8 +290,9 @@ impl Reactor {
                 if matches!(input, Input::ShutdownRequested) {
                     self.begin_end();
                 }
-                if matches!(input, Input::StartFailed { .. }) {
+                if let Input::StartFailed { process, .. } = &input {
                     self.children.not_started();
+                    self.forget_checks(*process);
                 }
                 self.tell(now, input);
             }
@@ -297,6 +308,7 @@ impl Reactor {
             }
             Notice::Exited(process) => {
                 self.clear_unfinished(process, now.wall);
+                self.forget_checks(process);
                 let (note, exited) = self.reap(process);
                 note.into_iter().for_each(|note| self.tell(now, note));
                 let is_over = matches!(exited, Input::ProcessExited { group_left: false, .. });
@@ -477,6 +489,18 @@ impl Reactor {
                     processes.with_facts(definition.id, |facts, _| note = Note::of(facts));
                 }
                 self.children.ordered();
+                if let Some(marks) = Marks::of(&definition.checks) {
+                    self.marks.insert(process, marks);
+                }
+                if definition.checks.ready == Some(Ready::Notify) {
+                    match listen(process, run, mailbox.clone()) {
+                        Ok(listening) => drop(self.listening.insert(process, listening)),
+                        Err(error) => {
+                            let id = definition.id;
+                            tracing::warn!("Master.run: {id} cannot say that it is ready: {error}");
+                        }
+                    }
+                }
                 spawner.spawn((process, run), definition, note);
             }
             Effect::Track { process, identity } => {
@@ -513,10 +537,23 @@ impl Reactor {
                 tracing::info!("Master.handlePatchInstance: API key regenerated: {key}");
             }
             Effect::Finish => self.is_finished = true,
+            Effect::Check { process, check, target, timeout_ms } => {
+                probe::check(process, check, target, timeout_ms, mailbox.clone());
+            }
         }
     }
 
+    fn forget_checks(&mut self, process: ProcessRef) {
+        self.marks.remove(&process);
+        self.listening.remove(&process);
+    }
+
     fn adopt(&mut self, process: ProcessRef, instance: InstanceId) {
+        let slot = self.engine.table().find(instance);
+        let row = slot.and_then(|slot| self.engine.table().get(slot));
+        if let Some(marks) = row.and_then(|row| Marks::of(&row.definition().checks)) {
+            self.marks.insert(process, marks);
+        }
         if let Some(survivor) = self.hands.survivors.remove(&instance) {
             self.children.attach(process, &survivor);
             return self.hands.spawner.attach(process, survivor);

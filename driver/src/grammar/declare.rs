@@ -38,6 +38,18 @@ pub(crate) struct Run {
     /// User that it runs as; the master has to run as root
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
+    /// When it is ready: line:PATTERN, after:TIME, tcp:HOST:PORT, http://…, or notify
+    #[arg(long, value_name = "RULE")]
+    pub(crate) ready: Option<String>,
+    /// Start it only when this instance is ready; can be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) after: Vec<String>,
+    /// Restart it when this stops answering: tcp:HOST:PORT or http://…
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) live: Option<String>,
+    /// Count a line that matches this regular expression as an error
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) error: Option<String>,
     /// Add a tag; can be repeated
     #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) tag: Vec<(String, String)>,

@@ -107,7 +107,7 @@ pub(crate) enum Command {
     /// Show all details of instances and their processes
     Show(Which),
     /// Run a command as an instance, and print its id
-    Run(Run),
+    Run(Box<Run>),
     /// Create an instance from a URL, start it, and print its id
     Create(Create),
     /// Start instances

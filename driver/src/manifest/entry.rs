@@ -3,10 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use openctrl_core::instance::{EXEC_PARAMETERS, exec_policy};
+use openctrl_core::instance::{AFTER, CHECK_PARAMETERS, Checks, EXEC_PARAMETERS, exec_policy};
 use openctrl_core::url::InstanceUrl;
 
 use crate::runtime::{Exec, SecretSource};
+
+/// The parameters of `exec:` URLs that are keys of a file, in the order of a URL.
+pub(crate) const PARAMETERS: [&str; EXEC_PARAMETERS.len() + CHECK_PARAMETERS.len()] = {
+    let mut all = [""; EXEC_PARAMETERS.len() + CHECK_PARAMETERS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < EXEC_PARAMETERS.len() {
+            EXEC_PARAMETERS[at]
+        } else {
+            CHECK_PARAMETERS[at - EXEC_PARAMETERS.len()]
+        };
+        at += 1;
+    }
+    all
+};
 
 /// One declared instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +38,10 @@ pub(crate) struct Entry {
     pub(crate) secrets: BTreeMap<String, SecretSource>,
     /// When a process that exited is started again.
     pub(crate) restart: Restart,
-    /// Policy beyond `restart`, by the names of the parameters of `exec:` URLs.
+    /// Policy beyond `restart`, and checks, by the names of the parameters of `exec:` URLs.
     pub(crate) policy: BTreeMap<String, String>,
+    /// The names of the instances that it starts after.
+    pub(crate) after: Vec<String>,
     /// The tags.
     pub(crate) tags: BTreeMap<String, String>,
     /// The peer, in the order of the API: id, kind, name.
@@ -98,15 +115,17 @@ impl Entry {
             secrets: self.secrets.iter().map(|(name, at)| (name.clone(), at.clone())).collect(),
             cwd,
             policy: self.parameters(),
+            after: self.after.clone(),
             ..Exec::default()
         };
         exec.check()?;
         let url = exec.url();
-        match InstanceUrl::parse(&url).map(|url| exec_policy(&url)) {
+        let check = |url: InstanceUrl| exec_policy(&url).and_then(|_| Checks::parse(&url));
+        match InstanceUrl::parse(&url).map(check) {
             Ok(Err(reason)) => {
                 // The reason begins with the name of the parameter.
-                let first = reason.split(' ').next().unwrap_or_default();
-                let key = EXEC_PARAMETERS.into_iter().find(|name| *name == first);
+                let first = reason.split([' ', '=']).next().unwrap_or_default();
+                let key = PARAMETERS.into_iter().chain([AFTER]).find(|name| *name == first);
                 Err((key.unwrap_or("command"), reason))
             }
             Ok(Ok(_)) | Err(_) => Ok(url),
@@ -121,7 +140,7 @@ impl Entry {
             (name, _) => self.policy.get(name).cloned(),
         };
         let pair = |name: &&str| Some(((*name).to_owned(), value(name)?));
-        EXEC_PARAMETERS.iter().filter_map(pair).collect()
+        PARAMETERS.iter().filter_map(pair).collect()
     }
 
     fn own_url(&self, url: &str) -> Result<String, (&'static str, String)> {
@@ -131,6 +150,7 @@ impl Entry {
             ("secrets", !self.secrets.is_empty()),
             ("restart", self.restart == Restart::Always),
             ("policy", !self.policy.is_empty()),
+            (AFTER, !self.after.is_empty()),
         ];
         if let Some((key, _)) = of_commands.into_iter().find(|(_, is_given)| *is_given) {
             return Err((key, "it goes with command or shell, not with url".to_owned()));
@@ -169,6 +189,7 @@ impl Entry {
             program,
             restart,
             policy,
+            after: exec.after,
             cwd: exec.cwd,
             env: exec.env.into_iter().collect(),
             secrets: exec.secrets.into_iter().collect(),

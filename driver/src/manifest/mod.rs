@@ -20,7 +20,7 @@ mod read;
 mod variables;
 mod write;
 
-pub(crate) use entry::{Entry, Program, Restart};
+pub(crate) use entry::{Entry, PARAMETERS, Program, Restart};
 pub(crate) use file::{Manifest, ManifestError};
 pub(crate) use name::check_name;
 pub(crate) use read::{read, read_text, yaml_reason};

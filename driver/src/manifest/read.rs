@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use openctrl_core::instance::circle;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
@@ -56,6 +57,14 @@ struct RawEntry {
     umask: Option<Scalar>,
     open_files: Option<Scalar>,
     memory: Option<Scalar>,
+    error: Option<Scalar>,
+    ready: Option<Scalar>,
+    live: Option<Scalar>,
+    live_interval: Option<Scalar>,
+    live_timeout: Option<Scalar>,
+    live_threshold: Option<Scalar>,
+    #[serde(default)]
+    after: Many,
     #[serde(default)]
     tags: BTreeMap<String, Scalar>,
     #[serde(default)]
@@ -115,7 +124,26 @@ pub(crate) fn read(
         url.map_err(|(key, reason)| ManifestError::new(format!("{place}, {key}"), reason))?;
         instances.insert(name, entry);
     }
+    check_order(&instances)?;
     Ok(Manifest { name: raw.name, instances })
+}
+
+/// Refuses instances that would wait for each other.
+fn check_order(instances: &BTreeMap<String, Entry>) -> Result<(), ManifestError> {
+    let mut edges = BTreeMap::new();
+    for (name, entry) in instances {
+        edges.insert(name.as_str(), entry.after.iter().map(String::as_str).collect());
+    }
+    match instances.keys().find_map(|name| Some((name, circle(name, &edges)?))) {
+        Some((name, path)) => {
+            let place = format!("instance {name:?}, after");
+            Err(ManifestError::new(
+                place,
+                format!("it makes a circle: {path}; remove one of these"),
+            ))
+        }
+        None => Ok(()),
+    }
 }
 
 fn parse(path: &Path, text: &str) -> Result<Raw, ManifestError> {
@@ -263,6 +291,12 @@ impl RawEntry {
             ("umask", self.umask),
             ("open_files", self.open_files),
             ("memory", self.memory),
+            ("error", self.error),
+            ("ready", self.ready),
+            ("live", self.live),
+            ("live_interval", self.live_interval),
+            ("live_timeout", self.live_timeout),
+            ("live_threshold", self.live_threshold),
         ];
         let mut policy = BTreeMap::new();
         for (name, value) in given {
@@ -276,7 +310,10 @@ impl RawEntry {
         }
         let RawPeer { sid, kind, alias } = self.peer;
         let peer = [sid, kind, alias];
-        Ok(Entry { program, cwd, env, env_file: Vec::new(), secrets, restart, policy, tags, peer })
+        let after = self.after.0.iter().map(|name| within.expand("after", name));
+        let after = after.collect::<Result<_, _>>()?;
+        let env_file = Vec::new();
+        Ok(Entry { program, cwd, env, env_file, secrets, restart, policy, after, tags, peer })
     }
 }
 

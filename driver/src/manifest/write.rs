@@ -44,6 +44,9 @@ fn write_entry(text: &mut String, entry: &Entry) {
     for (name, value) in &entry.policy {
         line(name, quoted(value));
     }
+    if !entry.after.is_empty() {
+        line("after", list(entry.after.iter().map(String::as_str)));
+    }
     let secrets: Vec<(String, String)> =
         entry.secrets.iter().map(|(name, source)| (name.clone(), source.to_string())).collect();
     let peer = ["sid", "type", "alias"].into_iter().zip(&entry.peer);

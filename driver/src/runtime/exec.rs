@@ -9,8 +9,8 @@
 //! `arg=` (repeatable, in order) are the arguments, `env=NAME=VALUE` (repeatable) is added to the
 //! environment (and a `PATH` given so is the one searched), `cwd=` is an absolute directory.
 //! `secret=NAME=file:PATH` and `secret=NAME=env:NAME` (repeatable) add a variable whose value is read
-//! when the process starts and is never in the URL. The parameters that set a policy are read by
-//! `openctrl_core::instance::exec_policy`. Anything else is refused before any work is done. Names and
+//! when the process starts and is never in the URL. The parameters that set a policy or checks are
+//! read by `openctrl_core::instance`. Anything else is refused before any work is done. Names and
 //! values are UTF-8.
 
 use std::ffi::OsString;
@@ -18,7 +18,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use openctrl_core::instance::{EXEC_PARAMETERS, Setup, exec_policy};
+use openctrl_core::instance::{
+    AFTER, CHECK_PARAMETERS, Checks, EXEC_PARAMETERS, Setup, exec_policy,
+};
 use openctrl_core::url::InstanceUrl;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
@@ -59,8 +61,11 @@ pub(crate) struct Spec {
     pub(crate) secrets: Vec<(String, SecretSource)>,
     /// The working directory, an absolute path.
     pub(crate) cwd: Option<PathBuf>,
-    /// The parameters of the policy, each name once, in the order of [`EXEC_PARAMETERS`].
+    /// The parameters of policy and checks that are given once, in the order of
+    /// [`EXEC_PARAMETERS`] and [`CHECK_PARAMETERS`].
     pub(crate) policy: Vec<(String, String)>,
+    /// The aliases of the instances that it starts after.
+    pub(crate) after: Vec<String>,
     /// The parts of the policy that a start in the foreground applies; a master applies them
     /// itself.
     pub(crate) setup: Setup,
@@ -106,6 +111,9 @@ impl Spec {
         for (name, value) in &self.policy {
             add(name, None, value);
         }
+        for name in &self.after {
+            add(AFTER, None, name);
+        }
         url
     }
 
@@ -143,11 +151,13 @@ impl Spec {
     /// Reads a parsed `exec:` URL.
     pub(super) fn parse(url: &Url) -> Result<Self, UrlError> {
         let command = command(url)?;
-        let once: Vec<&str> = ["cwd"].into_iter().chain(EXEC_PARAMETERS).collect();
-        let params = Params::parse(url, &once, &["arg", "env", "secret"])?;
+        let of_master: Vec<&str> = EXEC_PARAMETERS.into_iter().chain(CHECK_PARAMETERS).collect();
+        let once: Vec<&str> = ["cwd"].into_iter().chain(of_master.iter().copied()).collect();
+        let params = Params::parse(url, &once, &["arg", "env", "secret", AFTER])?;
         let parsed = InstanceUrl::parse(url.as_str());
         let parsed = parsed.map_err(|error| UrlError::Policy(error.to_string()))?;
         let setup = exec_policy(&parsed).map_err(UrlError::Policy)?.setup;
+        Checks::parse(&parsed).map_err(UrlError::Policy)?;
         let mut env: Vec<(String, String)> = Vec::new();
         for entry in params.all("env") {
             let (name, value) = entry.split_once('=').unwrap_or_default();
@@ -176,7 +186,7 @@ impl Spec {
             return Err(UrlError::BadValue { name: "cwd", want: "an absolute path" });
         }
         let given = |name: &&str| Some(((*name).to_owned(), params.one(name)?.to_owned()));
-        let policy = EXEC_PARAMETERS.iter().filter_map(given).collect();
+        let policy = of_master.iter().filter_map(given).collect();
         Ok(Self {
             command,
             args: params.all("arg").map(str::to_owned).collect(),
@@ -184,6 +194,7 @@ impl Spec {
             secrets,
             cwd,
             policy,
+            after: params.all(AFTER).map(str::to_owned).collect(),
             setup,
         })
     }
@@ -327,13 +338,14 @@ mod tests {
             env: vec![("K".to_owned(), "V=W".to_owned())],
             secrets: vec![("T".to_owned(), SecretSource::File("/run/t".into()))],
             cwd: Some("/srv/app".into()),
-            policy: vec![],
+            policy: vec![("ready".to_owned(), "after:5s".to_owned())],
+            after: vec!["db".to_owned()],
             setup: Setup::default(),
         };
         assert_eq!(
             spec.url(),
             "exec:///usr/bin/my%20tool?arg=-c&arg=a+b&arg=x%3D1%26y&arg=&env=K%3DV%3DW\
-             &secret=T%3Dfile:/run/t&cwd=/srv/app"
+             &secret=T%3Dfile:/run/t&cwd=/srv/app&ready=after:5s&after=db"
         );
     }
 

@@ -77,6 +77,7 @@ impl Invariant for DurableFirst {
             | Effect::SaveTotals(_)
             | Effect::Signal { .. }
             | Effect::Dial { .. }
+            | Effect::Check { .. }
             | Effect::Finish => Ok(()),
         }
     }

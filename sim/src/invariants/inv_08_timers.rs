@@ -55,6 +55,12 @@ fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
             let asked = scene.oracle.ledger.asked.get(&request);
             asked.is_some_and(|asked| asked.answers == 0)
         }
-        TimerReason::ShutdownLimit => scene.oracle.shutdowns > 0,
+        TimerReason::ShutdownLimit | TimerReason::ShutdownOrder => scene.oracle.shutdowns > 0,
+        TimerReason::Ready(slot) => {
+            of(slot, |row| row.state().has_process() && row.definition().checks.ready.is_some())
+        }
+        TimerReason::Live(slot) => {
+            of(slot, |row| row.state().has_process() && row.definition().checks.live.is_some())
+        }
     }
 }

@@ -49,11 +49,13 @@ pub(super) enum Action {
     Shutdown,
     /// The master dies and is started again.
     Dies,
+    /// A check of a process ends.
+    Checked,
 }
 
 impl Action {
     /// Every one, with what happens and how often compared to others of the same weight.
-    pub(super) const ALL: [(Self, &'static str, usize); 21] = [
+    pub(super) const ALL: [(Self, &'static str, usize); 22] = [
         (Self::TimePasses, "time passes", 12),
         (Self::TimerDue, "a timer is due", 12),
         (Self::Persist, "the disk writes", 24),
@@ -75,6 +77,7 @@ impl Action {
         (Self::Late, "something is said too late", 4),
         (Self::Shutdown, "the master is told to end", 2),
         (Self::Dies, "the master dies", 1),
+        (Self::Checked, "a check ends", 12),
     ];
 
     /// Its weight in a run that drew `wild`. Actions that every run needs to progress are never
@@ -96,6 +99,7 @@ impl Action {
             | Self::DiskStalls
             | Self::DiskFills
             | Self::Dialled
+            | Self::Checked
             | Self::TimePasses
             | Self::WallSteps
             | Self::Late
@@ -117,6 +121,7 @@ pub(super) struct Legal {
     has_queue: bool,
     has_timer: bool,
     has_dials: bool,
+    has_checks: bool,
     has_sent: bool,
     has_readers: bool,
 }
@@ -129,6 +134,7 @@ impl Legal {
             has_queue: world.disk.queued() > 0,
             has_timer: engine.poll_timeout().is_some(),
             has_dials: world.clients.dials().len() > 0,
+            has_checks: !world.checks.is_empty(),
             has_sent: world.clients.sent().len() > 0,
             has_readers: world.hub.readers() > 0,
             ..Self::default()
@@ -165,6 +171,7 @@ impl Legal {
             Action::Persist | Action::DiskFails => self.may_write,
             Action::DiskStalls => self.has_queue,
             Action::Dialled => self.has_dials,
+            Action::Checked => self.has_checks,
             Action::TimerDue => self.has_timer,
             Action::Retry => self.has_sent,
             Action::Read | Action::ReaderLeaves => self.has_readers,

@@ -8,6 +8,7 @@ use openctrl_core::event::Subject;
 use openctrl_core::expect::Expect;
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
+use openctrl_core::instance::{CheckKind, Ready};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Exit;
 
@@ -110,6 +111,11 @@ impl Scenario {
                 Outcome::Told(Input::ShutdownRequested)
             }
             Action::Dies => dies(choices, world),
+            Action::Checked => {
+                let which = choices.below(world.checks.len());
+                let fails = choices.one_in(2);
+                Outcome::Told(checked(world, which, fails))
+            }
         }
     }
 
@@ -131,6 +137,11 @@ impl Scenario {
 
 pub(super) fn starts(world: &mut World, process: ProcessRef, character: Character) -> Input {
     world.started(process, character);
+    let definition = world.processes.get(process).map(|process| &process.definition);
+    if definition.is_some_and(|definition| definition.checks.ready == Some(Ready::Notify)) {
+        // Some time it says so.
+        world.checks.push((process, CheckKind::Ready));
+    }
     Input::ProcessStarted { process }
 }
 
@@ -173,6 +184,16 @@ pub(super) fn dialled(choices: &mut Choices, world: &mut World, request: Request
         DialOutcome::Connected { latency_ms: 3 }
     };
     Input::Dialled { request, outcome }
+}
+
+/// A check ends: what it connected to answers, or not.
+pub(super) fn checked(world: &mut World, which: usize, fails: bool) -> Input {
+    let (process, check) = world.checks.remove(which);
+    let failure = fails.then(|| "refused".to_string());
+    if fails {
+        world.happened(Fault::CheckFails);
+    }
+    Input::CheckEnded { process, check, failure }
 }
 
 /// One of the processes that `fit`, of which there is at least one.
@@ -285,7 +306,8 @@ fn prints(choices: &mut Choices, world: &mut World) -> Outcome {
     let reference = pick(choices, world, Process::is_printing);
     let process = world.processes.get_mut(reference).expect("it was just picked");
     let output::Printed { text, kept_back, faults } = output::printed(choices, process);
-    let batch = process.print(&text, kept_back);
+    let mut batch = process.print(&text, kept_back);
+    process.mark(&mut batch);
     faults.into_iter().for_each(|fault| world.happened(fault));
     if batch.is_empty() {
         return Outcome::Untold(Untold::PrintsAPart(reference));
@@ -308,7 +330,8 @@ fn late(choices: &mut Choices, world: &World) -> Input {
     } else {
         ProcessRef { slot: SlotId(choices.byte().into()), generation: Generation(0) }
     };
-    match choices.below(5) {
+    match choices.below(6) {
+        4 => Input::CheckEnded { process, check: CheckKind::Ready, failure: None },
         0 => Input::ProcessStarted { process },
         1 => Input::StartFailed { process, reason: "late".to_string() },
         3 => Input::KillFailed { process, reason: "late".to_string() },

@@ -151,6 +151,13 @@ impl<'a> Player<'a> {
                 world.clients.dialled(*request);
                 Input::Dialled { request: *request, outcome: outcome.clone() }
             }
+            Input::CheckEnded { process, check, failure } => {
+                let process = self.process(step, *process, Phase::Alive)?;
+                let asked = (process, *check);
+                // A process that says by itself that it is ready was not asked.
+                self.run.world.checks.retain(|known| *known != asked);
+                Input::CheckEnded { process, check: *check, failure: failure.clone() }
+            }
             Input::PidTold { .. }
             | Input::PidFileRead { .. }
             | Input::TrackedGone { .. }

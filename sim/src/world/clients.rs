@@ -18,8 +18,19 @@ const INSTANCES_MAX: usize = 8;
 /// How many requests are remembered, to be sent again.
 const SENT_MAX: usize = 4;
 
-const URLS: [&str; 6] =
-    ["demo:a", "demo:b", "demo:c", "MANAGED://Edge", "managed://Edge", "x://u:p@h/p?k=v#f"];
+const URLS: [&str; 11] = [
+    "demo:a",
+    "demo:b",
+    "demo:c",
+    "MANAGED://Edge",
+    "managed://Edge",
+    "x://u:p@h/p?k=v#f",
+    "exec:a?after=n0&ready=tcp:h:80",
+    "exec:b?after=n1&after=n2&ready=line:o",
+    "exec:c?ready=after:3s&live=tcp:h:1&live_interval=2s&live_threshold=1",
+    "exec:d?after=n2&error=o&live=http://h/&live_interval=1s&live_threshold=2",
+    "exec:e?ready=notify",
+];
 const ALIASES: [&str; 5] = ["", "edge", "\\\"quoted\\\\", "é", "another alias"];
 
 /// A pending request: its id, its sender, and its command.

@@ -41,6 +41,7 @@ pub enum Fault {
     RequestRepeated,
     BadBody,
     DialFails,
+    CheckFails,
     ReaderFallsOut,
     ReaderResumes,
     ReaderOfAnotherRun,
@@ -51,7 +52,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, with a description.
-    pub const ALL: [(Self, &'static str); 43] = [
+    pub const ALL: [(Self, &'static str); 44] = [
         (Self::StartFails, "a process does not start"),
         (Self::ExitsUnasked, "a process exits unasked"),
         (Self::TermLate, "a process ends late on TERM"),
@@ -89,6 +90,7 @@ impl Fault {
         (Self::RequestRepeated, "a request is sent again"),
         (Self::BadBody, "a body is turned down"),
         (Self::DialFails, "a dial fails"),
+        (Self::CheckFails, "a check fails"),
         (Self::ReaderFallsOut, "a reader falls out of the window"),
         (Self::ReaderResumes, "a reader comes back and missed nothing"),
         (Self::ReaderOfAnotherRun, "a reader comes back to another run of the master"),

@@ -21,7 +21,7 @@ pub use processes::{Character, HasToEnd, OnTerm, Phase, Prints, Process, Process
 use openctrl_core::engine::{Effect, Survivor};
 use openctrl_core::event::{EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::instance::{Boot, Goal};
+use openctrl_core::instance::{Boot, CheckKind, Goal};
 use openctrl_core::store::Image;
 
 use crate::object::Shown;
@@ -39,6 +39,8 @@ pub struct World {
     pub disk: Disk,
     /// Clients, and their pending dials.
     pub clients: Clients,
+    /// Pending checks of processes, oldest first.
+    pub checks: Vec<(ProcessRef, CheckKind)>,
     /// The event stream.
     pub hub: Hub,
     /// How often each kind of trouble happened.
@@ -54,6 +56,7 @@ impl World {
             keeper: None,
             disk: Disk::new(image),
             clients: Clients::default(),
+            checks: Vec::new(),
             hub,
             faults: [0; Fault::ALL.len()],
         }
@@ -90,6 +93,7 @@ impl World {
             Effect::Persist { epoch, seq, record } => self.disk.accept(*epoch, *seq, record),
             Effect::SaveTotals(totals) => self.disk.save_totals(totals),
             Effect::Dial { request, .. } => self.clients.dial(*request),
+            Effect::Check { process, check, .. } => self.checks.push((*process, *check)),
             _ => {}
         }
     }
@@ -128,6 +132,7 @@ impl World {
         came_to_life: impl FnMut() -> bool,
     ) -> Result<(Image, Remains), String> {
         self.clients.hung_up();
+        self.checks.clear();
         self.hub = self.hub.reborn();
         self.leave_processes(keeper_dies || crash.power_loss, came_to_life);
         if crash.power_loss {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use openctrl_core::ids::{InstanceId, ProcessRef};
-use openctrl_core::instance::Definition;
+use openctrl_core::instance::{Definition, Marks};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Signal;
 use openctrl_core::time::{Now, Time};
@@ -98,6 +98,7 @@ pub struct Process {
     /// Its unread output.
     unread: Vec<u8>,
     parser: OutputParser,
+    marks: Option<Marks>,
     /// Its finished lines, and whether it has started another.
     ended_lines: usize,
     is_in_a_line: bool,
@@ -107,9 +108,11 @@ pub struct Process {
 
 impl Process {
     fn new(reference: ProcessRef, definition: Arc<Definition>, phase: Phase) -> Self {
+        let marks = Marks::of(&definition.checks);
         Self {
             reference,
             definition,
+            marks,
             phase,
             character: Character::default(),
             terminated_at: None,
@@ -180,6 +183,13 @@ impl Process {
         }
         self.group_reported = false;
         Self { phase: Phase::Alive, parser: OutputParser::default(), read_lines: 0, ..self }
+    }
+
+    /// Marks lines as the driver does, by the patterns of the instance.
+    pub fn mark(&mut self, batch: &mut OutputBatch) {
+        if let Some(marks) = &mut self.marks {
+            marks.mark(batch);
+        }
     }
 
     /// The next remaining lines at the end of its output, the unterminated one last; empty if none

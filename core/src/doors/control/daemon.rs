@@ -226,6 +226,7 @@ pub fn refusal_text(refusal: &Refusal) -> String {
             "the instance is defined in a configuration file; change it there".to_string()
         }
         Refusal::SameUrl => "nothing to change".to_string(),
+        Refusal::Circle { path } => format!("after makes a circle: {path}"),
         Refusal::TooLarge { bytes, limit } => {
             format!("the instance would have {bytes} bytes, at most {limit} are allowed")
         }

@@ -10,8 +10,8 @@ use super::label::Label as Id;
 use super::launch::{Launch as AppLaunch, log_root};
 use crate::ids::{InstanceId, Revision};
 use crate::instance::{
-    BackoffPolicy, BeatVia, Boot, Definition, Desired, Exec, Goal, Label, Launch, Liveness, Meta,
-    Origin, Output, Policy, Restart, Setup, StopPolicy, StopStep, Verb, Verbs,
+    BackoffPolicy, BeatVia, Boot, Checks, Definition, Desired, Exec, Goal, Label, Launch, Liveness,
+    Meta, Origin, Output, Policy, Restart, Setup, StopPolicy, StopStep, Verb, Verbs,
 };
 use crate::process::{Scope, Signal};
 use crate::url::InstanceUrl;
@@ -126,6 +126,7 @@ fn definition(
         setup: Setup::default(),
         policy,
         liveness,
+        checks: Checks::default(),
         clears_values: common.values_clear,
         meta: Meta::default(),
     }

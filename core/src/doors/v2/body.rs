@@ -10,7 +10,7 @@ use serde::de::MapAccess;
 
 use super::status::Rejection;
 use crate::doors::json::{Fields, decode, value};
-use crate::instance::{TEXT_MAX_BYTES, exec_policy};
+use crate::instance::{Checks, TEXT_MAX_BYTES, exec_policy};
 use crate::url::InstanceUrl;
 
 /// The largest body that is read (Contract §3).
@@ -109,8 +109,9 @@ impl Fields for AliasBody {
 fn instance_url(url: Option<String>) -> Result<InstanceUrl, Rejection> {
     let url = url.ok_or_else(|| Rejection::Bad("url is missing".to_string()))?;
     let url = InstanceUrl::parse(&url).map_err(|error| Rejection::Bad(error.to_string()))?;
-    // The engine takes the policy of an `exec:` URL from it again.
+    // The engine takes policy and checks of an `exec:` URL from it again.
     exec_policy(&url).map_err(Rejection::Bad)?;
+    Checks::parse(&url).map_err(Rejection::Bad)?;
     Ok(url)
 }
 

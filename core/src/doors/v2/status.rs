@@ -63,7 +63,8 @@ impl Rejection {
             Self::NoPath | Self::NoToken | Self::Refused(Refusal::NoInstance) => 404,
             Self::Method(_) => 405,
             Self::TooSlow => 408,
-            Self::TokenTaken | Self::Refused(Refusal::SameUrl | Refusal::Configured) => 409,
+            Self::TokenTaken
+            | Self::Refused(Refusal::SameUrl | Refusal::Configured | Refusal::Circle { .. }) => 409,
             Self::Stale => 412,
             Self::BodyTooLarge(_) => 413,
             Self::NoThread(_)
@@ -135,6 +136,9 @@ fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f,
             "the instance would be {bytes} bytes of JSON; at most {limit} are kept: shorten url, alias or meta"
         ),
+        Refusal::Circle { path } => {
+            write!(f, "after makes a circle: {path}; remove one of these")
+        }
         Refusal::NotDurable { reason } => {
             write!(f, "not changed: cannot save the state: {reason}")
         }

@@ -21,13 +21,14 @@ use crate::engine::dials::Dials;
 use crate::engine::frozen::numbers::{count, nth, number_of, small};
 use crate::engine::frozen::presence::run_of;
 use crate::engine::life::Life;
+use crate::engine::links::Links;
 use crate::engine::outbox::Outbox;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
 use crate::formats::v2::engine::{
     ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, MasterV1, OperationV2,
-    ProcessStateV2, TimerV2,
+    ProcessStateV2, ReadinessV2, TimerV2,
 };
 use crate::formats::v2::presence::{DesireV2, PresenceV2};
 use crate::formats::{
@@ -38,10 +39,10 @@ use crate::ids::{
     EventId, Generation, InstanceId, KeyEpoch, RecordSeq, RequestId, RunId, SlotId, StoreEpoch,
 };
 use crate::instance::{
-    Definition, Desired, Health, Instance, Operation, OperationKind, Process, Snapshot, State,
-    Table,
+    Definition, Desired, Health, Instance, Operation, OperationKind, Process, Readiness, Snapshot,
+    State, Table,
 };
-use crate::time::{Time, Wall};
+use crate::time::{Now, Time, Wall};
 
 const LIVES: [Life; 3] = [Life::Serving, Life::ShuttingDown, Life::Finished];
 
@@ -110,7 +111,7 @@ impl Engine {
         rng.set_word_pos(position);
         let dial = |(request, target)| (RequestId(request), target);
         let [under_way, waiting] = frozen.dials;
-        Ok(Self {
+        let mut engine = Self {
             master: frozen.master.into_master()?,
             key_epoch: KeyEpoch(small(frozen.key_epoch)?),
             table,
@@ -132,7 +133,13 @@ impl Engine {
                 last_event_time: Wall::from_micros(frozen.last_event_time),
             },
             reload: frozen.reload.map(reload).transpose()?,
-        })
+            links: Links::default(),
+        };
+        engine.link_all(Now::default());
+        if engine.timers.is_armed(TimerReason::ShutdownOrder) {
+            engine.operations(Now::default()).restore_order();
+        }
+        Ok(engine)
     }
 }
 
@@ -168,6 +175,7 @@ impl InstanceV2 {
             awaiting_start: snapshot.awaiting_start.iter().map(|request| request.0).collect(),
             facts: FactsV2::new(&snapshot.facts, masks),
             presence: is_configured.then(|| PresenceV2::new(&snapshot.presence, masks)),
+            readiness: (&snapshot.readiness).into(),
         }
     }
 
@@ -199,6 +207,7 @@ impl InstanceV2 {
             awaiting_start: self.awaiting_start.into_iter().map(RequestId).collect(),
             facts: self.facts.thaw()?,
             presence: self.presence.map(PresenceV2::thaw).transpose()?.unwrap_or_default(),
+            readiness: self.readiness.into(),
         }))
     }
 }
@@ -218,6 +227,21 @@ fn reload((set, is_due): ReloadV2) -> Result<Reload, FormatError> {
     };
     let set = set.into_iter().map(one).collect::<Result<Vec<_>, FormatError>>()?;
     Ok(Reload { set: Arc::new(set), is_due })
+}
+
+impl From<&Readiness> for ReadinessV2 {
+    fn from(readiness: &Readiness) -> Self {
+        // The rest follows from the other instances.
+        let &Readiness { met, done, asked, missed, failed_live, announced, .. } = readiness;
+        Self { met, done, asked, missed, failed_live, announced }
+    }
+}
+
+impl From<ReadinessV2> for Readiness {
+    fn from(readiness: ReadinessV2) -> Self {
+        let ReadinessV2 { met, done, asked, missed, failed_live, announced } = readiness;
+        Self { met, done, asked, missed, failed_live, announced, ..Self::default() }
+    }
 }
 
 fn thaw(definition: DefinitionV2) -> Result<Arc<Definition>, FormatError> {
@@ -399,6 +423,9 @@ impl From<TimerReason> for TimerV2 {
             TimerReason::BeatDue(slot) => Self::BeatDue(slot.0),
             TimerReason::Hold(slot) => Self::Hold(slot.0),
             TimerReason::RunLimit(slot) => Self::RunLimit(slot.0),
+            TimerReason::Ready(slot) => Self::Ready(slot.0),
+            TimerReason::Live(slot) => Self::Live(slot.0),
+            TimerReason::ShutdownOrder => Self::ShutdownOrder,
         }
     }
 }
@@ -416,6 +443,9 @@ impl From<TimerV2> for TimerReason {
             TimerV2::BeatDue(slot) => Self::BeatDue(SlotId(slot)),
             TimerV2::Hold(slot) => Self::Hold(SlotId(slot)),
             TimerV2::RunLimit(slot) => Self::RunLimit(SlotId(slot)),
+            TimerV2::Ready(slot) => Self::Ready(SlotId(slot)),
+            TimerV2::Live(slot) => Self::Live(SlotId(slot)),
+            TimerV2::ShutdownOrder => Self::ShutdownOrder,
         }
     }
 }

@@ -34,6 +34,9 @@ impl Engine {
                 TimerReason::BeatDue(slot) => (7, slot.0.into()),
                 TimerReason::Hold(slot) => (8, slot.0.into()),
                 TimerReason::RunLimit(slot) => (9, slot.0.into()),
+                TimerReason::Ready(slot) => (10, slot.0.into()),
+                TimerReason::Live(slot) => (11, slot.0.into()),
+                TimerReason::ShutdownOrder => (12, 0),
             };
             print.words([at.as_micros(), kind, of]);
         }

@@ -27,6 +27,8 @@ impl FactsV2 {
             next_restart: facts.next_restart.map(|(at, delay_ms)| (at.as_micros(), delay_ms)),
             reason: ReasonV2::new(&facts.reason, masks),
             limit_reached: facts.limit_reached.map(|limit| (limit.max, limit.window_ms)),
+            ready: facts.ready,
+            waits_for: facts.waits_for.as_deref().map(|name| masks.text(name)),
         }
     }
 
@@ -55,6 +57,8 @@ impl FactsV2 {
             limit_reached: self
                 .limit_reached
                 .map(|(max, window_ms)| RestartLimit { max, window_ms }),
+            ready: self.ready,
+            waits_for: self.waits_for.map(Into::into),
             // An engine is frozen between two inputs: they were shown.
             changed: false,
         })
@@ -76,6 +80,7 @@ impl ReasonV2 {
             Reason::NotStarted(reason) => Self::NotStarted(masks.prose(reason)),
             Reason::Complained(line) => Self::Complained(masks.text(line.as_str())),
             Reason::Silent { ms } => Self::Silent(*ms),
+            Reason::NotLive(failure) => Self::NotLive(masks.prose(failure)),
         }
     }
 
@@ -92,6 +97,7 @@ impl ReasonV2 {
             Self::NotStarted(reason) => Reason::NotStarted(reason.into()),
             Self::Complained(line) => Reason::Complained(Quote::new(line.as_bytes())),
             Self::Silent(ms) => Reason::Silent { ms },
+            Self::NotLive(failure) => Reason::NotLive(failure.into()),
         })
     }
 }

@@ -22,7 +22,7 @@ const LETTERS: [&str; 26] = [
 ];
 
 /// Who is called what: instances by a letter, keys by a number, in the order they appear.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Names {
     instances: Vec<InstanceId>,
     keys: Vec<String>,
@@ -55,6 +55,9 @@ impl Names {
             TimerReason::RunLimit(slot) => format!("RunLimit of {}", of(slot)),
             TimerReason::DialWait(request) => format!("DialWait of {}", request.0),
             TimerReason::ShutdownLimit => "ShutdownLimit".to_string(),
+            TimerReason::Ready(slot) => format!("Ready of {}", of(slot)),
+            TimerReason::Live(slot) => format!("Live of {}", of(slot)),
+            TimerReason::ShutdownOrder => "ShutdownOrder".to_string(),
         }
     }
 

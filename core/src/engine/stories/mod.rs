@@ -6,6 +6,7 @@
 //! order they appear, processes by their generation, keys by their number: no key is ever shown.
 
 mod changes;
+mod checks;
 mod facts;
 mod life_cycle;
 mod lines;
@@ -31,6 +32,7 @@ use crate::doors::v2::{decode_create, decode_patch};
 use crate::expect::Expect;
 use crate::ids::Revision;
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
+use crate::instance::{CheckKind, Marks};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::OutputParser;
 use crate::process::Exit;
@@ -53,6 +55,7 @@ struct Teller {
     last_persist: (StoreEpoch, RecordSeq),
     /// The process that `started`, `log`, `exited` … are about: the one started last.
     process: Option<ProcessRef>,
+    last_started: Option<ProcessRef>,
     told: String,
     told_at: Option<Time>,
 }
@@ -85,6 +88,7 @@ impl Teller {
             expect: Expect::Any,
             last_persist: (StoreEpoch(0), RecordSeq(0)),
             process: None,
+            last_started: None,
             told: String::new(),
             told_at: None,
         };
@@ -113,6 +117,14 @@ impl Teller {
         let body = format!("{{\"url\":\"{url}\"}}");
         let (url, alias) = decode_create(body.as_bytes()).expect("stories create what is valid");
         self.request(&format!("create {}", url.as_str()), Command::Create { url, alias })
+    }
+
+    /// The same with an alias.
+    fn create_named(&mut self, alias: &str, url: &str) -> &mut Self {
+        let body = format!("{{\"url\":\"{url}\",\"alias\":\"{alias}\"}}");
+        let (url, alias) = decode_create(body.as_bytes()).expect("stories create what is valid");
+        let text = format!("create {alias}: {}", url.as_str());
+        self.request(&text, Command::Create { url, alias })
     }
 
     /// The next request is only for this revision.
@@ -227,10 +239,22 @@ impl Teller {
     }
 
     fn log(&mut self, line: &str) -> &mut Self {
-        let mut parser = OutputParser::default();
-        let batch = Arc::new(parser.push(format!("{line}\n").as_bytes()));
+        let mut batch = OutputParser::default().push(format!("{line}\n").as_bytes());
+        let row = self.engine.table().get(self.current().slot);
+        if let Some(mut marks) = row.and_then(|row| Marks::of(&row.definition().checks)) {
+            marks.mark(&mut batch);
+        }
+        let batch = Arc::new(batch);
         let input = Input::OutputRead { process: self.current(), batch };
         self.process_feed(&format!("prints {line:?}"), input)
+    }
+
+    /// A check of the process ended: with a failure, or with success.
+    fn checked(&mut self, check: CheckKind, failure: Option<&str>) -> &mut Self {
+        let (process, failure) = (self.current(), failure.map(str::to_string));
+        let result = failure.as_ref().map_or("passes".to_string(), |why| format!("fails ({why})"));
+        let text = format!("{result} its {check:?} check");
+        self.process_feed(&text, Input::CheckEnded { process, check, failure })
     }
 
     /// A checkpoint whose gauges are 1 to 5, and whose counters all stand at `count`.
@@ -291,6 +315,31 @@ impl Teller {
         assert!(due.is_none_or(|(due, _)| due > then), "a timer is due before: {due:?}");
         self.move_to(then);
         self
+    }
+
+    /// The process that was started last, whatever the story is about.
+    fn newest(&self) -> ProcessRef {
+        self.last_started.expect("a process was started")
+    }
+
+    /// A story that begins as this one has gone so far.
+    fn clone_story(&self) -> Self {
+        let Self { engine, names, instances, .. } = self;
+        let (engine, names, instances) = (engine.clone(), names.clone(), instances.clone());
+        let copy = Self {
+            engine,
+            now: self.now,
+            names,
+            instances,
+            requests: self.requests,
+            expect: Expect::Any,
+            last_persist: self.last_persist,
+            process: self.process,
+            last_started: self.last_started,
+            told: String::new(),
+            told_at: None,
+        };
+        copy.untold()
     }
 
     /// Goes on to the next timer and says so to the engine.
@@ -380,7 +429,7 @@ impl Teller {
         let mut count = 0;
         while let Some(effect) = self.engine.poll_effect() {
             if let Effect::Spawn { process, .. } | Effect::Adopt { process, .. } = &effect {
-                self.process = Some(*process);
+                (self.process, self.last_started) = (Some(*process), Some(*process));
             } else if let Effect::Persist { epoch, seq, .. } = &effect {
                 self.last_persist = (*epoch, *seq);
             }

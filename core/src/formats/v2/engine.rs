@@ -59,6 +59,17 @@ pub(crate) struct InstanceV2 {
     pub(crate) facts: FactsV2,
     /// Only instances of a Patrol configuration have one.
     pub(crate) presence: Option<PresenceV2>,
+    pub(crate) readiness: ReadinessV2,
+}
+
+#[derive(Default, Encode, Decode)]
+pub(crate) struct ReadinessV2 {
+    pub(crate) met: bool,
+    pub(crate) done: bool,
+    pub(crate) asked: u32,
+    pub(crate) missed: u32,
+    pub(crate) failed_live: bool,
+    pub(crate) announced: bool,
 }
 
 #[derive(Encode, Decode)]
@@ -110,6 +121,9 @@ pub(crate) enum TimerV2 {
     BeatDue(u32),
     Hold(u32),
     RunLimit(u32),
+    Ready(u32),
+    Live(u32),
+    ShutdownOrder,
 }
 
 #[derive(Encode, Decode)]
@@ -140,6 +154,8 @@ pub(crate) struct FactsV2 {
     pub(crate) reason: ReasonV2,
     /// At most so many restarts in so many milliseconds.
     pub(crate) limit_reached: Option<(u32, u64)>,
+    pub(crate) ready: Option<bool>,
+    pub(crate) waits_for: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -155,4 +171,5 @@ pub(crate) enum ReasonV2 {
     Silent(u64),
     /// Numbers as in `Stopping`, and what keeps the process alive.
     CannotEnd(u8, Option<String>),
+    NotLive(String),
 }

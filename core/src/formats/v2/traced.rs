@@ -52,6 +52,8 @@ pub(crate) enum InputV2 {
     /// Of an instance: start, status, stop or restart, 0 to 3; and why it failed.
     VerbEnded(u32, u8, Option<String>),
     Configured(Vec<(DefinitionV2, DesiredV2)>),
+    /// Whether the check was a live check, and why it failed if it did.
+    CheckEnded(ProcessV1, bool, Option<String>),
 }
 
 #[derive(Encode, Decode)]

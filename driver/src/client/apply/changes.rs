@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use openctrl_core::instance::EXEC_PARAMETERS;
+use openctrl_core::instance::AFTER;
 
 use super::ledger::Owned;
 use crate::client::api::object;
@@ -11,7 +11,7 @@ use crate::client::launch::settings;
 use crate::client::table::{Canvas, Tone, paint};
 use crate::client::tags::tags_json;
 use crate::client::text::plain;
-use crate::manifest::{Entry, Program, Restart};
+use crate::manifest::{Entry, PARAMETERS, Program, Restart};
 
 /// One declared instance, as the API has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,7 +217,7 @@ fn fields(before: Option<&Wanted>, after: Option<&Wanted>) -> Vec<Field> {
     let (before, after) = (shown(before), shown(after));
     let of_entry = ["url", "command", "shell", "cwd", "env", "secrets"];
     let mut fields = Vec::new();
-    for name in of_entry.into_iter().chain(EXEC_PARAMETERS).chain(["tags", "peer"]) {
+    for name in of_entry.into_iter().chain(PARAMETERS).chain([AFTER, "tags", "peer"]) {
         let of =
             |all: &BTreeMap<&str, (String, String)>| all.get(name).cloned().unwrap_or_default();
         let ((before, before_whole), (after, after_whole)) = (of(&before), of(&after));
@@ -255,10 +255,12 @@ fn shown_fields(one: &Wanted) -> BTreeMap<&'static str, (String, String)> {
     add("secrets", whole.clone(), whole);
     let restart = if one.restart { entry.restart } else { Restart::Never };
     for (name, value) in &entry.policy {
-        if let Some(name) = EXEC_PARAMETERS.into_iter().find(|known| known == name) {
+        if let Some(name) = PARAMETERS.into_iter().find(|known| known == name) {
             add(name, value.clone(), value.clone());
         }
     }
+    let after = entry.after.join(", ");
+    add(AFTER, after.clone(), after);
     add("restart", restart.word().to_owned(), restart.word().to_owned());
     let tags = pairs(one.tags.iter().map(|(name, value)| (name, value)));
     add("tags", tags.clone(), tags);

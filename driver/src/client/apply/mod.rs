@@ -144,7 +144,7 @@ async fn carry_out(
             .filter(|(change, _)| change.starts())
             .map(|(_, after)| after)
             .collect();
-        wait_for_start(stream, &begun, &question.waiting).await?;
+        wait_for_start(api, stream, &begun, &question.waiting).await?;
     }
     if failures > 0 { Err(Failure::Partial) } else { Ok(()) }
 }

@@ -319,6 +319,7 @@ fn refused(refusal: &Refusal) -> Problem {
         | Refusal::CannotEnd
         | Refusal::SameUrl
         | Refusal::Configured
+        | Refusal::Circle { .. }
         | Refusal::TooLarge { .. }
         | Refusal::Busy
         | Refusal::Full { .. }

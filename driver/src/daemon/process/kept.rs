@@ -61,9 +61,8 @@ impl Kept {
     ) -> io::Result<()> {
         let (output, input) = io::pipe()?;
         ledger.intend(process, definition.id, Sink::Pipe(inode(output.as_fd())?));
-        let (mut start, has_report) = launcher.for_keeper(definition)?;
+        let (mut start, has_report) = launcher.for_keeper(definition, run)?;
         let note = &note.clone().ordering(&definition.launch);
-        start.run = run;
         start.note = note.encode();
         let report = if has_report { Some(io::pipe()?) } else { None };
         let (report, end) = report.unzip();

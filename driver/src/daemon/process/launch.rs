@@ -17,13 +17,14 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-#[cfg(target_os = "linux")]
 use openctrl_core::ids::RunId;
-use openctrl_core::instance::{Definition, Setup};
+use openctrl_core::instance::{Definition, Ready, Setup};
+#[cfg(target_os = "linux")]
 use openctrl_core::keeper::Start;
 use rustix::process::Pid;
 
 use crate::daemon::limits::descriptor_limit_to_restore;
+use crate::daemon::probe::notify_socket;
 use crate::daemon::service::PRIVATE_VARIABLES;
 use crate::daemon::signals::hang_up_was_ignored;
 use crate::orders::{Orders, WORD, replaces_itself, variable};
@@ -84,11 +85,12 @@ impl Launcher {
     pub(super) fn launch(
         &self,
         definition: &Definition,
+        run: RunId,
         output: &PipeWriter,
     ) -> io::Result<Launched> {
         let (url, setup) = (CString::new(definition.url().as_str())?, &definition.setup);
         let input = File::open("/dev/null")?;
-        let environment = self.environment(setup);
+        let environment = self.environment(setup, notify_variable(definition, run));
         if !self.needs_step(&url, setup) {
             let arguments = [self.runtime.clone(), url];
             let plan = self.plan((&self.runtime, &environment), &arguments, &input, output);
@@ -101,10 +103,13 @@ impl Launcher {
         Ok(Launched { leader, report: Some(report) })
     }
 
-    /// The same as an order to a keeper, which lacks the run and the note; and whether there is a
-    /// report.
+    /// The same as an order to a keeper, which lacks the note; and whether there is a report.
     #[cfg(target_os = "linux")]
-    pub(super) fn for_keeper(&self, definition: &Definition) -> io::Result<(Start, bool)> {
+    pub(super) fn for_keeper(
+        &self,
+        definition: &Definition,
+        run: RunId,
+    ) -> io::Result<(Start, bool)> {
         let (url, setup) = (CString::new(definition.url().as_str())?, &definition.setup);
         let has_report = self.needs_step(&url, setup);
         let (path, arguments) = match has_report {
@@ -113,8 +118,9 @@ impl Launcher {
             false => (in_path(&self.runtime).into_bytes(), vec![self.runtime.clone(), url]),
         };
         let env = setup.env.iter().map(|(name, value)| (name.into(), value.into()));
+        let env = env.chain(notify_variable(definition, run));
         let start = Start {
-            run: RunId(0),
+            run,
             instance: definition.id,
             path,
             arguments: arguments.into_iter().map(CString::into_bytes).collect(),
@@ -162,8 +168,12 @@ impl Launcher {
     }
 
     /// The environment of a process: that of the master and the variables of its setup.
-    fn environment(&self, setup: &Setup) -> Cow<'_, [CString]> {
-        if setup.env.is_empty() && !setup.clear_env {
+    fn environment(
+        &self,
+        setup: &Setup,
+        notify: Option<(OsString, OsString)>,
+    ) -> Cow<'_, [CString]> {
+        if setup.env.is_empty() && !setup.clear_env && notify.is_none() {
             return Cow::Borrowed(&self.environment);
         }
         let inherited = if setup.clear_env { &[][..] } else { &self.environment };
@@ -173,7 +183,7 @@ impl Launcher {
         };
         let kept = inherited.iter().filter(|variable| !is_replaced(variable)).cloned();
         let given = setup.env.iter().map(|(name, value)| (name.into(), value.into()));
-        Cow::Owned(kept.chain(given.filter_map(variable)).collect())
+        Cow::Owned(kept.chain(given.chain(notify).filter_map(variable)).collect())
     }
 
     fn plan<'a>(
@@ -185,6 +195,12 @@ impl Launcher {
     ) -> Plan<'a> {
         Plan { path, arguments, environment, input, output, report: None }
     }
+}
+
+/// Where a process says that it is ready, if it is to say so.
+fn notify_variable(definition: &Definition, run: RunId) -> Option<(OsString, OsString)> {
+    let notifies = definition.checks.ready == Some(Ready::Notify);
+    notifies.then(|| ("NOTIFY_SOCKET".into(), notify_socket(run).into()))
 }
 
 /// What a command has in its environment: what the master has, unless it starts `empty`, and

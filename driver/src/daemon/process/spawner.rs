@@ -260,7 +260,7 @@ impl Worker {
                         &self.launcher,
                         &mut self.ledger,
                     ),
-                    None => self.start_one(process, &definition, handover),
+                    None => self.start_one((process, run), &definition, handover),
                 };
                 if let Err(error) = started {
                     self.ledger.gone(process);
@@ -327,7 +327,7 @@ impl Worker {
 
     fn start_one(
         &mut self,
-        process: ProcessRef,
+        (process, run): (ProcessRef, RunId),
         definition: &Definition,
         handover: &Sender,
     ) -> io::Result<()> {
@@ -341,7 +341,7 @@ impl Worker {
             Launch::Runtime(_) => {
                 let pipe = Sink::Pipe(inode(output.as_fd())?);
                 self.ledger.intend(process, definition.id, pipe);
-                self.launcher.launch(definition, &input)?
+                self.launcher.launch(definition, run, &input)?
             }
             Launch::Verbs(_) => return Err(io::Error::other("a service has no process")),
         };

@@ -10,13 +10,12 @@ use super::entries::{Imported, Policy, split};
 use crate::manifest::{Entry, Program, Restart, escape, yaml_reason};
 
 /// Keys without a counterpart that change which program runs or who can reach it.
-const WITHOUT: [(&str, &str); 11] = [
+const WITHOUT: [(&str, &str); 10] = [
     ("build", "images are not built"),
     ("ports", "a process listens on the ports of this machine"),
     ("volumes", "a process sees the files of this machine"),
     ("networks", "a process uses the network of this machine"),
-    ("depends_on", "instances start in no order"),
-    ("healthcheck", "there is no probe"),
+    ("healthcheck", "it runs in a container; set ready or live"),
     ("secrets", "use secrets with file: and env:"),
     ("configs", "a process sees the files of this machine"),
     ("logging", "the master keeps the output; see logs= of the master URL"),
@@ -75,7 +74,35 @@ pub(super) fn read(text: &str) -> Result<Imported, String> {
     if file.services.is_empty() {
         return Err("there are no services in it".to_owned());
     }
+    order(&mut imported);
     Ok(imported)
+}
+
+/// Services become the instances that they have; of others nothing can be waited for.
+fn order(imported: &mut Imported) {
+    let names: Vec<String> = imported.instances.keys().cloned().collect();
+    let of_service = |service: &str| -> Vec<String> {
+        let is_its = |name: &&String| {
+            let rest = name.strip_prefix(service);
+            let number = rest.and_then(|rest| rest.strip_prefix('-'));
+            rest == Some("") || number.is_some_and(|number| number.parse::<u64>().is_ok())
+        };
+        names.iter().filter(is_its).cloned().collect()
+    };
+    let mut missing = Vec::new();
+    for (name, entry) in &mut imported.instances {
+        for service in std::mem::take(&mut entry.after) {
+            let found = of_service(&service);
+            if found.is_empty() {
+                missing.push((name.clone(), service));
+            }
+            entry.after.extend(found);
+        }
+    }
+    for (name, service) in missing {
+        imported
+            .note(&format!("instance {name:?}"), format!("depends_on: {service} is not imported"));
+    }
 }
 
 struct Service<'a>(&'a BTreeMap<String, Value>);
@@ -117,6 +144,11 @@ impl Service<'_> {
             Some(other) => return Err(format!("restart: {other:?} is not a policy")),
         };
         self.policy(imported, &mut entry.policy, place)?;
+        entry.after = match self.0.get("depends_on") {
+            Some(Value::Map(services)) => services.keys().cloned().collect(),
+            Some(Value::List(services)) => services.iter().filter_map(Value::scalar).collect(),
+            _ => Vec::new(),
+        };
         entry.env = self.environment()?;
         entry.env_file = self.env_files(imported, place)?;
         entry.tags = self.labels()?;
@@ -164,6 +196,7 @@ impl Service<'_> {
             "image",
             "working_dir",
             "restart",
+            "depends_on",
             "environment",
             "env_file",
             "labels",
@@ -366,7 +399,7 @@ services:
     env_file: [.env, {path: more.env, required: false}]
     restart: unless-stopped
     ports: ["80:80"]
-    depends_on: [db]
+    depends_on: [db, worker]
     healthcheck: {test: curl}
     labels: ["a=b"]
     x-note: ignored

@@ -1,9 +1,9 @@
 //! A run that goes on with an engine from the middle of its life, as a trace begins with one, and
 //! runs that are recorded as traces.
 
-use openctrl_core::engine::Engine;
+use openctrl_core::engine::{Engine, TimerReason};
 use openctrl_core::ids::ProcessRef;
-use openctrl_core::instance::Instance;
+use openctrl_core::instance::{CheckKind, Instance, Process, Ready};
 use openctrl_core::process::Signal;
 use openctrl_core::time::Now;
 use openctrl_core::trace::Header;
@@ -86,8 +86,32 @@ fn world_of(engine: &Engine, now: Now) -> World {
     for record in under_way.records {
         world.disk.accept(record.epoch, record.seq, &record.record);
     }
+    world.checks = checks(engine);
     under_way.dials.into_iter().for_each(|request| world.clients.dial(request));
     world
+}
+
+/// The checks under way: of those that are not, a timer is armed.
+fn checks(engine: &Engine) -> Vec<(ProcessRef, CheckKind)> {
+    let armed: Vec<TimerReason> = engine.timers().map(|(_, reason)| reason).collect();
+    let mut under_way = Vec::new();
+    for slot in engine.table().slots() {
+        let Some(row) = engine.table().get(slot) else { continue };
+        let process = ProcessRef { slot, generation: row.lifecycle().generation() };
+        if row.state().process != Process::Live {
+            continue;
+        }
+        let (checks, met) = (&row.definition().checks, row.readiness().met);
+        let is_asked = matches!(checks.ready, Some(Ready::Target(_) | Ready::Notify)) && !met;
+        if is_asked && !armed.contains(&TimerReason::Ready(slot)) {
+            under_way.push((process, CheckKind::Ready));
+        }
+        let is_watched = checks.live.is_some() && (met || checks.ready.is_none());
+        if is_watched && !armed.contains(&TimerReason::Live(slot)) {
+            under_way.push((process, CheckKind::Live));
+        }
+    }
+    under_way
 }
 
 /// Where the process of an instance is, as far as the instance knows; none if it has none.

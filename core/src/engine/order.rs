@@ -1,0 +1,165 @@
+//! Starts and stops instances in the order of their links, and refuses links that make a circle.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::commits::Change;
+use super::operations::Operations;
+use super::timers::TimerReason;
+use crate::command::Refusal;
+use crate::ids::SlotId;
+use crate::instance::{Definition, circle};
+use crate::limits::SHUTDOWN_ORDER_MS;
+
+impl Operations<'_> {
+    /// The definition of an instance is in force. Returns the instances that have to be settled.
+    pub(super) fn link(&mut self, slot: SlotId) -> Vec<SlotId> {
+        let Some(definition) = self.table.get(slot).map(|row| row.definition()) else {
+            return Vec::new();
+        };
+        if self.links.is_empty() && definition.checks.after.is_empty() {
+            return Vec::new();
+        }
+        let mut affected = self.links.waiting_for(slot);
+        self.links.remove(slot);
+        self.links.add(slot, definition, self.table);
+        affected.extend(self.links.waiting_for(slot));
+        affected.push(slot);
+        affected.retain(|slot| self.refresh(*slot));
+        affected
+    }
+
+    /// An instance is taken out of the table. Returns the instances that have to be settled.
+    pub(super) fn unlink(&mut self, slot: SlotId) -> Vec<SlotId> {
+        let mut affected = self.links.waiting_for(slot);
+        self.links.remove(slot);
+        affected.retain(|waiting| *waiting != slot && self.refresh(*waiting));
+        affected
+    }
+
+    /// Whether an instance became ready or stopped to be, and what follows: the instances that have
+    /// to be settled.
+    pub(super) fn spread(&mut self, slot: SlotId) -> Vec<SlotId> {
+        let Some(instance) = self.table.get_mut(slot) else { return Vec::new() };
+        let is_ready = instance.is_ready();
+        let is_news =
+            core::mem::replace(&mut instance.readiness_mut().announced, is_ready) != is_ready;
+        if let Some(mut supervisor) = self.supervise(slot) {
+            supervisor.note_readiness();
+            supervisor.show_facts();
+        }
+        if self.links.is_empty() {
+            return Vec::new();
+        }
+        let mut affected = if is_news { self.links.waiting_for(slot) } else { Vec::new() };
+        affected.retain(|waiting| self.refresh(*waiting));
+        if !self.life.is_serving() {
+            affected.extend(self.let_go_of(slot));
+        }
+        affected
+    }
+
+    /// The master shuts down: what others start after is stopped after them.
+    pub(super) fn begin_order(&mut self) {
+        let mut has_order = false;
+        for slot in self.links.awaited() {
+            has_order |= self.need(slot);
+        }
+        if has_order {
+            let limit = self.now.mono.after_ms(SHUTDOWN_ORDER_MS);
+            self.timers.arm(TimerReason::ShutdownOrder, limit);
+        }
+    }
+
+    /// The same in an engine that was frozen, whose timers are known.
+    pub(super) fn restore_order(&mut self) {
+        for slot in self.links.awaited() {
+            self.need(slot);
+        }
+    }
+
+    /// Waits no longer for what is to be stopped first. Returns the instances that have to be settled.
+    pub(super) fn end_order(&mut self) -> Vec<SlotId> {
+        let mut slots = self.links.awaited();
+        slots.retain(|slot| {
+            let instance = self.table.get_mut(*slot);
+            instance.is_some_and(|row| core::mem::take(&mut row.readiness_mut().is_needed))
+        });
+        slots
+    }
+
+    /// Refuses a definition that would wait for itself. `slot` is where its instance is.
+    pub(super) fn check_cycle(
+        &self,
+        slot: Option<SlotId>,
+        definition: &Definition,
+    ) -> Result<(), Refusal> {
+        let alias = definition.alias.as_str();
+        if alias.is_empty() || definition.checks.after.is_empty() {
+            return Ok(());
+        }
+        let pending = || {
+            self.commits.queue.iter().filter_map(|commit| match &commit.change {
+                Change::Create(other) | Change::Replace { definition: other, .. } => Some(other),
+                Change::Patch { definition: other, .. } => Some(other),
+                Change::Configure(..)
+                | Change::Delete(_)
+                | Change::Desire { .. }
+                | Change::Shown { .. }
+                | Change::SetAlias(_)
+                | Change::RotateKey(_) => None,
+            })
+        };
+        let waits = |other: &Definition| other.checks.after.iter().any(|name| name == alias);
+        // A circle needs one that waits for this.
+        let is_awaited = self.links.is_awaited(alias);
+        if !is_awaited && !waits(definition) && !pending().any(|other| waits(other)) {
+            return Ok(());
+        }
+        let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let rows = self.table.slots().filter(|other| Some(*other) != slot);
+        let rows =
+            rows.filter_map(|other| self.table.get(other)).map(|row| row.versions().newest());
+        let others = pending().filter(|other| other.id != definition.id).chain(rows);
+        for other in others.map(|other| &**other).chain([definition]) {
+            if !other.checks.after.is_empty() {
+                let names = other.checks.after.iter().map(String::as_str);
+                edges.entry(other.alias.as_str()).or_default().extend(names);
+            }
+        }
+        match circle(alias, &edges) {
+            Some(path) => Err(Refusal::Circle { path }),
+            None => Ok(()),
+        }
+    }
+
+    /// Recomputes what an instance waits for; whether that changed.
+    fn refresh(&mut self, slot: SlotId) -> bool {
+        let hold = self.links.hold(slot, self.table).map(Into::into);
+        let Some(instance) = self.table.get_mut(slot) else { return false };
+        let readiness = instance.readiness_mut();
+        core::mem::replace(&mut readiness.waits_for, hold) != readiness.waits_for
+    }
+
+    /// An instance has no process any more: those that it starts after may be stopped.
+    fn let_go_of(&mut self, slot: SlotId) -> Vec<SlotId> {
+        if self.table.get(slot).is_none_or(|row| row.state().has_process()) {
+            return Vec::new();
+        }
+        let mut awaited = self.links.awaited_by(slot);
+        awaited.retain(|slot| {
+            let was = self.table.get(*slot).is_some_and(|row| row.readiness().is_needed);
+            was && !self.need(*slot)
+        });
+        awaited
+    }
+
+    fn need(&mut self, slot: SlotId) -> bool {
+        let is_needed = self.links.is_needed(slot, self.table);
+        if let Some(instance) = self.table.get_mut(slot) {
+            instance.readiness_mut().is_needed = is_needed;
+        }
+        is_needed
+    }
+}
