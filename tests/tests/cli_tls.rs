@@ -1,6 +1,8 @@
 //! The client commands over TLS: certificates that are not what they should be, each with the
 //! remedy; client certificates; a proxy that has nothing newer than TLS 1.2.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -21,14 +21,6 @@ use crate::limits::INSTANCES_MAX;
 use crate::store::{Record, begin};
 use crate::time::Now;
 
-/// The configuration that was read last.
-#[derive(Clone, Debug)]
-pub(super) struct Reload {
-    pub(super) set: Arc<Vec<(Definition, Desired)>>,
-    /// Whether it is still to be applied, or to be applied again.
-    pub(super) is_due: bool,
-}
-
 impl Engine {
     /// Applies the configuration that was read last, if it is due and can be applied.
     pub(super) fn reconfigure(&mut self, now: Now) {

@@ -30,6 +30,7 @@ mod operations;
 mod order;
 mod outbox;
 mod presence;
+mod reload;
 mod show;
 mod shutdown;
 mod supervisor;
@@ -50,7 +51,7 @@ pub use show::{Names, Shown, show_effect, show_effect_with, show_input};
 pub use timers::TimerReason;
 
 use self::commits::Commits;
-use self::configure::Reload;
+use self::reload::Reload;
 use self::dials::{Dialing, Dials};
 use self::life::Life;
 use self::links::Links;

