@@ -6,7 +6,6 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use rand_chacha::rand_core::Rng;
 

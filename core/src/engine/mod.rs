@@ -51,7 +51,6 @@ pub use show::{Names, Shown, show_effect, show_effect_with, show_input};
 pub use timers::TimerReason;
 
 use self::commits::Commits;
-use self::reload::Reload;
 use self::dials::{Dialing, Dials};
 use self::life::Life;
 use self::links::Links;
@@ -59,6 +58,7 @@ use self::on_command::Commands;
 use self::on_storage::Storage;
 use self::operations::Operations;
 use self::outbox::Outbox;
+use self::reload::Reload;
 use self::shutdown::Shutdown;
 use self::supervisor::{Processes, Supervisor};
 use self::timers::Timers;

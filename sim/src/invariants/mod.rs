@@ -14,8 +14,8 @@ mod inv_07_totals;
 mod inv_08_timers;
 mod inv_09_convergence;
 mod inv_10_determinism;
-mod inv_17_order;
 mod inv_13_survivors;
+mod inv_17_order;
 
 use core::fmt;
 
@@ -120,8 +120,8 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(inv_07_totals::Totals::default()),
         Box::new(inv_08_timers::Timers),
         Box::new(inv_09_convergence::Convergence),
-        Box::new(inv_17_order::Order::default()),
         Box::new(inv_13_survivors::Survivors),
+        Box::new(inv_17_order::Order::default()),
     ]
 }
 
