@@ -13,6 +13,9 @@ use super::place::Place;
 use super::stream::EventStream;
 use super::text::plain;
 
+/// A new URL is answered when the new process is alive: a stop takes 5 s, and others may wait.
+pub(crate) const REPLACE: Duration = Duration::from_secs(60);
+
 /// Timeout of an answer that only waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(30);
 

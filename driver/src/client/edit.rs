@@ -1,10 +1,8 @@
 //! `openctrl set` and `openctrl url`.
 
-use std::time::Duration;
-
 use hyper::Method;
 
-use super::api::{Api, object};
+use super::api::{Api, REPLACE, object};
 use super::document::quote;
 use super::failure::Failure;
 use super::instance::Instance;
@@ -14,9 +12,6 @@ use super::select::{resolve, resolve_one};
 use super::tags::{at_word, check_alias, check_tags, tags_json};
 use super::text::plain;
 use crate::grammar::{NewUrl, Set, Switch, Which};
-
-/// A new URL is answered when the new process is alive: a stop takes 5 s, and others may wait.
-pub(crate) const REPLACE: Duration = Duration::from_secs(60);
 
 /// Changes the definition of instances.
 pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::Method;
 
 use super::act::wait_for_start;
-use super::api::{Api, object};
+use super::api::{Api, REPLACE, object};
 use super::failure::Failure;
 use super::instance::Instance;
 use super::outlet::{Outlet, note};
@@ -75,7 +75,7 @@ pub(crate) async fn create(api: &Api, new: New<'_>, rest: &str) -> Result<Instan
         Err(failure) => {
             // If this fails too, the remaining instance is reported: the master refuses only when
             // its disk is full or it shuts down.
-            if api.change_slowly(Method::DELETE, &path, None, super::edit::REPLACE).await.is_err() {
+            if api.change_slowly(Method::DELETE, &path, None, REPLACE).await.is_err() {
                 let id = plain(created.id()).into_owned();
                 note(&format!("{id} was created without its settings and could not be removed"));
             }

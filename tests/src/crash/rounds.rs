@@ -47,8 +47,10 @@ pub struct Harness {
     /// How often each process had been started when the master was last.
     starts: BTreeMap<u32, u64>,
     doubles_seen: usize,
-    /// What is killed, if processes survive; without, the master is.
+    /// What is killed; if nothing is named, the master.
     victim: Option<Victim>,
+    /// Whether processes survive a master that is killed.
+    survives: bool,
     witnesses: Option<Witnesses>,
 }
 
@@ -106,6 +108,7 @@ impl Harness {
             starts,
             doubles_seen,
             victim,
+            survives: has_keeper,
             witnesses,
         }
     }
@@ -209,7 +212,7 @@ impl Harness {
             let list = self.list();
             let alive = processes(&self.runtime);
             let before = |token| self.starts.get(&token).copied();
-            let survives = self.victim.is_some();
+            let survives = self.survives;
             let since = |token| if survives { Some(0) } else { before(token) };
             let started = |token| since(token).is_none_or(|n| starts(&folder, token) > n);
             let found = trouble(&self.model, &list, &alive, started, survives);

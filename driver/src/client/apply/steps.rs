@@ -9,8 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::changes::{Action, Change, Plan};
-use crate::client::api::{Api, object};
-use crate::client::edit::REPLACE;
+use crate::client::api::{Api, REPLACE, object};
 use crate::client::failure::Failure;
 use crate::client::instance::Instance;
 use crate::client::launch::{New, create, forced};

@@ -11,7 +11,15 @@ use openctrl_core::command::Outcome;
 use openctrl_core::ids::InstanceId;
 use tokio::sync::{Notify, oneshot};
 
-use super::sockets::Followed;
+/// Where an instance has its socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Followed {
+    pub(crate) id: InstanceId,
+    pub(crate) scheme: String,
+    pub(crate) name: String,
+    /// Whether it has the tag `control`.
+    pub(crate) is_tagged: bool,
+}
 
 /// The orders that are not carried out yet.
 #[derive(Debug, Default)]

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use super::answer::{Door, Target};
 use super::connection::serve;
 use super::listen::{BoundSocket, ListenError, MAIN_MODE, STATUS_MODE, SocketFile, make_directory};
-use super::orders::{Batch, Orders};
+use super::orders::{Batch, Followed, Orders};
 
 /// Connections to all sockets at a time; more wait to be accepted.
 const CONNECTIONS_MAX: u32 = 4_096;
@@ -38,16 +38,6 @@ pub(crate) struct SocketsConfig {
     pub(crate) dir: PathBuf,
     pub(crate) group: Option<u32>,
     pub(crate) tagged_only: bool,
-}
-
-/// Where an instance has its socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Followed {
-    pub(crate) id: InstanceId,
-    pub(crate) scheme: String,
-    pub(crate) name: String,
-    /// Whether it has the tag `control`.
-    pub(crate) is_tagged: bool,
 }
 
 /// Sockets that are bound, and not served yet.
