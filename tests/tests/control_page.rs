@@ -33,14 +33,14 @@ fn an_instance_has_its_phase_conditions_and_events() {
         browser.wait_text("#resource .conditions", condition);
     }
     browser.wait_text("#resource .conditions", "True (NoCheckpoints)");
-    browser.wait_text(".stored-events", "routerd.daemon.lifecycle.ready");
-    browser.wait_text(".stored-events li:last-child", "openctrl.instance.created");
+    browser.wait_text(".stored-events:not(.patrol-history)", "routerd.daemon.lifecycle.ready");
+    browser.wait_text(".stored-events:not(.patrol-history) li:last-child", "openctrl.instance.created");
     browser.picture("control");
     // It follows what becomes of the instance.
     browser.click("#detail [data-action=stop]");
     browser.wait_text("#resource summary", "Stopped");
     browser.wait_text("#resource .conditions", "Unknown (NotRunning)");
-    browser.wait_text(".stored-events", "routerd.daemon.lifecycle.stopped");
+    browser.wait_text(".stored-events:not(.patrol-history)", "routerd.daemon.lifecycle.stopped");
     assert_eq!(browser.console(), [] as [String; 0]);
 }
 
