@@ -34,7 +34,10 @@ fn an_instance_has_its_phase_conditions_and_events() {
     }
     browser.wait_text("#resource .conditions", "True (NoCheckpoints)");
     browser.wait_text(".stored-events:not(.patrol-history)", "routerd.daemon.lifecycle.ready");
-    browser.wait_text(".stored-events:not(.patrol-history) li:last-child", "openctrl.instance.created");
+    browser.wait_text(
+        ".stored-events:not(.patrol-history) li:last-child",
+        "openctrl.instance.created",
+    );
     browser.picture("control");
     // It follows what becomes of the instance.
     browser.click("#detail [data-action=stop]");
