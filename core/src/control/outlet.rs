@@ -98,9 +98,10 @@ impl Outlet {
         Some(self.kept_from(start, rules))
     }
 
-    /// Everything that is not known to be durable, once more.
+    /// Everything that is not known to be durable, once more. Nothing at all shows as well whether
+    /// the disk stores events again.
     pub(super) fn keep_again(&mut self) -> Option<Kept> {
-        (!self.pending.is_empty()).then(|| self.everything(None))
+        (!self.is_durable || !self.pending.is_empty()).then(|| self.everything(None))
     }
 
     fn everything(&mut self, rules: Option<RulesRecord>) -> Kept {

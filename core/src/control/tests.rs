@@ -389,6 +389,28 @@ fn a_refused_change_has_no_event_and_the_rest_keeps_its_order() {
     );
 }
 
+/// Nothing but the events of the refused change was pending. The disk is still tried again, and later
+/// events are stored.
+#[test]
+fn a_refused_change_that_was_alone_does_not_stop_later_events() {
+    let mut world = World::new();
+    let id = world.create("web");
+    world.started();
+    world.topics();
+    world.disk_fails = true;
+    world.call(amending(id, Amend { alias: Some("site".to_string()), ..Amend::default() }));
+    world.sync();
+    assert_eq!(world.control.pending(), 0);
+    world.wait_ms(10_000);
+    world.disk_fails = false;
+    world.wait_ms(10_000);
+    world.control.note(world.now, Ticket(77), id, Fact::CommandReceived("renew".to_string()));
+    world.drain();
+    world.sync();
+    assert_eq!(world.answers, [(77, "true".to_string())]);
+    assert_eq!(world.topics(), ["routerd.daemon.command.received"]);
+}
+
 #[test]
 fn rules_that_cannot_be_saved_are_not_in_force() {
     let mut world = World::new();
