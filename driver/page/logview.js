@@ -23,6 +23,8 @@ export class LogView {
     Object.assign(this, { model, onEarlier });
     this.lastTop = 0;
     this.id = null;
+    /** The long lines that are shown whole; they stay so when the lines are drawn anew. */
+    this.opened = new WeakSet();
     this.isPaused = false;
     this.isWrapping = true;
     this.needle = "";
@@ -215,7 +217,7 @@ export class LogView {
       return el("div", { class: "gap", text: `${many} were missed here; lines may be missing` });
     }
     const text = el("span", { class: "text" });
-    this.fillText(text, line.text.slice(0, LINE_CHARS));
+    this.fillText(text, this.shownText(line));
     const isLong = line.text.length > LINE_CHARS;
     const node = el("div", { class: line.text.includes("ERROR") ? "line bad" : "line" },
       el("time", { text: clock(line.time), title: moment(line.time) }), text);
@@ -226,16 +228,20 @@ export class LogView {
     return node;
   }
 
+  shownText(line) {
+    return this.opened.has(line) ? line.text : line.text.slice(0, LINE_CHARS);
+  }
+
   moreButton(line, text) {
-    let isOpen = false;
     const more = el("button", { type: "button", class: "link more-text" });
     const label = () => {
+      const isOpen = this.opened.has(line);
       more.textContent = isOpen ? "show less" : `show all ${count(line.text.length)} characters`;
       setAttr(more, "aria-expanded", String(isOpen));
     };
     more.addEventListener("click", () => {
-      isOpen = !isOpen;
-      this.fillText(text, isOpen ? line.text : line.text.slice(0, LINE_CHARS));
+      if (!this.opened.delete(line)) this.opened.add(line);
+      this.fillText(text, this.shownText(line));
       label();
     });
     label();

@@ -210,8 +210,13 @@ fn what_children_print_is_text() {
     let drawn = "return document.querySelector('#log .line .text').textContent.length";
     assert_eq!(browser.script(drawn, &[]), 1500);
     browser.click("#log .more-text");
-    browser
-        .wait("all of it", "document.querySelector('#log .line .text').textContent.length > 50000");
+    let whole = "document.querySelector('#log .line .text')?.textContent.length > 50000";
+    browser.wait("all of it", whole);
+    browser.fill("#log-search", "xx");
+    browser.wait(
+        "all of it drawn anew, marked",
+        &format!("document.querySelector('#log .line mark') !== null && {whole}"),
+    );
     browser.click("#log .more-text");
     browser.wait(
         "less of it",
