@@ -9,6 +9,7 @@ pub mod choice;
 pub mod control;
 pub mod coverage;
 pub mod invariants;
+pub mod lanes;
 pub mod object;
 pub mod oracle;
 pub mod patrol;

@@ -1,12 +1,13 @@
-//! Many runs, one after the other, up to the first that fails.
+//! Many runs on all cores, up to the first seed that fails.
 
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use openctrl_sim::choice::Choices;
+use openctrl_sim::lanes::in_order;
 use openctrl_sim::patrol::{self, Visits};
-use openctrl_sim::run::{Report, run_seed, run_twice};
+use openctrl_sim::run::{Failure, Report, run_seed, run_twice};
 use openctrl_sim::scenario::Scenario;
 
 use crate::console::Console;
@@ -39,38 +40,41 @@ pub(crate) fn sweep(plan: &Plan, console: &mut Console) -> io::Result<bool> {
     }
     let (report, visits) = (Report::default(), Visits::default());
     let mut sum = Sum { report, visits, seeds: 0, runs: 0, begun: Instant::now() };
-    for seed in plan.extra.into_iter().chain(plan.seeds.clone()) {
-        if plan.time.is_some_and(|time| sum.begun.elapsed() >= time) {
-            break;
-        }
-        match if plan.twice { run_twice(seed) } else { run_seed(seed) } {
-            Ok(report) => sum.add(&report, plan.twice),
-            Err(failure) => {
-                console.say(&format!("seed {seed} fails:"))?;
-                found::tell(&failure, &Origin::Seed(seed), console)?;
-                return Ok(false);
-            }
-        }
-        match patrol::run_seed(seed) {
-            Ok(summary) => sum.add_patrol(&summary),
-            Err(failure) => {
-                console.say(&format!("seed {seed} fails with apps and services:\n{failure}"))?;
-                console.say(&format!(
-                    "REPRODUCE: cargo run --release -p openctrl-sim -- sweep --seeds {seed}..{}",
-                    seed + 1
-                ))?;
-                return Ok(false);
-            }
-        }
-        if !plan.digest_only {
-            console.progress(|| sum.line())?;
-        }
+    let (begun, time) = (sum.begun, plan.time);
+    let seeds = plan.extra.into_iter().chain(plan.seeds.clone());
+    let seeds = seeds.take_while(move |_| time.is_none_or(|time| begun.elapsed() < time));
+    let stopped = in_order(
+        seeds,
+        |seed| Outcome::of(seed, plan.twice),
+        |seed, outcome| match sum.take(seed, outcome, plan, console) {
+            Ok(true) => ControlFlow::Continue(()),
+            Ok(false) => ControlFlow::Break(Ok(false)),
+            Err(error) => ControlFlow::Break(Err(error)),
+        },
+    );
+    if let Some(said) = stopped {
+        return said;
     }
     if plan.digest_only {
         console.say(&format!("{:016x}", sum.report.digest.0))?;
         return Ok(true);
     }
     sum.tell(plan, console)
+}
+
+/// What one seed gave in both worlds.
+struct Outcome {
+    instances: Result<Report, Box<Failure>>,
+    apps: Result<patrol::Summary, Box<Failure>>,
+}
+
+impl Outcome {
+    fn of(seed: u64, twice: bool) -> Self {
+        Self {
+            instances: if twice { run_twice(seed) } else { run_seed(seed) },
+            apps: patrol::run_seed(seed),
+        }
+    }
 }
 
 fn announce(plan: &Plan, console: &mut Console) -> io::Result<()> {
@@ -97,6 +101,39 @@ struct Sum {
 }
 
 impl Sum {
+    /// Adds the next seed in order, or reports its failure. Says whether to go on.
+    fn take(
+        &mut self,
+        seed: u64,
+        outcome: Outcome,
+        plan: &Plan,
+        console: &mut Console,
+    ) -> io::Result<bool> {
+        match outcome.instances {
+            Ok(report) => self.add(&report, plan.twice),
+            Err(failure) => {
+                console.say(&format!("seed {seed} fails:"))?;
+                found::tell(&failure, &Origin::Seed(seed), console)?;
+                return Ok(false);
+            }
+        }
+        match outcome.apps {
+            Ok(summary) => self.add_patrol(&summary),
+            Err(failure) => {
+                console.say(&format!("seed {seed} fails with apps and services:\n{failure}"))?;
+                console.say(&format!(
+                    "REPRODUCE: cargo run --release -p openctrl-sim -- sweep --seeds {seed}..{}",
+                    seed + 1
+                ))?;
+                return Ok(false);
+            }
+        }
+        if !plan.digest_only {
+            console.progress(|| self.line())?;
+        }
+        Ok(true)
+    }
+
     fn add(&mut self, report: &Report, twice: bool) {
         self.report.add(report);
         self.seeds += 1;
@@ -140,10 +177,10 @@ impl Sum {
             hours(*simulated_ms)
         ))?;
         let rate = self.rate();
-        let of_cpu = cpu_seconds().map_or(String::new(), |cpu| {
-            format!(", {:.0} a second of CPU time", rate * seconds / cpu)
-        });
-        console.say(&format!("{rate:.0} inputs/s over {seconds:.1} s{of_cpu}"))?;
+        console.say(&format!(
+            "{rate:.0} inputs/s over {seconds:.1} s, {:.0} a second of CPU time",
+            rate * seconds / cpu_seconds()
+        ))?;
         console.say(&format!("digest {:016x}", digest.0))?;
         console.say(&coverage.to_string())?;
         console.say(&self.visits.to_string())?;
@@ -157,11 +194,10 @@ impl Sum {
     }
 }
 
-/// The CPU time used so far, if the system reports it.
-fn cpu_seconds() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
-    let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
-    Some(nanoseconds / 1e9)
+/// The CPU time of all threads so far, in seconds.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn hours(ms: u64) -> String {

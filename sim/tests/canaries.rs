@@ -2,10 +2,12 @@
 //! seeds, and nothing where there is none. `docs/contributors/SIMULATION.md` says how to run it.
 #![cfg(canary)]
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use openctrl_core::canary::{Canary, choose};
 use openctrl_sim::choice::Choices;
+use openctrl_sim::lanes::in_order;
 use openctrl_sim::patrol;
 use openctrl_sim::run::{run, run_unchecked};
 
@@ -53,17 +55,14 @@ fn every_canary_is_found() {
     assert_eq!(missed, [], "these are not found in {SEEDS_MAX} seeds");
     for canary in ENGINE {
         choose(Some(canary));
-        for seed in 0..SEEDS_UNCHECKED {
-            let found = run_unchecked(&mut Choices::from_seed(seed)).err();
-            assert_eq!(found, None, "the check is not alone in finding {}", canary.name());
-        }
+        let unchecked = |seed| run_unchecked(&mut Choices::from_seed(seed)).err();
+        let found = first(SEEDS_UNCHECKED, unchecked);
+        assert_eq!(found, None, "the check is not alone in finding {}", canary.name());
     }
     for (canary, invariant) in APPS {
         choose(Some(canary));
-        let found = (0..SEEDS_MAX).find_map(|seed| {
-            let failure = patrol::run_seed(seed).err()?;
-            Some((seed + 1, failure.violation.invariant))
-        });
+        let found =
+            first(SEEDS_MAX, |seed| Some(patrol::run_seed(seed).err()?.violation.invariant));
         let (seeds, what) = found.unwrap_or_else(|| panic!("{} is not found", canary.name()));
         eprintln!("| {} | {seeds} | {what} |", canary.name());
         assert_eq!(what, invariant, "another invariant finds {}", canary.name());
@@ -74,13 +73,21 @@ fn every_canary_is_found() {
 
 /// How many seeds it took until one failed, and what did not hold.
 fn first_failure(seeds: u64) -> Option<(u64, &'static str)> {
-    (0..seeds).find_map(|seed| {
+    first(seeds, |seed| {
         // Assertions of the core and of the books count as well.
         let done = catch_unwind(AssertUnwindSafe(|| run(&mut Choices::from_seed(seed))));
         match done {
             Ok(Ok(_)) => None,
-            Ok(Err(failure)) => Some((seed + 1, failure.violation.invariant)),
-            Err(_) => Some((seed + 1, "an assertion")),
+            Ok(Err(failure)) => Some(failure.violation.invariant),
+            Err(_) => Some("an assertion"),
         }
+    })
+}
+
+/// How many of the seeds it takes until `run` finds something, and what it finds.
+fn first<T: Send>(seeds: u64, run: impl Fn(u64) -> Option<T> + Sync) -> Option<(u64, T)> {
+    in_order(0..seeds, run, |seed, found| match found {
+        Some(found) => ControlFlow::Break((seed + 1, found)),
+        None => ControlFlow::Continue(()),
     })
 }
