@@ -91,6 +91,19 @@ pub struct RequestId(pub u64);
 impl RequestId {
     /// Of a record that no request waits for.
     pub const NONE: Self = Self(u64::MAX);
+
+    /// The bit of the parts of a request, which the engine numbers.
+    const PART: u64 = 1 << 63;
+
+    /// A part of a request.
+    pub(crate) const fn part(number: u64) -> Self {
+        Self(Self::PART | number)
+    }
+
+    /// Whether it is a part of a request.
+    pub(crate) const fn is_part(self) -> bool {
+        self.0 & Self::PART != 0 && self.0 != Self::NONE.0
+    }
 }
 
 /// A pending record. The engine assigns the numbers in increasing order.

@@ -70,6 +70,10 @@ pub const INSTANCES_MAX: usize = 100_000;
 /// PUTs and DELETEs that may wait for one instance to stop; more are turned down.
 pub const OPERATIONS_MAX: usize = 64;
 
+/// Actions on many instances under way; more are turned down. Each may have a part for every
+/// instance.
+pub const BATCHES_MAX: usize = 16;
+
 /// A live process that printed an error has this long for the checkpoint that takes it back, at
 /// least and at most, in ms (Contract §6).
 pub const CHECKPOINT_WAIT_MS: (u64, u64) = (6_000, 15_000);

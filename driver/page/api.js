@@ -97,6 +97,11 @@ export class Api extends EventTarget {
     return this.patch(id, { action });
   }
 
+  /** One action on many instances, carried out by the master; resolves to a result for each. */
+  actOn(ids, action) {
+    return this.ask("POST", "actions", { action, ids });
+  }
+
   replace(id, url) {
     return this.ask("PUT", `instances/${encodeURIComponent(id)}`, { url });
   }

@@ -1,5 +1,6 @@
 // What is done to many instances at once. Owns the bar at the foot of the list: the actions, the
-// question before a delete, the progress, and which of them failed and why.
+// question before what ends processes, the progress, and which of them failed and why. All but a
+// delete is one request, so that the master goes on without the page.
 
 import { announce, button, confirm, el, find } from "./dom.js";
 import { plural } from "./format.js";
@@ -15,6 +16,13 @@ const ACTIONS = [
   ["start", "Start", "play"], ["stop", "Stop", "stop"], ["restart", "Restart", "restart"],
   ["reset", "Reset counters", "reset"], ["delete", "Delete", "trash"],
 ];
+
+/** The actions that end processes, and what the question says of them. */
+const ENDS = {
+  stop: "Their processes are stopped.",
+  restart: "Their processes are stopped and started again.",
+  delete: "Their processes are stopped, their totals are lost.",
+};
 
 /** The bar; `list` is whose selection it works on. */
 export class Bulk {
@@ -50,46 +58,60 @@ export class Bulk {
 
   async run(action, label) {
     const ids = [...this.list.selection].filter((id) => this.model.entries.has(id));
-    if (ids.length === 0 || (action === "delete" && !(await this.isSure(ids)))) return;
+    if (ids.length === 0 || (action in ENDS && !(await this.isSure(ids, action, label)))) return;
     this.isBusy = true;
     this.outcome.replaceChildren();
     this.progress.hidden = false;
-    this.progress.max = ids.length;
-    const failures = await this.each(ids, action, (done) => {
-      this.progress.value = done;
-      this.count.textContent = `${label}: ${done.toLocaleString()} of ${ids.length.toLocaleString()}`;
-    });
+    const failures = action === "delete" ? await this.removeEach(ids, label)
+      : await this.together(ids, action, label);
     this.isBusy = false;
     this.progress.hidden = true;
     this.showOutcome(label, ids.length, failures);
     this.show(this.list.selection);
   }
 
-  isSure(ids) {
+  isSure(ids, action, label) {
     const names = ids.slice(0, NAMES_MAX).map((id) => this.model.entries.get(id).name);
     const more = ids.length > names.length ? ` and ${ids.length - names.length} more` : "";
-    return confirm(`Delete ${plural(ids.length, "instance")}?`,
-      `${names.join(", ")}${more}. Their processes are stopped, their totals are lost.`, "Delete");
+    return confirm(`${label} ${plural(ids.length, "instance")}?`,
+      `${names.join(", ")}${more}. ${ENDS[action]}`, label, action !== "restart");
   }
 
-  /** Asks for each, a few at a time; resolves to the failures. */
-  async each(ids, action, onProgress) {
+  /** One request for all; resolves to the failures. */
+  async together(ids, action, label) {
+    this.progress.removeAttribute("value");
+    this.count.textContent = `${label}: ${ids.length.toLocaleString()}`;
+    try {
+      const { results } = await this.api.actOn(ids, action);
+      const refused = results.filter((result) => result.outcome === "refused");
+      return refused.map(({ id, error }) => (
+        { name: this.model.entries.get(id)?.name ?? id, error: new Error(error) }));
+    } catch (error) {
+      return ids.map((id) => ({ name: this.model.entries.get(id)?.name ?? id, error }));
+    }
+  }
+
+  /** Deletes each, a few at a time; resolves to the failures. */
+  async removeEach(ids, label) {
     const failures = [];
     const waiting = ids.values();
     let done = 0;
+    this.progress.max = ids.length;
+    this.progress.value = 0;
     const work = async () => {
       for (const id of waiting) {
         const name = this.model.entries.get(id)?.name ?? id;
         try {
-          if (action === "delete") await this.api.remove(id);
-          else await this.api.act(id, action);
+          await this.api.remove(id);
         } catch (error) {
           // Deleted by somebody else meanwhile is what was wanted.
-          if (action !== "delete" || error.status !== 404) failures.push({ name, error });
+          if (error.status !== 404) failures.push({ name, error });
           if (error.status === 401) return;
         }
         done += 1;
-        onProgress(done);
+        this.progress.value = done;
+        this.count.textContent =
+          `${label}: ${done.toLocaleString()} of ${ids.length.toLocaleString()}`;
       }
     };
     await Promise.all(Array.from({ length: Math.min(AT_A_TIME, ids.length) }, work));

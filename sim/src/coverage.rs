@@ -21,7 +21,7 @@ const INPUTS: &[&str] = Input::KINDS;
 const COMMANDS: &[&str] = Command::KINDS;
 const EFFECTS: &[&str] = Effect::KINDS;
 
-const OUTCOMES: [&str; 14] = [
+const OUTCOMES: [&str; 15] = [
     "Done",
     "Created",
     "Removed",
@@ -35,6 +35,7 @@ const OUTCOMES: [&str; 14] = [
     "SameUrl",
     "NotDurable",
     "ShuttingDown",
+    "Acted",
     "others",
 ];
 
@@ -178,16 +179,18 @@ const fn outcome_kind(outcome: &Outcome) -> usize {
         Outcome::Refused(Refusal::SameUrl) => 10,
         Outcome::Refused(Refusal::NotDurable { .. }) => 11,
         Outcome::Refused(Refusal::ShuttingDown) => 12,
+        Outcome::Acted(_) => 13,
         Outcome::Desired(_)
         | Outcome::Refused(
             Refusal::TooLarge { .. }
             | Refusal::Busy
+            | Refusal::Crowded
             | Refusal::CannotEnd
             | Refusal::Configured
             | Refusal::Circle { .. }
             | Refusal::Full { .. }
             | Refusal::TakesRole(_),
-        ) => 13,
+        ) => 14,
     }
 }
 

@@ -264,13 +264,25 @@ impl Oracle {
                 let (id, action) = (*id, amend.action);
                 self.on_action(id, action);
             }
+            (Command::Act { action, .. }, Outcome::Acted(acted)) => {
+                let action = *action;
+                for one in acted.iter().filter(|one| one.result.is_ok()) {
+                    let is_failed = self.status(one.id) == Some(Status::Error);
+                    let is_retry = is_failed && action == InstanceAction::Start;
+                    let action = if is_retry { InstanceAction::Restart } else { action };
+                    self.on_action(one.id, Some(action));
+                }
+            }
             _ => {}
         }
     }
 
+    fn status(&self, id: InstanceId) -> Option<Status> {
+        self.shown.get(&Subject::Instance(id)).and_then(Shown::status)
+    }
+
     fn on_action(&mut self, id: InstanceId, action: Option<InstanceAction>) {
-        let shown = self.shown.get(&Subject::Instance(id));
-        let is_stopped = shown.is_some_and(|shown| shown.status() == Some(Status::Stopped));
+        let is_stopped = self.status(id) == Some(Status::Stopped);
         match action {
             None => {}
             Some(InstanceAction::Start) => self.wish(id).running |= is_stopped,

@@ -346,6 +346,8 @@ fn the_list_is_filtered_sorted_and_changed_in_bulk() {
     browser.wait_text("#bulk", "2 selected");
     browser.picture("bulk");
     browser.click("#bulk [data-action=stop]");
+    browser.wait_text("dialog[open] h2", "Stop 2 instances?");
+    browser.confirm();
     browser.wait_row("db", "stopped");
     browser.wait_row("web-2", "stopped");
     browser.wait_row("web-10", "running");

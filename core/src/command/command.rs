@@ -1,9 +1,10 @@
 //! Commands: the requests of doors to the engine.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 
-use super::{Amend, Desire};
+use super::{Amend, Desire, InstanceAction};
 use crate::access::Role;
 use crate::expect::Expect;
 use crate::ids::InstanceId;
@@ -54,6 +55,13 @@ pub enum Command {
         /// What to change.
         desire: Box<Desire>,
     },
+    /// Do the same with many instances. Each is done or refused by itself.
+    Act {
+        /// Which instances.
+        ids: BTreeSet<InstanceId>,
+        /// What to do; a start also retries instances in error.
+        action: InstanceAction,
+    },
     /// Replace the API key. The driver has generated the new one.
     RotateKey(ApiKey),
     /// Measure how long a TCP connection to `host:port` takes.
@@ -69,6 +77,7 @@ impl Command {
             | Self::Replace { .. }
             | Self::Remove { .. }
             | Self::Desire { .. }
+            | Self::Act { .. }
             | Self::Dial(_) => Role::Operate,
             Self::SetAlias(_) | Self::RotateKey(_) => Role::Admin,
         }

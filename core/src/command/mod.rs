@@ -1,5 +1,6 @@
 //! The requests of doors to the engine, and their results: no HTTP, no JSON.
 
+mod acted;
 mod caller;
 mod change;
 #[expect(clippy::module_inception, reason = "the file is named after its main type")]
@@ -9,6 +10,7 @@ mod dial;
 mod outcome;
 mod refusal;
 
+pub use acted::Acted;
 pub use caller::{Caller, Door, Trust};
 pub use change::{Amend, AmendMeta, InstanceAction};
 pub use command::Command;

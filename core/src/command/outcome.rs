@@ -1,7 +1,9 @@
 //! The result of a command.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
+use super::acted::Acted;
 use super::desire::DesireDone;
 use super::dial::DialReport;
 use super::refusal::Refusal;
@@ -31,6 +33,8 @@ pub enum Outcome {
     AliasSet,
     /// What came of a change of what is wanted.
     Desired(DesireDone),
+    /// What an action did with each instance, in the order of their ids.
+    Acted(Vec<Acted>),
     /// The API key was replaced.
     KeyRotated(MasterIdentity),
     /// The dial has finished.

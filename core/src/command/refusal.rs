@@ -34,6 +34,8 @@ pub enum Refusal {
     },
     /// Too many requests wait for one instance to stop.
     Busy,
+    /// Too many actions on many instances are under way.
+    Crowded,
     /// The process of the instance does not exit, whatever signal it receives.
     CannotEnd,
     /// The limit on instances is reached.

@@ -35,7 +35,7 @@ kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Res
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
     ShowRun, Check, Finish);
 
-kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire);
+kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire, Act);
 
 impl Input {
     /// The process that it is about, if it is about one.
@@ -82,7 +82,11 @@ impl Command {
             | Self::Replace { id, .. }
             | Self::Remove { id, .. }
             | Self::Desire { id, .. } => Some(*id),
-            Self::SetAlias(_) | Self::Create { .. } | Self::RotateKey(_) | Self::Dial(_) => None,
+            Self::SetAlias(_)
+            | Self::Create { .. }
+            | Self::Act { .. }
+            | Self::RotateKey(_)
+            | Self::Dial(_) => None,
         }
     }
 }

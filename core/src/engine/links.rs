@@ -18,6 +18,8 @@ pub(super) struct Links {
     after: BTreeMap<SlotId, Vec<String>>,
     /// The aliases of instances that something waits for.
     aliases: BTreeMap<SlotId, String>,
+    /// Of each instance that is stopped in order: those that exit before it is asked to.
+    pub(super) ahead: BTreeMap<SlotId, BTreeSet<SlotId>>,
 }
 
 /// A name that something waits for.
@@ -93,16 +95,6 @@ impl Links {
         name.map(|name| name.waiting.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// Those that an instance starts after.
-    pub(super) fn awaited_by(&self, slot: SlotId) -> Vec<SlotId> {
-        let names = self.after.get(&slot).into_iter().flatten();
-        names
-            .filter_map(|name| self.names.get(name))
-            .flat_map(|name| &name.bearers)
-            .copied()
-            .collect()
-    }
-
     /// The first name of which an instance is not ready, or that no instance has.
     pub(super) fn hold(&self, slot: SlotId, table: &Table) -> Option<&str> {
         let is_ready = |slot: &SlotId| table.get(*slot).is_some_and(|row| row.is_ready());
@@ -111,9 +103,35 @@ impl Links {
         names.find(|name| !self.names.get(*name).is_some_and(is_met)).map(String::as_str)
     }
 
-    /// Whether something that starts after an instance has a process.
-    pub(super) fn is_needed(&self, slot: SlotId, table: &Table) -> bool {
-        let runs = |slot: &SlotId| table.get(*slot).is_some_and(|row| row.state().has_process());
-        self.waiting_for(slot).iter().any(runs)
+    /// Notes that an instance is stopped after all that start after it, have a process and are
+    /// `selected`. Whether there are any.
+    pub(super) fn put_behind(
+        &mut self,
+        slot: SlotId,
+        selected: impl Fn(SlotId) -> bool,
+        table: &Table,
+    ) -> bool {
+        let runs = |slot: SlotId| table.get(slot).is_some_and(|row| row.state().has_process());
+        let mut ahead: BTreeSet<SlotId> = self.waiting_for(slot).into_iter().collect();
+        ahead.retain(|other| *other != slot && runs(*other) && selected(*other));
+        let is_behind = !ahead.is_empty();
+        if is_behind {
+            self.ahead.insert(slot, ahead);
+        } else {
+            self.ahead.remove(&slot);
+        }
+        is_behind
+    }
+
+    /// The order of stops, as it is frozen.
+    pub(super) fn frozen_order(&self) -> Vec<(u32, Vec<u32>)> {
+        let numbers = |ahead: &BTreeSet<SlotId>| ahead.iter().map(|slot| slot.0).collect();
+        self.ahead.iter().map(|(slot, ahead)| (slot.0, numbers(ahead))).collect()
+    }
+
+    /// Nothing waits for the exit of an instance any more. Returns those that waited for it alone.
+    pub(super) fn step_aside(&mut self, slot: SlotId) -> Vec<SlotId> {
+        let let_go = self.ahead.extract_if(.., |_, ahead| ahead.remove(&slot) && ahead.is_empty());
+        let_go.map(|(behind, _)| behind).collect()
     }
 }

@@ -10,6 +10,7 @@
 //! durable first leaves as [`Effect::Persist`] and continues at [`Input::RecordsPersisted`], so
 //! that the driver never delays an effect. Wall time may step; event times do not.
 
+mod batches;
 mod check;
 mod checks;
 mod commits;

@@ -1,8 +1,10 @@
 //! Commands: what can be refused or answered at once, and what goes to the disk first.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::commits::Change;
 use super::dials::{Dialing, Dials};
@@ -11,8 +13,8 @@ use crate::command::{Amend, Caller, Command, Desire, InstanceAction, Outcome, Re
 use crate::counters::SavedTotals;
 use crate::expect::Expect;
 use crate::ids::{InstanceId, KeyEpoch, RequestId, SlotId};
-use crate::instance::{Definition, Goal, Instance, InstanceView, Toggle};
-use crate::limits::INSTANCES_MAX;
+use crate::instance::{Definition, Goal, Instance, InstanceView, Status, Toggle};
+use crate::limits::{BATCHES_MAX, INSTANCES_MAX};
 use crate::master::MasterIdentity;
 use crate::store::Record;
 use crate::url::InstanceUrl;
@@ -42,6 +44,7 @@ impl Commands<'_> {
             }
             Command::Remove { id, expect } => self.operations.delete(request, id, expect),
             Command::Desire { id, desire } => self.desire(request, id, desire),
+            Command::Act { ids, action } => self.act(request, &ids, action),
             Command::SetAlias(alias) => self.set_alias(request, alias),
             Command::RotateKey(key) => {
                 let identity = MasterIdentity { key: key.clone(), ..self.newest_master().clone() };
@@ -167,6 +170,41 @@ impl Commands<'_> {
             return Ok(());
         };
         supervisor.desire(request, Box::new(Desire::toggled(toggle)));
+        Ok(())
+    }
+
+    /// Does the same with many instances, in the order of their links.
+    fn act(
+        &mut self,
+        request: RequestId,
+        ids: &BTreeSet<InstanceId>,
+        action: InstanceAction,
+    ) -> Result<(), Refusal> {
+        let batches = &mut self.operations.out.batches;
+        if batches.open.len() >= BATCHES_MAX {
+            return Err(Refusal::Crowded);
+        }
+        if ids.is_empty() {
+            self.operations.out.respond(request, Outcome::Acted(Vec::new()));
+            return Ok(());
+        }
+        let ids: Vec<InstanceId> = ids.iter().copied().collect();
+        let parts = batches.begin(request, action, &ids);
+        if matches!(action, InstanceAction::Stop | InstanceAction::Restart) {
+            self.operations.stop_in_order(&ids);
+        }
+        for (part, id) in parts {
+            let slot = self.operations.table.find(id);
+            let status = slot.and_then(|slot| self.operations.table.get(slot));
+            let is_error = status.is_some_and(|row| row.state().status() == Status::Error);
+            // Who starts an instance in error means "try now".
+            let is_retry = is_error && action == InstanceAction::Start;
+            let action = if is_retry { InstanceAction::Restart } else { action };
+            let amend = Amend { action: Some(action), ..Amend::default() };
+            if let Err(refusal) = self.amend(part, (id, &Expect::Any), &amend) {
+                self.operations.out.refuse(part, refusal);
+            }
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::commits::Change;
 use super::operations::Operations;
 use super::timers::TimerReason;
 use crate::command::Refusal;
-use crate::ids::SlotId;
+use crate::ids::{InstanceId, SlotId};
 use crate::instance::{Definition, circle};
 use crate::limits::SHUTDOWN_ORDER_MS;
 
@@ -35,6 +35,9 @@ impl Operations<'_> {
         let mut affected = self.links.waiting_for(slot);
         self.links.remove(slot);
         affected.retain(|waiting| *waiting != slot && self.refresh(*waiting));
+        self.links.ahead.remove(&slot);
+        let freed = self.links.step_aside(slot);
+        affected.extend(self.let_go(freed));
         affected
     }
 
@@ -49,13 +52,10 @@ impl Operations<'_> {
             supervisor.note_readiness();
             supervisor.show_facts();
         }
-        if self.links.is_empty() {
-            return Vec::new();
-        }
         let mut affected = if is_news { self.links.waiting_for(slot) } else { Vec::new() };
         affected.retain(|waiting| self.refresh(*waiting));
-        if !self.life.is_serving() {
-            affected.extend(self.let_go_of(slot));
+        if !self.links.ahead.is_empty() {
+            affected.extend(self.make_way(slot));
         }
         affected
     }
@@ -64,7 +64,7 @@ impl Operations<'_> {
     pub(super) fn begin_order(&mut self) {
         let mut has_order = false;
         for slot in self.links.awaited() {
-            has_order |= self.need(slot);
+            has_order |= self.put_behind(slot, |_| true);
         }
         if has_order {
             let limit = self.now.mono.after_ms(SHUTDOWN_ORDER_MS);
@@ -72,21 +72,32 @@ impl Operations<'_> {
         }
     }
 
-    /// The same in an engine that was frozen, whose timers are known.
-    pub(super) fn restore_order(&mut self) {
-        for slot in self.links.awaited() {
-            self.need(slot);
+    /// These are stopped: those of them that others of them start after come last.
+    pub(super) fn stop_in_order(&mut self, ids: &[InstanceId]) {
+        if self.links.is_empty() {
+            return;
+        }
+        let slots: BTreeSet<SlotId> = ids.iter().filter_map(|id| self.table.find(*id)).collect();
+        for slot in &slots {
+            self.put_behind(*slot, |other| slots.contains(&other));
+        }
+    }
+
+    /// Takes over the order of an engine that was frozen.
+    pub(super) fn restore_order(&mut self, ahead: Vec<(u32, Vec<u32>)>) {
+        for (slot, ahead) in ahead {
+            let ahead: BTreeSet<SlotId> = ahead.into_iter().map(SlotId).collect();
+            if let Some(instance) = self.table.get_mut(SlotId(slot)).filter(|_| !ahead.is_empty()) {
+                instance.readiness_mut().is_needed = true;
+                self.links.ahead.insert(SlotId(slot), ahead);
+            }
         }
     }
 
     /// Waits no longer for what is to be stopped first. Returns the instances that have to be settled.
     pub(super) fn end_order(&mut self) -> Vec<SlotId> {
-        let mut slots = self.links.awaited();
-        slots.retain(|slot| {
-            let instance = self.table.get_mut(*slot);
-            instance.is_some_and(|row| core::mem::take(&mut row.readiness_mut().is_needed))
-        });
-        slots
+        let held = core::mem::take(&mut self.links.ahead).into_keys().collect();
+        self.let_go(held)
     }
 
     /// Refuses a definition that would wait for itself. `slot` is where its instance is.
@@ -142,21 +153,27 @@ impl Operations<'_> {
         core::mem::replace(&mut readiness.waits_for, hold) != readiness.waits_for
     }
 
-    /// An instance has no process any more: those that it starts after may be stopped.
-    fn let_go_of(&mut self, slot: SlotId) -> Vec<SlotId> {
-        if self.table.get(slot).is_none_or(|row| row.state().has_process()) {
+    /// Lets those be stopped that waited for the exit of this instance alone, if that is over or
+    /// will not come. Returns the instances that have to be settled.
+    fn make_way(&mut self, slot: SlotId) -> Vec<SlotId> {
+        let is_serving = self.life.is_serving();
+        if self.table.get(slot).is_some_and(|row| row.is_to_exit(!is_serving)) {
             return Vec::new();
         }
-        let mut awaited = self.links.awaited_by(slot);
-        awaited.retain(|slot| {
-            let was = self.table.get(*slot).is_some_and(|row| row.readiness().is_needed);
-            was && !self.need(*slot)
-        });
-        awaited
+        let freed = self.links.step_aside(slot);
+        self.let_go(freed)
     }
 
-    fn need(&mut self, slot: SlotId) -> bool {
-        let is_needed = self.links.is_needed(slot, self.table);
+    fn let_go(&mut self, mut held: Vec<SlotId>) -> Vec<SlotId> {
+        held.retain(|slot| {
+            let instance = self.table.get_mut(*slot);
+            instance.is_some_and(|row| core::mem::take(&mut row.readiness_mut().is_needed))
+        });
+        held
+    }
+
+    fn put_behind(&mut self, slot: SlotId, selected: impl Fn(SlotId) -> bool) -> bool {
+        let is_needed = self.links.put_behind(slot, selected, self.table);
         if let Some(instance) = self.table.get_mut(slot) {
             instance.readiness_mut().is_needed = is_needed;
         }

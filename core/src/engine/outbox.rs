@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::ops::Range;
 
+use super::batches::Batches;
 use super::effect::Effect;
 use crate::canary::{self, Canary};
 use crate::command::{Outcome, Refusal};
@@ -20,14 +21,17 @@ pub(super) struct Outbox {
     pub(super) effects: VecDeque<Effect>,
     pub(super) next_event: EventId,
     pub(super) last_event_time: Wall,
+    /// Requests that are answered in parts.
+    pub(super) batches: Batches,
 }
 
 impl Outbox {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             effects: VecDeque::new(),
             next_event: EventId(1),
             last_event_time: Wall::from_micros(0),
+            batches: Batches::default(),
         }
     }
 
@@ -40,7 +44,11 @@ impl Outbox {
     }
 
     pub(super) fn respond(&mut self, request: RequestId, outcome: Outcome) {
-        if request != RequestId::NONE {
+        if request.is_part() {
+            if let Some((request, acted)) = self.batches.done(request, outcome) {
+                self.push(Effect::Respond { request, outcome: Outcome::Acted(acted) });
+            }
+        } else if request != RequestId::NONE {
             self.push(Effect::Respond { request, outcome });
         }
     }

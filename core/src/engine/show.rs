@@ -369,6 +369,9 @@ fn show_command(command: &Command) -> String {
             format!("replace {id}{} by {}", show_expect(expect), Shown(url.as_str()))
         }
         Command::Remove { id, expect } => format!("delete {id}{}", show_expect(expect)),
+        Command::Act { ids, action } => {
+            format!("{} {} instances", action.as_str(), ids.len())
+        }
         Command::RotateKey(_) => "rotate the key".to_string(),
         Command::Dial(target) => format!("ping {}", Shown(target)),
     }
@@ -417,6 +420,10 @@ pub(super) fn show_outcome(outcome: &Outcome) -> String {
             let stale = if done.is_stale { "stale, " } else { "" };
             format!("{stale}before: {}", show_run(&done.before))
         }
+        Outcome::Acted(acted) => {
+            let refused = acted.iter().filter(|one| one.result.is_err()).count();
+            format!("{} done, {refused} refused", acted.len() - refused)
+        }
         Outcome::Stale(_) => "another revision than expected".to_string(),
         Outcome::KeyRotated(_) => "the new key".to_string(),
         Outcome::Dialed(report) => match &report.outcome {
@@ -436,6 +443,7 @@ fn show_refusal(refusal: &Refusal) -> String {
         Refusal::SameUrl => "same URL".to_string(),
         Refusal::TooLarge { bytes, limit } => format!("{bytes} bytes, more than {limit}"),
         Refusal::Circle { path } => format!("a circle: {}", Shown(path)),
+        Refusal::Crowded => "too many actions on many instances are under way".to_string(),
         Refusal::Busy => "too many requests wait".to_string(),
         Refusal::CannotEnd => "its process cannot be killed".to_string(),
         Refusal::Full { limit } => format!("there are {limit} instances"),

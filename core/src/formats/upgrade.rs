@@ -18,8 +18,8 @@ use super::v2::definition::{
     RestartV2, ScopeV2, SetupV2, StopV2,
 };
 use super::v2::engine::{
-    ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, OperationV2, ProcessStateV2,
-    ReadinessV2, ReasonV2, TimerV2,
+    BatchesV2, ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, OperationV2,
+    ProcessStateV2, ReadinessV2, ReasonV2, TimerV2,
 };
 use super::v2::stored::{EntryV2, PutInstanceV2, TotalsV2};
 use super::v2::traced::{CallerV2, CommandV2, DoorV2, HeaderV2, InputV2, RecordV2, TrustV2};
@@ -148,6 +148,8 @@ impl TryFrom<EngineV1> for EngineV2 {
             next_event: engine.next_event,
             last_event_time: engine.last_event_time,
             reload: None,
+            batches: BatchesV2::default(),
+            ahead: Vec::new(),
         })
     }
 }

@@ -24,7 +24,7 @@ pub struct Situation {
     pub restart_is_armed: bool,
     /// Whether an instance that it starts after is not ready.
     pub is_held: bool,
-    /// While the master shuts down: whether something runs that started after it.
+    /// Whether something that started after it runs and is stopped first.
     pub is_needed: bool,
 }
 
@@ -77,7 +77,7 @@ pub const fn decide(policy: &Policy, desired: &Desired, at: Situation) -> Decisi
             (None, _) => Decision::Keep,
         },
         Process::Spawning | Process::Live => match (why_to_end(desired, at), health) {
-            (Some(Why::Shutdown), _) if at.is_needed => Decision::Keep,
+            (Some(Why::Shutdown | Why::Stop | Why::Restart), _) if at.is_needed => Decision::Keep,
             (Some(why), _) => Decision::End(why),
             (None, Health::Failing) if !at.gave_up => match policy.restart {
                 Restart::OnFailure | Restart::Always => Decision::SpawnAt(policy.backoff),

@@ -169,10 +169,24 @@ impl Instance {
     /// its work.
     pub fn is_ready(&self) -> bool {
         match self.state() {
+            // One that is restarted after those that start after it is about to stop.
+            State::RUNNING if self.readiness.is_needed && self.desired.restart => false,
             State::RUNNING => self.readiness.met || self.definition().checks.ready.is_none(),
             State::STOPPED => self.readiness.done,
             _ => false,
         }
+    }
+
+    /// Whether its process is to exit: one that is stopped after it waits for that. A change that is
+    /// not durable yet may ask for it.
+    pub fn is_to_exit(&self, draining: bool) -> bool {
+        let is_asked = draining
+            || self.state().is_stopping()
+            || self.desired.goal == Goal::Down
+            || self.desired.restart
+            || !self.queue.is_empty()
+            || self.versions.unsaved_records() > 0;
+        self.state().has_process() && is_asked && !self.cannot_be_ended()
     }
 
     /// The name that a pending start waits for, as it is shown.

@@ -22,7 +22,7 @@ pub struct Readiness {
     pub announced: bool,
     /// The alias that its start waits for.
     pub waits_for: Option<Box<str>>,
-    /// While the master shuts down: something runs that starts after it, and is stopped before.
+    /// Something runs that starts after it, and is stopped before.
     pub is_needed: bool,
 }
 

@@ -211,7 +211,7 @@ mod tests {
                 }
                 Decision::Keep => {
                     let runs = matches!(at.state.process, Process::Spawning | Process::Live);
-                    let is_kept = at.is_needed && why == Some(Why::Shutdown);
+                    let is_kept = at.is_needed && why != Some(Why::Operation);
                     assert!(!runs || why.is_none() || is_kept, "{at:?}");
                 }
             }

@@ -213,6 +213,9 @@ impl CommandV2 {
             Command::Remove { id, expect } => {
                 Self::Remove { id: id.0, expected: expected_by(expect) }
             }
+            Command::Act { ids, action } => {
+                Self::Act(ids.iter().map(|id| id.0).collect(), action_number(*action))
+            }
             Command::RotateKey(key) => Self::RotateKey(key_bytes(key)),
             Command::Desire { id, desire } => Self::Desire(id.0, DesireV2::masked(desire, masks)),
             Command::Dial(target) => Self::Dial(masks.url(target)),
@@ -237,6 +240,10 @@ impl CommandV2 {
             },
             Self::Remove { id, expected } => {
                 Command::Remove { id: InstanceId(id), expect: expect_of(expected) }
+            }
+            Self::Act(ids, action) => {
+                let ids = ids.into_iter().map(InstanceId).collect();
+                Command::Act { ids, action: nth_action(action)? }
             }
             Self::RotateKey(bytes) => Command::RotateKey(star_key(bytes)?),
             Self::Desire(id, desire) => {

@@ -113,6 +113,10 @@ impl World {
             }),
             (5, _) => self.command(Command::RotateKey(key(number))),
             (6, _) => self.command(Command::SetAlias(Some(format!("{SECRET}{}", number % 2)))),
+            (7, _) if number < 128 => {
+                let action = action(number);
+                self.command(Command::Act { ids: [id, InstanceId(7)].into(), action })
+            }
             (7, _) => self.command(Command::Dial(format!("u:{SECRET}@h:{number}"))),
             (8 | 9, _) => Input::RecordsPersisted { upto: self.last.1 },
             (10, _) if number < 60 => {
@@ -189,6 +193,15 @@ fn expect(number: u8) -> Expect {
         revision @ 1..=3 => Expect::OneOf((1..=revision.into()).map(Revision).collect()),
         4 => Expect::OneOf(Vec::new()),
         _ => Expect::Any,
+    }
+}
+
+fn action(number: u8) -> InstanceAction {
+    match number % 4 {
+        0 => InstanceAction::Start,
+        1 => InstanceAction::Stop,
+        2 => InstanceAction::Restart,
+        _ => InstanceAction::Reset,
     }
 }
 

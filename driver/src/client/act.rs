@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::api::{Api, object};
+use super::api::{Api, array, object};
 use super::confirm::confirm;
 use super::document::Document;
 use super::failure::Failure;
@@ -22,7 +22,8 @@ use super::text::plain;
 use super::wait::{Goal, Verdict, Waiter};
 use crate::grammar::{Act, Delete, Waiting, Which};
 
-/// Requests under way at a time: enough that many share one sync of the master's disk.
+/// Requests under way at a time, where each instance has its own: enough that many share one sync of
+/// the master's disk.
 const AT_A_TIME: usize = 32;
 
 /// Maximum length of a list of names in a question.
@@ -294,7 +295,7 @@ async fn carry_out(
     };
     let goals = |goal| instances.iter().map(move |one| (Request::goal(goal, one), one));
     let mut waits = goal.map(|goal| Waits::new(goals(goal), waiting.steady));
-    let mut answers = ask(api, instances, request, waiting.timeout);
+    let mut answers = ask(api, instances, request, waiting.timeout).await?;
     let mut outcomes = HashMap::new();
     let mut progress = Progress::new(request.word, instances.len());
     let mut answered = 0;
@@ -303,14 +304,19 @@ async fn carry_out(
         let next = waits.as_ref().and_then(Waits::next_steady).unwrap_or(deadline).min(deadline);
         tokio::select! {
             Some(joined) = answers.join_next() => {
-                let (id, result) = joined.expect("no request panics");
-                answered += 1;
-                match result {
-                    Ok(_) if waits.is_some() => {}
-                    Ok(after) => { outcomes.insert(id, Outcome::Done(Instance::new(after))); }
-                    // The others would fail in the same way.
-                    Err(failure @ (Failure::Unreachable(_) | Failure::Key(_))) => return Err(failure),
-                    Err(failure) => { outcomes.insert(id, Outcome::Failed(failure)); }
+                for (id, result) in joined.expect("no request panics")? {
+                    answered += 1;
+                    match result {
+                        Ok(_) if waits.is_some() => {}
+                        Ok(after) => {
+                            outcomes.insert(id, Outcome::Done(Instance::new(after)));
+                        }
+                        // The others would fail in the same way.
+                        Err(failure @ (Failure::Unreachable(_) | Failure::Key(_))) => {
+                            return Err(failure);
+                        }
+                        Err(failure) => { outcomes.insert(id, Outcome::Failed(failure)); }
+                    }
                 }
             }
             event = next_of(&mut stream), if stream.is_some() => match (event, &mut waits) {
@@ -339,9 +345,10 @@ async fn carry_out(
     }
     // A verdict may come before the answer to its request; none is left unasked.
     while let Some(joined) = answers.join_next().await {
-        let (id, result) = joined.expect("no request panics");
-        if let Err(failure) = result {
-            outcomes.insert(id, Outcome::Failed(failure));
+        for (id, result) in joined.expect("no request panics")? {
+            if let Err(failure) = result {
+                outcomes.insert(id, Outcome::Failed(failure));
+            }
         }
     }
     Ok(outcomes)
@@ -354,11 +361,62 @@ async fn next_of(stream: &mut Option<EventStream>) -> Option<Event> {
     }
 }
 
-type Answers = JoinSet<(String, Result<Document, Failure>)>;
+/// The answer for each instance that a request was about.
+type Answered = Vec<(String, Result<Document, Failure>)>;
+type Answers = JoinSet<Result<Answered, Failure>>;
 
-fn ask(api: &Arc<Api>, instances: &[Instance], request: &Request, patience: Duration) -> Answers {
-    let gate = Arc::new(Semaphore::new(AT_A_TIME));
+/// Asks for several with one request, which the master carries out whether or not this program goes
+/// on; for one alone, and on older masters, with a request for each.
+async fn ask(
+    api: &Arc<Api>,
+    instances: &[Instance],
+    request: &Request,
+    patience: Duration,
+) -> Result<Answers, Failure> {
     let mut answers = JoinSet::new();
+    if let Some(word) = request.action.filter(|_| instances.len() > 1)
+        && let Some(answered) = ask_together(api, instances, word, patience).await?
+    {
+        answers.spawn(async move { Ok(answered) });
+        return Ok(answers);
+    }
+    ask_each(&mut answers, api, instances, request, patience);
+    Ok(answers)
+}
+
+/// `None` on a master that has no such request.
+async fn ask_together(
+    api: &Api,
+    instances: &[Instance],
+    word: &'static str,
+    patience: Duration,
+) -> Result<Option<Answered>, Failure> {
+    let ids = array(instances.iter().map(Instance::id));
+    let body = format!(r#"{{"action":"{word}","ids":{ids}}}"#);
+    let answer = api.change_if_known(Method::POST, "/actions", &body, patience).await?;
+    let Some(answer) = answer else { return Ok(None) };
+    let now = api.instances().await?.into_iter();
+    let mut now: HashMap<String, Document> =
+        now.map(|one| (one.id().to_owned(), one.into_document())).collect();
+    let answered = answer.at("results").items().iter().map(|result| {
+        let id = result.at("id").text().to_owned();
+        let after = match result.at("error").text() {
+            "" => Ok(now.remove(&id).unwrap_or(Document::Null)),
+            error => Err(Failure::Refused(error.to_owned())),
+        };
+        (id, after)
+    });
+    Ok(Some(answered.collect()))
+}
+
+fn ask_each(
+    answers: &mut Answers,
+    api: &Arc<Api>,
+    instances: &[Instance],
+    request: &Request,
+    patience: Duration,
+) {
+    let gate = Arc::new(Semaphore::new(AT_A_TIME));
     for instance in instances {
         let (api, gate, id) = (Arc::clone(api), Arc::clone(&gate), instance.id().to_owned());
         let (method, body) = (request.method.clone(), request.body(instance));
@@ -366,10 +424,9 @@ fn ask(api: &Arc<Api>, instances: &[Instance], request: &Request, patience: Dura
             let _permit = gate.acquire().await;
             let path = format!("/instances/{id}");
             let answer = api.change_slowly(method, &path, body.as_deref(), patience).await;
-            (id, answer)
+            Ok(vec![(id, answer)])
         });
     }
-    answers
 }
 
 /// Reports the result of each instance, in order.

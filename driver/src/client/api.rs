@@ -101,6 +101,21 @@ impl Api {
         self.answer(self.send(method, path, body, patience).await?)
     }
 
+    /// Requests a change that older masters do not know; none where it is not there.
+    pub(crate) async fn change_if_known(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+        patience: Duration,
+    ) -> Result<Option<Document>, Failure> {
+        let reply = self.send(method, path, Some(body), patience).await?;
+        if matches!(reply.status, 404 | 405) {
+            return Ok(None);
+        }
+        self.answer(reply).map(Some)
+    }
+
     /// Opens the event stream, after an event if one is named.
     pub(crate) async fn events(&self, after: Option<&str>) -> Result<EventStream, Failure> {
         let headers: Vec<(&str, &str)> =
@@ -164,6 +179,18 @@ pub(crate) fn escape(text: &str) -> String {
     utf8_percent_encode(text, QUERY).to_string()
 }
 
+/// A JSON array of strings.
+pub(crate) fn array<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut json = String::from("[");
+    for text in texts {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        quote(&mut json, text);
+    }
+    json + "]"
+}
+
 /// A JSON object of strings that are there.
 pub(crate) fn object(fields: &[(&str, Option<&str>)]) -> String {
     let mut json = String::from("{");
@@ -188,6 +215,7 @@ mod tests {
         let body = object(&[("url", Some("a\"b\u{1b}")), ("alias", None), ("c", Some(""))]);
         assert_eq!(body, r#"{"url":"a\"b\u001b","c":""}"#);
         assert_eq!(object(&[]), "{}");
+        assert_eq!(array(["a", "\""].into_iter()), r#"["a","\""]"#);
         assert_eq!(escape("[::1]:80&a b"), "%5B::1%5D:80%26a%20b");
     }
 }

@@ -56,6 +56,11 @@ impl Document {
     }
 
     /// The members of a list, taken out.
+    pub(crate) fn items(&self) -> &[Self] {
+        if let Self::List(members) = self { members } else { &[] }
+    }
+
+    /// The same, taken out of it.
     pub(crate) fn into_list(self) -> Vec<Self> {
         if let Self::List(members) = self { members } else { Vec::new() }
     }

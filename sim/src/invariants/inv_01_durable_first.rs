@@ -143,6 +143,11 @@ impl DurableFirst {
                     format!("alias {alias:?} is answered, and {shown:?} is shown")
                 })
             }
+            (Command::Act { ids, .. }, Outcome::Acted(acted)) => {
+                ensure(ids.iter().eq(acted.iter().map(|one| &one.id)), || {
+                    format!("{command:?} is answered with {acted:?}")
+                })
+            }
             (Command::RotateKey(key), Outcome::KeyRotated(master)) => {
                 self.master(scene)?;
                 ensure(key.admits(master.key.reveal().as_bytes()), || {

@@ -117,6 +117,7 @@ fn explains(command: &Command, before: Option<&Arc<Definition>>, after: &Arc<Def
         {
             amend.apply(before).map_or_else(|| Arc::clone(before), Arc::new)
         }
+        (Command::Act { ids, .. }, Some(before)) if ids.contains(&before.id) => Arc::clone(before),
         (Command::Replace { id, expect, url }, Some(before))
             if *id == before.id && expect.admits(before.revision) =>
         {

@@ -199,6 +199,9 @@ impl<'a> Player<'a> {
         {
             *id = self.name_of(*id);
         }
+        if let Command::Act { ids, .. } = &mut command {
+            *ids = ids.iter().map(|id| self.name_of(*id)).collect();
+        }
         command
     }
 

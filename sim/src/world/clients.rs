@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use openctrl_core::command::{Caller, Command};
+use openctrl_core::command::{Caller, Command, InstanceAction};
 use openctrl_core::doors::v2::{
-    decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace, ping_target,
+    decode_actions, decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace,
+    ping_target,
 };
 use openctrl_core::expect::Expect;
 use openctrl_core::ids::{InstanceId, RequestId};
@@ -90,7 +91,9 @@ impl Clients {
     pub fn command(&mut self, choices: &mut Choices, known: &[InstanceId]) -> Option<Command> {
         let about_known = if known.is_empty() { 0 } else { 1 };
         let creates = if known.len() < INSTANCES_MAX { 6 } else { 0 };
-        let weights = [24 * about_known, creates, 6 * about_known, 4 * about_known, 2, 1, 8, 1];
+        let acts = 3 * about_known;
+        let weights =
+            [24 * about_known, creates, 6 * about_known, 4 * about_known, 2, 1, 8, 1, acts];
         match choices.weighted(&weights).expect("some weights are not 0") {
             0 => patch(choices, known),
             1 => create(choices),
@@ -99,7 +102,8 @@ impl Clients {
             4 => alias(choices),
             5 => self.rotate(choices),
             6 => Some(Command::Dial(ping_target("target=h:80").expect("a good target"))),
-            _ => bad(choices),
+            7 => bad(choices),
+            _ => Some(act(choices, known)),
         }
     }
 
@@ -147,6 +151,17 @@ fn alias(choices: &mut Choices) -> Option<Command> {
 fn target(choices: &mut Choices, known: &[InstanceId]) -> InstanceId {
     let id = *choices.pick(known);
     if choices.one_in(24) { InstanceId(id.0 ^ 1) } else { id }
+}
+
+/// An action on some of the known instances; on one alone if it is a reset, whose time the oracle
+/// notes by the answer.
+fn act(choices: &mut Choices, known: &[InstanceId]) -> Command {
+    let word = *choices.pick(&["start", "stop", "restart", "reset"]);
+    let body = format!(r#"{{"action":"{word}","all":true}}"#);
+    let action = decode_actions(body.as_bytes()).expect("the simulation's bodies are good").action;
+    let count = if action == InstanceAction::Reset { 1 } else { 1 + choices.below(known.len()) };
+    let ids = (0..count).map(|_| target(choices, known)).collect();
+    Command::Act { ids, action }
 }
 
 /// A PATCH in the form it has on the wire.

@@ -230,6 +230,7 @@ pub fn refusal_text(refusal: &Refusal) -> String {
         Refusal::TooLarge { bytes, limit } => {
             format!("the instance would have {bytes} bytes, at most {limit} are allowed")
         }
+        Refusal::Crowded => "too many actions on many instances are under way".to_string(),
         Refusal::Busy => "too many requests wait for the instance to stop".to_string(),
         Refusal::Full { limit } => format!("at most {limit} instances are allowed"),
         Refusal::NotDurable { reason } => format!("the change cannot be saved: {reason}"),

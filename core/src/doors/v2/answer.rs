@@ -63,6 +63,8 @@ impl Answer {
                 Self { etag, ..Self::from(Rejection::Stale) }
             }
             Outcome::Removed => Self::empty(204),
+            // `Selected::answer` has the names, too.
+            Outcome::Acted(_) => Self::empty(204),
             // The other door asked for it.
             Outcome::Desired(_) => Self::empty(204),
             Outcome::AliasSet => Self::json(200, info()),

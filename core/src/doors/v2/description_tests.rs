@@ -44,7 +44,8 @@ fn routes() -> Vec<Route> {
     let instance = Target::Instance(ID);
     let after = |route: Route| match route {
         Route::Info => Some(Route::Instances),
-        Route::Instances => Some(Route::Instance(instance)),
+        Route::Instances => Some(Route::Actions),
+        Route::Actions => Some(Route::Instance(instance)),
         Route::Instance(_) => Some(Route::Logs(instance)),
         Route::Logs(_) => Some(Route::Process(instance)),
         Route::Process(_) => Some(Route::Policy(instance)),
@@ -460,7 +461,7 @@ fn examples_of_answers_show_what_their_requests_asked_for() {
             }
         }
     }
-    assert_eq!(pairs, 7);
+    assert_eq!(pairs, 8);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! into an [`Answer`].
 //! Sockets, limits in time and reading bodies are the driver's.
 
+mod actions;
 mod answer;
 mod audit;
 mod body;
@@ -25,6 +26,7 @@ mod status;
 mod ticket;
 mod token;
 
+pub use actions::{Selected, Selection, decode_actions};
 pub use answer::{Answer, CORS_HEADERS, PREFLIGHT_MAX_AGE_S, key_outcome};
 pub use audit::{AuditEntry, audit_limit, is_audited};
 pub use body::{BODY_MAX_BYTES, decode_alias, decode_create, decode_force, decode_replace};

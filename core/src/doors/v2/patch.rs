@@ -24,7 +24,7 @@ pub fn decode_patch(body: &[u8]) -> Result<Amend, Rejection> {
     }
     Ok(Amend {
         alias,
-        action: body.action.as_deref().map_or(Ok(None), action)?,
+        action: body.action.as_deref().map_or(Ok(None), action_of)?,
         restart: body.restart,
         meta: body.meta.map(meta).transpose()?,
         policy: None,
@@ -40,7 +40,7 @@ pub fn decode_key_patch(body: &[u8]) -> Result<bool, Rejection> {
     Ok(body.action.as_deref() == Some("restart"))
 }
 
-fn action(word: &str) -> Result<Option<InstanceAction>, Rejection> {
+pub(super) fn action_of(word: &str) -> Result<Option<InstanceAction>, Rejection> {
     match word {
         "" => Ok(None),
         "start" => Ok(Some(InstanceAction::Start)),

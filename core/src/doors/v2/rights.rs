@@ -28,6 +28,7 @@ impl Endpoint {
             // A connection to a host of the caller's choice is more than looking.
             Self::TcpPing
             | Self::Create
+            | Self::Act
             | Self::Patch(_)
             | Self::Replace(_)
             | Self::Delete(_)

@@ -39,6 +39,8 @@ pub enum Route {
     Instances,
     /// `/instances/{id}`
     Instance(Target),
+    /// `/actions`
+    Actions,
     /// `/events`
     Events,
     /// `/events/ticket`
@@ -93,6 +95,8 @@ pub enum Endpoint {
     List,
     /// `POST /instances`
     Create,
+    /// `POST /actions`
+    Act,
     /// `GET /instances/********`
     ReadKey,
     /// `PATCH /instances/********`
@@ -156,6 +160,7 @@ impl Route {
             Self::Info => "/info",
             Self::Instances => "/instances",
             Self::Instance(_) => "/instances/{id}",
+            Self::Actions => "/actions",
             Self::Events => "/events",
             Self::Ticket => "/events/ticket",
             Self::TcpPing => "/tcping",
@@ -181,6 +186,7 @@ impl Route {
             Self::Info
             | Self::Instances
             | Self::Instance(_)
+            | Self::Actions
             | Self::Events
             | Self::Ticket
             | Self::TcpPing
@@ -209,6 +215,7 @@ pub fn route(api_base: &str, path: &str) -> Option<Route> {
     match below {
         "/info" => Some(Route::Info),
         "/instances" => Some(Route::Instances),
+        "/actions" => Some(Route::Actions),
         "/events" => Some(Route::Events),
         "/events/ticket" => Some(Route::Ticket),
         "/health" => Some(Route::Health),
@@ -281,6 +288,8 @@ pub fn admit(
         (Route::Instances, Method::Get) => Ok(Endpoint::List),
         (Route::Instances, Method::Post) => Ok(Endpoint::Create),
         (Route::Instances, _) => Err(Rejection::Method("GET, HEAD, POST, OPTIONS")),
+        (Route::Actions, Method::Post) => Ok(Endpoint::Act),
+        (Route::Actions, _) => Err(Rejection::Method("POST, OPTIONS")),
         (Route::Events, Method::Get) => Ok(Endpoint::Events),
         (Route::Events, _) => Err(Rejection::Method("GET, OPTIONS")),
         (Route::Ticket, Method::Post) => Ok(Endpoint::IssueTicket),

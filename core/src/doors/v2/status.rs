@@ -73,6 +73,7 @@ impl Rejection {
             | Self::Refused(
                 Refusal::NotDurable { .. }
                 | Refusal::Busy
+                | Refusal::Crowded
                 | Refusal::CannotEnd
                 | Refusal::Full { .. }
                 | Refusal::ShuttingDown,
@@ -142,6 +143,9 @@ fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Refusal::NotDurable { reason } => {
             write!(f, "not changed: cannot save the state: {reason}")
         }
+        Refusal::Crowded => f.write_str(
+            "too many actions on many instances are under way; try again once one is done",
+        ),
         Refusal::Busy => {
             f.write_str("too many requests wait for this instance to stop; try again later")
         }

@@ -27,7 +27,7 @@ use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
 use crate::formats::v2::engine::{
-    ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, MasterV1, OperationV2,
+    BatchesV2, ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, MasterV1, OperationV2,
     ProcessStateV2, ReadinessV2, TimerV2,
 };
 use crate::formats::v2::presence::{DesireV2, PresenceV2};
@@ -72,6 +72,8 @@ impl Engine {
             next_event: self.out.next_event.0,
             last_event_time: self.out.last_event_time.as_micros(),
             reload: self.reload.as_ref().map(|reload| masked(reload, masks)),
+            batches: BatchesV2::new(&self.out.batches, masks),
+            ahead: self.links.frozen_order(),
         }
     }
 
@@ -131,14 +133,13 @@ impl Engine {
                 effects: VecDeque::new(),
                 next_event: EventId(count(frozen.next_event)?),
                 last_event_time: Wall::from_micros(frozen.last_event_time),
+                batches: frozen.batches.thaw()?,
             },
             reload: frozen.reload.map(reload).transpose()?,
             links: Links::default(),
         };
         engine.link_all(Now::default());
-        if engine.timers.is_armed(TimerReason::ShutdownOrder) {
-            engine.operations(Now::default()).restore_order();
-        }
+        engine.operations(Now::default()).restore_order(frozen.ahead);
         Ok(engine)
     }
 }

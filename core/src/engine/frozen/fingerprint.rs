@@ -43,6 +43,12 @@ impl Engine {
         if let Some(reload) = &self.reload {
             print.words([reload.set.len() as u64, reload.is_due.into()]);
         }
+        for (request, batch) in &self.out.batches.open {
+            print.words([request.0, batch.items.len() as u64, batch.missing as u64]);
+        }
+        for (slot, ahead) in &self.links.ahead {
+            print.words([slot.0.into(), ahead.len() as u64]);
+        }
         let (rows, free) = self.table.parts();
         free.iter().for_each(|slot| print.word(slot.0.into()));
         for row in rows {

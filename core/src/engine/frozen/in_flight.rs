@@ -73,8 +73,13 @@ impl Engine {
             self.commits
                 .queue
                 .iter()
+                .filter(|one| !one.request.is_part())
                 .filter_map(|one| Some((one.request, self.command(&one.change)?))),
         );
+        requests.extend(self.out.batches.open.iter().map(|(request, batch)| {
+            let ids = batch.items.iter().map(|(id, _)| *id).collect();
+            (*request, Command::Act { ids, action: batch.action })
+        }));
         UnderWay {
             face: MasterFace { identity: self.master.clone(), key_epoch: self.key_epoch },
             next_event: self.out.next_event,
@@ -123,7 +128,8 @@ impl Engine {
                 }
             };
             let creates = matches!(change, Change::Create(_));
-            let (epoch, seq, request) = (self.commits.epoch, *seq, *request);
+            let (epoch, seq) = (self.commits.epoch, *seq);
+            let request = self.out.batches.whole(*request);
             Some(RecordUnderWay { epoch, seq, request, creates, record })
         };
         self.commits.queue.iter().filter_map(record).collect()

@@ -1,5 +1,6 @@
 //! The engine as plain data: a trace starts with it, and a simulation continues from it.
 
+mod batches;
 mod engine;
 mod fingerprint;
 mod in_flight;

@@ -8,7 +8,7 @@ use core::fmt::Write;
 
 use super::super::show::show_outcome;
 use super::super::{Effect, Engine, TimerReason, show_effect_with};
-use crate::command::{DialOutcome, Outcome};
+use crate::command::{Acted, DialOutcome, Outcome};
 use crate::counters::{Metrics, Totals};
 use crate::doors::v2::Rejection;
 use crate::ids::{InstanceId, SlotId, StoreEpoch};
@@ -133,6 +133,15 @@ impl crate::engine::Names for Names {
                 DialOutcome::Failed(reason) => format!("200 not connected, {reason}"),
             },
             Outcome::Desired(_) => show_outcome(outcome),
+            Outcome::Acted(acted) => {
+                let each = acted.iter().map(|Acted { id, result }| match result {
+                    Ok(status) => format!("{} {}", self.letter(*id), status.as_str()),
+                    Err(refusal) => {
+                        format!("{} {}", self.letter(*id), Rejection::from(refusal.clone()))
+                    }
+                });
+                format!("200 {}", each.collect::<Vec<_>>().join(", "))
+            }
             Outcome::Stale(view) => {
                 let (rejection, revision) = (Rejection::Stale, view.definition.revision);
                 format!("{} at revision {}", rejection.status(), revision.0)

@@ -5,6 +5,7 @@
 //! writes the transcript; how an effect reads is `lines`'. Instances are called A, B, … in the
 //! order they appear, processes by their generation, keys by their number: no key is ever shown.
 
+mod actions;
 mod changes;
 mod checks;
 mod facts;
@@ -28,7 +29,7 @@ use core::fmt::{self, Write};
 use self::lines::Names;
 use super::{Effect, Engine, Found, Input, TimerReason};
 use crate::command::{Caller, Command, DialOutcome};
-use crate::doors::v2::{decode_create, decode_patch};
+use crate::doors::v2::{decode_actions, decode_create, decode_patch};
 use crate::expect::Expect;
 use crate::ids::Revision;
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
@@ -154,6 +155,23 @@ impl Teller {
 
     fn act(&mut self, instance: &'static str, action: &str) -> &mut Self {
         self.patch(instance, &format!("{{\"action\":\"{action}\"}}"))
+    }
+
+    /// The same action on many instances.
+    fn act_on(&mut self, instances: &[&'static str], action: &str) -> &mut Self {
+        let ids = instances.iter().map(|instance| self.id(instance)).collect();
+        let body = format!("{{\"action\":\"{action}\",\"all\":true}}");
+        let action = decode_actions(body.as_bytes()).expect("stories name an action").action;
+        let text = format!("{} {}", action.as_str(), instances.join(" and "));
+        self.request(&text, Command::Act { ids, action })
+    }
+
+    /// The process of an instance.
+    fn process_of(&self, instance: &str) -> ProcessRef {
+        let table = self.engine.table();
+        let slot = table.find(self.id(instance)).expect("the story did not delete it");
+        let generation = table.get(slot).expect("it is there").lifecycle().generation();
+        ProcessRef { slot, generation }
     }
 
     fn put(&mut self, instance: &'static str, url: &str) -> &mut Self {

@@ -26,6 +26,37 @@ pub(crate) struct EngineV2 {
     pub(crate) last_event_time: u64,
     /// The configuration that was read last, and whether it is still to be applied.
     pub(crate) reload: Option<(Vec<(DefinitionV2, DesiredV2)>, bool)>,
+    pub(crate) batches: BatchesV2,
+    /// Of each slot that is stopped in order: those that exit before it.
+    pub(crate) ahead: Vec<(u32, Vec<u32>)>,
+}
+
+/// Actions on many instances that are not answered yet.
+#[derive(Default, Encode, Decode)]
+pub(crate) struct BatchesV2 {
+    pub(crate) last_part: u64,
+    pub(crate) open: Vec<BatchV2>,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct BatchV2 {
+    pub(crate) request: u64,
+    /// The number of the action.
+    pub(crate) action: u8,
+    /// Each instance, with its part or its result.
+    pub(crate) items: Vec<(u32, PartV2)>,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum PartV2 {
+    /// The id of the part.
+    Missing(u64),
+    /// The status: stopped, running, error, 0 to 2.
+    Done(u8),
+    NoInstance,
+    Configured,
+    ShuttingDown,
+    NotDurable(String),
 }
 
 #[derive(Encode, Decode)]

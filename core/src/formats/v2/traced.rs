@@ -109,6 +109,8 @@ pub(crate) enum CommandV2 {
     RotateKey(u32),
     Dial(String),
     Desire(u32, DesireV2),
+    /// The instances and the number of the action.
+    Act(Vec<u32>, u8),
 }
 
 /// New values in policy and setup.

@@ -13,9 +13,10 @@ use openctrl_core::access::Guard;
 use openctrl_core::command::{Amend, Command, InstanceAction, Outcome, Refusal};
 use openctrl_core::doors::v2::{
     Answer, AuditEntry, Credential, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets,
-    admit, audit_limit, decode_alias, decode_create, decode_force, decode_key_patch, decode_patch,
-    decode_policy, decode_policy_patch, decode_replace, decode_token, is_audited, key_outcome,
-    ping_target, policy_answer, policy_outcome, route, token_name,
+    admit, audit_limit, decode_actions, decode_alias, decode_create, decode_force,
+    decode_key_patch, decode_patch, decode_policy, decode_policy_patch, decode_replace,
+    decode_token, is_audited, key_outcome, ping_target, policy_answer, policy_outcome, route,
+    token_name,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::instance::Setup;
@@ -257,6 +258,16 @@ impl Service {
                     *detail = view.definition.id.to_string();
                 }
                 Answer::from_outcome(outcome, Bytes::new)
+            }
+            Endpoint::Act => {
+                let selection = decode_actions(&read(body).await?)?;
+                let selected = selection.choose(&self.hub.instances());
+                *detail = selected.detail();
+                let (ids, action) = (selected.ids(), selected.action);
+                match self.ask(identity, Command::Act { ids, action }).await? {
+                    Outcome::Acted(acted) => selected.answer(&acted),
+                    other => Answer::from_outcome(other, Bytes::new),
+                }
             }
             Endpoint::Patch(id) => {
                 let expect = if_match(parts)?;

@@ -322,6 +322,7 @@ fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Circle { .. }
         | Refusal::TooLarge { .. }
         | Refusal::Busy
+        | Refusal::Crowded
         | Refusal::Full { .. }
         | Refusal::ShuttingDown => "the server is shutting down".to_owned(),
     };

@@ -207,6 +207,7 @@ fn content_bytes(input: &Input) -> usize {
                 tags.sum::<usize>() + variables.sum::<usize>() + 2048
             }
             Command::Dial(text) => text.len(),
+            Command::Act { ids, .. } => ids.len() * 8,
             Command::Desire { desire, .. } => {
                 let (ValuesEdit::Merge(values) | ValuesEdit::Replace(values)) = &desire.values;
                 values.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + 256

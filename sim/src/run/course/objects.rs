@@ -34,6 +34,7 @@ impl Run {
             | Outcome::AliasSet
             | Outcome::Dialed(_)
             | Outcome::Desired(_)
+            | Outcome::Acted(_)
             | Outcome::Refused(_) => return Ok(None),
         };
         let answered = Shown::new(&object);
