@@ -9,6 +9,6 @@ use crate::instance::Status;
 pub struct Acted {
     /// Which instance.
     pub id: InstanceId,
-    /// Its status once the action took effect, or why it was refused.
+    /// Its status when the action was taken (a stop may still be under way), or why it was refused.
     pub result: Result<Status, Refusal>,
 }
