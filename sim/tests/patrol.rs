@@ -15,6 +15,16 @@ fn apps_and_services_hold_in_every_run_and_everything_is_visited() {
     assert!(missed.is_empty(), "the runs have grown tame: {missed:?}");
 }
 
+/// Runs that found errors in the number of runs that are kept, beyond the seeds above.
+#[test]
+fn seeds_that_found_an_error_hold() {
+    for seed in [2_052, 2_694, 3_593, 5_430] {
+        if let Err(failure) = run_seed(seed) {
+            panic!("seed {seed}:\n{failure}");
+        }
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in 0..20 {
