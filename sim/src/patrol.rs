@@ -256,7 +256,8 @@ impl World {
             Effect::Track { process, identity } => self.nature.track(process, identity),
             Effect::Signal { process, scope, signal } => {
                 let row = self.engine.table().get(process.slot);
-                let app = row.map(|row| app_of(row.definition()));
+                let app = self.nature.owner(process);
+                let app = app.or_else(|| row.map(|row| app_of(row.definition())));
                 for (identity, of) in self.nature.signal(process, scope, signal) {
                     if of.is_none() || of != app {
                         let what = format!("process {} is nobody's and signaled", identity.pid);

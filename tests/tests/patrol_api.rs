@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::thread;
 
 use openctrl_tests::patrol::{Builder, Folder, Patrol, read};
+use openctrl_tests::until;
 use serde_json::{Value, json};
 
 /// A server with a running app `web`, apps `file`, `http` and `udp` that are disabled, one with a
@@ -280,7 +281,8 @@ fn bad_datagrams_get_silence_and_do_no_harm() {
         br#"{"group":"app","id":"x"}"#,
         br#"{"group":"app","id":"http","ping":true}"#,
         long.as_bytes(),
-        &[b'x'; 60_000],
+        // The longest that there is.
+        &[b'x'; 65_507],
     ] {
         patrol.silent_datagram(bad, &good);
     }
@@ -291,6 +293,51 @@ fn bad_datagrams_get_silence_and_do_no_harm() {
         drop(socket);
     }
     assert!(patrol.datagram(good.to_string().as_bytes()).is_some());
+}
+
+/// A reply to port 0 cannot be sent: it ended the program that this one replaces.
+#[test]
+fn a_datagram_from_port_0_does_no_harm() {
+    use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
+    let patrol = start();
+    let Ok(raw) = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::UDP)) else {
+        return; // Only root may make one.
+    };
+    let text = json!({"group": "app", "id": "udp", "ping": true}).to_string();
+    let length = u16::try_from(8 + text.len()).expect("it is short");
+    let mut datagram = vec![0, 0];
+    datagram.extend(patrol.udp().port().to_be_bytes());
+    datagram.extend(length.to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(text.as_bytes());
+    let before = patrol.app("udp")["cas"].as_u64();
+    for _ in 0..3 {
+        sendto(&raw, &datagram, SendFlags::empty(), &patrol.udp()).expect("it can be sent");
+    }
+    until("the pings", || patrol.app("udp")["cas"].as_u64() == before.map(|cas| cas + 3));
+    let good = json!({"group": "app", "id": "web"});
+    assert!(patrol.datagram(good.to_string().as_bytes()).is_some());
+}
+
+/// §4.3: names in any letter case, null as if it was not there, unknown names ignored.
+#[test]
+fn the_fields_of_a_request_are_read_as_go_reads_them() {
+    let patrol = start();
+    let post = |body: &str| patrol.send("POST", "/api/", &[], Some(body));
+    let odd = r#"{"GROUP":"Apps","Id":"FILE","TOGGLE":4,"pid":null,"keyvalue":null,"colour":1}"#;
+    assert_eq!(read(&post(odd))["id"], "file");
+    assert_eq!(patrol.app("file")["run-once"], true);
+    // Without the secret nothing is applied, and nothing else is checked.
+    let reply = post(r#"{"group":"app","id":"kept","pid":1}"#);
+    assert_eq!((reply.status, read(&reply)["cas-invalid"].clone()), (200, json!(true)));
+    // Ten thousand key-values are one change.
+    let cas = patrol.app("web")["cas"].as_u64().expect("a CAS");
+    let values: serde_json::Map<String, Value> =
+        (0..10_000).map(|index| (format!("key-{index}"), json!(index))).collect();
+    patrol.post(&json!({"group": "app", "id": "web", "keyvalue": values}));
+    let app = patrol.app("web");
+    assert_eq!(app["keyvalue"].as_object().map(serde_json::Map::len), Some(10_000));
+    assert_eq!(app["cas"].as_u64(), Some(cas + 1));
 }
 
 #[test]

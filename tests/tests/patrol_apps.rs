@@ -277,6 +277,68 @@ fn run_once_disables_when_the_instance_ends() {
     assert_eq!((&armed["run-once"], &armed["disabled"]), (&json!(true), &json!(true)));
 }
 
+/// The table of toggles (§2.8): the flags after each one, and whether the app runs.
+#[test]
+fn every_toggle_has_the_effect_of_its_row() {
+    let folder = Folder::default();
+    let mut app = folder.app(1, &["on:USR1=exit:10", "on:USR2=exit:12", "wait"]);
+    app["disabled"] = json!(true);
+    let patrol = start(folder, app);
+    let flags = |app: &Value| (app["disabled"] == true, app["run-once"] == true);
+    let steps = [
+        (0, (true, false), false),
+        (8, (true, false), false),
+        (4, (true, true), false),
+        (5, (true, false), false),
+        (4, (true, true), false),
+        (7, (false, false), true),
+        (4, (false, true), true),
+        (7, (false, false), true),
+        (6, (false, true), true),
+        (5, (false, false), true),
+        (4, (false, true), true),
+        (3, (false, false), true),
+        (4, (false, true), true),
+        (2, (true, false), false),
+        (1, (false, false), true),
+        (2, (true, false), false),
+        (6, (false, true), true),
+        (2, (true, false), false),
+        (3, (false, false), true),
+    ];
+    let mut before = patrol.app("web");
+    for (place, (toggle, expected, runs)) in steps.into_iter().enumerate() {
+        patrol.toggle("web", toggle);
+        let what = format!("step {place}: toggle {toggle}");
+        assert_eq!(flags(&patrol.app("web")), expected, "{what}");
+        let restarts = toggle == 3 && !instance(&before).is_empty();
+        before = patrol.wait_app("web", &what, |app| {
+            instance(app).is_empty() != runs && (!restarts || instance(app) != instance(&before))
+        });
+        assert_eq!(flags(&before), expected, "{what}: afterwards");
+    }
+}
+
+/// A client sees that the server is ending, as long as it waits for an app.
+#[test]
+fn the_end_of_the_server_shows_while_it_lasts() {
+    let folder = Folder::default();
+    let usr1 = folder.mark("usr1");
+    let app = folder.app(1, &[&mark_word("on:USR1=", &usr1), "on:TERM=ignore", "wait"]);
+    let mut patrol = start(folder, app);
+    patrol.wait_instance("web", "");
+    assert!(patrol.status()["shutdown"].is_null());
+    patrol.signal(rustix::process::Signal::TERM);
+    usr1.wait(1);
+    let status = patrol.status();
+    assert_eq!(status["shutdown"], true, "{status}");
+    assert!(status["apps"]["web"]["shutdown"].is_null(), "it is the server's: {status}");
+    let reply = patrol.post(&json!({"group": "app", "id": "web"}));
+    assert_eq!(reply["shutdown"], true, "{reply}");
+    assert!(patrol.get("/").text().contains("Patrol IS Shutting Down!!!"));
+    assert!(patrol.wait_exit().success());
+}
+
 #[test]
 fn the_execute_timeout_is_a_maximum_run_time() {
     let folder = Folder::default();
@@ -374,11 +436,12 @@ fn a_server_without_running_apps_ends_at_once() {
     assert!(patrol.stop() < Duration::from_secs(4));
 }
 
+/// The least number is 5, whatever the configuration says.
 #[test]
 fn a_number_of_history_records_is_kept() {
     let folder = Folder::default();
     let app = folder.app(1, &["on:USR2=exit:12", "wait"]);
-    let builder = Builder::new(json!({"web": app}), json!({})).set("history", json!(5));
+    let builder = Builder::new(json!({"web": app}), json!({})).set("history", json!(1));
     let patrol = folder.start_with(builder);
     let mut ids = Vec::new();
     let mut last = String::new();

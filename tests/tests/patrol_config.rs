@@ -1,11 +1,12 @@
 //! Patrol contract §1, §2.9 and A: the configuration, what a bad one does, and reading it again.
 
 use std::fs;
+use std::process::Command;
 
 use openctrl_tests::master::run_to_end;
 use openctrl_tests::patrol::{Builder, Folder, refuse_in};
 use openctrl_tests::process::is_alive;
-use openctrl_tests::until;
+use openctrl_tests::{binary, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -51,6 +52,17 @@ fn a_missing_file_and_bad_words_have_their_own_exit_codes() {
     let refused = folder.refuse_as_it_is(&missing);
     assert_eq!(refused.code, Some(254), "{}", refused.stderr);
     assert!(refused.stderr.contains("nowhere.json"), "{}", refused.stderr);
+    let script =
+        "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" patrol -config /config.json";
+    let gone = Command::new("sh")
+        .args(["-c", script])
+        .arg(binary::openctrl())
+        .current_dir(folder.path(""))
+        .output()
+        .expect("a shell can be started");
+    let reason = String::from_utf8_lossy(&gone.stderr);
+    assert_eq!(gone.status.code(), Some(250), "{reason}");
+    assert!(reason.contains("working directory"), "{reason}");
     for words in [&["-nonsense"][..], &["-config"], &["--state"], &["config.json"]] {
         let refused = folder.refuse_as_it_is(&Builder::default().arguments(words));
         assert_eq!(refused.code, Some(2), "{words:?}: {}", refused.stderr);
@@ -89,6 +101,216 @@ fn unknown_keys_are_warned_about_by_name_and_ignored() {
             .output()
             .wait_for_line(key, |line| line.text.contains(&format!("{key}: unknown key")));
     }
+}
+
+/// What a check says of a configuration: its exit code, what it prints and the errors.
+fn check(folder: &Folder, config: &Value) -> (Option<i32>, String, String) {
+    let path = folder.path("config.json");
+    fs::write(&path, config.to_string()).expect("the folder is writable");
+    let done = run_to_end(&["patrol", "-config", &path, "--check"]);
+    (done.status.code(), done.stdout.replace(&path, "PATH"), done.stderr)
+}
+
+/// The table of §1.1: a number out of its limits is brought into them, and said so.
+#[test]
+fn numbers_out_of_their_limits_are_brought_into_them() {
+    let folder = Folder::default();
+    let cases = [
+        ("tick-every", &[(1, 5), (-1, 5), (4, 5), (121, 120)][..], &[0, 5, 15, 120][..]),
+        ("history", &[(1, 5), (-9, 5), (1_001, 1_000)], &[0, 5, 1_000]),
+        ("ping-timeout", &[(1, 5), (181, 180), (1_000, 180)], &[0, 5, 180]),
+    ];
+    for (key, outside, inside) in cases {
+        for (number, used) in outside {
+            let config = json!({"apps": apps(&folder, &["wait"]), key: number});
+            let (code, shown, _) = check(&folder, &config);
+            assert_eq!(code, Some(0), "{key} {number}");
+            let start = format!("warning: {key}: {number} is not ");
+            assert!(shown.starts_with(&start), "{shown}");
+            assert!(shown.contains(&format!("; {used} is used\n")), "{shown}");
+        }
+        for number in inside {
+            let config = json!({"apps": apps(&folder, &["wait"]), key: number});
+            let (code, shown, _) = check(&folder, &config);
+            assert_eq!((code, shown.lines().count()), (Some(0), 1), "{key} {number}: {shown}");
+        }
+    }
+}
+
+/// §1.3: ids are host name labels, and equal in any letter case.
+#[test]
+fn ids_are_host_name_labels() {
+    let folder = Folder::default();
+    let app = folder.app(1, &["wait"]);
+    let service = json!({"management": 1, "name": "A service", "service": "ssh"});
+    let long = "x".repeat(63);
+    for (group, entry, name) in [("apps", &app, "App"), ("services", &service, "Service")] {
+        let good: serde_json::Map<String, Value> = ["a", "Z", "0", "a-a", "a--a", "WEB-1", &long]
+            .map(|id| (id.to_owned(), entry.clone()))
+            .into_iter()
+            .collect();
+        let (code, shown, errors) = check(&folder, &json!({group: good}));
+        assert_eq!(code, Some(0), "{errors}");
+        assert!(shown.contains(&format!("7 {group}")), "{shown}");
+        let too_long = "x".repeat(64);
+        for bad in ["", ".", "..", "-", "a-", "-a", "a_b", "a.b", "a b", "\u{e4}", &too_long] {
+            let (code, _, errors) = check(&folder, &json!({group: {bad: entry}}));
+            let problem = if bad.is_empty() { "empty" } else { "invalid" };
+            let expected = format!("{group}.{bad}: {name} Key was {problem}\n");
+            assert_eq!(code, Some(255), "{bad:?}: {errors}");
+            assert!(errors.ends_with(&expected), "{bad:?}: {errors}");
+        }
+        let (code, _, errors) = check(&folder, &json!({group: {"web": entry, "WEB": entry}}));
+        assert_eq!(code, Some(255), "{errors}");
+        assert!(errors.contains(&format!("Duplicate {name} Label")), "{errors}");
+        let (code, _, errors) = check(&folder, &json!({group: {"web": null}}));
+        assert_eq!(code, Some(255), "{errors}");
+        assert!(errors.contains(&format!("{group}.web: {name} was nil")), "{errors}");
+    }
+    let (code, ..) = check(&folder, &json!({"apps": {"web": app}, "services": {"web": service}}));
+    assert_eq!(code, Some(0), "an app and a service may have one id");
+}
+
+/// Each rule of the table of §1.4 with its text, in its order: every row mends the one before.
+#[test]
+fn an_app_is_refused_by_each_rule_in_order() {
+    let folder = Folder::default();
+    let text = |length| Value::String("x".repeat(length));
+    let rules = [
+        ("keepalive", json!(0), "App KeepAlive was invalid, please select a keep alive method!"),
+        ("keepalive", json!(5), "App KeepAlive was invalid, please select a keep alive method!"),
+        ("name", json!(""), "App Name was empty"),
+        ("name", text(256), "App Name was longer than 255 bytes"),
+        ("working-directory", json!(""), "App WorkingDirectory was empty"),
+        ("working-directory", json!("~"), "App WorkingDirectory was relative"),
+        ("working-directory", json!("/a//b"), "App WorkingDirectory was unclean"),
+        ("binary", json!(""), "App Binary was empty"),
+        ("binary", json!("./b"), "App Binary was unclean"),
+        ("log-directory", json!(""), "App Log Directory was empty"),
+        ("log-directory", json!("a/.."), "App Log Directory was unclean"),
+        ("pid-path", json!(""), "App PIDPATH was empty"),
+        ("pid-path", json!("a/./b"), "App PIDPath was unclean"),
+        ("secret", text(129), "Secret Longer than 128 bytes"),
+        ("execute-timeout", json!(-1), "App Excute Timeout < 0"),
+    ];
+    for (place, (key, value, problem)) in rules.iter().enumerate() {
+        let mut app = folder.app(1, &["wait"]);
+        // What comes later is wrong as well, and is not what is named.
+        for (later, wrong, _) in rules[place..].iter().rev() {
+            app[*later] = wrong.clone();
+        }
+        app[*key] = value.clone();
+        let (code, _, errors) = check(&folder, &json!({"apps": {"web": app}}));
+        assert_eq!(code, Some(255), "{key} {value}: {errors}");
+        assert!(errors.ends_with(&format!("apps.web.{key}: {problem}\n")), "{value}: {errors}");
+    }
+    let accepted = [
+        ("name", text(255)),
+        ("secret", text(128)),
+        ("working-directory", json!("~/a/")),
+        ("binary", json!("../b")),
+        ("log-directory", json!("..")),
+        ("execute-timeout", json!(0)),
+    ];
+    for (key, value) in accepted {
+        let mut app = folder.app(1, &["wait"]);
+        app[key] = value;
+        let (code, _, errors) = check(&folder, &json!({"apps": {"web": app}}));
+        assert_eq!(code, Some(0), "{key}: {errors}");
+    }
+    for keep_alive in [3, 4] {
+        let mut app = folder.app(keep_alive, &["wait"]);
+        app["pid-path"] = json!("");
+        assert_eq!(check(&folder, &json!({"apps": {"web": app}})).0, Some(0), "no pid file needed");
+    }
+}
+
+/// Each rule of the table of §1.5 with its text, in its order.
+#[test]
+fn a_service_is_refused_by_each_rule_in_order() {
+    let folder = Folder::default();
+    let which =
+        |verb: &str| format!("Service Management{verb} was invalid, please select a method!");
+    let text = |length| Value::String("x".repeat(length));
+    let with = |members: Value| {
+        let mut service = json!({"management": 1, "name": "A service", "service": "ssh"});
+        for (key, value) in members.as_object().expect("an object") {
+            service[key] = value.clone();
+        }
+        check(&folder, &json!({"services": {"ssh": service}}))
+    };
+    let refused = [
+        (json!({"management": 3, "service": ""}), which("")),
+        (json!({"management": 0, "management-restart": 1}), which("")),
+        (json!({"management": 0, "management-status": 1}), which(" Start")),
+        (json!({"management": 0, "management-start": 1}), which(" Status")),
+        (json!({"management": 0, "management-start": 1, "management-status": 2}), which(" Stop")),
+        (
+            json!({"management": 0, "management-start": 1, "management-status": 2, "management-stop": 1}),
+            which(" Restart"),
+        ),
+        (json!({"service": "", "name": ""}), "Service was empty".to_owned()),
+        (json!({"service": text(64), "name": ""}), "Service was longer than 63 bytes".to_owned()),
+        (json!({"name": "", "secret": text(129)}), "Service Name was empty".to_owned()),
+        (json!({"name": text(256)}), "Service Name was longer than 255 bytes".to_owned()),
+        (
+            json!({"secret": text(129), "ignore-exit-codes-stop": [0]}),
+            "Secret Longer than 128 bytes".to_owned(),
+        ),
+        (
+            json!({"ignore-exit-codes-start": [1, 0]}),
+            "Service contained an Invalid Exit Code".to_owned(),
+        ),
+        (
+            json!({"ignore-exit-codes-status": [3, 3]}),
+            "Service contained a Duplicate Exit Code".to_owned(),
+        ),
+    ];
+    for (members, problem) in refused {
+        let (code, _, errors) = with(members.clone());
+        assert_eq!(code, Some(255), "{members}: {errors}");
+        assert!(errors.ends_with(&format!(": {problem}\n")), "{members}: {errors}");
+    }
+    assert_eq!(with(json!({"ignore-exit-codes-start": [256]})).0, Some(254));
+    for accepted in [
+        json!({"management": 2, "management-start": 9}),
+        json!({"service": "../x y", "ignore-exit-codes-start": "Aw0="}),
+        json!({"name": text(255), "service": text(63), "secret": text(128)}),
+        json!({"management": 0, "management-start": 1, "management-status": 2, "management-stop": 1, "management-restart": 2}),
+    ] {
+        let (code, _, errors) = with(accepted.clone());
+        assert_eq!(code, Some(0), "{accepted}: {errors}");
+    }
+}
+
+/// The check of the migration page, with a configuration of the same kind.
+#[test]
+fn the_check_of_the_migration_page_prints_its_sample() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs/operators/PATROL-MIGRATION.md");
+    let page = fs::read_to_string(page).expect("the page exists");
+    let (_, rest) = page.split_once("patrol/config.json --check\n").expect("the command");
+    let (_, rest) = rest.split_once("```text\n").expect("a sample");
+    let (sample, _) = rest.split_once("```").expect("a sample ends");
+    let folder = Folder::default();
+    let mut missing = folder.app(1, &["wait"]);
+    missing["binary"] = json!("mailer");
+    let service =
+        json!({"management": 1, "name": "Cron", "service": "cron", "ignore-exit-codes": [3]});
+    let apps = json!({"web": folder.app(3, &["wait"]), "mailer": missing});
+    let (code, shown, _) = check(&folder, &json!({"apps": apps, "services": {"cron": service}}));
+    assert_eq!(code, Some(0));
+    let shown = shown.replace("PATH", "/etc/patrol/config.json");
+    assert_eq!(shown.replace(&folder.path("mailer"), "/srv/mailer/mailer"), dedent(sample));
+}
+
+/// The lines of a sample that is indented with its list.
+fn dedent(sample: &str) -> String {
+    sample
+        .lines()
+        .map(|line| format!("{}\n", line.trim_start()))
+        .filter(|line| line != "\n")
+        .collect()
 }
 
 /// A check reads the file of a server that runs, and touches nothing.

@@ -77,6 +77,26 @@ fn actions_and_events_of_the_api_are_those_of_apps_too() {
 }
 
 /// Without the parameter there is no such door.
+/// HUP reads the configuration again, as at a Patrol server.
+#[test]
+fn hup_applies_the_configuration_of_a_master_too() {
+    let folder = Folder::default();
+    let master = master(&folder);
+    let path = folder.path("config.json");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON");
+    let web = || patrol(&master, "GET", "/status/", None)["apps"]["web"]["instance-id"].clone();
+    until("web", || web().is_string());
+    let before = web();
+    config["apps"]["new"] = folder.app(1, &["wait"]);
+    std::fs::write(&path, config.to_string()).expect("the folder is writable");
+    master.signal(rustix::process::Signal::HUP);
+    until("the new app", || {
+        patrol(&master, "GET", "/status/", None)["apps"]["new"]["started"].is_string()
+    });
+    assert_eq!(web(), before);
+}
+
 #[test]
 fn a_master_without_the_parameter_has_no_such_addresses() {
     let master = Master::start();

@@ -214,9 +214,18 @@ fn run_once_is_for_services_too_and_pings_are_not() {
     );
 }
 
-/// `/etc/init.d/<service>`, where this test may write there.
+/// `/etc/init.d/<service>`, where this test may write there, and the `service` of the system.
 #[test]
 fn init_scripts_manage_services_too() {
+    for management in [1, 2] {
+        manages_an_init_script(management);
+    }
+}
+
+fn manages_an_init_script(management: u8) {
+    if management == 1 && !openctrl_tests::process::has_program("service", "patrol_services") {
+        return;
+    }
     let name = format!("openctrl-test-{}", std::process::id());
     let script = Path::new("/etc/init.d").join(&name);
     if !rustix::process::geteuid().is_root() || !script.parent().is_some_and(Path::is_dir) {
@@ -230,8 +239,8 @@ fn init_scripts_manage_services_too() {
             "case $1 in start) echo up > {state} ;; stop) rm -f {state} ;; status) [ -f {state} ] ;; esac"
         ),
     );
-    let builder =
-        builder(&folder, json!({"web": service(json!({"management": 2, "service": name}))}));
+    let web = service(json!({"management": management, "service": name}));
+    let builder = Builder::new(json!({}), json!({"web": web}));
     let patrol = folder.start_with(builder);
     let up = wait_service(&patrol, "web", "up", |service| !instance(service).is_empty());
     assert_eq!(up["name"], "A service");

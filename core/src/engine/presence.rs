@@ -380,12 +380,10 @@ impl Supervisor<'_> {
             exit_code: if is_watched { exit_code } else { 0 },
             values: desired.values.clone(),
         });
-        let (id, most) = (self.instance.definition().id, self.instance.definition().policy.history);
         // Earlier runs that the disk refused come first there, too.
         self.save_again();
-        self.instance.presence_mut().remember(Arc::clone(&past), most.into());
-        let record = Record::AddRun { id, run: Arc::clone(&past), most };
-        self.submit(record, Some(past));
+        self.instance.presence_mut().remember(Arc::clone(&past));
+        self.save_run(past);
         let clears = self.instance.definition().clears_values;
         self.edit(|section| section.on_close(clears));
     }
@@ -484,11 +482,15 @@ impl Supervisor<'_> {
 
     /// A record about the instance could not be made durable: it is sent off again later.
     pub(super) fn not_saved(&mut self, run: Option<Arc<PastRun>>) {
+        let most = self.instance.definition().policy.history;
         let presence = self.instance.presence_mut();
         presence.unshown = presence.unshown.saturating_sub(1);
         presence.unsaved = true;
         if !canary::is(Canary::RunNotKept) {
             presence.unsaved_runs.extend(run);
+            // The disk would drop these as soon as it takes the later ones.
+            let surplus = presence.unsaved_runs.len().saturating_sub(most.into());
+            presence.unsaved_runs.drain(..surplus);
         }
         if presence.unshown == 0 {
             self.show_run();
@@ -501,11 +503,17 @@ impl Supervisor<'_> {
         if !core::mem::take(&mut self.instance.presence_mut().unsaved) {
             return;
         }
-        let (id, most) = (self.instance.definition().id, self.instance.definition().policy.history);
         for run in core::mem::take(&mut self.instance.presence_mut().unsaved_runs) {
-            self.submit(Record::AddRun { id, run: Arc::clone(&run), most }, Some(run));
+            self.save_run(run);
         }
         self.save_desired();
+    }
+
+    /// Records a run. Runs beyond the number that is kept by now are dropped here as on the disk.
+    fn save_run(&mut self, run: Arc<PastRun>) {
+        let (id, most) = (self.instance.definition().id, self.instance.definition().policy.history);
+        self.instance.presence_mut().keep(most.into());
+        self.submit(Record::AddRun { id, run: Arc::clone(&run), most }, Some(run));
     }
 
     /// How the instance looks to readers.

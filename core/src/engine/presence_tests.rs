@@ -471,6 +471,58 @@ impl World {
     }
 }
 
+/// A configuration that keeps fewer runs, and one that keeps more after it: a run that the disk
+/// refused is recorded in between, and what is shown is what is stored.
+#[test]
+fn runs_that_are_no_longer_kept_are_dropped_here_as_on_the_disk() {
+    let mut world = World::new();
+    let app = InstanceId(1);
+    let slot = world.engine.table().find(app);
+    let keep = |world: &mut World, most| {
+        let mut set = definitions();
+        set.iter_mut().for_each(|one| one.policy.history = most);
+        let set = set.into_iter().map(|one| (one, crate::instance::Desired::default()));
+        world.tell(Input::Configured { set: Arc::new(set.collect()) });
+        world.persist(usize::MAX);
+    };
+    let runs = |world: &World| {
+        let row = slot.and_then(|slot| world.engine.table().get(slot)).expect("the first app");
+        let past = &row.presence().past;
+        let ids = |runs: &alloc::collections::VecDeque<Arc<crate::instance::PastRun>>| {
+            runs.iter().map(|run| run.id).collect::<Vec<_>>()
+        };
+        (ids(past), ids(&world.disk.instances[&app].runs))
+    };
+    for _ in 0..HISTORY {
+        world.persist(usize::MAX);
+        let place = loop {
+            let of_app = |process: &ProcessRef| Some(process.slot) == slot;
+            match world.starting.iter().position(of_app) {
+                Some(place) => break place,
+                None => world.take(&Step::Timer),
+            }
+        };
+        world.take(&Step::Started(place));
+        world.persist(usize::MAX);
+        let nth = world.alive.keys().position(|process| Some(process.slot) == slot);
+        world.take(&Step::Exited(nth.expect("it was started"), false));
+    }
+    world.take(&Step::DiskFails);
+    assert_eq!(runs(&world).0.len(), usize::from(HISTORY));
+    keep(&mut world, 2);
+    let is_unsaved = |world: &World| {
+        let row = slot.and_then(|slot| world.engine.table().get(slot)).expect("the first app");
+        row.presence().unsaved
+    };
+    while is_unsaved(&world) {
+        world.take(&Step::Timer);
+    }
+    world.persist(usize::MAX);
+    keep(&mut world, HISTORY);
+    let (shown, stored) = runs(&world);
+    assert_eq!((shown.len(), &shown), (2, &stored));
+}
+
 /// An app that is awaited is ended, as any other instance; one that is found goes on.
 #[test]
 fn what_outlived_its_master_goes_on_if_it_can_be_found() {

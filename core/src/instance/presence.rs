@@ -246,12 +246,17 @@ impl Presence {
         }
     }
 
-    /// Records a past run, at most `most` of them.
-    pub fn remember(&mut self, run: Arc<PastRun>, most: usize) {
-        let past = Arc::make_mut(&mut self.past);
-        past.push_back(run);
-        let surplus = past.len().saturating_sub(most);
-        past.drain(..surplus);
+    /// Adds a past run, the newest one.
+    pub fn remember(&mut self, run: Arc<PastRun>) {
+        Arc::make_mut(&mut self.past).push_back(run);
+    }
+
+    /// Keeps at most `most` past runs, the newest ones.
+    pub fn keep(&mut self, most: usize) {
+        let surplus = self.past.len().saturating_sub(most);
+        if surplus > 0 {
+            Arc::make_mut(&mut self.past).drain(..surplus);
+        }
     }
 
     /// Removes the process, which has exited.

@@ -76,6 +76,8 @@ pub(crate) enum StartError {
     Bind(String, io::Error),
     Control(ListenError),
     Patrol(SetupError),
+    /// A Patrol server has no working directory.
+    NoDirectory(io::Error),
     Keeper(LinkError),
     Socket(ListenError),
     System(&'static str, io::Error),
@@ -100,6 +102,7 @@ impl fmt::Display for StartError {
             ),
             Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Patrol(error) => error.fmt(f),
+            Self::NoDirectory(error) => write!(f, "there is no working directory: {error}"),
             Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
             Self::CannotEnd(names) => {
                 write!(
@@ -120,7 +123,7 @@ impl std::error::Error for StartError {
             Self::Control(error) | Self::Socket(error) => Some(error),
             Self::Patrol(error) => Some(error),
             Self::Keeper(error) => Some(error),
-            Self::Bind(_, error) | Self::System(_, error) => Some(error),
+            Self::Bind(_, error) | Self::System(_, error) | Self::NoDirectory(error) => Some(error),
             Self::CannotEnd(_) => None,
         }
     }
@@ -131,6 +134,7 @@ impl StartError {
     pub(crate) const fn exit_status(&self) -> u8 {
         match self {
             Self::Patrol(error) => error.exit_status(),
+            Self::NoDirectory(_) => 250,
             Self::Url(_)
             | Self::Store(_)
             | Self::Tls(_)
@@ -157,6 +161,7 @@ pub(crate) fn run(url: &str) -> Result<(), StartError> {
 
 /// Runs a Patrol server until it is told to end.
 pub(crate) fn run_patrol(options: &Options, extras: Extras) -> Result<(), StartError> {
+    std::env::current_dir().map_err(StartError::NoDirectory)?;
     let state = options.state_directory();
     let state = utf8_percent_encode(&state.to_string_lossy(), NON_ALPHANUMERIC).to_string();
     // Where it listens is in the configuration, which is read when there is a log.

@@ -70,7 +70,7 @@ impl StateDirectory {
     /// Makes the directory if need be, and takes hold of it.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let io = |attempt, error| StoreError::Io(attempt, path.to_owned(), error);
-        make_private(path).map_err(|error| io("make the state directory", error))?;
+        make_private(path).map_err(|error| StoreError::NoDirectory(path.to_owned(), error))?;
         let lock = create_private(&path.join(LOCK))
             .map_err(|error| io("make a lock file in the state directory", error))?;
         match take_hold(&lock) {

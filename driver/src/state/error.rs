@@ -10,6 +10,8 @@ use openctrl_core::store::{GobError, RecoveryError};
 pub(crate) enum StoreError {
     /// A file or directory could not be read or written.
     Io(&'static str, PathBuf, io::Error),
+    /// The directory is not there and cannot be made.
+    NoDirectory(PathBuf, io::Error),
     /// Another master holds the directory.
     Locked(PathBuf),
     /// The files do not hold every change that was acknowledged.
@@ -24,10 +26,16 @@ impl fmt::Display for StoreError {
             Self::Io(attempt, path, error) => {
                 write!(f, "cannot {attempt} {}: {error}", path.display())
             }
+            Self::NoDirectory(path, error) => write!(
+                f,
+                "cannot make the state directory {}: {error}; choose another one with state=<dir> \
+                 in the URL of the master, or --state DIR for openctrl patrol",
+                path.display()
+            ),
             Self::Locked(path) => write!(
                 f,
                 "another master holds the state directory {}: stop it, or give this one its own \
-                 with state=<dir>",
+                 with state=<dir> in its URL, or --state DIR for openctrl patrol",
                 path.display()
             ),
             Self::Unreadable(path, reason) => write!(
@@ -54,7 +62,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(_, _, error) => Some(error),
+            Self::Io(_, _, error) | Self::NoDirectory(_, error) => Some(error),
             Self::Unreadable(_, reason) => Some(reason),
             Self::Locked(_) | Self::Foreign(_) => None,
         }

@@ -18,6 +18,8 @@ struct Before {
     newest: Desired,
     open: Option<RunId>,
     past: Vec<RunId>,
+    /// How many runs its definition kept.
+    kept: u16,
 }
 
 /// A change that was requested and is not answered yet.
@@ -102,7 +104,8 @@ impl Law {
         for row in rows(engine) {
             let presence = row.presence();
             let open = presence.run.map(|run| run.id);
-            let before = Before { newest: newest(row), open, past: past_of(presence) };
+            let (past, kept) = (past_of(presence), row.definition().policy.history);
+            let before = Before { newest: newest(row), open, past, kept };
             self.before.insert(row.definition().id, before);
         }
     }
@@ -217,11 +220,11 @@ impl Law {
             let id = row.definition().id;
             let Some(before) = before.get(&id) else { continue };
             self.wanted(row, before)?;
-            runs(row, before)?;
+            let recorded = self.recorded.get(&id).map_or(&[][..], Vec::as_slice);
+            runs(row, before, recorded)?;
             if row.presence().unsaved {
                 continue;
             }
-            let recorded = self.recorded.get(&id).map_or(&[][..], Vec::as_slice);
             let past = past_of(row.presence());
             if !recorded.ends_with(&past) {
                 let what = format!("{id}: the runs {past:?} ended, on the disk are {recorded:?}");
@@ -314,8 +317,9 @@ fn apply(desired: &mut Desired, asked: &Asked, is_started: bool) {
     desired.cas.0 = old.cas.0.wrapping_add(u64::from(is_changed));
 }
 
-/// A run that is no longer open is the next one of those that ended; no other one is added.
-fn runs(row: &Instance, before: &Before) -> Result<(), Violation> {
+/// A run that is no longer open is the next one of those that ended; no other one is added. So many
+/// can end with one input that it is recorded and no longer kept.
+fn runs(row: &Instance, before: &Before, recorded: &[RunId]) -> Result<(), Violation> {
     let id = row.definition().id;
     let open = row.presence().run.map(|run| run.id);
     let past = past_of(row.presence());
@@ -324,9 +328,10 @@ fn runs(row: &Instance, before: &Before) -> Result<(), Violation> {
     if distinct.len() != past.len() + usize::from(open.is_some()) {
         return what("a run is there twice");
     }
-    // A configuration that keeps fewer takes effect with the next run that ends.
-    let most = usize::from(row.definition().policy.history).max(before.past.len());
-    if past.len() > most {
+    // A configuration that keeps fewer takes effect with the next run that is recorded. Records that
+    // became durable with one input can first end a run and then change how many are kept.
+    let kept = row.definition().policy.history.max(before.kept);
+    if past.len() > before.past.len().max(kept.into()) {
         return what("more runs than are kept");
     }
     let known = before.past.last();
@@ -337,8 +342,9 @@ fn runs(row: &Instance, before: &Before) -> Result<(), Violation> {
     {
         return what("runs are out of order");
     }
+    let is_dropped = |run: &RunId| recorded.contains(run) && added.len() == past.len();
     match before.open {
-        Some(was) if open != Some(was) && added.first() != Some(&&was) => {
+        Some(was) if open != Some(was) && added.first() != Some(&&was) && !is_dropped(&was) => {
             what("a run ended and is not recorded")
         }
         Some(was) if open == Some(was) && !added.is_empty() => {

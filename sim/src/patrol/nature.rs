@@ -59,6 +59,8 @@ pub(super) struct Nature {
     pub(super) files: BTreeMap<App, PidFile>,
     /// Whether a service is up.
     pub(super) up: BTreeMap<App, bool>,
+    /// Whose process each is that the master started or took over, also when its instance is deleted.
+    owners: BTreeMap<ProcessRef, App>,
     free: Vec<u32>,
     /// Numbers that strangers have and processes of apps had.
     reused: BTreeSet<u32>,
@@ -92,6 +94,7 @@ impl Nature {
     pub(super) fn born(&mut self, process: ProcessRef, of: App, manners: Manners) -> Identity {
         let identity = self.begin(Some(of), None, manners);
         self.groups.insert(process, identity.pid);
+        self.owners.insert(process, of);
         let being = self.beings.last_mut().expect("it was just added");
         being.child_of = Some(process);
         identity
@@ -114,6 +117,7 @@ impl Nature {
         self.reports.clear();
         self.tracked.clear();
         self.groups.clear();
+        self.owners.clear();
         let mut left: Vec<App> = Vec::new();
         for being in self.beings.iter_mut().rev() {
             let of = being.child_of.take().and(being.of);
@@ -133,6 +137,12 @@ impl Nature {
         let old = old.expect("the master was told of just these");
         (old.is_left, old.child_of) = (false, Some(process));
         self.groups.insert(process, old.group);
+        self.owners.insert(process, of);
+    }
+
+    /// Whose process the master started or took over under this name.
+    pub(super) fn owner(&self, process: ProcessRef) -> Option<App> {
+        self.owners.get(&process).copied()
     }
 
     /// Whose process has this number, if that is proven to be the instance's.

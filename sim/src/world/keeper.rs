@@ -38,9 +38,21 @@ pub struct Keeper {
     /// The facts that were shown last: what a note is made of.
     shown: BTreeMap<InstanceId, Note>,
     counts: BTreeMap<InstanceId, Counts>,
+    /// Whether its master has ended: an exit waits for the next one.
+    is_alone: bool,
 }
 
 impl Keeper {
+    /// Its master has ended.
+    pub fn left_alone(&mut self) {
+        self.is_alone = true;
+    }
+
+    /// Whether its master has ended, and no other one has started.
+    pub fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
     /// A process is ordered.
     pub fn order(&mut self, run: RunId, definition: &Definition) {
         let shown = self.shown.entry(definition.id).or_default();
@@ -84,7 +96,7 @@ impl Keeper {
         self.notes.get(&instance)
     }
 
-    /// The notes of instances that a new master knows, but for those with a run that goes on.
+    /// A new master: the notes of instances that it knows, but for those with a run that goes on.
     pub fn notes(
         &mut self,
         is_known: impl Fn(InstanceId) -> bool,
@@ -93,6 +105,7 @@ impl Keeper {
         let unknown: Vec<_> = self.notes.keys().copied().filter(|id| !is_known(*id)).collect();
         unknown.into_iter().for_each(|id| self.forget(id));
         self.shown.clear();
+        self.is_alone = false;
         let rest = self.notes.iter().filter(|(id, _)| !has_survived(**id));
         rest.map(|(id, (_, note))| (*id, note.clone())).collect()
     }

@@ -93,6 +93,7 @@ impl World {
             Effect::Persist { epoch, seq, record } => self.disk.accept(*epoch, *seq, record),
             Effect::SaveTotals(totals) => self.disk.save_totals(totals),
             Effect::Dial { request, .. } => self.clients.dial(*request),
+            Effect::Finish => self.keeper.iter_mut().for_each(Keeper::left_alone),
             Effect::Check { process, check, .. } => self.checks.push((*process, *check)),
             _ => {}
         }
@@ -111,9 +112,13 @@ impl World {
         if let (Some(keeper), Some(gone)) = (&mut self.keeper, self.processes.get(process))
             && gone.phase == Phase::Alive
             && !gone.adopted
-            && !gone.has_exited
         {
-            keeper.exited(gone.definition.id);
+            if keeper.is_alone() {
+                return;
+            }
+            if !gone.has_exited {
+                keeper.exited(gone.definition.id);
+            }
         }
         self.processes.gone(process, group_left);
     }

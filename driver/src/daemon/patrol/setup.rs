@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ enum Reason {
 }
 
 impl ConfigFile {
-    /// Reads a file, and warns about keys that nothing reads.
+    /// Reads a file, and logs its warnings.
     ///
     /// # Errors
     /// For a file that cannot be read or is no configuration.
@@ -52,7 +53,8 @@ impl ConfigFile {
         Ok(Self::of(path, config, extras))
     }
 
-    /// Reads a file and says in a few lines what is in it, with its warnings.
+    /// Reads a file and says in a few lines what is in it, with its warnings and programs of apps
+    /// that cannot be started.
     ///
     /// # Errors
     /// Those of a start, as far as the file is their cause.
@@ -61,7 +63,7 @@ impl ConfigFile {
         let file = Self::of(path, config, Extras::default());
         file.http_address()?;
         let mut text = String::new();
-        for warning in warnings {
+        for warning in warnings.into_iter().chain(file.missing_programs()) {
             text += &format!("warning: {warning}\n");
         }
         let Config { apps, services, http, udp, .. } = &file.config;
@@ -88,6 +90,18 @@ impl ConfigFile {
         // Apps receive addresses that do not depend on the directory of the server.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Self { path, config, bound: None, is_alone: true, extras }
+    }
+
+    fn missing_programs(&self) -> impl Iterator<Item = String> {
+        self.config.apps.iter().filter_map(|(id, app)| {
+            let program = app.program();
+            let problem = match std::fs::metadata(&program) {
+                Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => None,
+                Ok(_) => Some("it is not an executable file".to_owned()),
+                Err(error) => Some(error.to_string()),
+            };
+            problem.map(|problem| format!("apps.{id}.binary: {program}: {problem}"))
+        })
     }
 
     /// Reads the file again, for a server that listens already.

@@ -50,16 +50,25 @@ fn run(stage: &Stage) -> Measured {
         .floor("bare hyper server with the same bytes", bare.per_cpu_s)
         .wanted(10_000.0)
         .note(format!(
-            "{} KB an answer; {}/s by the clock; {} of GET /instances with as many",
+            "{} KB an answer; {}/s by the clock",
             status.len() / 1000,
-            short(reads.load.per_second()),
-            short(reads.per_cpu_s / list.per_cpu_s)
+            short(reads.load.per_second())
         ));
+    let ratio = Figure::rate(
+        "the same against GET /instances with as many",
+        "x",
+        reads.per_cpu_s / list.per_cpu_s,
+    )
+    .note(format!(
+        "{}/s a CPU-second with {} KB an answer",
+        short(list.per_cpu_s),
+        body(&list.load.last).len() / 1000
+    ));
     let tail = Figure::cost("p99", "ms", ms(&reads.load.latencies_us, 0.99))
         .floor("bare hyper server with the same bytes", ms(&bare.load.latencies_us, 0.99))
         .wanted(5.0)
         .note(format!("p50 {} ms", short(ms(&reads.load.latencies_us, 0.5))));
-    Ok(vec![rate, tail])
+    Ok(vec![rate, ratio, tail])
 }
 
 /// A server with so many apps, all of which run.

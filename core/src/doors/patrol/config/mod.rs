@@ -35,6 +35,18 @@ pub const HTTP_DEFAULT: &str = "127.0.0.1:8421";
 /// The default listen address for UDP.
 pub const UDP_DEFAULT: &str = "127.0.0.1:1248";
 
+const TICK_EVERY: Bounds = Bounds { key: "tick-every", default: 15, least: 5, most: 120 };
+const HISTORY: Bounds = Bounds { key: "history", default: 100, least: 5, most: 1_000 };
+const PING_TIMEOUT: Bounds = Bounds { key: "ping-timeout", default: 30, least: 5, most: 180 };
+
+/// The limits of a number, and what 0 stands for.
+struct Bounds {
+    key: &'static str,
+    default: u64,
+    least: u64,
+    most: u64,
+}
+
 /// A configuration that passed every check.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -67,7 +79,7 @@ pub struct Config {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// One sentence for each key that nothing reads.
+    /// One sentence for each key that nothing reads, and for each number that is out of its limits.
     pub warnings: Vec<String>,
 }
 
@@ -88,7 +100,11 @@ impl Config {
     /// [`Stage::Decode`] for what is no configuration by its JSON or its types, and
     /// [`Stage::Validate`] for values that a configuration may not have.
     pub fn load(file: &[u8], reader: Reader<'_>) -> Result<Loaded, ConfigError> {
-        let (mut raw, warnings) = RawConfig::decode(file)?;
+        let (mut raw, mut warnings) = RawConfig::decode(file)?;
+        warnings.extend(raw.bounded().into_iter().filter_map(|(bounds, number)| {
+            let used = bounds.of(number);
+            (number != 0 && i64::try_from(used) != Ok(number)).then(|| bounds.warning(number))
+        }));
         if reader.defaults {
             raw.resolve_listeners();
         }
@@ -126,9 +142,9 @@ impl Config {
         Ok(Self {
             apps,
             services,
-            tick_every_s: clamp(raw.tick_every, 15, 5, 120),
-            history: usize::try_from(clamp(raw.history, 100, 5, 1_000)).unwrap_or(100),
-            ping_timeout_s: clamp(raw.ping_timeout, 30, 5, 180),
+            tick_every_s: TICK_EVERY.of(raw.tick_every),
+            history: usize::try_from(HISTORY.of(raw.history)).expect("it is at most 1000"),
+            ping_timeout_s: PING_TIMEOUT.of(raw.ping_timeout),
             timestamp: (!raw.timestamp.is_empty()).then(|| Layout::new(raw.timestamp)),
             listen_http: raw.listen_http,
             listen_udp: raw.listen_udp,
@@ -140,6 +156,11 @@ impl Config {
 }
 
 impl RawConfig {
+    fn bounded(&self) -> [(Bounds, i64); 3] {
+        let Self { tick_every, history, ping_timeout, .. } = self;
+        [(TICK_EVERY, *tick_every), (HISTORY, *history), (PING_TIMEOUT, *ping_timeout)]
+    }
+
     fn resolve_listeners(&mut self) {
         let resolve = |bound: &mut String, listen: &mut Vec<String>, default: &str| {
             if bound.is_empty() {
@@ -181,9 +202,17 @@ fn check_listeners(
     Ok(())
 }
 
-fn clamp(number: i64, default: u64, least: u64, most: u64) -> u64 {
-    match number {
-        0 => default,
-        number => u64::try_from(number).unwrap_or(least).clamp(least, most),
+impl Bounds {
+    /// The number that is used for `number`.
+    fn of(&self, number: i64) -> u64 {
+        match number {
+            0 => self.default,
+            number => u64::try_from(number).unwrap_or(self.least).clamp(self.least, self.most),
+        }
+    }
+
+    fn warning(&self, number: i64) -> String {
+        let Self { key, least, most, .. } = self;
+        alloc::format!("{key}: {number} is not {least} to {most}; {} is used", self.of(number))
     }
 }

@@ -98,6 +98,22 @@ fn numbers_have_defaults_and_limits() {
 }
 
 #[test]
+fn numbers_out_of_their_limits_are_warned_about() {
+    let warnings = |members: &str| load(&with_top(members)).expect(members).warnings;
+    assert_eq!(
+        warnings(r#","tick-every":500,"history":-1,"ping-timeout":4"#),
+        [
+            "tick-every: 500 is not 5 to 120; 120 is used",
+            "history: -1 is not 5 to 1000; 5 is used",
+            "ping-timeout: 4 is not 5 to 180; 5 is used",
+        ]
+    );
+    for inside in ["", r#","tick-every":0,"history":1000,"ping-timeout":5"#] {
+        assert_eq!(warnings(inside), Vec::<String>::new(), "{inside}");
+    }
+}
+
+#[test]
 fn wrong_types_are_errors_of_the_file_with_the_key_at_fault() {
     let cases = [
         (
