@@ -23,7 +23,7 @@ export class LogView {
     Object.assign(this, { model, onEarlier });
     this.lastTop = 0;
     this.id = null;
-    /** The long lines that are shown whole; they stay so when the lines are drawn anew. */
+    /** The long lines that are shown whole; they stay so when the lines are drawn again. */
     this.opened = new WeakSet();
     this.isPaused = false;
     this.isWrapping = true;
