@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use openctrl_core::counters::SavedTotals;
-use openctrl_core::doors::v2::{InstanceObject, LogFrames, write_event};
+use openctrl_core::doors::v2::{InstanceObject, LogFrames, Secrets, write_event};
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::event::{EventKind, EventName, Window, WindowLimits};
 use openctrl_core::ids::{BootId, EventId, InstanceId, ProcessRef};
@@ -133,7 +133,7 @@ fn instance() -> Instance {
 fn render() -> impl FnMut() {
     let object = InstanceObject::new(instance().view());
     move || {
-        black_box(object.json());
+        black_box(object.json(Secrets::Shown));
     }
 }
 
@@ -147,7 +147,7 @@ fn encode_event() -> impl FnMut() {
     let mut frame = Vec::new();
     move || {
         frame.clear();
-        let object = |out: &mut Vec<u8>| object.write(out);
+        let object = |out: &mut Vec<u8>| object.write(Secrets::Shown, out);
         write_event(&mut frame, Some(name(7)), EventKind::Update, &time, object);
         black_box(&frame);
     }
@@ -156,7 +156,8 @@ fn encode_event() -> impl FnMut() {
 fn encode_log() -> impl FnMut() {
     let object = InstanceObject::new(instance().view());
     let line = [b'x'; 100];
-    let frames = LogFrames::new(&Wall::default().to_string(), |out| object.write(out));
+    let frames =
+        LogFrames::new(&Wall::default().to_string(), |out| object.write(Secrets::Shown, out));
     let mut frame = Vec::new();
     move || {
         frame.clear();

@@ -3,7 +3,7 @@
 
 const KEY_NAME = "openctrl-key";
 
-/** The id of the instance that holds the key; it is no row. */
+/** The id of the key instance, which has no row in the list. */
 export const KEY_ID = "********";
 
 /** How long an answer may take: PUT and DELETE wait for a process to end. */
@@ -46,7 +46,7 @@ export class Api extends EventTarget {
 
   /**
    * Asks for JSON; resolves to the object, or null for an answer without a body. Rejects with an
-   * `ApiError`. A 401 for the key in force is told to all as the event `locked`.
+   * `ApiError`. A 401 for the current key fires the event `locked`.
    */
   async ask(method, path, body, { key = this.key, signal } = {}) {
     const headers = { "X-API-Key": key ?? "" };
@@ -121,7 +121,7 @@ export class Api extends EventTarget {
     return this.optional(`instances/${encodeURIComponent(id)}/logs?${query}`, signal);
   }
 
-  /** Facts about the process of an instance; null from a master that does not tell. */
+  /** Facts about the process of an instance; null from a master without this endpoint. */
   process(id, signal) {
     return this.optional(`instances/${encodeURIComponent(id)}/process`, signal);
   }
@@ -151,7 +151,7 @@ export class Api extends EventTarget {
     this.isRotating = true;
     try {
       const answer = await this.patch(KEY_ID, { action: "restart" });
-      // A token goes on as it is, and does not see the new key.
+      // A token stays valid, and does not see the new key.
       if (answer.url !== "") this.key = answer.url;
       return answer.url;
     } finally {

@@ -1,6 +1,6 @@
 // What is done to many instances at once. Owns the bar at the foot of the list: the actions, the
 // question before what ends processes, the progress, and which of them failed and why. All but a
-// delete is one request, so that the master goes on without the page.
+// delete is one request, so that the master continues without the page.
 
 import { announce, button, confirm, el, find } from "./dom.js";
 import { plural } from "./format.js";
@@ -104,7 +104,7 @@ export class Bulk {
         try {
           await this.api.remove(id);
         } catch (error) {
-          // Deleted by somebody else meanwhile is what was wanted.
+          // Another client has deleted it meanwhile: the result is the same.
           if (error.status !== 404) failures.push({ name, error });
           if (error.status === 401) return;
         }

@@ -202,7 +202,7 @@ export class Detail {
     this.strip.draw(entry.statuses, nowMs);
   }
 
-  /** What seldom changes is made anew only then: it has buttons that may have the focus. */
+  /** Rendered again only when it changes: a button in it may have the focus. */
   showFacts(data) {
     const shape = JSON.stringify([data.url, data.restart, data.meta, this.isRevealed]);
     if (shape === this.shape) return;
@@ -297,7 +297,7 @@ function factRows(facts) {
       typeof value === "string" ? el("span", { text: value }) : value)));
 }
 
-/** What `GET …/process` tells, as words; what a master does not tell is left out. */
+/** The process object as words; absent fields are left out. */
 function processRows(facts) {
   const rows = [];
   const isTold = (value) => value !== null && value !== undefined;

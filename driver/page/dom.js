@@ -71,7 +71,7 @@ export function button(label, { icon: name, kind = "", bare = false, on, ...rest
   return el("button", props, ...parts);
 }
 
-/** A badge for a status; shape and word tell it, not colour alone. */
+/** A badge for a status; shape and word show it, not only color. */
 export function statusBadge(status) {
   const badge = el("span", { class: "status" }, el("i", { class: "dot" }), el("span"));
   setStatus(badge, status);

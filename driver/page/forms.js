@@ -42,7 +42,7 @@ async function submit(control, work, onError) {
   }
 }
 
-/** The dialog that creates an instance; `onCreated(id)` is told. */
+/** The dialog that creates an instance; calls `onCreated(id)`. */
 export class CreateDialog {
   constructor(api, onCreated) {
     Object.assign(this, { api, onCreated });
@@ -100,7 +100,7 @@ export class CreateDialog {
   }
 }
 
-/** The settings of one instance; `onDeleted` is called when it is gone. */
+/** The settings of one instance; `onDeleted` is called when it is deleted. */
 export class SettingsForm {
   constructor(api, model, { onDeleted }) {
     Object.assign(this, { api, model, onDeleted });
@@ -111,7 +111,7 @@ export class SettingsForm {
     this.tagError = el("span", { class: "error", role: "alert", id: "set-tags-error" });
     this.save = el("button", { class: "button primary", id: "set-save", text: "Save" });
     this.formError = el("p", { class: "error", role: "alert" });
-    // A URL may hold secrets: it is masked until somebody goes there.
+    // A URL may hold secrets: it is masked until the field has the focus.
     this.url = text({ class: "mono", on: { focus: () => this.revealUrl() } });
     this.replace = el("button", { class: "button", id: "set-replace", text: "Replace and restart" });
     this.node = el("div", {}, this.detailsForm(), this.urlForm(), this.danger());

@@ -28,7 +28,7 @@ const COLUMNS = [
   ["tags", "Tags"],
 ];
 
-/** The list; `onOpen(id)` and `onSelection(ids)` tell what was chosen. */
+/** The list; calls `onOpen(id)` and `onSelection(ids)`. */
 export class List {
   constructor(model, { onOpen, onSelection }) {
     Object.assign(this, { model, onOpen, onSelection });
@@ -44,7 +44,7 @@ export class List {
     this.build();
     this.buildFilters();
     model.addEventListener("change", () => this.refresh());
-    // Durations and rates go on while nothing happens.
+    // Durations and rates change while nothing happens.
     setInterval(() => this.refresh(), 1000);
   }
 
@@ -202,7 +202,7 @@ export class List {
     this.draw();
   }
 
-  /** Draws the rows in sight; a row is put in another place rather than made anew. */
+  /** Draws the rows in sight; a row is moved rather than created again. */
   draw() {
     const height = this.rowHeight ?? 38;
     const { scrollTop, clientHeight } = this.scroller;
@@ -243,7 +243,7 @@ export class List {
     }
   }
 
-  /** Shows what processes use, once the master is known to tell. */
+  /** Shows resource usage, once the master is known to report it. */
   showUsage(isTold) {
     this.scroller.classList.toggle("has-usage", isTold);
   }
@@ -365,7 +365,7 @@ class Row {
   }
 
   showLive(entry, nowMs, isOther) {
-    // Faster than this nobody reads.
+    // No user reads faster than this.
     if (!isOther && this.data === entry.data && nowMs - this.drawnAtMs < 500) return;
     this.drawnAtMs = nowMs;
     const { rx, tx } = entry.meter.at(nowMs);

@@ -23,7 +23,7 @@ export class LogView {
     Object.assign(this, { model, onEarlier });
     this.lastTop = 0;
     this.id = null;
-    /** The long lines that are shown whole; they stay so when the lines are drawn anew. */
+    /** The long lines that are shown whole; they stay so when the lines are drawn again. */
     this.opened = new WeakSet();
     this.isPaused = false;
     this.isWrapping = true;
@@ -107,7 +107,7 @@ export class LogView {
     this.restart(DRAWN_MAX);
   }
 
-  /** Draws anew: the last `size` lines that match; stays at the end unless `isPinned` is false. */
+  /** Draws the last `size` lines that match again; stays at the end unless `isPinned` is false. */
   restart(size, isPinned = true) {
     this.size = size;
     const { log } = this;
@@ -173,7 +173,7 @@ export class LogView {
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    // Only somebody who scrolls back leaves the end; a layout that changes does not.
+    // Only scrolling back leaves the end; a change of the layout does not.
     const isBack = scrollTop < this.lastTop;
     this.lastTop = scrollTop;
     if (isAtEnd === this.isFollowing || (!isAtEnd && !isBack)) return;

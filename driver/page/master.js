@@ -11,7 +11,7 @@ const FACTS = ["Version", "Id", "Up", "Machine up", "CPU", "Memory", "Swap", "Ne
 
 const TLS = { 0: "off", 1: "own certificate, made at start", 2: "certificate from files" };
 
-/** The dialog; `onKey(promise)` is told of a key being changed before it is. */
+/** The dialog; calls `onKey(promise)` before it changes the key. */
 export class MasterDialog {
   constructor(api, model, { onKey }) {
     Object.assign(this, { api, model, onKey });

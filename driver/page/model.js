@@ -14,13 +14,13 @@ const STATUSES_MAX = 120;
 const LINES_MAX = 300;
 const WATCHED_LINES_MAX = 5000;
 
-/** Lines kept of one whose history somebody leafs through. */
+/** Lines kept of an instance whose history is open. */
 const HISTORY_LINES_MAX = 20_000;
 
 /** Characters of lines kept in all; the instances that were silent longest give theirs up first. */
 const LOG_MAX_CHARS = 24 * 1024 * 1024;
 
-/** Views are told of changes this often at most. */
+/** The shortest time between two notifications of the views. */
 const TELL_MS = 200;
 
 const NO_USAGE = Object.freeze({ cpu: null, memory: null });
@@ -38,7 +38,7 @@ class Entry {
     this.take(data);
   }
 
-  /** Takes in the object; tells whether something changed that lists are made by. */
+  /** Takes in the object; returns whether something changed that lists depend on. */
   take(data) {
     const old = this.data;
     this.data = data;
@@ -100,7 +100,7 @@ export class Log {
   append(line) {
     // It is the one that had not ended, or comes after it.
     this.unfinished = null;
-    // What the master's history told already comes once more on the stream.
+    // The stream repeats lines that the history of the master contained.
     if (this.lastId !== null && isUpTo(line.id, this.lastId)) return;
     this.lastId = line.id;
     this.push(line);
@@ -115,8 +115,8 @@ export class Log {
   }
 
   /**
-   * Puts lines of the master's history where they belong; what is known already is passed over.
-   * `hasOlder` tells whether the master has still older ones.
+   * Puts lines of the master's history where they belong; ignores known lines.
+   * `hasOlder` says whether the master has older ones.
    */
   merge(older, hasOlder) {
     this.hasOlder = hasOlder;
@@ -124,7 +124,7 @@ export class Log {
     const known = new Set(this.lines.map((line) => line.id));
     const fresh = older.filter((line) => !known.has(line.id));
     this.lines = [...fresh, ...this.lines].sort(inOrder);
-    // Somebody asked for these; what comes live must not push them out at once.
+    // The user asked for these; new lines must not push them out at once.
     this.max = Math.min(HISTORY_LINES_MAX, Math.max(this.max, this.lines.length));
     this.lastId = this.lines.findLast((line) => line.id !== null)?.id ?? null;
     this.chars = this.lines.reduce((sum, line) => sum + line.text.length, 0);
@@ -173,7 +173,7 @@ export class Model extends EventTarget {
     else this.instanceEvent(message, id);
   }
 
-  /** The stream begins anew: its first picture replaces what is known. */
+  /** The stream starts again: its `initial` events replace what is known. */
   expectPicture() {
     this.picture = new Set();
   }
@@ -230,7 +230,7 @@ export class Model extends EventTarget {
     else entry.meter.update(timeMs, entry.rxTotal, entry.txTotal, nowMs);
   }
 
-  /** The picture is whole: what it does not have is gone. */
+  /** All `initial` events have arrived: other instances were deleted. */
   endPicture() {
     if (this.picture === null) return;
     for (const id of this.entries.keys()) if (!this.picture.has(id)) this.drop(id);
@@ -265,7 +265,7 @@ export class Model extends EventTarget {
     this.tell();
   }
 
-  /** Takes in what the master tells of all processes, as `GET /processes` does. */
+  /** Takes in the answer of `GET /processes`. */
   addProcesses(reports) {
     for (const { id, started, cpuPercent, memoryBytes } of reports) {
       const entry = this.entries.get(id);
@@ -317,7 +317,7 @@ export class Model extends EventTarget {
     return sum;
   }
 
-  /** Tells the views, soon; a flood of events tells them once. */
+  /** Notifies the views soon, and only once for a flood of events. */
   tell() {
     if (this.telling) return;
     this.telling = setTimeout(() => {
@@ -339,7 +339,7 @@ function isUpTo(id, last) {
   return boot === lastBoot && Number(number) <= Number(lastNumber);
 }
 
-/** Times never go backwards and are all of one form; numbers tell lines of one time apart. */
+/** Times never go backwards and are all of one form; numbers distinguish lines of one time. */
 function inOrder(a, b) {
   if (a.time !== b.time) return a.time < b.time ? -1 : 1;
   if (a.id === null || b.id === null) return 0;

@@ -1,7 +1,7 @@
 // Which instances the list shows and in which order. Pure: owns filters and comparisons over the
 // entries of the model, touches no page.
 
-/** The statuses, those first that want somebody. */
+/** The statuses; those that need attention first. */
 export const STATUSES = ["error", "running", "stopped"];
 
 /** Tags offered in the filter; more than this is no choice. */
@@ -62,7 +62,7 @@ export function tagsOf(entries) {
   const uses = new Map();
   for (const { data } of entries) {
     for (const [key, value] of Object.entries(data.meta.tags)) {
-      // A key with an equals sign cannot be told from its value in a filter.
+      // A filter cannot separate a key with an equals sign from its value.
       if (key.includes("=")) continue;
       const tag = `${key}=${value}`;
       uses.set(tag, (uses.get(tag) ?? 0) + 1);

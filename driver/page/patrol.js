@@ -3,7 +3,7 @@
 //
 // It speaks Patrol's API, which needs no key but the secret of an app that has one. A secret is kept
 // while the page is open and nowhere else. Values are written with the CAS that was read, so that a
-// change of somebody else is not lost.
+// change by another user is not lost.
 
 import { button, confirm, el, notify, setAttr } from "./dom.js";
 import { moment } from "./format.js";
@@ -99,7 +99,7 @@ export class PatrolView {
       one("restart", "Restart", TOGGLE.restart),
       state["run-once"] ? one("once", "Run always", TOGGLE.runAlways)
         : one("once", "Run once", TOGGLE.runOnce));
-    // Whoever pressed a button finds it again.
+    // A button that was pressed keeps the focus.
     if (focused) this.toggles.querySelector(`[data-toggle=${focused}]`)?.focus();
   }
 

@@ -26,7 +26,7 @@ export class Meter {
 
   /**
    * Takes in the totals at `timeMs` (the master's clock). `nowMs` is the page's own clock, by which
-   * silence is told.
+   * silence is shown.
    */
   update(timeMs, rx, tx, nowMs) {
     const base = this.base;
@@ -43,7 +43,7 @@ export class Meter {
     this.record(nowMs);
   }
 
-  /** Forgets where counting began, as a picture may be older than what comes next. */
+  /** Forgets where counting began, as the `initial` events may be older than the next event. */
   rebase() {
     this.base = null;
   }

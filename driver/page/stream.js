@@ -82,7 +82,7 @@ export class Stream extends EventTarget {
     this.connect();
   }
 
-  /** Ends it for good and forgets where it was. */
+  /** Ends it permanently and forgets its position. */
   stop() {
     this.isWanted = false;
     this.lastId = null;
@@ -124,7 +124,7 @@ export class Stream extends EventTarget {
     try {
       isRefused = await this.read(abort.signal);
     } catch {
-      // Whatever it was: the connection is gone.
+      // Whatever the reason: the connection is closed.
     }
     if (this.abort !== abort) return;
     this.abort = null;

@@ -1,11 +1,14 @@
-//! The pages and the help use plain technical English: phrases that readers stumbled over, coined
-//! words and British spellings do not come back.
+//! The pages, the help and many comments use plain technical English: phrases that readers stumbled
+//! over, coined words and British spellings do not come back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Folders whose comments are checked like pages.
+const COMMENTED: [&str; 4] = ["tests", "fuzz/src", "core/src/engine/stories", "driver/page"];
+
 /// Phrases that no page has, each with what to write instead.
-const REPLACED: [(&str, &str); 40] = [
+const REPLACED: [(&str, &str); 43] = [
     ("all the same", "still"),
     ("anew", "again"),
     ("are gone", "have exited, are deleted or are discarded"),
@@ -21,6 +24,7 @@ const REPLACED: [(&str, &str); 40] = [
     ("go on", "continue, or keep running"),
     ("goes on", "continues, or keeps running"),
     ("honour", "honor"),
+    ("in the box", "built-in"),
     ("is gone", "has exited, is deleted or is discarded"),
     ("is none that", "is not a"),
     ("is told", "receives, or is reported to"),
@@ -31,12 +35,14 @@ const REPLACED: [(&str, &str); 40] = [
     ("live on", "keep running"),
     ("lives on", "keeps running"),
     ("nobody", "no client, no user"),
+    ("once more", "again"),
     ("passed over", "ignored"),
     ("recognised", "recognized"),
     ("signalled", "signaled"),
-    ("so many of", "maximum number of"),
+    ("so many", "this many, or the maximum number of"),
     ("somebody", "a client, a user"),
     ("such a one", "such a master"),
+    ("taken for", "read as"),
     ("tells nothing", "shows nothing, or does not change"),
     ("told of", "reported"),
     ("unasked", "without a request"),
@@ -55,15 +61,41 @@ fn pages_and_help_use_plain_words() {
     assert!(pages.len() > 30, "the pages are found: {}", pages.len());
     for page in pages {
         let text = fs::read_to_string(&page).expect("a page is UTF-8");
-        for (number, line) in text.lines().enumerate() {
-            let shown = page.strip_prefix(root()).expect("a file of the repository").display();
-            let wrong = phrases(line).into_iter();
-            found.extend(wrong.map(|(phrase, instead)| {
-                format!("{shown}:{}: {phrase:?}; write: {instead}", number + 1)
-            }));
-        }
+        found.extend(text.lines().enumerate().flat_map(|(at, line)| wrong(&page, at, line)));
     }
     assert!(found.is_empty(), "{} phrases to replace:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn comments_use_plain_words() {
+    let (mut found, mut comments) = (Vec::new(), 0);
+    let folders = COMMENTED.map(|folder| root().join(folder));
+    for file in files(folders, &["rs", "js", "css"]) {
+        let text = fs::read_to_string(&file).expect("a source is UTF-8");
+        for (at, line) in text.lines().enumerate() {
+            let Some(comment) = comment(line) else { continue };
+            comments += 1;
+            found.extend(wrong(&file, at, comment));
+        }
+    }
+    assert!(comments > 2_000, "the comments are found: {comments}");
+    assert!(found.is_empty(), "{} phrases to replace:\n{}", found.len(), found.join("\n"));
+}
+
+/// The comment in a line of Rust, JavaScript or CSS.
+fn comment(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let whole = ["//", "/*", "* "].into_iter().find_map(|start| line.strip_prefix(start));
+    whole.or_else(|| line.split_once(" // ").map(|(_, comment)| comment))
+}
+
+/// The phrases of the list in a line, each with its place and what to write instead.
+fn wrong(file: &Path, at: usize, line: &str) -> Vec<String> {
+    let shown = file.strip_prefix(root()).expect("a file of the repository").display();
+    let found = phrases(line).into_iter();
+    found
+        .map(|(phrase, instead)| format!("{shown}:{}: {phrase:?}; write: {instead}", at + 1))
+        .collect()
 }
 
 #[test]
@@ -103,18 +135,26 @@ fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<PathBuf> = names.iter().map(|name| root().join(name)).collect();
     let help = "src/client/snapshots/openctrl__client__pages__tests__every_help_page.snap";
     pages.push(Path::new(env!("CARGO_MANIFEST_DIR")).join(help));
-    let mut folders = vec![root().join("docs")];
+    pages.extend(files([root().join("docs")], &["md"]));
+    pages
+}
+
+/// The files in these folders and below with one of these extensions.
+fn files(folders: impl IntoIterator<Item = PathBuf>, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = folders.into_iter().collect();
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder of the repository") {
             let path = entry.expect("an entry of it").path();
+            let extension = path.extension().and_then(|extension| extension.to_str());
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                pages.push(path);
+            } else if extension.is_some_and(|extension| extensions.contains(&extension)) {
+                files.push(path);
             }
         }
     }
-    pages
+    files
 }
 
 fn root() -> PathBuf {

@@ -1,4 +1,4 @@
-//! The runtime in the box, as a master would launch it: the real binary with one URL.
+//! The built-in runtime, as a master would launch it: the real binary with one URL.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read};

@@ -16,8 +16,8 @@ const READERS: usize = 3;
 const STEPS_MAX: usize = 200;
 
 /// The bytes are choices: limits of a window, then events and runs of log lines that are pushed or
-/// turn out to be of another size, and readers that read, start anew, or resume with a
-/// `Last-Event-ID`. Each reader gets every event once and in order, or is told how many it lost;
+/// turn out to be of another size, and readers that read, start again, or resume with a
+/// `Last-Event-ID`. Each reader gets every event once and in order, or receives how many it lost;
 /// of the window no more is kept than its limits allow.
 pub fn cursors(data: &[u8]) {
     let choices = &mut Choices::new(data);
@@ -122,7 +122,7 @@ impl Hall {
         assert_eq!(self.window.bytes(), self.kept.iter().map(|kept| kept.bytes).sum::<usize>());
     }
 
-    /// How many events are gone.
+    /// How many events were discarded.
     fn gone(&self) -> usize {
         self.kept.front().map_or(self.frames.len(), |kept| kept.first - 1)
     }

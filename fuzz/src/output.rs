@@ -13,7 +13,7 @@ type Line = (Vec<u8>, u64);
 
 /// The first byte says how many of the next bytes are lengths of chunks; the rest is a stream, in
 /// which 254 stands for a run of about as many bytes as are kept of a line, the next byte says
-/// exactly how many. The lines and what they are taken for are those of the model, however the
+/// exactly how many. The lines and their kinds are those of the model, however the
 /// stream is cut up.
 pub fn line(data: &[u8]) {
     let Some((count, rest)) = data.split_first() else { return };
@@ -99,7 +99,7 @@ fn kept(line: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// What a line is taken for: a checkpoint, or a log line that says `ERROR` or does not.
+/// The kind of a line: a checkpoint, or a log line that says `ERROR` or does not.
 #[derive(PartialEq)]
 enum Meaning {
     Checkpoint(Checkpoint),

@@ -42,7 +42,7 @@ pub fn patrol_config(data: &[u8]) {
     }
 }
 
-/// The first byte chooses what the rest is taken for: a query, a body, a form, an address of a
+/// The first byte chooses how the rest is read: as a query, a body, a form, an address of a
 /// log. None panics, and a request changes the CAS by at most one.
 pub fn patrol_request(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };

@@ -79,7 +79,7 @@ struct History {
 }
 
 /// What is compared of a state. Totals that were refused with a change are in the next snapshot
-/// and in no journal, so that the backup has older ones; nobody was told of them.
+/// and in no journal, so that the backup has older ones; no client has seen them.
 fn compared(image: &Image, was_refused: bool) -> Vec<u8> {
     let mut image = image.clone();
     if was_refused {
@@ -113,7 +113,7 @@ fn history(choices: &mut Choices<'_>) -> History {
             let told = disk.write_refused(usize::MAX, after, count).expect("nobody dies");
             was_refused = true;
             if let Some(Input::PersistFailed { epoch: failed, .. }) = told {
-                // What was refused may be on the disk all the same; the master goes on without it.
+                // What was refused may still be on the disk; the master continues without it.
                 epoch = StoreEpoch(failed.0 + 1);
                 image = disk.image().clone();
                 states.push(image.clone());

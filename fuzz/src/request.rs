@@ -1,25 +1,25 @@
 //! Requests: paths, queries and bodies.
 
 use openctrl_core::doors::v2::{
-    Answer, Method, Rejection, admit, decode_alias, decode_create, decode_key_patch, decode_patch,
-    decode_replace, ping_target, route,
+    Answer, Method, Rejection, Secrets, admit, decode_alias, decode_create, decode_key_patch,
+    decode_patch, decode_replace, ping_target, route,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::instance::TEXT_MAX_BYTES;
-use openctrl_core::url::InstanceUrl;
+use openctrl_core::url::{InstanceUrl, mask_url};
 
 use crate::choices::Choices;
 use crate::patch::patch;
 
-/// The first byte chooses what the rest is taken for. Whatever it is, a refusal is 4xx and has a
+/// The first byte chooses how the rest is read. Whatever it is, a refusal is 4xx and has a
 /// body, and what is accepted keeps to the limits; a PATCH that is built here is taken as built.
 pub fn request(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
     let text = String::from_utf8_lossy(rest);
     match choice % 9 {
         0 => path(&text),
-        1 => check(decode_create(rest), |(url, _)| is_kept(url)),
-        2 => check(decode_replace(rest), is_kept),
+        1 => check(decode_create(rest, Secrets::Masked), |(url, _)| is_kept(url)),
+        2 => check(decode_replace(rest, Secrets::Shown), is_kept),
         3 => check(decode_alias(rest), |alias| {
             assert!(alias.as_ref().is_none_or(|alias| alias.len() <= TEXT_MAX_BYTES));
         }),
@@ -75,4 +75,7 @@ fn check<T>(result: Result<T, Rejection>, accepted: impl FnOnce(&T)) {
 
 fn is_kept(url: &InstanceUrl) {
     assert_eq!(InstanceUrl::parse(url.as_str()).as_ref(), Ok(url));
+    let masked = mask_url(url.as_str());
+    assert!(InstanceUrl::parse(&masked).is_ok(), "{masked}");
+    assert_eq!(mask_url(&masked), masked, "no secret is left");
 }

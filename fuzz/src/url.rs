@@ -34,7 +34,7 @@ static REFUSED: LazyLock<RegexSet> = LazyLock::new(|| {
     let host = "^[^:]*://(?:[^/?#]*@)?";
     let patterns = [
         r"[\x00-\x1f\x7f]".to_string(),
-        // No scheme: what comes before the first colon is none.
+        // No scheme: the text before the first colon is not one.
         r"^(?:[^:]*$|:|[^A-Za-z]|[^:]*[^A-Za-z0-9+.:-][^:]*:)".to_string(),
         "^(?i:master):".to_string(),
         "^[^:]*://[^/?#]* ".to_string(),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use openctrl_core::counters::{Metrics, Totals, on_wire};
-use openctrl_core::doors::v2::InstanceObject;
+use openctrl_core::doors::v2::{InstanceObject, Secrets};
 use openctrl_core::event::{Object, Subject};
 use openctrl_core::instance::{Definition, InstanceView, Status};
 use openctrl_core::master::{MasterFace, MasterIdentity};
@@ -130,9 +130,9 @@ const NUMBERS: [&[u8]; 9] = [
 /// The difference.
 pub fn check_json(view: &InstanceView) -> Result<(), String> {
     let mut object = InstanceObject::new(view.clone());
-    let json = object.json();
+    let json = object.json(Secrets::Shown);
     object.view = InstanceView::new(Arc::clone(&view.definition));
-    let bare = object.json();
+    let bare = object.json(Secrets::Shown);
     let wrong = |what: &str| format!("no {what} in {}", String::from_utf8_lossy(&json));
     let said = read(&json).map_err(wrong)?;
     let defined = bare.strip_prefix(said.head).and_then(|rest| rest.strip_prefix(b"stopped"));
@@ -209,7 +209,7 @@ mod tests {
         view.metrics.mode = -4;
         view.totals = Totals { tcptx: 7, udptx: u64::MAX, ..Totals::default() };
         assert_eq!(check_json(&view), Ok(()));
-        let json = InstanceObject::new(view).json();
+        let json = InstanceObject::new(view).json(Secrets::Shown);
         let said = read(&json).expect("an object");
         assert_eq!((said.status, said.gauges), (&b"stopped"[..], [-4, 0, 0, 0, 0]));
         assert_eq!(said.totals, [0, 7, 0, i64::MAX as u64]);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use openctrl_core::command::{Caller, Command};
-use openctrl_core::doors::v2::{decode_create, decode_patch};
+use openctrl_core::doors::v2::{Secrets, decode_create, decode_patch};
 use openctrl_core::engine::Input;
 use openctrl_core::expect::Expect;
 use openctrl_core::ids::ProcessRef;
@@ -108,7 +108,7 @@ fn perform(act: Act, run: &mut Run) -> Result<bool, String> {
     let command = match act {
         Create => {
             let body = br#"{"url":"demo:a"}"#;
-            let (url, alias) = decode_create(body).expect("a good body");
+            let (url, alias) = decode_create(body, Secrets::Shown).expect("a good body");
             Command::Create { url, alias }
         }
         Patch(body) => {

@@ -64,7 +64,7 @@ fn build() -> PathBuf {
         cargo.args(["--profile", profile]);
     }
     // Some build scripts name these variables as inputs; what the outer cargo set for this
-    // package would make the inner one build them anew.
+    // package would make the inner one build them again.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"]

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// No body at all, or so many bytes.
+    /// No body at all, or one of this length.
     Length(u64),
     /// `Transfer-Encoding: chunked`.
     Chunked,

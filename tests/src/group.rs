@@ -18,7 +18,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group nobody has started yet. Used by [`crate::together!`].
+    /// A group that is not started yet. Used by [`crate::together!`].
     pub const fn new(members: &'static [Member]) -> Self {
         Self { members, running: OnceLock::new() }
     }

@@ -19,7 +19,7 @@ use crate::output::{Output, Source};
 use crate::script::Script;
 use crate::{Api, Cue, Mark, Sse, binary, eventually, process};
 
-/// How many lines of a stdout that is not kept are kept all the same: more than a master says at
+/// How many lines of a stdout that is not kept are still kept: more than a master says at
 /// its start.
 const HEAD_LINES: usize = 20;
 
@@ -56,7 +56,7 @@ pub struct Master {
     url: String,
 }
 
-/// What became of a program that was expected to end by itself.
+/// The result of a program that was expected to exit by itself.
 #[derive(Debug)]
 pub struct Finished {
     /// How it ended.

@@ -57,7 +57,7 @@ impl Output {
         });
     }
 
-    /// As [`Output::capture`], but keeps only the first so many lines: what comes after them is
+    /// As [`Output::capture`], but keeps only this many lines from the start: later lines are
     /// read in large blocks and thrown away.
     pub fn capture_head(&self, source: Source, stream: impl Read + Send + 'static, lines: usize) {
         self.state().open_streams += 1;

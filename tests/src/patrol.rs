@@ -41,7 +41,7 @@ pub struct Patrol {
     udp: SocketAddr,
 }
 
-/// What became of a server that was expected to end by itself.
+/// The result of a server that was expected to exit by itself.
 #[derive(Debug)]
 pub struct Refused {
     /// Its exit code.

@@ -57,7 +57,7 @@ pub fn has_program(program: &str, test: &str) -> bool {
     is_there
 }
 
-/// Waits until `pid` is gone.
+/// Waits until `pid` has exited.
 pub fn wait_gone(pid: i32) {
     until(&format!("process {pid} to be gone"), || !is_alive(pid));
 }

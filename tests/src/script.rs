@@ -1,8 +1,8 @@
-//! The little language that tells the stub runtime what to do.
+//! The little language of the scripts that the stub runtime runs.
 //!
 //! A script travels in the instance's URL: `stub://name?script=print:hello;exit:3`. Steps run one
 //! after the other; a script that ends lets the stub exit with 0, a URL without a script lets it
-//! wait for ever. This module owns the words; `bin/stub-runtime.rs` gives them their meaning.
+//! wait indefinitely. This module owns the words; `bin/stub-runtime.rs` gives them their meaning.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub enum Step {
     Raw(Vec<u8>),
     /// Writes one byte many times to stdout; no line end.
     Fill(u8, usize),
-    /// Writes so many lines `flood-<number>-xxx…` of so many bytes each (the line end not counted).
+    /// Writes a number of lines `flood-<number>-xxx…` of a length in bytes, without the line end.
     Flood(usize, usize),
     /// Does nothing for some milliseconds.
     SleepMs(u64),
@@ -34,9 +34,9 @@ pub enum Step {
     Grandchild(Script),
     /// As `Grandchild`, but in a process group of its own, out of reach of the master's signals.
     Orphan(Script),
-    /// Runs a script so many times; 0 is for ever.
+    /// Runs a script a number of times; 0 is without end.
     Repeat(u64, Script),
-    /// Closes stdout and stderr and goes on.
+    /// Closes stdout and stderr and continues.
     CloseOutput,
     /// Prints facts about the process, each on a line `report <name>=<value>`.
     Report,
@@ -46,7 +46,7 @@ pub enum Step {
     Exit(i32),
     /// Dies of a signal.
     Die(i32),
-    /// Waits for ever.
+    /// Waits indefinitely.
     Wait,
 }
 
@@ -108,7 +108,7 @@ impl Script {
         self.step(Step::Exit(code))
     }
 
-    /// Adds waiting for ever.
+    /// Adds waiting indefinitely.
     pub fn wait(self) -> Self {
         self.step(Step::Wait)
     }
@@ -123,12 +123,12 @@ impl Script {
         self.url_at("stub://x")
     }
 
-    /// As [`Script::url`] with a scheme and host of one's own.
+    /// As [`Script::url`] with another scheme and host.
     pub fn url_at(&self, scheme_and_host: &str) -> String {
         format!("{scheme_and_host}?script={}", self.encode())
     }
 
-    /// The script an instance URL carries; without one, waiting for ever.
+    /// The script an instance URL carries; without one, waiting indefinitely.
     pub fn from_url(url: &str) -> Result<Self, String> {
         match url.split_once("?script=") {
             Some((_, text)) => Self::decode(text.split('#').next().unwrap_or("")),

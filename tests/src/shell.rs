@@ -24,7 +24,7 @@ pub struct Shell {
     variables: Vec<(String, String)>,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ran {
     /// Its exit status; none if a signal ended it.
@@ -35,7 +35,7 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// A command that goes on.
+/// A command that keeps running.
 #[derive(Debug)]
 pub struct Running {
     child: Child,

@@ -1,7 +1,7 @@
-//! Files by which a test and its children agree on when to go on.
+//! Files by which a test and its children agree on when to continue.
 //!
 //! A [`Cue`] is given by the test and awaited by a child; a [`Mark`] is left by a child and read
-//! by the test. Both work without the master, so they can tell what it did.
+//! by the test. Both work without the master, so they can show what it did.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ impl Cue {
         Self { path }
     }
 
-    /// Lets everyone who waits for this cue go on.
+    /// Lets everyone who waits for this cue continue.
     pub fn give(&self) {
         fs::write(&self.path, b"").expect("the temporary directory is writable");
     }
@@ -47,7 +47,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// A mark nobody has left yet.
+    /// A mark that is not left yet.
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }

@@ -18,7 +18,7 @@ use crate::http::{Connection, Head};
 use crate::json::{instance_fault, is_compact};
 use crate::rfc3339::unix_nanos;
 
-/// Existing dashboards reconnect for ever on a frame of this many bytes.
+/// Existing dashboards reconnect endlessly on a frame of this many bytes.
 pub const FRAME_LIMIT: usize = 64 * 1024;
 
 /// One frame as it came.

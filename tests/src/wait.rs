@@ -1,7 +1,7 @@
 //! Waiting for the outside world.
 //!
-//! Prefer waiting for an event of the stream ([`crate::sse`]); this is for what no event tells:
-//! a process that is gone, a file that appears, a socket that closes.
+//! Prefer waiting for an event of the stream ([`crate::sse`]); this is for what no event shows:
+//! a process that has exited, a file that appears, a socket that closes.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Hostile or careless clients, and floods: the API goes on and memory stays bounded
+//! Hostile or careless clients, and floods: the API keeps working and memory stays bounded
 //! (contract §3, §7, §8, §12).
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
@@ -16,7 +16,7 @@ use serde_json::json;
 
 const MIB: u64 = 1 << 20;
 
-/// The master is alive, answers, starts a child and tells about it.
+/// The master is alive, answers, starts a child and reports it.
 fn assert_well(master: &Master) {
     let mut events = master.events();
     let id = master.run(&mut events, &Script::new().print("well").wait());
@@ -33,7 +33,7 @@ fn connect(master: &Master) -> TcpStream {
     socket
 }
 
-/// What comes back for these bytes and then no more; nothing but an end is fine.
+/// The answer to these bytes, after which nothing follows; only an end is accepted, too.
 fn answer_to(master: &Master, bytes: &[u8]) -> String {
     let mut socket = connect(master);
     let _ = socket.write_all(bytes);
@@ -253,7 +253,7 @@ fn a_stdout_that_nobody_reads_does_not_stop_the_api() {
     let flood = Script::new().step(Step::Repeat(0, Script::new().step(Step::Flood(1_000, 100))));
     let id = api.run(&flood);
     let mut events = master.events();
-    // Far more than a pipe holds: whatever waits for stdout by now waits for good.
+    // Far more than a pipe holds: whatever waits for stdout by now never continues.
     for _ in 0..3_000 {
         events.wait_for("a line", |event| event.is_log_of(&id));
     }

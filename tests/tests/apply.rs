@@ -228,6 +228,39 @@ fn what_is_exported_is_applied_without_a_change() {
 }
 
 #[test]
+fn a_token_applies_what_it_cannot_read_and_exports_no_mask() {
+    let place = Place::new();
+    let body = json!({"name": "bot", "role": "operate"});
+    let made = place.master.api().post("/tokens", &body).expect(201).json();
+    let bot = Shell::beside(&place.master)
+        .with("PORT", "80 80")
+        .with("OPENCTRL_API", place.master.url())
+        .with("OPENCTRL_KEY", made["token"].as_str().expect("a token"));
+    let file = place.write("f.toml", FILE);
+    bot.ok(&["apply", "-f", &file, "--yes", "--wait"]);
+    let pid = |place: &Place| {
+        let id = place.instance("web")["id"].as_str().expect("an id").to_owned();
+        place.master.api().process(&id)["pid"].clone()
+    };
+    let before = pid(&place);
+    assert!(bot.ok(&["ls", "-o", "json"]).contains("env=PORT%3D***"), "it sees no value");
+    let same = bot.ok(&["apply", "-f", &file, "--yes", "--wait"]);
+    assert!(same.contains("web: unchanged\n"), "{same}");
+    assert_eq!(pid(&place), before, "it was not restarted");
+    let other = place.write("f.toml", &FILE.replace("${PORT}", "81"));
+    let changed = bot.ok(&["apply", "-f", &other, "--yes", "--wait"]);
+    assert!(changed.contains("web: changed\n"), "{changed}");
+    assert!(place.instance("web")["url"].as_str().expect("a text").ends_with("81"));
+    place.shell.ok(&["apply", "-f", &other]);
+
+    let refused = bot.fails(1, &["export"]);
+    assert!(refused.contains("a token does not see the secrets of its URL"), "{refused}");
+    let masked = place.write("m.toml", &FILE.replace("${PORT}", "***"));
+    let refused = place.shell.fails(2, &["apply", "-f", &masked, "--yes"]);
+    assert!(refused.contains("env=PORT is the mask ***"), "{refused}");
+}
+
+#[test]
 fn variables_come_from_the_caller_and_from_files() {
     let place = Place::new();
     place.write("vars.env", "# c\nDOMAIN=example.org\nPORT=1\n");

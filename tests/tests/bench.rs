@@ -1,4 +1,4 @@
-//! The benchmark runs and tells figures beside their floors. What they are is not asked.
+//! The benchmark runs and prints figures beside their floors. Their values are not checked.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 

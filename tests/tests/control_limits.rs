@@ -1,4 +1,4 @@
-//! Control contract A "Event store", D 5, 9, 11: how much an answer holds, and how a reader goes on.
+//! Control contract A "Event store", D 5, 9, 11: how much an answer holds, and how a reader continues.
 
 use openctrl_tests::control::{Sockets, Wire, call};
 use openctrl_tests::{Master, Script};
@@ -15,7 +15,7 @@ fn start() -> (Master, Sockets) {
     (master, sockets)
 }
 
-/// Sends so many commands on one connection; each makes two events.
+/// Sends a number of commands on one connection; each makes two events.
 fn command(sockets: &Sockets, name: &str, times: usize) {
     let mut wire = Wire::open(&sockets.instance("web")).expect("it listens");
     for _ in 0..times {

@@ -243,7 +243,7 @@ fn stop_start_and_reload_act_on_the_process() {
     sockets.managed("web", "POST", "/v1/commands/stop").expect(200);
     sockets.wait_phase("web", "Stopped");
     until("the whole group to be gone", || master.descendants().is_empty());
-    // It has no effect on an instance that is stopped, and is accepted all the same.
+    // It has no effect on an instance that is stopped, and is still accepted.
     sockets.managed("web", "POST", "/v1/commands/reload").expect(200);
     assert_eq!(sockets.process("web")["status"]["phase"], "Stopped");
     sockets.managed("web", "POST", "/v1/commands/start").expect(200);

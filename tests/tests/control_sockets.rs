@@ -211,7 +211,7 @@ fn only_tagged_instances_have_a_socket_if_that_is_chosen() {
     );
 }
 
-/// What another user, who is in these groups, is answered: the status, or `None` if nobody else
+/// What another user, who is in these groups, is answered: the status, or `None` if no other user
 /// can be become here.
 fn call_as(groups: &str, method: &str, socket: &Path, target: &str) -> Option<String> {
     let request = format!(

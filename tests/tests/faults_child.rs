@@ -100,7 +100,7 @@ fn a_child_of_a_hostile_parent_starts_clean() {
         let mut master = hostile(builder, hang_up);
         let pid = sleeping(&master, "a:b");
         check_clean(pid, ignored);
-        // TERM was blocked: it is obeyed at once all the same, by master and child.
+        // TERM was blocked: it is still obeyed at once, by master and child.
         let took = master.stop();
         assert!(took.as_secs() < 4, "nothing waits for a KILL: {took:?}");
 

@@ -1,4 +1,4 @@
-//! A wall clock that is set while the master runs: times go on, stay in order, and come back to the
+//! A wall clock that is set while the master runs: times continue, stay in order, and come back to the
 //! wall clock within twice the step.
 
 use std::fs;
@@ -115,7 +115,7 @@ fn a_clock_that_was_ahead_and_is_put_right_goes_on_in_order() {
     let apart = times.windows(2).all(|pair| pair[1] - pair[0] >= SECOND / 10);
     assert!(apart, "lines 300 ms apart show it: {times:?}");
     let shown = times[4] - times[0];
-    assert!(shown < 60 * SECOND, "it goes on from where it was: {times:?}");
+    assert!(shown < 60 * SECOND, "it continues from where it was: {times:?}");
 
     // The same in the history, in files and for processes.
     let api = master.api();

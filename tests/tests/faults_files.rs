@@ -1,4 +1,4 @@
-//! Files that are removed, renamed or replaced under a running master: noticed and written anew, or
+//! Files that are removed, renamed or replaced under a running master: noticed and written again, or
 //! changes are refused. No change is answered that no file holds.
 
 use std::fs;

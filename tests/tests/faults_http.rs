@@ -53,7 +53,7 @@ fn head_works_wherever_get_does() {
     api.request("HEAD", "/instances/00000000").send().expect(404);
     let events = api.request("HEAD", "/events").send().expect(405);
     assert_eq!(events.header("Allow"), Some("GET, OPTIONS"));
-    // What follows on the connection is not taken for a body.
+    // Bytes that follow on the connection are not read as a body.
     let mut connection = Connection::open(api.endpoint()).expect("it accepts connections");
     for method in ["HEAD", "GET", "HEAD", "GET"] {
         let request = api.request(method, "/info").into_request();

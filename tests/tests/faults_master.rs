@@ -50,7 +50,7 @@ fn all_other_signals_leave_the_master_alone() {
     master.stop();
 }
 
-/// A limit on the size of files is like a full disk: 503, and all goes on.
+/// A limit on the size of files is like a full disk: 503, and everything continues.
 #[test]
 fn a_limit_on_file_size_is_like_a_full_disk() {
     let test = "a_limit_on_file_size_is_like_a_full_disk";

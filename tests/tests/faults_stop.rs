@@ -38,7 +38,7 @@ fn pid_of(master: &Master, id: &str) -> i32 {
     i32::try_from(pid).unwrap()
 }
 
-/// Seconds that a `sleep` of this process of the tests sleeps: nobody else's.
+/// Seconds that a `sleep` of this process of the tests sleeps, and no other does.
 fn seconds(test: u32) -> String {
     format!("{}{test:02}", 10_000 + std::process::id() % 80_000)
 }
@@ -236,7 +236,7 @@ fn what_cannot_be_ended_is_named_at_the_end() {
 }
 
 /// The instance says that its process cannot be killed, who waits is answered, the end is tried again,
-/// and once the process has ended all goes on.
+/// and everything continues once the process has exited.
 fn what_cannot_be_ended_is_said(master: &Master, id: &str, events: &mut Sse, why: &str) {
     let api = master.api();
     let refused = api.delete(id).expect_error(503).json()["error"].to_string();

@@ -170,7 +170,7 @@ fn the_key_is_asked_for_in_either_form_unless_metrics_are_open() {
     parse(bearer(master.key()).expect(200).text());
     bearer("00000000000000000000000000000000").expect_error(401);
     api.request_at("POST", "/metrics").send().expect_error(405);
-    // A prefix of the same name is no obstacle, and elsewhere a bearer is nobody.
+    // A prefix of the same name is no obstacle, and elsewhere a bearer admits no client.
     api.get("/info").expect(200);
     let answer =
         bare.request("GET", "/info").header("Authorization", &format!("Bearer {}", master.key()));

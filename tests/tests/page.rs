@@ -116,6 +116,23 @@ fn a_wrong_key_says_so_and_the_right_one_is_kept_for_the_tab() {
 }
 
 #[test]
+fn a_token_logs_in_and_sees_masks() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    let api = master.api();
+    api.create("demo://me:hush@one?token=hush");
+    let body = json!({"name": "viewer", "role": "read"});
+    let made = api.post("/tokens", &body).expect(201).json();
+    browser.open(&page_of(&master));
+    browser.enter_key(made["token"].as_str().expect("a token"));
+    browser.wait_live();
+    let listed = "document.querySelector('.rows').textContent.includes('@one?token=')";
+    browser.wait("the instance to be listed", listed);
+    let shows = "return document.documentElement.outerHTML.includes('hush')";
+    assert_eq!(browser.script(shows, &[]), false);
+}
+
+#[test]
 fn an_instance_is_created_watched_edited_stopped_and_deleted() {
     let Some(browser) = Browser::start(TMP) else { return };
     let master = own_runtime().start();
@@ -352,7 +369,7 @@ fn the_list_is_filtered_sorted_and_changed_in_bulk() {
     browser.wait_row("web-2", "stopped");
     browser.wait_row("web-10", "running");
 
-    // One of those to be changed is gone; its error stands by its name.
+    // One of those to be changed is deleted; its error stands by its name.
     browser.click("#rows .row.head input");
     browser.wait_text("#bulk", "4 selected");
     browser.click("#bulk [data-action=delete]");

@@ -12,7 +12,7 @@ use serde_json::json;
 
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// What nobody listens on: port 1 is privileged and unused.
+/// An address without a listener: port 1 is privileged and unused.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 const OFFLINE: &str = "document.querySelector('#connection').dataset.state !== 'live'";
@@ -99,7 +99,7 @@ fn the_key_is_changed_here_and_elsewhere() {
     api.act(&id, "stop");
     browser.wait_row(&id, "stopped");
 
-    // Somebody else changes it: the page asks for the new one and says why.
+    // Another client changes it: the page asks for the new one and says why.
     let newest = api.act("********", "restart")["url"].as_str().expect("a key").to_owned();
     browser.wait_text("#login-error", "not valid any more");
     assert_eq!(browser.script("return sessionStorage.length", &[]), 0);

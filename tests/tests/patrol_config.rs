@@ -379,7 +379,7 @@ fn a_taken_address_ends_the_server_before_any_app_is_started() {
     assert_eq!(up.count(), 0);
 }
 
-/// `listen-http` and `listen-udp` are what apps are told; without them it is what is bound.
+/// `listen-http` and `listen-udp` are what apps receive; without them it is what is bound.
 #[test]
 fn apps_are_told_the_advertised_addresses_or_else_the_bound_ones() {
     for advertised in [None, Some("10.1.2.3:4")] {

@@ -96,7 +96,7 @@ fn forget_process_ids(patrol: &Patrol) {
     fs::write(&path, text).expect("the folder is writable");
 }
 
-/// An app that reports, or that a pid file names, goes on after a crash of the server: it is
+/// An app that reports, or that a pid file names, keeps running after a crash of the server: it is
 /// adopted, and ended in order when that is asked for.
 #[test]
 fn an_app_that_is_found_is_adopted_after_a_crash() {

@@ -1,5 +1,5 @@
 //! Patrol contract §2.4, §2.5 and A: apps that write a pid file (2) or send pings (3 and 4), and
-//! which processes are signalled.
+//! which processes are signaled.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -103,14 +103,14 @@ fn an_app_that_runs_already_is_adopted_by_its_pid_file_and_not_doubled() {
     let found = patrol.wait_app("web", "adopted", |app| pid(app) == process);
     holds_for("one copy", Duration::from_secs(3), || up.count() == 1);
     assert_eq!(instance(&patrol.app("web")), instance(&found));
-    // It runs the app's program: it is proven to be the app, and is signalled.
+    // It runs the app's program: it is proven to be the app, and is signaled.
     patrol.toggle("web", 2);
     assert_eq!(before.wait().expect("our child").code(), Some(10));
     assert_eq!(patrol.wait_history("web", 1)["disabled"], true);
 }
 
-/// A stale file with the number of somebody else's process, or rubbish: the app is started, and
-/// the stranger is never signalled.
+/// A stale file with the pid of another program, or rubbish: the app is started, and
+/// the stranger is never signaled.
 #[test]
 fn a_pid_file_with_a_stranger_or_rubbish_is_no_sign_of_life() {
     let mut stranger = Stranger::start();
@@ -207,7 +207,7 @@ fn an_app_that_pings_already_is_adopted_within_the_grace_period() {
     end(before);
 }
 
-/// A ping with a stranger's pid is accepted and shown; that process is never signalled.
+/// A ping with a stranger's pid is accepted and shown; that process is never signaled.
 #[test]
 fn a_pid_in_a_ping_is_believed_and_only_signalled_if_it_is_the_apps() {
     let mut stranger = Stranger::start();

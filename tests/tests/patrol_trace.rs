@@ -11,7 +11,7 @@ use openctrl_tests::{Master, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// Part of every text that nobody may find.
+/// Part of every text that must not be found.
 const SECRET: &str = "hush";
 
 /// Replays all segments of a directory, which must be equal; the timeline.

@@ -1,4 +1,4 @@
-//! What became of processes: `GET /instances/{id}/process` and `GET /processes`.
+//! Facts about processes: `GET /instances/{id}/process` and `GET /processes`.
 
 use openctrl_tests::rfc3339::unix_nanos;
 use openctrl_tests::script::Step;

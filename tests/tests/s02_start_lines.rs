@@ -1,7 +1,9 @@
 //! Contract §2: the start-up lines that scripts scrape.
 
+use std::fs;
+
 use openctrl_tests::json::is_hex;
-use openctrl_tests::output::Line;
+use openctrl_tests::output::{Line, Source};
 use openctrl_tests::{KEY_ID, Master, Script, until};
 use serde_json::json;
 
@@ -85,4 +87,25 @@ fn requests_and_life_cycles_do_not_push_the_key_out_of_the_log() {
     let last = &lines[lines.len().saturating_sub(200)..];
     assert_eq!(scrape(last, CREATED).as_deref(), Some(master.key()));
     until("nothing to be left running", || master.descendants().is_empty());
+}
+
+/// `cargo clean` deletes a state that is beside a program in `target/`.
+#[test]
+fn a_program_that_cargo_built_warns_that_its_state_is_beside_it() {
+    let warned = |master: &Master| {
+        let log = master.output().text(Source::Stderr);
+        log.contains("where cargo clean deletes it; use state=<dir>")
+    };
+    let mut master = Master::start();
+    assert!(!warned(&master), "it is not in a build directory");
+    master.stop();
+    // What cargo writes to the directory that it builds in.
+    fs::write(master.folder().join(".rustc_info.json"), "{}").expect("written");
+    master.restart();
+    assert!(warned(&master));
+    master.stop();
+    let state = master.folder().join("elsewhere").to_str().expect("UTF-8").to_owned();
+    master.reconfigure(|builder| builder.query("state", &state));
+    master.restart();
+    assert!(!warned(&master), "the state is elsewhere");
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 
 const BUSY: [u64; 9] = [7, 12, 3, 10, 2, 1000, 2000, 3000, 4000];
 
-/// Live metrics are gone; mode and totals are not.
+/// Live metrics are reset; mode and totals are kept.
 fn assert_idle_with_totals(event: &Event) {
     for metric in ["ping", "pool", "tcps", "udps"] {
         assert_eq!(event.instance[metric], 0, "{metric}");

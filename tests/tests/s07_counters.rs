@@ -161,7 +161,7 @@ fn stepwise(master: &Master, name: &str, values: &[u64]) -> (Script, Vec<Cue>) {
     let mut cues = Vec::new();
     for (number, value) in values.iter().enumerate() {
         let cue = master.cue(&format!("{name}-{number}"));
-        // The mode counts along, so that each checkpoint can be told from the one before.
+        // The mode counts along, so that each checkpoint differs from the one before.
         let [a, b, c, d] = [*value; 4];
         script = script.cue(&cue).checkpoint([number as u64 + 1, 0, 0, 0, 0, a, b, c, d]);
         cues.push(cue);

@@ -186,7 +186,7 @@ fn a_reader_that_saw_only_initial_events_can_resume() {
     fresh.wait_for("an ordinary start", |event| event.kind == "initial");
 }
 
-/// Whoever cannot be served from the window is told so, then gets everything anew.
+/// A reader that cannot be served from the window receives a gap, then everything again.
 fn assert_told_of_a_gap(master: &Master, id: &str) {
     let mut stream = resume(master, id);
     let count = master.api().list().len();

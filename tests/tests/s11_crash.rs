@@ -1,4 +1,4 @@
-//! Contract §11 after `kill -9` with `survive=off`: nothing acknowledged is lost, nothing runs twice, and whoever is
+//! Contract §11 after `kill -9` with `survive=off`: nothing acknowledged is lost, nothing runs twice, and a client that is
 //! ended was a leftover.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
@@ -92,7 +92,7 @@ fn who_merely_has_the_id_of_a_leftover_is_not_touched() {
         format!("{}+ 1 {id} 1\n= 1 {pid}", header()),
         // Another run of the machine.
         format!("openctrl-children 1 another\n+ 1 {id} 1\n= 1 {pid} {ticks}\n"),
-        // Told to be gone, and not a ledger at all.
+        // Recorded as ended, and not a ledger at all.
         format!("{}+ 1 {id} 1\n= 1 {pid} {ticks}\n- 1\n", header()),
         format!("{pid} {ticks}\n"),
     ];
@@ -104,7 +104,7 @@ fn who_merely_has_the_id_of_a_leftover_is_not_touched() {
         assert_eq!(up.count(), count, "{text}");
         assert!(is_alive(pid), "{text}");
     }
-    // The last one that was right: it is taken for the leftover that it says it is.
+    // The last valid one: it is accepted as the leftover that it describes.
     master.stop();
     fs::write(ledger(&master), format!("{}+ 1 {id} 1\n= 1 {pid} {ticks}\n", header())).unwrap();
     master.restart();

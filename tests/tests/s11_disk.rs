@@ -207,7 +207,7 @@ fn a_full_disk_refuses_changes_and_nothing_else() {
         assert_eq!(definitions(&master), known);
         assert_eq!(master.api().status(&id), "running", "a refused PATCH stops nothing");
 
-        // Supervision goes on.
+        // Supervision continues.
         crashed.wait(crashes + 1);
         let lines = events.logs(&chatter).len();
         until("lines to flow", || events.logs(&chatter).len() > lines);
@@ -248,7 +248,7 @@ fn a_full_disk_shows_in_the_control_api() {
             let conditions = status["conditions"].as_array().unwrap().clone();
             conditions.into_iter().find(|condition| condition["type"] == "Durable")
         };
-        // Supervision goes on, and what happens is not stored for the time being.
+        // Supervision continues, and what happens is not stored for the time being.
         master.api().act(&id, "stop");
         sockets.wait_phase(&id, "Stopped");
         until("the condition", || durable().is_some_and(|durable| durable["status"] == "False"));
@@ -300,7 +300,7 @@ fn a_full_disk_is_noticed_once_and_left_behind_by_itself() {
         assert_eq!(definitions(&master), known);
         assert_eq!((count(&master, BEGINS), count(&master, "loadState")), (0, 0));
 
-        // The next time it is told again.
+        // The next time it is reported again.
         disk.fill();
         until_refused(&master, &id);
         assert_eq!((count(&master, BEGINS), count(&master, ENDS)), (1, 0));

@@ -1,5 +1,5 @@
 //! Contract §11: taking over the state of the Go master, and damaged or missing state files: what
-//! is told, what is kept, and what is refused.
+//! is reported, what is kept, and what is refused.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -69,7 +69,7 @@ mod go_master {
         let info = api.get("/info").expect(200).json();
         assert_eq!((&info["mid"], &info["alias"]), (&json!(GO_MID), &json!(GO_ALIAS)));
 
-        // Durable before the key was told.
+        // Durable before the key was shown.
         let taken = definitions(&master);
         master.crash();
         master.restart();
@@ -237,7 +237,7 @@ fn a_damaged_snapshot_costs_nothing() {
     for bad in damages(&good.contents()["openctrl.state"]) {
         let state = good.copy();
         fs::write(state.file("openctrl.state"), &bad).unwrap();
-        // It is told before it is mended, and the looking changes nothing.
+        // It is reported before it is repaired, and the check changes nothing.
         let before = state.contents();
         let report = inspect(&["check", state.path()]);
         assert!(report.status.success());
@@ -286,7 +286,7 @@ fn a_missing_or_damaged_backup_is_not_needed() {
 fn a_torn_end_of_the_journal_is_cut_off() {
     let (good, known) = killed();
     let journal = fs::read(good.journal()).unwrap();
-    // The last record once more stands for one that was under way.
+    // A copy of the last record stands for one that was under way.
     let tail = &journal[journal.len() - 40..];
     for torn in [vec![0; 3], 1000_u32.to_le_bytes().to_vec(), tail[..7].to_vec()] {
         let state = good.copy();

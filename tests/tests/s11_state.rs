@@ -93,7 +93,7 @@ fn one_master_a_directory() {
     assert_eq!(first.api().instance(&id)["alias"], "after");
 }
 
-/// What a client was told stays true: change, SIGKILL at once, start, look.
+/// What a client received stays true: change, SIGKILL at once, start, look.
 #[test]
 fn an_answered_change_survives_a_kill() {
     let mut master = Master::start();

@@ -246,7 +246,7 @@ fn a_child_outlives_its_keeper_and_then_its_master() {
     assert_eq!(pid(&master.api().process(&id)), child);
     go_on.give();
     until("its output is read", || lines(&master.api(), &id).contains(&"on".to_owned()));
-    // Nobody is its parent that could say how it ended.
+    // It has no parent that could report its exit status.
     send(child, Signal::KILL);
     until("its end", || !master.api().process(&id)["lastExit"].is_null());
     let reason = master.api().process(&id)["lastExit"]["reason"].clone();

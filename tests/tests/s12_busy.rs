@@ -1,4 +1,4 @@
-//! Contract §12 with work under way: the end costs nothing that was acknowledged, and whoever is
+//! Contract §12 with work under way: the end costs nothing that was acknowledged, and a client that is
 //! in a hurry can say so.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
@@ -58,7 +58,7 @@ fn a_second_term_ends_those_that_ignore_the_first() {
     }
 }
 
-/// Whoever waits for a slow stop when the end comes is answered, and the answer is true.
+/// A client that waits for a slow stop when the master ends is answered, and the answer is true.
 #[test]
 fn what_waits_at_the_end_is_answered() {
     let mut master = Master::start();

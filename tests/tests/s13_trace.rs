@@ -14,7 +14,7 @@ use openctrl_tests::{KEY_ID, Master, Script, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Part of every text that nobody may find.
+/// Part of every text that must not be found.
 const SECRET: &str = "hush";
 
 fn total_bytes(directory: &Path) -> u64 {

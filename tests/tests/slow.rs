@@ -59,7 +59,7 @@ fn silence_after_a_checkpoint_is_an_error() {
     let restarted =
         master.run(&mut events, &Script::new().mark(&started).checkpoint([1; 9]).wait());
     let first = started.wait(1)[0].pid;
-    // Never a checkpoint; one that goes on; one whose clock a new start has cleared.
+    // Never a checkpoint; one that continues; one whose clock a new start has cleared.
     let mute = master.run(&mut events, &Script::new().print("no checkpoint").wait());
     let beat = Script::new().checkpoint([1; 9]).step(Step::SleepMs(1_000));
     let steady = master.run(&mut events, &Script::new().step(Step::Repeat(0, beat)));
@@ -344,7 +344,7 @@ fn pings_are_ten_at_a_time_and_give_up_after_five_seconds() {
     }
 }
 
-/// How long a connection lives on which `start` was sent and `more` follows every second.
+/// How long a connection stays open on which `start` was sent and `more` follows every second.
 fn lifetime(address: SocketAddr, start: &[u8], more: &[u8]) -> Duration {
     let began = Instant::now();
     let mut socket = TcpStream::connect(address).expect("the master listens");

@@ -49,7 +49,7 @@ fn operations(api: &Api) -> Vec<Operation> {
 }
 
 impl Operation {
-    /// Sends it with nothing in its body: the status tells whether it was let in.
+    /// Sends it with nothing in its body: the status shows whether it was admitted.
     fn send(&self, api: &Api, id: &str) -> Response {
         if self.path == "/events" {
             // The stream has no end: what counts is how it begins.
@@ -204,7 +204,7 @@ fn only_holders_of_the_key_see_it() {
     let rotated = admin.patch(KEY_ID, &json!({"action": "restart"})).expect(200).json();
     assert_eq!((&rotated["id"], &rotated["url"]), (&json!(KEY_ID), &json!("")));
     api.get("/info").expect_error(401);
-    // Its stream goes on, and shows what happens after.
+    // Its stream continues, and shows what happens after.
     let id = admin.run(&Script::new().print("after").wait());
     events.wait_log(&id, "after");
     let new = eventually("the new key is logged", || {

@@ -3,9 +3,10 @@
 use std::fs;
 use std::time::Instant;
 
+use openctrl_tests::control::Wire;
 use openctrl_tests::master::run_to_end;
 use openctrl_tests::output::Source;
-use openctrl_tests::{Api, KEY_ID, Master, Response, Script, Shell, eventually};
+use openctrl_tests::{Api, KEY_ID, Master, Response, Script, Shell, Sse, eventually};
 use serde_json::{Value, json};
 
 fn token(api: &Api, name: &str, role: &str) -> Api {
@@ -190,4 +191,159 @@ fn tls_is_insisted_on_and_missed_where_all_may_listen() {
     assert!(!warned(&master));
     assert!(warned(&Master::builder().authority("0.0.0.0:0").start()));
     assert!(!warned(&Master::start()));
+}
+
+const HUSH: &str = "hush";
+
+/// A URL with a secret in each place that can have one; its script prints, and waits.
+fn secretive(host: &str) -> String {
+    let script = Script::new().print("a line").wait().url_at(&format!("stub://me:{HUSH}@{host}"));
+    format!("{script}#env=TOKEN={HUSH}&api_key={HUSH}")
+}
+
+/// The paths of the document that are read, with this id in them.
+fn readable(api: &Api, id: &str) -> Vec<String> {
+    let document = api.without_key().get("/openapi.json").expect(200).json();
+    let paths = document["paths"].as_object().expect("paths");
+    let is_elsewhere = |path: &str| ["/events", "/tcping"].contains(&path);
+    let read = paths.iter().filter(|(path, item)| !is_elsewhere(path) && item["get"].is_object());
+    let at = |(path, item): (&String, &Value)| {
+        let base = if item["servers"].is_null() { api.base() } else { "" };
+        format!("{base}{}", path.replace("{id}", id))
+    };
+    read.map(at).collect()
+}
+
+#[test]
+fn secrets_are_shown_to_holders_of_the_key_and_to_no_other_reader() {
+    let place = tempfile::tempdir().expect("a folder");
+    let socket = place.path().join("api.sock");
+    let control = place.path().join("control");
+    let [socket_path, control_path] = [&socket, &control].map(|path| path.to_str().expect("UTF-8"));
+    let master =
+        Master::builder().query("control", control_path).query("socket", socket_path).start();
+    let key = master.api();
+    let tokens = ["read", "operate", "admin"].map(|role| (role, token(&key, role, role)));
+    let mut streams: Vec<_> = tokens
+        .iter()
+        .map(|(role, api)| (*role, api.events()))
+        .chain([("key", key.events())])
+        .collect();
+    let first =
+        streams[0].1.frames().iter().rev().find_map(|frame| frame.field("id").map(str::to_owned));
+    let first = first.expect("the picture has an id");
+
+    let url = secretive("one");
+    let id = key.create(&url)["id"].as_str().expect("an id").to_owned();
+    let shown = key.instance(&id);
+    assert_eq!(shown["url"], url.as_str());
+    key.request("PATCH", &format!("/instances/{id}/policy"))
+        .json(&json!({"env": {"TOKEN": HUSH}}))
+        .send()
+        .expect(200);
+    let masked = url.replace(&format!("me:{HUSH}"), "***").replace(HUSH, "***");
+    streams.iter_mut().for_each(|(_, stream)| drop(stream.wait_log(&id, "a line")));
+
+    // Everything that can be read, over TCP and over the Unix socket.
+    let mut wire = Wire::open(&socket).expect("it listens");
+    for path in readable(&key, &id) {
+        for (role, api) in &tokens {
+            let answer = api.request_at("GET", &path).send();
+            assert!([200, 403].contains(&answer.status), "{path} with {role}: {}", answer.status);
+            assert!(!answer.text().contains(HUSH), "{path} with {role}: {}", answer.text());
+        }
+        let answer = wire.send("GET", &path, None).expect("an answer").expect(200);
+        assert!(!answer.body.contains(HUSH), "{path} over the socket: {}", answer.body);
+    }
+    assert_eq!(key.list()[1]["url"], url.as_str());
+    for (_, api) in &tokens {
+        assert_eq!(
+            (&api.list()[1]["url"], &api.instance(&id)["url"]),
+            (&json!(masked), &json!(masked))
+        );
+        let policy = api.get(&format!("/instances/{id}/policy")).expect(200).json();
+        assert_eq!(policy["env"], json!({"TOKEN": "***"}));
+    }
+
+    // The answer to every change.
+    for (role, api) in &tokens[1..] {
+        let made = api.post("/instances", &json!({"url": secretive(role)})).expect(201);
+        let made_id = made.json()["id"].as_str().expect("an id").to_owned();
+        let policy = format!("/instances/{made_id}/policy");
+        let env = json!({"env": {"TOKEN": HUSH}});
+        let answers = [
+            api.patch(&made_id, &json!({"alias": *role})).expect(200),
+            api.put(&made_id, &secretive("two")).expect(200),
+            api.request("PATCH", &policy).json(&env).send().expect(200),
+            api.request("PUT", &policy).json(&env).send().expect(200),
+            made,
+        ];
+        for answer in answers {
+            assert!(answer.text().contains("***") && !answer.text().contains(HUSH), "{role}");
+        }
+        assert_eq!(key.instance(&made_id)["url"], secretive("two"), "it is stored as it was sent");
+        api.delete(&made_id).expect(204);
+        for (_, stream) in &mut streams {
+            stream.wait_for("it is deleted", |event| {
+                event.kind == "delete" && event.instance["id"] == made_id.as_str()
+            });
+        }
+    }
+
+    // All streams: from the start, resumed, and opened later.
+    for (role, api) in &tokens {
+        let mut resumed = Sse::open_raw(api, &[("Last-Event-ID", &first)]);
+        resumed.wait_for("the end", |event| event.kind == "delete");
+        streams.extend([(*role, resumed), (*role, api.events())]);
+    }
+    for (role, stream) in &streams {
+        let texts = stream.frames();
+        let data = || texts.iter().filter_map(|frame| frame.field("data"));
+        assert_eq!(data().any(|data| data.contains(HUSH)), *role == "key", "{role}");
+        assert!(*role == "key" || data().any(|data| data.contains(&masked)), "{role}");
+    }
+}
+
+#[test]
+fn a_mask_that_comes_back_is_refused_and_changes_nothing() {
+    let master = Master::start();
+    let key = master.api();
+    let id = key.create(&secretive("one"))["id"].as_str().expect("an id").to_owned();
+    let policy = format!("/instances/{id}/policy");
+    let env = json!({"env": {"A": HUSH, "B": ""}});
+    key.request("PATCH", &policy).json(&env).send().expect(200);
+    let bot = token(&key, "bot", "operate");
+
+    // The ETag is that of the revision, for every reader.
+    let etag = |api: &Api| {
+        let answer = api.get(&format!("/instances/{id}")).expect(200);
+        answer.header("etag").expect("an ETag").to_owned()
+    };
+    let before = (etag(&key), key.instance(&id)["url"].clone());
+    assert_eq!(etag(&bot), before.0);
+
+    let read = bot.instance(&id)["url"].as_str().expect("a text").to_owned();
+    let read_policy = bot.get(&policy).expect(200).text().to_owned();
+    let is_named = |answer: Response, part: &str| {
+        let error = answer.expect_error(400);
+        let error = error.text();
+        assert!(error.contains(part) && error.contains("***"), "{error}");
+    };
+    is_named(bot.put(&id, &read), "user-info");
+    is_named(bot.post("/instances", &json!({"url": read})), "user-info");
+    is_named(bot.put(&id, "stub://x?env=TOKEN=***"), "env=TOKEN");
+    for method in ["PUT", "PATCH"] {
+        is_named(bot.request(method, &policy).body(read_policy.clone()).send(), "env.A");
+    }
+    let patched = bot.request("PATCH", &policy).header("If-Match", &before.0);
+    is_named(patched.json(&json!({"env": {"A": "***"}})).send(), "env.A");
+    assert_eq!((etag(&key), key.instance(&id)["url"].clone()), before);
+    assert_eq!(key.get(&policy).expect(200).json()["env"], env["env"]);
+
+    // The rest of a policy can be written back, and holders of the key may send any text.
+    let change = bot.request("PATCH", &policy).header("If-Match", &before.0);
+    change.json(&json!({"history": 3})).send().expect(200);
+    bot.put(&id, &secretive("one")).expect_error(409);
+    key.put(&id, "stub://x?env=TOKEN=***").expect(200);
+    assert_eq!(key.instance(&id)["url"], "stub://x?env=TOKEN=***");
 }

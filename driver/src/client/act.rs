@@ -99,11 +99,23 @@ pub(crate) async fn delete(api: &Arc<Api>, out: &Outlet, question: &Delete) -> R
 /// Returns the instances as they are then, or why the first one that failed did.
 pub(crate) async fn wait_for_start(
     api: &Api,
-    mut stream: EventStream,
+    stream: EventStream,
     instances: &[Instance],
     waiting: &Waiting,
 ) -> Result<Vec<Instance>, Failure> {
-    let mut waits = Waits::new(instances.iter().map(|one| (Goal::Running, one)), waiting.steady);
+    let waiter = |one| (one, Waiter::new(Goal::Running, one));
+    wait_for_runs(api, stream, instances.iter().map(waiter).collect(), waiting).await
+}
+
+/// As [`wait_for_start`], for instances with waiters of their own.
+pub(crate) async fn wait_for_runs(
+    api: &Api,
+    mut stream: EventStream,
+    waiters: Vec<(&Instance, Waiter)>,
+    waiting: &Waiting,
+) -> Result<Vec<Instance>, Failure> {
+    let instances: Vec<&Instance> = waiters.iter().map(|(instance, _)| *instance).collect();
+    let mut waits = Waits::new(waiters.into_iter(), waiting.steady);
     let deadline = Instant::now() + waiting.timeout;
     let mut started = Vec::new();
     while started.len() < instances.len() {
@@ -122,7 +134,8 @@ pub(crate) async fn wait_for_start(
             match outcome {
                 Outcome::Done(after) => started.push(after),
                 Outcome::Failed(failure) => {
-                    let name = instances.iter().find(|one| one.id() == id).map(Instance::name);
+                    let found = instances.iter().find(|one| one.id() == id);
+                    let name = found.map(|instance| instance.name());
                     return Err(failure.of(&plain(&name.unwrap_or(id))));
                 }
             }
@@ -186,10 +199,9 @@ struct Waits {
 }
 
 impl Waits {
-    fn new<'a>(goals: impl Iterator<Item = (Goal, &'a Instance)>, hold: Duration) -> Self {
-        let waiter = |(goal, one): (Goal, &Instance)| (one.id().to_owned(), Waiter::new(goal, one));
+    fn new<'a>(waiters: impl Iterator<Item = (&'a Instance, Waiter)>, hold: Duration) -> Self {
         Self {
-            waiters: goals.map(waiter).collect(),
+            waiters: waiters.map(|(one, waiter)| (one.id().to_owned(), waiter)).collect(),
             steady: HashMap::new(),
             unready: HashMap::new(),
             news: Vec::new(),
@@ -293,8 +305,9 @@ async fn carry_out(
         Some(_) => Some(api.events(None).await?),
         None => None,
     };
-    let goals = |goal| instances.iter().map(move |one| (Request::goal(goal, one), one));
-    let mut waits = goal.map(|goal| Waits::new(goals(goal), waiting.steady));
+    let waiters =
+        |goal| instances.iter().map(move |one| (one, Waiter::new(Request::goal(goal, one), one)));
+    let mut waits = goal.map(|goal| Waits::new(waiters(goal), waiting.steady));
     let mut answers = ask(api, instances, request, waiting.timeout).await?;
     let mut outcomes = HashMap::new();
     let mut progress = Progress::new(request.word, instances.len());

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use openctrl_core::url::masked_part;
+
 use super::api::Api;
 use super::failure::Failure;
 use super::instance::Instance;
@@ -16,6 +18,12 @@ pub(crate) async fn export(api: &Api, out: &Outlet, question: &Export) -> Result
     let (names, tag) = (question.names.clone(), question.tag.clone());
     let all = names.is_empty() && tag.is_empty();
     let instances = resolve(api, &Which { names, tag, all }).await?;
+    if let Some(hidden) = instances.iter().find(|instance| masked_part(instance.url()).is_some()) {
+        return Err(Failure::Refused(format!(
+            "{}: a token does not see the secrets of its URL; export it with the API key",
+            plain(&hidden.name())
+        )));
+    }
     let (manifest, notes) = manifest(&instances);
     for text in notes {
         note(&text);

@@ -39,6 +39,12 @@ impl Waiter {
         Self { goal, was_stopped, last_line: String::new() }
     }
 
+    /// Waits for another run of an instance that is replaced. The stream was opened before the
+    /// request, so its first event shows the old process.
+    pub(crate) const fn of_replaced() -> Self {
+        Self { goal: Goal::RunningAgain, was_stopped: false, last_line: String::new() }
+    }
+
     /// Takes in an event of the instance, which may have happened before the request.
     pub(crate) fn hear(&mut self, word: &Word) -> Option<Verdict> {
         match word.kind.as_str() {

@@ -1,4 +1,4 @@
-//! Why a runtime in the box did not run, with its exit code. Owns the messages only.
+//! Why the built-in runtime did not run, with its exit code. Owns the messages only.
 
 use std::fmt;
 use std::io;

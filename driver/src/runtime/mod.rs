@@ -1,4 +1,4 @@
-//! The runtime in the box: runs `<self> <instance-url>` when the master has no `bin`.
+//! The built-in runtime: runs `<self> <instance-url>` when the master has no `bin`.
 //!
 //! Owns the schemes that this program serves as a runtime, and the exit codes of a refused start.
 //! It is independent of the master; the two share only the process contract (Contract §6, §7): one

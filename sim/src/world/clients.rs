@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use openctrl_core::command::{Caller, Command, InstanceAction};
 use openctrl_core::doors::v2::{
-    decode_actions, decode_alias, decode_create, decode_key_patch, decode_patch, decode_replace,
-    ping_target,
+    Secrets, decode_actions, decode_alias, decode_create, decode_key_patch, decode_patch,
+    decode_replace, ping_target,
 };
 use openctrl_core::expect::Expect;
 use openctrl_core::ids::{InstanceId, RequestId};
@@ -126,14 +126,16 @@ fn create(choices: &mut Choices) -> Option<Command> {
         7 => format!(r#"{{"x":[{{"url":1}}],"URL":"{url}","Alias":"n{name}","alias":null}}"#),
         _ => format!(r#"{{"url":"{url}","alias":"n{name}"}}"#),
     };
-    let (url, alias) = decode_create(body.as_bytes()).expect("the simulation's URLs are valid");
+    let (url, alias) =
+        decode_create(body.as_bytes(), Secrets::Shown).expect("the simulation's URLs are valid");
     Some(Command::Create { url, alias })
 }
 
 fn replace(choices: &mut Choices, known: &[InstanceId]) -> Option<Command> {
     let id = target(choices, known);
     let body = format!(r#"{{"url":"{}"}}"#, choices.pick(&URLS));
-    let url = decode_replace(body.as_bytes()).expect("the simulation's URLs are valid");
+    let url =
+        decode_replace(body.as_bytes(), Secrets::Shown).expect("the simulation's URLs are valid");
     Some(Command::Replace { id, expect: Expect::Any, url })
 }
 
@@ -195,8 +197,8 @@ fn bad(choices: &mut Choices) -> Option<Command> {
         br#"{"url":"master://x","action":"walk","alias":5}"#,
         b"{\"url\":\"demo:a\",\"action\":\"stop\",\"alias\":\"\xff\"}",
     ]);
-    let is_refused = decode_create(body).is_err()
-        && decode_replace(body).is_err()
+    let is_refused = decode_create(body, Secrets::Shown).is_err()
+        && decode_replace(body, Secrets::Shown).is_err()
         && decode_patch(body).is_err()
         && decode_alias(body).is_err();
     assert!(is_refused, "{body:?} is taken for a good body");

@@ -1,7 +1,7 @@
-//! Clients that send requests made beforehand, as many connections as wanted in one thread.
+//! Clients that send requests made in advance, over any number of connections in one thread.
 //!
-//! Each connection sends its next request when the answer to the last one is complete: so many
-//! requests are under way as there are connections, always.
+//! Each connection sends its next request when the answer to the last one is complete:
+//! there are always as many requests under way as connections.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -57,7 +57,7 @@ pub struct Load {
 pub enum Until {
     /// After so long.
     Elapsed(Duration),
-    /// After so many answers.
+    /// After this many answers.
     Answers(u64),
 }
 

@@ -25,7 +25,7 @@ pub struct Floor {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use]
 pub struct Figure {
-    /// What it tells, unique within its scenario.
+    /// Its name, unique within its scenario.
     pub name: String,
     /// Its unit, such as `ms` or `lines/s`.
     pub unit: String,

@@ -30,7 +30,7 @@ struct Stream {
 }
 
 impl Readers {
-    /// Opens so many event streams.
+    /// Opens this many event streams.
     ///
     /// # Errors
     /// A connection that the master refuses.

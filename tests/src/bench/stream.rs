@@ -28,13 +28,13 @@ enum Framing {
     Head(Vec<u8>),
     /// In a chunk's size line.
     Size(usize),
-    /// In a chunk, with so many bytes to come.
+    /// In a chunk, with this many bytes to come.
     Data(usize),
     /// No chunks: everything is data.
     Plain,
 }
 
-/// The mark that is always looked for: so many events were lost, it is told.
+/// The mark that is always looked for: the report of lost events.
 const GAP: &[u8] = b"event: gap\n";
 /// How far behind the gap's mark its number is.
 const GAP_WINDOW: usize = 120;
@@ -140,7 +140,7 @@ impl Counter {
         }
     }
 
-    /// A gap is a frame at the start of a chunk: one that a read cuts in two is told by the sum
+    /// A gap is a frame at the start of a chunk: one that a read cuts in two shows in the sum
     /// of what came, and only its number is lost.
     fn search_gap(&mut self, data: &[u8]) {
         let window = &data[..data.len().min(GAP.len() + GAP_WINDOW)];

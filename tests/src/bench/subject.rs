@@ -63,7 +63,7 @@ impl Subject {
         Ok((Self { master: builder.start(), ids: Vec::new() }, dir))
     }
 
-    /// A running master with so many stored instances that stay stopped.
+    /// A running master with this many stored instances that stay stopped.
     ///
     /// # Errors
     /// A master that refuses what the contract allows.
@@ -73,7 +73,7 @@ impl Subject {
         Ok(subject)
     }
 
-    /// A master that was ended and has so many stored instances.
+    /// A master that was stopped and has this many stored instances.
     ///
     /// # Errors
     /// A master that refuses what the contract allows.
@@ -120,7 +120,7 @@ impl Subject {
         Client::open(self.address())?.ask(&request).map(|_| ())
     }
 
-    /// Starts it once more and waits until it answers; returns how long that took.
+    /// Starts it again and waits until it answers; returns how long that took.
     ///
     /// # Errors
     /// One that does not answer.
@@ -168,13 +168,13 @@ fn start(runtime: &Path) -> io::Result<Master> {
 }
 
 fn builder(runtime: &Path) -> io::Result<Builder> {
-    // A port that is known beforehand, for whoever does not print which one the system chose.
+    // A port that is known in advance, for servers that do not print which one the system chose.
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let builder = Master::builder_for(runtime).brief_stdout();
     Ok(builder.authority(&format!("127.0.0.1:{port}")))
 }
 
-/// Creates instances; those that are to stay stopped are told so.
+/// Creates instances; those that must stay stopped are stopped.
 fn fill(api: &Api, count: usize, policy: Policy) -> io::Result<()> {
     let address = api.endpoint().address;
     let create = request(api, "POST", "/instances", "{\"url\":\"bench://wait/host?token=abcdef\"}");

@@ -3,7 +3,7 @@
 //! What it does stands in its URL: `bench://wait`, `bench://checkpoints/<count>`,
 //! `bench://lines/<count>/<bytes>` or `bench://paced/<count>/<bytes>/<lines a write>`, one write a
 //! millisecond. Whatever it prints, it ends with the end mark, a checkpoint that it repeats
-//! for ever: a reader that loses lines sees the end all the same. What is printed flat out begins
+//! indefinitely: a reader that loses lines still sees the end. What is printed flat out begins
 //! with the begin mark, another checkpoint.
 //!
 //! It uses the standard library only, so that the benchmark can build it without a linker's help
@@ -72,7 +72,7 @@ fn checkpoint(number: usize) -> String {
     )
 }
 
-/// A line of so many bytes, its end not counted.
+/// A line of this many bytes, without its end.
 fn line(number: usize, bytes: usize) -> String {
     format!("{:x<bytes$}\n", format!("line {number} "))
 }

@@ -1,5 +1,5 @@
 //! `bench-durability`: how fast changes become durable, against what the disk itself can do, and
-//! how long a start takes with much to recover. Prints two tables; the figures are for whoever
+//! how long a start takes with much to recover. Prints two tables; the figures are for anyone who
 //! compares two versions on one machine.
 
 use std::fs::{self, OpenOptions};

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), String> {
     let read = |path: &PathBuf| Report::read(path).map_err(|e| named(path, &e));
-    // What cannot be read is told before anything is measured.
+    // Files that cannot be read are reported before anything is measured.
     let earlier = options.compare.as_ref().map(read).transpose()?;
     scenarios::named(&options.only)?;
     let bin = match &options.bin {

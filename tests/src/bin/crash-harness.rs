@@ -1,4 +1,4 @@
-//! `crash-harness [--rounds N] [--seed N] [--kill WHAT]`: kills a master, its keeper or both, again and again and tells whether
+//! `crash-harness [--rounds N] [--seed N] [--kill WHAT]`: kills a master, its keeper or both, again and again and reports whether
 //! anything that it had acknowledged was lost, ran twice or was left over.
 //!
 //! It is its own runtime as well: called with a URL, it is a process of an instance.

@@ -7,7 +7,7 @@
 //! copy of itself in its own group, then `exit:12`) handle a signal;
 //! `ping:MS` and `beat:MS` (without a process id) begin to send pings, which INT ends;
 //! `child:FILE` starts a process of its group that ignores all signals and marks the file;
-//! `daemon` goes on in a child, in a session of its own, and exits with 0.
+//! `daemon` continues in a child, in a session of its own, and exits with 0.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -115,7 +115,7 @@ fn mark(path: &str) {
     written.unwrap_or_else(|_| misuse(path));
 }
 
-/// Replaces a file as a whole: whoever reads it sees all of it.
+/// Replaces a file as a whole: every reader sees all of it.
 fn replace(path: &str, text: &str) {
     let new = format!("{path}.new");
     let done = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path));

@@ -24,7 +24,7 @@ const CUE_POLL: Duration = Duration::from_millis(5);
 /// Exit code for a script or a call that cannot be understood.
 const MISUSE: i32 = 64;
 
-/// Exit code once nobody reads the output any more, as a shell shows death by SIGPIPE.
+/// Exit code when the output is closed, as a shell shows death by SIGPIPE.
 const NOBODY_READS: i32 = 141;
 
 /// What SIGTERM runs; the first `OnTerm` starts the thread that looks here.
@@ -100,7 +100,7 @@ fn flood(lines: usize, length: usize) {
     write(io::stdout(), block.as_bytes());
 }
 
-/// Ends with the test's folder: then nobody is left to give the cue.
+/// Ends when the test's folder is removed: then the cue cannot come any more.
 fn cue(path: &Path) {
     while !path.exists() {
         if !path.parent().is_some_and(Path::exists) {

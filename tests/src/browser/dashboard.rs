@@ -1,4 +1,4 @@
-//! The page as somebody uses it: logging in, finding a row, opening an instance.
+//! The page as a user works with it: logging in, finding a row, opening an instance.
 
 use serde_json::{Value, json};
 

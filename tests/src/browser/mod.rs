@@ -274,7 +274,7 @@ fn start_driver() -> (Child, u16) {
     (driver, port.trim_end_matches('.').parse().expect("a port is a number"))
 }
 
-/// Base 64 as WebDriver writes it; what is no digit of it is passed over.
+/// Base 64 as WebDriver writes it; ignores other characters.
 fn decode_base64(text: &str) -> Vec<u8> {
     let digit = |letter: u8| match letter {
         b'A'..=b'Z' => Some(letter - b'A'),

@@ -14,7 +14,7 @@ use super::model::{Definition, Model};
 pub struct Process {
     /// Its id.
     pub pid: i32,
-    /// What it was told.
+    /// The URL that it received.
     pub task: Task,
     /// Whether it was started by the instance's process, into its group.
     pub is_member: bool,
@@ -43,7 +43,7 @@ pub fn processes(program: &Path) -> Vec<Process> {
 }
 
 /// The first thing that is not as the model wants it, given the list of a master and the live
-/// processes; `started` tells whether the process of a token was started since the master was, or
+/// processes; `started` says whether the process of a token was started since the master was, or
 /// ever if processes survive.
 pub fn trouble(
     model: &Model,
@@ -85,7 +85,7 @@ fn trouble_of(
     }
     let is_whole = status == "running" && leaders == 1 && members == task.kind.members();
     let is_well = if !definition.restart && survives {
-        // It goes on until it ends, and is not started again.
+        // It keeps running until it ends, and is not started again.
         is_whole && task.kind.stays() || status != "running" && leaders + members == 0
     } else if !definition.restart {
         status == "stopped"

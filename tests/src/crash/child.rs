@@ -24,7 +24,7 @@ use crate::script::checkpoint;
 
 /// Scheme of the URLs that this runtime understands.
 pub const SCHEME: &str = "crash";
-/// Scheme by which a process of it tells one that it starts itself what it is.
+/// Scheme of the URL that a process gives to one that it starts itself.
 pub const MEMBER_SCHEME: &str = "crash-member";
 /// What one process of the kind [`Kind::Counter`] adds to the totals, however long it lives.
 pub const COUNT: u64 = 1_000_000;
@@ -110,7 +110,7 @@ impl Kind {
     }
 }
 
-/// What a process is told: `crash://<token>/<version>?<kind>`.
+/// The URL of a process: `crash://<token>/<version>?<kind>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
     /// Stays the same for an instance.
@@ -236,7 +236,7 @@ fn count() -> ! {
     let line = checkpoint([1, 2, 3, 4, 5, COUNT, COUNT, COUNT, COUNT]) + "\n";
     loop {
         if io::stdout().write_all(line.as_bytes()).is_err() {
-            // Nobody reads any more; what is left is to be ended.
+            // The output is closed; the rest is stopped.
             wait();
         }
         thread::sleep(CHECKPOINT_PAUSE);

@@ -1,5 +1,5 @@
 //! What a client knows of a master's state: what was acknowledged, and what may be there since
-//! nobody answered.
+//! were not answered.
 //!
 //! A client has at most one request on its way for an instance, so an instance is always wholly
 //! one of two things: as acknowledged, or as the unanswered request wanted it.
@@ -111,7 +111,7 @@ impl Definition {
 
 impl Model {
     /// Compares it with the list of a master that was just started, and takes over what is found
-    /// of what was not answered. Returns what was lost, or came from nowhere; `starts` tells how
+    /// of what was not answered. Returns what was lost, or came from nowhere; `starts` says how
     /// often the process of a token was started.
     pub fn settle(&mut self, list: &[Value], starts: impl Fn(u32) -> u64) -> Vec<String> {
         let mut faults = Vec::new();
@@ -171,7 +171,7 @@ impl Model {
         faults
     }
 
-    /// An instance whose id nobody was told: a create that was not answered, and only one.
+    /// An instance whose id no client knows: a create that was not answered, and only one.
     fn settle_create(
         &mut self,
         found: &Value,
@@ -189,7 +189,7 @@ impl Model {
     }
 }
 
-/// The `meta` of an instance that nobody gave one.
+/// The default `meta` of an instance.
 pub fn no_meta() -> Value {
     json!({"peer": {"sid": "", "type": "", "alias": ""}, "tags": {}})
 }
@@ -217,7 +217,7 @@ fn settle_one(
     }
 }
 
-/// Takes what was found for true, to go on from there.
+/// Accepts what was found, to continue from there.
 fn adopt(found: &Value, starts: &impl Fn(u32) -> u64) -> Option<Definition> {
     let (task, _) = Task::from_url(found["url"].as_str()?)?;
     let reset = starts(task.token).saturating_sub(found["tcprx"].as_u64()? / COUNT);

@@ -87,7 +87,7 @@ impl Harness {
 
     fn with(seed: u64, program: &Path, victim: Option<Victim>, has_keeper: bool) -> Self {
         let folder = TempDir::new().expect("a temporary directory can be made");
-        // A file of its own: by its path the processes are told from those of other harnesses.
+        // A file of its own: its path separates these processes from those of other harnesses.
         let runtime = folder.path().join("runtime");
         if fs::hard_link(program, &runtime).is_err() {
             fs::copy(program, &runtime).expect("the runtime can be copied");
@@ -126,7 +126,7 @@ impl Harness {
         }
     }
 
-    /// One round; at its end the master was told to end, in the midst of work, and has ended.
+    /// One round; at its end the master was stopped, in the midst of work, and has exited.
     pub fn orderly_round(&mut self) {
         self.round_until(|harness, _| harness.end_in_order());
     }
@@ -149,7 +149,7 @@ impl Harness {
         self.summary.rounds += 1;
     }
 
-    /// Starts the master once more, compares, ends it in order, and looks whether anything is
+    /// Starts the master again, compares, ends it in order, and looks whether anything is
     /// left.
     pub fn finish(mut self) -> Summary {
         if self.victim != Some(Victim::Keeper) {
@@ -226,7 +226,7 @@ impl Harness {
         }
     }
 
-    /// Lets clients work, ends the master meanwhile, and notes what each of them was told.
+    /// Lets clients work, stops the master meanwhile, and records the answers that each of them received.
     fn work_until(&mut self, dice: &mut Dice, end: impl FnOnce(&mut Self, &mut Dice)) {
         let key = RwLock::new(self.model.key.clone());
         let (endpoint, base) = (self.master.endpoint(), self.master.base().to_owned());

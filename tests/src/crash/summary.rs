@@ -11,7 +11,7 @@ pub struct Summary {
     pub changes: u64,
     /// Changes without an answer.
     pub unanswered: u64,
-    /// Findings: something acknowledged was not there, or something was there that nobody asked
+    /// Findings: something acknowledged was not there, or something was there without a request
     /// for, or an instance that is to run did not.
     pub lost: u64,
     /// Findings of two processes of an instance.

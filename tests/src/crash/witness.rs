@@ -1,5 +1,5 @@
 //! Witnesses: instances that no client touches while masters and keepers are killed. Some stay, and
-//! must be the same processes all along; one exits when it is told to, and its exit status must be
+//! must be the same processes all along; one exits on request, and its exit status must be
 //! known.
 
 use std::fs;
@@ -23,7 +23,7 @@ const STAYING: u32 = 3;
 /// Tokens of witnesses, beyond those of clients.
 const FIRST_TOKEN: u32 = 4_000_000_000;
 
-/// How often the one that exits looks whether it is told to.
+/// How often the one that exits looks for the request.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The witnesses of one master.
@@ -73,7 +73,7 @@ impl Witnesses {
         found["url"].as_str().is_some_and(|url| url.starts_with(SCHEME))
     }
 
-    /// Tells the one that exits to do so.
+    /// Requests the exit of that one.
     pub fn tell_to_exit(&mut self) {
         self.code = self.code % 100 + 1;
         let temporary = self.folder.join("exit.tmp");
@@ -100,7 +100,7 @@ impl Witnesses {
         if last["code"] != self.code && is_strict {
             complaints.unknown.push(format!("exit {} of {id} is {last}", self.code));
         }
-        // Told before the kill and read by nobody, it must not end the next one.
+        // A request before the kill that was not read must not end the next one.
         let _ = fs::remove_file(file(&self.folder));
         if api.status(id) == "error" {
             api.act(id, "stop");

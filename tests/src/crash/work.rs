@@ -1,5 +1,5 @@
-//! One client that changes instances of its own at random until nobody answers any more, and
-//! keeps account of what it was told.
+//! One client that changes instances of its own at random until the master no longer answers, and
+//! records the answers that it receives.
 
 use std::io;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub struct Shared<'a> {
     pub key: &'a RwLock<String>,
     /// Where the processes leave their traces.
     pub folder: &'a Path,
-    /// Whether the master lives on: a client leaves when it is told to, and stops no instance, for
+    /// Whether the master keeps running: a client leaves on request, and stops no instance, for
     /// no start of a master would start it again.
     pub master_lives: bool,
     /// Set when it is time to leave.
@@ -51,7 +51,7 @@ pub struct Job<'a> {
     pub instances: Vec<(String, Known)>,
 }
 
-/// What it was told, and what it was not.
+/// The answers that it received, and the requests without one.
 #[derive(Debug, Default)]
 pub struct Account {
     /// Its instances, deleted ones left out.
@@ -88,7 +88,7 @@ pub fn work(job: Job<'_>) -> Account {
     client.account
 }
 
-/// What became of a request; `None` in its place is no answer.
+/// The result of a request; `None` in its place means no answer.
 enum Answer {
     Accepted(Value),
     /// The master is on its way out, and has changed nothing.

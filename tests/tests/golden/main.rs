@@ -62,7 +62,7 @@ fn a_master_starts_on_every_state() {
         let mut master = state.start();
         assert_eq!(master.key(), identity["key"], "{name}");
         assert_eq!(shown(&master.api()), stored, "{name}");
-        // Also after it wrote the state anew, in its own version, with the old one as the backup.
+        // Also after it wrote the state again, in its own version, with the old one as the backup.
         let files = state.contents();
         let versions = ["openctrl.state", "openctrl.state.backup"].map(|name| files[name][8]);
         assert_eq!(versions, [2, 1], "{name}");

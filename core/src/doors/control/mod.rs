@@ -8,7 +8,6 @@ mod body;
 mod candidate;
 mod controllers;
 mod daemon;
-mod mask;
 mod model;
 mod query;
 mod route;

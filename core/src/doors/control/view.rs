@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::CONTROL_API_VERSION;
 use super::answer::Reply;
 use super::controllers::ControllerWire;
-use super::mask::mask_url;
 use super::model::{ControlModel, Figures, ProcessEntry, RuleEntry};
 use super::query::Query;
 use super::runtime::{RuntimeStats, RuntimeWire};
@@ -26,6 +25,7 @@ use crate::go::{ZERO_TIME, rfc3339_nano, to_json};
 use crate::ids::InstanceId;
 use crate::resource::{PROCESS_API_VERSION, PROCESS_KIND, Phase};
 use crate::rules::{API_VERSION, RuleKind, RuleRef, RuleStatus};
+use crate::url::mask_url;
 
 /// Events that one answer may hold.
 const EVENTS_MAX: u64 = 1_000;

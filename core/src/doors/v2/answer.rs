@@ -5,9 +5,10 @@ use alloc::string::{String, ToString};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::object::{InstanceObject, render_key_instance, render_masked_key_instance};
+use super::object::{InstanceObject, render_key_instance};
 use super::ping::render_dial;
 use super::precondition::etag;
+use super::secrets::Secrets;
 use super::status::Rejection;
 use crate::command::Outcome;
 use crate::ids::Revision;
@@ -52,12 +53,12 @@ impl Answer {
     }
 
     /// The answer with the result of a command. `info` renders the info object.
-    pub fn from_outcome(outcome: Outcome, info: impl FnOnce() -> Bytes) -> Self {
+    pub fn from_outcome(outcome: Outcome, secrets: Secrets, info: impl FnOnce() -> Bytes) -> Self {
         match outcome {
             Outcome::Done { before: _, after: view } | Outcome::Replaced(view) => {
-                Self::view(200, view)
+                Self::view(200, view, secrets)
             }
-            Outcome::Created(view) => Self::view(201, view),
+            Outcome::Created(view) => Self::view(201, view, secrets),
             Outcome::Stale(view) => {
                 let etag = Some(etag(view.definition.revision));
                 Self { etag, ..Self::from(Rejection::Stale) }
@@ -68,7 +69,7 @@ impl Answer {
             // The other door asked for it.
             Outcome::Desired(_) => Self::empty(204),
             Outcome::AliasSet => Self::json(200, info()),
-            Outcome::KeyRotated(master) => Self::json(200, render_key_instance(&master)),
+            Outcome::KeyRotated(master) => Self::json(200, render_key_instance(&master, secrets)),
             Outcome::Dialed(report) => Self::json(200, render_dial(&report)),
             Outcome::Refused(refusal) => Self::from(Rejection::from(refusal)),
         }
@@ -79,21 +80,10 @@ impl Answer {
         Self { etag: Some(etag(revision)), ..Self::json(status, json) }
     }
 
-    fn view(status: u16, view: InstanceView) -> Self {
+    fn view(status: u16, view: InstanceView, secrets: Secrets) -> Self {
         let revision = view.definition.revision;
-        Self::instance(status, InstanceObject::new(view).json(), revision)
+        Self::instance(status, InstanceObject::new(view).json(secrets), revision)
     }
-}
-
-/// The answer that says what came of a new key: with it for holders of the old one, without it for
-/// other callers.
-pub fn key_outcome(outcome: Outcome, sees_key: bool) -> Answer {
-    if let Outcome::KeyRotated(master) = &outcome
-        && !sees_key
-    {
-        return Answer::json(200, render_masked_key_instance(master));
-    }
-    Answer::from_outcome(outcome, Bytes::new)
 }
 
 impl From<Rejection> for Answer {
@@ -119,8 +109,11 @@ mod tests {
         assert_eq!(answer.status, 400);
         assert_eq!(answer.body.expect("a body"), r#"{"error":"say \"what\""}"#);
         assert_eq!(Answer::from(Rejection::Method("GET")).allow, Some("GET"));
-        assert_eq!(Answer::from_outcome(Outcome::Removed, Bytes::new), Answer::empty(204));
-        let answer = Answer::from_outcome(Outcome::AliasSet, || Bytes::from("i"));
+        assert_eq!(
+            Answer::from_outcome(Outcome::Removed, Secrets::Shown, Bytes::new),
+            Answer::empty(204)
+        );
+        let answer = Answer::from_outcome(Outcome::AliasSet, Secrets::Shown, || Bytes::from("i"));
         assert_eq!(answer.body.expect("a body"), "i");
     }
 }

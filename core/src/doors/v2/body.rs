@@ -8,6 +8,7 @@ use alloc::string::{String, ToString};
 
 use serde::de::MapAccess;
 
+use super::secrets::Secrets;
 use super::status::Rejection;
 use crate::doors::json::{Fields, decode, value};
 use crate::instance::{Checks, TEXT_MAX_BYTES, exec_policy};
@@ -19,19 +20,19 @@ pub const BODY_MAX_BYTES: usize = 1024 * 1024;
 /// `POST /instances`: the URL and the alias.
 ///
 /// # Errors
-/// 400 for anything but an object with a good `url`.
-pub fn decode_create(body: &[u8]) -> Result<(InstanceUrl, String), Rejection> {
+/// 400 for anything but an object with a good `url`, and for a masked one from who sees masks.
+pub fn decode_create(body: &[u8], secrets: Secrets) -> Result<(InstanceUrl, String), Rejection> {
     let body: CreateBody = decode(body)?;
-    Ok((instance_url(body.url)?, body.alias.unwrap_or_default()))
+    Ok((instance_url(body.url, secrets)?, body.alias.unwrap_or_default()))
 }
 
 /// `PUT /instances/{id}`: the URL.
 ///
 /// # Errors
-/// 400 for anything but an object with a good `url`.
-pub fn decode_replace(body: &[u8]) -> Result<InstanceUrl, Rejection> {
+/// As [`decode_create`].
+pub fn decode_replace(body: &[u8], secrets: Secrets) -> Result<InstanceUrl, Rejection> {
     let body: CreateBody = decode(body)?;
-    instance_url(body.url)
+    instance_url(body.url, secrets)
 }
 
 /// `force` of the query of `POST /instances` and `PUT /instances/{id}`: whether a command is taken
@@ -106,12 +107,13 @@ impl Fields for AliasBody {
     }
 }
 
-fn instance_url(url: Option<String>) -> Result<InstanceUrl, Rejection> {
+fn instance_url(url: Option<String>, secrets: Secrets) -> Result<InstanceUrl, Rejection> {
     let url = url.ok_or_else(|| Rejection::Bad("url is missing".to_string()))?;
     let url = InstanceUrl::parse(&url).map_err(|error| Rejection::Bad(error.to_string()))?;
     // The engine takes policy and checks of an `exec:` URL from it again.
     exec_policy(&url).map_err(Rejection::Bad)?;
     Checks::parse(&url).map_err(Rejection::Bad)?;
+    secrets.check_url(&url)?;
     Ok(url)
 }
 
@@ -128,17 +130,17 @@ mod tests {
 
     #[test]
     fn bad_bodies_are_refused_with_the_name_of_what_is_wrong() {
-        insta::assert_snapshot!(refused(decode_create(b"")), @"the body is empty; send a JSON object");
-        insta::assert_snapshot!(refused(decode_create(b"{}")), @"url is missing");
-        insta::assert_snapshot!(refused(decode_create(b"{\"url\":null}")), @"url is missing");
-        insta::assert_snapshot!(refused(decode_create(b"{\"url\":5}")), @"the body is invalid: url: invalid type: integer `5`, expected a string at line 1 column 8");
-        insta::assert_snapshot!(refused(decode_create(b"[]")), @"the body is invalid: invalid type: sequence, expected a JSON object at line 1 column 0");
-        insta::assert_snapshot!(refused(decode_create(b"null")), @"the body is invalid: invalid type: null, expected a JSON object at line 1 column 4");
-        insta::assert_snapshot!(refused(decode_create(b"{\"url\":\"a:b\"")), @"the body is invalid: EOF while parsing an object at line 1 column 12");
+        insta::assert_snapshot!(refused(decode_create(b"", Secrets::Shown)), @"the body is empty; send a JSON object");
+        insta::assert_snapshot!(refused(decode_create(b"{}", Secrets::Shown)), @"url is missing");
+        insta::assert_snapshot!(refused(decode_create(b"{\"url\":null}", Secrets::Shown)), @"url is missing");
+        insta::assert_snapshot!(refused(decode_create(b"{\"url\":5}", Secrets::Shown)), @"the body is invalid: url: invalid type: integer `5`, expected a string at line 1 column 8");
+        insta::assert_snapshot!(refused(decode_create(b"[]", Secrets::Shown)), @"the body is invalid: invalid type: sequence, expected a JSON object at line 1 column 0");
+        insta::assert_snapshot!(refused(decode_create(b"null", Secrets::Shown)), @"the body is invalid: invalid type: null, expected a JSON object at line 1 column 4");
+        insta::assert_snapshot!(refused(decode_create(b"{\"url\":\"a:b\"", Secrets::Shown)), @"the body is invalid: EOF while parsing an object at line 1 column 12");
         for bad in
             ["{\"url\":\"a:b\"}x", "{\"url\":\"a:b\",\"alias\":[]}", "{\"url\":\"master://x\"}"]
         {
-            refused(decode_create(bad.as_bytes()));
+            refused(decode_create(bad.as_bytes(), Secrets::Shown));
         }
         let long = format!("{{\"alias\":\"{}\"}}", "x".repeat(257));
         insta::assert_snapshot!(refused(decode_alias(long.as_bytes())), @"alias is 257 bytes long; at most 256 are kept");
@@ -147,10 +149,23 @@ mod tests {
     #[test]
     fn unknown_fields_letter_case_and_repetition_do_not_matter() {
         let body = br#"{"x":[{"url":1}],"URL":"a:b","url":"c:d","Alias":"n","alias":null}"#;
-        let (url, alias) = decode_create(body).expect("a good body");
+        let (url, alias) = decode_create(body, Secrets::Shown).expect("a good body");
         assert_eq!((url.as_str(), alias.as_str()), ("c:d", ""));
         let long = format!("{{\"url\":\"a:b\",\"alias\":\"{}\"}}", "x".repeat(300));
-        assert_eq!(decode_create(long.as_bytes()).expect("a good body").1.len(), 300);
+        assert_eq!(
+            decode_create(long.as_bytes(), Secrets::Shown).expect("a good body").1.len(),
+            300
+        );
+    }
+
+    #[test]
+    fn a_mask_is_refused_from_who_sees_masks() {
+        let body = br#"{"url":"exec:x?env=A=b&env=TOKEN=***"}"#;
+        insta::assert_snapshot!(refused(decode_create(body, Secrets::Masked)), @"env=TOKEN in url is the mask ***, not a value; send the real value, which a token cannot read");
+        let body = br#"{"url":"demo://***@h"}"#;
+        insta::assert_snapshot!(refused(decode_replace(body, Secrets::Masked)), @"user-info in url is the mask ***, not a value; send the real value, which a token cannot read");
+        assert!(decode_replace(body, Secrets::Shown).is_ok(), "a text like any other");
+        assert!(decode_create(br#"{"url":"demo://h?x=***"}"#, Secrets::Masked).is_ok());
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::command::{DialOutcome, DialReport, Outcome, Refusal};
 use crate::counters::Totals;
 use crate::doors::v2::{
     Answer, Endpoint, Health, Info, InstanceObject, Method, ProcessReport, Rejection, Route,
-    SystemSample, Target, Tickets, admit, event_frame, policy_answer, render_key_instance,
-    render_masked_key_instance, render_new_token, render_tokens, route,
+    Secrets, SystemSample, Target, Tickets, admit, event_frame, policy_answer, render_key_instance,
+    render_new_token, render_tokens, route,
 };
 use crate::event::EventKind;
 use crate::history::{LogQuery, Page, Shelf};
@@ -258,12 +258,13 @@ fn what_is_rendered_is_of_its_schema() {
     let definition = Arc::new(Definition::new(ID, url.clone(), String::from("x")));
     let instance = Instance::new(definition, -1, Totals::default()).view();
     let instance = InstanceObject::new(instance);
-    checker.check_json("Instance", &instance.json());
+    checker.check_json("Instance", &instance.json(Secrets::Shown));
     let identity = MasterIdentity::from_random([1; 8], [2; 16]);
-    checker.check_json("Instance", &render_key_instance(&identity));
-    checker.check_json("Instance", &render_masked_key_instance(&identity));
+    checker.check_json("Instance", &render_key_instance(&identity, Secrets::Shown));
+    checker.check_json("Instance", &render_key_instance(&identity, Secrets::Masked));
 
-    let frame = event_frame(None, EventKind::Update, Wall::default(), Some(&instance.json()));
+    let frame =
+        event_frame(None, EventKind::Update, Wall::default(), Some(&instance.json(Secrets::Shown)));
     let frame = String::from_utf8(frame).expect("text");
     let data = frame.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
     checker.check_json("Event", data.as_bytes());
@@ -286,10 +287,11 @@ fn what_is_rendered_is_of_its_schema() {
     checker.check_json("Info", &info.json());
     let outcome = DialOutcome::Failed(String::from("refused"));
     let dialed = Outcome::Dialed(DialReport { target: String::from("a:1"), outcome });
-    let answer = Answer::from_outcome(dialed, Bytes::new);
+    let answer = Answer::from_outcome(dialed, Secrets::Shown, Bytes::new);
     checker.check_json("Ping", &answer.body.expect("a body"));
 
-    let policy = policy_answer(&Definition::new(ID, url, String::new())).body.expect("a body");
+    let definition = Definition::new(ID, url, String::new());
+    let policy = policy_answer(&definition, Secrets::Shown).body.expect("a body");
     checker.check_json("Policy", &policy);
     // What is read can be put; a null in it means the default, and is not offered to clients.
     let mut put: Value = serde_json::from_slice(&policy).expect("JSON");

@@ -51,6 +51,7 @@ pub fn write_event(
 #[derive(Debug)]
 pub struct LogFrames {
     head: Vec<u8>,
+    spare_bytes: usize,
 }
 
 impl LogFrames {
@@ -58,18 +59,31 @@ impl LogFrames {
     pub fn new(time: &str, object: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut head = Vec::new();
         push_head(&mut head, EventKind::Log, time, object);
-        Self { head }
+        Self { head, spare_bytes: 0 }
+    }
+
+    /// Leaves room in each frame for an object that is longer by this much where it is masked.
+    pub fn sparing(self, spare_bytes: usize) -> Self {
+        Self { spare_bytes, ..self }
     }
 
     /// Appends the frame of one line. The line is cut, with a note, if the frame would exceed
-    /// [`FRAME_MAX_BYTES`]; `cut_bytes` were cut from it before.
-    pub fn write(&self, frame: &mut Vec<u8>, name: EventName, line: &[u8], cut_bytes: u64) {
+    /// [`FRAME_MAX_BYTES`]; `cut_bytes` were cut from it before. Returns where the head starts.
+    pub fn write(
+        &self,
+        frame: &mut Vec<u8>,
+        name: EventName,
+        line: &[u8],
+        cut_bytes: u64,
+    ) -> usize {
         let start = frame.len();
         push_name(frame, name);
+        let head_at = frame.len();
         frame.extend_from_slice(&self.head);
-        let budget = FRAME_MAX_BYTES.saturating_sub(frame.len() - start + TAIL.len());
-        push_line(frame, line, cut_bytes, budget);
+        let taken = frame.len() - start + self.spare_bytes + TAIL.len();
+        push_line(frame, line, cut_bytes, FRAME_MAX_BYTES.saturating_sub(taken));
         frame.extend_from_slice(TAIL);
+        head_at
     }
 }
 

@@ -7,15 +7,18 @@ use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::secrets::Secrets;
 use crate::counters::{Metrics, Totals, on_wire};
 use crate::ids::Revision;
 use crate::ids::{InstanceId, KEY_INSTANCE_ID};
 use crate::instance::{Definition, InstanceView, Meta};
 use crate::master::MasterIdentity;
+use crate::url::mask_url;
 
 /// An instance as clients see it at one moment. Cheap to copy: the JSON is made where it is read,
 /// and most of a flood of checkpoints is never read.
@@ -35,6 +38,23 @@ struct Template {
     head: Box<[u8]>,
     /// From behind the status up to the first number.
     middle: Box<[u8]>,
+    /// The same with the secrets of the URL masked, if it has any.
+    masked: Option<Box<[u8]>>,
+}
+
+/// The part of an object that readers without the key see in another form.
+#[derive(Clone, Debug)]
+pub struct MaskedPart {
+    /// Its place in the object.
+    pub range: Range<usize>,
+    template: Arc<Template>,
+}
+
+impl MaskedPart {
+    /// Its replacement.
+    pub fn replacement(&self) -> &[u8] {
+        self.template.masked.as_deref().unwrap_or_default()
+    }
 }
 
 /// The rendered definition of each instance. The renderer owns it.
@@ -86,15 +106,30 @@ impl InstanceObject {
     }
 
     /// The instance object, compact.
-    pub fn json(&self) -> Bytes {
+    pub fn json(&self, secrets: Secrets) -> Bytes {
         let mut json = Vec::with_capacity(self.max_bytes());
-        self.write(&mut json);
+        self.write(secrets, &mut json);
         Bytes::from(json)
     }
 
-    /// An upper bound on the size of the object, close to the actual size.
+    /// Whether it differs for readers without the key.
+    pub fn has_secrets(&self) -> bool {
+        self.template.masked.is_some()
+    }
+
+    /// What readers without the key see in another form.
+    pub fn masked_part(&self) -> Option<MaskedPart> {
+        let template = Arc::clone(&self.template);
+        let start = template.head.len() + self.view.status.as_str().len();
+        let range = start..start + template.middle.len();
+        self.has_secrets().then_some(MaskedPart { range, template })
+    }
+
+    /// An upper bound on the size of the object in either form, close to the actual size.
     pub fn max_bytes(&self) -> usize {
-        self.template.head.len() + self.template.middle.len() + NUMBERS_MAX_BYTES
+        let Template { head, middle, masked, .. } = &*self.template;
+        let masked_bytes = masked.as_ref().map_or(0, |masked| masked.len());
+        head.len() + middle.len().max(masked_bytes) + NUMBERS_MAX_BYTES
     }
 
     /// Approximate memory of a definition with the text rendered from it. A tag is two strings and
@@ -106,14 +141,19 @@ impl InstanceObject {
         let tags: usize =
             meta.tags.iter().map(|(key, tag)| key.len() + tag.len() + TAG_BYTES).sum();
         let peer = meta.peer.sid.len() + meta.peer.kind.len() + meta.peer.alias.len();
-        self.max_bytes() + url.as_str().len() + alias.len() + peer + tags
+        let masked = self.template.masked.as_ref().map_or(0, |masked| masked.len());
+        self.max_bytes() + masked + url.as_str().len() + alias.len() + peer + tags
     }
 
     /// Appends the instance object.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.template.head);
+    pub fn write(&self, secrets: Secrets, out: &mut Vec<u8>) {
+        let Template { head, middle, masked, .. } = &*self.template;
+        out.extend_from_slice(head);
         out.extend_from_slice(self.view.status.as_str().as_bytes());
-        out.extend_from_slice(&self.template.middle);
+        out.extend_from_slice(match (secrets, masked) {
+            (Secrets::Masked, Some(masked)) => masked,
+            (Secrets::Masked, None) | (Secrets::Shown, _) => middle,
+        });
         let Metrics { mode, ping, pool, tcps, udps } = self.view.metrics;
         let Totals { tcprx, tcptx, udprx, udptx } = self.view.totals;
         let mut digits = itoa::Buffer::new();
@@ -145,15 +185,22 @@ impl Template {
         put_text(&mut head, ",\"alias\":", alias);
         put_text(&mut head, ",\"type\":", url.scheme());
         head.extend_from_slice(b",\"status\":\"");
-        let mut middle = Vec::with_capacity(2 * NAMES_BYTES + url.as_str().len());
+        let (id, revision) = (definition.id, definition.revision);
+        let middle = Self::middle(definition, url.as_str());
+        let shown = mask_url(url.as_str());
+        let masked = (shown != url.as_str()).then(|| Self::middle(definition, &shown));
+        Self { id, revision, head: head.into(), middle, masked }
+    }
+
+    fn middle(definition: &Definition, url: &str) -> Box<[u8]> {
+        let mut middle = Vec::with_capacity(2 * NAMES_BYTES + url.len());
         middle.push(b'"');
-        put_text(&mut middle, ",\"url\":", url.as_str());
+        put_text(&mut middle, ",\"url\":", url);
         middle.extend_from_slice(b",\"config\":\"\",\"restart\":");
         middle.extend_from_slice(if definition.restarts() { b"true" } else { b"false" });
         put(&mut middle, ",\"meta\":", &definition.meta);
         middle.extend_from_slice(b",\"mode\":");
-        let (id, revision) = (definition.id, definition.revision);
-        Self { id, revision, head: head.into(), middle: middle.into() }
+        middle.into()
     }
 
     fn is_of(&self, definition: &Definition) -> bool {
@@ -178,17 +225,13 @@ fn put(out: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
     out.extend_from_slice(&json);
 }
 
-/// The JSON of the key instance: the key as `url`, the master's id as `config`.
-pub fn render_key_instance(master: &MasterIdentity) -> Bytes {
-    key_instance(master, master.key.reveal())
-}
-
-/// The JSON of the key instance for callers that do not hold the key: `url` is empty.
-pub fn render_masked_key_instance(master: &MasterIdentity) -> Bytes {
-    key_instance(master, "")
-}
-
-fn key_instance(master: &MasterIdentity, key: &str) -> Bytes {
+/// The JSON of the key instance: the key as `url`, which is empty where it is masked, and the
+/// master's id as `config`.
+pub fn render_key_instance(master: &MasterIdentity, secrets: Secrets) -> Bytes {
+    let key = match secrets {
+        Secrets::Shown => master.key.reveal(),
+        Secrets::Masked => "",
+    };
     let mut json = Vec::new();
     put(&mut json, "{\"id\":", KEY_INSTANCE_ID);
     put(&mut json, ",\"alias\":", &master.alias);
@@ -223,13 +266,13 @@ mod tests {
     fn every_field_is_present_and_compact() {
         let url = InstanceUrl::parse("MANAGED://Edge?x=<a&b>").expect("a good URL");
         let definition = Definition::new(InstanceId(0xd34d_b33f), url, "edge \"a\"".to_string());
-        insta::assert_snapshot!(text(&object(definition).json()), @r#"{"id":"d34db33f","alias":"edge \"a\"","type":"managed","status":"stopped","url":"managed://Edge?x=<a&b>","config":"","restart":true,"meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}},"mode":0,"ping":0,"pool":0,"tcps":0,"udps":0,"tcprx":0,"tcptx":0,"udprx":0,"udptx":0}"#);
+        insta::assert_snapshot!(text(&object(definition).json(Secrets::Shown)), @r#"{"id":"d34db33f","alias":"edge \"a\"","type":"managed","status":"stopped","url":"managed://Edge?x=<a&b>","config":"","restart":true,"meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}},"mode":0,"ping":0,"pool":0,"tcps":0,"udps":0,"tcprx":0,"tcptx":0,"udprx":0,"udptx":0}"#);
     }
 
     #[test]
     fn the_key_instance_shows_the_key_and_the_master_id() {
         let master = MasterIdentity::from_random([0x1a; 8], [0x2b; 16]);
-        insta::assert_snapshot!(text(&render_key_instance(&master)), @r#"{"id":"********","alias":"","type":"","status":"","url":"2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b","config":"1a1a1a1a1a1a1a1a","restart":false,"meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}},"mode":0,"ping":0,"pool":0,"tcps":0,"udps":0,"tcprx":0,"tcptx":0,"udprx":0,"udptx":0}"#);
+        insta::assert_snapshot!(text(&render_key_instance(&master, Secrets::Shown)), @r#"{"id":"********","alias":"","type":"","status":"","url":"2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b","config":"1a1a1a1a1a1a1a1a","restart":false,"meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}},"mode":0,"ping":0,"pool":0,"tcps":0,"udps":0,"tcprx":0,"tcptx":0,"udprx":0,"udptx":0}"#);
     }
 
     #[test]
@@ -237,7 +280,7 @@ mod tests {
         let url = InstanceUrl::parse("a:b").expect("a good URL");
         let mut object = object(Definition::new(InstanceId(0), url, String::new()));
         object.view.totals.tcprx = u64::MAX;
-        let json = object.json();
+        let json = object.json(Secrets::Shown);
         assert!(json.len() <= object.max_bytes());
         assert!(text(&json).contains(r#""tcprx":9223372036854775807,"tcptx":0"#));
     }
@@ -254,7 +297,7 @@ mod tests {
         let first = templates.object(one.clone());
         assert!(Arc::ptr_eq(&first.template, &templates.object(one.clone()).template));
         let other = templates.object(view("other", 2));
-        assert!(text(&other.json()).contains(r#""alias":"other""#));
+        assert!(text(&other.json(Secrets::Shown)).contains(r#""alias":"other""#));
         templates.forget(InstanceId(1));
         assert!(!Arc::ptr_eq(&first.template, &templates.object(one).template));
     }
@@ -264,7 +307,13 @@ mod tests {
         let tags = proptest::collection::btree_map(text(), text(), 0..4);
         let peer =
             (text(), text(), text()).prop_map(|(sid, kind, alias)| Peer { sid, kind, alias });
-        let url = select(alloc::vec!["a:b", "Demo://h/p?q=\"x\"#\\", "exec:sh?arg=é"]);
+        let url = select(alloc::vec![
+            "a:b",
+            "Demo://h/p?q=\"x\"#\\",
+            "exec:sh?arg=é",
+            "exec:sh?env=A=\"&token=&env=B=",
+            "demo://u:p@h",
+        ]);
         (any::<u32>(), url, text(), any::<bool>(), peer, tags).prop_map(
             |(id, url, alias, restart, peer, tags)| {
                 let url = InstanceUrl::parse(url).expect("a good URL");
@@ -290,9 +339,18 @@ mod tests {
             object.view.status = status;
             object.view.metrics = Metrics { mode, ping, pool, tcps, udps };
             object.view.totals = Totals { tcprx, tcptx, udprx, udptx };
-            let json = object.json();
+            let json = object.json(Secrets::Shown);
             prop_assert_eq!(object.view.object_bytes(), json.len(), "{}", text(&json));
             prop_assert!(json.len() <= object.max_bytes());
+
+            let masked = object.json(Secrets::Masked);
+            prop_assert!(masked.len() <= object.max_bytes());
+            let mut edited = json.to_vec();
+            if let Some(part) = object.masked_part() {
+                edited.splice(part.range.clone(), part.replacement().iter().copied());
+            }
+            prop_assert_eq!(&edited, &masked);
+            prop_assert_eq!(object.has_secrets(), masked != json);
         }
     }
 }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::answer::Answer;
+use super::secrets::Secrets;
 use super::status::Rejection;
 use crate::command::{Amend, Outcome};
 use crate::instance::{
@@ -24,6 +25,7 @@ use crate::instance::{
     TEXT_MAX_BYTES, TIME_MS, WAIT_MS, is_account, is_directory, is_variable, parse_umask,
 };
 use crate::process::{Scope, Signal};
+use crate::url::MASK;
 
 /// How many runs a client may have remembered; a configuration file may ask for more.
 const HISTORY_MAX: u16 = 100;
@@ -32,35 +34,36 @@ const HISTORY_MAX: u16 = 100;
 /// default.
 ///
 /// # Errors
-/// 400 for malformed JSON, an unknown field, a wrong type, or a value out of bounds. The reason
-/// names the field.
-pub fn decode_policy_patch(body: &[u8]) -> Result<Amend, Rejection> {
-    decode(body, PolicyEdit::default())
+/// 400 for malformed JSON, an unknown field, a wrong type, a value out of bounds, or a masked
+/// variable from who sees masks. The reason names the field.
+pub fn decode_policy_patch(body: &[u8], secrets: Secrets) -> Result<Amend, Rejection> {
+    decode(body, PolicyEdit::default(), secrets)
 }
 
 /// Reads the body of `PUT /instances/{id}/policy`: an absent field gets its default.
 ///
 /// # Errors
 /// As [`decode_policy_patch`].
-pub fn decode_policy(body: &[u8]) -> Result<Amend, Rejection> {
-    decode(body, PolicyEdit::all_defaults())
+pub fn decode_policy(body: &[u8], secrets: Secrets) -> Result<Amend, Rejection> {
+    decode(body, PolicyEdit::all_defaults(), secrets)
 }
 
 /// The policy of an instance as JSON, with the ETag of the instance.
-pub fn policy_answer(definition: &Definition) -> Answer {
-    Answer::instance(200, render(definition), definition.revision)
+pub fn policy_answer(definition: &Definition, secrets: Secrets) -> Answer {
+    Answer::instance(200, render(definition, secrets), definition.revision)
 }
 
 /// The answer to an edit of a policy.
-pub fn policy_outcome(outcome: Outcome) -> Answer {
+pub fn policy_outcome(outcome: Outcome, secrets: Secrets) -> Answer {
     if let Outcome::Done { after, .. } = &outcome {
-        return policy_answer(&after.definition);
+        return policy_answer(&after.definition, secrets);
     }
-    Answer::from_outcome(outcome, Bytes::new)
+    Answer::from_outcome(outcome, secrets, Bytes::new)
 }
 
-fn render(definition: &Definition) -> Bytes {
-    let json = serde_json::to_vec(&View::of(definition)).expect("texts and numbers always encode");
+fn render(definition: &Definition, secrets: Secrets) -> Bytes {
+    let view = View::of(definition, secrets);
+    let json = serde_json::to_vec(&view).expect("texts and numbers always encode");
     Bytes::from(json)
 }
 
@@ -79,7 +82,7 @@ struct View<'a> {
     group: Option<&'a str>,
     umask: Option<String>,
     cwd: Option<&'a str>,
-    env: &'a BTreeMap<String, String>,
+    env: BTreeMap<&'a str, &'a str>,
     clear_env: bool,
     open_files: Option<u64>,
     memory_bytes: Option<u64>,
@@ -110,13 +113,17 @@ struct StepView {
 }
 
 impl<'a> View<'a> {
-    fn of(definition: &'a Definition) -> Self {
+    fn of(definition: &'a Definition, secrets: Secrets) -> Self {
         let Policy { restart, limit, boot, backoff, stop, run_limit_ms: _, history } =
             &definition.policy;
         let Setup { user, group, umask, cwd, env, clear_env, open_files, memory_bytes } =
             &definition.setup;
         let BackoffPolicy { first_ms, longest_ms, healthy_ms, .. } = *backoff;
         let prompt_ms = definition.backoff().prompt_ms;
+        let shown = |value: &'a String| match secrets {
+            Secrets::Shown => value.as_str(),
+            Secrets::Masked => MASK,
+        };
         Self {
             restart: restart.as_str(),
             max_restarts: limit.map(|limit| limit.max),
@@ -129,7 +136,7 @@ impl<'a> View<'a> {
             group: group.as_deref(),
             umask: umask.map(|mask| format!("{mask:03o}")),
             cwd: cwd.as_deref(),
-            env,
+            env: env.iter().map(|(name, value)| (name.as_str(), shown(value))).collect(),
             clear_env: *clear_env,
             open_files: *open_files,
             memory_bytes: *memory_bytes,
@@ -152,7 +159,7 @@ impl StopView {
     }
 }
 
-fn decode(body: &[u8], mut edit: PolicyEdit) -> Result<Amend, Rejection> {
+fn decode(body: &[u8], mut edit: PolicyEdit, secrets: Secrets) -> Result<Amend, Rejection> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Rejection::Bad("the body is empty; send a JSON object".to_string()));
     }
@@ -163,6 +170,8 @@ fn decode(body: &[u8], mut edit: PolicyEdit) -> Result<Amend, Rejection> {
         take(&mut edit, name, value).map_err(Rejection::Bad)?;
     }
     check_together(fields).map_err(Rejection::Bad)?;
+    let variables = &edit.setup.env;
+    variables.iter().try_for_each(|(name, value)| secrets.check_variable(name, value))?;
     Ok(Amend { policy: Some(Box::new(edit)), ..Amend::default() })
 }
 

@@ -10,18 +10,18 @@ fn definition() -> Definition {
 }
 
 fn text(definition: &Definition) -> String {
-    String::from_utf8(render(definition).to_vec()).expect("JSON is UTF-8")
+    String::from_utf8(render(definition, Secrets::Shown).to_vec()).expect("JSON is UTF-8")
 }
 
 fn patched(body: &str) -> Definition {
-    let amend = decode_policy_patch(body.as_bytes()).expect(body);
+    let amend = decode_policy_patch(body.as_bytes(), Secrets::Shown).expect(body);
     amend.apply(&definition()).unwrap_or_else(definition)
 }
 
 fn refused(body: &str) -> String {
-    let rejection = decode_policy_patch(body.as_bytes()).expect_err(body);
+    let rejection = decode_policy_patch(body.as_bytes(), Secrets::Shown).expect_err(body);
     assert_eq!(rejection.status(), 400, "{body}");
-    assert_eq!(decode_policy(body.as_bytes()), Err(rejection.clone()), "{body}");
+    assert_eq!(decode_policy(body.as_bytes(), Secrets::Shown), Err(rejection.clone()), "{body}");
     rejection.to_string()
 }
 
@@ -37,10 +37,11 @@ fn what_is_rendered_can_be_put() {
     let changed = patched(ALL);
     assert_eq!(text(&changed), ALL);
     for from in [definition(), patched(r#"{"umask":"7","history":0}"#)] {
-        let amend = decode_policy(ALL.as_bytes()).expect("a good body");
+        let amend = decode_policy(ALL.as_bytes(), Secrets::Shown).expect("a good body");
         let put = amend.apply(&from).expect("a change");
         assert_eq!((&put.policy, &put.setup), (&changed.policy, &changed.setup));
-        let amend = decode_policy(text(&definition()).as_bytes()).expect("a good body");
+        let amend =
+            decode_policy(text(&definition()).as_bytes(), Secrets::Shown).expect("a good body");
         let put = amend.apply(&changed).expect("a change");
         assert_eq!(text(&put), text(&definition()));
     }
@@ -49,13 +50,19 @@ fn what_is_rendered_can_be_put() {
 #[test]
 fn a_patch_keeps_what_is_absent_and_a_put_does_not() {
     let changed = patched(ALL);
-    assert_eq!(decode_policy_patch(b"{}").expect("a good body").apply(&changed), None);
-    let amend = decode_policy_patch(br#"{"user":null,"umask":"22"}"#).expect("a good body");
+    assert_eq!(
+        decode_policy_patch(b"{}", Secrets::Shown).expect("a good body").apply(&changed),
+        None
+    );
+    let amend =
+        decode_policy_patch(br#"{"user":null,"umask":"22"}"#, Secrets::Shown).expect("a good body");
     let patched = amend.apply(&changed).expect("a change");
     assert_eq!((&patched.setup.user, patched.setup.umask), (&None, Some(0o22)));
     assert_eq!(patched.setup.group.as_deref(), Some("33"));
     assert_eq!(patched.revision, changed.revision.next());
-    let put = decode_policy(br#"{"restart":"never"}"#).expect("a good body").apply(&changed);
+    let put = decode_policy(br#"{"restart":"never"}"#, Secrets::Shown)
+        .expect("a good body")
+        .apply(&changed);
     let put = put.expect("a change");
     assert_eq!(put.policy, Policy { restart: Restart::Never, ..Policy::default() });
     assert!(put.setup == Setup::default() && !put.restarts());
@@ -67,7 +74,7 @@ fn every_null_is_the_default() {
     let Ok(Value::Object(fields)) = serde_json::from_str(&names) else { panic!("{names}") };
     let nulls: Map<String, Value> =
         fields.into_iter().map(|(name, _)| (name, Value::Null)).collect();
-    let amend = decode_policy_patch(Value::Object(nulls).to_string().as_bytes());
+    let amend = decode_policy_patch(Value::Object(nulls).to_string().as_bytes(), Secrets::Shown);
     let back = amend.expect("a good body").apply(&patched(ALL)).expect("a change");
     assert_eq!(text(&back), text(&definition()));
 }
@@ -115,4 +122,18 @@ fn a_bad_body_is_refused_with_the_name_of_the_field() {
     }
     let long = format!(r#"{{"env":{{"A":"{}"}}}}"#, "x".repeat(ENV_MAX_BYTES));
     assert!(refused(&long).starts_with("env has 16385 bytes"));
+}
+
+#[test]
+fn values_of_variables_are_masked_for_readers_without_the_key() {
+    let changed = patched(ALL);
+    let masked = String::from_utf8(render(&changed, Secrets::Masked).to_vec()).expect("UTF-8");
+    assert_eq!(masked, ALL.replace(r#"{"A":"b"}"#, r#"{"A":"***"}"#));
+    for decode in [decode_policy, decode_policy_patch] {
+        let refusal = decode(masked.as_bytes(), Secrets::Masked).expect_err("a mask");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(refusal, @"env.A is the mask ***, not a value; send the real value, which a token cannot read");
+        }
+        assert!(decode(masked.as_bytes(), Secrets::Shown).is_ok(), "a text like any other");
+    }
 }

@@ -8,6 +8,9 @@ use crate::command::Refusal;
 use crate::doors::json::BadBody;
 use crate::history::BadQuery;
 
+/// The error of a PUT of the URL that the instance has. A client without the key cannot compare them.
+pub const SAME_URL: &str = "the instance has this url already";
+
 /// A request that is refused: by this door, or by the engine. Shown as the `error` of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
@@ -129,7 +132,7 @@ fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "this takes a token with the role {}, or the API key", role.as_str())
         }
         Refusal::NoInstance => f.write_str("no such instance"),
-        Refusal::SameUrl => f.write_str("the instance has this url already"),
+        Refusal::SameUrl => f.write_str(SAME_URL),
         Refusal::Configured => f.write_str(
             "the instance stands in a configuration file; change it there and send the master HUP",
         ),

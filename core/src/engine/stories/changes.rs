@@ -208,7 +208,7 @@ fn put_of_the_same_url() {
     ");
 }
 
-/// A PUT whose process cannot be started is answered all the same, with the `error` it led to
+/// A PUT whose process cannot be started is still answered, with the `error` it led to
 /// (Contract §5).
 #[test]
 fn put_of_what_does_not_start() {
@@ -249,7 +249,7 @@ fn stop_while_a_put_waits() {
     "#);
 }
 
-/// Of two DELETEs at once the first is answered 204 when the child is gone, the other 404; the
+/// Of two DELETEs at once the first is answered 204 when the child has exited, the other 404; the
 /// event carries `stopped` (Contract §5).
 #[test]
 fn two_deletes_at_once() {

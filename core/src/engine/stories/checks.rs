@@ -330,7 +330,7 @@ fn a_shutdown_stops_in_order() {
     ");
 }
 
-/// An instance fails after so many failed live checks in a row, and is restarted. One that passes
+/// An instance fails after a number of failed live checks in a row, and is restarted. One that passes
 /// again before has recovered.
 #[test]
 fn a_live_check_fails_too_often() {

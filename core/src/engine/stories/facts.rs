@@ -1,4 +1,4 @@
-//! What became of processes: facts for people, shown before the event that tells of the same.
+//! Facts about processes for people, shown before the event that reports the same.
 
 use super::Teller;
 use super::storage::stored;

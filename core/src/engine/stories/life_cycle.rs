@@ -27,7 +27,7 @@ fn create() {
     "#);
 }
 
-/// An exit with 0 that nobody asked for stops the instance for good; `mode` and totals are kept
+/// An exit with 0 without a request stops the instance permanently; `mode` and totals are kept
 /// (Contract §6).
 #[test]
 fn clean_exit() {
@@ -42,7 +42,7 @@ fn clean_exit() {
     ");
 }
 
-/// A line with `ERROR` makes the instance `error` while its process goes on; a checkpoint makes
+/// A line with `ERROR` makes the instance `error` while its process keeps running; a checkpoint makes
 /// it `running` again and calls the restart off (Contract §6).
 #[test]
 fn error_line_then_checkpoint() {
@@ -146,7 +146,7 @@ fn start_failed() {
     "#);
 }
 
-/// `restart` is stop, then start; totals go on from where they were and the runtime's counters
+/// `restart` is stop, then start; totals continue from where they were and the runtime's counters
 /// begin at 0 again (Contract §5, §6, §7).
 #[test]
 fn restart() {

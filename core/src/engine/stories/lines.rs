@@ -26,9 +26,9 @@ const LETTERS: [&str; 26] = [
 pub(super) struct Names {
     instances: Vec<InstanceId>,
     keys: Vec<String>,
-    /// Whether the time of each event is told.
+    /// Whether the time of each event is printed.
     pub(super) times: bool,
-    /// Whether what became of processes is told.
+    /// Whether facts about processes are printed.
     pub(super) facts: bool,
 }
 

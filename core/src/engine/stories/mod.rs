@@ -1,7 +1,7 @@
-//! Stories: what the engine does, told as transcripts of inputs (`>`) and the effects they cause.
+//! Stories: tests of the engine as transcripts of inputs (`>`) and the effects they cause.
 //!
-//! The transcripts are the specification of the engine's behaviour in the terms of the contract;
-//! each story says which rule it tells. [`Teller`] drives one engine through virtual time and
+//! The transcripts are the specification of the engine's behavior in the terms of the contract;
+//! each story names the rule that it shows. [`Teller`] drives one engine through virtual time and
 //! writes the transcript; how an effect reads is `lines`'. Instances are called A, B, … in the
 //! order they appear, processes by their generation, keys by their number: no key is ever shown.
 
@@ -29,7 +29,7 @@ use core::fmt::{self, Write};
 use self::lines::Names;
 use super::{Effect, Engine, Found, Input, TimerReason};
 use crate::command::{Caller, Command, DialOutcome};
-use crate::doors::v2::{decode_actions, decode_create, decode_patch};
+use crate::doors::v2::{Secrets, decode_actions, decode_create, decode_patch};
 use crate::expect::Expect;
 use crate::ids::Revision;
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
@@ -98,14 +98,14 @@ impl Teller {
         teller
     }
 
-    /// A master with instance A running as p1; how it came to that is not told.
+    /// A master with instance A running as p1; the steps before are not printed.
     fn with_running(url: &str) -> Self {
         let mut teller = Self::new();
         teller.create(url).persisted().started();
         teller.untold()
     }
 
-    /// Leaves out of the transcript what was told so far.
+    /// Drops the transcript so far.
     fn untold(mut self) -> Self {
         self.told.clear();
         self.told_at = None;
@@ -116,14 +116,16 @@ impl Teller {
 
     fn create(&mut self, url: &str) -> &mut Self {
         let body = format!("{{\"url\":\"{url}\"}}");
-        let (url, alias) = decode_create(body.as_bytes()).expect("stories create what is valid");
+        let (url, alias) =
+            decode_create(body.as_bytes(), Secrets::Shown).expect("stories create what is valid");
         self.request(&format!("create {}", url.as_str()), Command::Create { url, alias })
     }
 
     /// The same with an alias.
     fn create_named(&mut self, alias: &str, url: &str) -> &mut Self {
         let body = format!("{{\"url\":\"{url}\",\"alias\":\"{alias}\"}}");
-        let (url, alias) = decode_create(body.as_bytes()).expect("stories create what is valid");
+        let (url, alias) =
+            decode_create(body.as_bytes(), Secrets::Shown).expect("stories create what is valid");
         let text = format!("create {alias}: {}", url.as_str());
         self.request(&text, Command::Create { url, alias })
     }
@@ -360,7 +362,7 @@ impl Teller {
         copy.untold()
     }
 
-    /// Goes on to the next timer and says so to the engine.
+    /// Advances to the next timer and reports it to the engine.
     fn next_timer(&mut self) -> &mut Self {
         let (due, reasons) = self.next_due().expect("a timer is armed");
         self.move_to(due);
@@ -370,7 +372,7 @@ impl Teller {
         self.feed(&format!("due: {text}"), Input::TimeAdvanced)
     }
 
-    /// Goes on from tick to tick, which are not told unless they do something, to the first timer
+    /// Advances tick by tick to the first timer; ticks without an effect are not printed. Stops at the one
     /// of another kind.
     fn past_ticks(&mut self) -> &mut Self {
         for _ in 0..100 {
@@ -411,7 +413,7 @@ impl Teller {
         }
     }
 
-    /// Lets the wall clock step back; time goes on as it was.
+    /// Sets the wall clock back; monotonic time continues.
     fn wall_steps_back(&mut self, ms: u64) -> &mut Self {
         let micros = self.now.wall.as_micros() - ms * 1_000;
         self.now.wall = Wall::from_micros(micros);
@@ -442,7 +444,7 @@ impl Teller {
         self
     }
 
-    /// Tells every effect; returns how many there were.
+    /// Prints every effect; returns how many there were.
     fn drain(&mut self) -> usize {
         let mut count = 0;
         while let Some(effect) = self.engine.poll_effect() {

@@ -2,7 +2,7 @@
 
 use super::Teller;
 
-/// Ten pings are dialled at a time; the eleventh takes the first place that is free, and the
+/// Ten pings are dialed at a time; the eleventh takes the first place that is free, and the
 /// twelfth is turned down after 1 s (Contract §9).
 #[test]
 fn twelve_pings() {

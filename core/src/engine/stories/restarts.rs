@@ -3,7 +3,7 @@
 use super::Teller;
 
 /// Restarts of a crashing instance back off: the first after 1 to 5 s, doubling to 60 s with
-/// ±20 % jitter, for ever (Contract §6).
+/// ±20 % jitter, indefinitely (Contract §6).
 #[test]
 fn crash_loop() {
     let mut t = Teller::with_running("demo:a");
@@ -143,7 +143,7 @@ fn policy_off_and_on() {
     "#);
 }
 
-/// A stop waits for nothing but its own process: another instance goes on meanwhile
+/// A stop waits for nothing but its own process: another instance continues meanwhile
 /// (Contract §6).
 #[test]
 fn slow_stop_delays_nobody() {

@@ -28,7 +28,7 @@ fn key_rotation_with_open_streams() {
     "#);
 }
 
-/// A key that is not durable is not in force, and nobody has seen it (Contract §11).
+/// A key that is not durable is not in force, and no client has seen it (Contract §11).
 #[test]
 fn key_rotation_refused_by_the_disk() {
     let mut t = Teller::with_running("demo:a");
@@ -47,7 +47,7 @@ fn key_rotation_refused_by_the_disk() {
     "#);
 }
 
-/// An alias is shown by the key instance and in `/info` once it is durable; the same once more
+/// An alias is shown by the key instance and in `/info` once it is durable; the same again
 /// changes nothing, `""` clears it (Contract §4).
 #[test]
 fn alias() {

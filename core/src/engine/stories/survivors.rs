@@ -8,8 +8,8 @@ use crate::ids::{Generation, InstanceId, ProcessRef, RunId, SlotId};
 use crate::keeper::{Note, Ordered};
 use crate::time::{Now, Time, Wall};
 
-/// Runs that outlived the master go on: same facts, exact totals, no second process. One that
-/// ended meanwhile ends as any other; a stop under way goes on; what is durably stopped is ended.
+/// Runs that outlived the master continue: same facts, exact totals, no second process. One that
+/// ended meanwhile ends as any other; a stop under way continues; what is durably stopped is ended.
 #[test]
 fn processes_that_outlive_the_master() {
     let mut image = stored();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use openctrl_core::instance::AFTER;
+use openctrl_core::url::{MASK, mask_url, masked_part};
 
 use super::ledger::Owned;
 use crate::client::api::object;
@@ -48,6 +49,8 @@ pub(super) struct Change {
     pub(super) fields: Vec<Field>,
     /// Whether the URL differs, so that its process is started anew.
     is_new_url: bool,
+    /// Whether only the master can tell that: a token does not see the secrets of the URL.
+    pub(super) is_masked: bool,
     /// The PATCH that changes tags, peer and policy, and the one that takes it back.
     pub(super) settings: Option<String>,
     pub(super) settings_before: Option<String>,
@@ -101,6 +104,11 @@ impl Wanted {
             tags,
             peer: ["sid", "type", "alias"].map(|name| instance.peer(name).to_owned()),
         }
+    }
+
+    /// The same with masks as a file would have them in the URL.
+    fn escaped(&self) -> Self {
+        Self { url: self.url.replace(MASK, "%2A%2A%2A"), ..self.clone() }
     }
 
     /// Tags, peer and policy as a PATCH that sets all of them.
@@ -176,6 +184,7 @@ fn creation(wanted: &Wanted) -> Change {
         wanted: Some(wanted.clone()),
         fields: fields(None, Some(wanted)),
         is_new_url: true,
+        is_masked: false,
         settings: None,
         settings_before: None,
     }
@@ -189,6 +198,7 @@ fn deletion(name: &str, instance: &Instance) -> Change {
         wanted: None,
         fields: Vec::new(),
         is_new_url: false,
+        is_masked: false,
         settings: None,
         settings_before: None,
     }
@@ -196,7 +206,17 @@ fn deletion(name: &str, instance: &Instance) -> Change {
 
 fn comparison(wanted: &Wanted, instance: &Instance) -> Change {
     let is = Wanted::of(instance);
-    let fields = if *wanted == is { Vec::new() } else { fields(Some(&is), Some(wanted)) };
+    let mut seen = wanted.clone();
+    let has_masks = masked_part(&is.url).is_some();
+    if has_masks {
+        seen.url = mask_url(&wanted.url);
+    }
+    let is_masked = has_masks && seen.url == is.url;
+    let mut fields =
+        if seen == is { Vec::new() } else { fields(Some(&is.escaped()), Some(&seen.escaped())) };
+    if is_masked {
+        fields.push(Field::masked());
+    }
     let differs = (is.restart, &is.tags, &is.peer) != (wanted.restart, &wanted.tags, &wanted.peer);
     Change {
         name: wanted.name.clone(),
@@ -204,6 +224,7 @@ fn comparison(wanted: &Wanted, instance: &Instance) -> Change {
         action: if *wanted == is { Action::Keep } else { Action::Change },
         wanted: Some(wanted.clone()),
         is_new_url: is.url != wanted.url,
+        is_masked,
         settings: differs.then(|| wanted.patch()),
         settings_before: differs.then(|| is.patch()),
         fields,
@@ -295,6 +316,14 @@ impl Action {
     }
 }
 
+impl Field {
+    /// Secrets that a token does not see.
+    fn masked() -> Self {
+        let after = "compared by the master".to_owned();
+        Self { name: "url", before: "secrets that this token does not see".to_owned(), after }
+    }
+}
+
 impl Change {
     /// Whether a process is started by it.
     pub(super) fn starts(&self) -> bool {
@@ -348,7 +377,11 @@ impl Plan {
                 Action::Change | Action::Keep => ("~", Tone::Plain),
             };
             let restarts = change.action == Action::Change && change.starts();
-            let note = if restarts { ", restarts" } else { "" };
+            let note = match (restarts, change.is_masked) {
+                (true, true) => ", restarts if its secrets differ",
+                (true, false) => ", restarts",
+                (false, _) => "",
+            };
             let name = plain(&change.name);
             let heading = format!("{sign} {name}: {}{note}", change.action.word());
             text.push_str(&paint(&heading, tone, canvas));
@@ -401,6 +434,36 @@ mod tests {
     }
 
     const PLAIN: Canvas = Canvas { width: None, has_colours: false };
+
+    #[test]
+    fn what_a_token_does_not_see_is_left_to_the_master() {
+        let declared = |value: &str, line: &str| {
+            let program = Program::Command(line.split(' ').map(str::to_owned).collect());
+            wanted("api", program, |entry| {
+                entry.env.insert("TOKEN".to_owned(), value.to_owned());
+            })
+        };
+        let one = declared("hush", "api");
+        let shown = Wanted { url: mask_url(&one.url), ..one.clone() };
+        let there = [instance("1", &shown)];
+        let planned = |one: &Wanted| {
+            plan(std::slice::from_ref(one), &there, &BTreeMap::new(), "f", false).expect("a plan")
+        };
+        let same = planned(&one);
+        assert!(same.all[0].is_masked && same.all[0].starts());
+        insta::assert_snapshot!(same.text(PLAIN), @r"
+        ~ api: change, restarts if its secrets differ
+            url: secrets that this token does not see -> compared by the master
+        1 to change
+        ");
+        let other = planned(&declared("hush", "api -v"));
+        assert!(!other.all[0].is_masked);
+        insta::assert_snapshot!(other.text(PLAIN), @r"
+        ~ api: change, restarts
+            command: api -> api -v
+        1 to change
+        ");
+    }
 
     #[test]
     fn a_plan_says_what_it_does_and_no_value_of_a_variable() {

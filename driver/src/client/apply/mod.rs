@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::act::wait_for_start;
+use super::act::wait_for_runs;
 use super::api::Api;
 use super::confirm::confirm;
 use super::document::Document;
@@ -16,10 +16,13 @@ use super::failure::Failure;
 use super::instance::Instance;
 use super::outlet::Outlet;
 use super::text::plain;
+use super::wait::{Goal, Waiter};
 use crate::grammar::{Apply, Plan as Question};
 use crate::manifest::{Manifest, ManifestError, read, read_text};
 use changes::{Action, Change, Plan, Wanted, plan};
 use ledger::Ledger;
+use openctrl_core::url::{MASK, masked_part};
+use steps::Done;
 
 /// Shows the changes that an apply would make.
 pub(crate) async fn show_plan(
@@ -85,6 +88,11 @@ fn wanted(manifest: &Manifest, base: &Path) -> Result<Vec<Wanted>, ManifestError
         let url = entry.url(base).map_err(|(key, reason)| {
             ManifestError::new(format!("instance {name:?}, {key}"), reason)
         })?;
+        if let Some(part) = masked_part(&url) {
+            let reason =
+                format!("{part} is the mask {MASK}, as a token sees it; give the real value");
+            return Err(ManifestError::new(format!("instance {name:?}"), reason));
+        }
         Ok(Wanted::new(name, url, entry))
     };
     manifest.instances.iter().map(one).collect()
@@ -114,12 +122,15 @@ async fn carry_out(
     for (change, outcome) in prepared.plan.changes().zip(outcomes) {
         let name = plain(&change.name);
         match outcome {
-            Ok(after) => {
-                text.push_str(&format!("{name}: {}\n", change.action.done()));
+            Ok(Done { after, is_same }) => {
+                let action = if is_same { Action::Keep } else { change.action };
+                text.push_str(&format!("{name}: {}\n", action.done()));
                 match after {
                     Some(after) => {
                         owned.insert(change.name.clone(), after.id().to_owned());
-                        started.push((change, after));
+                        if !is_same {
+                            started.push((change, after));
+                        }
                     }
                     None => drop(owned.remove(&change.name)),
                 }
@@ -139,12 +150,13 @@ async fn carry_out(
         out.print(&text)?;
     }
     if let Some(stream) = stream {
-        let begun: Vec<Instance> = started
-            .into_iter()
-            .filter(|(change, _)| change.starts())
-            .map(|(_, after)| after)
-            .collect();
-        wait_for_start(api, stream, &begun, &question.waiting).await?;
+        let begun = started.iter().filter(|(change, _)| change.starts());
+        let waiter = |(change, after): &(&Change, Instance)| match change.action {
+            Action::Change => Waiter::of_replaced(),
+            Action::Create | Action::Delete | Action::Keep => Waiter::new(Goal::Running, after),
+        };
+        let waiters = begun.map(|one| (&one.1, waiter(one))).collect();
+        wait_for_runs(api, stream, waiters, &question.waiting).await?;
     }
     if failures > 0 { Err(Failure::Partial) } else { Ok(()) }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
+use openctrl_core::doors::v2::SAME_URL;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -18,8 +19,23 @@ use crate::client::progress::Progress;
 /// Requests under way at a time: enough that many share one sync of the master's disk.
 const AT_A_TIME: usize = 32;
 
-/// The instance after a change; none after a deletion.
-pub(super) type Outcome = Result<Option<Instance>, Failure>;
+/// What came of a change.
+pub(super) type Outcome = Result<Done, Failure>;
+
+/// A change that was carried out.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The instance after it; none after a deletion.
+    pub(super) after: Option<Instance>,
+    /// Whether the master found that there was nothing to change.
+    pub(super) is_same: bool,
+}
+
+impl Done {
+    const fn changed(after: Option<Instance>) -> Self {
+        Self { after, is_same: false }
+    }
+}
 
 /// Carries out every change; the outcomes are in the order of the plan.
 pub(super) async fn carry_out(
@@ -53,11 +69,12 @@ async fn one(api: &Api, change: &Change, patience: Duration, force: bool) -> Out
         Action::Create => {
             let wanted = change.wanted.as_ref().expect("what is created is wanted");
             let new = New { name: &change.name, url: &wanted.url, force };
-            create(api, new, &wanted.rest()).await.map(Some)
+            create(api, new, &wanted.rest()).await.map(|new| Done::changed(Some(new)))
         }
-        Action::Delete => {
-            api.change_slowly(Method::DELETE, &path, None, patience).await.map(|_| None)
-        }
+        Action::Delete => api
+            .change_slowly(Method::DELETE, &path, None, patience)
+            .await
+            .map(|_| Done::changed(None)),
         Action::Change | Action::Keep => amend(api, change, &path, force).await,
     }
 }
@@ -74,6 +91,13 @@ async fn amend(api: &Api, change: &Change, path: &str, force: bool) -> Outcome {
         let body = object(&[("url", Some(&wanted.url))]);
         match api.change_slowly(Method::PUT, &forced(path, force), Some(&body), REPLACE).await {
             Ok(document) => after = Some(Instance::new(document)),
+            Err(Failure::Refused(reason)) if change.is_masked && reason == SAME_URL => {
+                let is_same = after.is_none();
+                if is_same {
+                    after = Some(Instance::new(api.get(path).await?));
+                }
+                return Ok(Done { after, is_same });
+            }
             Err(failure) => {
                 if let Some(before) = &change.settings_before {
                     api.change(Method::PATCH, path, before).await?;
@@ -82,5 +106,5 @@ async fn amend(api: &Api, change: &Change, path: &str, force: bool) -> Outcome {
             }
         }
     }
-    Ok(after)
+    Ok(Done::changed(after))
 }

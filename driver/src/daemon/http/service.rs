@@ -15,8 +15,7 @@ use openctrl_core::doors::v2::{
     Answer, AuditEntry, Credential, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets,
     admit, audit_limit, decode_actions, decode_alias, decode_create, decode_force,
     decode_key_patch, decode_patch, decode_policy, decode_policy_patch, decode_replace,
-    decode_token, is_audited, key_outcome, ping_target, policy_answer, policy_outcome, route,
-    token_name,
+    decode_token, is_audited, ping_target, policy_answer, policy_outcome, route, token_name,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::instance::Setup;
@@ -229,6 +228,7 @@ impl Service {
         detail: &mut String,
     ) -> Result<HttpResponse, Rejection> {
         let reader = identity.reader();
+        let secrets = reader.secrets();
         let answer = match endpoint {
             Endpoint::Events => return self.events(parts, identity),
             Endpoint::Observe(what) => return self.observed.answer(what, parts).await,
@@ -240,7 +240,7 @@ impl Service {
             Endpoint::List => Answer::json(200, self.hub.list(reader)?),
             Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(reader)?),
             Endpoint::Read(id) => {
-                let (json, revision) = self.hub.instance(id).ok_or(Refusal::NoInstance)?;
+                let (json, revision) = self.hub.instance(reader, id).ok_or(Refusal::NoInstance)?;
                 Answer::instance(200, json, revision)
             }
             Endpoint::TcpPing => {
@@ -251,13 +251,13 @@ impl Service {
                 self.call(identity, Command::SetAlias(decode_alias(&read(body).await?)?)).await?
             }
             Endpoint::Create => {
-                let (url, alias) = decode_create(&read(body).await?)?;
+                let (url, alias) = decode_create(&read(body).await?, secrets)?;
                 self.check_command(parts, &url, Setup::default()).await?;
                 let outcome = self.ask(identity, Command::Create { url, alias }).await?;
                 if let Outcome::Created(view) = &outcome {
                     *detail = view.definition.id.to_string();
                 }
-                Answer::from_outcome(outcome, Bytes::new)
+                Answer::from_outcome(outcome, secrets, Bytes::new)
             }
             Endpoint::Act => {
                 let selection = decode_actions(&read(body).await?)?;
@@ -266,7 +266,7 @@ impl Service {
                 let (ids, action) = (selected.ids(), selected.action);
                 match self.ask(identity, Command::Act { ids, action }).await? {
                     Outcome::Acted(acted) => selected.answer(&acted),
-                    other => Answer::from_outcome(other, Bytes::new),
+                    other => Answer::from_outcome(other, secrets, Bytes::new),
                 }
             }
             Endpoint::Patch(id) => {
@@ -276,21 +276,23 @@ impl Service {
                 self.call(identity, Command::Amend { id, expect, amend }).await?
             }
             Endpoint::ReadPolicy(id) => {
-                policy_answer(&*self.hub.definition(id).ok_or(Refusal::NoInstance)?)
+                policy_answer(&*self.hub.definition(id).ok_or(Refusal::NoInstance)?, secrets)
             }
             Endpoint::PatchPolicy(id) => {
                 let expect = if_match(parts)?;
-                let amend = decode_policy_patch(&read(body).await?)?.into();
-                policy_outcome(self.ask(identity, Command::Amend { id, expect, amend }).await?)
+                let amend = decode_policy_patch(&read(body).await?, secrets)?.into();
+                let outcome = self.ask(identity, Command::Amend { id, expect, amend }).await?;
+                policy_outcome(outcome, secrets)
             }
             Endpoint::ReplacePolicy(id) => {
                 let expect = if_match(parts)?;
-                let amend = decode_policy(&read(body).await?)?.into();
-                policy_outcome(self.ask(identity, Command::Amend { id, expect, amend }).await?)
+                let amend = decode_policy(&read(body).await?, secrets)?.into();
+                let outcome = self.ask(identity, Command::Amend { id, expect, amend }).await?;
+                policy_outcome(outcome, secrets)
             }
             Endpoint::Replace(id) => {
                 let expect = if_match(parts)?;
-                let url = decode_replace(&read(body).await?)?;
+                let url = decode_replace(&read(body).await?, secrets)?;
                 let definition = self.hub.definition(id).ok_or(Refusal::NoInstance)?;
                 self.check_command(parts, &url, definition.setup.clone()).await?;
                 self.call(identity, Command::Replace { id, expect, url }).await?
@@ -303,7 +305,7 @@ impl Service {
                 if decode_key_patch(&read(body).await?)? {
                     "new key".clone_into(detail);
                     let outcome = self.ask(identity, Command::RotateKey(fresh_key())).await?;
-                    key_outcome(outcome, reader.sees_key())
+                    Answer::from_outcome(outcome, secrets, Bytes::new)
                 } else {
                     Answer::json(200, self.hub.key_instance(reader)?)
                 }
@@ -419,7 +421,7 @@ impl Service {
     /// is.
     async fn call(&self, identity: &Identity, command: Command) -> Result<Answer, Rejection> {
         let outcome = self.ask(identity, command).await?;
-        Ok(Answer::from_outcome(outcome, || self.info()))
+        Ok(Answer::from_outcome(outcome, identity.reader().secrets(), || self.info()))
     }
 
     async fn ask(&self, identity: &Identity, command: Command) -> Result<Outcome, Rejection> {

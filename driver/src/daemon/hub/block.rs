@@ -1,10 +1,11 @@
 //! Consecutive events, encoded together when the first subscriber reads them: unread events are
 //! never encoded, and events with many readers are encoded once.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::{InstanceObject, LogFrames, write_event};
+use openctrl_core::doors::v2::{InstanceObject, LogFrames, MaskedPart, Secrets, write_event};
 use openctrl_core::event::{EventKind, EventName, LogRun};
 use openctrl_core::ids::{BootId, EventId};
 use openctrl_core::output::{LogLine, OutputBatch, OutputItem};
@@ -103,7 +104,15 @@ impl Object {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Key { json, .. } => out.extend_from_slice(json),
-            Self::Instance(object) => object.write(out),
+            Self::Instance(object) => object.write(Secrets::Shown, out),
+        }
+    }
+
+    /// The part of the object that readers without the key see in another form.
+    fn hidden(&self) -> Option<(Range<usize>, Masked)> {
+        match self {
+            Self::Key { json, masked } => Some((0..json.len(), Masked::Key(masked.clone()))),
+            Self::Instance(object) => hidden(object),
         }
     }
 }
@@ -215,44 +224,94 @@ pub(super) struct Block {
 
 #[derive(Debug)]
 struct Encoded {
-    frames: Bytes,
-    /// The end of the frame of each event.
-    ends: Vec<u32>,
-    /// The frames that show the key, in order.
-    keys: Vec<KeyFrame>,
+    frames: Frames,
+    /// The places with secrets, in order.
+    edits: Vec<Edit>,
+    /// The frames without them, made when the first reader without the key asks for them.
+    masked: OnceLock<Frames>,
 }
 
-/// A frame that shows the key, and what readers get who do not hold it.
+#[derive(Debug, Default)]
+struct Frames {
+    bytes: Bytes,
+    /// The end of the frame of each event.
+    ends: Vec<u32>,
+}
+
+/// A place with a secret.
 #[derive(Debug)]
-struct KeyFrame {
-    start: usize,
-    end: usize,
-    masked: Vec<u8>,
+struct Edit {
+    range: Range<usize>,
+    masked: Masked,
+}
+
+/// What readers without the key see in its place.
+#[derive(Clone, Debug)]
+enum Masked {
+    Key(Bytes),
+    Part(MaskedPart),
+}
+
+impl Masked {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Key(bytes) => bytes,
+            Self::Part(part) => part.replacement(),
+        }
+    }
+}
+
+fn hidden(object: &InstanceObject) -> Option<(Range<usize>, Masked)> {
+    object.masked_part().map(|part| (part.range.clone(), Masked::Part(part)))
+}
+
+impl Encoded {
+    fn shown(&self, secrets: Secrets) -> &Frames {
+        match secrets {
+            Secrets::Masked if !self.edits.is_empty() => self.masked.get_or_init(|| self.mask()),
+            Secrets::Masked | Secrets::Shown => &self.frames,
+        }
+    }
+
+    fn mask(&self) -> Frames {
+        let Frames { bytes, ends } = &self.frames;
+        let mut masked = Vec::with_capacity(bytes.len());
+        let mut edits = self.edits.iter().peekable();
+        let mut from = 0;
+        let masked_ends = ends.iter().map(|end| {
+            let end = *end as usize;
+            while let Some(edit) = edits.next_if(|edit| edit.range.end <= end) {
+                masked.extend_from_slice(&bytes[from..edit.range.start]);
+                masked.extend_from_slice(edit.masked.bytes());
+                from = edit.range.end;
+            }
+            masked.extend_from_slice(&bytes[from..end]);
+            from = end;
+            masked.len() as u32
+        });
+        let ends = masked_ends.collect();
+        Frames { bytes: Bytes::from(masked), ends }
+    }
 }
 
 impl Block {
-    /// The frames from the event `id` on, which is one of its own, with the key or without it.
-    pub(super) fn frames_from(&self, id: EventId, sees_key: bool) -> Bytes {
-        let Encoded { frames, ends, keys } = self.encoded.get_or_init(|| self.encode());
+    /// The frames from the event `id` on, which is one of its own, with secrets or without.
+    pub(super) fn frames_from(&self, id: EventId, secrets: Secrets) -> Bytes {
+        let encoded = self.encoded.get_or_init(|| self.encode());
+        let Frames { bytes, ends } = encoded.shown(secrets);
         let before = (id.0 - self.first.0).checked_sub(1);
         let start = before.map_or(0, |index| ends[index as usize]) as usize;
-        if sees_key || keys.is_empty() {
-            return frames.slice(start..);
-        }
-        let (mut shown, mut from) = (Vec::new(), start);
-        for key in keys.iter().filter(|key| key.start >= start) {
-            shown.extend_from_slice(&frames[from..key.start]);
-            shown.extend_from_slice(&key.masked);
-            from = key.end;
-        }
-        shown.extend_from_slice(&frames[from..]);
-        Bytes::from(shown)
+        bytes.slice(start..)
     }
 
     /// How much memory it takes.
     pub(super) fn bytes(&self) -> usize {
         match self.encoded.get() {
-            Some(encoded) => encoded.frames.len().max(self.frame_bytes),
+            Some(Encoded { frames, edits, masked }) => {
+                let masked_bytes = masked.get().map_or(0, |masked| masked.bytes.len());
+                let edit_bytes = edits.len() * size_of::<Edit>();
+                frames.bytes.len().max(self.frame_bytes) + masked_bytes + edit_bytes
+            }
             None => self.frame_bytes + self.kept_bytes,
         }
     }
@@ -260,40 +319,51 @@ impl Block {
     fn encode(&self) -> Encoded {
         let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         let mut frames = Vec::with_capacity(self.frame_bytes);
-        let (mut ends, mut keys) = (Vec::with_capacity(items.len()), Vec::new());
+        let (mut ends, mut edits) = (Vec::with_capacity(items.len()), Vec::new());
         let mut clock = TimeText::default();
         let name = |id| EventName { boot: self.boot, id };
         for item in std::mem::take(&mut *items) {
             match item {
                 Item::Event(Event { id, time, kind, object }) => {
-                    let (time, start) = (clock.text(time), frames.len());
-                    let write = |out: &mut Vec<u8>| object.write(out);
-                    write_event(&mut frames, Some(name(id)), kind, time, write);
-                    if let Object::Key { masked: json, .. } = &object {
-                        let (end, mut masked) = (frames.len(), Vec::new());
-                        let write = |out: &mut Vec<u8>| out.extend_from_slice(json);
-                        write_event(&mut masked, Some(name(id)), kind, time, write);
-                        keys.push(KeyFrame { start, end, masked });
-                    }
+                    let mut object_at = 0;
+                    let write = |out: &mut Vec<u8>| {
+                        object_at = out.len();
+                        object.write(out);
+                    };
+                    write_event(&mut frames, Some(name(id)), kind, clock.text(time), write);
+                    edits.extend(object.hidden().map(|part| edit(object_at, part)));
                     ends.push(frames.len() as u32);
                 }
                 Item::Logs(run) => {
-                    let object = |out: &mut Vec<u8>| run.object.write(out);
+                    let mut object_at = 0;
+                    let object = |out: &mut Vec<u8>| {
+                        object_at = out.len();
+                        run.object.write(Secrets::Shown, out);
+                    };
                     let common = LogFrames::new(clock.text(run.time), object);
+                    let hidden = hidden(&run.object);
+                    let longer = hidden.as_ref().map_or(0, |(range, masked)| {
+                        masked.bytes().len().saturating_sub(range.len())
+                    });
+                    let common = common.sparing(longer);
                     for (id, line) in run.lines() {
-                        common.write(
-                            &mut frames,
-                            name(id),
-                            run.batch.text_of(line),
-                            line.cut_bytes,
-                        );
+                        let text = run.batch.text_of(line);
+                        let head_at = common.write(&mut frames, name(id), text, line.cut_bytes);
+                        let part = hidden.clone();
+                        edits.extend(part.map(|part| edit(head_at + object_at, part)));
                         ends.push(frames.len() as u32);
                     }
                 }
             }
         }
-        Encoded { frames: Bytes::from(frames), ends, keys }
+        edits.shrink_to_fit();
+        let frames = Frames { bytes: Bytes::from(frames), ends };
+        Encoded { frames, edits, masked: OnceLock::new() }
     }
+}
+
+fn edit(object_at: usize, (range, masked): (Range<usize>, Masked)) -> Edit {
+    Edit { range: object_at + range.start..object_at + range.end, masked }
 }
 
 /// A time and how it is written: many events share one.

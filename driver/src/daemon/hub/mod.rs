@@ -56,9 +56,9 @@ impl Hub {
         self.lock().has(id)
     }
 
-    /// The JSON of an instance, and its revision.
-    pub(crate) fn instance(&self, id: InstanceId) -> Option<(Bytes, Revision)> {
-        self.lock().instance(id)
+    /// The JSON of an instance as `reader` may see it, and its revision.
+    pub(crate) fn instance(&self, reader: Reader, id: InstanceId) -> Option<(Bytes, Revision)> {
+        self.lock().instance(reader, id)
     }
 
     /// The definition of an instance.
@@ -102,7 +102,7 @@ impl Hub {
         // waits.
         drop(state);
         let list = parts.render();
-        self.lock().keep_list(reader, &parts, &list);
+        self.lock().keep_list(&parts, &list);
         Ok(list)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openctrl_core::doors::v2::{Templates, render_key_instance, render_masked_key_instance};
+use openctrl_core::doors::v2::{Secrets, Templates, render_key_instance};
 use openctrl_core::event::{self, EventKind, LogRun};
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
@@ -58,8 +58,8 @@ impl Publisher {
         let event::Event { id, time, kind, object } = event;
         let object = match object {
             event::Object::Key(master) => Object::Key {
-                json: render_key_instance(&master),
-                masked: render_masked_key_instance(&master),
+                json: render_key_instance(&master, Secrets::Shown),
+                masked: render_key_instance(&master, Secrets::Masked),
             },
             event::Object::Instance(view) => {
                 let id = view.definition.id;

@@ -1,12 +1,13 @@
 //! The readers of the hub.
 
 use openctrl_core::access::TokenDigest;
+use openctrl_core::doors::v2::Secrets;
 use openctrl_core::ids::KeyEpoch;
 
 /// A reader, as far as the hub distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reader {
-    /// Presented the API key of this epoch. Only such a reader sees the key itself.
+    /// Presented the API key of this epoch.
     Key(KeyEpoch),
     /// Presented the token with this digest.
     Token(TokenDigest),
@@ -15,7 +16,11 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
-    pub(crate) const fn sees_key(self) -> bool {
-        matches!(self, Self::Key(_))
+    /// Only holders of the key see it, and the secrets of instances.
+    pub(crate) const fn secrets(self) -> Secrets {
+        match self {
+            Self::Key(_) => Secrets::Shown,
+            Self::Token(_) | Self::Peer => Secrets::Masked,
+        }
     }
 }

@@ -7,9 +7,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 use openctrl_core::access::TokenDigest;
-use openctrl_core::doors::v2::{
-    InstanceObject, event_frame, render_key_instance, render_masked_key_instance,
-};
+use openctrl_core::doors::v2::{InstanceObject, Secrets, event_frame, render_key_instance};
 use openctrl_core::event::{Cursor, EventKind, Read, Window, WindowLimits};
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
@@ -31,11 +29,11 @@ pub(super) struct State {
     boot: BootId,
     face: MasterFace,
     key_instance: Bytes,
-    /// The same for readers that do not hold the key.
+    /// The same for readers without the key.
     masked_key_instance: Bytes,
     instances: BTreeMap<InstanceId, Shown>,
     list: Option<Bytes>,
-    /// The same for readers that do not hold the key.
+    /// The same for readers without the key.
     masked_list: Option<Bytes>,
     /// How often the list changed.
     list_version: u64,
@@ -69,6 +67,7 @@ pub(super) enum List {
 #[derive(Debug)]
 pub(super) struct ListParts {
     version: u64,
+    secrets: Secrets,
     key_instance: Bytes,
     instances: Vec<InstanceObject>,
 }
@@ -77,7 +76,9 @@ pub(super) struct ListParts {
 #[derive(Debug)]
 struct Shown {
     object: InstanceObject,
+    /// Both are the same text where there are no secrets.
     json: Option<Bytes>,
+    masked_json: Option<Bytes>,
 }
 
 /// One open stream.
@@ -155,8 +156,8 @@ impl State {
     pub(super) fn new(boot: BootId, face: MasterFace) -> Self {
         Self {
             boot,
-            key_instance: render_key_instance(&face.identity),
-            masked_key_instance: render_masked_key_instance(&face.identity),
+            key_instance: render_key_instance(&face.identity, Secrets::Shown),
+            masked_key_instance: render_key_instance(&face.identity, Secrets::Masked),
             face,
             instances: BTreeMap::new(),
             list: None,
@@ -203,18 +204,25 @@ impl State {
     }
 
     pub(super) fn key_instance(&self, reader: Reader) -> Bytes {
-        let masked = &self.masked_key_instance;
-        if reader.sees_key() { self.key_instance.clone() } else { masked.clone() }
+        match reader.secrets() {
+            Secrets::Shown => self.key_instance.clone(),
+            Secrets::Masked => self.masked_key_instance.clone(),
+        }
     }
 
     pub(super) fn has(&self, id: InstanceId) -> bool {
         self.instances.contains_key(&id)
     }
 
-    /// The JSON of an instance, and its revision.
-    pub(super) fn instance(&mut self, id: InstanceId) -> Option<(Bytes, Revision)> {
-        let Shown { object, json } = self.instances.get_mut(&id)?;
-        let json = json.get_or_insert_with(|| object.json()).clone();
+    /// The JSON of an instance as `reader` may see it, and its revision.
+    pub(super) fn instance(&mut self, reader: Reader, id: InstanceId) -> Option<(Bytes, Revision)> {
+        let Shown { object, json, masked_json } = self.instances.get_mut(&id)?;
+        let secrets = reader.secrets();
+        let kept = match secrets {
+            Secrets::Masked if object.has_secrets() => masked_json,
+            Secrets::Masked | Secrets::Shown => json,
+        };
+        let json = kept.get_or_insert_with(|| object.json(secrets)).clone();
         Some((json, object.view.definition.revision))
     }
 
@@ -236,11 +244,16 @@ impl State {
 
     /// The JSON of all instances, if it was rendered since the last change.
     pub(super) fn list(&self, reader: Reader) -> List {
-        let list = if reader.sees_key() { &self.list } else { &self.masked_list };
+        let secrets = reader.secrets();
+        let list = match secrets {
+            Secrets::Shown => &self.list,
+            Secrets::Masked => &self.masked_list,
+        };
         match list {
             Some(list) => List::Ready(list.clone()),
             None => List::Parts(ListParts {
                 version: self.list_version,
+                secrets,
                 key_instance: self.key_instance(reader),
                 instances: self.instances.values().map(|shown| shown.object.clone()).collect(),
             }),
@@ -248,9 +261,12 @@ impl State {
     }
 
     /// Keeps a list that was rendered, unless something changed meanwhile.
-    pub(super) fn keep_list(&mut self, reader: Reader, parts: &ListParts, list: &Bytes) {
+    pub(super) fn keep_list(&mut self, parts: &ListParts, list: &Bytes) {
         if parts.version == self.list_version {
-            let kept = if reader.sees_key() { &mut self.list } else { &mut self.masked_list };
+            let kept = match parts.secrets {
+                Secrets::Shown => &mut self.list,
+                Secrets::Masked => &mut self.masked_list,
+            };
             *kept = Some(list.clone());
         }
     }
@@ -261,14 +277,15 @@ impl State {
     }
 
     pub(super) fn set_face(&mut self, face: MasterFace) {
-        self.key_instance = render_key_instance(&face.identity);
-        self.masked_key_instance = render_masked_key_instance(&face.identity);
+        self.key_instance = render_key_instance(&face.identity, Secrets::Shown);
+        self.masked_key_instance = render_key_instance(&face.identity, Secrets::Masked);
         self.face = face;
         self.list_changed();
     }
 
     pub(super) fn set_instance(&mut self, object: InstanceObject) {
-        self.instances.insert(object.view.definition.id, Shown { object, json: None });
+        let id = object.view.definition.id;
+        self.instances.insert(id, Shown { object, json: None, masked_json: None });
         self.list_changed();
     }
 
@@ -475,7 +492,7 @@ impl ListParts {
         list.extend_from_slice(&self.key_instance);
         for object in &self.instances {
             list.push(b',');
-            object.write(&mut list);
+            object.write(self.secrets, &mut list);
         }
         list.push(b']');
         list.shrink_to_fit();

@@ -6,7 +6,7 @@ use std::vec;
 
 use bytes::Bytes;
 use openctrl_core::doors::v2::{
-    InstanceObject, RETRY_FRAME, Rejection, event_frame, gap_frame, write_event,
+    InstanceObject, RETRY_FRAME, Rejection, Secrets, event_frame, gap_frame, write_event,
 };
 use openctrl_core::event::{Cursor, EventKind, EventName};
 use openctrl_core::ids::EventId;
@@ -26,7 +26,7 @@ const CHUNK_BYTES: usize = 128 * 1024;
 pub(crate) struct Subscriber {
     hub: Arc<Hub>,
     stream: StreamId,
-    sees_key: bool,
+    secrets: Secrets,
     phase: Phase,
     seen: Seen,
 }
@@ -60,12 +60,12 @@ impl Hub {
     ) -> Result<Subscriber, Rejection> {
         let last_seen_id = last_seen.map(|name| (name.boot == self.boot).then_some(name.id));
         let entry = self.lock().enter(reader, last_seen_id).ok_or(Rejection::NoKey)?;
-        Ok(Subscriber::new(Arc::clone(self), reader.sees_key(), entry))
+        Ok(Subscriber::new(Arc::clone(self), reader.secrets(), entry))
     }
 }
 
 impl Subscriber {
-    fn new(hub: Arc<Hub>, sees_key: bool, entry: Entry) -> Self {
+    fn new(hub: Arc<Hub>, secrets: Secrets, entry: Entry) -> Self {
         let retry = Bytes::from_static(RETRY_FRAME);
         let phase = match entry.start {
             Start::Resumed(cursor) => {
@@ -73,7 +73,7 @@ impl Subscriber {
             }
             Start::Picture(picture) => begin(&hub, retry, picture),
         };
-        Self { hub, stream: entry.stream, sees_key, phase, seen: entry.seen }
+        Self { hub, stream: entry.stream, secrets, phase, seen: entry.seen }
     }
 
     /// The next bytes of the stream; `None` at its end.
@@ -82,7 +82,9 @@ impl Subscriber {
             match &mut self.phase {
                 Phase::Ended => return Poll::Ready(None),
                 Phase::Picture { opening, time, instances, then } => {
-                    let chunk = picture_chunk(std::mem::take(opening), *time, instances, then.name);
+                    let opening = std::mem::take(opening);
+                    let (name, secrets) = (then.name, self.secrets);
+                    let chunk = picture_chunk(opening, *time, instances, name, secrets);
                     if instances.as_slice().is_empty() {
                         self.phase = Phase::Live { opening: Bytes::new(), live: *then };
                     }
@@ -120,7 +122,7 @@ impl Subscriber {
     /// Encodes a block, unless another stream has done so, without blocking other streams.
     fn frames(&self, block: &Block, from: EventId) -> Bytes {
         let bytes = block.bytes();
-        let frames = block.frames_from(from, self.sees_key);
+        let frames = block.frames_from(from, self.secrets);
         if block.bytes() != bytes {
             self.hub.lock().encoded(block);
         }
@@ -157,13 +159,16 @@ fn picture_chunk(
     time: Wall,
     instances: &mut vec::IntoIter<InstanceObject>,
     name: Option<EventName>,
+    secrets: Secrets,
 ) -> Bytes {
     let mut chunk = Vec::from(opening);
     let time = time.to_string();
     while chunk.len() < CHUNK_BYTES {
         let Some(object) = instances.next() else { break };
         let name = name.filter(|_| instances.as_slice().is_empty());
-        write_event(&mut chunk, name, EventKind::Initial, &time, |out| object.write(out));
+        write_event(&mut chunk, name, EventKind::Initial, &time, |out| {
+            object.write(secrets, out);
+        });
     }
     Bytes::from(chunk)
 }

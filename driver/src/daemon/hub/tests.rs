@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use openctrl_core::doors::v2::InstanceObject;
+use openctrl_core::doors::v2::{InstanceObject, Secrets};
 use openctrl_core::event::{Event, EventKind, EventName, LogRun, Object};
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
@@ -117,7 +117,8 @@ fn a_new_reader_gets_the_picture_then_what_follows() {
         hub.list(Reader::Key(KeyEpoch(0))).expect("the key is in force").to_vec(),
     )
     .expect("UTF-8");
-    let instances = [view(1, 3), view(2, 2)].map(|view| InstanceObject::new(view).json());
+    let instances =
+        [view(1, 3), view(2, 2)].map(|view| InstanceObject::new(view).json(Secrets::Shown));
     let [one, two] = instances.map(|json| String::from_utf8(json.to_vec()).expect("UTF-8"));
     assert!(list.ends_with(&format!(",{one},{two}]")), "{list}");
 }
@@ -174,6 +175,55 @@ fn lines_of_one_read_are_events_of_their_own_however_many() {
     let (text, _) = read(&mut reader);
     assert_eq!(outline(&text), (1..=1_003).map(|id| format!("log {id}")).collect::<Vec<_>>());
     assert_eq!(text.matches("\"logs\":\"\\u001b\"").count(), 1_000);
+}
+
+/// Frames for readers without the key are those of the others, but for the masks, wherever a reader
+/// starts; and they are not longer than a client takes.
+#[test]
+fn readers_without_the_key_get_the_same_frames_with_masks() {
+    let mut stage = Stage::new();
+    let hub = Arc::clone(&stage.hub);
+    let (key, peer) = (Reader::Key(KeyEpoch(0)), Reader::Peer);
+    let open = |reader, last| hub.subscribe(reader, last).expect("the key is in force");
+    let (mut full, mut masked) = (open(key, None), open(peer, None));
+    read(&mut full);
+    read(&mut masked);
+
+    // Short values: their masks are longer.
+    let url = format!("exec:x?{}", "env=A=x&".repeat(1_000));
+    let definition =
+        Definition::new(InstanceId(2), InstanceUrl::parse(&url).expect("a URL"), String::new());
+    let secretive = InstanceView::new(Arc::new(definition));
+    stage.publish(event(1, Object::Instance(view(1, 1))));
+    stage.publish(event(2, Object::Instance(secretive.clone())));
+    let batch =
+        Arc::new(OutputParser::default().push(&[b"short\n", &[b'y'; 70_000][..], b"\n"].concat()));
+    let items = 0..batch.items.len();
+    let lines = items.len() as u64;
+    let run = LogRun {
+        first: EventId(3),
+        time: Wall::from_micros(3),
+        instance: InstanceId(2),
+        view: secretive,
+        batch,
+        items,
+    };
+    stage.publisher.publish_logs(run);
+    stage.publish(event(3 + lines, Object::Key(face(0xaa, 0).identity)));
+    stage.wake();
+
+    let (full, masked) = (read(&mut full).0, read(&mut masked).0);
+    assert!(full.contains("A=x") && full.contains(&"aa".repeat(16)));
+    assert!(!masked.contains("A=x") && !masked.contains(&"aa".repeat(16)), "{masked}");
+    assert_eq!(outline(&masked), outline(&full));
+    let expected = full.replace("A=x", "A=***").replace(&"aa".repeat(16), "");
+    assert_eq!(masked, expected);
+    assert!(masked.split("\n\n").all(|frame| frame.len() < 64 * 1024), "a frame is too long");
+    for last in 1..3 + lines {
+        let (rest, _) = read(&mut open(peer, seen(last)));
+        let rest = rest.strip_prefix("retry: 3000\n\n").expect("the hint comes first");
+        assert!(masked.ends_with(rest) && !rest.is_empty(), "from {last}: {rest}");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub struct FanOut {
     pub last_ms: f64,
 }
 
-/// Writes `frames` frames of `frame_bytes` to each of so many sockets, `batch` of them a write;
+/// Writes `frames` frames of `frame_bytes` to each socket, `batch` of them a write;
 /// they are read by the readers of the benchmark meanwhile.
 ///
 /// # Errors

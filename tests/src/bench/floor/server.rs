@@ -3,7 +3,7 @@
 //! It answers every GET with the same bytes, and every other request once a record of it is on
 //! the disk: appended with those that wait and synced with them, as a group. It never answers
 //! [`WAIT_PATH`]. It runs in a process of its own, with one thread for HTTP, so that what it uses
-//! can be told as a master's is. It listens on TCP and on a Unix socket.
+//! can be measured as a master's is. It listens on TCP and on a Unix socket.
 
 use std::convert::Infallible;
 use std::fs::{self, OpenOptions};

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct Children(Vec<(Child, PipeReader)>);
 
 impl Children {
-    /// Starts so many, each with one pipe for both outputs; returns how long that took.
+    /// Starts this many, each with one pipe for both outputs; returns how long that took.
     ///
     /// # Errors
     /// What the system says.

@@ -55,7 +55,7 @@ pub(super) struct Changes {
     pub(super) frame_bytes: usize,
 }
 
-/// Changes the first instance so many times, with so many subscribers.
+/// Changes the first instance a number of times, with a number of subscribers.
 pub(super) fn measure(subject: &Subject, count: usize, rounds: usize) -> io::Result<Changes> {
     let mut readers = Readers::open(&subject.api(), count, &Marks::new(&[UPDATE, INITIAL]))?;
     let instances = subject.ids.len() as u64 + 1;

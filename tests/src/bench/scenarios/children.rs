@@ -19,7 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const WANTED: usize = 10_000;
-/// Children from which it is told how many descriptors the master takes for each.
+/// Children that show how many descriptors the master takes for each.
 const PROBED: usize = 50;
 /// What is left for everything else.
 const DESCRIPTORS_SPARE: usize = 200;

@@ -71,7 +71,7 @@ fn run(stage: &Stage) -> Measured {
     Ok(vec![rate, ratio, tail])
 }
 
-/// A server with so many apps, all of which run.
+/// A server with this many apps, all of which run.
 fn server(count: usize) -> io::Result<Patrol> {
     let folder = Folder::default();
     symlink("/bin/sleep", folder.path("app"))?;

@@ -18,7 +18,7 @@ pub(super) struct Reads {
     pub(super) load: Load,
 }
 
-/// Sends the same request over so many connections, each the next when the last is answered.
+/// Sends the same request over this many connections, each the next when the last is answered.
 pub(super) fn read(
     stage: &Stage,
     address: impl Into<Address>,
