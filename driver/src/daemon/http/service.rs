@@ -264,9 +264,11 @@ impl Service {
                 let selected = selection.choose(&self.hub.instances());
                 *detail = selected.detail();
                 let (ids, action) = (selected.ids(), selected.action);
-                match self.ask(identity, Command::Act { ids, action }).await? {
-                    Outcome::Acted(acted) => selected.answer(&acted),
-                    other => Answer::from_outcome(other, secrets, Bytes::new),
+                let outcome = self.ask(identity, Command::Act { ids, action }).await?;
+                if let Outcome::Acted(acted) = &outcome {
+                    selected.answer(acted)
+                } else {
+                    Answer::from_outcome(outcome, secrets, Bytes::new)
                 }
             }
             Endpoint::Patch(id) => {
