@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use super::config::{Config, Named};
 use super::discovery::{self, Found};
@@ -159,7 +159,12 @@ fn parse(source: &str, api: &str) -> Result<(String, u16, bool, String, String),
     };
     // The master logs this when it listens on all addresses, and a URL must have a host.
     let filled = api.replacen("://:", "://0.0.0.0:", 1);
-    let url = Url::parse(&filled).map_err(|error| wrong(&error.to_string()))?;
+    let url = Url::parse(&filled).map_err(|error| match error {
+        ParseError::IdnaError if !filled.is_ascii() => {
+            wrong("the host has letters that are not ASCII; write it in its xn-- form")
+        }
+        error => wrong(&error.to_string()),
+    })?;
     let is_tls = match url.scheme() {
         "http" => false,
         "https" => true,
@@ -236,5 +241,7 @@ mod tests {
         for bad in ["", "h:1", "ftp://h", "http://", "http://h/?a", "master://h:1", "http://a b"] {
             assert!(shown(bad).starts_with("--api: "), "{bad}: {}", shown(bad));
         }
+        assert!(shown("http://münchen.example:1").contains("write it in its xn-- form"));
+        assert!(shown("http://xn--mnchen-3ya.example:1").starts_with("xn--mnchen-3ya.example 1 "));
     }
 }
