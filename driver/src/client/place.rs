@@ -159,11 +159,11 @@ fn parse(source: &str, api: &str) -> Result<(String, u16, bool, String, String),
     };
     // The master logs this when it listens on all addresses, and a URL must have a host.
     let filled = api.replacen("://:", "://0.0.0.0:", 1);
-    let url = Url::parse(&filled).map_err(|error| match error {
-        ParseError::IdnaError if !filled.is_ascii() => {
-            wrong("the host has letters that are not ASCII; write it in its xn-- form")
+    let url = Url::parse(&filled).map_err(|error| {
+        if error == ParseError::IdnaError && !filled.is_ascii() {
+            return wrong("the host has letters that are not ASCII; write it in its xn-- form");
         }
-        error => wrong(&error.to_string()),
+        wrong(&error.to_string())
     })?;
     let is_tls = match url.scheme() {
         "http" => false,
