@@ -195,7 +195,7 @@ fn an_app_is_refused_by_each_rule_in_order() {
     ];
     for (place, (key, value, problem)) in rules.iter().enumerate() {
         let mut app = folder.app(1, &["wait"]);
-        // What comes later is wrong as well, and is not what is named.
+        // Later parts are wrong as well, but the error names the first.
         for (later, wrong, _) in rules[place..].iter().rev() {
             app[*later] = wrong.clone();
         }
