@@ -192,8 +192,14 @@ impl Disk {
             Job::Persist(_, seq, _, caused) if *seq == record => Some(caused),
             Job::Persist(..) | Job::Keep(_) | Job::Totals(_) => None,
         });
-        if let Some(caused) = found {
-            *caused = Some(Box::new(kept));
+        match found {
+            Some(caused) => *caused = Some(Box::new(kept)),
+            // The record was dropped.
+            None => {
+                if self.takes(&kept) {
+                    self.refuse_events_of(kept.epoch, self.failed);
+                }
+            }
         }
     }
 
@@ -401,8 +407,7 @@ impl Disk {
             for undo in group.control_undo.into_iter().rev() {
                 self.image.control.undo(undo);
             }
-            self.failed_keep = Some(epoch);
-            self.news.push_back(KeptNews::Refused(epoch, group.last.map(|(epoch, _)| epoch)));
+            self.refuse_events_of(epoch, group.last.map(|(epoch, _)| epoch));
         }
         let (epoch, _) = group.last?;
         self.failed = Some(epoch);
@@ -411,16 +416,21 @@ impl Disk {
         Some(Input::PersistFailed { epoch, reason: "full".to_string() })
     }
 
+    fn refuse_events_of(&mut self, epoch: u32, changes: Option<StoreEpoch>) {
+        self.failed_keep = Some(epoch);
+        self.news.push_back(KeptNews::Refused(epoch, changes));
+    }
+
     /// Events that pending changes of a failed epoch cause go with them.
     fn drop_events_of(&mut self, failed: StoreEpoch) {
-        let dropped = self.queue.iter().find_map(|job| match job {
+        let dropped = self.queue.iter().filter_map(|job| match job {
             Job::Persist(epoch, _, _, Some(kept)) if *epoch <= failed => Some(kept.epoch),
             Job::Persist(..) | Job::Keep(_) | Job::Totals(_) => None,
         });
+        let dropped = dropped.max();
         if let Some(epoch) = dropped.filter(|epoch| self.failed_keep.is_none_or(|old| *epoch > old))
         {
-            self.failed_keep = Some(epoch);
-            self.news.push_back(KeptNews::Refused(epoch, Some(failed)));
+            self.refuse_events_of(epoch, Some(failed));
         }
     }
 
