@@ -372,6 +372,13 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "Issue: rules and events in traces",
+        &[
+            "control_trace::events_and_firings_replay_equal_across_a_kill",
+            "control_trace::a_rule_that_compares_messages_is_not_compared",
+        ],
+    ),
+    (
         "Issue: the command line, routerctl, the page of documentation",
         &[
             "control_cli::resources_are_shown_as_a_table_and_in_full",

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use openctrl_core::access::TokenChange;
+use openctrl_core::control::ControlInput;
 use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
 use openctrl_core::event::StoredId;
@@ -406,11 +407,12 @@ impl Worker {
         group.token_done.into_iter().for_each(|done| drop(done.send(Ok(()))));
         // Events first: they are shown before what they are about is answered.
         if let Some((_, upto)) = group.kept {
-            self.mailbox.fact(Notice::Kept(upto));
+            self.mailbox.fact(Notice::Control(ControlInput::EventsKept { upto }));
         }
         if let Some(epoch) = group.dropped {
             let reason = "an earlier change could not be saved".to_owned();
-            self.mailbox.fact(Notice::KeepFailed(epoch, self.failed, reason));
+            let input = ControlInput::KeepFailed { epoch, refused: self.failed, reason };
+            self.mailbox.fact(Notice::Control(input));
         }
         if let Some((_, upto)) = group.last {
             self.mailbox.fact(Notice::Fact(Input::RecordsPersisted { upto }));
@@ -434,7 +436,8 @@ impl Worker {
             }
             self.failed_keep = Some(epoch);
             let refused = group.last.map(|(epoch, _)| epoch).or(self.failed);
-            self.mailbox.fact(Notice::KeepFailed(epoch, refused, error.to_string()));
+            let input = ControlInput::KeepFailed { epoch, refused, reason: error.to_string() };
+            self.mailbox.fact(Notice::Control(input));
         }
         if let Some((epoch, _)) = group.last {
             self.failed = Some(epoch);
