@@ -96,9 +96,15 @@ impl ControlHands {
         self.later.drain(..).for_each(|kept| store.keep(kept, Urgency::Patient));
     }
 
-    /// Gives an answer once the sockets that were ordered before it are there.
+    /// Gives an answer once the sockets that were ordered before it are there. The answer to a
+    /// create is given at once: it would wait for as long as the create itself takes.
     pub(crate) fn answer(&self, to: oneshot::Sender<Outcome>, outcome: Outcome) {
-        self.serving.answer(to, outcome);
+        if matches!(outcome, Outcome::Created(..)) {
+            // A client that did not wait is told nothing.
+            drop(to.send(outcome));
+        } else {
+            self.serving.answer(to, outcome);
+        }
     }
 
     /// Something that a connection asks, as an input of the machine.
