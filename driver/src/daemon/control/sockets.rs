@@ -29,6 +29,10 @@ use super::orders::{Batch, Followed, Orders};
 /// Connections to all sockets at a time; more wait to be accepted.
 const CONNECTIONS_MAX: u32 = 4_096;
 
+/// The same for the status socket alone. Everyone may connect to it, and must not take the place of
+/// those who may use the others. An answer can have some megabytes.
+const STATUS_CONNECTIONS_MAX: usize = 64;
+
 /// How long to wait before accepting again when the system refuses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -111,7 +115,15 @@ impl Sockets {
         let (closing, closes) = watch::channel(false);
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
         let acceptor = Acceptor { door, connections: Arc::clone(&connections), closes };
-        let main = main.map(|(socket, bound)| acceptor.spawn(Target::Main(socket), bound));
+        let status = Arc::new(Semaphore::new(STATUS_CONNECTIONS_MAX));
+        let main = main.map(|(socket, bound)| {
+            let connections = match socket {
+                Socket::Control => Arc::clone(&acceptor.connections),
+                Socket::Status => Arc::clone(&status),
+            };
+            let acceptor = Acceptor { connections, ..acceptor.clone() };
+            acceptor.spawn(Target::Main(socket), bound)
+        });
         let mut rows = HashMap::new();
         for (id, path, bound) in instances {
             rows.insert(id, (path, acceptor.spawn(Target::Instance(id), bound)));
