@@ -87,7 +87,7 @@ fn clients_of_the_status_socket_do_not_take_the_place_of_others() {
     assert_well(&master, &sockets);
     let grown = peak_memory(master.pid()).saturating_sub(before);
     assert!(grown < 400 * MIB, "{} MiB", grown / MIB);
-    // Their places are free when they are gone.
+    // Their places are free when they have disconnected.
     drop(deaf);
     let status =
         openctrl_tests::control::call(&sockets.status(), "GET", &format!("{BASE}/status"), None);
