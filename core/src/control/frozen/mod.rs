@@ -10,6 +10,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
+use self::rules::COUNT_MAX;
 pub(crate) use self::rules::{masked_command, masked_rule, rule_of};
 use super::known::{Known, Seen, message};
 use super::outlet::{Outlet, Pending};
@@ -27,9 +28,6 @@ use crate::ids::{InstanceId, StoreEpoch};
 use crate::instance::{Definition, State};
 use crate::resource::{Activity, Names, ResourceState, Situation, Trouble};
 use crate::time::{Time, Wall};
-
-/// No counter reaches this value, and none that starts here overflows.
-const COUNT_MAX: u64 = 1 << 62;
 
 impl Control {
     /// The machine beside `engine`, without pending effects.

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
-use super::COUNT_MAX;
 use crate::formats::v2::control::RuleV2;
 use crate::formats::v2::machine::{KeyStateV2, KeyV2, RuleMemoryV2, RuleSetV2};
 use crate::formats::{FormatError, Masks};
@@ -18,6 +17,9 @@ use crate::rules::{
     RuleSet, RuleSpec,
 };
 use crate::time::{Time, Wall};
+
+/// No counter reaches this value, and none that starts here overflows.
+pub(super) const COUNT_MAX: u64 = 1 << 62;
 
 /// Commands that everyone may see; another one may be anything.
 const COMMANDS: [&str; 5] = ["renew", "reload", "start", "stop", ""];
