@@ -1,13 +1,14 @@
 //! Trace segments.
 
+use openctrl_core::control::Control;
 use openctrl_core::engine::Engine;
 use openctrl_core::ids::BootId;
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
 use openctrl_core::time::Now;
 use openctrl_core::trace::{
-    Encoder, End, EndReason, Header, Reader, Replay, TRACE_VERSION, show_change, show_effect,
-    show_input,
+    Encoder, End, EndReason, Header, Reader, Replay, TRACE_VERSION, show_change,
+    show_control_effect, show_effect, show_happened,
 };
 
 /// The bytes as a file, as a header of each version whose checksum is right, and as records after a
@@ -26,7 +27,9 @@ fn check(file: &[u8]) {
     while let Some(step) = replay.step() {
         let changes = step.changes.iter().map(show_change);
         let effects = step.effects.iter().map(show_effect);
-        for line in changes.chain(effects).chain([show_input(&step.input)]) {
+        let control = step.control.iter().filter_map(show_control_effect);
+        let input = show_happened(&step.input);
+        for line in changes.chain(effects).chain(control).chain([input]) {
             assert!(!line.contains(char::is_control), "{line:?}");
         }
     }
@@ -35,12 +38,14 @@ fn check(file: &[u8]) {
 
 /// What was read can be written, and read again as the same.
 fn assert_thaws(replay: &Replay<'_>) {
-    let encoder = Encoder::begin(replay.header(), replay.engine());
+    let encoder = Encoder::begin_beside(replay.header(), replay.engine(), replay.control());
     let end = End { why: EndReason::Finished, effects: None, state: None };
     let again = encoder.end(&end);
     let reader = Reader::new(&again).expect("what is written can be read");
     assert_eq!(reader.engine().fingerprint(), replay.engine().fingerprint());
     assert_eq!(reader.header(), replay.header());
+    let print = |control: Option<&Control>| control.map(Control::fingerprint);
+    assert_eq!(print(reader.control().as_ref()), print(replay.control()));
 }
 
 /// A segment with nothing after its header.

@@ -1,18 +1,20 @@
 //! Simulates the machine of the control API: a real engine, processes, a clock that steps, and a
 //! disk that fails and loses data.
 //!
-//! Every step checks INV-14 (stored events) and INV-15 (rules); see
-//! `docs/contributors/INVARIANTS.md`.
+//! Every step checks INV-14 (stored events) and INV-15 (rules), and a recording of every part of
+//! the run replays to the same events (INV-10); see `docs/contributors/INVARIANTS.md`.
 
 mod disk;
 pub(crate) mod law;
+mod recording;
 pub(crate) mod script;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use openctrl_core::command::{Caller, Command, Door, Trust};
-use openctrl_core::control::{Cause, Control, ControlEffect, Ticket};
-use openctrl_core::engine::{Effect, Engine, Input, TimerReason};
+use openctrl_core::control::{Cause, Control, ControlEffect, ControlInput, Ticket};
+use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::master::MasterIdentity;
 use openctrl_core::store::Image;
@@ -22,6 +24,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use self::disk::{Disk, Wrote};
 use self::law::Law;
+use self::recording::Recording;
 
 /// How many events are kept: few, so that the oldest go.
 const EVENTS_MAX: usize = 200;
@@ -37,6 +40,8 @@ pub struct Summary {
     pub crashes: u64,
     /// How often the disk refused.
     pub refusals: u64,
+    /// Digests of events that a replay was compared with.
+    pub replayed: u64,
     /// A number that depends on every event.
     pub digest: u64,
 }
@@ -65,6 +70,7 @@ struct World {
     /// Processes that were ordered or live.
     processes: BTreeMap<ProcessRef, bool>,
     instances: Vec<InstanceId>,
+    recording: Recording,
 }
 
 impl World {
@@ -72,10 +78,16 @@ impl World {
         let now = Now { mono: Time::ZERO, wall: Wall::from_micros(1_790_000_000_000_000) };
         let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
         image.adopt_control(EVENTS_MAX);
+        let mut engine = Engine::new(image.clone(), [7; 32], now);
+        let mut control = Control::new(&image.control, now);
+        // A new master with nothing to start.
+        while engine.poll_effect().is_some() || control.poll_effect().is_some() {}
+        let recording = Recording::begin(now, &engine, &control);
         let mut world = Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
-            engine: Engine::new(image.clone(), [7; 32], now),
-            control: Control::new(&image.control, now),
+            engine,
+            control,
+            recording,
             now,
             disk: Disk::new(image),
             law: Law::default(),
@@ -118,7 +130,18 @@ impl World {
         }
         // First handles what is due: rules that are reverted may have had a timer in between.
         self.pass(0)?;
+        if self.recording.is_long() {
+            self.record_again()?;
+        }
         self.law.rest(&self.control, self.now)
+    }
+
+    /// Replays what was recorded, and records on.
+    fn record_again(&mut self) -> Result<(), String> {
+        let next = Recording::begin(self.now, &self.engine, &self.control);
+        let recorded = std::mem::replace(&mut self.recording, next);
+        self.law.summary.replayed += recorded.check(&self.engine, &self.control)?;
+        Ok(())
     }
 
     /// Lets the disk write until nothing is pending.
@@ -128,26 +151,37 @@ impl World {
             self.write()?;
             self.pass(1_500)?;
         }
+        self.record_again()?;
         self.law.end(&self.disk.image)
     }
 
     fn feed(&mut self, input: Input) -> Result<(), String> {
-        let is_tick = matches!(input, Input::TimeAdvanced)
-            && matches!(self.engine.poll_timeout(), Some((_, TimerReason::Tick)));
+        let cause = Cause::of(&self.engine, &input);
+        self.recording.input(self.now, &input);
         self.engine.handle(self.now, input);
-        self.after(if is_tick { Cause::Tick } else { Cause::Other })
+        self.after(cause)
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "two effects matter in this world")]
     fn after(&mut self, cause: Cause) -> Result<(), String> {
         let mut effects = Vec::new();
         while let Some(effect) = self.engine.poll_effect() {
+            self.recording.effect(&effect);
             effects.push(effect);
         }
-        let mut attached =
-            self.control.observe(self.now, cause, &self.engine, &effects, &|_| Some(4711));
+        let given = RefCell::new(Vec::new());
+        let pids = |process| {
+            given.borrow_mut().push((process, 4711));
+            Some(4711)
+        };
+        let mut attached = Vec::new();
+        if !effects.is_empty() || cause == Cause::Tick {
+            attached = self.control.observe(self.now, cause, &self.engine, &effects, &pids);
+        }
+        self.recording.attached(&attached);
         let mut later = Vec::new();
         self.drain(&mut later)?;
+        self.recording.followed(&given.into_inner());
         for effect in effects {
             match effect {
                 Effect::Persist { epoch, seq, record } => {
@@ -177,6 +211,7 @@ impl World {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others are for readers")]
     fn drain(&mut self, later: &mut Vec<openctrl_core::store::Kept>) -> Result<(), String> {
         while let Some(effect) = self.control.poll_effect() {
+            self.recording.control_effect(&effect);
             match effect {
                 ControlEffect::Keep(kept) => later.push(kept),
                 ControlEffect::Show(events) => self.law.shown(&events, &self.disk.image)?,
@@ -189,7 +224,15 @@ impl World {
         Ok(())
     }
 
-    /// After the machine did something outside of a step of the engine.
+    /// Something happens to the machine outside of a step of the engine.
+    fn tell(&mut self, input: ControlInput) -> Result<(), String> {
+        self.recording.control(self.now, &input);
+        self.control.handle(self.now, input);
+        self.settle()?;
+        self.recording.followed(&[]);
+        Ok(())
+    }
+
     fn settle(&mut self) -> Result<(), String> {
         let mut later = Vec::new();
         self.drain(&mut later)?;
@@ -230,8 +273,8 @@ impl World {
     fn rules(&mut self) -> Result<(), String> {
         let request = script::rules(&mut self.rng);
         self.requests += 1;
-        self.control.request(self.now, Ticket(self.requests), request);
-        self.settle()
+        let ticket = Ticket(self.requests);
+        self.tell(ControlInput::RulesRequested { ticket, request })
     }
 
     fn note(&mut self) -> Result<(), String> {
@@ -242,8 +285,8 @@ impl World {
         let id = self.instances[place];
         self.requests += 1;
         let fact = script::note(&mut self.rng);
-        self.control.note(self.now, Ticket(self.requests), id, fact);
-        self.settle()
+        let (ticket, instance) = (Ticket(self.requests), id);
+        self.tell(ControlInput::Noted { ticket, instance, fact })
     }
 
     fn pass(&mut self, ms: u64) -> Result<(), String> {
@@ -258,8 +301,7 @@ impl World {
                 self.feed(Input::TimeAdvanced)?;
             }
             if control.is_some_and(|due| due <= self.now.mono) {
-                self.control.on_time(self.now);
-                self.settle()?;
+                self.tell(ControlInput::TimeAdvanced)?;
             }
         }
         self.go_to(end);
@@ -285,8 +327,7 @@ impl World {
             Wrote::Nothing => Ok(()),
             Wrote::All { kept, records } => {
                 if let Some(upto) = kept {
-                    self.control.on_kept(self.now, upto);
-                    self.settle()?;
+                    self.tell(ControlInput::EventsKept { upto })?;
                 }
                 match records {
                     Some(upto) => self.feed(Input::RecordsPersisted { upto }),
@@ -296,8 +337,8 @@ impl World {
             Wrote::Refused { kept, records } => {
                 self.law.summary.refusals += 1;
                 if let Some(epoch) = kept {
-                    self.control.on_keep_failed(self.now, epoch, records, "full");
-                    self.settle()?;
+                    let (refused, reason) = (records, "full".to_owned());
+                    self.tell(ControlInput::KeepFailed { epoch, refused, reason })?;
                 }
                 match records {
                     Some(epoch) => {
@@ -311,6 +352,7 @@ impl World {
 
     /// The master is killed and started again; processes go with it.
     fn crash(&mut self) -> Result<(), String> {
+        self.record_again()?;
         self.law.summary.crashes += 1;
         let survivors = self.rng.next_u32();
         let mut image = self.disk.crash(survivors);
@@ -321,6 +363,8 @@ impl World {
         self.control = Control::new(&image.control, self.now);
         self.settle()?;
         self.engine = Engine::new(image, [self.rng.next_u32() as u8; 32], self.now);
-        self.after(Cause::Other)
+        self.after(Cause::Other)?;
+        self.recording = Recording::begin(self.now, &self.engine, &self.control);
+        Ok(())
     }
 }

@@ -372,6 +372,26 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "Issue: rules and events in traces",
+        &[
+            "control_trace::events_and_firings_replay_equal_across_a_kill",
+            "control_trace::a_rule_that_compares_messages_is_not_compared",
+        ],
+    ),
+    (
+        "Issue: hostile and careless clients",
+        &[
+            "control_abuse::garbage_harms_no_other_client",
+            "control_abuse::clients_of_the_status_socket_do_not_take_the_place_of_others",
+            "control_abuse::a_thousand_waits_end_with_their_event_or_with_their_clients",
+            "control_abuse::thousands_of_keys_and_a_kill_leave_the_master_well",
+            "control_main::a_body_of_one_byte_more_is_400",
+            "control_main::a_bomb_of_aliases_is_refused_at_once",
+            "control_managed::a_client_that_goes_ends_its_wait",
+            "s11_disk::a_full_disk_shows_in_the_control_api",
+        ],
+    ),
+    (
         "Issue: the command line, routerctl, the page of documentation",
         &[
             "control_cli::resources_are_shown_as_a_table_and_in_full",

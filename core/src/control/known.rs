@@ -20,20 +20,20 @@ pub(super) struct Known {
     pub(super) staged: Option<Arc<Definition>>,
     pub(super) state: ResourceState,
     pub(super) message: String,
-    seen: Seen,
+    pub(super) seen: Seen,
 }
 
 /// All that a look compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
-    state: State,
-    starts: u64,
-    failures: u64,
-    exits: u64,
-    next_restart: Option<(Wall, u64)>,
-    checkpoint_seen: bool,
-    last_checkpoint: Option<Time>,
-    trouble: Trouble,
+pub(super) struct Seen {
+    pub(super) state: State,
+    pub(super) starts: u64,
+    pub(super) failures: u64,
+    pub(super) exits: u64,
+    pub(super) next_restart: Option<(Wall, u64)>,
+    pub(super) checkpoint_seen: bool,
+    pub(super) last_checkpoint: Option<Time>,
+    pub(super) trouble: Trouble,
 }
 
 /// The result of an observation.
@@ -189,7 +189,7 @@ fn ended(end: &End) -> Option<Fact> {
 }
 
 /// The error, in words.
-fn message(instance: &Instance, seen: &Seen) -> String {
+pub(super) fn message(instance: &Instance, seen: &Seen) -> String {
     match activity(seen.state) {
         Activity::Failing | Activity::Failed => instance.facts().reason.to_string(),
         Activity::Starting | Activity::Running | Activity::Ending | Activity::Stopped => {

@@ -2,13 +2,17 @@
 //!
 //! [`Control`] is a state machine beside the engine. Its driver shows it each step of the engine
 //! with [`Control::observe`], before it carries out the effects, and takes effects from
-//! [`Control::poll_effect`]. It decides nothing about processes, so a master without the control
+//! [`Control::poll_effect`]. Everything else that happens comes through [`Control::handle`]. It
+//! decides nothing about processes, so a master without the control
 //! API works without it.
 //!
 //! An event is shown only when it is durable. An event that a change causes is stored together with
 //! the record of the change: [`Control::observe`] returns it, and its driver stores both as one.
 
+mod digest;
 mod effect;
+mod frozen;
+mod input;
 mod known;
 mod observe;
 mod outlet;
@@ -22,14 +26,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use effect::{Attached, ControlEffect, Ticket};
+pub(crate) use frozen::{masked_command, masked_rule, rule_of};
+pub use input::{ControlInput, RulesRequest};
 pub use observe::{Cause, Pids};
 
 use self::known::Known;
 use self::outlet::Outlet;
 use crate::canary::{self, Canary};
 use crate::doors::control::{
-    DeleteRequest, ProcessEntry, Reply, apply_result, delete_result, deletion, plan_result,
-    replacing,
+    ProcessEntry, Reply, apply_result, delete_result, deletion, plan_result, replacing,
 };
 use crate::event::{Draft, StoredEvent, StoredId};
 use crate::go::rfc3339_nano;
@@ -67,19 +72,6 @@ enum Waiting {
     Note,
     /// A change of rules: its answer, and the rules as they were before.
     Rules(Reply, Arc<RuleSet>),
-}
-
-/// A change of the rules that is asked for.
-#[derive(Clone, Debug)]
-pub enum RulesRequest {
-    /// `plan`: rules, and whether others are removed.
-    Plan(Vec<RuleSpec>, bool),
-    /// `plan` of the current rules.
-    PlanInForce,
-    /// `apply`: rules, whether others are removed, whether it is only tried.
-    Apply(Vec<RuleSpec>, bool, bool),
-    /// `delete`.
-    Delete(DeleteRequest),
 }
 
 impl Control {
@@ -136,8 +128,22 @@ impl Control {
         self.rules.next_due().into_iter().chain(self.retry_at).min()
     }
 
-    /// The clock reached the time that [`Control::poll_timeout`] named.
-    pub fn on_time(&mut self, now: Now) {
+    /// Handles an input. Take all effects before the next.
+    pub fn handle(&mut self, now: Now, input: ControlInput) {
+        match input {
+            ControlInput::Noted { ticket, instance, fact } => {
+                self.note(now, ticket, instance, fact)
+            }
+            ControlInput::RulesRequested { ticket, request } => self.request(now, ticket, request),
+            ControlInput::EventsKept { upto } => self.on_kept(now, upto),
+            ControlInput::KeepFailed { epoch, refused, reason } => {
+                self.on_keep_failed(now, epoch, refused, &reason);
+            }
+            ControlInput::TimeAdvanced => self.on_time(now),
+        }
+    }
+
+    fn on_time(&mut self, now: Now) {
         if self.rules.next_due().is_some_and(|due| due <= now.mono) {
             let Self { rules, outlet, known, names, .. } = self;
             let read =
@@ -153,7 +159,7 @@ impl Control {
 
     /// Publishes a fact about an instance that was caused from outside, and answers `ticket` when
     /// it is durable. If there is no such instance, the answer is `false`.
-    pub fn note(&mut self, now: Now, ticket: Ticket, id: InstanceId, fact: Fact) {
+    fn note(&mut self, now: Now, ticket: Ticket, id: InstanceId, fact: Fact) {
         let Some(name) = self.names.name(id) else {
             self.effects.push_back(ControlEffect::Noted { ticket, is_kept: false });
             return;
@@ -164,7 +170,7 @@ impl Control {
     }
 
     /// Answers a request about rules; a change when it is durable.
-    pub fn request(&mut self, now: Now, ticket: Ticket, request: RulesRequest) {
+    fn request(&mut self, now: Now, ticket: Ticket, request: RulesRequest) {
         match self.plan(request) {
             Err(reply) => self.effects.push_back(ControlEffect::Answer { ticket, reply }),
             Ok(Planned { reply_kind, change, planned, is_tried }) => {
@@ -224,7 +230,7 @@ impl Control {
     }
 
     /// Events up to `upto` are durable: they are shown, and waiting clients are answered.
-    pub fn on_kept(&mut self, now: Now, upto: StoredId) {
+    fn on_kept(&mut self, now: Now, upto: StoredId) {
         if self.retry_at.take().is_some() || !self.outlet.is_durable() {
             self.outlet.set_durable(true);
             self.effects.push_back(ControlEffect::Durable { is_durable: true, time: now.wall });
@@ -254,13 +260,7 @@ impl Control {
     /// Events of this epoch could not be made durable, and neither could the changes of `refused`.
     /// Events that these caused are dropped; the rest is stored again later. None of it was shown,
     /// so it gets new ids.
-    pub fn on_keep_failed(
-        &mut self,
-        now: Now,
-        epoch: u32,
-        refused: Option<StoreEpoch>,
-        reason: &str,
-    ) {
+    fn on_keep_failed(&mut self, now: Now, epoch: u32, refused: Option<StoreEpoch>, reason: &str) {
         if !self.outlet.fail(epoch, refused) {
             return;
         }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::effect::{Attached, ControlEffect};
 use super::known::{Known, changed_fields};
 use super::{Control, read_status};
-use crate::engine::{Effect, Engine};
+use crate::engine::{Effect, Engine, Input, TimerReason};
 use crate::event::{EventKind, Object};
 use crate::ids::{InstanceId, ProcessRef};
 use crate::instance::Definition;
@@ -22,6 +22,15 @@ pub enum Cause {
     Tick,
     /// Anything else.
     Other,
+}
+
+impl Cause {
+    /// The cause of the step in which `engine` is about to handle `input`.
+    pub fn of(engine: &Engine, input: &Input) -> Self {
+        let is_tick = matches!(input, Input::TimeAdvanced)
+            && matches!(engine.poll_timeout(), Some((_, TimerReason::Tick)));
+        if is_tick { Self::Tick } else { Self::Other }
+    }
 }
 
 /// The process of a number that the system gave it.

@@ -15,23 +15,23 @@ const PENDING_MAX: usize = 10_000;
 /// The outlet.
 #[derive(Clone, Debug)]
 pub(super) struct Outlet {
-    next_id: u64,
-    last_time: Wall,
+    pub(super) next_id: u64,
+    pub(super) last_time: Wall,
     /// Published and not known to be durable, oldest first.
-    pending: VecDeque<Pending>,
+    pub(super) pending: VecDeque<Pending>,
     /// How many of these are still to be ordered to be kept.
-    unkept: usize,
-    epoch: u32,
-    is_durable: bool,
+    pub(super) unkept: usize,
+    pub(super) epoch: u32,
+    pub(super) is_durable: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Pending {
+pub(super) struct Pending {
     /// `None` for a place that is no event.
-    event: Option<Arc<StoredEvent>>,
-    id: StoredId,
+    pub(super) event: Option<Arc<StoredEvent>>,
+    pub(super) id: StoredId,
     /// The epoch of the change that caused it.
-    cause: Option<StoreEpoch>,
+    pub(super) cause: Option<StoreEpoch>,
 }
 
 impl Outlet {

@@ -11,7 +11,7 @@ use super::*;
 use alloc::boxed::Box;
 
 use crate::command::{Amend, Caller, Command, Door, InstanceAction, Trust};
-use crate::doors::control::candidate_rules;
+use crate::doors::control::{DeleteRequest, candidate_rules};
 use crate::engine::{Effect, Engine, Input, TimerReason};
 use crate::expect::Expect;
 use crate::ids::{ProcessRef, RecordSeq, RequestId};

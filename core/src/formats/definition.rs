@@ -79,7 +79,8 @@ impl DefinitionV2 {
             tags,
         } = &mut masked;
         launch.mask(masks);
-        mask_all([&mut *alias].into_iter().chain(peer), masks);
+        *alias = masks.alias(alias);
+        mask_all(peer, masks);
         mask_all(tags.iter_mut().map(|(_, value)| value), masks);
         setup.mask(masks);
         masked

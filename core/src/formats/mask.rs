@@ -4,12 +4,15 @@
 //! the text, because the size of objects is limited. Equal texts have equal masks and, within a
 //! segment, different texts different ones, because a PUT of the same URL is refused. A mask is the
 //! index of this text among texts of equal length in the segment. Nothing can be computed from it.
+//! The mask of an alias is a name of a resource if the alias is one, and only then: names decide
+//! which events of the control API there are.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 
 use crate::escape::escaped_bytes;
+use crate::event::is_resource_name;
 use crate::instance::{CHECK_PARAMETERS, EXEC_PARAMETERS};
 
 /// The masks of one segment.
@@ -18,6 +21,9 @@ pub(crate) struct Masks {
     masks: BTreeMap<String, String>,
     /// How many masks of each length there are.
     counts: BTreeMap<usize, u64>,
+    aliases: BTreeMap<String, String>,
+    /// How many masks of aliases of each length there are, of names and of others.
+    alias_counts: BTreeMap<(usize, bool), u64>,
     #[cfg(test)]
     is_plain: bool,
 }
@@ -46,6 +52,27 @@ impl Masks {
         let mask = numbered(*number, length);
         *number += 1;
         self.masks.insert(text.to_string(), mask.clone());
+        mask
+    }
+
+    /// The mask of an alias, which may be the name of an instance.
+    pub(crate) fn alias(&mut self, alias: &str) -> String {
+        #[cfg(test)]
+        if self.is_plain {
+            return alias.to_string();
+        }
+        if alias.is_empty() {
+            return String::new();
+        }
+        if let Some(mask) = self.aliases.get(alias) {
+            return mask.clone();
+        }
+        let length = escaped_bytes(alias);
+        let is_name = is_resource_name(alias) && !is_like_id(alias);
+        let number = self.alias_counts.entry((length, is_name)).or_default();
+        let mask = if is_name { name(*number, length) } else { no_name(*number, length) };
+        *number += 1;
+        self.aliases.insert(alias.to_string(), mask.clone());
         mask
     }
 
@@ -121,9 +148,38 @@ fn is_policy(name: &str) -> bool {
     form_urlencoded::parse(name.as_bytes()).next().is_some_and(|(name, _)| is_shown(&name))
 }
 
+const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// An alias like an id is no name.
+fn is_like_id(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// `number` as a name: its digits, the last one first, padded with hyphens.
+fn name(mut number: u64, length: usize) -> String {
+    let mut mask = vec![b'-'; length];
+    for place in &mut mask {
+        *place = DIGITS[(number % 62) as usize];
+        number /= 62;
+        if number == 0 {
+            break;
+        }
+    }
+    String::from_utf8(mask).expect("hyphens, letters and digits are ASCII")
+}
+
+/// `number` as what is no name: a sign that no name begins with, then the number.
+fn no_name(number: u64, length: usize) -> String {
+    const SIGNS: &[u8] = b"*!#$%()+,:;=?@[]^{|}~-._/";
+    match length {
+        0 => String::new(),
+        1 => char::from(SIGNS[(number % SIGNS.len() as u64) as usize]).to_string(),
+        _ => alloc::format!("*{}", numbered(number, length - 1)),
+    }
+}
+
 /// `number` in this many letters and digits, padded with stars.
 fn numbered(mut number: u64, length: usize) -> String {
-    const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut mask = vec![b'*'; length];
     for place in mask.iter_mut().rev() {
         *place = DIGITS[(number % 62) as usize];
@@ -161,6 +217,24 @@ mod tests {
             assert_eq!(masks.url(url), shown);
         }
         assert_eq!(masks.prose("cannot run a://u:p@h?x=yz\nnow"), "cannot run a://**2@h?x=*3\nnow");
+    }
+
+    #[test]
+    fn the_mask_of_a_name_is_a_name() {
+        let mut masks = Masks::default();
+        for (alias, shown) in [
+            ("web", "0--"),
+            ("db2", "1--"),
+            ("web", "0--"),
+            ("a b", "**0"),
+            ("x", "0"),
+            (" ", "*"),
+            ("-", "!"),
+            ("0badcafe", "*******0"),
+            ("", ""),
+        ] {
+            assert_eq!(masks.alias(alias), shown);
+        }
     }
 
     #[test]

@@ -121,7 +121,8 @@ impl TryFrom<HeaderV1> for HeaderV2 {
 
     fn try_from(header: HeaderV1) -> Result<Self, FormatError> {
         let HeaderV1 { product, boot, sequence, started, has_text, engine } = header;
-        Ok(Self { product, boot, sequence, started, has_text, engine: engine.try_into()? })
+        let (engine, control) = (engine.try_into()?, None);
+        Ok(Self { product, boot, sequence, started, has_text, engine, control })
     }
 }
 

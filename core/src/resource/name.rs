@@ -91,6 +91,14 @@ impl Names {
         self.by_name.get(text).copied().or_else(by_id)
     }
 
+    /// Every instance with its alias, the oldest first.
+    pub fn by_age(&self) -> Vec<(InstanceId, &str)> {
+        let claims = self.instances.iter();
+        let mut rows: Vec<_> = claims.map(|(id, claim)| (claim.age, *id, &*claim.alias)).collect();
+        rows.sort_unstable();
+        rows.into_iter().map(|(_, id, alias)| (id, alias)).collect()
+    }
+
     /// Every name with its instance, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, InstanceId)> {
         self.by_name.iter().map(|(name, id)| (name, *id))

@@ -18,6 +18,12 @@ pub enum Activity {
     Stopped,
 }
 
+impl Activity {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Starting, Self::Running, Self::Failing, Self::Failed, Self::Ending, Self::Stopped];
+}
+
 /// The current or last error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trouble {
@@ -31,6 +37,12 @@ pub enum Trouble {
     Killed,
     /// The process could not be started.
     StartFailed,
+}
+
+impl Trouble {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::ErrorLogged, Self::FellSilent, Self::Exited, Self::Killed, Self::StartFailed];
 }
 
 /// All that the table asks about an instance.

@@ -19,6 +19,7 @@ pub struct TimedCondition {
 /// The stored status of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResourceState {
+    situation: Situation,
     assessment: Assessment,
     since: Wall,
     changed: [Wall; 3],
@@ -31,8 +32,8 @@ impl ResourceState {
     /// The first status, and the event that it makes.
     pub const fn new(situation: Situation, time: Wall) -> (Self, Fact) {
         let assessment = situation.assess();
-        let state =
-            Self { assessment, since: time, changed: [time; 3], updated: time, was_ready: false };
+        let (changed, was_ready) = ([time; 3], false);
+        let state = Self { situation, assessment, since: time, changed, updated: time, was_ready };
         let phase = assessment.phase;
         (state, Fact::StatusChanged { previous: None, phase, fields: "health,id,phase,reason" })
     }
@@ -45,6 +46,7 @@ impl ResourceState {
     /// Applies the current activity of the instance. Returns the events of the changes, in order.
     pub fn observe(&mut self, situation: Situation, time: Wall) -> Vec<Fact> {
         let (old, new) = (self.assessment, situation.assess());
+        self.situation = situation;
         let mut facts = Vec::new();
         if old == new {
             return facts;
@@ -80,6 +82,25 @@ impl ResourceState {
         };
         facts.push(Fact::StatusChanged { previous: Some(old.phase), phase: new.phase, fields });
         facts
+    }
+
+    /// What the table was asked last.
+    pub const fn situation(&self) -> Situation {
+        self.situation
+    }
+
+    /// The times of its phase, of its conditions and of its last change, and whether the current
+    /// process was ready once.
+    pub const fn times(&self) -> ([Wall; 5], bool) {
+        let [first, second, third] = self.changed;
+        ([self.since, first, second, third, self.updated], self.was_ready)
+    }
+
+    /// The status with this situation and these times.
+    pub const fn of(situation: Situation, times: [Wall; 5], was_ready: bool) -> Self {
+        let [since, first, second, third, updated] = times;
+        let (assessment, changed) = (situation.assess(), [first, second, third]);
+        Self { situation, assessment, since, changed, updated, was_ready }
     }
 
     /// The current phase and conditions.

@@ -78,17 +78,25 @@ impl DerivedStatus {
 pub(super) struct Derived {
     rule: RuleRef,
     pub(super) spec: Arc<DerivedSpec>,
-    /// `None` before the first evaluation.
-    asserted: Option<bool>,
-    pending: Option<(bool, Time)>,
-    last_asserted: Option<Wall>,
-    last_retracted: Option<Wall>,
+    pub(super) memory: DerivedMemory,
+}
+
+/// What a DerivedEvent remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DerivedMemory {
+    /// Whether it holds; `None` before its first evaluation.
+    pub asserted: Option<bool>,
+    /// The pending change, and when it is due.
+    pub pending: Option<(bool, Time)>,
+    /// When it was last published that it holds.
+    pub last_asserted: Option<Wall>,
+    /// When it was last published that it does not.
+    pub last_retracted: Option<Wall>,
 }
 
 impl Derived {
-    pub(super) const fn new(rule: RuleRef, spec: Arc<DerivedSpec>) -> Self {
-        let (last_asserted, last_retracted) = (None, None);
-        Self { rule, spec, asserted: None, pending: None, last_asserted, last_retracted }
+    pub(super) fn new(rule: RuleRef, spec: Arc<DerivedSpec>) -> Self {
+        Self { rule, spec, memory: DerivedMemory::default() }
     }
 
     pub(super) const fn reference(&self) -> &RuleRef {
@@ -96,19 +104,19 @@ impl Derived {
     }
 
     pub(super) fn status(&self) -> DerivedStatus {
-        let asserted = self.asserted.unwrap_or_default();
-        let pending = self.pending.map(|(target, _)| target);
+        let asserted = self.memory.asserted.unwrap_or_default();
+        let pending = self.memory.pending.map(|(target, _)| target);
         let phase = match (pending, asserted) {
             (Some(_), _) => DerivedPhase::Pending,
             (None, true) => DerivedPhase::Asserted,
             (None, false) => DerivedPhase::Retracted,
         };
-        let (last_asserted, last_retracted) = (self.last_asserted, self.last_retracted);
+        let DerivedMemory { last_asserted, last_retracted, .. } = self.memory;
         DerivedStatus { phase, asserted, pending, last_asserted, last_retracted }
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.pending.map(|(_, due)| due)
+        self.memory.pending.map(|(_, due)| due)
     }
 
     /// Evaluates the inputs, and returns the event to publish, if any. `read` returns the text of a
@@ -120,26 +128,26 @@ impl Derived {
         read: &dyn Fn(&Field) -> String,
     ) -> Option<Draft> {
         let holds = |input: &Condition| input.holds(read);
-        let Some(asserted) = self.asserted else {
+        let Some(asserted) = self.memory.asserted else {
             let asserted = self.emits(holds);
-            self.asserted = Some(asserted);
+            self.memory.asserted = Some(asserted);
             return self.spec.emit_initial.then(|| self.publish(asserted, time));
         };
         let wanted = if asserted { !self.retracts(holds) } else { self.emits(holds) };
         if wanted == asserted {
-            self.pending = None;
+            self.memory.pending = None;
             return None;
         }
-        let due = match self.pending {
+        let due = match self.memory.pending {
             Some((_, due)) => due,
             None => now.after_ms(self.spec.hysteresis_ms),
         };
         if due > now {
-            self.pending = Some((wanted, due));
+            self.memory.pending = Some((wanted, due));
             return None;
         }
-        self.pending = None;
-        self.asserted = Some(wanted);
+        self.memory.pending = None;
+        self.memory.asserted = Some(wanted);
         Some(self.publish(wanted, time))
     }
 
@@ -160,10 +168,10 @@ impl Derived {
 
     fn publish(&mut self, asserted: bool, time: Wall) -> Draft {
         let (word, reason) = if asserted {
-            self.last_asserted = Some(time);
+            self.memory.last_asserted = Some(time);
             ("asserted", "DerivedEventAsserted")
         } else {
-            self.last_retracted = Some(time);
+            self.memory.last_retracted = Some(time);
             ("retracted", "DerivedEventRetracted")
         };
         let mut draft = draft_of(&self.rule);

@@ -108,11 +108,15 @@ impl DerivedSpec {
 
     /// Every field that it reads.
     pub(super) fn fields(&self) -> impl Iterator<Item = &Field> {
-        let predicates = self.inputs.iter().flat_map(|input| match input {
+        self.predicates().filter_map(|predicate| predicate.field.as_ref())
+    }
+
+    /// Every predicate of its inputs.
+    pub(super) fn predicates(&self) -> impl Iterator<Item = &Predicate> {
+        self.inputs.iter().flat_map(|input| match input {
             Condition::Is(predicate) => core::slice::from_ref(predicate).iter().collect(),
             Condition::AnyOf(groups) => groups.iter().flatten().collect::<Vec<_>>(),
-        });
-        predicates.filter_map(|predicate| predicate.field.as_ref())
+        })
     }
 }
 

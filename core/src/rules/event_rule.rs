@@ -27,8 +27,8 @@ pub struct EventRuleStatus {
 pub(super) struct EventRule {
     rule: RuleRef,
     spec: Arc<EventRuleSpec>,
-    keys: Keys<KeyState>,
-    status: EventRuleStatus,
+    pub(super) keys: Keys<KeyState>,
+    pub(super) status: EventRuleStatus,
 }
 
 impl EventRule {

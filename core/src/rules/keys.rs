@@ -61,21 +61,29 @@ impl<T> Keys<T> {
             .remove(key)
             .unwrap_or_else(|| (key.into(), Entry { state: new(), seen: 0, due: None }));
         let Outcome { result, due, is_idle } = step(&mut entry.state);
-        if is_idle {
-            return result;
+        if !is_idle {
+            self.put(key, due, entry.state);
         }
+        result
+    }
+
+    /// Puts a key as the one that was seen last, instead of one that is there.
+    pub(super) fn restore(&mut self, key: Arc<str>, due: Option<Time>, state: T) {
+        self.remove(&key);
+        self.put(key, due, state);
+    }
+
+    /// Puts a key that is not there.
+    fn put(&mut self, key: Arc<str>, due: Option<Time>, state: T) {
         if self.entries.len() >= KEYS_MAX {
             self.drop_oldest();
         }
         self.last_seen += 1;
-        entry.seen = self.last_seen;
-        entry.due = due;
-        self.seen.insert(entry.seen, Arc::clone(&key));
+        self.seen.insert(self.last_seen, Arc::clone(&key));
         if let Some(due) = due {
             self.due.insert((due, Arc::clone(&key)));
         }
-        self.entries.insert(key, entry);
-        result
+        self.entries.insert(key, Entry { state, seen: self.last_seen, due });
     }
 
     /// Takes out the key whose timer is due first, if it is due by `now`.
@@ -86,6 +94,15 @@ impl<T> Keys<T> {
         }
         let key = Arc::clone(key);
         self.remove(&key).map(|(key, entry)| (key, entry.state))
+    }
+
+    /// Every key with its timer and its state, the one that was not seen for the longest first.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (&Arc<str>, Option<Time>, &T)> {
+        let entry = |key: &Arc<str>| {
+            let (key, entry) = self.entries.get_key_value(key)?;
+            Some((key, entry.due, &entry.state))
+        };
+        self.seen.values().filter_map(entry)
     }
 
     fn drop_oldest(&mut self) {

@@ -10,14 +10,17 @@ mod derived_spec;
 mod event_rule;
 mod event_rule_spec;
 mod keys;
+mod memory;
 mod operator;
 mod set;
 mod spec;
 mod template;
 
 pub use decode::SpecError;
-pub use derived::{DerivedPhase, DerivedStatus};
+pub use derived::{DerivedMemory, DerivedPhase, DerivedStatus};
 pub use event_rule::EventRuleStatus;
+pub use memory::{Correlated, KeyMemory, Memory, RuleMemory};
+pub use operator::KeyState;
 pub use set::{Changed, PlannedRule, RuleSet, RuleStatus, RulesChange, Statuses};
 pub use spec::{API_VERSION, RuleKind, RuleRef, RuleSpec};
 

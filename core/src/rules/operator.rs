@@ -12,7 +12,7 @@ use crate::time::{Time, Wall};
 
 /// The memory of a key.
 #[derive(Clone, Debug)]
-pub(super) enum KeyState {
+pub enum KeyState {
     /// `all_of`: which of the topics were seen.
     Seen(Box<[bool]>),
     /// `sequence`: how many of the topics were seen in order.

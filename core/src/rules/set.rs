@@ -55,9 +55,9 @@ pub struct PlannedRule {
 /// The current rules.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
-    specs: BTreeMap<RuleRef, Arc<RuleSpec>>,
-    event_rules: BTreeMap<Arc<str>, EventRule>,
-    derived: BTreeMap<Arc<str>, Derived>,
+    pub(super) specs: BTreeMap<RuleRef, Arc<RuleSpec>>,
+    pub(super) event_rules: BTreeMap<Arc<str>, EventRule>,
+    pub(super) derived: BTreeMap<Arc<str>, Derived>,
     /// The DerivedEvents, each after those whose status it reads.
     order: Vec<Arc<str>>,
     generation: u64,

@@ -192,14 +192,14 @@ impl CommandV2 {
                 Self::SetAlias(alias.as_ref().map(|alias| masks.text(alias)))
             }
             Command::Create { url, alias } => {
-                Self::Create(masks.url(url.as_str()), masks.text(alias))
+                Self::Create(masks.url(url.as_str()), masks.alias(alias))
             }
             Command::Amend { id, expect, amend } => {
                 let Amend { alias, action, restart, meta, policy } = &**amend;
                 Self::Amend {
                     id: id.0,
                     expected: expected_by(expect),
-                    alias: alias.as_ref().map(|alias| masks.text(alias)),
+                    alias: alias.as_ref().map(|alias| masks.alias(alias)),
                     action: action.map(action_number),
                     restart: *restart,
                     meta: meta.as_ref().map(|meta| MetaV1::new(meta, masks).into()),

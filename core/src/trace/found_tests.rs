@@ -77,7 +77,7 @@ proptest! {
         let mut replay = Replay::new(&segment).expect("a good segment");
         while let Some(step) = replay.step() {
             let effects = step.effects.iter().map(show_effect);
-            for line in effects.chain([show_input(&step.input)]) {
+            for line in effects.chain([show_happened(&step.input)]) {
                 prop_assert!(!line.contains(SECRET), "{}", line);
             }
         }

@@ -1,7 +1,8 @@
-//! Traces: the inputs of the engine, as files that can be replayed.
+//! Traces: the inputs of the engine and of the machine of the control API, as files that can be
+//! replayed.
 //!
-//! A trace is a sequence of independent segments. Each starts with the whole state of the engine
-//! and continues with every input, in blocks with a checksum. Each input has a digest of the
+//! A trace is a sequence of independent segments. Each starts with the whole state of both and
+//! continues with every input, in blocks with a checksum. Each input has a digest of the
 //! effects before it, and some have one of the state, so that a replay finds where it differs. No
 //! secret is recorded: `mask` replaces it. The driver owns the files, their number and their age.
 //!
@@ -9,11 +10,13 @@
 //! magic "OPENCTRT" | version
 //! block: kind | length of the body | CRC-32 of these and of the body | body
 //!   H, once, first: the recording program, the start time, and the engine at that time
-//!   R: records, each an input with the elapsed time, or a digest of the state
+//!   R: records, each an input with the elapsed time, a digest of the state, or what followed from
+//!      an input in the machine of the control API: a digest of its effects
 //!   E, last, unless the recorder was killed: why the segment ends, and the last digests
 //! ```
 
 mod block;
+mod control;
 mod dto;
 mod encoder;
 mod error;
@@ -32,8 +35,8 @@ pub use crate::mixer::Digest;
 pub use encoder::Encoder;
 pub use error::TraceError;
 pub use reader::{Ending, Reader, Record};
-pub use replay::{Change, Difference, Glance, Replay, Step, Summary, Verdict};
-pub use show::show_change;
+pub use replay::{Change, Difference, Glance, Happened, Replay, Step, Summary, Verdict};
+pub use show::{show_change, show_control_effect, show_happened};
 
 pub use crate::engine::{Shown, show_effect, show_input};
 

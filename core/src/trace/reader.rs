@@ -1,13 +1,17 @@
 //! Reads a segment: all whole blocks, also if the end is torn.
 
+use alloc::vec::Vec;
+
 use super::block::{Kind, Next, after_preamble, next_block};
 use super::error::TraceError;
 use super::{Digest, End, EndReason, Header};
 use crate::codec::decode;
+use crate::control::{Control, ControlInput};
 use crate::engine::{Engine, Input};
+use crate::formats::v2::machine::MachineV2;
 use crate::formats::v2::traced::{EndReasonV1, EndV1, HeaderV2, RecordV2};
 use crate::formats::{FormatError, Version};
-use crate::ids::BootId;
+use crate::ids::{BootId, ProcessRef};
 use crate::time::{Now, Time, Wall};
 
 /// Later than any clock of a master: thousands of years after its start.
@@ -27,6 +31,24 @@ pub enum Record {
     },
     /// The fingerprint of the engine at this point.
     State(u64),
+    /// An input of the machine of the control API.
+    Control {
+        /// When.
+        now: Now,
+        /// The digest of all effects of the engine up to here.
+        effects: u32,
+        /// What.
+        input: ControlInput,
+    },
+    /// What followed from the input before it in the machine of the control API.
+    Followed {
+        /// The digest of all of its effects since the segment began.
+        effects: u32,
+        /// The ids of processes that it was given.
+        pids: Vec<(ProcessRef, i32)>,
+    },
+    /// The fingerprint of the machine of the control API at this point.
+    ControlState(u64),
 }
 
 /// Where reading a segment ended.
@@ -46,6 +68,7 @@ pub struct Reader<'a> {
     version: Version,
     header: Header,
     engine: Engine,
+    control: Option<Control>,
     file: &'a [u8],
     /// The bytes after the current block.
     rest: &'a [u8],
@@ -70,12 +93,15 @@ impl<'a> Reader<'a> {
                 return Err(bad(FormatError::Checksum));
             }
         };
-        let HeaderV2 { product, boot, sequence, started: (mono, wall), has_text, engine } =
+        let HeaderV2 { product, boot, sequence, started: (mono, wall), has_text, engine, control } =
             version.header(body).map_err(bad)?;
         let engine = Engine::thaw(engine).map_err(bad)?;
+        let thaw = |machine: Vec<u8>| Control::thaw(decode::<MachineV2>(&machine)?, &engine);
+        let control = control.map(thaw).transpose().map_err(bad)?;
         let started = now(mono, wall).map_err(bad)?;
         let header = Header { product, boot: BootId(boot), sequence, started, has_text };
-        Ok(Self { version, header, engine, file, rest, records: &[], now: started, ending: None })
+        let (records, now, ending) = (&[][..], started, None);
+        Ok(Self { version, header, engine, control, file, rest, records, now, ending })
     }
 
     /// The version of its format.
@@ -97,6 +123,11 @@ impl<'a> Reader<'a> {
     /// The engine as it stood when the segment began.
     pub fn engine(&self) -> Engine {
         self.engine.clone()
+    }
+
+    /// The machine of the control API as it stood when the segment began, if it was recorded.
+    pub fn control(&self) -> Option<Control> {
+        self.control.clone()
     }
 
     /// Where reading ended; `None` while there is more.
@@ -129,14 +160,30 @@ impl<'a> Reader<'a> {
         Ok(Some(match record {
             RecordV2::State(fingerprint) => Record::State(u64::from_le_bytes(fingerprint)),
             RecordV2::Input { micros, wall_micros, effects, input } => {
-                let later = |time: u64, by: i64| time.wrapping_add(by.cast_unsigned());
-                let mono = later(self.now.mono.as_micros(), micros);
-                let wall = later(self.now.wall.as_micros(), wall_micros);
-                self.now = now(mono, wall).map_err(damaged)?;
+                self.advance(micros, wall_micros).map_err(damaged)?;
                 let input = input.into_input().map_err(damaged)?;
                 Record::Input { now: self.now, effects: u32::from_le_bytes(effects), input }
             }
+            RecordV2::Control { micros, wall_micros, effects, input } => {
+                self.advance(micros, wall_micros).map_err(damaged)?;
+                let input = input.into_input().map_err(damaged)?;
+                Record::Control { now: self.now, effects: u32::from_le_bytes(effects), input }
+            }
+            RecordV2::Followed { effects, pids } => {
+                let pids = pids.into_iter().map(|(process, pid)| (process.into(), pid)).collect();
+                Record::Followed { effects: u32::from_le_bytes(effects), pids }
+            }
+            RecordV2::ControlState(fingerprint) => {
+                Record::ControlState(u64::from_le_bytes(fingerprint))
+            }
         }))
+    }
+
+    fn advance(&mut self, micros: i64, wall_micros: i64) -> Result<(), FormatError> {
+        let later = |time: u64, by: i64| time.wrapping_add(by.cast_unsigned());
+        let mono = later(self.now.mono.as_micros(), micros);
+        self.now = now(mono, later(self.now.wall.as_micros(), wall_micros))?;
+        Ok(())
     }
 }
 

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use super::error::TraceError;
 use super::reader::{Ending, Reader, Record};
 use super::{Digest, Header};
+use crate::control::{Cause, Control, ControlEffect, ControlInput, RulesRequest};
 use crate::counters::{Metrics, Totals};
 use crate::engine::{Effect, Engine, Input};
-use crate::ids::{Generation, InstanceId, SlotId};
+use crate::ids::{Generation, InstanceId, ProcessRef, SlotId};
 use crate::instance::State;
 use crate::time::Now;
 
@@ -16,10 +17,31 @@ use crate::time::Now;
 pub struct Replay<'a> {
     reader: Reader<'a>,
     engine: Engine,
+    beside: Option<Beside>,
     effects: Digest,
     /// The next input, read ahead: its digest is that of the effects before it.
-    next: Option<(Now, u32, Input)>,
+    next: Option<(Now, u32, Happened)>,
+    /// The record after it.
+    ahead: Option<Record>,
     summary: Summary,
+}
+
+/// The machine of the control API beside the engine.
+#[derive(Debug)]
+struct Beside {
+    machine: Control,
+    effects: Digest,
+    /// Whether a rule compares texts that are not recorded.
+    is_blind: bool,
+}
+
+/// What a step is about.
+#[derive(Clone, Debug)]
+pub enum Happened {
+    /// An input of the engine.
+    Input(Input),
+    /// An input of the machine of the control API.
+    Control(ControlInput),
 }
 
 /// One input and its results.
@@ -30,9 +52,11 @@ pub struct Step {
     /// When it was.
     pub now: Now,
     /// The input.
-    pub input: Input,
+    pub input: Happened,
     /// The effects.
     pub effects: Vec<Effect>,
+    /// The effects of the machine of the control API.
+    pub control: Vec<ControlEffect>,
     /// Which instances are not as they were.
     pub changes: Vec<Change>,
     /// Whether it was so when it was recorded.
@@ -75,6 +99,8 @@ pub enum Verdict {
     EffectsDiffer,
     /// The engine was in another state after it.
     StateDiffers,
+    /// The machine of the control API had other effects, or was in another state.
+    ControlDiffers,
 }
 
 /// The result of a replay so far.
@@ -86,6 +112,8 @@ pub struct Summary {
     pub effects_checked: u64,
     /// Fingerprints of the engine that were compared.
     pub states_checked: u64,
+    /// Digests and fingerprints of the machine of the control API that were compared.
+    pub control_checked: u64,
     /// Where it first differed.
     pub difference: Option<Difference>,
 }
@@ -108,9 +136,9 @@ impl<'a> Replay<'a> {
     /// If there is none that this version can read.
     pub fn new(segment: &'a [u8]) -> Result<Self, TraceError> {
         let reader = Reader::new(segment)?;
-        let engine = reader.engine();
+        let (engine, beside) = (reader.engine(), reader.control().map(Beside::new));
         let (effects, summary) = (Digest::default(), Summary::default());
-        let mut replay = Self { reader, engine, effects, next: None, summary };
+        let mut replay = Self { reader, engine, beside, effects, next: None, ahead: None, summary };
         replay.read_on();
         Ok(replay)
     }
@@ -136,8 +164,19 @@ impl<'a> Replay<'a> {
         &self.engine
     }
 
+    /// The current machine of the control API, if it was recorded.
+    pub fn control(&self) -> Option<&Control> {
+        self.beside.as_ref().map(|beside| &beside.machine)
+    }
+
+    /// Whether the machine of the control API is not compared because a rule compares texts that
+    /// are not recorded.
+    pub fn is_blind(&self) -> bool {
+        self.beside.as_ref().is_some_and(|beside| beside.is_blind)
+    }
+
     /// The input of the next step, with its number.
-    pub fn peek(&self) -> Option<(u64, Now, &Input)> {
+    pub fn peek(&self) -> Option<(u64, Now, &Happened)> {
         let (now, _, input) = self.next.as_ref()?;
         Some((self.summary.inputs + 1, *now, input))
     }
@@ -145,15 +184,32 @@ impl<'a> Replay<'a> {
     /// Replays the next input; `None` at the end.
     pub fn step(&mut self) -> Option<Step> {
         let (now, _, input) = self.next.take()?;
+        let followed = self.take_followed();
+        let pids = followed.as_ref().map(|(_, pids)| &pids[..]).unwrap_or_default();
         let before = self.glances();
-        self.engine.handle(now, input.clone());
-        let effects: Vec<Effect> = core::iter::from_fn(|| self.engine.poll_effect()).collect();
-        effects.iter().for_each(|effect| self.effects.effect(effect));
+        let digest = self.beside.as_ref().map(|beside| beside.effects);
+        let (mut effects, mut control) = (Vec::new(), Vec::new());
+        match &input {
+            Happened::Input(input) => {
+                let cause = Cause::of(&self.engine, input);
+                self.engine.handle(now, input.clone());
+                effects.extend(core::iter::from_fn(|| self.engine.poll_effect()));
+                effects.iter().for_each(|effect| self.effects.effect(effect));
+                if let Some(beside) = &mut self.beside {
+                    control = beside.observe(now, cause, &self.engine, &effects, pids);
+                }
+            }
+            Happened::Control(input) => {
+                if let Some(beside) = &mut self.beside {
+                    control = beside.handle(now, input.clone());
+                }
+            }
+        }
         self.summary.inputs += 1;
         let number = self.summary.inputs;
         let changes = changes(&before, &self.glances());
-        let verdict = self.compare(number, now);
-        Some(Step { number, now, input, effects, changes, verdict })
+        let verdict = self.compare(number, now, digest, followed.map(|(effects, _)| effects));
+        Some(Step { number, now, input, effects, control, changes, verdict })
     }
 
     /// The result so far.
@@ -166,8 +222,15 @@ impl<'a> Replay<'a> {
         if self.next.is_some() { None } else { self.reader.ending() }
     }
 
-    /// Compares with the records after the input that was just replayed.
-    fn compare(&mut self, number: u64, now: Now) -> Verdict {
+    /// Compares with the records after the input that was just replayed. `before` is the digest of
+    /// the machine of the control API before it, `followed` the recorded one after it.
+    fn compare(
+        &mut self,
+        number: u64,
+        now: Now,
+        before: Option<Digest>,
+        followed: Option<u32>,
+    ) -> Verdict {
         let states = self.read_on();
         if !self.is_comparable() {
             return Verdict::Unknown;
@@ -179,9 +242,14 @@ impl<'a> Replay<'a> {
             (None, Some(Ending::Torn(_) | Ending::Damaged(..)) | None) => (None, None),
         };
         let mut verdict = if effects.is_some() { Verdict::Equal } else { Verdict::Unknown };
-        for state in states.into_iter().chain(end_state) {
+        if !self.is_control_equal(before, followed, effects.is_some(), &states.control) {
+            verdict = Verdict::ControlDiffers;
+        }
+        for state in states.engine.into_iter().chain(end_state) {
             self.summary.states_checked += 1;
-            verdict = Verdict::Equal;
+            if verdict == Verdict::Unknown {
+                verdict = Verdict::Equal;
+            }
             if state != self.engine.fingerprint() {
                 verdict = Verdict::StateDiffers;
             }
@@ -193,23 +261,59 @@ impl<'a> Replay<'a> {
         if !was_equal {
             return Verdict::Unknown;
         }
-        if matches!(verdict, Verdict::EffectsDiffer | Verdict::StateDiffers) {
+        if !matches!(verdict, Verdict::Equal | Verdict::Unknown) {
             self.summary.difference = Some(Difference { number, now, verdict });
         }
         verdict
     }
 
+    /// Whether the machine of the control API did as recorded. Where nothing is recorded after an
+    /// input although the segment goes on, it had no effects.
+    fn is_control_equal(
+        &mut self,
+        before: Option<Digest>,
+        followed: Option<u32>,
+        is_whole: bool,
+        states: &[u64],
+    ) -> bool {
+        let Some(beside) = self.beside.as_ref().filter(|beside| !beside.is_blind) else {
+            return true;
+        };
+        let expected = followed.or(before.filter(|_| is_whole).map(Digest::short));
+        self.summary.control_checked += u64::from(followed.is_some()) + states.len() as u64;
+        expected.is_none_or(|expected| expected == beside.effects.short())
+            && states.iter().all(|state| *state == beside.machine.fingerprint())
+    }
+
     /// Reads up to the next input, and returns the fingerprints before it.
-    fn read_on(&mut self) -> Vec<u64> {
-        let mut states = Vec::new();
-        loop {
-            match self.reader.next() {
-                Some(Record::State(fingerprint)) => states.push(fingerprint),
-                Some(Record::Input { now, effects, input }) => {
-                    self.next = Some((now, effects, input));
-                    return states;
+    fn read_on(&mut self) -> States {
+        let mut states = States::default();
+        while let Some(record) = self.ahead.take().or_else(|| self.reader.next()) {
+            match record {
+                Record::State(fingerprint) => states.engine.push(fingerprint),
+                Record::ControlState(fingerprint) => states.control.push(fingerprint),
+                // It belongs to no input.
+                Record::Followed { .. } => {}
+                Record::Input { now, effects, input } => {
+                    self.next = Some((now, effects, Happened::Input(input)));
+                    break;
                 }
-                None => return states,
+                Record::Control { now, effects, input } => {
+                    self.next = Some((now, effects, Happened::Control(input)));
+                    break;
+                }
+            }
+        }
+        states
+    }
+
+    /// What is recorded as following from the input that is about to be replayed.
+    fn take_followed(&mut self) -> Option<(u32, Vec<(ProcessRef, i32)>)> {
+        match self.reader.next() {
+            Some(Record::Followed { effects, pids }) => Some((effects, pids)),
+            other => {
+                self.ahead = other;
+                None
             }
         }
     }
@@ -228,6 +332,54 @@ impl<'a> Replay<'a> {
             Some((slot, glance))
         };
         table.slots().filter_map(glance).collect()
+    }
+}
+
+/// The fingerprints between two inputs.
+#[derive(Debug, Default)]
+struct States {
+    engine: Vec<u64>,
+    control: Vec<u64>,
+}
+
+impl Beside {
+    fn new(machine: Control) -> Self {
+        let is_blind = machine.rules().specs().any(|spec| spec.compares_messages());
+        Self { machine, effects: Digest::default(), is_blind }
+    }
+
+    fn observe(
+        &mut self,
+        now: Now,
+        cause: Cause,
+        engine: &Engine,
+        effects: &[Effect],
+        pids: &[(ProcessRef, i32)],
+    ) -> Vec<ControlEffect> {
+        if effects.is_empty() && cause == Cause::Other {
+            return Vec::new();
+        }
+        let pid = |process| pids.iter().find(|(known, _)| *known == process).map(|(_, pid)| *pid);
+        let attached = self.machine.observe(now, cause, engine, effects, &pid);
+        attached.iter().for_each(|attached| attached.digest(&mut self.effects));
+        let mut all = self.effects();
+        all.extend(attached.into_iter().map(|attached| ControlEffect::Keep(attached.kept)));
+        all
+    }
+
+    fn handle(&mut self, now: Now, input: ControlInput) -> Vec<ControlEffect> {
+        if let ControlInput::RulesRequested { request: RulesRequest::Apply(rules, ..), .. } = &input
+        {
+            self.is_blind |= rules.iter().any(|rule| rule.compares_messages());
+        }
+        self.machine.handle(now, input);
+        self.effects()
+    }
+
+    fn effects(&mut self) -> Vec<ControlEffect> {
+        let effects: Vec<_> = core::iter::from_fn(|| self.machine.poll_effect()).collect();
+        effects.iter().for_each(|effect| effect.digest(&mut self.effects));
+        effects
     }
 }
 

@@ -297,7 +297,7 @@ fn as_recorded(effects: &[Effect]) -> String {
 fn play(segment: &[u8]) -> (Summary, Engine, Ending) {
     let mut replay = Replay::new(segment).expect("a good segment");
     while let Some(step) = replay.step() {
-        let lines = [show_input(&step.input)];
+        let lines = [show_happened(&step.input)];
         let effects = step.effects.iter().map(show_effect);
         for line in lines.into_iter().chain(effects).chain(step.changes.iter().map(show_change)) {
             assert!(!line.contains(SECRET) && !line.contains(char::is_control), "{line}");

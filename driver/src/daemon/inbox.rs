@@ -6,9 +6,9 @@
 
 use openctrl_core::access::TokenChange;
 use openctrl_core::command::{Caller, Command, Outcome};
+use openctrl_core::control::ControlInput;
 use openctrl_core::engine::Input;
-use openctrl_core::event::StoredId;
-use openctrl_core::ids::{ProcessRef, StoreEpoch};
+use openctrl_core::ids::ProcessRef;
 use openctrl_core::keeper::Ended;
 use tokio::sync::{mpsc, oneshot};
 
@@ -54,10 +54,8 @@ pub(crate) enum Notice {
     Ask(Ask),
     /// A change of the tokens to make durable, and where to say how that went.
     Tokens(TokenChange, Option<oneshot::Sender<Result<(), String>>>),
-    /// Events up to this one are durable.
-    Kept(StoredId),
-    /// Events of this epoch could not be made durable, nor the changes of the other.
-    KeepFailed(u32, Option<StoreEpoch>, String),
+    /// A fact for the machine of the control API, passed on unchanged.
+    Control(ControlInput),
     /// A check whether the loop answers.
     Ping(oneshot::Sender<()>),
 }
@@ -78,8 +76,7 @@ impl Notice {
             | Self::KeeperStarted(_)
             | Self::Ask(_)
             | Self::Tokens(..)
-            | Self::Kept(_)
-            | Self::KeepFailed(..)
+            | Self::Control(_)
             | Self::Ping(_) => 1,
         }
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openctrl_core::command::{Caller, Command, Outcome};
-use openctrl_core::control::{Attached, Cause};
+use openctrl_core::control::{Attached, Cause, ControlInput};
 use openctrl_core::doors::patrol::config::HookName;
-use openctrl_core::engine::{Effect, Engine, Input, TimerReason, VerbResult};
+use openctrl_core::engine::{Effect, Engine, Input, VerbResult};
 use openctrl_core::event::{EventKind, LogRun, Subject};
 use openctrl_core::history::Unfinished;
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
@@ -223,11 +223,13 @@ impl Reactor {
         for notice in batch.drain(..) {
             self.take(now, notice);
         }
-        if let Some(control) = &mut self.control {
-            control.on_time(now, &self.hands.store);
+        let control_at = self.control.as_ref().and_then(ControlHands::poll_timeout);
+        if control_at.is_some_and(|due| due <= now.mono) {
+            self.tell_control(now, ControlInput::TimeAdvanced);
         }
         self.wake_at = self.hands.publisher.wake(now.mono);
-        self.recorder.hand_over(&self.engine, now);
+        let control = self.control.as_ref().map(ControlHands::machine);
+        self.recorder.hand_over(&self.engine, control, now);
     }
 
     /// An input is recorded before the engine is told it: one that it panics at is the last.
@@ -235,11 +237,11 @@ impl Reactor {
         if let Some(door) = &self.hands.door {
             self.tell_failed_start(door, &input);
         }
-        let is_tick = matches!(input, Input::TimeAdvanced)
-            && matches!(self.engine.poll_timeout(), Some((_, TimerReason::Tick)));
-        self.recorder.input(&self.engine, now, &input);
+        let cause = Cause::of(&self.engine, &input);
+        let control = self.control.as_ref().map(ControlHands::machine);
+        self.recorder.input(&self.engine, control, now, &input);
         self.engine.handle(now, input);
-        self.drain(now, if is_tick { Cause::Tick } else { Cause::Other });
+        self.drain(now, cause);
         self.check_engine();
     }
 
@@ -327,7 +329,12 @@ impl Reactor {
             }
             Notice::Orphaned(process) => self.children.orphaned(process),
             Notice::KeeperStarted(pid) => self.children.keeper_is(pid),
-            Notice::Ask(_) | Notice::Kept(_) | Notice::KeepFailed(..) => self.control(now, notice),
+            Notice::Ask(ask) => {
+                if let Some(input) = self.control.as_mut().map(|control| control.ask(ask)) {
+                    self.tell_control(now, input);
+                }
+            }
+            Notice::Control(input) => self.tell_control(now, input),
             Notice::Tokens(change, done) => self.hands.store.save_tokens(change, done),
             // One that no longer waits is no matter.
             Notice::Ping(answer) => drop(answer.send(())),
@@ -382,27 +389,10 @@ impl Reactor {
         (note, Input::ProcessExited { process, exit, group_left })
     }
 
-    /// What is for the control API alone.
-    fn control(&mut self, now: Now, notice: Notice) {
-        let Some(control) = &mut self.control else { return };
-        let store = &self.hands.store;
-        match notice {
-            Notice::Ask(ask) => control.ask(now, ask, store),
-            Notice::Kept(upto) => control.kept(now, upto, store),
-            Notice::KeepFailed(epoch, refused, reason) => {
-                control.keep_failed(now, epoch, refused, &reason, store);
-            }
-            Notice::Fact(_)
-            | Notice::Request(..)
-            | Notice::Spawned(..)
-            | Notice::Unfinished(..)
-            | Notice::Exited(_)
-            | Notice::KeptEnded(..)
-            | Notice::Orphaned(_)
-            | Notice::KeeperLost(_)
-            | Notice::KeeperStarted(_)
-            | Notice::Tokens(..)
-            | Notice::Ping(_) => {}
+    /// An input of the machine of the control API, if there is one.
+    fn tell_control(&mut self, now: Now, input: ControlInput) {
+        if let Some(control) = &mut self.control {
+            control.tell(now, input, &self.engine, &self.hands.store, &mut self.recorder);
         }
     }
 
@@ -420,9 +410,9 @@ impl Reactor {
             effects.push(effect);
         }
         let pids = |process| self.children.pid(process);
-        let control = self.control.as_mut();
+        let (control, recorder) = (self.control.as_mut(), &mut self.recorder);
         let mut attached = control.map_or_else(Vec::new, |control| {
-            control.observe(now, cause, &self.engine, &effects, &pids)
+            control.observe(now, cause, &self.engine, &effects, &pids, recorder)
         });
         effects.drain(..).for_each(|effect| self.carry_out(effect, &mut attached));
         self.effects = effects;

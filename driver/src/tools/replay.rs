@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use openctrl_core::control::Control;
 use openctrl_core::ids::BootId;
 use openctrl_core::trace::{EndReason, Ending, Replay, TraceError};
 
@@ -64,6 +65,8 @@ struct Left {
     boot: BootId,
     sequence: u32,
     fingerprint: u64,
+    /// Of the machine of the control API, if both segments have it.
+    control: Option<u64>,
 }
 
 fn replay(
@@ -95,10 +98,11 @@ fn replay(
     timeline.begin(file, replay.header())?;
     let (boot, sequence) = (replay.header().boot, replay.header().sequence);
     let follows = |left: &Left| left.boot == boot && left.sequence + 1 == sequence;
-    let goes_on = before
-        .take()
-        .filter(follows)
-        .is_none_or(|left| left.fingerprint == replay.engine().fingerprint());
+    let goes_on = before.take().filter(follows).is_none_or(|left| {
+        let control = replay.control().map(Control::fingerprint).zip(left.control);
+        left.fingerprint == replay.engine().fingerprint()
+            && control.is_none_or(|(here, left)| here == left)
+    });
     if !replay.is_comparable() {
         timeline.note(&format!(
             "format version {}: what follows an input is what this program does; it is not compared \
@@ -127,7 +131,9 @@ fn replay(
     let is_continued =
         matches!(replay.ending(), Some(Ending::Marked(end)) if end.why == EndReason::Continued);
     if is_continued && replay.is_comparable() {
-        *before = Some(Left { boot, sequence, fingerprint: replay.engine().fingerprint() });
+        let (fingerprint, control) = (replay.engine().fingerprint(), replay.control());
+        let control = control.filter(|_| !replay.is_blind()).map(Control::fingerprint);
+        *before = Some(Left { boot, sequence, fingerprint, control });
     }
     let is_damaged = matches!(replay.ending(), Some(Ending::Damaged(..)));
     Ok(if is_damaged {

@@ -26,7 +26,8 @@ const CORE: &Rows = &[
     &["doors"],
     &["doors/v2", "doors/patrol", "doors/control", "store"],
     &["engine"],
-    &["trace", "control"],
+    &["control"],
+    &["trace"],
 ];
 
 const DRIVER: &Rows = &[

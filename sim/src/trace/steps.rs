@@ -78,6 +78,8 @@ impl Steps {
                     states.push((steps.len(), fingerprint));
                     continue;
                 }
+                // The engine decides without the machine of the control API.
+                Line::Control { .. } | Line::Followed { .. } | Line::ControlState(_) => continue,
             };
             let micros = now.mono.as_micros().saturating_sub(last.mono.as_micros());
             let wall = now.wall.as_micros().wrapping_sub(last.wall.as_micros()).cast_signed();

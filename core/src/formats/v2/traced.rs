@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::definition::{DefinitionV2, DesiredV2, PolicyV2, SetupV2};
 use super::engine::EngineV2;
+use super::machine::ControlInputV2;
 use super::presence::{DesireV2, IdentityV2};
 use crate::codec::{Decode, Encode};
 pub(crate) use crate::formats::v1::traced::{
@@ -20,6 +21,8 @@ pub(crate) struct HeaderV2 {
     pub(crate) started: (u64, u64),
     pub(crate) has_text: bool,
     pub(crate) engine: EngineV2,
+    /// The machine of the control API, a `MachineV2`, if there is one and it is not too large.
+    pub(crate) control: Option<Vec<u8>>,
 }
 
 #[derive(Encode, Decode)]
@@ -29,6 +32,13 @@ pub(crate) enum RecordV2 {
     Input { micros: i64, wall_micros: i64, effects: [u8; 4], input: InputV2 },
     /// The fingerprint of the engine here.
     State([u8; 8]),
+    /// An input of the machine of the control API, as an input of the engine.
+    Control { micros: i64, wall_micros: i64, effects: [u8; 4], input: ControlInputV2 },
+    /// After an input at which the machine had effects: the digest of all of its effects, and the
+    /// ids of processes that it asked for.
+    Followed { effects: [u8; 4], pids: Vec<(ProcessV1, i32)> },
+    /// The fingerprint of the machine here.
+    ControlState([u8; 8]),
 }
 
 #[derive(Encode, Decode)]

@@ -18,6 +18,7 @@ use super::answer::{Door, Target};
 use super::parked::Parked;
 use super::peer::Peer;
 use super::replayed::Replayed;
+use crate::daemon::http::Stalling;
 
 /// How long the head of a request on a main socket may take.
 const MAIN_HEAD_TIME: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ const MANAGED_HEAD_TIME: Duration = Duration::from_secs(120);
 /// How large the head of a request may be.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
 
-/// Serves a connection until either side ends it. Main sockets end it after every answer.
+/// Serves a connection until either side ends it, or the peer reads nothing for too long. Main sockets end it after every answer.
 pub(super) async fn serve(
     stream: UnixStream,
     target: Target,
@@ -85,7 +86,7 @@ async fn serve_http(
         .keep_alive(!is_main)
         .title_case_headers(true)
         .max_buf_size(HEAD_MAX_BYTES)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Stalling::new(stream)), answer);
     let is_closing = tokio::select! {
         _ = &mut connection => false,
         _ = closes.wait_for(|closing| *closing) => true,
@@ -96,7 +97,7 @@ async fn serve_http(
     }
     let parts = connection.into_parts();
     let parked = parked.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    let (before, stream) = parts.io.into_inner().into_parts();
+    let (before, stream) = parts.io.into_inner().into_inner().into_parts();
     let rest = [parts.read_buf, before].concat().into();
     Some(Left { parked, rest, stream })
 }

@@ -1,16 +1,16 @@
 //! The machine of the control API in the loop: shown each step of the engine, its orders carried
 //! out.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openctrl_core::command::Outcome;
-use openctrl_core::control::{Attached, Cause, Control, ControlEffect, Pids, Ticket};
+use openctrl_core::control::{Attached, Cause, Control, ControlEffect, ControlInput, Pids, Ticket};
 use openctrl_core::doors::control::Reply;
 use openctrl_core::engine::{Effect, Engine};
-use openctrl_core::event::StoredId;
-use openctrl_core::ids::StoreEpoch;
+use openctrl_core::ids::ProcessRef;
 use openctrl_core::store::Kept;
 use openctrl_core::time::{Now, Time};
 use tokio::sync::oneshot;
@@ -20,6 +20,7 @@ use super::hub::ControlHub;
 use super::projection::Projection;
 use super::sockets::Serving;
 use crate::daemon::store::{StoreWriter, Urgency};
+use crate::daemon::trace::Recorder;
 
 /// The machine, and what its orders are carried out with.
 #[derive(Debug)]
@@ -56,6 +57,11 @@ impl ControlHands {
         Arc::clone(&self.hub)
     }
 
+    /// The machine.
+    pub(crate) const fn machine(&self) -> &Control {
+        &self.machine
+    }
+
     /// Shows the machine a step of the engine, before its effects are carried out. Gives the
     /// events that are stored in one piece with changes among them.
     pub(crate) fn observe(
@@ -65,13 +71,22 @@ impl ControlHands {
         engine: &Engine,
         effects: &[Effect],
         pids: Pids<'_>,
+        recorder: &mut Recorder,
     ) -> Vec<Attached> {
         if effects.is_empty() && cause == Cause::Other {
             return Vec::new();
         }
         let begun = Instant::now();
-        let attached = self.machine.observe(now, cause, engine, effects, pids);
-        self.later = self.show(now, begun);
+        let given = RefCell::new(Vec::new());
+        let pids = |process: ProcessRef| {
+            let pid = pids(process)?;
+            given.borrow_mut().push((process, pid));
+            Some(pid)
+        };
+        let attached = self.machine.observe(now, cause, engine, effects, &pids);
+        attached.iter().for_each(|attached| recorder.attached(attached));
+        self.later = self.show(now, begun, recorder);
+        recorder.followed(given.into_inner());
         attached
     }
 
@@ -81,62 +96,54 @@ impl ControlHands {
         self.later.drain(..).for_each(|kept| store.keep(kept, Urgency::Patient));
     }
 
-    /// Gives an answer once the sockets that were ordered before it are there.
+    /// Gives an answer once the sockets that were ordered before it are there. The answer to a
+    /// create is given at once: it would wait for as long as the create itself takes.
     pub(crate) fn answer(&self, to: oneshot::Sender<Outcome>, outcome: Outcome) {
-        self.serving.answer(to, outcome);
+        if matches!(outcome, Outcome::Created(..)) {
+            // A client that did not wait is told nothing.
+            drop(to.send(outcome));
+        } else {
+            self.serving.answer(to, outcome);
+        }
     }
 
-    /// Something that a connection asks.
-    pub(crate) fn ask(&mut self, now: Now, ask: Ask, store: &StoreWriter) {
-        let begun = Instant::now();
+    /// Something that a connection asks, as an input of the machine.
+    pub(crate) fn ask(&mut self, ask: Ask) -> ControlInput {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         match ask {
-            Ask::Note(id, fact, answer) => {
+            Ask::Note(instance, fact, answer) => {
                 self.waiting.insert(ticket, Waiting::Note(answer));
-                self.machine.note(now, ticket, id, fact);
+                ControlInput::Noted { ticket, instance, fact }
             }
             Ask::Rules(request, answer) => {
                 self.waiting.insert(ticket, Waiting::Rules(answer));
-                self.machine.request(now, ticket, request);
+                ControlInput::RulesRequested { ticket, request }
             }
         }
-        self.carry_out(now, begun, store);
     }
 
-    /// Events are durable.
-    pub(crate) fn kept(&mut self, now: Now, upto: StoredId, store: &StoreWriter) {
-        let begun = Instant::now();
-        self.machine.on_kept(now, upto);
-        self.carry_out(now, begun, store);
-    }
-
-    /// Events could not be made durable.
-    pub(crate) fn keep_failed(
+    /// Gives the machine an input, and carries out what it orders.
+    pub(crate) fn tell(
         &mut self,
         now: Now,
-        epoch: u32,
-        refused: Option<StoreEpoch>,
-        reason: &str,
+        input: ControlInput,
+        engine: &Engine,
         store: &StoreWriter,
+        recorder: &mut Recorder,
     ) {
         let begun = Instant::now();
-        self.machine.on_keep_failed(now, epoch, refused, reason);
-        self.carry_out(now, begun, store);
+        recorder.control(engine, &self.machine, now, &input);
+        self.machine.handle(now, input);
+        for kept in self.show(now, begun, recorder) {
+            store.keep(kept, Urgency::Awaited);
+        }
+        recorder.followed(Vec::new());
     }
 
-    /// When to call [`ControlHands::on_time`] next.
+    /// When the clock is an input next.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         self.machine.poll_timeout()
-    }
-
-    /// Fires what is due.
-    pub(crate) fn on_time(&mut self, now: Now, store: &StoreWriter) {
-        if self.machine.poll_timeout().is_some_and(|due| due <= now.mono) {
-            let begun = Instant::now();
-            self.machine.on_time(now);
-            self.carry_out(now, begun, store);
-        }
     }
 
     /// Ends the sockets, and writes what is still to be written.
@@ -145,16 +152,11 @@ impl ControlHands {
         self.projection.finish();
     }
 
-    fn carry_out(&mut self, now: Now, begun: Instant, store: &StoreWriter) {
-        for kept in self.show(now, begun) {
-            store.keep(kept, Urgency::Awaited);
-        }
-    }
-
     /// Carries out all orders but those to keep something, which are returned.
-    fn show(&mut self, now: Now, begun: Instant) -> Vec<Kept> {
+    fn show(&mut self, now: Now, begun: Instant, recorder: &mut Recorder) -> Vec<Kept> {
         let mut to_keep = Vec::new();
         while let Some(effect) = self.machine.poll_effect() {
+            recorder.control_effect(&effect);
             let duration_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
             self.hub.take(&effect, now, duration_ns);
             match effect {

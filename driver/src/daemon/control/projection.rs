@@ -21,9 +21,9 @@ use super::jsonl::EventFiles;
 /// How long to wait after events could not be written.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The priority of the thread.
+/// The priority of the thread: the lowest.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 19;
 
 /// The file in the state directory.
 const FILE: &str = "events.db";

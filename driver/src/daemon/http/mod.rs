@@ -16,3 +16,4 @@ pub(crate) use observe::{Observed, description};
 pub(crate) use page::Page;
 pub(crate) use server::{Server, ServerConfig, bind};
 pub(crate) use service::{About, Service};
+pub(crate) use stall::Stalling;

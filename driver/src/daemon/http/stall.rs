@@ -15,14 +15,19 @@ const STALL_TIME: Duration = Duration::from_secs(60);
 
 /// A stream whose writes fail when they have made no progress for [`STALL_TIME`].
 #[derive(Debug)]
-pub(super) struct Stalling<S> {
+pub(crate) struct Stalling<S> {
     stream: S,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Stalling<S> {
-    pub(super) const fn new(stream: S) -> Self {
+    pub(crate) const fn new(stream: S) -> Self {
         Self { stream, deadline: None }
+    }
+
+    /// The stream.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
     }
 
     /// Passes progress on, and turns a wait that has lasted too long into an error.

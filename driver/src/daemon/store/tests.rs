@@ -247,7 +247,8 @@ fn events_of_a_change_that_is_dropped_are_reported() {
     writer.persist(StoreEpoch(0), RecordSeq(2), put(2), Some(caused()));
     let said = facts(&mut inbox);
     assert!(
-        said.len() == 1 && said[0].starts_with("KeepFailed(0, Some(StoreEpoch(0))"),
+        said.len() == 1
+            && said[0].starts_with("Control(KeepFailed { epoch: 0, refused: Some(StoreEpoch(0))"),
         "{said:?}"
     );
     // Later events of the same epoch are dropped, and reported no second time.

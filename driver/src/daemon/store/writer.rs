@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use openctrl_core::access::TokenChange;
+use openctrl_core::control::ControlInput;
 use openctrl_core::counters::SavedTotals;
 use openctrl_core::engine::Input;
 use openctrl_core::event::StoredId;
@@ -33,6 +34,13 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long events that no client waits for may wait for others to share their write. Without this
 /// each start and exit of a process would sync the journal, and changes would wait for that.
 const GATHER: Duration = Duration::from_millis(1);
+
+/// How long they may wait while clients make changes: each of these writes anyway, and a sync of
+/// their own is what the next change would wait for.
+const GATHER_BUSY: Duration = Duration::from_millis(10);
+
+/// How long after a change clients are expected to make another.
+const BUSY: Duration = Duration::from_millis(20);
 
 /// Changes that share a write at most: as many as can be waiting for an answer.
 const GROUP_MAX: usize = 4096;
@@ -97,6 +105,7 @@ impl StoreWriter {
             journal,
             failed: None,
             failed_keep: None,
+            awaited_at: None,
             is_failing: Arc::clone(&is_failing),
         };
         let thread =
@@ -166,6 +175,8 @@ struct Worker {
     failed: Option<StoreEpoch>,
     /// The last epoch of events that failed.
     failed_keep: Option<u32>,
+    /// When a client last waited for a write.
+    awaited_at: Option<Instant>,
     /// Whether the last write failed; reported once, when it changes.
     is_failing: Arc<AtomicBool>,
 }
@@ -229,7 +240,9 @@ impl Worker {
 
     /// Takes a job, and those that can share its write.
     fn gather(&mut self, first: Job, queue: &Receiver<Job>, group: &mut Group) {
-        let until = Instant::now() + GATHER;
+        let begun = Instant::now();
+        let is_busy = self.awaited_at.is_some_and(|at| begun.duration_since(at) < BUSY);
+        let until = begun + if is_busy { GATHER_BUSY } else { GATHER };
         let mut is_patient = first.is_patient();
         self.take(first, group);
         loop {
@@ -237,8 +250,13 @@ impl Worker {
                 is_patient &= job.is_patient();
                 self.take(job, group);
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if !is_patient || left.is_zero() {
+            let now = Instant::now();
+            if !is_patient {
+                self.awaited_at = Some(now);
+                return;
+            }
+            let left = until.saturating_duration_since(now);
+            if left.is_zero() {
                 return;
             }
             let Ok(job) = queue.recv_timeout(left) else { return };
@@ -406,11 +424,12 @@ impl Worker {
         group.token_done.into_iter().for_each(|done| drop(done.send(Ok(()))));
         // Events first: they are shown before what they are about is answered.
         if let Some((_, upto)) = group.kept {
-            self.mailbox.fact(Notice::Kept(upto));
+            self.mailbox.fact(Notice::Control(ControlInput::EventsKept { upto }));
         }
         if let Some(epoch) = group.dropped {
             let reason = "an earlier change could not be saved".to_owned();
-            self.mailbox.fact(Notice::KeepFailed(epoch, self.failed, reason));
+            let input = ControlInput::KeepFailed { epoch, refused: self.failed, reason };
+            self.mailbox.fact(Notice::Control(input));
         }
         if let Some((_, upto)) = group.last {
             self.mailbox.fact(Notice::Fact(Input::RecordsPersisted { upto }));
@@ -434,7 +453,8 @@ impl Worker {
             }
             self.failed_keep = Some(epoch);
             let refused = group.last.map(|(epoch, _)| epoch).or(self.failed);
-            self.mailbox.fact(Notice::KeepFailed(epoch, refused, error.to_string()));
+            let input = ControlInput::KeepFailed { epoch, refused, reason: error.to_string() };
+            self.mailbox.fact(Notice::Control(input));
         }
         if let Some((epoch, _)) = group.last {
             self.failed = Some(epoch);

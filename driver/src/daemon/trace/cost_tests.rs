@@ -84,7 +84,7 @@ impl Side {
             (0..ROUND).map(|index| input(looped, checkpoints, round * ROUND + index)).collect();
         let begun = time_on_processor();
         for (index, (now, input)) in inputs.into_iter().enumerate() {
-            looped.recorder.input(&looped.engine, now, &input);
+            looped.recorder.input(&looped.engine, None, now, &input);
             looped.engine.handle(now, input);
             while let Some(effect) = looped.engine.poll_effect() {
                 looped.recorder.effect(&effect);
@@ -93,7 +93,7 @@ impl Side {
                 }
             }
             if (index + 1) % inputs_per_step == 0 {
-                looped.recorder.hand_over(&looped.engine, now);
+                looped.recorder.hand_over(&looped.engine, None, now);
                 self.hub.wake(now.mono);
             }
         }

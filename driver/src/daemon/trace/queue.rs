@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use openctrl_core::control::{Control, ControlInput};
 use openctrl_core::engine::{Contradiction, Engine, Input};
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::output::OutputBatch;
@@ -31,6 +32,13 @@ pub(super) enum Message {
     Input { now: Now, effects: Digest, input: Box<Input> },
     /// The fingerprint of the engine here.
     State(u64),
+    /// The machine of the control API handles an input now; the digest is as for `Input`.
+    Control { now: Now, effects: Digest, input: Box<ControlInput> },
+    /// After an input: the digest of all effects of that machine since `Begin`, and the ids of
+    /// processes that it was given.
+    Followed { effects: Digest, pids: Vec<(ProcessRef, i32)> },
+    /// The fingerprint of that machine here.
+    ControlState(u64),
     /// The engine contradicts itself like this: keep the segment.
     Keep(Box<Contradiction>),
     /// Ends the segment.
@@ -44,6 +52,7 @@ pub(super) struct Begin {
     pub(super) end: End,
     pub(super) now: Now,
     pub(super) engine: Engine,
+    pub(super) control: Option<Control>,
 }
 
 /// Requests of the thread to the loop.

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use openctrl_core::command::Command;
+use openctrl_core::control::{Attached, Control, ControlEffect, ControlInput, RulesRequest};
 use openctrl_core::engine::{Contradiction, Effect, Engine, Input};
+use openctrl_core::ids::ProcessRef;
 use openctrl_core::instance::ValuesEdit;
 use openctrl_core::limits::TICK_MS;
 use openctrl_core::time::{Now, Time};
@@ -41,6 +43,11 @@ pub(crate) struct Recorder {
     lost: u64,
     /// Of the effects since it began.
     effects: Digest,
+    /// Of the effects of the machine of the control API since it began, and of those that are
+    /// recorded.
+    control: (Digest, Digest),
+    /// Whether the input at hand of that machine is recorded.
+    is_following: bool,
     /// When the next fingerprint of the engine is due.
     fingerprint_at: Time,
 }
@@ -63,19 +70,15 @@ impl Recorder {
         recorder
     }
 
-    /// Records `input` before the engine handles it.
-    pub(crate) fn input(&mut self, engine: &Engine, now: Now, input: &Input) {
-        let Some(queue) = &self.queue else { return };
-        match queue.wish() {
-            Wish::Inputs => {}
-            Wish::Segment => {
-                queue.granted();
-                self.begin(engine, now);
-            }
-            Wish::Nothing => self.is_recording = false,
-        }
-        if !self.is_recording {
-            self.lost += 1;
+    /// Records `input` before the engine handles it. `control` is the machine of the control API.
+    pub(crate) fn input(
+        &mut self,
+        engine: &Engine,
+        control: Option<&Control>,
+        now: Now,
+        input: &Input,
+    ) {
+        if !self.takes_input(engine, control, now) {
             return;
         }
         self.step_bytes += MESSAGE_BYTES + content_bytes(input);
@@ -87,6 +90,63 @@ impl Recorder {
         });
     }
 
+    /// Records `input` before the machine of the control API handles it.
+    pub(crate) fn control(
+        &mut self,
+        engine: &Engine,
+        control: &Control,
+        now: Now,
+        input: &ControlInput,
+    ) {
+        self.is_following = !input.only_asks() && self.takes_input(engine, Some(control), now);
+        if self.is_following {
+            self.step_bytes += MESSAGE_BYTES + control_bytes(input);
+            let (effects, input) = (self.effects, Box::new(input.clone()));
+            self.step.push(Message::Control { now, effects, input });
+        }
+    }
+
+    /// Whether inputs are recorded now; begins a segment if one is wanted.
+    fn takes_input(&mut self, engine: &Engine, control: Option<&Control>, now: Now) -> bool {
+        let Some(queue) = &self.queue else { return false };
+        match queue.wish() {
+            Wish::Inputs => {}
+            Wish::Segment => {
+                queue.granted();
+                self.begin(engine, control, now);
+            }
+            Wish::Nothing => self.is_recording = false,
+        }
+        self.lost += u64::from(!self.is_recording);
+        self.is_following = self.is_recording;
+        self.is_recording
+    }
+
+    /// Adds an effect of the machine of the control API to its digest.
+    pub(crate) fn control_effect(&mut self, effect: &ControlEffect) {
+        if self.is_following {
+            effect.digest(&mut self.control.0);
+        }
+    }
+
+    /// The same for events that are stored with a change.
+    pub(crate) fn attached(&mut self, attached: &Attached) {
+        if self.is_following {
+            attached.digest(&mut self.control.0);
+        }
+    }
+
+    /// The machine of the control API is done with a step; `pids` are the processes whose ids it was
+    /// given.
+    pub(crate) fn followed(&mut self, pids: Vec<(ProcessRef, i32)>) {
+        let (effects, recorded) = self.control;
+        if self.is_recording && (effects != recorded || !pids.is_empty()) {
+            self.control.1 = effects;
+            self.step_bytes += MESSAGE_BYTES;
+            self.step.push(Message::Followed { effects, pids });
+        }
+    }
+
     /// Adds `effect` to the digest.
     pub(crate) fn effect(&mut self, effect: &Effect) {
         if self.is_recording {
@@ -95,11 +155,13 @@ impl Recorder {
     }
 
     /// A step of the loop has finished: passes on its inputs.
-    pub(crate) fn hand_over(&mut self, engine: &Engine, now: Now) {
+    pub(crate) fn hand_over(&mut self, engine: &Engine, control: Option<&Control>, now: Now) {
         let Some(queue) = &self.queue else { return };
         if self.is_recording && now.mono >= self.fingerprint_at {
             self.fingerprint_at = now.mono.after_ms(TICK_MS);
             self.step.push(Message::State(engine.fingerprint()));
+            let control = control.map(|control| Message::ControlState(control.fingerprint()));
+            self.step.extend(control);
         }
         if self.step.is_empty() {
             return;
@@ -108,7 +170,7 @@ impl Recorder {
             self.is_recording = false;
             for message in self.step.drain(..) {
                 self.lost += match message {
-                    Message::Output { .. } | Message::Input { .. } => 1,
+                    Message::Output { .. } | Message::Input { .. } | Message::Control { .. } => 1,
                     Message::Begin(begin) => match begin.end.why {
                         EndReason::Lost(lost) => lost,
                         EndReason::Continued | EndReason::Finished | EndReason::Panicked => 0,
@@ -117,7 +179,10 @@ impl Recorder {
                         report(&found);
                         0
                     }
-                    Message::State(_) | Message::End(_) => 0,
+                    Message::State(_)
+                    | Message::Followed { .. }
+                    | Message::ControlState(_)
+                    | Message::End(_) => 0,
                 };
             }
         }
@@ -158,14 +223,15 @@ impl Recorder {
         }
     }
 
-    fn begin(&mut self, engine: &Engine, now: Now) {
+    fn begin(&mut self, engine: &Engine, control: Option<&Control>, now: Now) {
         let end = match std::mem::take(&mut self.lost) {
             0 => End { why: EndReason::Continued, effects: Some(self.effects), state: None },
             lost => End { why: EndReason::Lost(lost), effects: None, state: None },
         };
         self.step_bytes += MESSAGE_BYTES;
-        self.step.push(Message::Begin(Box::new(Begin { end, now, engine: engine.clone() })));
-        self.effects = Digest::default();
+        let (engine, control) = (engine.clone(), control.cloned());
+        self.step.push(Message::Begin(Box::new(Begin { end, now, engine, control })));
+        (self.effects, self.control) = (Digest::default(), Default::default());
         self.is_recording = true;
         self.fingerprint_at = now.mono.after_ms(TICK_MS);
     }
@@ -219,5 +285,20 @@ fn content_bytes(input: &Input) -> usize {
         | Input::PersistFailed { reason, .. } => reason.len(),
         Input::Configured { set } => set.len() * 4096,
         _ => size_of::<Input>(),
+    }
+}
+
+/// The memory that an input of the machine of the control API keeps besides itself.
+fn control_bytes(input: &ControlInput) -> usize {
+    match input {
+        ControlInput::RulesRequested { request: RulesRequest::Apply(rules, ..), .. } => {
+            // A parsed document takes several times its text.
+            rules.iter().map(|rule| 8 * rule.source.to_string().len()).sum()
+        }
+        ControlInput::RulesRequested { .. }
+        | ControlInput::Noted { .. }
+        | ControlInput::EventsKept { .. }
+        | ControlInput::KeepFailed { .. }
+        | ControlInput::TimeAdvanced => size_of::<ControlInput>(),
     }
 }

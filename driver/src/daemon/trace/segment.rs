@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use openctrl_core::control::{Control, ControlInput};
 use openctrl_core::engine::{Engine, Input};
-use openctrl_core::ids::BootId;
+use openctrl_core::ids::{BootId, ProcessRef};
 use openctrl_core::time::Now;
 use openctrl_core::trace::{Digest, Encoder, End, EndReason, Header};
 
@@ -59,8 +60,9 @@ impl Segment {
         to: &Destination,
         header: &Header,
         engine: &Engine,
+        control: Option<&Control>,
     ) -> Result<Self, Refused> {
-        let mut encoder = Encoder::begin(header, engine);
+        let mut encoder = Encoder::begin_beside(header, engine, control);
         let head = encoder.take();
         let (total, head_bytes) = (to.total_bytes, head.len() as u64);
         if head_bytes > total / 4 {
@@ -80,8 +82,17 @@ impl Segment {
     }
 
     pub(super) fn input(&mut self, now: Now, effects: Digest, input: &Input) {
+        self.record(|encoder| encoder.input(now, effects, input));
+    }
+
+    pub(super) fn control(&mut self, now: Now, effects: Digest, input: &ControlInput) {
+        self.record(|encoder| encoder.control(now, effects, input));
+    }
+
+    /// Records an input, or counts it as lost if there is no room for it.
+    fn record(&mut self, record: impl FnOnce(&mut Encoder)) {
         if self.lost == 0 {
-            self.encoder.input(now, effects, input);
+            record(&mut self.encoder);
         }
         if self.lost > 0 || self.bytes() + END_BYTES > self.limit {
             if self.lost == 0 {
@@ -94,6 +105,18 @@ impl Segment {
     pub(super) fn state(&mut self, fingerprint: u64) {
         if self.lost == 0 {
             self.encoder.state(fingerprint);
+        }
+    }
+
+    pub(super) fn followed(&mut self, effects: Digest, pids: &[(ProcessRef, i32)]) {
+        if self.lost == 0 {
+            self.encoder.followed(effects, pids);
+        }
+    }
+
+    pub(super) fn control_state(&mut self, fingerprint: u64) {
+        if self.lost == 0 {
+            self.encoder.control_state(fingerprint);
         }
     }
 

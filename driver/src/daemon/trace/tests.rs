@@ -63,13 +63,13 @@ impl Loop {
 
     pub(super) fn tell(&mut self, input: Input) {
         self.now.mono = Time::from_micros(self.now.mono.as_micros() + 1_000);
-        self.recorder.input(&self.engine, self.now, &input);
+        self.recorder.input(&self.engine, None, self.now, &input);
         self.engine.handle(self.now, input);
         self.drain();
     }
 
     pub(super) fn hand_over(&mut self) {
-        self.recorder.hand_over(&self.engine, self.now);
+        self.recorder.hand_over(&self.engine, None, self.now);
     }
 
     fn drain(&mut self) {

@@ -88,6 +88,16 @@ impl Writer {
             }
             (Message::Input { now, effects, input }, Some(_)) => self.input(now, effects, &input),
             (Message::State(fingerprint), Some(segment)) => segment.state(fingerprint),
+            (Message::Control { now, effects, input }, Some(segment)) => {
+                segment.control(now, effects, &input);
+                self.ask_for_next();
+            }
+            (Message::Followed { effects, pids }, Some(segment)) => {
+                segment.followed(effects, &pids);
+            }
+            (Message::ControlState(fingerprint), Some(segment)) => {
+                segment.control_state(fingerprint);
+            }
             (Message::Keep(found), Some(segment)) => keep(segment, &found),
             (Message::End(end), Some(_)) => self.end(*end),
         }
@@ -107,7 +117,7 @@ impl Writer {
         }
     }
 
-    fn begin(&mut self, Begin { end, now, engine }: Begin) {
+    fn begin(&mut self, Begin { end, now, engine, control }: Begin) {
         let state = (end.why == EndReason::Continued).then(|| engine.fingerprint());
         self.end(End { state, ..end });
         self.sequence += 1;
@@ -118,7 +128,7 @@ impl Writer {
             started: now,
             has_text: self.to.has_text,
         };
-        match Segment::begin(&self.to, &header, &engine) {
+        match Segment::begin(&self.to, &header, &engine, control.as_ref()) {
             Ok(segment) => {
                 self.queue.begun(segment.path.clone());
                 self.has_asked = false;
@@ -220,8 +230,9 @@ mod tests {
             let to = destination(home.path(), 64);
             let mut writer = Writer::new(to.clone(), Writer::queue(&to));
             let end = End { why: EndReason::Continued, effects: None, state: None };
-            let engine = looped.engine.clone();
-            writer.record(Message::Begin(Box::new(Begin { end, now: looped.now, engine })));
+            let (now, engine) = (looped.now, looped.engine.clone());
+            let begin = Begin { end, now, engine, control: None };
+            writer.record(Message::Begin(Box::new(begin)));
             writer.queue.granted();
             let batch = Arc::new(OutputParser::default().push(&b"x\n".repeat(lines)));
             while writer.segment.as_ref().is_some_and(|segment| !segment.is_nearly_full()) {

@@ -10,8 +10,8 @@ use std::path::Path;
 use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::time::Now;
 use openctrl_core::trace::{
-    EndReason, Ending, Header, Replay, Shown, Step, Summary, Verdict, show_change, show_effect,
-    show_input,
+    EndReason, Ending, Happened, Header, Replay, Shown, Step, Summary, Verdict, show_change,
+    show_control_effect, show_effect, show_happened,
 };
 use serde_json::{Value, json};
 
@@ -60,11 +60,13 @@ impl<'a, W: Write> Timeline<'a, W> {
         }
         let changes: Vec<String> = step.changes.iter().map(show_change).collect();
         let effects: Vec<String> = step.effects.iter().map(show_effect).collect();
+        let control: Vec<String> = step.control.iter().filter_map(show_control_effect).collect();
         if self.options.json {
             return self.object(&json!({
                 "input": step.number, "uptime": seconds(step.now),
-                "time": step.now.wall.to_string(), "what": show_input(&step.input),
-                "changes": changes, "effects": effects, "verdict": word(step.verdict),
+                "time": step.now.wall.to_string(), "what": show_happened(&step.input),
+                "changes": changes, "effects": effects, "control": control,
+                "verdict": word(step.verdict),
             }));
         }
         let mark = match step.verdict {
@@ -73,13 +75,17 @@ impl<'a, W: Write> Timeline<'a, W> {
             Verdict::Unknown => "",
             Verdict::EffectsDiffer => "  DIFFERS: the recorded effects were others",
             Verdict::StateDiffers => "  DIFFERS: the recorded state was another",
+            Verdict::ControlDiffers => "  DIFFERS: the recorded events and rules were others",
         };
-        writeln!(self.out, "{:>14.6}  > {}{mark}", seconds(step.now), show_input(&step.input))?;
+        writeln!(self.out, "{:>14.6}  > {}{mark}", seconds(step.now), show_happened(&step.input))?;
         for change in changes {
             writeln!(self.out, "{:>14}  = {change}", "")?;
         }
         for effect in effects {
             writeln!(self.out, "{:>14}  < {effect}", "")?;
+        }
+        for effect in control {
+            writeln!(self.out, "{:>14}  c {effect}", "")?;
         }
         Ok(())
     }
@@ -92,7 +98,8 @@ impl<'a, W: Write> Timeline<'a, W> {
     }
 
     pub(super) fn end(&mut self, replay: &Replay<'_>) -> io::Result<()> {
-        let Summary { inputs, effects_checked, states_checked, difference } = replay.summary();
+        let Summary { inputs, effects_checked, states_checked, control_checked, difference } =
+            replay.summary();
         let ending =
             replay.ending().map_or_else(|| "stopped here as asked for".to_owned(), end_text);
         if self.options.json {
@@ -104,8 +111,8 @@ impl<'a, W: Write> Timeline<'a, W> {
             });
             return self.object(&json!({
                 "inputs": inputs, "effects_checked": effects_checked,
-                "states_checked": states_checked, "difference": difference, "end": ending,
-                "compared": replay.is_comparable(),
+                "states_checked": states_checked, "control_checked": control_checked,
+                "difference": difference, "end": ending, "compared": replay.is_comparable(),
             }));
         }
         writeln!(self.out, "{}", Shown(&ending))?;
@@ -122,9 +129,17 @@ impl<'a, W: Write> Timeline<'a, W> {
                 word(difference.verdict)
             ),
         };
+        if replay.is_blind() {
+            let what = "events and rules are not compared: a rule compares messages, which are not recorded";
+            writeln!(self.out, "{what}")?;
+        }
+        let control = match (replay.control(), control_checked) {
+            (None, _) => String::new(),
+            (Some(_), checked) => format!(", {checked} of the control API"),
+        };
         writeln!(
             self.out,
-            "{inputs} inputs, {effects_checked} digests of effects and {states_checked} of states checked: {verdict}"
+            "{inputs} inputs, {effects_checked} digests of effects and {states_checked} of states{control} checked: {verdict}"
         )
     }
 
@@ -141,8 +156,13 @@ fn touched(replay: &Replay<'_>, step: &Step) -> BTreeSet<InstanceId> {
     }
     let table = replay.engine().table();
     let of = |process: ProcessRef| table.get(process.slot).map(|instance| instance.definition().id);
-    ids.extend(step.input.process().and_then(of));
-    ids.extend(step.input.instance());
+    match &step.input {
+        Happened::Input(input) => {
+            ids.extend(input.process().and_then(of));
+            ids.extend(input.instance());
+        }
+        Happened::Control(input) => ids.extend(input.instance()),
+    }
     for effect in &step.effects {
         let mut process = None;
         effect.about(|id| ids.extend([id]), |signalled| process = of(signalled));
@@ -174,6 +194,7 @@ const fn word(verdict: Verdict) -> &'static str {
         Verdict::Unknown => "unknown",
         Verdict::EffectsDiffer => "effects differ",
         Verdict::StateDiffers => "state differs",
+        Verdict::ControlDiffers => "events or rules differ",
     }
 }
 

@@ -4,7 +4,7 @@
 //! What its clients ask is drawn from a generator of its own, so that the choices of a run mean the
 //! same with and without it.
 
-use openctrl_core::control::{Attached, Cause, Control, ControlEffect, Ticket};
+use openctrl_core::control::{Attached, Cause, Control, ControlEffect, ControlInput, Ticket};
 use openctrl_core::engine::{Effect, Engine};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::store::{Image, Kept};
@@ -79,18 +79,19 @@ impl Beside {
     pub(super) fn hear(&mut self, world: &mut World) -> Result<(), Violation> {
         let now = world.clock.now();
         while let Some(news) = world.disk.news() {
-            match news {
-                KeptNews::Kept(upto) => self.machine.on_kept(now, upto),
+            let input = match news {
+                KeptNews::Kept(upto) => ControlInput::EventsKept { upto },
                 KeptNews::Refused(epoch, refused) => {
                     self.stored.refused += 1;
-                    self.machine.on_keep_failed(now, epoch, refused, "full");
+                    ControlInput::KeepFailed { epoch, refused, reason: "full".to_owned() }
                 }
-            }
+            };
+            self.machine.handle(now, input);
             self.settle(world)?;
         }
         if self.machine.poll_timeout().is_some_and(|due| due <= now.mono) {
             self.stored.timers += u64::from(self.machine.rules().next_due().is_some());
-            self.machine.on_time(now);
+            self.machine.handle(now, ControlInput::TimeAdvanced);
             self.settle(world)?;
         }
         self.stored.most_keys |= u64::from(self.machine.rules().key_count() >= 4_096);
@@ -104,8 +105,8 @@ impl Beside {
             0 => {
                 let request = script::rules(&mut self.rng);
                 self.stored.requests += 1;
-                let ticket = self.ticket();
-                self.machine.request(world.clock.now(), ticket, request);
+                let input = ControlInput::RulesRequested { ticket: self.ticket(), request };
+                self.machine.handle(world.clock.now(), input);
             }
             1 | 2 => self.note(world, engine),
             3 if draw % FLOOD_IN < 16 => (0..FLOOD).for_each(|_| self.note(world, engine)),
@@ -145,7 +146,8 @@ impl Beside {
         let Some(id) = ids.get(self.rng.next_u32() as usize % ids.len().max(1)) else { return };
         let (ticket, fact) = (self.ticket(), script::note(&mut self.rng));
         self.stored.notes += 1;
-        self.machine.note(world.clock.now(), ticket, *id, fact);
+        let input = ControlInput::Noted { ticket, instance: *id, fact };
+        self.machine.handle(world.clock.now(), input);
     }
 
     /// After something outside of a step of the engine.

@@ -27,7 +27,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const CONNECTIONS: usize = 128;
 /// Rules that fire at each event of a command: each command then makes 2 × (1 + RULES) events.
 const RULES: usize = 3;
-const CREATORS: usize = 16;
+const CREATORS: [usize; 2] = [1, 16];
 
 fn run(stage: &Stage) -> Measured {
     let (subject, dir) = Subject::with_control(stage, &[])?;
@@ -56,7 +56,11 @@ fn run(stage: &Stage) -> Measured {
             short(syncs)
         ));
     drop(subject);
-    Ok(vec![stored, creates(stage)?])
+    let mut figures = vec![stored];
+    for creators in CREATORS {
+        figures.push(creates(stage, creators)?);
+    }
+    Ok(figures)
 }
 
 /// What storing came to.
@@ -101,27 +105,33 @@ fn apply_rules(control: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a second with the control API beside those without, in turn.
-fn creates(stage: &Stage) -> io::Result<Figure> {
-    let (mut with, mut without) = (Vec::new(), Vec::new());
+/// Creates with the control API, as a part of those without: in turn, so that other load on the
+/// machine is in both.
+fn creates(stage: &Stage, creators: usize) -> io::Result<Figure> {
+    let (mut ratios, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=stage.size(7, 1) {
-        stage.step(&format!("creating with and without, round {round}"));
-        with.push(create(stage, Subject::with_control(stage, &[])?.0)?);
-        without.push(create(stage, Subject::empty(stage)?)?);
+        stage.step(&format!("{creators} clients create with and without, round {round}"));
+        let these = create(stage, Subject::with_control(stage, &[])?.0, creators)?;
+        let those = create(stage, Subject::empty(stage)?, creators)?;
+        ratios.push(these / those);
+        with.push(these);
+        without.push(those);
     }
-    let (with, without) = (median(&with), median(&without));
-    Ok(Figure::rate("v2 creates a second with the control API", "1/s", with)
-        .floor("without it", without)
-        .wanted(0.9 * without)
-        .note("each create stores about six events"))
+    let name = format!("v2 creates, of those without the control API, {creators} clients");
+    let note = format!(
+        "{}/s with, {}/s without; each create stores about six events",
+        short(median(&with)),
+        short(median(&without))
+    );
+    Ok(Figure::rate(&name, "×", median(&ratios)).wanted(0.9).note(note))
 }
 
-fn create(stage: &Stage, mut subject: Subject) -> io::Result<f64> {
+fn create(stage: &Stage, mut subject: Subject, creators: usize) -> io::Result<f64> {
     let request = subject.request("POST", "/instances", "{\"url\":\"bench://wait/host\"}");
     let until = Until::Answers(stage.size(500, 100) as u64);
     // The first answer is not part of it.
     Client::open(subject.address())?.ask(&subject.request("GET", "/info", ""))?;
-    let created = load(subject.address(), CREATORS, until, |_| &request[..])?;
+    let created = load(subject.address(), creators, until, |_| &request[..])?;
     subject.stop();
     Ok(created.per_second())
 }
