@@ -1,10 +1,9 @@
 //! A client of the control API: HTTP/1.1 over Unix sockets, with nothing hidden.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,11 +11,6 @@ use crate::{Master, PATIENCE, eventually};
 
 /// The path that every resource of the main sockets lies under.
 pub const BASE: &str = "/api/control.routerd.net/v1alpha1";
-
-/// How often and for how long a client looks for a socket: longer than `routerctl`, for a busy
-/// machine.
-const RETRY: Duration = Duration::from_millis(10);
-const RETRIES: Duration = Duration::from_secs(10);
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -41,16 +35,9 @@ pub struct Sockets {
 }
 
 impl Wire {
-    /// Connects. As `routerctl` does, it tries again for a while where there is no socket: that of
-    /// an instance comes a moment after the answer to its creation.
+    /// Connects.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let begun = Instant::now();
-        let stream = loop {
-            match UnixStream::connect(path) {
-                Err(error) if is_early(&error) && begun.elapsed() < RETRIES => thread::sleep(RETRY),
-                connected => break connected?,
-            }
-        };
+        let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(PATIENCE + Duration::from_secs(10)))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { reader: BufReader::new(stream) })
@@ -104,15 +91,10 @@ impl Wire {
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.reader.read_line(&mut line)? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(line.trim_end().to_owned())
     }
-}
-
-/// Whether there is no socket yet, or none that listens.
-fn is_early(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }
 
 impl Answer {
@@ -188,14 +170,6 @@ impl Sockets {
     /// The socket of an instance.
     pub fn instance(&self, name: &str) -> PathBuf {
         self.dir.join("stub").join(format!("{name}.sock"))
-    }
-
-    /// Waits until an instance that was just created has its socket.
-    #[track_caller]
-    pub fn wait_socket(&self, name: &str) -> PathBuf {
-        let path = self.instance(name);
-        Wire::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        path
     }
 
     /// `GET` on the control socket.

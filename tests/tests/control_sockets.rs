@@ -32,7 +32,7 @@ fn sockets_have_their_modes_and_go_at_shutdown() {
     assert_eq!(mode(&sockets.status()), 0o666);
     let mut events = master.events();
     let id = master.run(&mut events, &Script::new().wait());
-    assert_eq!(mode(&sockets.wait_socket(&id)), 0o660);
+    assert_eq!(mode(&sockets.instance(&id)), 0o660);
     assert_eq!(mode(&sockets.dir().join("stub")), 0o755);
     master.stop();
     for socket in [sockets.control(), sockets.status(), sockets.instance(&id)] {
@@ -97,7 +97,6 @@ fn a_dead_socket_is_replaced() {
     let (mut master, sockets) = Sockets::start();
     let mut events = master.events();
     let id = master.run(&mut events, &Script::new().wait());
-    sockets.wait_socket(&id);
     master.kill9();
     assert!(sockets.instance(&id).exists(), "a killed master leaves its sockets behind");
     master.restart();
@@ -115,15 +114,14 @@ fn an_instance_has_its_socket_from_creation_to_deletion() {
         answer["id"].as_str().expect("an id").to_owned()
     };
     let id = create("web");
-    let socket = sockets.wait_socket("web");
-    assert!(fs::metadata(socket).expect("it is there").file_type().is_socket());
+    assert!(fs::metadata(sockets.instance("web")).expect("at once").file_type().is_socket());
     api.act(&id, "stop");
     sockets.wait_phase("web", "Stopped");
     sockets.managed("web", "GET", "/v1/status").expect(200);
     // A name is taken; one that is none; one that looks like an id.
     for alias in ["web", "no name", "../up", "0123abcd", ""] {
         let other = create(alias);
-        assert!(sockets.wait_socket(&other).exists(), "{alias:?}");
+        assert!(sockets.instance(&other).exists(), "{alias:?}");
     }
     api.patch(&id, &json!({"alias": "site"})).expect(200);
     assert!(sockets.instance("site").exists());
@@ -253,7 +251,7 @@ fn a_peer_without_the_right_may_read_and_not_write() {
     let (master, sockets) = Sockets::start();
     let mut events = master.events();
     let id = master.run(&mut events, &Script::new().wait());
-    open_to_all(&sockets.wait_socket(&id));
+    open_to_all(&sockets.instance(&id));
     if !can_be_another_user(&sockets) {
         return;
     }
@@ -278,7 +276,7 @@ fn a_member_of_the_group_may_write() {
     let (master, sockets) = Sockets::start_with(|builder| builder.query("control_group", "daemon"));
     let mut events = master.events();
     let id = master.run(&mut events, &Script::new().wait());
-    open_to_all(&sockets.wait_socket(&id));
+    open_to_all(&sockets.instance(&id));
     if !can_be_another_user(&sockets) {
         return;
     }

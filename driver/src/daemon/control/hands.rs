@@ -96,15 +96,9 @@ impl ControlHands {
         self.later.drain(..).for_each(|kept| store.keep(kept, Urgency::Patient));
     }
 
-    /// Gives an answer once the sockets that were ordered before it are there. The answer to a
-    /// create is given at once: it would wait for as long as the create itself takes.
+    /// Gives an answer once the sockets that were ordered before it are there.
     pub(crate) fn answer(&self, to: oneshot::Sender<Outcome>, outcome: Outcome) {
-        if matches!(outcome, Outcome::Created(..)) {
-            // A client that did not wait is told nothing.
-            drop(to.send(outcome));
-        } else {
-            self.serving.answer(to, outcome);
-        }
+        self.serving.answer(to, outcome);
     }
 
     /// Something that a connection asks, as an input of the machine.

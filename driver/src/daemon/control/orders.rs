@@ -1,7 +1,7 @@
-//! Orders of the loop to the thread that makes and removes the sockets of instances.
+//! Orders of the loop to the task that makes and removes the sockets of instances.
 //!
 //! Of each instance only the last order counts, so there are no more than instances. An answer that
-//! is given here waits for the orders before it: the client that renamed an instance finds its
+//! the loop gives after an order waits for it: the client that created an instance finds its
 //! socket.
 
 use std::collections::HashMap;

@@ -1,22 +1,19 @@
 //! The sockets of the control API: two of the master, and one for each instance as long as it
 //! exists.
 //!
-//! A thread makes and removes the sockets of instances: each takes several system calls and a file,
-//! which may wait for the disk. `orders` carries to it what the loop orders. The answer to a create
-//! does not wait for it, so a socket comes a moment after its instance.
+//! A task makes and removes the sockets of instances: each takes several system calls, which would
+//! hold the loop up. `orders` carries to it what the loop orders.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use openctrl_core::command::Outcome;
 use openctrl_core::doors::control::{ProcessEntry, Socket};
 use openctrl_core::ids::InstanceId;
 use tokio::net::UnixListener;
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -35,10 +32,6 @@ const STATUS_CONNECTIONS_MAX: usize = 64;
 
 /// How long to wait before accepting again when the system refuses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// The priority of the thread: a tenth of a processor that others want too.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 
 /// How soon a socket that could not be made is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -65,13 +58,13 @@ pub(crate) struct Serving {
     orders: Arc<Orders>,
     /// What was ordered last of each instance.
     ordered: HashMap<InstanceId, Followed>,
-    attendant: thread::JoinHandle<()>,
+    attendant: JoinHandle<()>,
     acceptor: Acceptor,
     main: [Accepting; 2],
     closing: watch::Sender<bool>,
 }
 
-/// The thread that makes and removes the sockets of instances.
+/// The task that makes and removes the sockets of instances.
 struct Attendant {
     config: SocketsConfig,
     acceptor: Acceptor,
@@ -107,10 +100,7 @@ impl Sockets {
     }
 
     /// Begins to accept.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(crate) fn serve(self, door: Arc<Door>) -> io::Result<Serving> {
+    pub(crate) fn serve(self, door: Arc<Door>) -> Serving {
         let Self { config, main, instances } = self;
         let (closing, closes) = watch::channel(false);
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
@@ -131,18 +121,13 @@ impl Sockets {
         let orders = Arc::new(Orders::default());
         let (made, missing) = (HashSet::new(), HashMap::new());
         let attendant = Attendant { config, acceptor: acceptor.clone(), rows, made, missing };
-        let (runtime, ordered) = (Handle::current(), Arc::clone(&orders));
-        let attendant = thread::Builder::new().name("sockets".to_owned()).spawn(move || {
-            yield_to_others();
-            runtime.block_on(attendant.run(ordered));
-        })?;
-        Ok(Serving { orders, ordered: HashMap::new(), attendant, acceptor, main, closing })
+        let attendant = tokio::spawn(attendant.run(Arc::clone(&orders)));
+        Serving { orders, ordered: HashMap::new(), attendant, acceptor, main, closing }
     }
 }
 
 impl Serving {
-    /// The instance exists, or has another name: it has its socket before the answer to a later
-    /// change.
+    /// The instance exists, or has another name: it has its socket before a later answer.
     pub(crate) fn put(&mut self, entry: &ProcessEntry) {
         if self.ordered.get(&entry.id).is_some_and(|known| known.is_of(entry)) {
             return;
@@ -169,9 +154,8 @@ impl Serving {
         let _ = closing.send(true);
         drop(main);
         orders.close();
-        let joined = tokio::task::spawn_blocking(|| attendant.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
-            tracing::error!("Control.listen: the thread of the sockets stopped after a panic");
+        if attendant.await.is_err() {
+            tracing::error!("Control.listen: the task of the sockets stopped after a panic");
         }
         let _ = timeout(limit, acceptor.connections.acquire_many(CONNECTIONS_MAX)).await;
     }
@@ -269,13 +253,6 @@ impl SocketsConfig {
         made.insert(dir.to_owned());
         BoundSocket::bind(path, MAIN_MODE, self.group)
     }
-}
-
-/// Sockets can wait a little, what the master does for clients and processes cannot.
-fn yield_to_others() {
-    // Elsewhere this would be the priority of the whole process.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 /// A task that accepts on a socket. Dropped, it removes the socket.

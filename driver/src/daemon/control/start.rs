@@ -55,7 +55,6 @@ pub(crate) fn start_control(parts: Parts<'_>) -> Result<ControlHands, ListenErro
         group: gid,
         tagged_only: options.tagged_only,
     };
-    let config_dir = config.dir.clone();
     let known = followed(image);
     check_descriptors(&known, options.tagged_only)?;
     let sockets = Sockets::bind(config, &known)?;
@@ -69,9 +68,7 @@ pub(crate) fn start_control(parts: Parts<'_>) -> Result<ControlHands, ListenErro
     let writers = Writers { uid, gid };
     let readers = Threads::new("rules", 1);
     let door = Door { hub: Arc::clone(&hub), mailbox, clock, writers, readers };
-    let serving = sockets
-        .serve(Arc::new(door))
-        .map_err(|error| ListenError::Io("start a thread for", config_dir, error))?;
+    let serving = sockets.serve(Arc::new(door));
     let machine = Control::new(&image.control, now);
     Ok(ControlHands::new(machine, hub, serving, projection))
 }
