@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use openctrl_core::store::{Files, Finding, Image, Recovered, RecoveryError, recover};
 use openctrl_core::trace::{
     EndReason, Ending, Reader, Record, Replay, TraceError, Verdict, show_change, show_effect,
-    show_input,
+    show_happened, show_input,
 };
 use serde_json::{Value, json};
 
@@ -193,7 +193,7 @@ fn every_trace_is_replayed_without_a_comparison() {
             assert_eq!(step.verdict, Verdict::Unknown, "{name}: {step:?}");
             let changes = step.changes.iter().map(show_change);
             let effects = step.effects.iter().map(show_effect);
-            for line in [show_input(&step.input)].into_iter().chain(changes).chain(effects) {
+            for line in [show_happened(&step.input)].into_iter().chain(changes).chain(effects) {
                 shown += &format!("{line}\n");
             }
         }
