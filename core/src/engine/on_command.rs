@@ -193,7 +193,7 @@ impl Commands<'_> {
         if matches!(action, InstanceAction::Stop | InstanceAction::Restart) {
             self.operations.stop_in_order(&ids);
         }
-        for (part, id) in parts {
+        for (part, id) in self.operations.first_to_last(parts) {
             let slot = self.operations.table.find(id);
             let status = slot.and_then(|slot| self.operations.table.get(slot));
             let is_error = status.is_some_and(|row| row.state().status() == Status::Error);

@@ -82,11 +82,11 @@ fn a_restart_goes_to_the_first_and_back() {
     t.about(web).started();
     insta::assert_snapshot!(t, @r"
     0.000    > request 3: restart A and B
+               TERM to p1
                TERM to p2
                answer 3: 200 B running, A running
              > p2 exits with 0
                event 6 update B exec:web?after=db stopped alias=web
-               TERM to p1
              > p1 exits with 0
                event 7 update A exec:db?ready=notify stopped alias=db
                spawn p3 for A: exec:db?ready=notify
@@ -100,6 +100,21 @@ fn a_restart_goes_to_the_first_and_back() {
     ");
 }
 
+/// One that has no process starts when what it comes after was restarted.
+#[test]
+fn a_restart_of_one_that_is_stopped_waits_for_the_other() {
+    let mut t = two("");
+    let web = t.newest();
+    t.act("B", "stop").about(web).exited(0);
+    let mut t = t.untold();
+    t.act_on(&["A", "B"], "restart");
+    insta::assert_snapshot!(t, @r"
+    0.000    > request 4: restart A and B
+               TERM to p1
+               answer 4: 200 B stopped, A running
+    ");
+}
+
 /// What is stored is answered once it is durable. If the disk refuses it, nothing is stopped, and the
 /// answer says so.
 #[test]
@@ -109,8 +124,8 @@ fn a_refused_part_holds_nothing_back() {
     t.act_on(&["A", "B"], "stop").persisted();
     insta::assert_snapshot!(t, @r"
     0.000    > request 3: stop A and B
-               persist 3: set desired of B to Down
-               persist 4: set desired of A to Down
+               persist 3: set desired of A to Down
+               persist 4: set desired of B to Down
              > durable up to 4
                TERM to p2
                answer 3: 200 B running, A running
@@ -118,8 +133,8 @@ fn a_refused_part_holds_nothing_back() {
     refused.act_on(&["A", "B"], "stop").disk_fails().act_on(&["A"], "stop").persisted();
     insta::assert_snapshot!(refused, @r"
     0.000    > request 3: stop A and B
-               persist 3: set desired of B to Down
-               persist 4: set desired of A to Down
+               persist 3: set desired of A to Down
+               persist 4: set desired of B to Down
              > the disk refuses
                answer 3: 200 B not changed: cannot save the state: no space left, A not changed: cannot save the state: no space left
              > request 4: stop A
@@ -191,8 +206,8 @@ fn a_shutdown_answers() {
     t.act_on(&["A", "B"], "stop").shutdown().persisted();
     insta::assert_snapshot!(t, @r"
     0.000    > request 3: stop A and B
-               persist 3: set desired of B to Down
-               persist 4: set desired of A to Down
+               persist 3: set desired of A to Down
+               persist 4: set desired of B to Down
              > shutdown is requested
                close all streams
                TERM to p2
