@@ -54,6 +54,9 @@ pub const READY_LONGEST_MS: u64 = 2_000;
 /// How long a process may take to answer that, in ms.
 pub const READY_TIMEOUT_MS: u64 = 5_000;
 
+/// How far a deadline and the wall clock may be apart before the deadline is set right, in ms.
+pub const CLOCK_SLACK_MS: u64 = 500;
+
 /// TCP pings under way at a time (Contract §9).
 pub const DIALS_MAX: usize = 10;
 

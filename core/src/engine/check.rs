@@ -202,6 +202,7 @@ impl Engine {
                 | TimerReason::Hold(slot)
                 | TimerReason::RunLimit(slot)
                 | TimerReason::Ready(slot)
+                | TimerReason::Schedule(slot)
                 | TimerReason::Live(slot) => slot,
                 TimerReason::Tick | TimerReason::ShutdownOrder => continue,
                 TimerReason::DialWait(_) => {

@@ -14,6 +14,7 @@ use super::effect::Effect;
 use super::life::Life;
 use super::links::Links;
 use super::outbox::Outbox;
+use super::schedules::Zones;
 use super::supervisor::{Processes, Supervisor};
 use super::timers::Timers;
 use crate::command::{InstanceAction, Outcome, Refusal};
@@ -37,6 +38,7 @@ pub(super) struct Operations<'a> {
     pub(super) commits: &'a mut Commits,
     pub(super) timers: &'a mut Timers,
     pub(super) links: &'a mut Links,
+    pub(super) zones: &'a mut Zones,
     pub(super) rng: &'a mut ChaCha8Rng,
     pub(super) out: &'a mut Outbox,
 }

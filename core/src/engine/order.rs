@@ -52,6 +52,7 @@ impl Operations<'_> {
             supervisor.note_readiness();
             supervisor.show_facts();
         }
+        self.keep_schedule(slot);
         let mut affected = if is_news { self.links.waiting_for(slot) } else { Vec::new() };
         affected.retain(|waiting| self.refresh(*waiting));
         if !self.links.ahead.is_empty() {

@@ -32,6 +32,8 @@ pub enum TimerReason {
     Ready(SlotId),
     /// A process is asked whether it still works.
     Live(SlotId),
+    /// A time of the schedule of an instance came.
+    Schedule(SlotId),
     /// What others start after has been kept running long enough during a shutdown.
     ShutdownOrder,
 }
@@ -70,6 +72,7 @@ impl Timers {
             TimerReason::RunLimit(slot),
             TimerReason::Ready(slot),
             TimerReason::Live(slot),
+            TimerReason::Schedule(slot),
         ] {
             self.cancel(reason);
         }

@@ -1,5 +1,5 @@
 //! The checks of a command: when it is ready, whether it still works, which of its lines are errors,
-//! and what it starts after.
+//! what it starts after, and when.
 //!
 //! Values only. They are given as parameters of an `exec:` URL and derive from it, so no stored
 //! format has them.
@@ -13,12 +13,21 @@ use core::ops::RangeInclusive;
 
 use super::exec_url::duration_ms;
 use super::launch::Launch;
+use super::schedule::Schedule;
 use crate::pattern::Pattern;
 use crate::url::InstanceUrl;
 
 /// The names of these parameters that may be given once, in the order of a URL.
-pub const CHECK_PARAMETERS: [&str; 6] =
-    ["error", "ready", "live", "live_interval", "live_timeout", "live_threshold"];
+pub const CHECK_PARAMETERS: [&str; 8] = [
+    "error",
+    "ready",
+    "live",
+    "live_interval",
+    "live_timeout",
+    "live_threshold",
+    "schedule",
+    "schedule_tz",
+];
 
 /// The name of the parameter that may be repeated.
 pub const AFTER: &str = "after";
@@ -55,6 +64,8 @@ pub struct Checks {
     pub error: Option<String>,
     /// The aliases of the instances that have to be ready before it is started.
     pub after: Vec<String>,
+    /// When it is started; `None`: at its creation and with the master.
+    pub schedule: Option<Schedule>,
 }
 
 /// When a process is ready.
@@ -118,7 +129,9 @@ impl Checks {
         }
         let query = url.as_str().split_once('?').map_or("", |(_, query)| query);
         let mut given: [Option<String>; CHECK_PARAMETERS.len()] = Default::default();
+        let mut is_always = false;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            is_always |= name == "restart" && value == "always";
             if name == AFTER {
                 checks.add_after(&value)?;
             }
@@ -129,13 +142,25 @@ impl Checks {
                 return Err(format!("{name} is given twice: give it once"));
             }
         }
-        let [error, ready, live, interval, timeout, threshold] = given;
+        let [error, ready, live, interval, timeout, threshold, schedule, zone] = given;
         if let Some(pattern) = &error {
             Pattern::new(pattern).map_err(|why| format!("error must be a pattern: {why}"))?;
         }
         checks.error = error;
         checks.ready = ready.as_deref().map(Ready::parse).transpose()?;
         checks.live = Live::parse(live.as_deref(), [interval, timeout, threshold])?;
+        checks.schedule = match (schedule, zone) {
+            (Some(_), _) if is_always => {
+                return Err(
+                    "schedule and restart=always contradict each other: leave one out".into()
+                );
+            }
+            (Some(text), zone) => Some(Schedule::parse(&text, zone.as_deref())?),
+            (None, Some(_)) => {
+                return Err("schedule_tz has no effect without schedule: give both".into());
+            }
+            (None, None) => None,
+        };
         Ok(checks)
     }
 
@@ -303,6 +328,7 @@ mod tests {
             live: Some(live),
             error: Some("(?i)fatal".into()),
             after: vec!["db".into(), "a/b".into()],
+            schedule: None,
         };
         assert_eq!(checks(all), Ok(expected));
         let ready = |text: &str| checks(&format!("ready={text}")).map(|checks| checks.ready);
@@ -335,6 +361,10 @@ mod tests {
             "live=tcp:h:1&live_interval=1ms",
             "live=tcp:h:1&live_timeout=2m",
             "live=tcp:h:1&live_threshold=0",
+            "schedule=0 0 30 2 *",
+            "schedule=@daily&schedule_tz=x y",
+            "schedule_tz=UTC",
+            "restart=always&schedule=@daily",
             "after=a b",
             "after=",
         ] {

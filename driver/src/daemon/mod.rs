@@ -31,6 +31,7 @@ mod threads;
 mod tls;
 mod trace;
 mod usage;
+mod zones;
 
 pub(crate) use master::{StartError, check_patrol, run, run_patrol};
 pub use patrol::Event;

@@ -39,6 +39,7 @@ use crate::daemon::process::{
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
 use crate::daemon::usage::Processes;
+use crate::daemon::zones::read_zone;
 
 /// A wait that nothing else ends.
 const LONG: Duration = Duration::from_secs(3600);
@@ -537,6 +538,7 @@ impl Reactor {
                 tracing::info!("Master.handlePatchInstance: API key regenerated: {key}");
             }
             Effect::Finish => self.is_finished = true,
+            Effect::ReadZone { name } => read_zone(name, mailbox.clone()),
             Effect::Check { process, check, target, timeout_ms } => {
                 probe::check(process, check, target, timeout_ms, mailbox.clone());
             }

@@ -47,6 +47,12 @@ pub(crate) struct Run {
     /// Restart it when this stops answering: tcp:HOST:PORT or http://…
     #[arg(long, value_name = "TARGET")]
     pub(crate) live: Option<String>,
+    /// Start it at these times: minute hour day month weekday, or @hourly, @daily, @weekly …
+    #[arg(long, value_name = "CRON")]
+    pub(crate) schedule: Option<String>,
+    /// Time zone of the schedule, such as Europe/Berlin [default: that of the system]
+    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    pub(crate) schedule_tz: Option<String>,
     /// Count a line that matches this regular expression as an error
     #[arg(long, value_name = "PATTERN")]
     pub(crate) error: Option<String>,

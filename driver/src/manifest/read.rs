@@ -63,6 +63,8 @@ struct RawEntry {
     live_interval: Option<Scalar>,
     live_timeout: Option<Scalar>,
     live_threshold: Option<Scalar>,
+    schedule: Option<Scalar>,
+    schedule_tz: Option<Scalar>,
     #[serde(default)]
     after: Many,
     #[serde(default)]
@@ -297,6 +299,8 @@ impl RawEntry {
             ("live_interval", self.live_interval),
             ("live_timeout", self.live_timeout),
             ("live_threshold", self.live_threshold),
+            ("schedule", self.schedule),
+            ("schedule_tz", self.schedule_tz),
         ];
         let mut policy = BTreeMap::new();
         for (name, value) in given {

@@ -23,6 +23,7 @@ use crate::engine::life::Life;
 use crate::engine::links::Links;
 use crate::engine::outbox::Outbox;
 use crate::engine::reload::Reload;
+use crate::engine::schedules::Zones;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
@@ -74,6 +75,7 @@ impl Engine {
             reload: self.reload.as_ref().map(|reload| masked(reload, masks)),
             batches: BatchesV2::new(&self.out.batches, masks),
             ahead: self.links.frozen_order(),
+            zones: self.zones.freeze(),
         }
     }
 
@@ -136,6 +138,7 @@ impl Engine {
                 batches: frozen.batches.thaw()?,
             },
             reload: frozen.reload.map(reload).transpose()?,
+            zones: Zones::thaw(frozen.zones),
             links: Links::default(),
         };
         engine.link_all(Now::default());
@@ -427,6 +430,7 @@ impl From<TimerReason> for TimerV2 {
             TimerReason::Ready(slot) => Self::Ready(slot.0),
             TimerReason::Live(slot) => Self::Live(slot.0),
             TimerReason::ShutdownOrder => Self::ShutdownOrder,
+            TimerReason::Schedule(slot) => Self::Schedule(slot.0),
         }
     }
 }
@@ -447,6 +451,7 @@ impl From<TimerV2> for TimerReason {
             TimerV2::Ready(slot) => Self::Ready(SlotId(slot)),
             TimerV2::Live(slot) => Self::Live(SlotId(slot)),
             TimerV2::ShutdownOrder => Self::ShutdownOrder,
+            TimerV2::Schedule(slot) => Self::Schedule(SlotId(slot)),
         }
     }
 }

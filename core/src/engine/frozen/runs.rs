@@ -1,10 +1,15 @@
 //! What became of processes as plain data, and back: a part of the frozen engine.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+
 use super::numbers::{count, nth, number_of};
 use crate::formats::v2::engine::{FactsV2, LastEndV1, ReasonV2};
 use crate::formats::{FormatError, Masks};
 use crate::ids::{Generation, ProcessRef, SlotId};
-use crate::instance::{End, LastExit, ProcessFacts, Quote, Reason, RestartLimit, Status, Why};
+use crate::instance::{
+    End, LastExit, NextRun, ProcessFacts, Quote, Reason, RestartLimit, Status, Why,
+};
 use crate::process::Exit;
 use crate::time::{Now, Time, Wall};
 
@@ -29,6 +34,10 @@ impl FactsV2 {
             limit_reached: facts.limit_reached.map(|limit| (limit.max, limit.window_ms)),
             ready: facts.ready,
             waits_for: facts.waits_for.as_deref().map(|name| masks.text(name)),
+            next_run: facts
+                .next_run
+                .as_ref()
+                .map(|next| (next.at.map(Wall::as_micros), String::from(&*next.text))),
         }
     }
 
@@ -59,6 +68,9 @@ impl FactsV2 {
                 .map(|(max, window_ms)| RestartLimit { max, window_ms }),
             ready: self.ready,
             waits_for: self.waits_for.map(Into::into),
+            next_run: self.next_run.map(|(at, text)| {
+                Box::new(NextRun { at: at.map(Wall::from_micros), text: text.into() })
+            }),
             // An engine is frozen between two inputs: they were shown.
             changed: false,
         })
