@@ -82,6 +82,7 @@ impl Operations<'_> {
         for slot in &slots {
             self.put_behind(*slot, |other| slots.contains(&other));
         }
+        self.links.unreached = slots;
     }
 
     /// Sorts parts of a request so that each comes after those that it starts after: what these do
@@ -193,7 +194,8 @@ impl Operations<'_> {
     /// will not come. Returns the instances that have to be settled.
     fn make_way(&mut self, slot: SlotId) -> Vec<SlotId> {
         let is_serving = self.life.is_serving();
-        if self.table.get(slot).is_some_and(|row| row.is_to_exit(!is_serving)) {
+        let is_to_exit = self.table.get(slot).is_some_and(|row| row.is_to_exit(!is_serving));
+        if is_to_exit || self.links.unreached.contains(&slot) {
             return Vec::new();
         }
         let freed = self.links.step_aside(slot);

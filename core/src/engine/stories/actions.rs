@@ -1,6 +1,7 @@
 //! Actions on many instances: one answer, and the order of `after`.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::Teller;
 use crate::instance::CheckKind::Ready;
@@ -82,11 +83,11 @@ fn a_restart_goes_to_the_first_and_back() {
     t.about(web).started();
     insta::assert_snapshot!(t, @r"
     0.000    > request 3: restart A and B
-               TERM to p1
                TERM to p2
                answer 3: 200 B running, A running
              > p2 exits with 0
                event 6 update B exec:web?after=db stopped alias=web
+               TERM to p1
              > p1 exits with 0
                event 7 update A exec:db?ready=notify stopped alias=db
                spawn p3 for A: exec:db?ready=notify
@@ -97,6 +98,36 @@ fn a_restart_goes_to_the_first_and_back() {
                spawn p4 for B: exec:web?after=db
              > p4 started
                event 10 update B exec:web?after=db running alias=web
+    ");
+}
+
+/// The same with one in the middle, which is stopped after the last and before the first.
+#[test]
+fn a_chain_is_stopped_and_started_link_by_link() {
+    let mut t = Teller::new();
+    let mut processes = Vec::new();
+    for (alias, url) in [("db", "exec:a"), ("app", "exec:b?after=db"), ("web", "exec:c?after=app")]
+    {
+        t.create_named(alias, url).persisted().started();
+        processes.push(t.newest());
+    }
+    let [db, app, web] = processes[..] else { panic!("three were started") };
+    let mut t = t.untold();
+    t.act_on(&["A", "B", "C"], "restart").about(web).exited(0).about(app).exited(0);
+    t.about(db).exited(0);
+    insta::assert_snapshot!(t, @r"
+    0.000    > request 4: restart A and B and C
+               TERM to p3
+               answer 4: 200 B running, A running, C running
+             > p3 exits with 0
+               event 7 update C exec:c?after=app stopped alias=web
+               TERM to p2
+             > p2 exits with 0
+               event 8 update B exec:b?after=db stopped alias=app
+               TERM to p1
+             > p1 exits with 0
+               event 9 update A exec:a stopped alias=db
+               spawn p4 for A: exec:a
     ");
 }
 
