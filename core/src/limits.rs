@@ -51,6 +51,10 @@ pub const READY_FIRST_MS: u64 = 100;
 /// The same, at most.
 pub const READY_LONGEST_MS: u64 = 2_000;
 
+/// How long a process may take until it is ready, unless it says otherwise, in ms: longer than what
+/// services do when they start.
+pub const READY_LIMIT_MS: u64 = 10 * 60_000;
+
 /// How long a process may take to answer that, in ms.
 pub const READY_TIMEOUT_MS: u64 = 5_000;
 

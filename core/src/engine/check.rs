@@ -203,6 +203,7 @@ impl Engine {
                 | TimerReason::RunLimit(slot)
                 | TimerReason::Ready(slot)
                 | TimerReason::Schedule(slot)
+                | TimerReason::ReadyLimit(slot)
                 | TimerReason::Live(slot) => slot,
                 TimerReason::Tick | TimerReason::ShutdownOrder => continue,
                 TimerReason::DialWait(_) => {

@@ -37,6 +37,9 @@ impl Engine {
                 TimerReason::DialWait(request) => self.dialing().give_up(request),
                 TimerReason::ShutdownLimit => self.abandon(),
                 TimerReason::Ready(slot) => self.supervised(now, slot, |one| one.ready_due()),
+                TimerReason::ReadyLimit(slot) => {
+                    self.supervised(now, slot, |one| one.ready_over());
+                }
                 TimerReason::Live(slot) => self.supervised(now, slot, |one| one.live_due()),
                 TimerReason::Schedule(slot) => {
                     self.operations(now).schedule_due(slot);

@@ -105,12 +105,9 @@ impl Operations<'_> {
 
     /// Sets deadlines right that the wall clock has left.
     pub(super) fn correct_schedules(&mut self) {
-        let armed = self.timers.armed().filter_map(|(at, reason)| match reason {
-            TimerReason::Schedule(slot) => Some((at, slot)),
-            _ => None,
-        });
-        let armed: Vec<(Time, SlotId)> = armed.collect();
-        for (deadline, slot) in armed {
+        let armed: Vec<(Time, TimerReason)> = self.timers.armed().collect();
+        for (deadline, reason) in armed {
+            let TimerReason::Schedule(slot) = reason else { continue };
             let next = self.table.get(slot).and_then(|row| row.facts().next_run.as_ref()?.at);
             let Some(wanted) = next.map(|at| self.deadline(at)) else { continue };
             let apart = wanted.ms_since(deadline).max(deadline.ms_since(wanted));

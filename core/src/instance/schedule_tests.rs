@@ -140,7 +140,7 @@ proptest! {
         let schedule = schedule(&format!("{minute} {hour} {day} {month} {weekday}"));
         let after = Wall::from_micros(start * 1_000_000);
         let next = schedule.next(&Zone::UTC, after).expect("it comes");
-        prop_assert!(next > after && next.as_micros() % 60_000_000 == 0);
+        prop_assert!(next > after && next.as_micros().is_multiple_of(60_000_000));
         let fits = |minute: i64| {
             schedule.has_day(minute.div_euclid(DAY_MIN))
                 && schedule.minute_of_day(minute.rem_euclid(DAY_MIN)) == Some(minute.rem_euclid(DAY_MIN))

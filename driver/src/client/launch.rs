@@ -184,6 +184,7 @@ fn policy(question: &Run) -> BTreeMap<String, String> {
         ("user", &question.user),
         ("error", &question.error),
         ("ready", &question.ready),
+        ("ready_timeout", &question.ready_timeout),
         ("live", &question.live),
         ("schedule", &question.schedule),
         ("schedule_tz", &question.schedule_tz),

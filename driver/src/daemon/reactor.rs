@@ -30,8 +30,9 @@ use crate::daemon::dial::dial;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
+use crate::daemon::notified::{Listening, listen};
 use crate::daemon::patrol::{Door, read_pid_file, run_verb, track, variable};
-use crate::daemon::probe::{self, Listening, listen};
+use crate::daemon::probe;
 use crate::daemon::process::{
     Children, Ended, Leftover, Signaled, Spawner, Survivor, Sweep, Swept, has_descendants,
     signal_tracked,
@@ -302,6 +303,9 @@ impl Reactor {
             }
             Notice::Spawned(process, newcomer) => {
                 self.children.take(process, newcomer);
+                if let Some(listening) = self.listening.get_mut(&process) {
+                    listening.started(self.children.pid(process));
+                }
                 self.tell(now, Input::ProcessStarted { process });
             }
             Notice::Unfinished(process, text) => {

@@ -66,7 +66,7 @@ fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
             asked.is_some_and(|asked| asked.answers == 0)
         }
         TimerReason::ShutdownLimit | TimerReason::ShutdownOrder => scene.oracle.shutdowns > 0,
-        TimerReason::Ready(slot) => {
+        TimerReason::Ready(slot) | TimerReason::ReadyLimit(slot) => {
             of(slot, |row| row.state().has_process() && row.definition().checks.ready.is_some())
         }
         TimerReason::Schedule(slot) => of(slot, |row| {

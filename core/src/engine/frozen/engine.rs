@@ -236,15 +236,15 @@ fn reload((set, is_due): ReloadV2) -> Result<Reload, FormatError> {
 impl From<&Readiness> for ReadinessV2 {
     fn from(readiness: &Readiness) -> Self {
         // The rest follows from the other instances.
-        let &Readiness { met, done, asked, missed, failed_live, announced, .. } = readiness;
-        Self { met, done, asked, missed, failed_live, announced }
+        let &Readiness { met, done, asked, missed, failed_live, late, announced, .. } = readiness;
+        Self { met, done, asked, missed, failed_live, late, announced }
     }
 }
 
 impl From<ReadinessV2> for Readiness {
     fn from(readiness: ReadinessV2) -> Self {
-        let ReadinessV2 { met, done, asked, missed, failed_live, announced } = readiness;
-        Self { met, done, asked, missed, failed_live, announced, ..Self::default() }
+        let ReadinessV2 { met, done, asked, missed, failed_live, late, announced } = readiness;
+        Self { met, done, asked, missed, failed_live, late, announced, ..Self::default() }
     }
 }
 
@@ -430,6 +430,7 @@ impl From<TimerReason> for TimerV2 {
             TimerReason::Ready(slot) => Self::Ready(slot.0),
             TimerReason::Live(slot) => Self::Live(slot.0),
             TimerReason::ShutdownOrder => Self::ShutdownOrder,
+            TimerReason::ReadyLimit(slot) => Self::ReadyLimit(slot.0),
             TimerReason::Schedule(slot) => Self::Schedule(slot.0),
         }
     }
@@ -451,6 +452,7 @@ impl From<TimerV2> for TimerReason {
             TimerV2::Ready(slot) => Self::Ready(SlotId(slot)),
             TimerV2::Live(slot) => Self::Live(SlotId(slot)),
             TimerV2::ShutdownOrder => Self::ShutdownOrder,
+            TimerV2::ReadyLimit(slot) => Self::ReadyLimit(SlotId(slot)),
             TimerV2::Schedule(slot) => Self::Schedule(SlotId(slot)),
         }
     }

@@ -37,6 +37,7 @@ impl Engine {
                 TimerReason::Ready(slot) => (10, slot.0.into()),
                 TimerReason::Live(slot) => (11, slot.0.into()),
                 TimerReason::ShutdownOrder => (12, 0),
+                TimerReason::ReadyLimit(slot) => (14, slot.0.into()),
                 TimerReason::Schedule(slot) => (13, slot.0.into()),
             };
             print.words([at.as_micros(), kind, of]);

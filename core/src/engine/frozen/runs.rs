@@ -92,6 +92,7 @@ impl ReasonV2 {
             Reason::NotStarted(reason) => Self::NotStarted(masks.prose(reason)),
             Reason::Complained(line) => Self::Complained(masks.text(line.as_str())),
             Reason::Silent { ms } => Self::Silent(*ms),
+            Reason::NotReady { ms } => Self::NotReady(*ms),
             Reason::NotLive(failure) => Self::NotLive(masks.prose(failure)),
         }
     }
@@ -109,6 +110,7 @@ impl ReasonV2 {
             Self::NotStarted(reason) => Reason::NotStarted(reason.into()),
             Self::Complained(line) => Reason::Complained(Quote::new(line.as_bytes())),
             Self::Silent(ms) => Reason::Silent { ms },
+            Self::NotReady(ms) => Reason::NotReady { ms },
             Self::NotLive(failure) => Reason::NotLive(failure.into()),
         })
     }

@@ -27,7 +27,9 @@ impl Zones {
     pub(super) fn thaw(frozen: Vec<(String, ZoneV2)>) -> Self {
         let zone = |zone: ZoneV2| match zone {
             ZoneV2::Asked => None,
-            other => Some(other.into_zone().map_or(KnownZone::Missing, KnownZone::Offsets)),
+            known @ (ZoneV2::Missing | ZoneV2::Offsets(..)) => {
+                Some(known.into_zone().map_or(KnownZone::Missing, KnownZone::Offsets))
+            }
         };
         Self(frozen.into_iter().map(|(name, known)| (name, zone(known))).collect())
     }

@@ -110,6 +110,7 @@ pub(crate) struct ReadinessV2 {
     pub(crate) asked: u32,
     pub(crate) missed: u32,
     pub(crate) failed_live: bool,
+    pub(crate) late: bool,
     pub(crate) announced: bool,
 }
 
@@ -166,6 +167,7 @@ pub(crate) enum TimerV2 {
     Live(u32),
     ShutdownOrder,
     Schedule(u32),
+    ReadyLimit(u32),
 }
 
 #[derive(Encode, Decode)]
@@ -216,4 +218,5 @@ pub(crate) enum ReasonV2 {
     /// Numbers as in `Stopping`, and what keeps the process alive.
     CannotEnd(u8, Option<String>),
     NotLive(String),
+    NotReady(u64),
 }
