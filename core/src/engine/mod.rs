@@ -37,6 +37,7 @@ mod show;
 mod shutdown;
 mod supervisor;
 mod timers;
+mod zones;
 
 use alloc::vec::Vec;
 
@@ -61,10 +62,10 @@ use self::on_storage::Storage;
 use self::operations::Operations;
 use self::outbox::Outbox;
 use self::reload::Reload;
-use self::schedules::Zones;
 use self::shutdown::Shutdown;
 use self::supervisor::{Processes, Supervisor};
 use self::timers::Timers;
+use self::zones::Zones;
 use crate::ids::{InstanceId, KeyEpoch, SlotId};
 use crate::instance::{Boot, Definition, Goal, Instance, InstanceEvent, State, Table};
 use crate::limits::TICK_MS;

@@ -4,7 +4,6 @@
 //! are monotonic: every tick sets those right for which the wall clock was set.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,23 +11,11 @@ use alloc::vec::Vec;
 use super::effect::Effect;
 use super::operations::Operations;
 use super::timers::TimerReason;
+use super::zones::KnownZone;
 use crate::ids::SlotId;
 use crate::instance::{Goal, Instance, NextRun, Zone};
 use crate::limits::CLOCK_SLACK_MS;
 use crate::time::{Time, Wall};
-
-/// The time zones of schedules, by name; `None` while one is asked for.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Zones(pub(super) BTreeMap<String, Option<KnownZone>>);
-
-/// What the driver said of a time zone.
-#[derive(Clone, Debug)]
-pub(super) enum KnownZone {
-    /// Its offsets.
-    Offsets(Zone),
-    /// This machine has no such zone.
-    Missing,
-}
 
 impl Operations<'_> {
     /// Arms the next time of an instance that is wanted and has a schedule, if none is armed, and

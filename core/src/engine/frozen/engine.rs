@@ -23,9 +23,9 @@ use crate::engine::life::Life;
 use crate::engine::links::Links;
 use crate::engine::outbox::Outbox;
 use crate::engine::reload::Reload;
-use crate::engine::schedules::Zones;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
+use crate::engine::zones::Zones;
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
 use crate::formats::v2::engine::{
     BatchesV2, ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, MasterV1, OperationV2,

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::engine::schedules::{KnownZone, Zones};
+use crate::engine::zones::{KnownZone, Zones};
 use crate::formats::v2::engine::ZoneV2;
 use crate::instance::Zone;
 use crate::time::Wall;
