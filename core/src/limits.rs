@@ -51,8 +51,15 @@ pub const READY_FIRST_MS: u64 = 100;
 /// The same, at most.
 pub const READY_LONGEST_MS: u64 = 2_000;
 
+/// How long a process may take until it is ready, unless it says otherwise, in ms: longer than what
+/// services do when they start.
+pub const READY_LIMIT_MS: u64 = 10 * 60_000;
+
 /// How long a process may take to answer that, in ms.
 pub const READY_TIMEOUT_MS: u64 = 5_000;
+
+/// How far a deadline and the wall clock may be apart before the deadline is set right, in ms.
+pub const CLOCK_SLACK_MS: u64 = 500;
 
 /// TCP pings under way at a time (Contract §9).
 pub const DIALS_MAX: usize = 10;

@@ -85,8 +85,10 @@ export class Api extends EventTarget {
     return this.ask("POST", "info", { alias });
   }
 
-  create(url, alias) {
-    return this.ask("POST", "instances", alias === "" ? { url } : { url, alias });
+  /** `isForced` takes a command that cannot be started. */
+  create(url, alias, isForced = false) {
+    const path = isForced ? "instances?force=true" : "instances";
+    return this.ask("POST", path, alias === "" ? { url } : { url, alias });
   }
 
   patch(id, change) {

@@ -42,6 +42,16 @@ async function submit(control, work, onError) {
   }
 }
 
+/** The parameters of an `exec:` URL that the form of a new instance has, each with an example. */
+const PARAMETERS = [
+  ["ready", "Ready when", "line:listening, tcp:127.0.0.1:80, notify"],
+  ["after", "Starts after", "db, cache"],
+  ["live", "Live check", "tcp:127.0.0.1:80"],
+  ["error", "Error lines", "(?i)fatal"],
+  ["schedule", "Schedule", "30 2 * * 1-5, @daily"],
+  ["schedule_tz", "Time zone", "that of the machine"],
+];
+
 /** The dialog that creates an instance; calls `onCreated(id)`. */
 export class CreateDialog {
   constructor(api, onCreated) {
@@ -49,6 +59,16 @@ export class CreateDialog {
     this.url = text({ class: "mono", placeholder: "demo://first" });
     this.alias = text({ placeholder: "optional" });
     this.ok = el("button", { class: "button primary", text: "Create and start" });
+    this.parameters = PARAMETERS.map(([name, , example]) =>
+      [name, text({ class: "mono", placeholder: example })]);
+    this.more = el("details", { class: "more" },
+      el("summary", { text: "For commands (exec:)" }),
+      el("div", { class: "halves" }, ...PARAMETERS.map(([name, label], at) =>
+        field(`create-${name}`, label, this.parameters[at][1]))));
+    this.force = el("input", { type: "checkbox", id: "create-force" });
+    this.forceBox = el("label", { class: "switch", for: "create-force", hidden: true }, this.force,
+      el("span", {}, el("b", { text: "Create it anyway" }),
+        el("small", { text: "it fails until the command can be started" })));
     const cancel = button("Cancel", { on: () => this.dialog.close() });
     const examples = [["demo://first", "demo://first"], ["exec: a command", "exec:ping?arg=127.0.0.1"],
       ["exec: a shell line", "exec:sh?arg=-c&arg=while+:;do+date;sleep+1;done"]].map(
@@ -58,7 +78,7 @@ export class CreateDialog {
       el("h2", { id: "create-title", text: "New instance" }),
       field("create-url", "URL", this.url, "The runtime is given this URL. It is started at once."),
       el("div", { class: "chips" }, el("span", { text: "Try" }), ...examples),
-      field("create-alias", "Alias", this.alias),
+      field("create-alias", "Alias", this.alias), this.more, this.forceBox,
       el("div", { class: "buttons" }, cancel, this.ok));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -70,9 +90,10 @@ export class CreateDialog {
   }
 
   open() {
-    this.url.value = this.alias.value = "";
-    setError(this.url, "");
-    setError(this.alias, "");
+    for (const input of this.inputs()) input.value = "";
+    this.more.open = false;
+    this.clear();
+    this.offerForce(false);
     openDialog(this.dialog);
     this.url.focus();
   }
@@ -83,18 +104,51 @@ export class CreateDialog {
     this.url.focus();
   }
 
+  inputs() {
+    return [this.url, this.alias, ...this.parameters.map(([, input]) => input)];
+  }
+
+  clear() {
+    for (const input of this.inputs()) setError(input, "");
+  }
+
+  offerForce(isOffered) {
+    this.forceBox.hidden = !isOffered;
+    if (!isOffered) this.force.checked = false;
+  }
+
+  /** The URL with the parameters that are filled in; names of `after` stand between commas. */
+  whole() {
+    const url = this.url.value.trim();
+    const pairs = this.parameters.flatMap(([name, input]) => {
+      const values = name === "after" ? input.value.split(",") : [input.value];
+      return values.map((value) => [name, value.trim()]);
+    }).filter(([, value]) => value !== "");
+    if (pairs.length === 0) return url;
+    return `${url}${url.includes("?") ? "&" : "?"}${new URLSearchParams(pairs)}`;
+  }
+
   create() {
-    setError(this.url, "");
-    setError(this.alias, "");
-    const [url, alias] = [this.url.value.trim(), this.alias.value];
+    this.clear();
+    const isCommand = /^exec:/i.test(this.url.value.trim());
+    const given = this.parameters.find(([, input]) => input.value.trim() !== "");
+    if (given !== undefined && !isCommand) {
+      setError(given[1], "This goes with an exec: URL.");
+      given[1].focus();
+      return undefined;
+    }
     return submit(this.ok, async () => {
-      const { id } = await this.api.create(url, alias);
+      const { id } = await this.api.create(this.whole(), this.alias.value, this.force.checked);
       this.dialog.close();
       announce("Instance created");
       this.onCreated(id);
     }, (error) => {
-      const input = error.message.startsWith("alias") ? this.alias : this.url;
-      setError(input, error.message);
+      const word = /^[a-z_]*/.exec(error.message)[0];
+      const about = this.parameters.find(([name]) => name === word);
+      const input = word === "alias" ? this.alias : about?.[1] ?? this.url;
+      if (about !== undefined) this.more.open = true;
+      if (error.message.includes("force=true")) this.offerForce(true);
+      setError(input, error.message.replace(/; correct it, or send force=true.*/, ""));
       input.focus();
     });
   }

@@ -137,9 +137,10 @@ impl Oracle {
                 {
                     let id = process.definition.id;
                     let is_restarted = self.restarts_always(id);
+                    let is_scheduled = process.definition.checks.schedule.is_some();
                     let wish = self.wish(id);
                     wish.ended_clean = is_restarted;
-                    wish.running &= is_restarted;
+                    wish.running &= is_restarted || is_scheduled;
                 }
             }
             Input::OutputRead { process, batch } if !is_late => {
@@ -327,7 +328,10 @@ impl Oracle {
 
 /// Whether a stored instance is started with the master.
 fn starts_at_boot(stored: &StoredInstance) -> bool {
+    let is_scheduled = stored.definition.checks.schedule.is_some();
     match stored.definition.policy.boot {
+        // It is wanted at its times.
+        Boot::Restart if is_scheduled => true,
         Boot::Restart => stored.definition.policy.restart != Restart::Never,
         Boot::Saved => stored.desired.goal == Goal::Up,
         Boot::Always => true,

@@ -84,6 +84,35 @@ fn a_line_a_time_a_port_a_page_and_a_message_make_ready() {
 }
 
 #[test]
+fn a_page_over_tls_makes_ready_whoever_has_the_certificate() {
+    let (master, _) = own();
+    // Its certificate is self-signed.
+    let other = Master::builder().query("tls", "1").start();
+    let target = format!("https://{}{}", other.endpoint().address, other.base());
+    let good = create(&master, "good", "sleep 1000", &format!("&ready={target}/openapi.json"));
+    wait_process(&master, &good, "it is ready", is_ready);
+    let plain = format!("&ready=https://{}/&ready_timeout=1s", master.endpoint().address);
+    let bad = create(&master, "bad", "sleep 1000", &plain);
+    wait_process(&master, &bad, "it fails", |it| it["reason"] != "not ready yet");
+}
+
+#[test]
+fn one_that_is_not_ready_in_time_is_an_error_until_it_is() {
+    let (master, _) = own();
+    let go = master.folder().join("go");
+    let line = format!("until [ -e {} ]; do sleep 0.02; done; echo up; sleep 1000", go.display());
+    let late = create(&master, "late", &line, "&ready=line:up&ready_timeout=300ms&restart=never");
+    let is_late =
+        |it: &Value| it["reason"].as_str().is_some_and(|it| it.contains("not ready within"));
+    wait_process(&master, &late, "it is late", is_late);
+    assert_eq!(master.api().status(&late), "error");
+    assert_eq!(master.api().process(&late)["starts"], 1);
+    fs::write(go, "").expect("written");
+    wait_process(&master, &late, "it is ready", is_ready);
+    assert_eq!(master.api().status(&late), "running");
+}
+
+#[test]
 fn an_instance_starts_when_those_it_names_are_ready() {
     let (master, shell) = own();
     let go = master.folder().join("go");

@@ -31,9 +31,39 @@ fn bad_input_is_refused_at_its_field() {
             "document.querySelector('#create-url').ariaInvalid === 'true'",
         );
     }
+    // What the master refuses stands at the parameter, and a command may be created anyway.
+    browser.paste("#create-url", "exec:no-such-command?arg=1");
+    browser.click("#create-form summary");
+    browser.paste("#create-ready", "maybe");
+    browser.click("#create-form .primary");
+    browser.wait_text("#create-ready-error", "ready must be");
+    browser.paste("#create-ready", "after:1s");
+    browser.paste("#create-after", "db, cache");
+    browser.paste("#create-schedule", "0 0 29 2 *");
+    browser.wait("no offer yet", "document.querySelector('#create-force').closest('label').hidden");
+    browser.click("#create-form .primary");
+    browser.wait_text("#create-url-error", "no-such-command");
     browser.picture("create-error");
     browser.click("#create-form .button:not(.primary)");
     assert_eq!(master.api().list().len(), 1, "nothing was created");
+    browser.click("#create");
+    browser.wait(
+        "no offer is left",
+        "document.querySelector('#create-force').closest('label').hidden",
+    );
+    browser.paste("#create-url", "exec:no-such-command?arg=1");
+    browser.click("#create-form summary");
+    browser.paste("#create-after", "db, cache");
+    browser.paste("#create-schedule", "0 0 29 2 *");
+    browser.click("#create-form .primary");
+    browser.wait_text("#create-url-error", "no-such-command");
+    browser.click("#create-force");
+    browser.click("#create-form .primary");
+    browser.wait("the dialog to close", "!document.querySelector('#create-dialog').open");
+    let created = master.api().list().remove(1);
+    let url = "exec:no-such-command?arg=1&after=db&after=cache&schedule=0+0+29+2+*";
+    assert_eq!(created["url"], url);
+    master.api().delete(created["id"].as_str().expect("an id")).expect(204);
 
     browser.create("demo://edit", "edit");
     browser.click("#tab-settings");

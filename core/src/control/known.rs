@@ -163,7 +163,7 @@ const fn activity(state: State) -> Activity {
 /// The error, from the reason of the status.
 const fn trouble(reason: &Reason) -> Trouble {
     match reason {
-        Reason::Silent { .. } | Reason::NotLive(_) => Trouble::FellSilent,
+        Reason::Silent { .. } | Reason::NotLive(_) | Reason::NotReady { .. } => Trouble::FellSilent,
         Reason::Complained(_) => Trouble::ErrorLogged,
         Reason::NotStarted(_) => Trouble::StartFailed,
         Reason::Exited(Exit::Signal(_)) => Trouble::Killed,

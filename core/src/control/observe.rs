@@ -303,6 +303,7 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
         | Effect::SaveTotals(_)
         | Effect::Dial { .. }
         | Effect::AnnounceKey(_)
+        | Effect::ReadZone { .. }
         | Effect::Finish => None,
     }
 }

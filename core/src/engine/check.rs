@@ -202,6 +202,8 @@ impl Engine {
                 | TimerReason::Hold(slot)
                 | TimerReason::RunLimit(slot)
                 | TimerReason::Ready(slot)
+                | TimerReason::Schedule(slot)
+                | TimerReason::ReadyLimit(slot)
                 | TimerReason::Live(slot) => slot,
                 TimerReason::Tick | TimerReason::ShutdownOrder => continue,
                 TimerReason::DialWait(_) => {

@@ -16,6 +16,9 @@ impl Supervisor<'_> {
         if self.instance.state().process != Process::Live {
             return;
         }
+        if let Some(ms) = self.instance.definition().checks.ready_limit_ms {
+            self.ask_after(TimerReason::ReadyLimit(self.slot), ms);
+        }
         match (&self.instance.definition().checks.ready, is_new) {
             (None, _) => self.begin_live(),
             (Some(Ready::After(ms)), true) => self.ask_after(TimerReason::Ready(self.slot), *ms),
@@ -30,6 +33,7 @@ impl Supervisor<'_> {
     /// Its process exited. `is_done` if it did so with success and without a request.
     pub(super) fn end_checks(&mut self, is_done: bool) {
         self.timers.cancel(TimerReason::Ready(self.slot));
+        self.timers.cancel(TimerReason::ReadyLimit(self.slot));
         self.timers.cancel(TimerReason::Live(self.slot));
         self.instance.readiness_mut().end(is_done);
     }
@@ -41,9 +45,14 @@ impl Supervisor<'_> {
         }
         self.instance.readiness_mut().met = true;
         self.timers.cancel(TimerReason::Ready(self.slot));
+        self.timers.cancel(TimerReason::ReadyLimit(self.slot));
         self.begin_live();
         self.note_readiness();
-        self.publish();
+        if core::mem::take(&mut self.instance.readiness_mut().late) {
+            self.fire(InstanceEvent::Beat);
+        } else {
+            self.publish();
+        }
     }
 
     /// It is time to ask whether the process is ready, or it is by now.
@@ -52,6 +61,17 @@ impl Supervisor<'_> {
             Some(Ready::Target(target)) => self.ask(CheckKind::Ready, target, READY_TIMEOUT_MS),
             Some(Ready::After(_)) => self.become_ready(),
             Some(Ready::Line(_) | Ready::Notify) | None => {}
+        }
+    }
+
+    /// The process was not ready in time: it has failed, unless it becomes ready before its restart.
+    pub(super) fn ready_over(&mut self) {
+        let ms = self.instance.definition().checks.ready_limit_ms.unwrap_or_default();
+        if self.instance.state() == State::RUNNING && !self.instance.readiness().met {
+            self.instance.readiness_mut().late = true;
+            let reason = Reason::NotReady { ms };
+            self.note(&reason.to_string());
+            self.fire_because(InstanceEvent::Missed, Some(reason));
         }
     }
 

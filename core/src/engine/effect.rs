@@ -130,6 +130,12 @@ pub enum Effect {
     },
     /// Print the new key in the log.
     AnnounceKey(ApiKey),
+    /// Read the offsets of a time zone, and report them as
+    /// [`Input::ZoneRead`](super::Input::ZoneRead).
+    ReadZone {
+        /// Its name; empty for that of the system.
+        name: String,
+    },
     /// Everything is stopped and saved: exit.
     Finish,
     /// Connect to what a process should answer at, and report the outcome as

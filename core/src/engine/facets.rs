@@ -29,11 +29,11 @@ macro_rules! kinds {
 
 kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRead, ProcessExited,
     RecordsPersisted, PersistFailed, Dialled, PidTold, PidFileRead, TrackedGone, VerbEnded,
-    Configured, CheckEnded, TimeAdvanced, ShutdownRequested);
+    Configured, CheckEnded, ZoneRead, TimeAdvanced, ShutdownRequested);
 
 kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Respond, Persist,
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
-    ShowRun, Check, Finish);
+    ShowRun, Check, ReadZone, Finish);
 
 kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire, Act);
 
@@ -56,6 +56,7 @@ impl Input {
             | Self::PidFileRead { .. }
             | Self::VerbEnded { .. }
             | Self::Configured { .. }
+            | Self::ZoneRead { .. }
             | Self::TimeAdvanced
             | Self::ShutdownRequested => None,
         }
@@ -120,6 +121,7 @@ impl Effect {
             | Self::Respond { .. }
             | Self::Dial { .. }
             | Self::AnnounceKey(_)
+            | Self::ReadZone { .. }
             | Self::Finish => {}
         }
     }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::presence::{Sighting, VerbResult};
 use crate::command::{Caller, Command, DialOutcome};
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{CheckKind, Definition, Desired, VerbKind};
+use crate::instance::{CheckKind, Definition, Desired, VerbKind, Zone};
 use crate::output::OutputBatch;
 use crate::process::{Exit, Identity};
 
@@ -121,6 +121,13 @@ pub enum Input {
         request: RequestId,
         /// How it ended.
         outcome: DialOutcome,
+    },
+    /// A time zone was read.
+    ZoneRead {
+        /// Its name; empty for that of the system.
+        name: String,
+        /// Its offsets; `None` if this machine has no such zone.
+        zone: Option<Zone>,
     },
     /// The clock reached the time that `poll_timeout` named, or passed it.
     TimeAdvanced,

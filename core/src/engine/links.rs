@@ -20,6 +20,8 @@ pub(super) struct Links {
     aliases: BTreeMap<SlotId, String>,
     /// Of each instance that is stopped in order: those that exit before it is asked to.
     pub(super) ahead: BTreeMap<SlotId, BTreeSet<SlotId>>,
+    /// Those that the action under way has yet to reach; empty between two inputs.
+    pub(super) unreached: BTreeSet<SlotId>,
 }
 
 /// A name that something waits for.

@@ -32,10 +32,12 @@ mod order;
 mod outbox;
 mod presence;
 mod reload;
+mod schedules;
 mod show;
 mod shutdown;
 mod supervisor;
 mod timers;
+mod zones;
 
 use alloc::vec::Vec;
 
@@ -63,8 +65,9 @@ use self::reload::Reload;
 use self::shutdown::Shutdown;
 use self::supervisor::{Processes, Supervisor};
 use self::timers::Timers;
+use self::zones::Zones;
 use crate::ids::{InstanceId, KeyEpoch, SlotId};
-use crate::instance::{Boot, Goal, Instance, InstanceEvent, State, Table};
+use crate::instance::{Boot, Definition, Goal, Instance, InstanceEvent, State, Table};
 use crate::limits::TICK_MS;
 use crate::master::MasterIdentity;
 use crate::store::Image;
@@ -85,6 +88,7 @@ pub struct Engine {
     rng: ChaCha8Rng,
     out: Outbox,
     reload: Option<Reload>,
+    zones: Zones,
 }
 
 impl Engine {
@@ -110,6 +114,7 @@ impl Engine {
             rng: ChaCha8Rng::from_seed(seed),
             out: Outbox::new(),
             reload: None,
+            zones: Zones::default(),
         };
         engine.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
         engine.out.show_master(&engine.master, engine.key_epoch);
@@ -218,6 +223,7 @@ impl Engine {
                 self.storage(now).failed(epoch, &reason);
             }
             Input::Dialled { request, outcome } => self.dialing().dialed(request, outcome),
+            Input::ZoneRead { name, zone } => self.operations(now).zone_read(name, zone),
             Input::TimeAdvanced => {
                 self.on_time(now);
                 self.reconfigure(now);
@@ -259,6 +265,8 @@ impl Engine {
             } else if is_wanted || starts_at_boot(instance) {
                 instance.desired_mut().start();
                 instance.desired_mut().restart = !goes_on;
+            } else if keeps_schedule(instance) {
+                instance.want();
             } else {
                 instance.desired_mut().stop();
             }
@@ -332,10 +340,10 @@ impl Engine {
         &mut self,
         now: Now,
     ) -> (&mut MasterIdentity, &mut KeyEpoch, &mut Dials, Operations<'_>) {
-        let Self { table, processes, commits, timers, links, rng, out, .. } = self;
+        let Self { table, processes, commits, timers, links, zones, rng, out, .. } = self;
         let life = self.life;
         let operations =
-            Operations { now, life, table, processes, commits, timers, links, rng, out };
+            Operations { now, life, table, processes, commits, timers, links, zones, rng, out };
         (&mut self.master, &mut self.key_epoch, &mut self.dials, operations)
     }
 
@@ -346,11 +354,19 @@ impl Engine {
 
 /// Whether an instance is started with the master.
 fn starts_at_boot(instance: &Instance) -> bool {
+    let is_scheduled = instance.definition().checks.schedule.is_some();
     match instance.definition().policy.boot {
-        Boot::Restart => instance.definition().restarts(),
-        Boot::Saved => instance.desired().goal == Goal::Up,
+        Boot::Restart => instance.definition().restarts() && !is_scheduled,
+        Boot::Saved => instance.desired().goal == Goal::Up && !is_scheduled,
         Boot::Always => true,
     }
+}
+
+/// Whether an instance is started at the times of its schedule from now on.
+fn keeps_schedule(instance: &Instance) -> bool {
+    let Definition { policy, checks, .. } = &**instance.definition();
+    let is_stopped = policy.boot == Boot::Saved && instance.desired().goal == Goal::Down;
+    checks.schedule.is_some() && !is_stopped
 }
 
 #[cfg(test)]

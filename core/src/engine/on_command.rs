@@ -193,8 +193,9 @@ impl Commands<'_> {
         if matches!(action, InstanceAction::Stop | InstanceAction::Restart) {
             self.operations.stop_in_order(&ids);
         }
-        for (part, id) in parts {
+        for (part, id) in self.operations.first_to_last(parts) {
             let slot = self.operations.table.find(id);
+            slot.map(|slot| self.operations.links.unreached.remove(&slot));
             let status = slot.and_then(|slot| self.operations.table.get(slot));
             let is_error = status.is_some_and(|row| row.state().status() == Status::Error);
             // Who starts an instance in error means "try now".
@@ -203,6 +204,8 @@ impl Commands<'_> {
             let amend = Amend { action: Some(action), ..Amend::default() };
             if let Err(refusal) = self.amend(part, (id, &Expect::Any), &amend) {
                 self.operations.out.refuse(part, refusal);
+                // Nothing waits for its exit.
+                slot.into_iter().for_each(|slot| self.operations.settle(slot));
             }
         }
         Ok(())

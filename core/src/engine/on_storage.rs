@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use super::commits::{Change, Commit};
 use super::effect::Effect;
 use super::operations::Operations;
+use super::timers::TimerReason;
 use crate::canary::{self, Canary};
 use crate::command::{Desire, InstanceAction, Outcome, Refusal};
 use crate::event::{EventKind, Object};
@@ -132,7 +133,7 @@ impl Storage<'_> {
         );
         self.operations.out.respond(request, Outcome::Created(view));
         if let Some(instance) = self.operations.table.get_mut(slot) {
-            instance.desired_mut().start();
+            instance.want();
         }
         self.operations.settle(slot);
         self.operations.settle_all(affected);
@@ -209,8 +210,10 @@ impl Storage<'_> {
         supervisor.instance.adopt(definition);
         let operation = supervisor.instance.queue_mut().pop();
         if operation.is_some_and(|operation| operation.starts) {
-            supervisor.instance.desired_mut().start();
+            supervisor.instance.want();
         }
+        // The next time is that of the new schedule.
+        supervisor.timers.cancel(TimerReason::Schedule(slot));
         supervisor.arrive();
         supervisor.instance.lifecycle_mut().reset_backoff();
         supervisor.instance.forgive_restarts();

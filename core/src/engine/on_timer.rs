@@ -37,7 +37,14 @@ impl Engine {
                 TimerReason::DialWait(request) => self.dialing().give_up(request),
                 TimerReason::ShutdownLimit => self.abandon(),
                 TimerReason::Ready(slot) => self.supervised(now, slot, |one| one.ready_due()),
+                TimerReason::ReadyLimit(slot) => {
+                    self.supervised(now, slot, |one| one.ready_over());
+                }
                 TimerReason::Live(slot) => self.supervised(now, slot, |one| one.live_due()),
+                TimerReason::Schedule(slot) => {
+                    self.operations(now).schedule_due(slot);
+                    self.settle(now, slot);
+                }
                 TimerReason::ShutdownOrder => {
                     let mut operations = self.operations(now);
                     let held = operations.end_order();
@@ -68,6 +75,7 @@ impl Engine {
     fn tick(&mut self, now: Now, due: Time) {
         self.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
         self.operations(now).save_totals();
+        self.operations(now).correct_schedules();
         self.save_again(now);
         // The master itself was stopped: output of that time is still unread.
         if now.mono.ms_since(due) <= LATE_TICK_MS {

@@ -16,6 +16,7 @@ use super::links::Links;
 use super::outbox::Outbox;
 use super::supervisor::{Processes, Supervisor};
 use super::timers::Timers;
+use super::zones::Zones;
 use crate::command::{InstanceAction, Outcome, Refusal};
 use crate::expect::Expect;
 use crate::ids::{InstanceId, RequestId, SlotId};
@@ -37,6 +38,7 @@ pub(super) struct Operations<'a> {
     pub(super) commits: &'a mut Commits,
     pub(super) timers: &'a mut Timers,
     pub(super) links: &'a mut Links,
+    pub(super) zones: &'a mut Zones,
     pub(super) rng: &'a mut ChaCha8Rng,
     pub(super) out: &'a mut Outbox,
 }

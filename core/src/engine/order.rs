@@ -8,7 +8,7 @@ use super::commits::Change;
 use super::operations::Operations;
 use super::timers::TimerReason;
 use crate::command::Refusal;
-use crate::ids::{InstanceId, SlotId};
+use crate::ids::{InstanceId, RequestId, SlotId};
 use crate::instance::{Definition, circle};
 use crate::limits::SHUTDOWN_ORDER_MS;
 
@@ -52,6 +52,7 @@ impl Operations<'_> {
             supervisor.note_readiness();
             supervisor.show_facts();
         }
+        self.keep_schedule(slot);
         let mut affected = if is_news { self.links.waiting_for(slot) } else { Vec::new() };
         affected.retain(|waiting| self.refresh(*waiting));
         if !self.links.ahead.is_empty() {
@@ -81,6 +82,42 @@ impl Operations<'_> {
         for slot in &slots {
             self.put_behind(*slot, |other| slots.contains(&other));
         }
+        self.links.unreached = slots;
+    }
+
+    /// Sorts parts of a request so that each comes after those that it starts after: what these do
+    /// decides whether it may start.
+    pub(super) fn first_to_last(
+        &self,
+        mut parts: Vec<(RequestId, InstanceId)>,
+    ) -> Vec<(RequestId, InstanceId)> {
+        if self.links.is_empty() {
+            return parts;
+        }
+        let slots = parts.iter().filter_map(|(_, id)| self.table.find(*id));
+        let mut missing: BTreeMap<SlotId, usize> = slots.map(|slot| (slot, 0)).collect();
+        for slot in missing.keys().copied().collect::<Vec<_>>() {
+            for waiting in self.links.waiting_for(slot) {
+                missing.entry(waiting).and_modify(|count| *count += 1);
+            }
+        }
+        let free = missing.iter().filter(|(_, count)| **count == 0);
+        let mut free: Vec<SlotId> = free.map(|(slot, _)| *slot).collect();
+        let mut places = BTreeMap::new();
+        while let Some(slot) = free.pop() {
+            places.insert(slot, places.len());
+            for waiting in self.links.waiting_for(slot) {
+                let Some(count) = missing.get_mut(&waiting).filter(|count| **count > 0) else {
+                    continue;
+                };
+                *count -= 1;
+                if *count == 0 {
+                    free.push(waiting);
+                }
+            }
+        }
+        parts.sort_by_key(|(_, id)| self.table.find(*id).and_then(|slot| places.get(&slot)));
+        parts
     }
 
     /// Takes over the order of an engine that was frozen.
@@ -157,7 +194,8 @@ impl Operations<'_> {
     /// will not come. Returns the instances that have to be settled.
     fn make_way(&mut self, slot: SlotId) -> Vec<SlotId> {
         let is_serving = self.life.is_serving();
-        if self.table.get(slot).is_some_and(|row| row.is_to_exit(!is_serving)) {
+        let is_to_exit = self.table.get(slot).is_some_and(|row| row.is_to_exit(!is_serving));
+        if is_to_exit || self.links.unreached.contains(&slot) {
             return Vec::new();
         }
         let freed = self.links.step_aside(slot);

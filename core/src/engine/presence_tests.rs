@@ -244,6 +244,7 @@ impl World {
             | Effect::Adopt { .. }
             | Effect::Dial { .. }
             | Effect::Check { .. }
+            | Effect::ReadZone { .. }
             | Effect::AnnounceKey(_) => {}
         }
     }

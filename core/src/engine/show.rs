@@ -65,6 +65,10 @@ pub fn show_input(input: &Input) -> String {
         Input::VerbEnded { instance, verb, result: VerbResult::Failed(reason) } => {
             format!("{} of {instance} failed: {}", verb.name(), Shown(reason))
         }
+        Input::ZoneRead { name, zone } => {
+            let found = if zone.is_some() { "is read" } else { "is missing" };
+            format!("{} {found}", show_zone(name))
+        }
         Input::CheckEnded { process, check, failure: None } => {
             format!("{} passed its {} check", name(*process), check_name(*check))
         }
@@ -232,6 +236,7 @@ pub fn show_effect_with(effect: &Effect, names: &mut impl Names) -> String {
         Effect::Dial { request, target } => format!("dial {} for {}", Shown(target), request.0),
         Effect::AnnounceKey(key) => format!("announce {}", names.key(key)),
         Effect::Finish => "finish".to_string(),
+        Effect::ReadZone { name } => format!("read {}", show_zone(name)),
         Effect::Check { process, check, target, timeout_ms: _ } => {
             let target = target.to_string();
             format!("{} check of {}: {}", check_name(*check), name(*process), Shown(&target))
@@ -334,10 +339,18 @@ fn show_facts(facts: &ProcessFacts) -> String {
         Some(false) if facts.alive.is_some() => text.push_str(", not ready"),
         Some(false) | None => {}
     }
+    if let Some(next) = &facts.next_run {
+        text.push_str(&format!(", waits for {}", next.text));
+    }
     if let Some(name) = &facts.waits_for {
         text.push_str(&format!(", waits for {}", Shown(name)));
     }
     text
+}
+
+fn show_zone(name: &str) -> String {
+    let name = if name.is_empty() { "of the system" } else { name };
+    format!("the time zone {name}")
 }
 
 fn show_trust(caller: &Caller) -> String {

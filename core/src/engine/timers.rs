@@ -30,8 +30,12 @@ pub enum TimerReason {
     ShutdownLimit,
     /// A process is asked whether it is ready, or is ready by now.
     Ready(SlotId),
+    /// A process ought to be ready by now.
+    ReadyLimit(SlotId),
     /// A process is asked whether it still works.
     Live(SlotId),
+    /// A time of the schedule of an instance came.
+    Schedule(SlotId),
     /// What others start after has been kept running long enough during a shutdown.
     ShutdownOrder,
 }
@@ -69,7 +73,9 @@ impl Timers {
             TimerReason::Hold(slot),
             TimerReason::RunLimit(slot),
             TimerReason::Ready(slot),
+            TimerReason::ReadyLimit(slot),
             TimerReason::Live(slot),
+            TimerReason::Schedule(slot),
         ] {
             self.cancel(reason);
         }

@@ -151,6 +151,7 @@ impl TryFrom<EngineV1> for EngineV2 {
             reload: None,
             batches: BatchesV2::default(),
             ahead: Vec::new(),
+            zones: Vec::new(),
         })
     }
 }
@@ -270,6 +271,7 @@ impl From<FactsV1> for FactsV2 {
             limit_reached,
             ready,
             waits_for,
+            next_run: None,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The checks of a command: when it is ready, whether it still works, which of its lines are errors,
-//! and what it starts after.
+//! what it starts after, and when.
 //!
 //! Values only. They are given as parameters of an `exec:` URL and derive from it, so no stored
 //! format has them.
@@ -13,12 +13,23 @@ use core::ops::RangeInclusive;
 
 use super::exec_url::duration_ms;
 use super::launch::Launch;
+use super::schedule::Schedule;
+use crate::limits::READY_LIMIT_MS;
 use crate::pattern::Pattern;
 use crate::url::InstanceUrl;
 
 /// The names of these parameters that may be given once, in the order of a URL.
-pub const CHECK_PARAMETERS: [&str; 6] =
-    ["error", "ready", "live", "live_interval", "live_timeout", "live_threshold"];
+pub const CHECK_PARAMETERS: [&str; 9] = [
+    "error",
+    "ready",
+    "ready_timeout",
+    "live",
+    "live_interval",
+    "live_timeout",
+    "live_threshold",
+    "schedule",
+    "schedule_tz",
+];
 
 /// The name of the parameter that may be repeated.
 pub const AFTER: &str = "after";
@@ -41,6 +52,9 @@ const TIMEOUT_MS: RangeInclusive<u64> = 1..=60_000;
 /// After how many failed live checks in a row an instance fails.
 const THRESHOLD: RangeInclusive<u32> = 1..=100;
 
+/// How long it may be until a process is ready, in ms.
+const LIMIT_MS: RangeInclusive<u64> = 100..=24 * 3_600_000;
+
 /// How long `ready=after:` may be, in ms.
 const AFTER_MS: RangeInclusive<u64> = 0..=24 * 3_600_000;
 
@@ -49,12 +63,16 @@ const AFTER_MS: RangeInclusive<u64> = 0..=24 * 3_600_000;
 pub struct Checks {
     /// When a process is ready; `None`: as soon as it runs.
     pub ready: Option<Ready>,
+    /// How long that may take, in ms; `None`: any time.
+    pub ready_limit_ms: Option<u64>,
     /// Whether it still works; `None`: as long as it runs.
     pub live: Option<Live>,
     /// A line with a match of this pattern is an error.
     pub error: Option<String>,
     /// The aliases of the instances that have to be ready before it is started.
     pub after: Vec<String>,
+    /// When it is started; `None`: at its creation and with the master.
+    pub schedule: Option<Schedule>,
 }
 
 /// When a process is ready.
@@ -75,7 +93,7 @@ pub enum Ready {
 pub enum Target {
     /// `host:port`: accepts a connection.
     Tcp(String),
-    /// A URL of `http:`: answers with a status from 200 to 399.
+    /// A URL of `http:` or `https:`: answers with a status from 200 to 399.
     Http(String),
 }
 
@@ -118,7 +136,9 @@ impl Checks {
         }
         let query = url.as_str().split_once('?').map_or("", |(_, query)| query);
         let mut given: [Option<String>; CHECK_PARAMETERS.len()] = Default::default();
+        let mut is_always = false;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            is_always |= name == "restart" && value == "always";
             if name == AFTER {
                 checks.add_after(&value)?;
             }
@@ -129,13 +149,26 @@ impl Checks {
                 return Err(format!("{name} is given twice: give it once"));
             }
         }
-        let [error, ready, live, interval, timeout, threshold] = given;
+        let [error, ready, limit, live, interval, timeout, threshold, schedule, zone] = given;
         if let Some(pattern) = &error {
             Pattern::new(pattern).map_err(|why| format!("error must be a pattern: {why}"))?;
         }
         checks.error = error;
         checks.ready = ready.as_deref().map(Ready::parse).transpose()?;
+        checks.ready_limit_ms = ready_limit(checks.ready.as_ref(), limit.as_deref())?;
         checks.live = Live::parse(live.as_deref(), [interval, timeout, threshold])?;
+        checks.schedule = match (schedule, zone) {
+            (Some(_), _) if is_always => {
+                return Err(
+                    "schedule and restart=always contradict each other: leave one out".into()
+                );
+            }
+            (Some(text), zone) => Some(Schedule::parse(&text, zone.as_deref())?),
+            (None, Some(_)) => {
+                return Err("schedule_tz has no effect without schedule: give both".into());
+            }
+            (None, None) => None,
+        };
         Ok(checks)
     }
 
@@ -186,12 +219,27 @@ impl Ready {
                 Ok(Self::After(ms))
             }
             "notify" if text == "notify" => Ok(Self::Notify),
-            "tcp" | "http" => Target::parse("ready", text).map(Self::Target),
+            "tcp" | "http" | "https" => Target::parse("ready", text).map(Self::Target),
             _ => {
-                Err("ready must be line:PATTERN, after:TIME, tcp:HOST:PORT, http://… or notify"
+                Err("ready must be line:PATTERN, after:TIME, tcp:HOST:PORT, http://…, https://… or notify"
                     .into())
             }
         }
+    }
+}
+
+/// How long an instance may take to be ready: what depends on more than time.
+fn ready_limit(ready: Option<&Ready>, text: Option<&str>) -> Result<Option<u64>, String> {
+    let may_fail = ready.is_some_and(|ready| !matches!(ready, Ready::After(_)));
+    match text {
+        None => Ok(may_fail.then_some(READY_LIMIT_MS)),
+        Some(_) if !may_fail => {
+            Err("ready_timeout has no effect without ready, or with ready=after:".into())
+        }
+        Some("off") => Ok(None),
+        Some(text) => duration_ms(text, LIMIT_MS)
+            .map(Some)
+            .ok_or("ready_timeout must be a time such as 30s, from 100ms to 24h, or off".into()),
     }
 }
 
@@ -206,7 +254,8 @@ impl Target {
         {
             return Ok(Self::Tcp(address.to_string()));
         }
-        if let Some(rest) = text.strip_prefix("http://").filter(|_| is_plain)
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        if let Some(rest) = rest.filter(|_| is_plain)
             && let authority = rest.split(['/', '?']).next().unwrap_or_default()
             && !authority.is_empty()
             && !authority.contains('@')
@@ -214,7 +263,9 @@ impl Target {
         {
             return Ok(Self::Http(text.to_string()));
         }
-        Err(format!("{name} must be tcp:HOST:PORT or http://HOST:PORT/PATH, without a user"))
+        Err(format!(
+            "{name} must be tcp:HOST:PORT, http://HOST:PORT/PATH or https://…, without a user"
+        ))
     }
 }
 
@@ -302,13 +353,19 @@ mod tests {
             ready: Some(Ready::Target(Target::Http("http://127.0.0.1:80/health?x".into()))),
             live: Some(live),
             error: Some("(?i)fatal".into()),
+            ready_limit_ms: Some(READY_LIMIT_MS),
             after: vec!["db".into(), "a/b".into()],
+            schedule: None,
         };
         assert_eq!(checks(all), Ok(expected));
         let ready = |text: &str| checks(&format!("ready={text}")).map(|checks| checks.ready);
         assert_eq!(ready("line:listening%20on"), Ok(Some(Ready::Line("listening on".into()))));
         assert_eq!(ready("after:5"), Ok(Some(Ready::After(5_000))));
         assert_eq!(ready("notify"), Ok(Some(Ready::Notify)));
+        let limit = |text: &str| checks(text).map(|checks| checks.ready_limit_ms);
+        assert_eq!(limit("ready=notify&ready_timeout=90s"), Ok(Some(90_000)));
+        assert_eq!(limit("ready=notify&ready_timeout=off"), Ok(None));
+        assert_eq!(limit("ready=after:5"), Ok(None));
         let other = InstanceUrl::parse("demo://a?ready=nonsense").expect("a URL");
         assert_eq!(Checks::parse(&other), Ok(Checks::default()));
     }
@@ -316,7 +373,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let wrong = |query: &str| checks(query).expect_err(query);
-        insta::assert_snapshot!(wrong("ready=maybe"), @"ready must be line:PATTERN, after:TIME, tcp:HOST:PORT, http://… or notify");
+        insta::assert_snapshot!(wrong("ready=maybe"), @"ready must be line:PATTERN, after:TIME, tcp:HOST:PORT, http://…, https://… or notify");
         insta::assert_snapshot!(wrong("ready=line:("), @"ready must be a pattern after line: unclosed group");
         insta::assert_snapshot!(wrong("error="), @"error must be a pattern: it is empty");
         insta::assert_snapshot!(wrong("live_timeout=1s"), @"live_timeout has no effect without live: give both");
@@ -328,13 +385,23 @@ mod tests {
             "ready=tcp:h:0",
             "ready=http://",
             "ready=http://u:p@h",
-            "ready=https://h",
+            "ready=https://",
+            "ready=https://u@h",
+            "ready=httpx://h",
             "ready=notify:x",
             "ready=after:25h",
+            "ready_timeout=1s",
+            "ready=after:1s&ready_timeout=1s",
+            "ready=notify&ready_timeout=0",
+            "ready=notify&ready_timeout=x",
             "live=line:x",
             "live=tcp:h:1&live_interval=1ms",
             "live=tcp:h:1&live_timeout=2m",
             "live=tcp:h:1&live_threshold=0",
+            "schedule=0 0 30 2 *",
+            "schedule=@daily&schedule_tz=x y",
+            "schedule_tz=UTC",
+            "restart=always&schedule=@daily",
             "after=a b",
             "after=",
         ] {

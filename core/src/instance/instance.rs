@@ -177,6 +177,12 @@ impl Instance {
         }
     }
 
+    /// Wants it to run: at the times of its schedule if it has one, and at once if not.
+    pub fn want(&mut self) {
+        self.desired.start();
+        self.desired.restart = self.versions.current().checks.schedule.is_none();
+    }
+
     /// Whether its process is to exit: one that is stopped after it waits for that. A change that is
     /// not durable yet may ask for it.
     pub fn is_to_exit(&self, draining: bool) -> bool {

@@ -18,6 +18,8 @@ pub struct Readiness {
     pub missed: u32,
     /// Whether it is failing for that.
     pub failed_live: bool,
+    /// Whether it is failing because it was not ready in time.
+    pub late: bool,
     /// Whether those that wait for it know it as ready.
     pub announced: bool,
     /// The alias that its start waits for.
@@ -29,7 +31,7 @@ pub struct Readiness {
 impl Readiness {
     /// A process begins.
     pub const fn begin(&mut self) {
-        (self.met, self.done) = (false, false);
+        (self.met, self.done, self.late) = (false, false, false);
         (self.asked, self.missed, self.failed_live) = (0, 0, false);
     }
 

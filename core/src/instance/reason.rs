@@ -37,6 +37,11 @@ pub enum Reason {
     },
     /// Its process failed its live check too often, at last for this.
     NotLive(Box<str>),
+    /// Its process was not ready in time.
+    NotReady {
+        /// In ms.
+        ms: u64,
+    },
 }
 
 /// The beginning of a line that a process printed.
@@ -84,7 +89,8 @@ impl Reason {
             | Self::NotStarted(_)
             | Self::Complained(_)
             | Self::Silent { .. }
-            | Self::NotLive(_) => None,
+            | Self::NotLive(_)
+            | Self::NotReady { .. } => None,
         }
     }
 }
@@ -105,6 +111,7 @@ impl fmt::Display for Reason {
             Self::NotStarted(reason) => write!(f, "could not be started: {reason}"),
             Self::Complained(line) => write!(f, "printed an error: {}", line.as_str()),
             Self::Silent { ms } => write!(f, "no checkpoint for more than {} s", ms / 1_000),
+            Self::NotReady { ms } => write!(f, "not ready within {} s", ms.div_ceil(1_000)),
             Self::NotLive(failure) => write!(f, "live check failed: {failure}"),
         }
     }

@@ -46,8 +46,19 @@ pub struct ProcessFacts {
     pub ready: Option<bool>,
     /// The alias that its start waits for.
     pub waits_for: Option<Box<str>>,
+    /// What its schedule waits for.
+    pub next_run: Option<Box<NextRun>>,
     /// Whether it is still to be shown.
     pub(crate) changed: bool,
+}
+
+/// The next time of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NextRun {
+    /// When; `None` if that cannot be known.
+    pub at: Option<Wall>,
+    /// The same in local time, or why it cannot be known.
+    pub text: Box<str>,
 }
 
 /// The exit of a process, or a failed start.
@@ -86,6 +97,7 @@ impl Default for ProcessFacts {
             limit_reached: None,
             ready: None,
             waits_for: None,
+            next_run: None,
             changed: true,
         }
     }
@@ -101,6 +113,9 @@ impl Hash for ProcessFacts {
         // What has no checks has the numbers that it had before there were any.
         if self.ready.is_some() || self.waits_for.is_some() {
             (self.ready, &self.waits_for).hash(state);
+        }
+        if let Some(next) = &self.next_run {
+            next.at.hash(state);
         }
     }
 }
@@ -188,6 +203,12 @@ impl ProcessFacts {
         self.waits_for = waits_for;
     }
 
+    /// What its schedule waits for from now on.
+    pub fn set_next_run(&mut self, next: Option<Box<NextRun>>) {
+        self.changed |= self.next_run != next;
+        self.next_run = next;
+    }
+
     /// Whether it is ready: running and, if it has a rule for that, by its rule.
     pub fn is_ready(&self) -> bool {
         self.status == Status::Running && self.ready != Some(false)
@@ -202,6 +223,9 @@ impl ProcessFacts {
         }
         if self.status == Status::Running && self.ready == Some(false) {
             parts.push("not ready yet".to_string());
+        }
+        if let Some(next) = self.next_run.as_ref().filter(|_| self.alive.is_none()) {
+            parts.push(format!("waits for {}", next.text));
         }
         if let Some((due, _)) = self.next_restart {
             parts.push(format!("restart due at {due}"));

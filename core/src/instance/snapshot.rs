@@ -163,10 +163,11 @@ impl Instance {
             print.words([request.0, is_delete.into(), (*committing).into(), (*starts).into()]);
         }
         print.numbers(&runs.facts);
-        let Readiness { met, asked, missed, failed_live, .. } = *readiness;
+        let Readiness { met, asked, missed, failed_live, late, .. } = *readiness;
         // An instance without checks has the number that it had before there were any.
-        if met || failed_live || asked > 0 || missed > 0 {
-            print.words([met.into(), failed_live.into(), asked.into(), missed.into()]);
+        if met || failed_live || late || asked > 0 || missed > 0 {
+            let flags = u64::from(met) | u64::from(late) << 1;
+            print.words([flags, failed_live.into(), asked.into(), missed.into()]);
         }
         print.word(queue.awaiting_start.len() as u64);
         queue.awaiting_start.iter().for_each(|request| print.word(request.0));

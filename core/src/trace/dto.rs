@@ -10,6 +10,7 @@ use super::items::{decode_items, encode_items};
 use crate::access::Role;
 use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, Door, Trust};
 use crate::engine::Input;
+use crate::formats::v2::engine::ZoneV2;
 use crate::formats::v2::presence::DesireV2;
 use crate::formats::v2::traced::{
     CallerV2, CommandV2, DoorV2, EditV2, ExitV1, InputV2, MetaV1, OutcomeV1, ProcessV1, TrustV2,
@@ -87,6 +88,10 @@ impl InputV2 {
                 found::verb_ended(*instance, *verb, result, masks)
             }
             Input::Configured { set } => found::configured(set, masks),
+            Input::ZoneRead { name, zone } => {
+                let zone = zone.as_ref().map_or(ZoneV2::Missing, Into::into);
+                Self::ZoneRead(name.clone(), zone)
+            }
             Input::TimeAdvanced => Self::TimeAdvanced,
             Input::ShutdownRequested => Self::Shutdown,
         }
@@ -144,6 +149,7 @@ impl InputV2 {
                 let check = if is_live { CheckKind::Live } else { CheckKind::Ready };
                 Input::CheckEnded { process: process.into(), check, failure }
             }
+            Self::ZoneRead(name, zone) => Input::ZoneRead { name, zone: zone.into_zone() },
             Self::TimeAdvanced => Input::TimeAdvanced,
             Self::Shutdown => Input::ShutdownRequested,
         })

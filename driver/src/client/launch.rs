@@ -29,6 +29,10 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     let url = url(question, api.is_local())?;
     let name = name(&api.instances().await?, question)?;
     // Opened before it is created, so that its start is not missed.
+    if question.waiting.wait && question.schedule.is_some() {
+        let reason = "--wait: with --schedule it starts at its times; leave one of them out";
+        return Err(Failure::Usage(reason.to_owned()));
+    }
     let stream = if question.waiting.wait { Some(api.events(None).await?) } else { None };
     let new = New { name: &name, url: &url, force: question.force };
     let mut instance = create(api, new, &rest(question)).await?;
@@ -180,7 +184,10 @@ fn policy(question: &Run) -> BTreeMap<String, String> {
         ("user", &question.user),
         ("error", &question.error),
         ("ready", &question.ready),
+        ("ready_timeout", &question.ready_timeout),
         ("live", &question.live),
+        ("schedule", &question.schedule),
+        ("schedule_tz", &question.schedule_tz),
     ];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
     given.map(|(name, value)| (name.to_owned(), value)).collect()

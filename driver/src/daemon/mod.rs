@@ -16,8 +16,10 @@ mod log_line;
 mod logs;
 mod master;
 mod metrics;
+mod notified;
 mod patrol;
 mod probe;
+mod probe_tls;
 mod process;
 mod reactor;
 mod request_body;
@@ -31,6 +33,7 @@ mod threads;
 mod tls;
 mod trace;
 mod usage;
+mod zones;
 
 pub(crate) use master::{StartError, check_patrol, run, run_patrol};
 pub use patrol::Event;

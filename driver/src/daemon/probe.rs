@@ -1,5 +1,5 @@
-//! Checks of processes: connects to what they should answer at, and hears those that say by
-//! themselves that they are ready. What follows is the engine's decision.
+//! Checks of processes: connects to what they should answer at. What follows is the engine's
+//! decision.
 
 use std::io;
 use std::sync::LazyLock;
@@ -11,21 +11,19 @@ use hyper::client::conn::http1::handshake;
 use hyper::{Request, Uri, header};
 use hyper_util::rt::TokioIo;
 use openctrl_core::engine::Input;
-use openctrl_core::ids::{ProcessRef, RunId};
+use openctrl_core::ids::ProcessRef;
 use openctrl_core::instance::{CheckKind, Target};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::dial::look_up;
 use super::inbox::{Mailbox, Notice};
+use super::probe_tls::secure;
 
 /// The most checks at a time; others wait.
 const AT_A_TIME: usize = 256;
-
-/// The longest message of a process about itself that is read.
-const MESSAGE_MAX_BYTES: usize = 4096;
 
 static TURN: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(AT_A_TIME));
 
@@ -67,9 +65,23 @@ async fn open(address: &str) -> io::Result<TcpStream> {
 async fn get(url: &str) -> Result<(), String> {
     let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
     let authority = uri.authority().ok_or("there is no host in it")?;
-    let port = authority.port_u16().unwrap_or(80);
+    let is_secure = uri.scheme_str().is_some_and(|it| it.eq_ignore_ascii_case("https"));
+    let port = authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
     let stream = open(&format!("{}:{port}", authority.host())).await;
     let stream = stream.map_err(|error| error.to_string())?;
+    if is_secure {
+        let stream = secure(authority.host(), stream).await?;
+        return ask(stream, &uri).await;
+    }
+    ask(stream, &uri).await
+}
+
+/// Asks over a connection.
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    uri: &Uri,
+) -> Result<(), String> {
+    let authority = uri.authority().ok_or("there is no host in it")?;
     let (mut sender, connection) =
         handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     // It ends with the request, whose answer is not read beyond its head.
@@ -89,61 +101,6 @@ async fn get(url: &str) -> Result<(), String> {
     } else {
         Err(format!("status {}", status.as_u16()))
     }
-}
-
-/// Ends with what it belongs to.
-#[derive(Debug)]
-pub(crate) struct Listening(AbortHandle);
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The value of `NOTIFY_SOCKET` of a run.
-pub(crate) fn notify_socket(run: RunId) -> String {
-    format!("@{}", notify_name(run))
-}
-
-fn notify_name(run: RunId) -> String {
-    format!("openctrl-{:032x}", run.0)
-}
-
-/// Hears a process that says by itself when it is ready. To be called before it is started.
-///
-/// # Errors
-/// If the system has no such socket.
-#[cfg(target_os = "linux")]
-pub(crate) fn listen(process: ProcessRef, run: RunId, mailbox: Mailbox) -> io::Result<Listening> {
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::net::{SocketAddr, UnixDatagram};
-
-    let address = SocketAddr::from_abstract_name(notify_name(run))?;
-    let socket = UnixDatagram::bind_addr(&address)?;
-    socket.set_nonblocking(true)?;
-    let socket = tokio::net::UnixDatagram::from_std(socket)?;
-    let task = tokio::spawn(async move {
-        let mut message = vec![0; MESSAGE_MAX_BYTES];
-        while let Ok(length) = socket.recv(&mut message).await {
-            let is_ready = |line: &[u8]| line == b"READY=1";
-            if message[..length].split(|byte| *byte == b'\n').any(is_ready) {
-                let (check, failure) = (CheckKind::Ready, None);
-                mailbox.fact(Notice::Fact(Input::CheckEnded { process, check, failure }));
-                return;
-            }
-        }
-    });
-    Ok(Listening(task.abort_handle()))
-}
-
-/// Other systems have no sockets without a file.
-///
-/// # Errors
-/// Always.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn listen(_: ProcessRef, _: RunId, _: Mailbox) -> io::Result<Listening> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ use crate::daemon::dial::dial;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
+use crate::daemon::notified::{Listening, listen};
 use crate::daemon::patrol::{Door, read_pid_file, run_verb, track, variable};
-use crate::daemon::probe::{self, Listening, listen};
+use crate::daemon::probe;
 use crate::daemon::process::{
     Children, Ended, Leftover, Signaled, Spawner, Survivor, Sweep, Swept, has_descendants,
     signal_tracked,
@@ -39,6 +40,7 @@ use crate::daemon::process::{
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
 use crate::daemon::usage::Processes;
+use crate::daemon::zones::read_zone;
 
 /// A wait that nothing else ends.
 const LONG: Duration = Duration::from_secs(3600);
@@ -303,6 +305,9 @@ impl Reactor {
             }
             Notice::Spawned(process, newcomer) => {
                 self.children.take(process, newcomer);
+                if let Some(listening) = self.listening.get_mut(&process) {
+                    listening.started(self.children.pid(process));
+                }
                 self.tell(now, Input::ProcessStarted { process });
             }
             Notice::Unfinished(process, text) => {
@@ -527,6 +532,7 @@ impl Reactor {
                 tracing::info!("Master.handlePatchInstance: API key regenerated: {key}");
             }
             Effect::Finish => self.is_finished = true,
+            Effect::ReadZone { name } => read_zone(name, mailbox.clone()),
             Effect::Check { process, check, target, timeout_ms } => {
                 probe::check(process, check, target, timeout_ms, mailbox.clone());
             }

@@ -38,15 +38,24 @@ pub(crate) struct Run {
     /// User that it runs as; the master has to run as root
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
-    /// When it is ready: line:PATTERN, after:TIME, tcp:HOST:PORT, http://…, or notify
+    /// When it is ready: line:PATTERN, after:TIME, tcp:HOST:PORT, http(s)://…, or notify
     #[arg(long, value_name = "RULE")]
     pub(crate) ready: Option<String>,
+    /// Count it as failed if it is not ready after this time, or off [default: 10m]
+    #[arg(long, value_name = "TIME", requires = "ready")]
+    pub(crate) ready_timeout: Option<String>,
     /// Start it only when this instance is ready; can be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) after: Vec<String>,
-    /// Restart it when this stops answering: tcp:HOST:PORT or http://…
+    /// Restart it when this stops answering: tcp:HOST:PORT or http(s)://…
     #[arg(long, value_name = "TARGET")]
     pub(crate) live: Option<String>,
+    /// Start it at these times: minute hour day month weekday, or @hourly, @daily, @weekly …
+    #[arg(long, value_name = "CRON")]
+    pub(crate) schedule: Option<String>,
+    /// Time zone of the schedule, such as Europe/Berlin [default: that of the system]
+    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    pub(crate) schedule_tz: Option<String>,
     /// Count a line that matches this regular expression as an error
     #[arg(long, value_name = "PATTERN")]
     pub(crate) error: Option<String>,

@@ -59,10 +59,13 @@ struct RawEntry {
     memory: Option<Scalar>,
     error: Option<Scalar>,
     ready: Option<Scalar>,
+    ready_timeout: Option<Scalar>,
     live: Option<Scalar>,
     live_interval: Option<Scalar>,
     live_timeout: Option<Scalar>,
     live_threshold: Option<Scalar>,
+    schedule: Option<Scalar>,
+    schedule_tz: Option<Scalar>,
     #[serde(default)]
     after: Many,
     #[serde(default)]
@@ -293,10 +296,13 @@ impl RawEntry {
             ("memory", self.memory),
             ("error", self.error),
             ("ready", self.ready),
+            ("ready_timeout", self.ready_timeout),
             ("live", self.live),
             ("live_interval", self.live_interval),
             ("live_timeout", self.live_timeout),
             ("live_threshold", self.live_threshold),
+            ("schedule", self.schedule),
+            ("schedule_tz", self.schedule_tz),
         ];
         let mut policy = BTreeMap::new();
         for (name, value) in given {

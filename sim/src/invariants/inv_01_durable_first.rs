@@ -78,6 +78,7 @@ impl Invariant for DurableFirst {
             | Effect::Signal { .. }
             | Effect::Dial { .. }
             | Effect::Check { .. }
+            | Effect::ReadZone { .. }
             | Effect::Finish => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 
 use openctrl_core::engine::{Input, TimerReason};
 use openctrl_core::ids::SlotId;
-use openctrl_core::instance::{Instance, Process, Restart, State};
+use openctrl_core::instance::{Goal, Instance, Process, Restart, State};
 
 use super::{Invariant, Scene, Verdict, ensure};
 
@@ -22,6 +22,16 @@ impl Invariant for Timers {
             ticks += u32::from(reason == TimerReason::Tick);
             ensure(is_waited_for(scene, reason), || {
                 format!("nobody waits for {reason:?} at {at:?}")
+            })?;
+        }
+        for instance in scene.instances() {
+            let (id, next) = (instance.definition().id, &instance.facts().next_run);
+            let slot = scene.engine.table().find(id);
+            let waits = |(_, reason)| Some(reason) == slot.map(TimerReason::Schedule);
+            let is_armed = scene.engine.timers().any(waits);
+            let is_shown = next.as_ref().is_some_and(|next| next.at.is_some());
+            ensure(is_armed == is_shown || scene.oracle.shutdowns > 0, || {
+                format!("{id} shows {next:?} as its next time, and a timer is armed: {is_armed}")
             })?;
         }
         let expected = u32::from(!scene.oracle.finished);
@@ -56,9 +66,13 @@ fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
             asked.is_some_and(|asked| asked.answers == 0)
         }
         TimerReason::ShutdownLimit | TimerReason::ShutdownOrder => scene.oracle.shutdowns > 0,
-        TimerReason::Ready(slot) => {
+        TimerReason::Ready(slot) | TimerReason::ReadyLimit(slot) => {
             of(slot, |row| row.state().has_process() && row.definition().checks.ready.is_some())
         }
+        TimerReason::Schedule(slot) => of(slot, |row| {
+            let is_wanted = row.desired().goal == Goal::Up;
+            is_wanted && row.definition().checks.schedule.is_some()
+        }),
         TimerReason::Live(slot) => {
             of(slot, |row| row.state().has_process() && row.definition().checks.live.is_some())
         }

@@ -45,7 +45,10 @@ fn is_as_wanted(scene: Scene<'_>, instance: &Instance) -> Verdict {
     let is_as_wanted = match instance.state() {
         State::RUNNING => is_wanted,
         // What it waits for is checked by INV-17.
-        State::STOPPED => !is_wanted || may_rest || instance.shown_wait(false).is_some(),
+        State::STOPPED => {
+            let waits = instance.shown_wait(false).is_some();
+            !is_wanted || may_rest || waits || instance.definition().checks.schedule.is_some()
+        }
         // Without restarts, a failed instance stays failed.
         State::FAILED | State::FAILING => is_wanted && is_left,
         _ => false,

@@ -1,7 +1,7 @@
 //! The desired state of one instance, in the order in which requests took effect.
 
 use openctrl_core::ids::RequestId;
-use openctrl_core::instance::{Instance, OperationKind, State};
+use openctrl_core::instance::{Goal, Instance, OperationKind, State};
 
 /// Whether an instance should run, and the pending PUTs that start it.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,12 @@ impl Wish {
     pub fn of(instance: &Instance) -> Self {
         let is_left = !instance.definition().restarts() || instance.lifecycle().gave_up();
         let is_left_failed = instance.state() == State::FAILED && is_left;
-        let running = instance.wants_to_run() || instance.desired().restart || is_left_failed;
+        let waits_for_time =
+            instance.definition().checks.schedule.is_some() && instance.desired().goal == Goal::Up;
+        let running = waits_for_time
+            || instance.wants_to_run()
+            || instance.desired().restart
+            || is_left_failed;
         let ended_clean = instance.state() == State::STOPPED && instance.wants_to_run();
         let puts = instance.queue().operations().filter_map(|operation| match operation.kind {
             OperationKind::Replace(_) => Some((operation.request, operation.starts)),

@@ -51,11 +51,13 @@ pub(super) enum Action {
     Dies,
     /// A check of a process ends.
     Checked,
+    /// A time zone is read.
+    ZoneRead,
 }
 
 impl Action {
     /// Every one, with what happens and how often compared to others of the same weight.
-    pub(super) const ALL: [(Self, &'static str, usize); 22] = [
+    pub(super) const ALL: [(Self, &'static str, usize); 23] = [
         (Self::TimePasses, "time passes", 12),
         (Self::TimerDue, "a timer is due", 12),
         (Self::Persist, "the disk writes", 24),
@@ -78,6 +80,7 @@ impl Action {
         (Self::Shutdown, "the master is told to end", 2),
         (Self::Dies, "the master dies", 1),
         (Self::Checked, "a check ends", 12),
+        (Self::ZoneRead, "a time zone is read", 12),
     ];
 
     /// Its weight in a run that drew `wild`. Actions that every run needs to progress are never
@@ -100,6 +103,7 @@ impl Action {
             | Self::DiskFills
             | Self::Dialled
             | Self::Checked
+            | Self::ZoneRead
             | Self::TimePasses
             | Self::WallSteps
             | Self::Late
@@ -122,6 +126,7 @@ pub(super) struct Legal {
     has_timer: bool,
     has_dials: bool,
     has_checks: bool,
+    reads_zones: bool,
     has_sent: bool,
     has_readers: bool,
 }
@@ -135,6 +140,7 @@ impl Legal {
             has_timer: engine.poll_timeout().is_some(),
             has_dials: world.clients.dials().len() > 0,
             has_checks: !world.checks.is_empty(),
+            reads_zones: !world.zones.is_empty(),
             has_sent: world.clients.sent().len() > 0,
             has_readers: world.hub.readers() > 0,
             ..Self::default()
@@ -172,6 +178,7 @@ impl Legal {
             Action::DiskStalls => self.has_queue,
             Action::Dialled => self.has_dials,
             Action::Checked => self.has_checks,
+            Action::ZoneRead => self.reads_zones,
             Action::TimerDue => self.has_timer,
             Action::Retry => self.has_sent,
             Action::Read | Action::ReaderLeaves => self.has_readers,

@@ -2,7 +2,7 @@
 
 use openctrl_core::engine::Input;
 
-use super::perform::{checked, dialled, ends, starts};
+use super::perform::{checked, dialled, ends, starts, zone_read};
 use crate::choice::Choices;
 use crate::world::{Character, Died, Phase, World};
 
@@ -25,6 +25,9 @@ pub fn heal(world: &mut World) -> Result<Vec<Input>, Died> {
         if let Some(input) = world.disk.write(usize::MAX)? {
             return Ok(vec![input]);
         }
+    }
+    if !world.zones.is_empty() {
+        return Ok(vec![zone_read(world)]);
     }
     if !world.checks.is_empty() {
         return Ok(vec![checked(world, 0, false)]);

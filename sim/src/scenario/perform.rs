@@ -8,9 +8,10 @@ use openctrl_core::event::Subject;
 use openctrl_core::expect::Expect;
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
-use openctrl_core::instance::{CheckKind, Ready};
+use openctrl_core::instance::{CheckKind, Ready, Zone};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Exit;
+use openctrl_core::time::Wall;
 
 use super::action::Action;
 use super::{Outcome, Scenario, Untold, output};
@@ -111,6 +112,7 @@ impl Scenario {
                 Outcome::Told(Input::ShutdownRequested)
             }
             Action::Dies => dies(choices, world),
+            Action::ZoneRead => Outcome::Told(zone_read(world)),
             Action::Checked => {
                 let which = choices.below(world.checks.len());
                 let fails = choices.one_in(2);
@@ -194,6 +196,14 @@ pub(super) fn checked(world: &mut World, which: usize, fails: bool) -> Input {
         world.happened(Fault::CheckFails);
     }
     Input::CheckEnded { process, check, failure }
+}
+
+/// A time zone was read: that of the world is an hour ahead, and the first change comes soon.
+pub(super) fn zone_read(world: &mut World) -> Input {
+    let name = world.zones.remove(0);
+    let soon = world.clock.now().wall.as_micros() + 90_000_000;
+    let zone = Zone { offset_s: 3_600, changes: vec![(Wall::from_micros(soon), 7_200)] };
+    Input::ZoneRead { name, zone: Some(zone) }
 }
 
 /// One of the processes that `fit`, of which there is at least one.

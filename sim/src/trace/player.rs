@@ -158,6 +158,10 @@ impl<'a> Player<'a> {
                 self.run.world.checks.retain(|known| *known != asked);
                 Input::CheckEnded { process, check: *check, failure: failure.clone() }
             }
+            Input::ZoneRead { name, zone } => {
+                self.run.world.zones.retain(|known| known != name);
+                Input::ZoneRead { name: name.clone(), zone: zone.clone() }
+            }
             Input::PidTold { .. }
             | Input::PidFileRead { .. }
             | Input::TrackedGone { .. }

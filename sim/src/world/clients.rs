@@ -19,7 +19,8 @@ const INSTANCES_MAX: usize = 8;
 /// How many requests are remembered, to be sent again.
 const SENT_MAX: usize = 4;
 
-const URLS: [&str; 11] = [
+const URLS: [&str; 12] = [
+    "exec:d?schedule=*%20*%20*%20*%20*&after=n2",
     "demo:a",
     "demo:b",
     "demo:c",

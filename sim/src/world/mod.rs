@@ -41,6 +41,8 @@ pub struct World {
     pub clients: Clients,
     /// Pending checks of processes, oldest first.
     pub checks: Vec<(ProcessRef, CheckKind)>,
+    /// Time zones that are being read.
+    pub zones: Vec<String>,
     /// The event stream.
     pub hub: Hub,
     /// How often each kind of trouble happened.
@@ -57,6 +59,7 @@ impl World {
             disk: Disk::new(image),
             clients: Clients::default(),
             checks: Vec::new(),
+            zones: Vec::new(),
             hub,
             faults: [0; Fault::ALL.len()],
         }
@@ -95,6 +98,7 @@ impl World {
             Effect::Dial { request, .. } => self.clients.dial(*request),
             Effect::Finish => self.keeper.iter_mut().for_each(Keeper::left_alone),
             Effect::Check { process, check, .. } => self.checks.push((*process, *check)),
+            Effect::ReadZone { name } => self.zones.push(name.clone()),
             _ => {}
         }
     }
@@ -138,6 +142,7 @@ impl World {
     ) -> Result<(Image, Remains), String> {
         self.clients.hung_up();
         self.checks.clear();
+        self.zones.clear();
         self.hub = self.hub.reborn();
         self.leave_processes(keeper_dies || crash.power_loss, came_to_life);
         if crash.power_loss {

@@ -60,6 +60,7 @@ struct View<'a> {
     reason: String,
     ready: bool,
     waits_for: Option<&'a str>,
+    next_run: Option<String>,
     cpu_seconds: Option<f64>,
     cpu_percent: Option<f64>,
     memory_bytes: Option<u64>,
@@ -106,6 +107,7 @@ impl ProcessReport<'_> {
             reason: facts.explanation(),
             ready: facts.is_ready(),
             waits_for: facts.waits_for.as_deref(),
+            next_run: facts.next_run.as_ref().and_then(|next| Some(next.at?.to_string())),
             cpu_seconds: usage.map(|usage| fraction(usage.cpu_centis, 100)),
             cpu_percent: usage.and_then(|usage| Some(fraction(usage.cpu_permille?, 10))),
             memory_bytes: usage.map(|usage| usage.memory_bytes),
@@ -193,7 +195,7 @@ mod tests {
     #[test]
     fn every_field_is_there() {
         let mut facts = ProcessFacts::default();
-        insta::assert_snapshot!(text(&report(&facts, None).json(at(0))), @r#"{"id":"00000007","pid":null,"started":null,"uptime":null,"starts":0,"failures":0,"restarts":0,"exits":0,"lastExit":null,"nextRestart":null,"backoffMs":null,"reason":"","ready":false,"waitsFor":null,"cpuSeconds":null,"cpuPercent":null,"memoryBytes":null,"processes":null,"sampled":null}"#);
+        insta::assert_snapshot!(text(&report(&facts, None).json(at(0))), @r#"{"id":"00000007","pid":null,"started":null,"uptime":null,"starts":0,"failures":0,"restarts":0,"exits":0,"lastExit":null,"nextRestart":null,"backoffMs":null,"reason":"","ready":false,"waitsFor":null,"nextRun":null,"cpuSeconds":null,"cpuPercent":null,"memoryBytes":null,"processes":null,"sampled":null}"#);
         let process = ProcessRef { slot: SlotId(0), generation: Generation(1) };
         facts.not_started("no such file", at(1).wall);
         facts.started(process, at(2));
@@ -204,10 +206,10 @@ mod tests {
             processes: 2,
             sampled: at(3).wall,
         };
-        insta::assert_snapshot!(text(&report(&facts, Some(usage)).json(at(4))), @r#"{"id":"00000007","pid":1234,"started":"1970-01-01T00:00:02.000000Z","uptime":2,"starts":1,"failures":1,"restarts":0,"exits":0,"lastExit":{"time":"1970-01-01T00:00:01.000000Z","reason":"could not be started: no such file"},"nextRestart":null,"backoffMs":null,"reason":"","ready":false,"waitsFor":null,"cpuSeconds":1.23,"cpuPercent":100.5,"memoryBytes":4096,"processes":2,"sampled":"1970-01-01T00:00:03.000000Z"}"#);
+        insta::assert_snapshot!(text(&report(&facts, Some(usage)).json(at(4))), @r#"{"id":"00000007","pid":1234,"started":"1970-01-01T00:00:02.000000Z","uptime":2,"starts":1,"failures":1,"restarts":0,"exits":0,"lastExit":{"time":"1970-01-01T00:00:01.000000Z","reason":"could not be started: no such file"},"nextRestart":null,"backoffMs":null,"reason":"","ready":false,"waitsFor":null,"nextRun":null,"cpuSeconds":1.23,"cpuPercent":100.5,"memoryBytes":4096,"processes":2,"sampled":"1970-01-01T00:00:03.000000Z"}"#);
         facts.exited(Exit::Signal(9), false, at(5).wall);
         facts.set_next_restart(Some((at(7).wall, 2_000)));
-        insta::assert_snapshot!(text(&report(&facts, None).json(at(6))), @r#"{"id":"00000007","pid":null,"started":null,"uptime":null,"starts":1,"failures":1,"restarts":0,"exits":1,"lastExit":{"signal":9,"time":"1970-01-01T00:00:05.000000Z","reason":"killed by SIGKILL"},"nextRestart":"1970-01-01T00:00:07.000000Z","backoffMs":2000,"reason":"restart due at 1970-01-01T00:00:07.000000Z","ready":false,"waitsFor":null,"cpuSeconds":null,"cpuPercent":null,"memoryBytes":null,"processes":null,"sampled":null}"#);
+        insta::assert_snapshot!(text(&report(&facts, None).json(at(6))), @r#"{"id":"00000007","pid":null,"started":null,"uptime":null,"starts":1,"failures":1,"restarts":0,"exits":1,"lastExit":{"signal":9,"time":"1970-01-01T00:00:05.000000Z","reason":"killed by SIGKILL"},"nextRestart":"1970-01-01T00:00:07.000000Z","backoffMs":2000,"reason":"restart due at 1970-01-01T00:00:07.000000Z","ready":false,"waitsFor":null,"nextRun":null,"cpuSeconds":null,"cpuPercent":null,"memoryBytes":null,"processes":null,"sampled":null}"#);
     }
 
     #[test]

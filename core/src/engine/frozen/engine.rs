@@ -25,6 +25,7 @@ use crate::engine::outbox::Outbox;
 use crate::engine::reload::Reload;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
+use crate::engine::zones::Zones;
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
 use crate::formats::v2::engine::{
     BatchesV2, ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, MasterV1, OperationV2,
@@ -74,6 +75,7 @@ impl Engine {
             reload: self.reload.as_ref().map(|reload| masked(reload, masks)),
             batches: BatchesV2::new(&self.out.batches, masks),
             ahead: self.links.frozen_order(),
+            zones: self.zones.freeze(),
         }
     }
 
@@ -136,6 +138,7 @@ impl Engine {
                 batches: frozen.batches.thaw()?,
             },
             reload: frozen.reload.map(reload).transpose()?,
+            zones: Zones::thaw(frozen.zones),
             links: Links::default(),
         };
         engine.link_all(Now::default());
@@ -233,15 +236,15 @@ fn reload((set, is_due): ReloadV2) -> Result<Reload, FormatError> {
 impl From<&Readiness> for ReadinessV2 {
     fn from(readiness: &Readiness) -> Self {
         // The rest follows from the other instances.
-        let &Readiness { met, done, asked, missed, failed_live, announced, .. } = readiness;
-        Self { met, done, asked, missed, failed_live, announced }
+        let &Readiness { met, done, asked, missed, failed_live, late, announced, .. } = readiness;
+        Self { met, done, asked, missed, failed_live, late, announced }
     }
 }
 
 impl From<ReadinessV2> for Readiness {
     fn from(readiness: ReadinessV2) -> Self {
-        let ReadinessV2 { met, done, asked, missed, failed_live, announced } = readiness;
-        Self { met, done, asked, missed, failed_live, announced, ..Self::default() }
+        let ReadinessV2 { met, done, asked, missed, failed_live, late, announced } = readiness;
+        Self { met, done, asked, missed, failed_live, late, announced, ..Self::default() }
     }
 }
 
@@ -427,6 +430,8 @@ impl From<TimerReason> for TimerV2 {
             TimerReason::Ready(slot) => Self::Ready(slot.0),
             TimerReason::Live(slot) => Self::Live(slot.0),
             TimerReason::ShutdownOrder => Self::ShutdownOrder,
+            TimerReason::ReadyLimit(slot) => Self::ReadyLimit(slot.0),
+            TimerReason::Schedule(slot) => Self::Schedule(slot.0),
         }
     }
 }
@@ -447,6 +452,8 @@ impl From<TimerV2> for TimerReason {
             TimerV2::Ready(slot) => Self::Ready(SlotId(slot)),
             TimerV2::Live(slot) => Self::Live(SlotId(slot)),
             TimerV2::ShutdownOrder => Self::ShutdownOrder,
+            TimerV2::ReadyLimit(slot) => Self::ReadyLimit(SlotId(slot)),
+            TimerV2::Schedule(slot) => Self::Schedule(SlotId(slot)),
         }
     }
 }

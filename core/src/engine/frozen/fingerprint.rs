@@ -37,11 +37,16 @@ impl Engine {
                 TimerReason::Ready(slot) => (10, slot.0.into()),
                 TimerReason::Live(slot) => (11, slot.0.into()),
                 TimerReason::ShutdownOrder => (12, 0),
+                TimerReason::ReadyLimit(slot) => (14, slot.0.into()),
+                TimerReason::Schedule(slot) => (13, slot.0.into()),
             };
             print.words([at.as_micros(), kind, of]);
         }
         if let Some(reload) = &self.reload {
             print.words([reload.set.len() as u64, reload.is_due.into()]);
+        }
+        for (name, zone) in &self.zones.0 {
+            print.words([name.len() as u64, zone.is_some().into()]);
         }
         for (request, batch) in &self.out.batches.open {
             print.words([request.0, batch.items.len() as u64, batch.missing as u64]);

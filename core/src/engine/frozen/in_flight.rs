@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -38,6 +39,8 @@ pub struct UnderWay {
     pub records: Vec<RecordUnderWay>,
     /// The requests whose dials are under way.
     pub dials: Vec<RequestId>,
+    /// The time zones that are being read.
+    pub zones: Vec<String>,
     /// Whether a shutdown was requested.
     pub is_ending: bool,
     /// Whether it came.
@@ -88,6 +91,7 @@ impl Engine {
             requests,
             records: self.records(),
             dials: self.dials.under_way.keys().copied().collect(),
+            zones: self.zones.under_way(),
             is_ending: !self.life.is_serving(),
             is_finished: self.life == Life::Finished,
         }

@@ -7,5 +7,6 @@ mod in_flight;
 mod numbers;
 mod presence;
 mod runs;
+mod zones;
 
 pub use in_flight::{RecordUnderWay, UnderWay};

@@ -1,10 +1,15 @@
 //! What became of processes as plain data, and back: a part of the frozen engine.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+
 use super::numbers::{count, nth, number_of};
 use crate::formats::v2::engine::{FactsV2, LastEndV1, ReasonV2};
 use crate::formats::{FormatError, Masks};
 use crate::ids::{Generation, ProcessRef, SlotId};
-use crate::instance::{End, LastExit, ProcessFacts, Quote, Reason, RestartLimit, Status, Why};
+use crate::instance::{
+    End, LastExit, NextRun, ProcessFacts, Quote, Reason, RestartLimit, Status, Why,
+};
 use crate::process::Exit;
 use crate::time::{Now, Time, Wall};
 
@@ -29,6 +34,10 @@ impl FactsV2 {
             limit_reached: facts.limit_reached.map(|limit| (limit.max, limit.window_ms)),
             ready: facts.ready,
             waits_for: facts.waits_for.as_deref().map(|name| masks.text(name)),
+            next_run: facts
+                .next_run
+                .as_ref()
+                .map(|next| (next.at.map(Wall::as_micros), String::from(&*next.text))),
         }
     }
 
@@ -59,6 +68,9 @@ impl FactsV2 {
                 .map(|(max, window_ms)| RestartLimit { max, window_ms }),
             ready: self.ready,
             waits_for: self.waits_for.map(Into::into),
+            next_run: self.next_run.map(|(at, text)| {
+                Box::new(NextRun { at: at.map(Wall::from_micros), text: text.into() })
+            }),
             // An engine is frozen between two inputs: they were shown.
             changed: false,
         })
@@ -80,6 +92,7 @@ impl ReasonV2 {
             Reason::NotStarted(reason) => Self::NotStarted(masks.prose(reason)),
             Reason::Complained(line) => Self::Complained(masks.text(line.as_str())),
             Reason::Silent { ms } => Self::Silent(*ms),
+            Reason::NotReady { ms } => Self::NotReady(*ms),
             Reason::NotLive(failure) => Self::NotLive(masks.prose(failure)),
         }
     }
@@ -97,6 +110,7 @@ impl ReasonV2 {
             Self::NotStarted(reason) => Reason::NotStarted(reason.into()),
             Self::Complained(line) => Reason::Complained(Quote::new(line.as_bytes())),
             Self::Silent(ms) => Reason::Silent { ms },
+            Self::NotReady(ms) => Reason::NotReady { ms },
             Self::NotLive(failure) => Reason::NotLive(failure.into()),
         })
     }

@@ -1,6 +1,7 @@
 //! Actions on many instances: one answer, and the order of `after`.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::Teller;
 use crate::instance::CheckKind::Ready;
@@ -100,6 +101,51 @@ fn a_restart_goes_to_the_first_and_back() {
     ");
 }
 
+/// The same with one in the middle, which is stopped after the last and before the first.
+#[test]
+fn a_chain_is_stopped_and_started_link_by_link() {
+    let mut t = Teller::new();
+    let mut processes = Vec::new();
+    for (alias, url) in [("db", "exec:a"), ("app", "exec:b?after=db"), ("web", "exec:c?after=app")]
+    {
+        t.create_named(alias, url).persisted().started();
+        processes.push(t.newest());
+    }
+    let [db, app, web] = processes[..] else { panic!("three were started") };
+    let mut t = t.untold();
+    t.act_on(&["A", "B", "C"], "restart").about(web).exited(0).about(app).exited(0);
+    t.about(db).exited(0);
+    insta::assert_snapshot!(t, @r"
+    0.000    > request 4: restart A and B and C
+               TERM to p3
+               answer 4: 200 B running, A running, C running
+             > p3 exits with 0
+               event 7 update C exec:c?after=app stopped alias=web
+               TERM to p2
+             > p2 exits with 0
+               event 8 update B exec:b?after=db stopped alias=app
+               TERM to p1
+             > p1 exits with 0
+               event 9 update A exec:a stopped alias=db
+               spawn p4 for A: exec:a
+    ");
+}
+
+/// One that has no process starts when what it comes after was restarted.
+#[test]
+fn a_restart_of_one_that_is_stopped_waits_for_the_other() {
+    let mut t = two("");
+    let web = t.newest();
+    t.act("B", "stop").about(web).exited(0);
+    let mut t = t.untold();
+    t.act_on(&["A", "B"], "restart");
+    insta::assert_snapshot!(t, @r"
+    0.000    > request 4: restart A and B
+               TERM to p1
+               answer 4: 200 B stopped, A running
+    ");
+}
+
 /// What is stored is answered once it is durable. If the disk refuses it, nothing is stopped, and the
 /// answer says so.
 #[test]
@@ -109,8 +155,8 @@ fn a_refused_part_holds_nothing_back() {
     t.act_on(&["A", "B"], "stop").persisted();
     insta::assert_snapshot!(t, @r"
     0.000    > request 3: stop A and B
-               persist 3: set desired of B to Down
-               persist 4: set desired of A to Down
+               persist 3: set desired of A to Down
+               persist 4: set desired of B to Down
              > durable up to 4
                TERM to p2
                answer 3: 200 B running, A running
@@ -118,8 +164,8 @@ fn a_refused_part_holds_nothing_back() {
     refused.act_on(&["A", "B"], "stop").disk_fails().act_on(&["A"], "stop").persisted();
     insta::assert_snapshot!(refused, @r"
     0.000    > request 3: stop A and B
-               persist 3: set desired of B to Down
-               persist 4: set desired of A to Down
+               persist 3: set desired of A to Down
+               persist 4: set desired of B to Down
              > the disk refuses
                answer 3: 200 B not changed: cannot save the state: no space left, A not changed: cannot save the state: no space left
              > request 4: stop A
@@ -191,8 +237,8 @@ fn a_shutdown_answers() {
     t.act_on(&["A", "B"], "stop").shutdown().persisted();
     insta::assert_snapshot!(t, @r"
     0.000    > request 3: stop A and B
-               persist 3: set desired of B to Down
-               persist 4: set desired of A to Down
+               persist 3: set desired of A to Down
+               persist 4: set desired of B to Down
              > shutdown is requested
                close all streams
                TERM to p2

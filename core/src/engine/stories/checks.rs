@@ -118,6 +118,47 @@ fn ready_once_a_target_answers() {
     ");
 }
 
+/// A process that is not ready in time has failed, and is restarted; if it becomes ready before that,
+/// it has recovered.
+#[test]
+fn not_ready_in_time() {
+    let mut t = teller();
+    t.create("exec:x?ready=line:up&ready_timeout=3s").persisted().started();
+    let mut t = t.untold();
+    t.next_timer().log("up");
+    t.exited(1).past_ticks().started().past_ticks().past_ticks().exited(0);
+    insta::assert_snapshot!(t, @r#"
+    3.000    > due: ReadyLimit of A
+               event 3 log A: "not ready within 3 s"
+               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 1000 ms, because: not ready within 3 s, not ready
+               event 4 update A exec:x?ready=line:up&ready_timeout=3s error
+             > p1 prints "up"
+               event 5 log A: "up"
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, ready
+               event 6 update A exec:x?ready=line:up&ready_timeout=3s running
+             > p1 exits with 1
+               process of A: error, 1 starts, 0 failures, 0 restarts, 1 exits, last Own(Code(1)), next in 1951 ms, because: exited with code 1
+               event 7 update A exec:x?ready=line:up&ready_timeout=3s error
+    4.951    > due: Restart of A
+               spawn p2 for A: exec:x?ready=line:up&ready_timeout=3s
+               process of A: error, 1 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1)), because: exited with code 1
+             > p2 started
+               process of A: p2 running, 2 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1)), not ready
+               event 8 update A exec:x?ready=line:up&ready_timeout=3s running
+    7.951    > due: ReadyLimit of A
+               event 9 log A: "not ready within 3 s"
+               process of A: p2 error, 2 starts, 0 failures, 1 restarts, 1 exits, last Own(Code(1)), next in 3586 ms, because: not ready within 3 s, not ready
+               event 10 update A exec:x?ready=line:up&ready_timeout=3s error
+    11.537   > due: Restart of A
+               TERM to p2
+               process of A: p2 error, 2 starts, 0 failures, 2 restarts, 1 exits, last Own(Code(1)), because: not ready within 3 s, not ready
+             > p2 exits with 0
+               process of A: stopped, 2 starts, 0 failures, 2 restarts, 2 exits, last Requested(Code(0)), because: stopped to be started again
+               event 11 update A exec:x?ready=line:up&ready_timeout=3s stopped
+               spawn p3 for A: exec:x?ready=line:up&ready_timeout=3s
+    "#);
+}
+
 /// An instance starts once those that it names are ready; meanwhile it is stopped and says what it
 /// waits for. That they exit later does not stop it.
 #[test]

@@ -57,6 +57,8 @@ impl Names {
             TimerReason::ShutdownLimit => "ShutdownLimit".to_string(),
             TimerReason::Ready(slot) => format!("Ready of {}", of(slot)),
             TimerReason::Live(slot) => format!("Live of {}", of(slot)),
+            TimerReason::ReadyLimit(slot) => format!("ReadyLimit of {}", of(slot)),
+            TimerReason::Schedule(slot) => format!("Schedule of {}", of(slot)),
             TimerReason::ShutdownOrder => "ShutdownOrder".to_string(),
         }
     }

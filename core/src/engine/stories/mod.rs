@@ -15,6 +15,7 @@ mod pings;
 mod policies;
 mod restarts;
 mod rotation;
+mod schedules;
 mod shutdown;
 mod storage;
 mod survivors;
@@ -33,7 +34,7 @@ use crate::doors::v2::{Secrets, decode_actions, decode_create, decode_patch};
 use crate::expect::Expect;
 use crate::ids::Revision;
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
-use crate::instance::{CheckKind, Marks};
+use crate::instance::{CheckKind, Marks, Zone};
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::OutputParser;
 use crate::process::Exit;
@@ -275,6 +276,13 @@ impl Teller {
         let result = failure.as_ref().map_or("passes".to_string(), |why| format!("fails ({why})"));
         let text = format!("{result} its {check:?} check");
         self.process_feed(&text, Input::CheckEnded { process, check, failure })
+    }
+
+    /// A time zone was read.
+    fn zone_read(&mut self, name: &str, zone: Option<Zone>) -> &mut Self {
+        let found = if zone.is_some() { "is read" } else { "is missing" };
+        let input = Input::ZoneRead { name: name.to_string(), zone };
+        self.feed(&format!("the time zone {name:?} {found}"), input)
     }
 
     /// A checkpoint whose gauges are 1 to 5, and whose counters all stand at `count`.

@@ -29,6 +29,16 @@ pub(crate) struct EngineV2 {
     pub(crate) batches: BatchesV2,
     /// Of each slot that is stopped in order: those that exit before it.
     pub(crate) ahead: Vec<(u32, Vec<u32>)>,
+    /// The time zones of schedules, by name.
+    pub(crate) zones: Vec<(String, ZoneV2)>,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) enum ZoneV2 {
+    Asked,
+    Missing,
+    /// The first offset, and the later ones with the time that they begin at.
+    Offsets(i32, Vec<(u64, i32)>),
 }
 
 /// Actions on many instances that are not answered yet.
@@ -100,6 +110,7 @@ pub(crate) struct ReadinessV2 {
     pub(crate) asked: u32,
     pub(crate) missed: u32,
     pub(crate) failed_live: bool,
+    pub(crate) late: bool,
     pub(crate) announced: bool,
 }
 
@@ -155,6 +166,8 @@ pub(crate) enum TimerV2 {
     Ready(u32),
     Live(u32),
     ShutdownOrder,
+    Schedule(u32),
+    ReadyLimit(u32),
 }
 
 #[derive(Encode, Decode)]
@@ -187,6 +200,8 @@ pub(crate) struct FactsV2 {
     pub(crate) limit_reached: Option<(u32, u64)>,
     pub(crate) ready: Option<bool>,
     pub(crate) waits_for: Option<String>,
+    /// The next time of a schedule, and its text.
+    pub(crate) next_run: Option<(Option<u64>, String)>,
 }
 
 #[derive(Encode, Decode)]
@@ -203,4 +218,5 @@ pub(crate) enum ReasonV2 {
     /// Numbers as in `Stopping`, and what keeps the process alive.
     CannotEnd(u8, Option<String>),
     NotLive(String),
+    NotReady(u64),
 }

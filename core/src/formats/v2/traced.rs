@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::definition::{DefinitionV2, DesiredV2, PolicyV2, SetupV2};
-use super::engine::EngineV2;
+use super::engine::{EngineV2, ZoneV2};
 use super::machine::ControlInputV2;
 use super::presence::{DesireV2, IdentityV2};
 use crate::codec::{Decode, Encode};
@@ -64,6 +64,8 @@ pub(crate) enum InputV2 {
     Configured(Vec<(DefinitionV2, DesiredV2)>),
     /// Whether the check was a live check, and why it failed if it did.
     CheckEnded(ProcessV1, bool, Option<String>),
+    /// The name of a time zone, and its offsets.
+    ZoneRead(String, ZoneV2),
 }
 
 #[derive(Encode, Decode)]

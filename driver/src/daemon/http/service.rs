@@ -18,7 +18,7 @@ use openctrl_core::doors::v2::{
     decode_token, is_audited, ping_target, policy_answer, policy_outcome, route, token_name,
 };
 use openctrl_core::event::EventName;
-use openctrl_core::instance::Setup;
+use openctrl_core::instance::{Checks, Setup};
 use openctrl_core::master::ApiKey;
 use openctrl_core::url::{Cors, InstanceUrl};
 use tokio::time::{sleep, timeout};
@@ -36,6 +36,7 @@ use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::patrol::Door;
 use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
+use crate::daemon::zones::has_zone;
 use crate::runtime::check_command;
 
 /// `no-transform` keeps proxies from compressing the stream, which would hold events back.
@@ -369,8 +370,14 @@ impl Service {
         if decode_force(parts.uri.query().unwrap_or_default())? || !self.runs_commands {
             return Ok(());
         }
+        let zone = Checks::parse(url).ok().and_then(|checks| Some(checks.schedule?.zone));
         let url = url.as_str().to_owned();
-        let check = tokio::task::spawn_blocking(move || check_command(&url, &setup));
+        let check = tokio::task::spawn_blocking(move || {
+            if let Some(zone) = zone.filter(|zone| !has_zone(zone)) {
+                return Err(format!("schedule_tz: this machine has no time zone {zone:?}"));
+            }
+            check_command(&url, &setup)
+        });
         match timeout(COMMAND_CHECK, check).await {
             Ok(Ok(Err(reason))) => {
                 let remedy = "correct it, or send force=true in the query to accept it anyway";

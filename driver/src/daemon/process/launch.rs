@@ -24,7 +24,7 @@ use openctrl_core::keeper::Start;
 use rustix::process::Pid;
 
 use crate::daemon::limits::descriptor_limit_to_restore;
-use crate::daemon::probe::notify_socket;
+use crate::daemon::notified::notify_socket;
 use crate::daemon::service::PRIVATE_VARIABLES;
 use crate::daemon::signals::hang_up_was_ignored;
 use crate::orders::{Orders, WORD, replaces_itself, variable};

@@ -87,6 +87,7 @@ fn world_of(engine: &Engine, now: Now) -> World {
         world.disk.accept(record.epoch, record.seq, &record.record);
     }
     world.checks = checks(engine);
+    world.zones = engine.under_way().zones;
     under_way.dials.into_iter().for_each(|request| world.clients.dial(request));
     world
 }
