@@ -32,6 +32,7 @@ mod order;
 mod outbox;
 mod presence;
 mod reload;
+mod resume;
 mod show;
 mod shutdown;
 mod supervisor;
