@@ -54,7 +54,6 @@ impl Masks {
 
     /// The mask of an alias, which may be the name of an instance.
     pub(crate) fn alias(&mut self, alias: &str) -> String {
-        #[cfg(test)]
         if self.is_plain {
             return alias.to_string();
         }

@@ -11,5 +11,5 @@ mod tests;
 mod words;
 
 pub use document::{HANDOVER_VERSION, Handover, HandoverError};
-pub use parts::{Descriptor, HandedBlock, HandedKey, Role};
+pub use parts::{Descriptor, HandedBlock, HandedSecret, Role};
 pub use words::{Answer, Preflight, Question};

@@ -15,18 +15,18 @@ pub struct HandedBlock {
     pub frames: Vec<u8>,
     /// The end of the frame of each event; never empty.
     pub ends: Vec<u32>,
-    /// The frames that show the key, in order.
-    pub keys: Vec<HandedKey>,
+    /// The places with secrets, in order.
+    pub secrets: Vec<HandedSecret>,
 }
 
-/// A frame that shows the key, and what readers get who do not hold it.
+/// A place in the frames with a secret, and what readers see there who do not hold the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandedKey {
+pub struct HandedSecret {
     /// Where it begins.
     pub start: u32,
     /// Where it ends.
     pub end: u32,
-    /// The frame without the key.
+    /// What is there without the secret.
     pub masked: Vec<u8>,
 }
 
@@ -37,27 +37,28 @@ impl HandedBlock {
     }
 
     pub(super) fn dto(&self) -> HandedBlockV2 {
-        let Self { first, frames, ends, keys } = self.clone();
-        let key = |HandedKey { start, end, masked }| (start, end, masked);
-        HandedBlockV2 { first: first.0, frames, ends, keys: keys.into_iter().map(key).collect() }
+        let Self { first, frames, ends, secrets } = self.clone();
+        let secret = |HandedSecret { start, end, masked }| (start, end, masked);
+        let secrets = secrets.into_iter().map(secret).collect();
+        HandedBlockV2 { first: first.0, frames, ends, secrets }
     }
 
     pub(super) fn read(dto: HandedBlockV2) -> Result<Self, FormatError> {
-        let HandedBlockV2 { first, frames, ends, keys } = dto;
+        let HandedBlockV2 { first, frames, ends, secrets } = dto;
         let ends_with_frames = ends.last().is_some_and(|end| *end as usize == frames.len());
         if first == 0 || first >= 1 << 62 || !ends.is_sorted() || !ends_with_frames {
             return Err(FormatError::Contradiction("events do not fit their frames"));
         }
         let mut from = 0;
-        for (start, end, _) in &keys {
+        for (start, end, _) in &secrets {
             if *start < from || end < start || *end as usize > frames.len() {
-                return Err(FormatError::Contradiction("a frame with the key is not among them"));
+                return Err(FormatError::Contradiction("a secret is not among the frames"));
             }
             from = *end;
         }
-        let key = |(start, end, masked)| HandedKey { start, end, masked };
-        let keys = keys.into_iter().map(key).collect();
-        Ok(Self { first: EventId(first), frames, ends, keys })
+        let secret = |(start, end, masked)| HandedSecret { start, end, masked };
+        let secrets = secrets.into_iter().map(secret).collect();
+        Ok(Self { first: EventId(first), frames, ends, secrets })
     }
 }
 

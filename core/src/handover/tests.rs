@@ -22,15 +22,15 @@ fn window() -> impl Strategy<Value = (Vec<HandedBlock>, EventId)> {
     (1..1000u64, prop::collection::vec((block, any::<bool>()), 0..4)).prop_map(|(first, blocks)| {
         let mut next = EventId(first);
         let mut handed = Vec::new();
-        for (frames, has_key) in blocks {
+        for (frames, has_secret) in blocks {
             let (mut all, mut ends) = (Vec::new(), Vec::new());
             for frame in &frames {
                 all.extend_from_slice(frame);
                 ends.push(all.len() as u32);
             }
-            let key = HandedKey { start: 0, end: ends[0], masked: vec![b'*'] };
-            let keys = if has_key { vec![key] } else { Vec::new() };
-            let block = HandedBlock { first: next, frames: all, ends, keys };
+            let secret = HandedSecret { start: 0, end: ends[0], masked: vec![b'*'] };
+            let secrets = if has_secret { vec![secret] } else { Vec::new() };
+            let block = HandedBlock { first: next, frames: all, ends, secrets };
             next = block.end();
             handed.push(block);
         }
@@ -165,7 +165,7 @@ fn a_window_with_a_gap_is_refused() {
         first: EventId(first),
         frames: b"ab".to_vec(),
         ends: vec![1, 2],
-        keys: Vec::new(),
+        secrets: Vec::new(),
     };
     let with = |window: Vec<HandedBlock>, next_event| Handover {
         product: String::new(),

@@ -2,6 +2,7 @@
 //! themselves that they are ready. What follows is the engine's decision.
 
 use std::io;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -93,11 +94,21 @@ async fn get(url: &str) -> Result<(), String> {
 
 /// Ends with what it belongs to.
 #[derive(Debug)]
-pub(crate) struct Listening(AbortHandle);
+pub(crate) struct Listening {
+    task: AbortHandle,
+    number: RawFd,
+}
+
+impl Listening {
+    /// The number of its descriptor, to keep it open.
+    pub(crate) const fn number(&self) -> RawFd {
+        self.number
+    }
+}
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -110,17 +121,27 @@ fn notify_name(run: RunId) -> String {
     format!("openctrl-{:032x}", run.0)
 }
 
-/// Hears a process that says by itself when it is ready. To be called before it is started.
+/// Hears a process that says by itself when it is ready. To be called before it is started, unless
+/// another program of this master listened before, which left `handed`.
 ///
 /// # Errors
 /// If the system has no such socket.
 #[cfg(target_os = "linux")]
-pub(crate) fn listen(process: ProcessRef, run: RunId, mailbox: Mailbox) -> io::Result<Listening> {
+pub(crate) fn listen(
+    process: ProcessRef,
+    run: RunId,
+    handed: Option<OwnedFd>,
+    mailbox: Mailbox,
+) -> io::Result<Listening> {
+    use std::os::fd::AsRawFd;
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-    let address = SocketAddr::from_abstract_name(notify_name(run))?;
-    let socket = UnixDatagram::bind_addr(&address)?;
+    let socket = match handed {
+        Some(handed) => UnixDatagram::from(handed),
+        None => UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(notify_name(run))?)?,
+    };
+    let number = socket.as_raw_fd();
     socket.set_nonblocking(true)?;
     let socket = tokio::net::UnixDatagram::from_std(socket)?;
     let task = tokio::spawn(async move {
@@ -134,7 +155,7 @@ pub(crate) fn listen(process: ProcessRef, run: RunId, mailbox: Mailbox) -> io::R
             }
         }
     });
-    Ok(Listening(task.abort_handle()))
+    Ok(Listening { task: task.abort_handle(), number })
 }
 
 /// Other systems have no sockets without a file.
@@ -142,7 +163,12 @@ pub(crate) fn listen(process: ProcessRef, run: RunId, mailbox: Mailbox) -> io::R
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn listen(_: ProcessRef, _: RunId, _: Mailbox) -> io::Result<Listening> {
+pub(crate) fn listen(
+    _: ProcessRef,
+    _: RunId,
+    _: Option<OwnedFd>,
+    _: Mailbox,
+) -> io::Result<Listening> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

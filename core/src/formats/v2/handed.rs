@@ -71,8 +71,8 @@ pub(crate) struct HandedBlockV2 {
     pub(crate) first: u64,
     pub(crate) frames: Vec<u8>,
     pub(crate) ends: Vec<u32>,
-    /// Start and end of a frame that shows the key, and the frame without it.
-    pub(crate) keys: Vec<(u32, u32, Vec<u8>)>,
+    /// Start and end of a place with a secret, and what is there without it.
+    pub(crate) secrets: Vec<(u32, u32, Vec<u8>)>,
 }
 
 #[derive(Encode, Decode)]
