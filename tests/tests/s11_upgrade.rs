@@ -1,5 +1,5 @@
 //! Contract §11 with `survive=on`: the master becomes another program in the same process, and
-//! nobody notices but by its log.
+//! no client and no child notices.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]

@@ -1,4 +1,4 @@
-//! The program of the master is replaced, and the engine goes on in the next one.
+//! The program of the master is replaced, and the engine continues in the next one.
 
 use alloc::vec::Vec;
 
@@ -29,8 +29,8 @@ impl Teller {
     }
 }
 
-/// Nothing is started, stopped or counted anew: a running instance runs on with its gauges, a stop
-/// goes on at its step, a restart comes when it is due, and what is stopped stays so.
+/// Nothing is started, stopped or counted again: a running instance keeps its gauges, a stop
+/// continues at its step, a restart comes when it is due, and what is stopped stays so.
 #[test]
 fn everything_goes_on() {
     let mut t = Teller::new();
