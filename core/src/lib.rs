@@ -26,6 +26,7 @@ pub mod event;
 pub mod expect;
 mod formats;
 pub mod go;
+pub mod handover;
 pub mod history;
 pub mod ids;
 pub mod instance;

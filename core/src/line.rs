@@ -42,6 +42,33 @@ pub struct LineSplitter {
     seen_bytes: u64,
 }
 
+/// A line that has not ended yet, as a splitter keeps it: for a splitter that goes on in its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnfinishedLine {
+    /// The kept part, without the CRs at its end.
+    pub held: Vec<u8>,
+    /// Start of the text after the last CR in it.
+    pub segment: usize,
+    /// Whether bytes of that text were dropped.
+    pub is_segment_cut: bool,
+    /// Number of CRs at the end.
+    pub returns: u64,
+    /// All bytes of the line so far.
+    pub seen_bytes: u64,
+}
+
+impl UnfinishedLine {
+    /// Whether a splitter can have kept this.
+    pub fn is_possible(&self) -> bool {
+        let Self { held, segment, is_segment_cut: _, returns, seen_bytes } = self;
+        let kept = (held.len() as u64).checked_add(*returns);
+        held.len() <= LINE_MAX_BYTES
+            && *segment <= held.len()
+            && kept.is_some_and(|kept| kept <= *seen_bytes)
+            && *seen_bytes < 1 << 62
+    }
+}
+
 /// Positions where text overwrites earlier text: after each CR, except the last one of a line.
 pub(crate) fn segment_starts(line: &[u8]) -> impl DoubleEndedIterator<Item = usize> + '_ {
     let after = memchr::memchr_iter(b'\r', line).map(|at| at + 1);
@@ -52,6 +79,28 @@ impl LineSplitter {
     /// A splitter at the start of a stream.
     pub fn new() -> LineSplitter {
         LineSplitter::default()
+    }
+
+    /// A splitter within a line. A line that no splitter can have kept counts as none.
+    pub fn resuming(line: UnfinishedLine) -> LineSplitter {
+        if !line.is_possible() {
+            return LineSplitter::default();
+        }
+        let UnfinishedLine { held, segment, is_segment_cut, returns, seen_bytes } = line;
+        LineSplitter { held, segment, is_segment_cut, returns, seen_bytes }
+    }
+
+    /// A copy of the line that has not ended yet; `None` at the start of a line.
+    pub fn pause(&self) -> Option<UnfinishedLine> {
+        let &LineSplitter { ref held, segment, is_segment_cut, returns, seen_bytes } = self;
+        let held = held.clone();
+        (seen_bytes > 0).then_some(UnfinishedLine {
+            held,
+            segment,
+            is_segment_cut,
+            returns,
+            seen_bytes,
+        })
     }
 
     /// Takes the next bytes of the stream and passes each finished line to `sink`, in order.

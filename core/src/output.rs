@@ -10,7 +10,7 @@ use bytes::Bytes;
 use memchr::memmem::Finder;
 
 use crate::checkpoint::Checkpoint;
-use crate::line::{Line, LineSplitter};
+use crate::line::{Line, LineSplitter, UnfinishedLine};
 
 /// A log line with this in it makes the instance `error` (Contract §6).
 const ERROR_MARK: &[u8] = b"ERROR";
@@ -108,6 +108,16 @@ pub struct OutputParser {
 }
 
 impl OutputParser {
+    /// A parser that goes on within a line.
+    pub fn resuming(line: UnfinishedLine) -> Self {
+        Self { splitter: LineSplitter::resuming(line) }
+    }
+
+    /// A copy of the line that has not ended yet, for a parser that goes on in its place.
+    pub fn pause(&self) -> Option<UnfinishedLine> {
+        self.splitter.pause()
+    }
+
     /// The lines that `chunk` completes. `chunk` is at most a few hundred KiB: positions in a
     /// batch are 32 bits wide.
     pub fn push(&mut self, chunk: &[u8]) -> OutputBatch {

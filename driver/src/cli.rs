@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+#[cfg(target_os = "linux")]
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::daemon::{self, go_arch, go_os};
@@ -26,6 +28,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments.first().is_some_and(|word| word == crate::keeper::WORD) {
         return crate::keeper::run();
     }
+    #[cfg(target_os = "linux")]
+    if let [word, state, rest @ ..] = &arguments[..]
+        && word == daemon::PREFLIGHT
+    {
+        return preflight(state, rest);
+    }
     let words: Option<Vec<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
     let Some(words) = words else {
         return fail("an argument is not UTF-8");
@@ -39,6 +47,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             fail("more than one argument; quote the URL if it has an & in it")
         }
         ref words => command(words),
+    }
+}
+
+/// A master wants to know whether this program can take its place; `rest` are its arguments.
+#[cfg(target_os = "linux")]
+fn preflight(state: &OsString, rest: &[OsString]) -> ExitCode {
+    let [url] = rest else { return fail("this is for the master's own use; try 'openctrl help'") };
+    match daemon::preflight(Path::new(state), &url.to_string_lossy()) {
+        Ok(text) => print(&text),
+        Err(reason) => fail(&reason),
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! `cli` reads the command line by `grammar`. `daemon` is the master, `client` the commands that ask
 //! one, `runtime` what runs a single instance, `tools` what works on files without a master.
-//! `address_file`, `certificate`, `counters`, `orders` and `state` are shared by the daemon and the
-//! others.
+//! `address_file`, `certificate`, `counters`, `orders`, `published_file` and `state` are shared by the
+//! daemon and the others.
 
 mod address_file;
 mod certificate;
+#[cfg(target_os = "linux")]
+mod channel;
 mod cli;
 mod client;
 mod counters;
@@ -21,6 +23,7 @@ mod orders;
 mod packets;
 pub mod patrol;
 mod promises;
+mod published_file;
 pub mod runtime;
 mod state;
 mod tools;

@@ -64,18 +64,35 @@ pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// Keeps every descriptor that this process was started with, except 0 to 2, from the processes
-/// that it starts. They stay open here: the parent may rely on that, as with a lock. Call it before
-/// other threads exist.
-pub(crate) fn close_inherited_at_exec() {
-    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
+/// that it starts. They stay open here: the parent may rely on that, as with a lock. Returns their
+/// numbers. Call it before other threads exist.
+pub(crate) fn close_inherited_at_exec() -> Vec<RawFd> {
+    let mut numbers = open_numbers();
+    numbers.retain(|number| stay_open_at_exec(*number, false).is_ok());
+    numbers
+}
+
+/// Sets whether a descriptor stays open at `exec`.
+pub(crate) fn stay_open_at_exec(number: RawFd, stays: bool) -> io::Result<()> {
+    let flags = if stays { FdFlags::empty() } else { FdFlags::CLOEXEC };
+    // SAFETY: only its flag is changed; one that is not open any more, as that of a listing, gives
+    // an error.
+    #[expect(unsafe_code, reason = "naming a descriptor by its number asks for this promise")]
+    let named = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(fcntl_setfd(named, flags)?)
+}
+
+/// Closes every descriptor that this process was started with, except 0 to 2. Call it before
+/// anything else has opened a descriptor.
+pub(crate) fn close_inherited() {
+    open_numbers().into_iter().for_each(|number| drop(inherited(number)));
+}
+
+/// The numbers of the open descriptors above 2; one of them is that of the listing.
+fn open_numbers() -> Vec<RawFd> {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return Vec::new() };
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    for number in numbers.filter(|number: &RawFd| *number > 2).collect::<Vec<_>>() {
-        // SAFETY: it is only asked to close itself at `exec`; one that is not open any more, as
-        // that of the listing, gives an error.
-        #[expect(unsafe_code, reason = "naming a descriptor by its number asks for this promise")]
-        let named = unsafe { BorrowedFd::borrow_raw(number) };
-        let _ = fcntl_setfd(named, FdFlags::CLOEXEC);
-    }
+    numbers.filter(|number: &RawFd| *number > 2).collect()
 }
 
 /// Takes pages of a file out of the memory of the process. They are read again when they are used.
@@ -100,6 +117,18 @@ pub(crate) fn unblock_signals() -> io::Result<()> {
     let status = unsafe {
         libc::sigemptyset(empty.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, empty.as_ptr(), ptr::null_mut())
+    };
+    if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status)) }
+}
+
+/// Blocks every signal in the calling thread. Those of its own faults end the process all the same.
+pub(crate) fn block_signals() -> io::Result<()> {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigfillset` initializes the set that it is given; the old mask is not asked for.
+    #[expect(unsafe_code, reason = "a call of the C library")]
+    let status = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut())
     };
     if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status)) }
 }

@@ -17,6 +17,7 @@ mod cursors;
 mod engine;
 mod frame;
 mod gob;
+mod handover;
 mod journal;
 mod keeper;
 mod output;
@@ -33,6 +34,7 @@ pub use cursors::cursors;
 pub use engine::engine;
 pub use frame::frame;
 pub use gob::gob;
+pub use handover::handover;
 pub use journal::journal;
 pub use keeper::keeper;
 pub use output::{checkpoint, line};
@@ -47,7 +49,7 @@ pub use url::{instance_url, master_url};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus and of its binary.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("line", line),
     ("checkpoint", checkpoint),
     ("instance_url", instance_url),
@@ -56,6 +58,7 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("state", state),
     ("journal", journal),
     ("keeper", keeper),
+    ("handover", handover),
     ("recover", recover),
     ("gob", gob),
     ("frame", frame),

@@ -32,6 +32,7 @@ mod order;
 mod outbox;
 mod presence;
 mod reload;
+mod resume;
 mod schedules;
 mod show;
 mod shutdown;

@@ -335,7 +335,7 @@ impl Supervisor<'_> {
     }
 
     /// The id of a run that this master begins with the current generation.
-    fn run_id(&self) -> RunId {
+    pub(super) fn run_id(&self) -> RunId {
         Run::id_of(self.rng, self.instance.lifecycle().generation())
     }
 

@@ -61,6 +61,16 @@ impl<T> Window<T> {
         Window { limits, slots: VecDeque::new(), events: 0, bytes: 0, next: EventId(1) }
     }
 
+    /// An empty window whose first event will be `next`: the ones before it were discarded.
+    pub fn starting_at(limits: WindowLimits, next: EventId) -> Window<T> {
+        Window { next, ..Window::new(limits) }
+    }
+
+    /// The items kept, oldest first.
+    pub fn items(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().map(|slot| &slot.item)
+    }
+
     /// Appends an event of a size of `bytes`, see [`Window::push_run`].
     pub fn push(&mut self, item: T, bytes: usize) -> EventId {
         self.push_run(item, 1, bytes)

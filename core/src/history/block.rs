@@ -138,6 +138,41 @@ impl Block {
     }
 }
 
+/// The content of a block, for a history that goes on in the place of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockParts {
+    /// The id of its first line.
+    pub first: LineId,
+    /// When its lines were printed.
+    pub time: Wall,
+    /// The text of all lines, one after the other.
+    pub text: Vec<u8>,
+    /// Of each line its end in the text, and how many bytes of it were dropped.
+    pub lines: Vec<(u32, u64)>,
+}
+
+impl From<&Block> for BlockParts {
+    fn from(block: &Block) -> Self {
+        let Block { first, time, text, lines } = block;
+        let lines = lines.iter().map(|extent| (extent.end, extent.cut_bytes)).collect();
+        Self { first: *first, time: *time, text: text.to_vec(), lines }
+    }
+}
+
+impl Block {
+    /// The block of these parts; `None` if no block has them.
+    pub fn from_parts(parts: BlockParts) -> Option<Self> {
+        let BlockParts { first, time, text, lines } = parts;
+        let is_ordered = lines.is_sorted_by_key(|(end, _)| *end);
+        let ends_with_text = lines.last().is_some_and(|(end, _)| *end as usize == text.len());
+        if !is_ordered || !ends_with_text || lines.len() > BLOCK_LINES {
+            return None;
+        }
+        let lines = lines.into_iter().map(|(end, cut_bytes)| Extent { end, cut_bytes }).collect();
+        Some(Self { first, time, text: text.into(), lines })
+    }
+}
+
 impl fmt::Debug for Block {
     /// Leaves the text out: it may hold secrets of the runtime.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -51,6 +51,19 @@ pub struct Shelf {
     last_gone: Option<LineId>,
 }
 
+/// The retained lines of one instance, for a book that goes on in the place of another.
+#[derive(Clone, Debug)]
+pub struct KeptLog {
+    /// Whose lines.
+    pub instance: InstanceId,
+    /// The lines, oldest first.
+    pub blocks: Vec<Arc<Block>>,
+    /// Lines of this run that are no longer kept.
+    pub gone: u64,
+    /// The last of them.
+    pub last_gone: Option<LineId>,
+}
+
 impl LogBook {
     /// An empty book.
     pub fn new(limits: HistoryLimits) -> Self {
@@ -82,6 +95,27 @@ impl LogBook {
         let after = (kept.bytes, kept.lines);
         self.settle(id, before, after);
         while self.bytes > self.limits.bytes && self.drop_of_largest() {}
+    }
+
+    /// Every line that is kept.
+    pub fn hand_over(&self) -> Vec<KeptLog> {
+        let log = |(instance, kept): (&InstanceId, &Kept)| KeptLog {
+            instance: *instance,
+            blocks: kept.blocks.iter().cloned().collect(),
+            gone: kept.gone,
+            last_gone: kept.last_gone,
+        };
+        self.kept.iter().map(log).collect()
+    }
+
+    /// Takes over the lines of an instance that has none here.
+    pub fn take_over(&mut self, log: KeptLog) {
+        let KeptLog { instance, blocks, gone, last_gone } = log;
+        self.append(instance, &blocks, 0);
+        if let Some(kept) = self.kept.get_mut(&instance) {
+            kept.gone += gone;
+            kept.last_gone = kept.last_gone.or(last_gone);
+        }
     }
 
     /// The bounds.

@@ -10,7 +10,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-pub use block::{Block, KeptLine, LineId, blocks_of, restored};
-pub use book::{HistoryLimits, LogBook, Shelf};
+pub use block::{Block, BlockParts, KeptLine, LineId, blocks_of, restored};
+pub use book::{HistoryLimits, KeptLog, LogBook, Shelf};
 pub use page::{PAGE_TEXT_MAX_BYTES, Page, Unfinished};
 pub use query::{BadQuery, Cursor, LIMIT_DEFAULT, LIMIT_MAX, LogQuery, Place};

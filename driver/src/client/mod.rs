@@ -45,6 +45,8 @@ mod tls_error;
 mod token;
 mod trust;
 mod units;
+#[cfg(target_os = "linux")]
+mod upgrade;
 mod wait;
 
 pub(crate) use run::run;

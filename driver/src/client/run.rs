@@ -10,6 +10,8 @@ use super::api::Api;
 use super::failure::Failure;
 use super::outlet::Outlet;
 use super::place::Place;
+#[cfg(target_os = "linux")]
+use super::upgrade;
 use super::{
     act, apply, audit, control, create, doctor, edit, events, export, launch, list, live, logs,
     master, pages, screen, show, token,
@@ -59,6 +61,12 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
     if matches!(command, Command::Doctor) {
         return doctor::doctor(&Outlet::new(options.output), options).await;
     }
+    if matches!(command, Command::Upgrade) {
+        #[cfg(target_os = "linux")]
+        return upgrade::upgrade(&Outlet::new(options.output), options);
+        #[cfg(not(target_os = "linux"))]
+        return Err(Failure::Refused("only Linux has upgrades in place".to_owned()));
+    }
     let api = Arc::new(Api::new(Place::find(options)?)?);
     let out = Outlet::new(options.output);
     match command {
@@ -97,6 +105,7 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Ping(question) => master::ping(&api, &out, &question.target).await,
         // Dispatched before a master is looked for.
         Command::Control(_)
+        | Command::Upgrade
         | Command::Completions(_)
         | Command::Man(_)
         | Command::Doctor

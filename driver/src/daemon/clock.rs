@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use openctrl_core::steady::{SteadyClock, Step};
 use openctrl_core::time::{Now, Time, Wall};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Samples both clocks; monotonic time counts from its creation. Clones are the same clock.
 #[derive(Clone, Debug)]
@@ -18,6 +19,24 @@ impl Clock {
     pub(crate) fn start() -> Self {
         let started = Instant::now();
         Self { started, origin: started, steady: Arc::default() }
+    }
+
+    /// The clock of a master that another program began, by the readings of [`Clock::readings`].
+    pub(crate) fn resuming(origin_micros: u64, started_micros: u64) -> Self {
+        let (now, reading) = (Instant::now(), monotonic_micros());
+        let at = |micros: u64| {
+            let age = Duration::from_micros(reading.saturating_sub(micros));
+            now.checked_sub(age).unwrap_or(now)
+        };
+        let (started, origin) = (at(started_micros), at(origin_micros));
+        Self { started, origin, steady: Arc::default() }
+    }
+
+    /// The readings of the system's monotonic clock at time 0 and at the start, in µs.
+    pub(crate) fn readings(&self) -> (u64, u64) {
+        let reading = monotonic_micros();
+        let at = |instant: Instant| reading.saturating_sub(micros(instant.elapsed()));
+        (at(self.origin), at(self.started))
     }
 
     /// The same clock, which has a name for what was as long ago as this.
@@ -56,6 +75,11 @@ impl Clock {
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+fn monotonic_micros() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1_000
 }
 
 fn report(step: Step) {

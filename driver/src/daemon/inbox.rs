@@ -4,16 +4,21 @@
 //! bounds them. Requests come second; a client that finds the lane full waits. Output comes last;
 //! a process that finds the lane full waits on its pipe.
 
+use std::sync::Arc;
+
 use openctrl_core::access::TokenChange;
 use openctrl_core::command::{Caller, Command, Outcome};
 use openctrl_core::control::ControlInput;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::keeper::Ended;
+use openctrl_core::line::UnfinishedLine;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::control::Ask;
+use crate::daemon::gate::Gate;
 use crate::daemon::process::Newcomer;
+use crate::daemon::standstill::Freeze;
 
 /// Requests that may wait here; those of more connections wait outside.
 const REQUESTS_MAX: usize = 1024;
@@ -58,6 +63,14 @@ pub(crate) enum Notice {
     Control(ControlInput),
     /// A check whether the loop answers.
     Ping(oneshot::Sender<()>),
+    /// The reader of a process stands still, within this line.
+    Paused(ProcessRef, Option<UnfinishedLine>),
+    /// A copy of the engine is wanted, to try whether another program understands it.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux replaces it"))]
+    Trial(oneshot::Sender<Vec<u8>>),
+    /// The loop is to stand still: its program is replaced.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux replaces it"))]
+    Freeze(Freeze),
 }
 
 impl Notice {
@@ -77,6 +90,9 @@ impl Notice {
             | Self::Ask(_)
             | Self::Tokens(..)
             | Self::Control(_)
+            | Self::Paused(..)
+            | Self::Trial(_)
+            | Self::Freeze(_)
             | Self::Ping(_) => 1,
         }
     }
@@ -89,9 +105,15 @@ pub(crate) struct Mailbox {
     facts: mpsc::UnboundedSender<Notice>,
     requests: mpsc::Sender<Notice>,
     output: mpsc::Sender<Notice>,
+    readers: Arc<Gate>,
 }
 
 impl Mailbox {
+    /// What readers of output pass.
+    pub(crate) fn readers(&self) -> &Arc<Gate> {
+        &self.readers
+    }
+
     /// Leaves the result of an effect.
     pub(crate) fn fact(&self, notice: Notice) {
         let _ = self.facts.send(notice);
@@ -160,11 +182,16 @@ pub(crate) fn inbox() -> (Mailbox, Inbox) {
     let (facts, facts_in) = mpsc::unbounded_channel();
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
     let (output, output_in) = mpsc::channel(OUTPUT_MAX);
-    let mailbox = Mailbox { facts, requests, output };
+    let mailbox = Mailbox { facts, requests, output, readers: Gate::new() };
     (mailbox, Inbox { facts: facts_in, requests: requests_in, output: output_in })
 }
 
 impl Inbox {
+    /// Whether nothing is pending.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.facts.is_empty() && self.requests.is_empty() && self.output.is_empty()
+    }
+
     /// Waits for a notice, then takes all others that are pending, most urgent first.
     ///
     /// The lanes are emptied in reverse order, because output can depend on a fact: the start of a

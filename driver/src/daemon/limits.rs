@@ -21,6 +21,13 @@ pub(crate) fn raise_descriptor_limit() {
     }
 }
 
+/// Takes back that the limit was raised, for a program that is executed in the place of this one.
+pub(crate) fn lower_descriptor_limit() {
+    if let Some(limit) = BEFORE.get() {
+        let _ = setrlimit(Resource::Nofile, *limit);
+    }
+}
+
 /// The limit that a child has to be given back, soft and hard, `None` if it inherits the right one:
 /// programs that size tables by it, or still use `select`, would suffer from a larger one.
 pub(crate) fn descriptor_limit_to_restore() -> Option<(Option<u64>, Option<u64>)> {

@@ -1,152 +1,71 @@
 //! The master from its URL to its last save: puts the parts together, in the order in which a
 //! failure leaves the least behind.
 
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{fmt, io};
 
 use openctrl_core::doors::patrol::config::HookName;
 use openctrl_core::doors::v2::Dialect;
 use openctrl_core::engine::{Engine, Found};
+use openctrl_core::handover::{Descriptor, Role};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::store::Image;
-use openctrl_core::url::{MasterUrl, MasterUrlError, Tls, TraceConfig};
+use openctrl_core::url::{MasterUrl, Tls, TraceConfig};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-use crate::address_file::{Address, AddressFile};
+use crate::address_file::Address;
 use crate::counters::COUNTERS;
 use crate::daemon::access::{Audit, Registry};
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
-use crate::daemon::control::{
-    BoundSocket, ControlHands, ListenError, MAIN_MODE, Parts, start_control,
-};
-use crate::daemon::http::{
-    About, Observed, Page, Server, ServerConfig, Service, bind, description,
-};
+use crate::daemon::control::{ControlHands, MAIN_MODE, OpenSockets, Parts, start_control};
+use crate::daemon::endpoint::{address, listen, listen_udp, secured, usable_listener};
+use crate::daemon::gate::Gate;
+use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, description};
 use crate::daemon::hub::{Hub, Publisher};
 use crate::daemon::inbox::{Mailbox, inbox};
 use crate::daemon::limits::raise_descriptor_limit;
 use crate::daemon::log;
 use crate::daemon::log_line::LogFormat;
 use crate::daemon::logs::Logs;
-use crate::daemon::patrol::{
-    ConfigFile, Door, Extras, LogRules, Options, SetupError, bind_udp, reload, serve_udp,
-};
+use crate::daemon::patrol::{ConfigFile, Door, Extras, LogRules, Options, reload, serve_udp};
 use crate::daemon::process::{
-    IdleSpawner, Keeping, Ledger, LinkError, Runtime, become_subreaper, dismiss_keeper,
-    end_commands, find_leftovers,
+    IdleSpawner, Keeping, Ledger, Runtime, become_subreaper, dismiss_keeper, end_commands,
+    find_leftovers,
 };
 use crate::daemon::reactor::{Finished, Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
 use crate::daemon::signals::{self, Signals, Told};
 #[cfg(target_os = "linux")]
 use crate::daemon::start_code;
+use crate::daemon::start_error::StartError;
 use crate::daemon::store::StoreWriter;
 use crate::daemon::sysinfo::Sampler;
 use crate::daemon::threads::Threads;
-use crate::daemon::tls::{self, Secured, TlsError, TlsSource};
+use crate::daemon::tls::Secured;
 use crate::daemon::trace::{Destination, Recorder};
+use crate::daemon::upgrade::{self, Arrival, Fixed, OwnProgram, Running};
 use crate::daemon::usage::Processes;
-use crate::promises::close_inherited_at_exec;
-use crate::state::{Loaded, StateDirectory, StoreError};
+use crate::promises::{close_inherited_at_exec, unblock_signals};
+use crate::published_file::PublishedFile;
+use crate::state::{Loaded, PID_FILE, StateDirectory};
 use crate::version::VERSION;
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether the file with the address is still there.
-const ADDRESS_LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the files with the process id and the address are still there.
+const SIGNPOST_LOOK: Duration = Duration::from_secs(1);
 
 /// How long the last lines of output may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// Why a master does not start, or does not end well.
-#[derive(Debug)]
-pub(crate) enum StartError {
-    Url(MasterUrlError),
-    Store(StoreError),
-    Tls(TlsError),
-    Bind(String, io::Error),
-    Control(ListenError),
-    Patrol(SetupError),
-    /// A Patrol server has no working directory.
-    NoDirectory(io::Error),
-    Keeper(LinkError),
-    Socket(ListenError),
-    System(&'static str, io::Error),
-    /// The processes that run on after the end.
-    CannotEnd(String),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-            Self::Tls(error) => error.fmt(f),
-            Self::Keeper(error) => error.fmt(f),
-            Self::Control(error @ ListenError::NoGroup(_)) => error.fmt(f),
-            Self::Control(error) => write!(f, "control: {error}"),
-            Self::Socket(error) => write!(f, "socket: {error}"),
-            Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
-                f,
-                "cannot listen on {address}: address in use; stop the other program or choose \
-                 another port"
-            ),
-            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            Self::Patrol(error) => error.fmt(f),
-            Self::NoDirectory(error) => write!(f, "there is no working directory: {error}"),
-            Self::System(attempt, error) => write!(f, "cannot {attempt}: {error}"),
-            Self::CannotEnd(names) => {
-                write!(
-                    f,
-                    "these processes cannot be killed and still run: {names}; kill them by hand"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Url(error) => Some(error),
-            Self::Store(error) => Some(error),
-            Self::Tls(error) => Some(error),
-            Self::Control(error) | Self::Socket(error) => Some(error),
-            Self::Patrol(error) => Some(error),
-            Self::Keeper(error) => Some(error),
-            Self::Bind(_, error) | Self::System(_, error) | Self::NoDirectory(error) => Some(error),
-            Self::CannotEnd(_) => None,
-        }
-    }
-}
-
-impl StartError {
-    /// The exit status of a master that does not start.
-    pub(crate) const fn exit_status(&self) -> u8 {
-        match self {
-            Self::Patrol(error) => error.exit_status(),
-            Self::NoDirectory(_) => 250,
-            Self::Url(_)
-            | Self::Store(_)
-            | Self::Tls(_)
-            | Self::Socket(_)
-            | Self::Control(_)
-            | Self::Keeper(_)
-            | Self::Bind(..)
-            | Self::System(..)
-            | Self::CannotEnd(_) => 1,
-        }
-    }
-}
 
 /// Runs a master until it is told to end.
 pub(crate) fn run(url: &str) -> Result<(), StartError> {
@@ -185,10 +104,17 @@ struct Patrol {
 
 fn run_master(url: MasterUrl, patrol: Option<Patrol>) -> Result<(), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
-    signals::start_clean().map_err(system("unblock signals"))?;
-    close_inherited_at_exec();
-    // Before anything is opened: it has the number of whatever would be opened next.
-    let inherited = inherited_listener().map_err(system("use the service manager's socket"))?;
+    // Before anything is opened: they have the numbers of whatever would be opened next.
+    let (arrival, cannot_go_on) = match Arrival::take() {
+        Ok(arrival) => (arrival, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    signals::start_clean(arrival.is_some()).map_err(system("unblock signals"))?;
+    let left_open = close_inherited_at_exec();
+    let inherited = match arrival {
+        Some(_) => None,
+        None => inherited_listener().map_err(system("use the service manager's socket"))?,
+    };
     let format = if url.log_is_json { LogFormat::Json } else { LogFormat::Plain };
     let thread = system("start a thread");
     // Standard output is the lines of instances, whatever the form of the log (Contract §7).
@@ -197,6 +123,12 @@ fn run_master(url: MasterUrl, patrol: Option<Patrol>) -> Result<(), StartError> 
     let stdout = stdout.map_err(thread)?;
     let stderr = Console::start("stderr", io::stderr(), format).map_err(thread)?;
     log::start(&stderr, format);
+    if let Some(reason) = cannot_go_on {
+        tracing::error!(
+            "Master.upgrade: cannot read what was handed over, starting as after a crash: {reason}"
+        );
+    }
+    let begun = Begun { arrival, left_open, inherited, consoles: [stdout.clone(), stderr.clone()] };
     let result = prove_threads(workers())
         .and_then(|()| {
             tokio::runtime::Builder::new_multi_thread()
@@ -206,7 +138,7 @@ fn run_master(url: MasterUrl, patrol: Option<Patrol>) -> Result<(), StartError> 
         })
         .map_err(system("start the async runtime"))
         .and_then(|runtime| {
-            let result = runtime.block_on(serve(url, patrol, inherited, &stdout));
+            let result = runtime.block_on(serve(url, patrol, begun));
             // A name look-up may hang for as long as the resolver likes; nobody needs it now.
             runtime.shutdown_background();
             result
@@ -247,14 +179,28 @@ fn prove_threads(count: usize) -> io::Result<()> {
     result
 }
 
-async fn serve(
-    mut url: MasterUrl,
-    patrol: Option<Patrol>,
+/// What a start begins with.
+struct Begun {
+    /// What another program of this process handed over.
+    arrival: Option<Arrival>,
+    /// The numbers of the descriptors that the process was started with.
+    left_open: Vec<RawFd>,
+    /// The socket of a service manager.
     inherited: Option<std::net::TcpListener>,
-    stdout: &Console,
-) -> Result<(), StartError> {
+    /// Standard output and standard error.
+    consoles: [Console; 2],
+}
+
+async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Result<(), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
-    let clock = Clock::start();
+    let Begun { mut arrival, left_open, inherited, consoles } = begun;
+    let clock = match &arrival {
+        Some(Arrival { handover, .. }) => {
+            Clock::resuming(handover.origin_micros, handover.started_micros)
+        }
+        None => Clock::start(),
+    };
+    let program = OwnProgram::remember().map_err(system("find this program's own file"))?;
     let is_alone = patrol.as_ref().is_some_and(|patrol| patrol.is_alone);
     let closures = patrol.as_ref().and_then(|patrol| patrol.extras.listener.clone());
     let mut config = patrol
@@ -278,17 +224,33 @@ async fn serve(
     let notifier = Notifier::from_environment();
     let signals = Signals::listen(config.is_some()).map_err(system("listen for signals"))?;
     let child_ended = signal(SignalKind::child()).map_err(system("listen for signals"))?;
+    if arrival.is_some() {
+        unblock_signals().map_err(system("unblock signals"))?;
+    }
     become_subreaper();
-    let mut directory = StateDirectory::open(&state_path(&url, &executable)?)?;
+    let state = state_path(&url, &executable)?;
+    let mut directory = match arrival.as_mut().and_then(|arrival| arrival.state_lock.take()) {
+        Some(lock) => StateDirectory::held(&state, lock.into())?,
+        None => StateDirectory::open(&state)?,
+    };
+    let lock = directory.lock_number();
     let loaded = directory.load()?;
-    let secured = secured(&url)?;
+    let made = arrival.as_mut().and_then(|arrival| arrival.handover.certificate.take());
+    let mut secured = secured(&url, made)?;
+    let handed = arrival.as_mut().and_then(|arrival| arrival.tcp.take());
+    let inherited =
+        handed.map(usable_listener).transpose().map_err(system("listen"))?.or(inherited);
     let (listener, url) = listen(url, inherited).await?;
+    let channel = arrival.as_mut().and_then(|arrival| arrival.channel.take());
+    let sockets = arrival.as_mut().map(|arrival| std::mem::take(&mut arrival.sockets));
+    let sockets = OpenSockets::with(sockets.unwrap_or_default());
     let udp = match &mut config {
         Some(config) => Some(listen_udp(config, &listener, is_alone).await?),
         None => None,
     };
     let (mailbox, inbox) = inbox();
     let boot = BootId(u32::from_le_bytes(random()?));
+    // Segments of every program have a run of their own.
     let recorder = recorder(&url, directory.path(), boot).map_err(system("start a thread"))?;
     let mut ledger = Ledger::open(directory.path());
     let state = directory.path().to_owned();
@@ -301,13 +263,46 @@ async fn serve(
     });
     let door = door.transpose()?;
     // A start that is refused leaves the directory as it was.
-    let mut address_file = AddressFile::claim(&state);
+    let mut address_file = Address::file(&state);
+    let mut pid_file = PublishedFile::at(state.join(PID_FILE));
+    if arrival.is_none() {
+        address_file.remove_earlier();
+        pid_file.remove_earlier();
+    }
     let is_known = |id| image.instances.contains_key(&id);
     let mut keeping = keeping(&url, &state, &runtime)?;
     keeping.iter_mut().for_each(|keeping| keeping.match_with(&ledger, is_known));
     let is_kept = |number| keeping.as_ref().is_some_and(|keeping| keeping.has(number));
     let leftovers = find_leftovers(&mut ledger, is_known, is_kept);
-    let clock = clock.reaching_back(keeping.as_ref().map_or(Duration::ZERO, Keeping::oldest));
+    let clock = match arrival {
+        Some(_) => clock,
+        None => clock.reaching_back(keeping.as_ref().map_or(Duration::ZERO, Keeping::oldest)),
+    };
+    let resumed = match &arrival {
+        Some(Arrival { handover, .. }) => {
+            let runs = keeping.as_ref().map(Keeping::runs).unwrap_or_default();
+            match Engine::resume(&handover.engine, &runs, clock.sample()) {
+                Ok(engine) => Some(engine),
+                Err(error) => {
+                    tracing::error!(
+                        "Master.upgrade: cannot continue with what was handed over, starting as after \
+                         a crash: {error}"
+                    );
+                    arrival = None;
+                    None
+                }
+            }
+        }
+        None => None,
+    };
+    let generation = arrival.as_ref().map_or(0, |arrival| arrival.handover.generation);
+    let last_request = arrival.as_ref().map_or(0, |arrival| arrival.handover.last_request);
+    let from = arrival.as_ref().map(|arrival| arrival.handover.product.clone());
+    let boot = arrival.as_ref().map_or(boot, |arrival| arrival.handover.boot);
+    if let (Some(arrival), Some(keeping)) = (&mut arrival, &mut keeping) {
+        let unfinished = std::mem::take(&mut arrival.handover.unfinished);
+        keeping.go_on(unfinished, std::mem::take(&mut arrival.notify));
+    }
     let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
     if !left_behind.is_empty() {
         let count = left_behind.len();
@@ -315,13 +310,19 @@ async fn serve(
     }
     let tokens: Vec<_> = image.tokens.values().cloned().collect();
     let face = MasterFace { identity: image.master.clone(), key_epoch: KeyEpoch::default() };
-    let hub = Hub::new(boot, face);
+    let hub = match &mut arrival {
+        Some(arrival) => Hub::resuming(&mut arrival.handover, face),
+        None => Hub::new(boot, face),
+    };
     let metrics = url.metrics;
     let known: Vec<InstanceId> = image.instances.keys().copied().collect();
-    let logs = Logs::open(&url.logs, boot, &known).map_err(system("keep log files"))?;
+    let handed = arrival.as_mut().map(|arrival| std::mem::take(&mut arrival.handover.logs));
+    let logs = Logs::open(&url.logs, boot, &known, handed).map_err(system("keep log files"))?;
+    drop(arrival);
     let api_base = url.api_base();
     let processes = Processes::start(clock.clone()).map_err(system("start a thread"))?;
-    let reopened = Arc::clone(&logs);
+    let (reopened, kept_logs) = (Arc::clone(&logs), Arc::clone(&logs));
+    let gates = [Gate::new(), Gate::new()];
     let log_rules = LogRules::from(&url.logs);
     let disk_fails = store.is_failing();
     let survivors = keeping.as_ref().map(|keeping| keeping.facts(clock.sample()));
@@ -340,7 +341,7 @@ async fn serve(
             )
             .map_err(system("start the runtime"))?,
         store,
-        stdout: stdout.clone(),
+        stdout: consoles[0].clone(),
         logs: Arc::clone(&logs),
         processes: Arc::clone(&processes),
         mailbox: mailbox.clone(),
@@ -361,23 +362,34 @@ async fn serve(
                 mailbox: mailbox.clone(),
                 clock: clock.clone(),
                 now,
+                open: sockets.clone(),
+                gate: Arc::clone(&gates[1]),
             };
             Some(start_control(parts)?)
         }
     };
     let shown = control.as_ref().map(ControlHands::hub);
     let found = Found { leftovers: &left_behind, survivors: &survivors, notes: &notes };
-    let engine = Engine::with_found(image, found, random()?, now);
-    let reactor = Reactor::new(engine, recorder, hands, control, clock.clone(), child_ended, now);
+    let engine = match resumed {
+        Some(engine) => engine,
+        None => Engine::with_found(image, found, random()?, now),
+    };
+    let reactor = Reactor::new(engine, recorder, hands, control, clock.clone(), child_ended, now)
+        .after_request(last_request);
     let address = address(&url, secured.as_ref());
+    let made = secured.as_mut().and_then(|secured| secured.made.take());
     let (tls, certificate) = match secured {
-        Some(Secured { acceptor, certificate, fingerprint: _ }) => (Some(acceptor), certificate),
+        Some(Secured { acceptor, certificate, .. }) => (Some(acceptor), certificate),
         None => (None, None),
     };
     let sampler = Sampler::start();
-    let local = url.socket.as_ref().map(|path| BoundSocket::bind(Path::new(path), MAIN_MODE, None));
+    let local = url.socket.as_ref().map(|path| sockets.bind(Path::new(path), MAIN_MODE, None));
     let local = local.transpose().map_err(StartError::Socket)?;
+    sockets.forget_handed();
+    let obstacle = obstacle(&url, door.is_some());
+    let listener_number = listener.as_raw_fd();
     let audit = Audit::open(&state).map_err(system("start a thread"))?;
+    let kept_audit = audit.clone();
     let registry = Registry::new(tokens, Arc::clone(&hub), mailbox.clone(), clock.clone());
     tokio::spawn(Arc::clone(&registry).watch_expiry());
     let service = Service {
@@ -400,9 +412,9 @@ async fn serve(
             processes,
             disk_fails,
             control: shown,
-            hub,
+            hub: Arc::clone(&hub),
             mailbox: mailbox.clone(),
-            clock,
+            clock: clock.clone(),
             metrics,
             metrics_turn: Arc::new(Semaphore::new(1)),
             metrics_threads: Threads::new("metrics", 1),
@@ -411,15 +423,50 @@ async fn serve(
         },
         tickets: Mutex::default(),
     };
-    let server = Server::start(ServerConfig { listener, local, tls, service: Arc::new(service) });
-    if !is_alone && let Err(error) = address_file.publish(&address) {
+    let server = Server::start(ServerConfig {
+        listener,
+        local,
+        tls,
+        service: Arc::new(service),
+        gate: Arc::clone(&gates[0]),
+    });
+    if !is_alone && let Err(error) = address_file.publish(address.text()) {
         tracing::warn!(
             "Master.run: commands on this machine cannot find this master: {error}; use --api"
         );
     }
+    if let Err(error) = pid_file.publish(format!("{}\n", std::process::id())) {
+        let path = state.join(PID_FILE);
+        tracing::warn!("Master.run: cannot write {}: {error}", path.display());
+    }
     let (withdraw, withdrawn) = oneshot::channel();
-    let address_kept = tokio::spawn(keep_address(address_file, withdrawn));
+    let signposts_kept = tokio::spawn(keep_signposts([pid_file, address_file], withdrawn));
     let address = address.url;
+    let kept = left_open.into_iter().map(|number| (number, Role::Inherited));
+    let kept = kept.chain([(listener_number, Role::Tcp)]);
+    let fixed = Fixed {
+        program,
+        state: state.clone(),
+        boot,
+        generation,
+        address: address.clone(),
+        obstacle,
+        lock,
+        descriptors: kept.map(|(number, role)| Descriptor { number, role }).collect(),
+        certificate: made,
+    };
+    let running = Running {
+        gates,
+        hub,
+        logs: kept_logs,
+        audit: kept_audit,
+        notifier: notifier.clone(),
+        consoles,
+        mailbox: mailbox.clone(),
+        clock,
+        sockets,
+    };
+    let upgrade = upgrade::start(fixed, running, channel);
     if !is_alone {
         tracing::info!("Master.run: started: {address}");
     }
@@ -436,6 +483,9 @@ async fn serve(
         }
         _ => None,
     };
+    if let Some(from) = &from {
+        tracing::info!("Master.upgrade: {VERSION} continues in place of {from}");
+    }
     notifier.ready(&address);
     if let Some(watchdog) = Watchdog::from_environment() {
         tokio::spawn(watchdog.feed(mailbox.clone(), notifier.clone()));
@@ -443,7 +493,8 @@ async fn serve(
     if let Some(certificate) = &certificate {
         tokio::spawn(Arc::clone(certificate).watch_for_removal());
     }
-    let told = Told { mailbox, notifier, logs: reopened, certificate, address, reload: reloads };
+    let told =
+        Told { mailbox, notifier, logs: reopened, certificate, address, reload: reloads, upgrade };
     tokio::spawn(signals.pass_on(told));
     #[cfg(target_os = "linux")]
     start_code::give_back();
@@ -455,7 +506,8 @@ async fn serve(
     end_commands();
     // While the directory is held still: the next master has a file of its own.
     let _ = withdraw.send(());
-    let _ = address_kept.await;
+    let _ = signposts_kept.await;
+    upgrade::remove(&state);
     hands.store.finish();
     if let Some(control) = control {
         control.finish(LAST_ANSWERS).await;
@@ -465,16 +517,32 @@ async fn serve(
     left.map_or(Ok(()), |names| Err(StartError::CannotEnd(names)))
 }
 
-/// Keeps the address file in its place until the master ends, and removes it then.
-async fn keep_address(mut file: AddressFile, mut withdrawn: oneshot::Receiver<()>) {
-    while timeout(ADDRESS_LOOK, &mut withdrawn).await.is_err() {
-        // If it cannot be written, its directory is probably missing, too: that is reported there.
-        if file.restore().unwrap_or(false) {
-            tracing::warn!(
-                "Master.run: the file with the address of this master was written again"
-            );
+/// Keeps the files that say which master this is in their places until it ends, and removes them
+/// then.
+async fn keep_signposts(mut files: [PublishedFile; 2], mut withdrawn: oneshot::Receiver<()>) {
+    while timeout(SIGNPOST_LOOK, &mut withdrawn).await.is_err() {
+        for file in &mut files {
+            // If it cannot be written, its directory is probably missing, too: that is reported
+            // there.
+            if file.restore().unwrap_or(false) {
+                let path = file.path().display();
+                tracing::warn!("Master.run: {path} was removed and was written again");
+            }
         }
     }
+}
+
+/// Why a master is not upgraded in place, with the remedy.
+fn obstacle(url: &MasterUrl, has_configuration: bool) -> Option<&'static str> {
+    if has_configuration {
+        return Some(
+            "a master with a Patrol configuration is not upgraded in place; stop it and start it \
+             again",
+        );
+    }
+    let ends_with_it = "its children would end with it; set survive=on in the master URL and start \
+                        it again";
+    (!url.survives).then_some(ends_with_it)
 }
 
 /// Warns of what an operator should correct although the master can start.
@@ -547,65 +615,6 @@ fn keeping(
     Ok(None)
 }
 
-/// What clients on this machine have to know.
-fn address(url: &MasterUrl, secured: Option<&Secured>) -> Address {
-    let crt = match &url.tls {
-        Tls::Off | Tls::SelfSigned => None,
-        // Clients run elsewhere.
-        Tls::Files { crt, .. } => Some(std::path::absolute(crt).unwrap_or_else(|_| crt.into())),
-    };
-    let certificate = secured.map(|secured| secured.fingerprint.clone());
-    Address { url: url.display_address(), certificate, crt }
-}
-
-fn secured(url: &MasterUrl) -> Result<Option<Secured>, StartError> {
-    let source = match &url.tls {
-        Tls::Off => return Ok(None),
-        Tls::SelfSigned => TlsSource::SelfSigned,
-        Tls::Files { crt, key } => {
-            TlsSource::Files { crt: PathBuf::from(crt), key: PathBuf::from(key) }
-        }
-    };
-    tls::acceptor(&source, &url.host, url.client_ca.as_deref().map(Path::new))
-        .map(Some)
-        .map_err(StartError::Tls)
-}
-
-/// Binds, unless a socket was inherited, and puts its port in the place of 0.
-async fn listen(
-    mut url: MasterUrl,
-    inherited: Option<std::net::TcpListener>,
-) -> Result<(TcpListener, MasterUrl), StartError> {
-    let address = format!("{}:{}", url.host, url.port);
-    let listener = match inherited {
-        Some(inherited) => TcpListener::from_std(inherited),
-        None => bind(&url.host, url.port).await,
-    };
-    let listener = listener.map_err(|error| StartError::Bind(address, error))?;
-    // An address that clients see may be another than the one that is bound, but 0 is none.
-    if url.port == 0
-        && let Ok(bound) = listener.local_addr()
-    {
-        url.port = bound.port();
-    }
-    Ok((listener, url))
-}
-
-/// Binds the address for datagrams, and tells the configuration what is bound.
-async fn listen_udp(
-    config: &mut ConfigFile,
-    listener: &TcpListener,
-    is_alone: bool,
-) -> Result<UdpSocket, StartError> {
-    let address = config.config.udp.clone();
-    let failed = |error| StartError::Bind(format!("udp {address}"), error);
-    let socket = bind_udp(&address).await.map_err(failed)?;
-    let bound = listener.local_addr().and_then(|http| Ok((http, socket.local_addr()?)));
-    let (http, udp) = bound.map_err(failed)?;
-    config.set_bound(http, udp, is_alone);
-    Ok(socket)
-}
-
 /// The state to start from, durable before its key is told.
 fn adopt(
     directory: StateDirectory,
@@ -674,18 +683,6 @@ fn random<const N: usize>() -> Result<[u8; N], StartError> {
         |error| StartError::System("get randomness from the system", io::Error::other(error));
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(bytes)
-}
-
-impl From<ListenError> for StartError {
-    fn from(error: ListenError) -> Self {
-        Self::Control(error)
-    }
-}
-
-impl From<StoreError> for StartError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
 }
 
 #[cfg(test)]

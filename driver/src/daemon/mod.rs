@@ -7,6 +7,9 @@ mod clock;
 mod console;
 mod control;
 mod dial;
+mod endpoint;
+mod first_request;
+mod gate;
 mod http;
 mod hub;
 pub(crate) mod inbox;
@@ -25,18 +28,28 @@ mod reactor;
 mod request_body;
 mod service;
 mod signals;
+mod standstill;
 #[cfg(target_os = "linux")]
 mod start_code;
+mod start_error;
 pub(crate) mod store;
 mod sysinfo;
 mod threads;
 mod tls;
 mod trace;
+#[cfg(target_os = "linux")]
+mod trial;
+mod upgrade;
 mod usage;
 mod zones;
 
-pub(crate) use master::{StartError, check_patrol, run, run_patrol};
+pub(crate) use master::{check_patrol, run, run_patrol};
 pub use patrol::Event;
 pub(crate) use patrol::{Extras, Options as PatrolOptions};
+pub(crate) use start_error::StartError;
 pub(crate) use sysinfo::{go_arch, go_os};
 pub(crate) use trace::segments;
+#[cfg(target_os = "linux")]
+pub(crate) use trial::show as preflight;
+#[cfg(target_os = "linux")]
+pub(crate) use upgrade::WORD as PREFLIGHT;

@@ -4,6 +4,7 @@
 //! message: only the process of the instance, its group, and its user count.
 
 use std::io;
+use std::os::fd::{OwnedFd, RawFd};
 
 use openctrl_core::ids::{ProcessRef, RunId};
 use tokio::sync::oneshot;
@@ -15,11 +16,17 @@ use super::inbox::Mailbox;
 #[derive(Debug)]
 pub(crate) struct Listening {
     task: AbortHandle,
+    number: RawFd,
     /// Takes the number of the process once it runs.
     started: Option<oneshot::Sender<i32>>,
 }
 
 impl Listening {
+    /// The number of its descriptor, to keep it open.
+    pub(crate) const fn number(&self) -> RawFd {
+        self.number
+    }
+
     /// The process runs with this number: its messages are read from now on.
     pub(crate) fn started(&mut self, pid: Option<i32>) {
         if let (Some(started), Some(pid)) = (self.started.take(), pid) {
@@ -44,18 +51,30 @@ fn notify_name(run: RunId) -> String {
     format!("openctrl-{:032x}", run.0)
 }
 
-/// Hears the process of a run. To be called before it is started.
+/// Hears the process of a run. To be called before it is started, unless another program of this
+/// master listened before, which left `handed`.
 ///
 /// # Errors
 /// If the system has no such socket.
 #[cfg(target_os = "linux")]
-pub(crate) fn listen(process: ProcessRef, run: RunId, mailbox: Mailbox) -> io::Result<Listening> {
+pub(crate) fn listen(
+    process: ProcessRef,
+    run: RunId,
+    handed: Option<OwnedFd>,
+    mailbox: Mailbox,
+) -> io::Result<Listening> {
+    use std::os::fd::AsRawFd;
+
     use openctrl_core::engine::Input;
     use openctrl_core::instance::CheckKind;
 
     use super::inbox::Notice;
 
-    let socket = linux::bind(&notify_name(run))?;
+    let socket = match handed {
+        Some(handed) => linux::adopt(handed.into())?,
+        None => linux::bind(&notify_name(run))?,
+    };
+    let number = socket.as_raw_fd();
     let (started, is_started) = oneshot::channel();
     let task = tokio::spawn(async move {
         let Ok(leader) = is_started.await else { return };
@@ -76,7 +95,7 @@ pub(crate) fn listen(process: ProcessRef, run: RunId, mailbox: Mailbox) -> io::R
             }
         }
     });
-    Ok(Listening { task: task.abort_handle(), started: Some(started) })
+    Ok(Listening { task: task.abort_handle(), number, started: Some(started) })
 }
 
 /// Other systems have no sockets without a file.
@@ -84,7 +103,12 @@ pub(crate) fn listen(process: ProcessRef, run: RunId, mailbox: Mailbox) -> io::R
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn listen(_: ProcessRef, _: RunId, _: Mailbox) -> io::Result<Listening> {
+pub(crate) fn listen(
+    _: ProcessRef,
+    _: RunId,
+    _: Option<OwnedFd>,
+    _: Mailbox,
+) -> io::Result<Listening> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -108,7 +132,10 @@ mod linux {
 
     pub(super) fn bind(name: &str) -> io::Result<UnixDatagram> {
         let address = SocketAddr::from_abstract_name(name)?;
-        let socket = std::os::unix::net::UnixDatagram::bind_addr(&address)?;
+        adopt(std::os::unix::net::UnixDatagram::bind_addr(&address)?)
+    }
+
+    pub(super) fn adopt(socket: std::os::unix::net::UnixDatagram) -> io::Result<UnixDatagram> {
         sockopt::set_socket_passcred(&socket, true)?;
         socket.set_nonblocking(true)?;
         UnixDatagram::from_std(socket)

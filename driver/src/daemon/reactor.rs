@@ -16,6 +16,7 @@ use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::instance::{Instance, Marks, Ready, VerbKind};
 use openctrl_core::keeper::Note;
 use openctrl_core::limits::GRACE_MS;
+use openctrl_core::line::UnfinishedLine;
 use openctrl_core::output::OutputBatch;
 use openctrl_core::process::{self, Identity, Scope};
 use openctrl_core::time::{Now, Time, Wall};
@@ -27,6 +28,7 @@ use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::control::ControlHands;
 use crate::daemon::dial::dial;
+use crate::daemon::gate::Gate;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
 use crate::daemon::logs::Logs;
@@ -37,6 +39,7 @@ use crate::daemon::process::{
     Children, Ended, Leftover, Signaled, Spawner, Survivor, Sweep, Swept, has_descendants,
     signal_tracked,
 };
+use crate::daemon::standstill::{Freeze, Frozen};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
 use crate::daemon::usage::Processes;
@@ -77,6 +80,14 @@ pub(crate) struct Finished {
     pub(crate) left: Option<String>,
 }
 
+/// The program is to be replaced, once the loop may stand still.
+#[derive(Debug)]
+struct Leaving {
+    freeze: Freeze,
+    /// Whether all readers stand still.
+    is_quiet: bool,
+}
+
 /// The engine, its hands, and what is under way between them.
 #[derive(Debug)]
 pub(crate) struct Reactor {
@@ -107,6 +118,10 @@ pub(crate) struct Reactor {
     wake_at: Option<Time>,
     /// How many inputs the engine was told.
     inputs: u64,
+    /// The lines within which readers of output stand still.
+    paused: HashMap<ProcessRef, UnfinishedLine>,
+    /// The program is about to be replaced.
+    leaving: Option<Leaving>,
     /// Whether the engine was found to contradict itself.
     is_contradicted: bool,
     is_finished: bool,
@@ -143,14 +158,24 @@ impl Reactor {
             followed: HashMap::new(),
             wake_at: None,
             inputs: 0,
+            paused: HashMap::new(),
+            leaving: None,
             is_contradicted: false,
             is_finished: false,
         };
         reactor.drain(now, Cause::Other);
+        for (_, survivor) in std::mem::take(&mut reactor.hands.survivors) {
+            reactor.hands.spawner.discard(survivor);
+        }
         // Clients are answered before the first step.
         reactor.hands.publisher.flush();
         reactor.hands.spawner.listen();
         reactor
+    }
+
+    /// Goes on after the requests of another program of this master, of which this is the last.
+    pub(crate) fn after_request(self, last_request: u64) -> Self {
+        Self { next_request: last_request, ..self }
     }
 
     /// Runs until the engine is done. To be run on the first thread of the program, see
@@ -167,15 +192,63 @@ impl Reactor {
             tokio::select! {
                 biased;
                 _ = self.child_ended.recv() => self.children.reap_adopted(),
+                is_called_off = news_of(&mut self.leaving, self.hands.mailbox.readers()) => {
+                    if is_called_off {
+                        self.stay();
+                    }
+                }
                 _ = timeout_at(limit.into(), inbox.fill(&mut batch)) => {}
             }
             self.step(&mut batch);
+            self.leave_if_still(&inbox).await;
         }
         let left = self.sweep(&mut inbox).await;
         self.hands.spawner.finish_keeper().await;
         self.recorder.finish(&self.engine);
         let Self { hands, control, .. } = self;
         Finished { hands, control, left }
+    }
+
+    /// Stands still once nothing is under way: for good if the program is replaced, and else until
+    /// that has failed.
+    async fn leave_if_still(&mut self, inbox: &Inbox) {
+        let is_quiet = self.leaving.as_ref().is_some_and(|leaving| leaving.is_quiet);
+        let is_idle = || self.waiting.is_empty() && inbox.is_empty() && self.engine.is_settled();
+        if !is_quiet || !is_idle() {
+            return;
+        }
+        let Some(Leaving { freeze, .. }) = self.leaving.take() else { return };
+        self.hands.publisher.flush();
+        self.hands.spawner.settle().await;
+        self.hands.store.settle().await;
+        std::mem::take(&mut self.recorder).finish(&self.engine);
+        let run_of = |process: &ProcessRef| self.engine.run_of(*process);
+        let unfinished = self.paused.iter();
+        let notify = self.listening.iter();
+        let frozen = Frozen {
+            engine: self.engine.hand_over(),
+            last_request: self.next_request,
+            unfinished: unfinished
+                .filter_map(|(process, line)| Some((run_of(process)?, line.clone())))
+                .collect(),
+            notify: notify
+                .filter_map(|(process, listening)| Some((run_of(process)?, listening.number())))
+                .collect(),
+        };
+        let Freeze { frozen: to, resume } = freeze;
+        if to.send(frozen).is_ok() {
+            // Nothing is ever sent.
+            let _ = resume.await;
+        }
+        tracing::warn!("Master.upgrade: a trace, if there is one, ends here");
+        self.stay();
+    }
+
+    /// The program is not replaced: readers go on.
+    fn stay(&mut self) {
+        self.leaving = None;
+        self.paused.clear();
+        self.hands.mailbox.readers().open();
     }
 
     /// Ends what still descends from the master; returns the names of what cannot be killed.
@@ -341,6 +414,14 @@ impl Reactor {
             }
             Notice::Control(input) => self.tell_control(now, input),
             Notice::Tokens(change, done) => self.hands.store.save_tokens(change, done),
+            Notice::Paused(process, line) => {
+                self.paused.extend(line.map(|line| (process, line)));
+            }
+            Notice::Trial(answer) => drop(answer.send(self.engine.hand_over())),
+            Notice::Freeze(freeze) => {
+                self.hands.mailbox.readers().close();
+                self.leaving = Some(Leaving { freeze, is_quiet: false });
+            }
             // One that no longer waits is no matter.
             Notice::Ping(answer) => drop(answer.send(())),
         }
@@ -488,7 +569,7 @@ impl Reactor {
                     self.marks.insert(process, marks);
                 }
                 if definition.checks.ready == Some(Ready::Notify) {
-                    match listen(process, run, mailbox.clone()) {
+                    match listen(process, run, None, mailbox.clone()) {
                         Ok(listening) => drop(self.listening.insert(process, listening)),
                         Err(error) => {
                             let id = definition.id;
@@ -550,8 +631,16 @@ impl Reactor {
         if let Some(marks) = row.and_then(|row| Marks::of(&row.definition().checks)) {
             self.marks.insert(process, marks);
         }
-        if let Some(survivor) = self.hands.survivors.remove(&instance) {
+        if let Some(mut survivor) = self.hands.survivors.remove(&instance) {
             self.children.attach(process, &survivor);
+            if let Some(socket) = survivor.take_notify() {
+                let mailbox = self.hands.mailbox.clone();
+                // Without its socket it is not ready before the time for that is over.
+                if let Ok(mut listening) = listen(process, survivor.run(), Some(socket), mailbox) {
+                    listening.started(self.children.pid(process));
+                    self.listening.insert(process, listening);
+                }
+            }
             return self.hands.spawner.attach(process, survivor);
         }
         let leftover = self.hands.leftovers.remove(&instance);
@@ -591,6 +680,18 @@ impl Reactor {
                 self.hands.mailbox.fact(Notice::Fact(Input::KillFailed { process, reason }));
             }
             Signaled::Over => self.hands.spawner.gone(process),
+        }
+    }
+}
+
+/// Waits until a standstill is called off, which is true, or all readers stand still, once.
+async fn news_of(leaving: &mut Option<Leaving>, readers: &Gate) -> bool {
+    let Some(Leaving { freeze, is_quiet }) = leaving else { return std::future::pending().await };
+    tokio::select! {
+        () = freeze.frozen.closed() => true,
+        () = readers.is_clear(), if !*is_quiet => {
+            *is_quiet = true;
+            false
         }
     }
 }

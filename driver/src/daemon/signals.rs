@@ -1,6 +1,6 @@
 //! The effect of every signal on the master: those that shut it down (Contract §12), HUP, which
-//! reloads the certificate and reopens log files, USR1, which reopens log files, and those without
-//! effect. docs/operators/OPERATIONS.md has the table.
+//! reloads the certificate and reopens log files, USR1, which reopens log files, USR2, which replaces
+//! the program, and those without effect. docs/operators/OPERATIONS.md has the table.
 
 use std::ffi::c_int;
 use std::io;
@@ -20,6 +20,7 @@ use crate::promises::{Disposition, is_ignored, set_disposition, unblock_signals}
 /// SIGTTIN would stop a master in the background of a terminal.
 const IGNORED: [c_int; 8] = [
     libc::SIGXFSZ,
+    // Until it is handled, and where it has no effect.
     libc::SIGUSR2,
     libc::SIGALRM,
     libc::SIGVTALRM,
@@ -43,9 +44,12 @@ const POWER_FAILURE: c_int = libc::SIGTERM;
 static HANG_UP_WAS_IGNORED: OnceLock<bool> = OnceLock::new();
 
 /// Resets the signals that the parent of the master changed: unblocks all, and ignores only those
-/// that the master ignores. Call it before other threads exist.
-pub(crate) fn start_clean() -> io::Result<()> {
-    unblock_signals()?;
+/// that the master ignores. Call it before other threads exist. With `stays_blocked` they are left
+/// blocked: another program of this process did that, until they are handled.
+pub(crate) fn start_clean(stays_blocked: bool) -> io::Result<()> {
+    if !stays_blocked {
+        unblock_signals()?;
+    }
     HANG_UP_WAS_IGNORED.get_or_init(|| is_ignored(libc::SIGHUP));
     // The standard library has SIGPIPE ignored already: a broken pipe is an error of the write.
     for signal in ALL.filter(|signal| *signal != libc::SIGPIPE && is_ignored(*signal)) {
@@ -77,6 +81,7 @@ pub(crate) struct Signals {
     cpu_limit: Signal,
     hang_up: Signal,
     user_1: Signal,
+    user_2: Signal,
     /// TSTP, if it ends the master.
     stop: Option<Signal>,
 }
@@ -101,6 +106,8 @@ pub(crate) struct Told {
     pub(crate) address: String,
     /// What HUP does to the Patrol door.
     pub(crate) reload: Option<Box<dyn FnMut() + Send>>,
+    /// What USR2 does.
+    pub(crate) upgrade: Box<dyn FnMut() + Send>,
 }
 
 impl Signals {
@@ -115,6 +122,7 @@ impl Signals {
             cpu_limit: signal(SignalKind::from_raw(libc::SIGXCPU))?,
             hang_up: signal(SignalKind::hangup())?,
             user_1: signal(SignalKind::user_defined1())?,
+            user_2: signal(SignalKind::user_defined2())?,
             stop,
         })
     }
@@ -137,6 +145,11 @@ impl Signals {
                 _ = self.user_1.recv() => {
                     tracing::info!("Master.run: USR1 received, reopening log files");
                     told.logs.reopen();
+                    continue;
+                }
+                _ = self.user_2.recv() => {
+                    tracing::info!("Master.run: USR2 received, replacing the program");
+                    (told.upgrade)();
                     continue;
                 }
             };

@@ -157,6 +157,8 @@ pub(crate) enum Command {
     Import(Import),
     /// Check the master and its machine for common problems
     Doctor,
+    /// Let the master on this machine become the program that is at its path now, without stopping anything
+    Upgrade,
     /// Replay a recorded trace
     Replay(Replay),
     /// Check or export a state directory

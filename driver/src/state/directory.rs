@@ -1,8 +1,11 @@
 //! The state directory (Contract §11): private, held by one master, always recoverable.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{io, thread};
 
@@ -35,6 +38,8 @@ pub(crate) struct StateDirectory {
     records: u64,
     /// The lock is released with the file, also when the master is killed.
     lock: Placed,
+    /// The number of its descriptor.
+    lock_number: Arc<AtomicI32>,
     /// The current snapshot and journal, if there are any.
     current: Vec<Placed>,
 }
@@ -74,17 +79,30 @@ impl StateDirectory {
         let lock = create_private(&path.join(LOCK))
             .map_err(|error| io("make a lock file in the state directory", error))?;
         match take_hold(&lock) {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                next_generation: FIRST_GENERATION,
-                snapshot_generation: FIRST_GENERATION,
-                records: 0,
-                lock: Placed::new(path.join(LOCK), lock).map_err(|error| io("look at", error))?,
-                current: Vec::new(),
-            }),
+            Ok(()) => Self::held(path, lock),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(io("lock the state directory", error)),
         }
+    }
+
+    /// Goes on with a lock that the program before this one in the same process has taken.
+    pub(crate) fn held(path: &Path, lock: File) -> Result<Self, StoreError> {
+        let io = |error| StoreError::Io("look at", path.to_owned(), error);
+        let lock_number = Arc::new(AtomicI32::new(lock.as_raw_fd()));
+        Ok(Self {
+            path: path.to_owned(),
+            next_generation: FIRST_GENERATION,
+            snapshot_generation: FIRST_GENERATION,
+            records: 0,
+            lock: Placed::new(path.join(LOCK), lock).map_err(io)?,
+            lock_number,
+            current: Vec::new(),
+        })
+    }
+
+    /// The number of the descriptor of its lock, which changes when the lock is made anew.
+    pub(crate) fn lock_number(&self) -> Arc<AtomicI32> {
+        Arc::clone(&self.lock_number)
     }
 
     /// The path of the directory, for files beside the state.
@@ -183,6 +201,7 @@ impl StateDirectory {
                     io::Error::other("another master holds the state directory by now")
                 }
             })?;
+            self.lock_number.store(lock.as_raw_fd(), Ordering::Relaxed);
             self.lock = Placed::new(path, lock)?;
         }
         let is_replaced = |placed: &Placed| placed.place().map(|place| place == Place::Replaced);

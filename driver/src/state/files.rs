@@ -13,6 +13,8 @@ pub(crate) const BACKUP: &str = "openctrl.state.backup";
 pub(crate) const TEMPORARY: &str = "openctrl.state.tmp";
 /// Held by the master that uses the directory.
 pub(crate) const LOCK: &str = "openctrl.lock";
+/// The process id of the master that uses the directory. It is valid only while the lock is held.
+pub(crate) const PID_FILE: &str = "openctrl.pid";
 /// The state file of the Go master.
 pub(crate) const FOREIGN: [&str; 2] = ["openctrl.gob", "openctrl.gob.backup"];
 

@@ -24,7 +24,7 @@ const CORE: &Rows = &[
     &["rules", "history", "formats", "resource"],
     // What all doors share.
     &["doors"],
-    &["doors/v2", "doors/patrol", "doors/control", "store"],
+    &["doors/v2", "doors/patrol", "doors/control", "store", "handover"],
     &["engine"],
     &["control"],
     &["trace"],

@@ -3,6 +3,7 @@
 mod beside;
 mod objects;
 mod recording;
+mod replaced;
 mod resumed;
 
 use std::collections::VecDeque;
@@ -225,7 +226,8 @@ impl Run {
         self.report.coverage.after_input(&self.before, &self.engine, &input);
         self.remember_changes();
         self.check(|invariant, scene| invariant.after_input(scene, Some(&input)), is_late, None)?;
-        self.check_engine()
+        self.check_engine()?;
+        self.replace_program()
     }
 
     /// The engine checks itself: last, because what shows outside has an invariant of its own.

@@ -3,6 +3,7 @@
 mod batches;
 mod engine;
 mod fingerprint;
+mod handed;
 mod in_flight;
 mod numbers;
 mod presence;

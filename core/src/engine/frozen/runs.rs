@@ -13,7 +13,7 @@ use crate::instance::{
 use crate::process::Exit;
 use crate::time::{Now, Time, Wall};
 
-const WHYS: [Why; 4] = [Why::Shutdown, Why::Operation, Why::Stop, Why::Restart];
+pub(super) const WHYS: [Why; 4] = [Why::Shutdown, Why::Operation, Why::Stop, Why::Restart];
 
 impl FactsV2 {
     pub(super) fn new(facts: &ProcessFacts, masks: &mut Masks) -> Self {

@@ -9,6 +9,7 @@ mod actions;
 mod changes;
 mod checks;
 mod facts;
+mod handover;
 mod life_cycle;
 mod lines;
 mod pings;

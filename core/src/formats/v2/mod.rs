@@ -6,6 +6,7 @@
 pub(crate) mod control;
 pub(crate) mod definition;
 pub(crate) mod engine;
+pub(crate) mod handed;
 pub(crate) mod machine;
 pub(crate) mod presence;
 pub(crate) mod stored;

@@ -22,6 +22,8 @@ const WAITING_MAX: usize = 1_024;
 enum Job {
     Write(String),
     Read(usize, oneshot::Sender<io::Result<Bytes>>),
+    /// Everything before this was done.
+    Settle(oneshot::Sender<()>),
 }
 
 /// Passes entries to the thread.
@@ -56,6 +58,14 @@ impl Audit {
         }
     }
 
+    /// Waits until all entries so far are written.
+    pub(crate) async fn settle(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.jobs.try_send(Job::Settle(done)).is_ok() {
+            let _ = is_done.await;
+        }
+    }
+
     /// The newest entries as a JSON array, the oldest first; every entry before it is in it.
     ///
     /// # Errors
@@ -82,6 +92,9 @@ impl Book {
                 Job::Write(line) => self.write(&line),
                 // The client has disconnected.
                 Job::Read(limit, answer) => drop(answer.send(self.read(limit))),
+                Job::Settle(done) => {
+                    let _ = done.send(());
+                }
             }
         }
     }

@@ -12,12 +12,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixStream;
-use tokio::sync::watch;
 
 use super::answer::{Door, Target};
 use super::parked::Parked;
 use super::peer::Peer;
 use super::replayed::Replayed;
+use crate::daemon::first_request::FirstRequest;
+use crate::daemon::gate::Passage;
 use crate::daemon::http::Stalling;
 
 /// How long the head of a request on a main socket may take.
@@ -34,17 +35,17 @@ pub(super) async fn serve(
     stream: UnixStream,
     target: Target,
     door: Arc<Door>,
-    mut closes: watch::Receiver<bool>,
+    mut passage: Passage,
 ) {
     let peer = door.writers.admit(&stream);
     let (mut before, mut stream, mut has_waited) = (Bytes::new(), stream, false);
     loop {
         let replayed = Replayed::new(before, stream);
-        let served = serve_http(replayed, target, peer, &door, closes.clone(), has_waited);
+        let served = serve_http(replayed, target, peer, &door, passage.clone(), has_waited);
         // In a box, which is freed while the request waits.
         let Some(left) = Box::pin(served).await else { return };
         stream = left.stream;
-        let Some(head) = left.parked.wait(&door.hub, &stream, &mut closes).await else { return };
+        let Some(head) = left.parked.wait(&door.hub, &stream, &mut passage).await else { return };
         before = if left.rest.is_empty() { head } else { [head, left.rest].concat().into() };
         has_waited = true;
     }
@@ -65,12 +66,14 @@ async fn serve_http(
     target: Target,
     peer: Peer,
     door: &Door,
-    mut closes: watch::Receiver<bool>,
+    mut passage: Passage,
     has_waited: bool,
 ) -> Option<Left> {
     let has_waited = AtomicBool::new(has_waited);
     let parked = Mutex::new(None);
+    let first = FirstRequest::default();
     let answer = service_fn(async |request: Request<Incoming>| {
+        first.has_come();
         let has_waited = has_waited.swap(false, Ordering::Relaxed);
         let answered = door.serve(target, peer, request, has_waited).await;
         answered.map_err(|waits| {
@@ -87,9 +90,13 @@ async fn serve_http(
         .title_case_headers(true)
         .max_buf_size(HEAD_MAX_BYTES)
         .serve_connection(TokioIo::new(Stalling::new(stream)), answer);
+    let closing = async {
+        passage.closed().await;
+        first.wait().await;
+    };
     let is_closing = tokio::select! {
         _ = &mut connection => false,
-        _ = closes.wait_for(|closing| *closing) => true,
+        () = closing => true,
     };
     if is_closing {
         Pin::new(&mut connection).graceful_shutdown();

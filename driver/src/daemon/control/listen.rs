@@ -3,14 +3,19 @@
 //! A socket that nothing listens on any more is replaced. Anything else in the way is an error: it
 //! is never removed.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::unistd::Group;
+use openctrl_core::handover::{Descriptor, Role};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{
@@ -90,6 +95,59 @@ impl std::error::Error for ListenError {
     }
 }
 
+/// The open Unix listeners by their numbers, and those that another program of this
+/// master left open, by their paths.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenSockets(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    open: BTreeMap<RawFd, PathBuf>,
+    handed: HashMap<PathBuf, OwnedFd>,
+}
+
+impl OpenSockets {
+    /// With those that were left open.
+    pub(crate) fn with(handed: HashMap<PathBuf, OwnedFd>) -> Self {
+        Self(Arc::new(Mutex::new(Known { open: BTreeMap::new(), handed })))
+    }
+
+    /// All of them, to keep them open.
+    pub(crate) fn descriptors(&self) -> Vec<Descriptor> {
+        let role = |path: &PathBuf| Role::Socket(path.as_os_str().as_bytes().to_vec());
+        let known = self.lock();
+        let open = known.open.iter();
+        open.map(|(number, path)| Descriptor { number: *number, role: role(path) }).collect()
+    }
+
+    /// Closes the ones that were left open and not used.
+    pub(crate) fn forget_handed(&self) {
+        self.lock().handed.clear();
+    }
+
+    /// A listener that was left open, or else a new one. It is one of these as long as its file.
+    pub(crate) fn bind(
+        &self,
+        path: &Path,
+        mode: u32,
+        group: Option<u32>,
+    ) -> Result<BoundSocket, ListenError> {
+        let handed = self.lock().handed.remove(path);
+        let mut bound = match handed {
+            Some(handed) => BoundSocket::taken_over(path, handed)?,
+            None => BoundSocket::bind(path, mode, group)?,
+        };
+        let number = bound.listener.as_raw_fd();
+        self.lock().open.insert(number, path.to_owned());
+        bound.file.known = Some((self.clone(), number));
+        Ok(bound)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A listener, and its socket file.
 #[derive(Debug)]
 pub(crate) struct BoundSocket {
@@ -103,6 +161,8 @@ pub(crate) struct SocketFile {
     path: PathBuf,
     /// The file that was bound: another one of the same name is not removed.
     inode: Option<u64>,
+    /// Where its listener is known, and its number there.
+    known: Option<(OpenSockets, RawFd)>,
 }
 
 /// The number of a group.
@@ -178,13 +238,30 @@ impl BoundSocket {
             return Err(failed("set the mode and the group of")(error));
         }
         let listener = UnixListener::from_std(socket.into()).map_err(failed("listen on"))?;
-        let file = SocketFile { path: path.to_owned(), inode: inode_of(path) };
-        Ok(Self { listener, file })
+        Ok(Self { listener, file: SocketFile::of(path) })
+    }
+
+    /// A listener that another program of this process has bound.
+    pub(crate) fn taken_over(path: &Path, socket: OwnedFd) -> Result<Self, ListenError> {
+        let failed = |error| ListenError::Io("listen on", path.to_owned(), error);
+        let socket = std::os::unix::net::UnixListener::from(socket);
+        socket.set_nonblocking(true).map_err(failed)?;
+        let listener = UnixListener::from_std(socket).map_err(failed)?;
+        Ok(Self { listener, file: SocketFile::of(path) })
+    }
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), inode: inode_of(path), known: None }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if let Some((sockets, number)) = self.known.take() {
+            sockets.lock().open.remove(&number);
+        }
         if inode_of(&self.path) == self.inode {
             let _ = fs::remove_file(&self.path);
         }

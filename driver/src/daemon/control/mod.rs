@@ -25,5 +25,5 @@ mod yaml;
 pub(crate) use ask::Ask;
 pub(crate) use hands::ControlHands;
 pub(crate) use hub::ControlHub;
-pub(crate) use listen::{BoundSocket, ListenError, MAIN_MODE, SocketFile};
+pub(crate) use listen::{BoundSocket, ListenError, MAIN_MODE, OpenSockets, SocketFile};
 pub(crate) use start::{Parts, start_control};

@@ -15,9 +15,9 @@ use openctrl_core::ids::InstanceId;
 use rustix::net::{RecvFlags, recv};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::watch;
 
 use super::hub::ControlHub;
+use crate::daemon::gate::Passage;
 
 /// The request.
 #[derive(Debug)]
@@ -50,11 +50,11 @@ impl Parked {
         self,
         hub: &ControlHub,
         stream: &UnixStream,
-        closes: &mut watch::Receiver<bool>,
+        passage: &mut Passage,
     ) -> Option<Bytes> {
         tokio::select! {
             () = hub.wait(self.instance, &self.query) => {}
-            _ = closes.wait_for(|closing| *closing) => {}
+            () = passage.closed() => {}
             () = closed(stream) => return None,
         }
         Some(self.head)

@@ -14,17 +14,20 @@ use openctrl_core::command::Outcome;
 use openctrl_core::doors::control::{ProcessEntry, Socket};
 use openctrl_core::ids::InstanceId;
 use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::answer::{Door, Target};
 use super::connection::serve;
-use super::listen::{BoundSocket, ListenError, MAIN_MODE, STATUS_MODE, SocketFile, make_directory};
+use super::listen::{
+    BoundSocket, ListenError, MAIN_MODE, OpenSockets, STATUS_MODE, SocketFile, make_directory,
+};
 use super::orders::{Batch, Followed, Orders};
+use crate::daemon::gate::Gate;
 
 /// Connections to all sockets at a time; more wait to be accepted.
-const CONNECTIONS_MAX: u32 = 4_096;
+const CONNECTIONS_MAX: usize = 4_096;
 
 /// The same for the status socket alone. Everyone may connect to it, and must not take the place of
 /// those who may use the others. An answer can have some megabytes.
@@ -42,6 +45,8 @@ pub(crate) struct SocketsConfig {
     pub(crate) dir: PathBuf,
     pub(crate) group: Option<u32>,
     pub(crate) tagged_only: bool,
+    /// All that are open.
+    pub(crate) open: OpenSockets,
 }
 
 /// Sockets that are bound, and not served yet.
@@ -61,7 +66,6 @@ pub(crate) struct Serving {
     attendant: JoinHandle<()>,
     acceptor: Acceptor,
     main: [Accepting; 2],
-    closing: watch::Sender<bool>,
 }
 
 /// The task that makes and removes the sockets of instances.
@@ -84,7 +88,7 @@ impl Sockets {
         make_directory(&config.dir)?;
         let main = |name: &str, mode| {
             let group = config.group.filter(|_| mode == MAIN_MODE);
-            BoundSocket::bind(&config.dir.join(name), mode, group)
+            config.open.bind(&config.dir.join(name), mode, group)
         };
         let main = [
             (Socket::Control, main("openctrl.sock", MAIN_MODE)?),
@@ -100,11 +104,10 @@ impl Sockets {
     }
 
     /// Begins to accept.
-    pub(crate) fn serve(self, door: Arc<Door>) -> Serving {
+    pub(crate) fn serve(self, door: Arc<Door>, gate: Arc<Gate>) -> Serving {
         let Self { config, main, instances } = self;
-        let (closing, closes) = watch::channel(false);
-        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
-        let acceptor = Acceptor { door, connections: Arc::clone(&connections), closes };
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let acceptor = Acceptor { door, connections, gate };
         let status = Arc::new(Semaphore::new(STATUS_CONNECTIONS_MAX));
         let main = main.map(|(socket, bound)| {
             let connections = match socket {
@@ -122,7 +125,7 @@ impl Sockets {
         let (made, missing) = (HashSet::new(), HashMap::new());
         let attendant = Attendant { config, acceptor: acceptor.clone(), rows, made, missing };
         let attendant = tokio::spawn(attendant.run(Arc::clone(&orders)));
-        Serving { orders, ordered: HashMap::new(), attendant, acceptor, main, closing }
+        Serving { orders, ordered: HashMap::new(), attendant, acceptor, main }
     }
 }
 
@@ -150,14 +153,14 @@ impl Serving {
 
     /// Removes every socket, and lets connections finish the answers that they are writing.
     pub(crate) async fn finish(self, limit: Duration) {
-        let Self { orders, attendant, acceptor, main, closing, .. } = self;
-        let _ = closing.send(true);
+        let Self { orders, attendant, acceptor, main, .. } = self;
+        acceptor.gate.close();
         drop(main);
         orders.close();
         if attendant.await.is_err() {
             tracing::error!("Control.listen: the task of the sockets stopped after a panic");
         }
-        let _ = timeout(limit, acceptor.connections.acquire_many(CONNECTIONS_MAX)).await;
+        let _ = timeout(limit, acceptor.gate.is_clear()).await;
     }
 }
 
@@ -240,10 +243,10 @@ impl SocketsConfig {
     /// Binds the socket of an instance; `made` are directories that need not be made.
     fn bind(&self, path: &Path, made: &mut HashSet<PathBuf>) -> Result<BoundSocket, ListenError> {
         let Some(dir) = path.parent() else {
-            return BoundSocket::bind(path, MAIN_MODE, self.group);
+            return self.open.bind(path, MAIN_MODE, self.group);
         };
         if made.contains(dir) {
-            match BoundSocket::bind(path, MAIN_MODE, self.group) {
+            match self.open.bind(path, MAIN_MODE, self.group) {
                 // The directory was removed.
                 Err(ListenError::Io(_, _, error)) if error.kind() == ErrorKind::NotFound => {}
                 bound => return bound,
@@ -251,7 +254,7 @@ impl SocketsConfig {
         }
         make_directory(dir)?;
         made.insert(dir.to_owned());
-        BoundSocket::bind(path, MAIN_MODE, self.group)
+        self.open.bind(path, MAIN_MODE, self.group)
     }
 }
 
@@ -272,7 +275,7 @@ impl Drop for Accepting {
 struct Acceptor {
     door: Arc<Door>,
     connections: Arc<Semaphore>,
-    closes: watch::Receiver<bool>,
+    gate: Arc<Gate>,
 }
 
 impl Acceptor {
@@ -285,14 +288,19 @@ impl Acceptor {
     /// Until the task is dropped.
     async fn accept(self, target: Target, listener: UnixListener) {
         loop {
-            let Ok((stream, _)) = listener.accept().await else {
+            let mut passage = self.gate.pass().await;
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = passage.closed() => continue,
+            };
+            let Ok((stream, _)) = accepted else {
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             };
             let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else { return };
-            let (door, closes) = (Arc::clone(&self.door), self.closes.clone());
+            let door = Arc::clone(&self.door);
             tokio::spawn(async move {
-                serve(stream, target, door, closes).await;
+                serve(stream, target, door, passage).await;
                 drop(permit);
             });
         }

@@ -15,11 +15,12 @@ use super::answer::{Door, Writers};
 use super::hands::ControlHands;
 use super::hub::ControlHub;
 use super::jsonl::EventFiles;
-use super::listen::{ListenError, find_group};
+use super::listen::{ListenError, OpenSockets, find_group};
 use super::orders::Followed;
 use super::projection::Projection;
 use super::sockets::{Sockets, SocketsConfig};
 use crate::daemon::clock::Clock;
+use crate::daemon::gate::Gate;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::threads::Threads;
@@ -41,6 +42,9 @@ pub(crate) struct Parts<'a> {
     pub(crate) mailbox: Mailbox,
     pub(crate) clock: Clock,
     pub(crate) now: Now,
+    pub(crate) open: OpenSockets,
+    /// What connections pass.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// Binds the sockets, and begins to answer.
@@ -48,12 +52,13 @@ pub(crate) struct Parts<'a> {
 /// # Errors
 /// For a socket that cannot be bound, or a group that does not exist.
 pub(crate) fn start_control(parts: Parts<'_>) -> Result<ControlHands, ListenError> {
-    let Parts { options, image, state, views, processes, mailbox, clock, now } = parts;
+    let Parts { options, image, state, views, processes, mailbox, clock, now, open, gate } = parts;
     let gid = options.group.as_deref().map(find_group).transpose()?;
     let config = SocketsConfig {
         dir: PathBuf::from(&options.dir),
         group: gid,
         tagged_only: options.tagged_only,
+        open,
     };
     let known = followed(image);
     check_descriptors(&known, options.tagged_only)?;
@@ -68,7 +73,7 @@ pub(crate) fn start_control(parts: Parts<'_>) -> Result<ControlHands, ListenErro
     let writers = Writers { uid, gid };
     let readers = Threads::new("rules", 1);
     let door = Door { hub: Arc::clone(&hub), mailbox, clock, writers, readers };
-    let serving = sockets.serve(Arc::new(door));
+    let serving = sockets.serve(Arc::new(door), gate);
     let machine = Control::new(&image.control, now);
     Ok(ControlHands::new(machine, hub, serving, projection))
 }

@@ -11,13 +11,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::service::Service;
 use super::stall::Stalling;
 use crate::daemon::access::Origin;
+use crate::daemon::first_request::FirstRequest;
+use crate::daemon::gate::Passage;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -36,18 +37,18 @@ pub(super) enum Arrival {
 }
 
 impl Arrival {
-    /// Serves it until either side ends it, or `closing` says so. TLS is for TCP alone: no network
+    /// Serves it until either side ends it, or the gate closes. TLS is for TCP alone: no network
     /// is between the ends of a Unix socket.
     pub(super) async fn serve(
         self,
         tls: Option<TlsAcceptor>,
         service: Arc<Service>,
-        closing: watch::Receiver<bool>,
+        passage: Passage,
     ) {
         let (stream, from) = match self {
             Self::Unix(stream) => {
                 let origin = Origin::of_peer(&stream);
-                return serve_http(Stalling::new(stream), origin, service, closing).await;
+                return serve_http(Stalling::new(stream), origin, service, passage).await;
             }
             Self::Tcp(stream, from) => (stream, Origin::Tcp(from)),
         };
@@ -55,11 +56,11 @@ impl Arrival {
         let _ = stream.set_nodelay(true);
         let stream = Stalling::new(stream);
         match tls {
-            None => serve_http(stream, from, service, closing).await,
+            None => serve_http(stream, from, service, passage).await,
             // A handshake that fails or takes too long is the client's affair.
             Some(acceptor) => {
                 if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-                    serve_http(stream, from, service, closing).await;
+                    serve_http(stream, from, service, passage).await;
                 }
             }
         }
@@ -70,9 +71,12 @@ async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     origin: Origin,
     service: Arc<Service>,
-    mut closing: watch::Receiver<bool>,
+    mut passage: Passage,
 ) {
+    let first = Arc::new(FirstRequest::default());
+    let coming = Arc::clone(&first);
     let answer = service_fn(move |request: Request<Incoming>| {
+        coming.has_come();
         let service = Arc::clone(&service);
         async move { service.serve(request, origin).await }
     });
@@ -82,7 +86,11 @@ async fn serve_http(
         // An error here means that the client broke off or sent garbage; hyper answered what it
         // could.
         _ = connection.as_mut() => return,
-        _ = closing.wait_for(|closing| *closing) => connection.as_mut().graceful_shutdown(),
+        () = passage.closed() => {}
+    }
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = first.wait() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -15,10 +15,11 @@ use super::connection::Arrival;
 use super::service::Service;
 use crate::daemon::control::{BoundSocket, SocketFile};
 use crate::daemon::dial::look_up;
+use crate::daemon::gate::Gate;
 
 /// Maximum number of connections; more wait to be accepted. Two thousand subscribers and as many
 /// requests fit in the usual limit on open files beside the instances.
-const CONNECTIONS_MAX: u32 = 4096;
+const CONNECTIONS_MAX: usize = 4096;
 
 /// Connections that the kernel keeps until they are accepted, as far as `net.core.somaxconn` allows:
 /// when thousands of clients come back at once, none waits for a second attempt to connect.
@@ -34,13 +35,14 @@ pub(crate) struct ServerConfig {
     pub(crate) local: Option<BoundSocket>,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) service: Arc<Service>,
+    /// What connections pass.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// The open connections of a server that is running.
 #[derive(Debug)]
 pub(crate) struct Server {
-    connections: Arc<Semaphore>,
-    closing: watch::Sender<bool>,
+    gate: Arc<Gate>,
     local_file: Option<SocketFile>,
 }
 
@@ -83,25 +85,24 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 impl Server {
     /// Begins to accept.
     pub(crate) fn start(config: ServerConfig) -> Self {
-        let ServerConfig { listener, local, tls, service } = config;
-        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
-        let (closing, closes) = watch::channel(false);
-        let acceptor = Acceptor { tls, service, connections: Arc::clone(&connections), closes };
+        let ServerConfig { listener, local, tls, service, gate } = config;
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let acceptor = Acceptor { tls, service, connections, gate: Arc::clone(&gate) };
         let local_file = local.map(|BoundSocket { listener, file }| {
             let acceptor = acceptor.clone();
             tokio::spawn(async move { acceptor.run(&listener).await });
             file
         });
         tokio::spawn(async move { acceptor.run(&listener).await });
-        Self { connections, closing, local_file }
+        Self { gate, local_file }
     }
 
     /// Lets every connection finish the answer it is writing, and no longer than `limit`.
     pub(crate) async fn finish(self, limit: Duration) {
-        let _ = self.closing.send(true);
+        self.gate.close();
         // Here and not in the task that accepts: the process may exit before that task ends.
         drop(self.local_file);
-        let _ = timeout(limit, self.connections.acquire_many(CONNECTIONS_MAX)).await;
+        let _ = timeout(limit, self.gate.is_clear()).await;
     }
 }
 
@@ -129,23 +130,24 @@ struct Acceptor {
     tls: Option<TlsAcceptor>,
     service: Arc<Service>,
     connections: Arc<Semaphore>,
-    closes: watch::Receiver<bool>,
+    gate: Arc<Gate>,
 }
 
 impl Acceptor {
-    async fn run(mut self, listener: &impl Listening) {
+    async fn run(self, listener: &impl Listening) {
         let mut is_failing = false;
         loop {
             let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else { return };
+            let mut passage = self.gate.pass().await;
             let accepted = tokio::select! {
                 accepted = listener.next() => accepted,
-                _ = self.closes.wait_for(|closing| *closing) => return,
+                () = passage.closed() => continue,
             };
             match accepted {
                 Ok(arrival) => {
                     is_failing = false;
-                    let Self { tls, service, closes, .. } = &self;
-                    let serving = arrival.serve(tls.clone(), Arc::clone(service), closes.clone());
+                    let Self { tls, service, .. } = &self;
+                    let serving = arrival.serve(tls.clone(), Arc::clone(service), passage);
                     tokio::spawn(async move {
                         serving.await;
                         drop(permit);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use openctrl_core::doors::v2::{InstanceObject, LogFrames, MaskedPart, Secrets, write_event};
 use openctrl_core::event::{EventKind, EventName, LogRun};
+use openctrl_core::handover::{HandedBlock, HandedSecret};
 use openctrl_core::ids::{BootId, EventId};
 use openctrl_core::output::{LogLine, OutputBatch, OutputItem};
 use openctrl_core::time::Wall;
@@ -295,6 +296,42 @@ impl Encoded {
 }
 
 impl Block {
+    /// A block that another program of this master encoded.
+    pub(super) fn taken_over(boot: BootId, block: HandedBlock) -> Self {
+        let HandedBlock { first, frames, ends, secrets } = block;
+        let edit = |HandedSecret { start, end, masked }: HandedSecret| Edit {
+            range: start as usize..end as usize,
+            masked: Masked::Key(Bytes::from(masked)),
+        };
+        let (frame_bytes, kept_bytes) = (frames.len(), 0);
+        let edits = secrets.into_iter().map(edit).collect();
+        let frames = Frames { bytes: Bytes::from(frames), ends };
+        let encoded = OnceLock::from(Encoded { frames, edits, masked: OnceLock::new() });
+        Self { boot, first, frame_bytes, kept_bytes, items: Mutex::default(), encoded }
+    }
+
+    /// The block for another program of this master.
+    pub(super) fn hand_over(&self) -> HandedBlock {
+        let Encoded { frames, edits, .. } = self.encoded.get_or_init(|| self.encode());
+        let place = |at: usize| u32::try_from(at).expect("a block is far below 4 GiB");
+        let secret = |edit: &Edit| HandedSecret {
+            start: place(edit.range.start),
+            end: place(edit.range.end),
+            masked: edit.masked.bytes().to_vec(),
+        };
+        HandedBlock {
+            first: self.first,
+            frames: frames.bytes.to_vec(),
+            ends: frames.ends.clone(),
+            secrets: edits.iter().map(secret).collect(),
+        }
+    }
+
+    /// How many events it has, once it was encoded.
+    pub(super) fn events(&self) -> usize {
+        self.encoded.get().map_or(0, |encoded| encoded.frames.ends.len())
+    }
+
     /// The frames from the event `id` on, which is one of its own, with secrets or without.
     pub(super) fn frames_from(&self, id: EventId, secrets: Secrets) -> Bytes {
         let encoded = self.encoded.get_or_init(|| self.encode());

@@ -17,10 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use openctrl_core::access::TokenDigest;
 use openctrl_core::doors::v2::Rejection;
+use openctrl_core::handover::{HandedBlock, Handover};
 use openctrl_core::ids::Revision;
-use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
+use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
 use openctrl_core::master::MasterFace;
+use openctrl_core::time::Wall;
 
 pub(crate) use self::publisher::Publisher;
 pub(crate) use self::reader::Reader;
@@ -37,6 +39,33 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(boot: BootId, face: MasterFace) -> Arc<Self> {
         Arc::new(Self { boot, state: Mutex::new(State::new(boot, face)) })
+    }
+
+    /// A hub that goes on with what another program of this master published.
+    pub(crate) fn resuming(handover: &mut Handover, face: MasterFace) -> Arc<Self> {
+        let mut state = State::new(handover.boot, face);
+        let blocks = std::mem::take(&mut handover.window);
+        state.go_on_with(handover.time, handover.next_event, blocks);
+        Arc::new(Self { boot: handover.boot, state: Mutex::new(state) })
+    }
+
+    /// What was published, for another program: the shown time, the id of the next event and, if
+    /// `is_whole`, the replay window.
+    pub(crate) fn hand_over(&self, is_whole: bool) -> (Wall, EventId, Vec<HandedBlock>) {
+        let (time, next, blocks) = self.lock().hand_over();
+        let blocks = if is_whole { blocks } else { Vec::new() };
+        (time, next, blocks.iter().map(|block| block.hand_over()).collect())
+    }
+
+    /// Ends all streams without a `shutdown` event: their readers come again and miss nothing.
+    pub(crate) fn pause(&self) {
+        let wakers = self.lock().pause();
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+
+    /// Lets streams stay open again.
+    pub(crate) fn go_on(&self) {
+        self.lock().go_on();
     }
 
     /// The epoch of the key, if `presented` is the current one.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use openctrl_core::access::TokenDigest;
 use openctrl_core::doors::v2::{InstanceObject, Secrets, event_frame, render_key_instance};
 use openctrl_core::event::{Cursor, EventKind, Read, Window, WindowLimits};
+use openctrl_core::handover::HandedBlock;
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{BootId, EventId, InstanceId, KeyEpoch};
 use openctrl_core::instance::{Definition, InstanceView};
@@ -54,6 +55,8 @@ pub(super) struct State {
     open_from: KeyEpoch,
     /// The last event of the streams during a shutdown; no new streams are opened.
     farewell: Option<Bytes>,
+    /// Streams end without a last event: their readers come again.
+    is_paused: bool,
 }
 
 /// The list of all instances, or the data to render it.
@@ -173,7 +176,44 @@ impl State {
             is_closing: false,
             open_from: KeyEpoch::default(),
             farewell: None,
+            is_paused: false,
         }
+    }
+
+    /// Goes on with what another program of this master published; nothing was published here yet.
+    pub(super) fn go_on_with(&mut self, time: Wall, next: EventId, blocks: Vec<HandedBlock>) {
+        let first = blocks.first().map_or(next, |block| block.first);
+        self.window = Window::starting_at(WINDOW, first);
+        for block in blocks {
+            let block = Block::taken_over(self.boot, block);
+            let (events, bytes) = (block.events(), block.bytes());
+            self.window.push_run(Arc::new(block), events, bytes);
+        }
+        (self.time, self.told) = (time, next);
+    }
+
+    /// What was published, for another program that goes on with it: the shown time, the id of the
+    /// next event, and the blocks of the window.
+    pub(super) fn hand_over(&mut self) -> (Wall, EventId, Vec<Arc<Block>>) {
+        self.close_block();
+        (self.time, self.window.next_id(), self.window.items().map(Arc::clone).collect())
+    }
+
+    /// Ends all streams after the events published so far, without a last event.
+    pub(super) fn pause(&mut self) -> Vec<Waker> {
+        self.close_block();
+        self.is_paused = true;
+        let before = self.window.next_id();
+        let end_of = |stream: &mut Stream| {
+            stream.end.get_or_insert_with(|| End { before, farewell: Bytes::new() });
+            stream.waker.take()
+        };
+        self.streams.values_mut().filter_map(end_of).collect()
+    }
+
+    /// Lets streams stay open again.
+    pub(super) const fn go_on(&mut self) {
+        self.is_paused = false;
     }
 
     /// Advances the clock; returns the shown time.
@@ -409,8 +449,8 @@ impl State {
         };
         let stream = StreamId(self.next_stream);
         self.next_stream += 1;
-        let end =
-            self.farewell.clone().map(|farewell| End { before: self.window.next_id(), farewell });
+        let farewell = self.farewell.clone().or_else(|| self.is_paused.then(Bytes::new));
+        let end = farewell.map(|farewell| End { before: self.window.next_id(), farewell });
         self.streams.insert(stream, Stream { reader, waker: None, end });
         Some(Entry { stream, start, seen: self.asides.seen_by_new() })
     }

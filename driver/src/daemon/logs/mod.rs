@@ -20,7 +20,7 @@ use openctrl_core::command::Refusal;
 use openctrl_core::doors::v2::Rejection;
 use openctrl_core::event::{Event, EventKind, LogRun, Subject};
 use openctrl_core::history::{
-    HistoryLimits, LogBook, LogQuery, Page, Unfinished, blocks_of, restored,
+    HistoryLimits, KeptLog, LogBook, LogQuery, Page, Unfinished, blocks_of, restored,
 };
 use openctrl_core::ids::{BootId, InstanceId};
 use openctrl_core::url::LogOptions;
@@ -55,8 +55,8 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    /// A history of this run, `boot`; where there are files, with the last lines of `instances`
-    /// that they have.
+    /// A history of this run, `boot`; with the lines that another program of this master handed
+    /// over, else with the last lines of `instances` that files have, where there are files.
     ///
     /// # Errors
     /// When the directory of the files cannot be made, or the thread not be started.
@@ -64,6 +64,7 @@ impl Logs {
         options: &LogOptions,
         boot: BootId,
         instances: &[InstanceId],
+        handed: Option<Vec<KeptLog>>,
     ) -> io::Result<Arc<Self>> {
         let mebibytes = |count: u32| usize::try_from(count).unwrap_or(0).saturating_mul(1 << 20);
         let lines = usize::try_from(options.lines).unwrap_or(usize::MAX);
@@ -78,8 +79,11 @@ impl Logs {
                 age: Duration::from_hours(24 * u64::from(options.age_days)),
             };
             files = Some(Files::start(directory, limits, instances)?);
-            restore(&mut book, directory, instances);
+            if handed.is_none() {
+                restore(&mut book, directory, instances);
+            }
         }
+        handed.into_iter().flatten().for_each(|log| book.take_over(log));
         let (book, turns) = (Mutex::new(book), Arc::new(Semaphore::new(PAGES_AT_A_TIME)));
         let threads = Threads::new("pages", PAGES_AT_A_TIME);
         Ok(Arc::new(Self { boot, book, unfinished: Mutex::default(), files, turns, threads }))
@@ -102,6 +106,11 @@ impl Logs {
         if let Some(files) = &self.files {
             files.append(run.instance, run.time, blocks);
         }
+    }
+
+    /// Every line that is kept, for another program of this master.
+    pub(crate) fn hand_over(&self) -> Vec<KeptLog> {
+        self.lock().hand_over()
     }
 
     /// Sets the unfinished line of an instance, or that there is none.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
 use openctrl_core::instance::Definition;
-use openctrl_core::keeper::Note;
+use openctrl_core::keeper::{Child, Note};
 use openctrl_core::process::{Scope, Signal};
 use tokio::sync::oneshot;
 
@@ -32,6 +32,10 @@ pub(super) enum Job {
     KeeperLost(i32),
     /// The process lost its keeper and goes on.
     Orphaned(ProcessRef, Orphan),
+    /// Something outlived the last master and belongs to no instance.
+    Discard(Box<Child>),
+    /// Everything before this was done.
+    Settle(oneshot::Sender<()>),
     /// The keeper is to end.
     Quit(oneshot::Sender<()>),
 }

@@ -21,6 +21,7 @@ use super::link::{Link, remove_socket};
 use super::reports::Reports;
 use super::runs::Pending;
 use super::stat::{Sink, inode};
+use super::survivors::discard;
 use crate::daemon::inbox::Notice;
 
 /// How long a keeper may take to end after the order to do so.
@@ -138,6 +139,13 @@ impl Kept {
     pub(super) fn forget(&mut self, process: ProcessRef) {
         if let Some(named) = self.names.remove(&process) {
             self.order(&Order::Forget(named.run));
+        }
+    }
+
+    /// Ends what belongs to no instance.
+    pub(super) fn discard(&self, child: &Child) {
+        if let Some(link) = &self.link {
+            discard(link, child);
         }
     }
 

@@ -155,7 +155,7 @@ impl Spawner {
     /// the mailbox.
     pub(crate) fn attach(&self, process: ProcessRef, survivor: Survivor) {
         let ended = survivor.ended();
-        let Survivor { child, output, pipe, number } = survivor;
+        let Survivor { child, output, pipe, number, unfinished, notify: _ } = survivor;
         let Child { run, instance, pid, start_ticks, note, .. } = child;
         let leader = Pid::from_raw(pid).expect("the id of a process is not 0");
         let note = Note::decode(&note);
@@ -168,7 +168,7 @@ impl Spawner {
         };
         match Watch::with(ending, output) {
             Ok(watch) => {
-                let watch = watch.keep_with(self.jobs.clone());
+                let watch = watch.keep_with(self.jobs.clone()).resuming(unfinished);
                 tokio::spawn(watch.run(process, self.mailbox.clone()));
             }
             Err(error) => {
@@ -203,6 +203,18 @@ impl Spawner {
             self.send(Job::Quit(done));
             let _ = is_done.await;
         }
+    }
+
+    /// Ends what outlived the last master and belongs to no instance.
+    pub(crate) fn discard(&self, survivor: Survivor) {
+        self.send(Job::Discard(Box::new(survivor.child)));
+    }
+
+    /// Waits until everything that was asked for so far is done.
+    pub(crate) async fn settle(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.send(Job::Settle(done));
+        let _ = is_done.await;
     }
 
     /// Gives a process of the last master its name; its end is said through the mailbox.
@@ -305,6 +317,10 @@ impl Worker {
             }
             Job::Orphaned(process, orphan) => {
                 self.kept.iter().for_each(|kept| kept.hold(process, &orphan));
+            }
+            Job::Discard(child) => self.kept.iter().for_each(|kept| kept.discard(&child)),
+            Job::Settle(done) => {
+                let _ = done.send(());
             }
             Job::Quit(done) => {
                 self.kept.iter_mut().for_each(Kept::quit);

@@ -2,7 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
+use openctrl_core::ids::RunId;
 use openctrl_core::keeper::{Child, ChildState, Ended};
+use openctrl_core::line::UnfinishedLine;
 
 /// A run that outlived the last master. Its process may have ended since.
 #[derive(Debug)]
@@ -13,9 +15,24 @@ pub(crate) struct Survivor {
     pub(super) pipe: u64,
     /// Its number in the ledger.
     pub(super) number: Option<u64>,
+    /// The line that it has not ended, if the program before this one in the same process had read
+    /// the start of it.
+    pub(super) unfinished: Option<UnfinishedLine>,
+    /// Where it says that it is ready, from the same.
+    pub(super) notify: Option<OwnedFd>,
 }
 
 impl Survivor {
+    /// Its id.
+    pub(crate) const fn run(&self) -> RunId {
+        self.child.run
+    }
+
+    /// Where it says that it is ready.
+    pub(crate) const fn take_notify(&mut self) -> Option<OwnedFd> {
+        self.notify.take()
+    }
+
     /// How it ended; `None` if it has not.
     pub(super) const fn ended(&self) -> Option<Ended> {
         match self.child.state {

@@ -1,15 +1,16 @@
 //! The processes that outlived the last master, as the keeper of the state directory lists them at
 //! the start of a master.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use openctrl_core::engine;
-use openctrl_core::ids::InstanceId;
+use openctrl_core::ids::{InstanceId, RunId};
 use openctrl_core::keeper::{Child, ChildState, Note, Order};
+use openctrl_core::line::UnfinishedLine;
 use openctrl_core::process::{Scope, Signal};
 use openctrl_core::time::{Now, Time};
 
@@ -102,6 +103,25 @@ impl Keeping {
         Duration::from_millis(ages.max().unwrap_or(0))
     }
 
+    /// The runs of all of them.
+    pub(crate) fn runs(&self) -> Vec<(InstanceId, RunId)> {
+        self.survivors.iter().map(|(id, survivor)| (*id, survivor.child.run)).collect()
+    }
+
+    /// Goes on with what another program of this process knew of runs: the lines that they have not
+    /// ended, and where they say that they are ready.
+    pub(crate) fn go_on(
+        &mut self,
+        unfinished: Vec<(RunId, UnfinishedLine)>,
+        mut notify: HashMap<RunId, OwnedFd>,
+    ) {
+        let mut unfinished: HashMap<RunId, UnfinishedLine> = unfinished.into_iter().collect();
+        for survivor in self.survivors.values_mut() {
+            survivor.unfinished = unfinished.remove(&survivor.child.run);
+            survivor.notify = notify.remove(&survivor.child.run);
+        }
+    }
+
     /// The facts about them for the engine.
     pub(crate) fn facts(&self, now: Now) -> Vec<engine::Survivor> {
         let fact = |(instance, survivor): (&InstanceId, &Survivor)| {
@@ -159,7 +179,8 @@ fn newest_of_each(link: &Link, listed: Vec<Listed>) -> BTreeMap<InstanceId, Surv
             continue;
         };
         let pipe = inode(output.as_fd()).unwrap_or_default();
-        let survivor = Survivor { child, output, pipe, number: None };
+        let (number, unfinished, notify) = (None, None, None);
+        let survivor = Survivor { child, output, pipe, number, unfinished, notify };
         let id = survivor.child.instance;
         let is_newer = |other: &Survivor| survivor.child.age_ms < other.child.age_ms;
         if survivors.get(&id).is_none_or(is_newer) {
@@ -173,7 +194,8 @@ fn newest_of_each(link: &Link, listed: Vec<Listed>) -> BTreeMap<InstanceId, Surv
     survivors
 }
 
-fn discard(link: &Link, child: &Child) {
+/// Kills what is left of a child and forgets it.
+pub(super) fn discard(link: &Link, child: &Child) {
     let (run, scope, signal) = (child.run, Scope::Group, Signal::KILL);
     let _ = link.order(&Order::Signal { run, scope, signal, is_stop: true }, &[]);
     let _ = link.order(&Order::Forget(run), &[]);

@@ -13,6 +13,7 @@ use openctrl_core::doors::v2::UNFINISHED_MAX_BYTES;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::keeper;
+use openctrl_core::line::UnfinishedLine;
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::terminal::displayed;
 use rustix::process::Pid;
@@ -25,6 +26,7 @@ use super::ended::{Ended, Handle};
 use super::job::{Job, Orphan};
 use super::runs::Woken;
 use super::stat::start_ticks as start_ticks_of;
+use crate::daemon::gate::Passage;
 use crate::daemon::inbox::{Mailbox, Notice};
 
 /// What is read at a time: enough that a read costs little beside its lines, and not so much that
@@ -204,6 +206,15 @@ impl Watch {
         Self { jobs: Some(jobs), ..self }
     }
 
+    /// Goes on within a line.
+    pub(super) fn resuming(mut self, line: Option<UnfinishedLine>) -> Self {
+        if let Some(line) = line {
+            self.parser = OutputParser::resuming(line);
+            self.unfinished.update(&self.parser, false);
+        }
+        self
+    }
+
     /// Passes on what was learned of the process; true if it has ended.
     fn take(&self, process: ProcessRef, mailbox: &Mailbox, news: News) -> bool {
         match news {
@@ -234,8 +245,12 @@ impl Watch {
     /// Runs until the process has ended and everything it printed was handed on.
     pub(super) async fn run(mut self, process: ProcessRef, mailbox: Mailbox) {
         let mut is_open = true;
+        let mut passage = mailbox.readers().pass().await;
         while is_open {
             tokio::select! {
+                () = passage.closed() => {
+                    passage = self.pause(process, &mailbox, passage).await;
+                }
                 news = self.ended.wait() => if self.take(process, &mailbox, news) { break },
                 () = self.unfinished.wait() => self.show_unfinished(process, &mailbox).await,
                 ready = self.output.readable() => {
@@ -244,9 +259,17 @@ impl Watch {
                 }
             }
         }
-        while let news = self.ended.wait().await
-            && !self.take(process, &mailbox, news)
-        {}
+        let mut is_waited_for = !is_open;
+        while is_waited_for {
+            tokio::select! {
+                () = passage.closed() => {
+                    passage = self.pause(process, &mailbox, passage).await;
+                }
+                news = self.ended.wait() => {
+                    is_waited_for = !self.take(process, &mailbox, news);
+                }
+            }
+        }
         let mut drained = 0;
         while is_open && drained < DRAIN_MAX_BYTES {
             match self.forward(process, &mailbox, State::Ended).await {
@@ -258,6 +281,15 @@ impl Watch {
             post(process, self.parser.finish(), room);
         }
         tell_end(process, &mailbox).await;
+    }
+
+    /// Stands still until readers may go on, and says within which line.
+    async fn pause(&self, process: ProcessRef, mailbox: &Mailbox, passage: Passage) -> Passage {
+        if let Some(room) = mailbox.output().await {
+            room.send(Notice::Paused(process, self.parser.pause()));
+        }
+        drop(passage);
+        mailbox.readers().pass().await
     }
 
     /// In the lane of output: what ends the line comes behind it.

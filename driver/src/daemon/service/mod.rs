@@ -15,7 +15,9 @@ pub(crate) use watchdog::Watchdog;
 /// Variables of a service manager that are only for the master. Processes do not inherit them:
 /// otherwise a runtime could report itself ready, or take over the socket of the master. The last
 /// four are those of supervisord.
-pub(crate) const PRIVATE_VARIABLES: [&str; 19] = [
+pub(crate) const PRIVATE_VARIABLES: [&str; 20] = [
+    // Of the program that this one replaced, see `upgrade`.
+    "OPENCTRL_HANDOVER",
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",

@@ -59,6 +59,8 @@ enum Job {
     Keep(Kept, Urgency),
     Totals(Vec<(InstanceId, SavedTotals)>),
     Tokens(TokenChange, Option<Done>),
+    /// Everything before this was done.
+    Settle(oneshot::Sender<()>),
     #[cfg(test)]
     BreakJournal,
 }
@@ -145,6 +147,13 @@ impl StoreWriter {
         self.send(Job::Tokens(change, done));
     }
 
+    /// Waits until everything that was asked for so far is done.
+    pub(crate) async fn settle(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.send(Job::Settle(done));
+        let _ = is_done.await;
+    }
+
     /// Makes the next append fail.
     #[cfg(test)]
     pub(super) fn break_journal(&self) {
@@ -200,6 +209,8 @@ struct Group {
     token_undo: Vec<TokenChange>,
     /// Who waits for tokens.
     token_done: Vec<Done>,
+    /// Who waits until all of this is done.
+    settled: Vec<oneshot::Sender<()>>,
     /// The epoch of the events, and the last of them.
     kept: Option<(u32, StoredId)>,
     /// The epoch of events that were dropped with changes that earlier ones made impossible.
@@ -231,9 +242,13 @@ impl Worker {
         self.gather(first, queue, &mut group);
         let written = begun.and_then(|()| self.write(&group.entries));
         // A write to a file that was removed meanwhile succeeds, and is worth nothing.
+        let settled = std::mem::take(&mut group.settled);
         match written.and_then(|()| self.stay_in_place()) {
             Ok(()) => self.written(group),
             Err(error) => self.refused(&mut group, &error),
+        }
+        for done in settled {
+            let _ = done.send(());
         }
         self.follow_long_journal();
     }
@@ -312,6 +327,7 @@ impl Worker {
                 group.token_done.extend(done);
                 group.entries.push(Entry::Tokens(Box::new(change)));
             }
+            Job::Settle(done) => group.settled.push(done),
             #[cfg(test)]
             Job::BreakJournal => self.journal = None,
         }

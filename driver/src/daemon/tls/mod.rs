@@ -10,6 +10,7 @@ mod self_signed;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,10 +26,11 @@ use files::PemFiles;
 pub(crate) use reload::Reloading;
 
 /// Where the certificate comes from: `tls=1` or `tls=2` of the master URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum TlsSource {
-    /// Made in memory at every start.
-    SelfSigned,
+    /// Made in memory at every start, unless another program of this process made this one, with
+    /// this key.
+    SelfSigned(Option<(Vec<u8>, Vec<u8>)>),
     /// PEM files, read again when they have changed, at most once an hour.
     Files {
         /// The certificate chain, the server's own first.
@@ -38,6 +40,16 @@ pub(crate) enum TlsSource {
     },
 }
 
+impl fmt::Debug for TlsSource {
+    /// Leaves a key that is in memory out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SelfSigned(_) => f.write_str("SelfSigned"),
+            Self::Files { crt, key: _ } => write!(f, "Files({})", crt.display()),
+        }
+    }
+}
+
 /// The TLS acceptor of the API.
 pub(crate) struct Secured {
     pub(crate) acceptor: TlsAcceptor,
@@ -45,6 +57,8 @@ pub(crate) struct Secured {
     pub(crate) fingerprint: String,
     /// The handle to reload the files, if there are any.
     pub(crate) certificate: Option<Arc<Reloading>>,
+    /// The certificate that was made in memory, and its key, both as DER.
+    pub(crate) made: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Makes the acceptor for the API's listener.
@@ -60,9 +74,15 @@ pub(crate) fn acceptor(
     client_ca: Option<&Path>,
 ) -> Result<Secured, TlsError> {
     let clients = client_ca.map(verifier_of_clients).transpose()?;
+    let mut made = None;
     let (acceptor, certified, certificate) = match tls {
-        TlsSource::SelfSigned => {
-            let certified = Arc::new(self_signed::generate(name)?);
+        TlsSource::SelfSigned(known) => {
+            let der = match known {
+                Some(known) => known.clone(),
+                None => self_signed::generate(name)?,
+            };
+            let certified = Arc::new(self_signed::certified(&der)?);
+            made = Some(der);
             let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&certified)));
             (accept_with(resolver, clients), certified, None)
         }
@@ -73,7 +93,7 @@ pub(crate) fn acceptor(
         }
     };
     let fingerprint = certified.cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default();
-    Ok(Secured { acceptor, fingerprint, certificate })
+    Ok(Secured { acceptor, fingerprint, certificate, made })
 }
 
 fn accept_with(

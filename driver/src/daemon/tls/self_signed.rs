@@ -1,17 +1,18 @@
 //! The certificate of `tls=1`: P-256, made and kept in memory.
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::sign::CertifiedKey;
 
 use super::error::TlsError;
 use super::files::certify;
 
-/// Makes a key and a certificate for `name` (see [`acceptor`](super::acceptor)), `localhost` and the
-/// loopback addresses.
+/// Makes a certificate for `name` (see [`acceptor`](super::acceptor)), `localhost` and the loopback
+/// addresses, and its key: both as DER.
 ///
 /// Its validity is not bounded in practice: it lives no longer than the process, and a machine whose
 /// clock is wrong must still be reachable.
-pub(super) fn generate(name: &str) -> Result<CertifiedKey, TlsError> {
+pub(super) fn generate(name: &str) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
     let failed = |why| TlsError::SelfSigned { name: name.to_owned(), why };
     let mut params = CertificateParams::new(subject_names(name)).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, "openctrl");
@@ -19,8 +20,14 @@ pub(super) fn generate(name: &str) -> Result<CertifiedKey, TlsError> {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate().map_err(failed)?;
     let certificate = params.self_signed(&key).map_err(failed)?;
+    Ok((certificate.der().to_vec(), key.serialize_der()))
+}
+
+/// Joins what [`generate`] made.
+pub(super) fn certified((certificate, key): &(Vec<u8>, Vec<u8>)) -> Result<CertifiedKey, TlsError> {
     let memory = || "(self-signed)".into();
-    certify(vec![certificate.der().clone()], key.into(), memory(), memory())
+    let key = PrivatePkcs8KeyDer::from(key.clone()).into();
+    certify(vec![certificate.clone().into()], key, memory(), memory())
 }
 
 fn subject_names(name: &str) -> Vec<String> {

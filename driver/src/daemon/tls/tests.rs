@@ -22,7 +22,8 @@ const SEC1: (&str, &str) = (include_str!("testdata/sec1.crt"), include_str!("tes
 
 #[tokio::test]
 async fn self_signed_serves_every_name_over_tls_1_3() {
-    let certified = self_signed::generate("edge.example").expect("made");
+    let made = self_signed::generate("edge.example").expect("made");
+    let certified = self_signed::certified(&made).expect("its own key");
     let root = certified.cert[0].clone();
     let acceptor = accept_with(Arc::new(SingleCertAndKey::from(certified)), None);
     for name in ["edge.example", "localhost", "127.0.0.1", "::1"] {
@@ -38,7 +39,7 @@ async fn self_signed_serves_every_name_over_tls_1_3() {
 #[tokio::test]
 async fn both_sources_refuse_tls_1_2() {
     let dir = Pair::in_new_dir(pkcs8());
-    for source in [TlsSource::SelfSigned, dir.source()] {
+    for source in [TlsSource::SelfSigned(None), dir.source()] {
         let acceptor = acceptor(&source, "[::1]", None).expect("a good source").acceptor;
         let old = handshake(&acceptor, &client(&dir.root(), &TLS12), "localhost").await;
         assert!(old.expect_err("refused").contains("ProtocolVersion"), "{source:?}");
