@@ -38,11 +38,50 @@
 //!
 //! Closures run one after the other beside supervision, which never waits for them. Work that must
 //! be done before apps start belongs before [`Builder::run`].
+//!
+//! Apps can start with descriptors of this program. Here each gets a listener that stays open while
+//! it restarts, as file 3:
+//!
+//! ```standalone_crate
+//! use std::net::TcpListener;
+//!
+//! use openctrl::patrol::Builder;
+//! # use openctrl::patrol::HookName;
+//!
+//! # use std::os::unix::fs::PermissionsExt;
+//! # let folder = tempfile::tempdir()?;
+//! # std::env::set_current_dir(folder.path())?;
+//! # let directory = std::env::current_dir()?;
+//! # std::fs::write("app.sh", "#!/bin/sh\nreadlink /proc/self/fd/3 >out\n")?;
+//! # std::fs::set_permissions("app.sh", std::fs::Permissions::from_mode(0o755))?;
+//! # let config = format!(
+//! #     r#"{{
+//! #         "apps": {{"web": {{
+//! #             "keepalive": 1, "name": "Web", "working-directory": {directory:?}, "env-parent": true,
+//! #             "binary": "app.sh", "log-directory": "logs", "pid-path": "app.pid"
+//! #         }}}},
+//! #         "http": {{"listen": "127.0.0.1:0"}}, "udp": {{"listen": "127.0.0.1:0"}}
+//! #     }}"#
+//! # );
+//! # std::fs::write("config.json", config)?;
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let server = Builder::new("config.json")
+//!     .extra_files(move |_id| Ok(vec![listener.try_clone()?.into()]));
+//! # let server = server.on(HookName::Closed, |_| {
+//! #     let us = rustix::process::getpid();
+//! #     rustix::process::kill_process(us, rustix::process::Signal::TERM).expect("our own");
+//! # });
+//! server.run()?;
+//! # let out = std::fs::read_to_string("out")?;
+//! # assert!(out.starts_with("socket:["), "{out}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fmt, io};
 
 pub use openctrl_core::doors::patrol::access::Group;
 pub use openctrl_core::doors::patrol::config::HookName;
@@ -103,6 +142,56 @@ impl Builder {
     #[must_use]
     pub fn extra_env(mut self, of: impl Fn(&str) -> Vec<String> + Send + Sync + 'static) -> Self {
         self.extras.env = Some(Arc::new(of));
+        self
+    }
+
+    /// Gives these files to each app at its start, as 3, 4 and so on: Patrol's `ExtraFiles`. At
+    /// most 256; an app has no others but its standard ones.
+    ///
+    /// This closure and those of [`stdin`](Self::stdin), [`stdout`](Self::stdout) and
+    /// [`stderr`](Self::stderr) are called at every start with the id of the app. Other starts wait
+    /// for them, so they must not block. What they return is closed in this program when the app
+    /// has started. If one of them fails or panics, the start has failed and is tried again like
+    /// any other.
+    #[must_use]
+    pub fn extra_files(
+        mut self,
+        of: impl Fn(&str) -> io::Result<Vec<OwnedFd>> + Send + Sync + 'static,
+    ) -> Self {
+        self.extras.sources.files = Some(Arc::new(of));
+        self
+    }
+
+    /// The standard input of each app: Patrol's `Stdin`. `None` is `/dev/null`, as without this.
+    #[must_use]
+    pub fn stdin(
+        mut self,
+        of: impl Fn(&str) -> io::Result<Option<OwnedFd>> + Send + Sync + 'static,
+    ) -> Self {
+        self.extras.sources.stdin = Some(Arc::new(of));
+        self
+    }
+
+    /// The standard output of each app: Patrol's `Stdout`. `None` is a log file, as without this.
+    /// An output that is given has no log file and is not shown by `/stdout/`, and `std-merge` does
+    /// not apply.
+    #[must_use]
+    pub fn stdout(
+        mut self,
+        of: impl Fn(&str) -> io::Result<Option<OwnedFd>> + Send + Sync + 'static,
+    ) -> Self {
+        self.extras.sources.stdout = Some(Arc::new(of));
+        self
+    }
+
+    /// The standard error of each app: Patrol's `Stderr`, by the rules of
+    /// [`stdout`](Self::stdout).
+    #[must_use]
+    pub fn stderr(
+        mut self,
+        of: impl Fn(&str) -> io::Result<Option<OwnedFd>> + Send + Sync + 'static,
+    ) -> Self {
+        self.extras.sources.stderr = Some(Arc::new(of));
         self
     }
 

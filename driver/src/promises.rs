@@ -31,8 +31,9 @@ pub(crate) fn register(descriptor: impl Into<Arc<OwnedFd>>) -> io::Result<AsyncF
 pub(crate) fn leave_descriptor_table() -> io::Result<()> {
     // SAFETY: afterwards a descriptor must only be used on the side where it was made. The thread
     // that calls this, the spawner's, is handed nothing that holds a descriptor but its end of the
-    // channel, which was made before; it opens the ledger itself and sends the pipes that it makes
-    // to the other side by value, through that channel. What it leaves in the mailbox wakes the
+    // channel, which was made before; it does not call this if a library user gives descriptors to
+    // apps, which other threads may have opened. It opens the ledger itself and sends the pipes
+    // that it makes to the other side by value, through that channel. What it leaves in the mailbox wakes the
     // loop, for which the async runtime writes to an eventfd of its own: that was made before, too,
     // and has the same number on both sides for as long as the runtime lives.
     #[expect(unsafe_code, reason = "leaving the table asks for this promise")]

@@ -3,7 +3,7 @@
 use openctrl_core::doors::patrol::access::{Via, admit};
 use openctrl_core::doors::patrol::config::{Config, Reader};
 use openctrl_core::doors::patrol::label::Label;
-use openctrl_core::doors::patrol::launch::{Launch, LogFiles, log_root};
+use openctrl_core::doors::patrol::launch::{Launch, LogFiles, Logged, log_root};
 use openctrl_core::doors::patrol::layout::{Layout, Zone};
 use openctrl_core::doors::patrol::listing::{LogQuery, folder, place};
 use openctrl_core::doors::patrol::page::Form;
@@ -37,7 +37,7 @@ pub fn patrol_config(data: &[u8]) {
         assert!(environment.contains(&format!("PATROL_ID={id}")));
         let root = log_root(app);
         let at = Wall::from_micros(1);
-        let files = LogFiles::new(&root, app.std_merge, at, &Zone::default());
+        let files = LogFiles::new(&root, app.std_merge, Logged::BOTH, at, &Zone::default());
         assert_eq!(files.stdout == files.stderr, app.std_merge);
     }
 }

@@ -202,7 +202,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     };
     let program = OwnProgram::remember().map_err(system("find this program's own file"))?;
     let is_alone = patrol.as_ref().is_some_and(|patrol| patrol.is_alone);
-    let closures = patrol.as_ref().and_then(|patrol| patrol.extras.listener.clone());
+    let extras = patrol.as_ref().map(|patrol| patrol.extras.clone()).unwrap_or_default();
     let mut config = patrol
         .map(|patrol| ConfigFile::read(&patrol.path, patrol.extras))
         .transpose()
@@ -213,7 +213,8 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     // What a configuration starts outlives the master anyway, and is found by its pid files.
     url.survives &= config.is_none();
     raise_descriptor_limit();
-    let spawner = IdleSpawner::start(url.survives).map_err(system("start a thread"))?;
+    let shares_table = url.survives || !extras.sources.is_empty();
+    let spawner = IdleSpawner::start(shares_table).map_err(system("start a thread"))?;
     let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
     let runtime = Runtime {
         path: url.bin.clone().map_or_else(|| executable.clone(), PathBuf::from),
@@ -259,7 +260,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     let (image, store) = adopt(directory, loaded, patrol, mailbox.clone(), events_max)?;
     let door = config.as_ref().map(|config| -> Result<_, StartError> {
         let (config, id) = (config.shared(), random()?);
-        Ok(Arc::new(Door::new(config, is_alone, id, mailbox.clone(), clock.clone(), closures)))
+        Ok(Arc::new(Door::new(config, is_alone, id, mailbox.clone(), clock.clone(), extras)))
     });
     let door = door.transpose()?;
     // A start that is refused leaves the directory as it was.
@@ -493,8 +494,16 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     if let Some(certificate) = &certificate {
         tokio::spawn(Arc::clone(certificate).watch_for_removal());
     }
-    let told =
-        Told { mailbox, notifier, logs: reopened, certificate, address, reload: reloads, upgrade };
+    let told = Told {
+        mailbox,
+        notifier,
+        logs: reopened,
+        certificate,
+        address,
+        server: if is_alone { "Patrol" } else { "Master" },
+        reload: reloads,
+        upgrade,
+    };
     tokio::spawn(signals.pass_on(told));
     #[cfg(target_os = "linux")]
     start_code::give_back();

@@ -104,6 +104,8 @@ pub(crate) struct Told {
     pub(crate) certificate: Option<Arc<Reloading>>,
     /// Where the API is.
     pub(crate) address: String,
+    /// What the server is called in the log: `Master` or `Patrol`.
+    pub(crate) server: &'static str,
     /// What HUP does to the Patrol door.
     pub(crate) reload: Option<Box<dyn FnMut() + Send>>,
     /// What USR2 does.
@@ -143,17 +145,17 @@ impl Signals {
                     continue;
                 }
                 _ = self.user_1.recv() => {
-                    tracing::info!("Master.run: USR1 received, reopening log files");
+                    tracing::info!("{}.run: USR1 received, reopening log files", told.server);
                     told.logs.reopen();
                     continue;
                 }
                 _ = self.user_2.recv() => {
-                    tracing::info!("Master.run: USR2 received, replacing the program");
+                    tracing::info!("{}.run: USR2 received, replacing the program", told.server);
                     (told.upgrade)();
                     continue;
                 }
             };
-            tracing::info!("Master.run: {name} received, shutting down");
+            tracing::info!("{}.run: {name} received, shutting down", told.server);
             is_stopping = true;
             told.notifier.stopping();
             told.mailbox.fact(Notice::Fact(Input::ShutdownRequested));

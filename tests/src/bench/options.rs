@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 /// What it prints when it is called in another way.
 pub const USAGE: &str = "\
-usage: bench [--only NAME,NAME] [--quick] [--bin PATH] [--json FILE] [--svg FILE] [--compare FILE]
+usage: bench [--only NAME,NAME] [--quick] [--seconds N] [--bin PATH] [--json FILE] [--svg FILE]
+             [--compare FILE]
        bench --list
   --only     these scenarios and no others; `growth` and `micro` too
   --quick    smaller scenarios: rough figures within a minute
+  --seconds  how long each read of get, list and patrol lasts, 1 to 600, instead of 3 s
   --bin      measures this program, which has to speak the v2 contract, instead of openctrl
   --json     writes the figures to a file
   --svg      draws the figures into a file
@@ -24,11 +26,20 @@ pub enum Command {
     One {
         /// Its name.
         scenario: String,
-        /// Whether the quick variant is meant.
-        quick: bool,
+        /// Which variant of it is meant.
+        extent: Extent,
     },
     /// Be the bare server that answers with the bytes of this file (for the benchmark's own use).
     FloorServer(PathBuf),
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Whether to measure the quick variants.
+    pub quick: bool,
+    /// How long reads last, if not as long as in the scenario.
+    pub seconds: Option<u16>,
 }
 
 /// What to measure and what to do with the figures.
@@ -36,8 +47,8 @@ pub enum Command {
 pub struct Options {
     /// The scenarios; all if empty.
     pub only: Vec<String>,
-    /// Whether to measure the quick variants.
-    pub quick: bool,
+    /// How much of each.
+    pub extent: Extent,
     /// The program to measure; built if there is none.
     pub bin: Option<PathBuf>,
     /// Where to write JSON.
@@ -57,8 +68,12 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
     match words[..] {
         ["--list"] => return Ok(Command::List),
         ["--one", scenario, ref rest @ ..] => {
-            let (scenario, quick) = (scenario.to_owned(), rest.contains(&"--quick"));
-            return Ok(Command::One { scenario, quick });
+            let mut extent = Extent::default();
+            let mut rest = rest.iter().copied();
+            while let Some(word) = rest.next() {
+                extent.read(word, || rest.next())?;
+            }
+            return Ok(Command::One { scenario: scenario.to_owned(), extent });
         }
         ["--floor-server", file] => return Ok(Command::FloorServer(file.into())),
         _ => {}
@@ -66,10 +81,12 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
     let mut options = Options::default();
     let mut rest = words.iter();
     while let Some(&word) = rest.next() {
+        if options.extent.read(word, || rest.next().copied())? {
+            continue;
+        }
         let mut value = || rest.next().copied().ok_or(format!("{word} needs a value"));
         match word {
             "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
-            "--quick" => options.quick = true,
             "--bin" => options.bin = Some(value()?.into()),
             "--json" => options.json = Some(value()?.into()),
             "--svg" => options.svg = Some(value()?.into()),
@@ -80,16 +97,43 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
     Ok(Command::Run(options))
 }
 
+impl Extent {
+    /// Reads an option, and its value if it has one; whether it is one of these.
+    fn read<'a>(
+        &mut self,
+        word: &str,
+        value: impl FnOnce() -> Option<&'a str>,
+    ) -> Result<bool, String> {
+        match word {
+            "--quick" => self.quick = true,
+            "--seconds" => {
+                let seconds = value().and_then(|value| value.parse().ok());
+                let seconds = seconds.filter(|seconds| (1..=600).contains(seconds));
+                self.seconds = Some(seconds.ok_or("--seconds needs a number from 1 to 600")?);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The options that give this extent.
+    pub fn arguments(self) -> Vec<String> {
+        let quick = self.quick.then(|| "--quick".to_owned());
+        let seconds = self.seconds.map(|seconds| ["--seconds".to_owned(), seconds.to_string()]);
+        quick.into_iter().chain(seconds.into_iter().flatten()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Command, Options, parse};
+    use super::{Command, Extent, Options, parse};
 
     #[test]
     fn options_are_understood() {
-        let run = "--only get,list --quick --bin /b --json j --svg s --compare c";
+        let run = "--only get,list --quick --seconds 60 --bin /b --json j --svg s --compare c";
         let expected = Options {
             only: vec!["get".to_owned(), "list".to_owned()],
-            quick: true,
+            extent: Extent { quick: true, seconds: Some(60) },
             bin: Some("/b".into()),
             json: Some("j".into()),
             svg: Some("s".into()),
@@ -98,9 +142,14 @@ mod tests {
         assert_eq!(words(run), Ok(Command::Run(expected)));
         assert_eq!(words(""), Ok(Command::Run(Options::default())));
         assert_eq!(words("--list"), Ok(Command::List));
-        let one = Command::One { scenario: "get".to_owned(), quick: true };
-        assert_eq!(words("--one get --quick"), Ok(one));
+        for extent in [Extent::default(), Extent { quick: true, seconds: Some(60) }] {
+            let line = format!("--one get {}", extent.arguments().join(" "));
+            assert_eq!(words(&line), Ok(Command::One { scenario: "get".to_owned(), extent }));
+        }
         assert_eq!(words("--json"), Err("--json needs a value".to_owned()));
+        for seconds in ["--seconds", "--seconds 0", "--seconds 601"] {
+            assert_eq!(words(seconds), Err("--seconds needs a number from 1 to 600".to_owned()));
+        }
         assert_eq!(words("--fast"), Err("unknown option --fast".to_owned()));
     }
 

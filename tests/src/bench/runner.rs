@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::figure::Figure;
-use super::options::Options;
+use super::options::{Extent, Options};
 use super::report::{Outcome, Report};
 use super::scenarios::{self, Scenario};
 use super::stage::{Stage, raise_descriptor_limit};
@@ -16,6 +16,8 @@ use crate::{binary, process};
 
 /// How often a scenario that runs is looked at.
 const POLL: Duration = Duration::from_millis(10);
+/// How many reads a scenario has at most.
+const READS_MAX: u64 = 4;
 /// The variable by which everything that a scenario started is known.
 const SCENARIO_VARIABLE: &str = "OPENCTRL_BENCH_SCENARIO";
 
@@ -30,7 +32,7 @@ pub fn run(options: &Options, bin: &Path) -> Result<Report, String> {
     for (index, scenario) in chosen.iter().enumerate() {
         let head = format!("[{}/{}] {}", index + 1, chosen.len(), scenario.name);
         say(&format!("{head}: {}", scenario.about));
-        let outcome = isolated(scenario, options.quick, bin);
+        let outcome = isolated(scenario, options.extent, bin);
         if let Some(failure) = &outcome.failure {
             say(&format!("        failed: {failure}"));
         }
@@ -38,24 +40,24 @@ pub fn run(options: &Options, bin: &Path) -> Result<Report, String> {
     }
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let profile = binary::profile(bin).map(str::to_owned);
-    Ok(Report { profile, cpus, load: [load_before, load()], quick: options.quick, outcomes })
+    Ok(Report { profile, cpus, load: [load_before, load()], quick: options.extent.quick, outcomes })
 }
 
 /// Is the process of one scenario: prints its figures as JSON.
 ///
 /// # Errors
 /// Why there are none.
-pub fn run_one(name: &str, quick: bool, out: &mut impl Write) -> Result<(), String> {
+pub fn run_one(name: &str, extent: Extent, out: &mut impl Write) -> Result<(), String> {
     let chosen = scenarios::named(&[name.to_owned()])?;
     raise_descriptor_limit();
-    let stage = Stage::new(quick).map_err(|error| error.to_string())?;
+    let stage = Stage::new(extent).map_err(|error| error.to_string())?;
     let figures = (chosen[0].run)(&stage).map_err(|error| error.to_string())?;
     serde_json::to_writer(out, &figures).map_err(|error| error.to_string())
 }
 
-fn isolated(scenario: &Scenario, quick: bool, bin: &Path) -> Outcome {
+fn isolated(scenario: &Scenario, extent: Extent, bin: &Path) -> Outcome {
     let begun = Instant::now();
-    let result = in_process(scenario, quick, bin);
+    let result = in_process(scenario, extent, bin);
     let (figures, failure) = match result {
         Ok(figures) => (figures, None),
         Err(failure) => (Vec::new(), Some(failure)),
@@ -64,12 +66,12 @@ fn isolated(scenario: &Scenario, quick: bool, bin: &Path) -> Outcome {
     Outcome { scenario: scenario.name.to_owned(), took_s, figures, failure }
 }
 
-fn in_process(scenario: &Scenario, quick: bool, bin: &Path) -> Result<Vec<Figure>, String> {
+fn in_process(scenario: &Scenario, extent: Extent, bin: &Path) -> Result<Vec<Figure>, String> {
     let mark = format!("{}-{}", std::process::id(), scenario.name);
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut child = Command::new(program)
         .args(["--one", scenario.name])
-        .args(quick.then_some("--quick"))
+        .args(extent.arguments())
         .env("OPENCTRL_BIN", bin)
         .env(SCENARIO_VARIABLE, &mark)
         .stdin(Stdio::null())
@@ -84,7 +86,9 @@ fn in_process(scenario: &Scenario, quick: bool, bin: &Path) -> Result<Vec<Figure
     });
     let stderr = child.stderr.take().expect("stderr is piped");
     let reasons = thread::spawn(move || relay(stderr));
-    let limit = Duration::from_secs(if quick { scenario.limit_s / 2 } else { scenario.limit_s });
+    let limit_s = if extent.quick { scenario.limit_s / 2 } else { scenario.limit_s };
+    let reads_s = READS_MAX * u64::from(extent.seconds.unwrap_or_default());
+    let limit = Duration::from_secs(limit_s + reads_s);
     let begun = Instant::now();
     let status = loop {
         match child.try_wait().map_err(|error| error.to_string())? {

@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use super::figure::Figure;
+use super::options::Extent;
 use crate::binary;
 
 /// Figures, or why there are none.
@@ -17,7 +19,7 @@ pub type Measured = io::Result<Vec<Figure>>;
 
 /// The surroundings of one scenario.
 pub struct Stage {
-    quick: bool,
+    extent: Extent,
     folder: TempDir,
     child: OnceLock<PathBuf>,
 }
@@ -27,13 +29,19 @@ impl Stage {
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(quick: bool) -> io::Result<Self> {
-        Ok(Self { quick, folder: TempDir::new()?, child: OnceLock::new() })
+    pub fn new(extent: Extent) -> io::Result<Self> {
+        Ok(Self { extent, folder: TempDir::new()?, child: OnceLock::new() })
     }
 
     /// The size of the full run, or that of the quick one.
     pub const fn size(&self, full: usize, quick: usize) -> usize {
-        if self.quick { quick } else { full }
+        if self.extent.quick { quick } else { full }
+    }
+
+    /// How long a read lasts.
+    pub fn read_time(&self) -> Duration {
+        let usual = Duration::from_millis(self.size(3_000, 400) as u64);
+        self.extent.seconds.map_or(usual, |seconds| Duration::from_secs(seconds.into()))
     }
 
     /// Says what is being done.

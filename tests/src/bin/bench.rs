@@ -14,8 +14,8 @@ fn main() -> ExitCode {
     let done = match parse(&arguments) {
         Ok(Command::List) => print(&scenarios::list()),
         Ok(Command::Run(options)) => run(&options),
-        Ok(Command::One { scenario, quick }) => {
-            runner::run_one(&scenario, quick, &mut io::stdout())
+        Ok(Command::One { scenario, extent }) => {
+            runner::run_one(&scenario, extent, &mut io::stdout())
         }
         Ok(Command::FloorServer(body)) => {
             floor::server::serve(&body).map_err(|error| error.to_string())

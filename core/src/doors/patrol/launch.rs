@@ -24,15 +24,29 @@ pub struct Launch {
     pub env_parent: bool,
 }
 
+/// Which outputs of an app go to log files. The others go where a library user sends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// The standard output.
+    pub stdout: bool,
+    /// The standard error.
+    pub stderr: bool,
+}
+
 /// The log files of one run of an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFiles {
     /// The folder, absolute; to be made if it is not there.
     pub folder: String,
-    /// The file of the standard output, absolute.
-    pub stdout: String,
+    /// The file of the standard output, absolute; `None` if it is not logged.
+    pub stdout: Option<String>,
     /// The file of the standard error; the same one if they are merged.
-    pub stderr: String,
+    pub stderr: Option<String>,
+}
+
+impl Logged {
+    /// Every output: what no library user says otherwise.
+    pub const BOTH: Self = Self { stdout: true, stderr: true };
 }
 
 impl Launch {
@@ -76,17 +90,30 @@ impl Launch {
 
 impl LogFiles {
     /// The log files below `root` of a run that was started at `started`, in local time of `zone`;
-    /// one for both outputs if `merge` says so.
-    pub fn new(root: &str, merge: bool, started: Wall, zone: &Zone) -> Self {
+    /// one for both outputs if `merge` says so and both are logged.
+    pub fn new(root: &str, merge: bool, logged: Logged, started: Wall, zone: &Zone) -> Self {
         let folder = path::below(root, &folder(started, zone));
         let nanos = u128::from(started.as_micros()) * 1_000;
         let file = |kind: &str| format!("{folder}/{nanos}.{kind}.log");
-        let (stdout, stderr) = if merge {
-            (file("stdmerge"), file("stdmerge"))
+        let names = if merge && logged == Logged::BOTH {
+            ["stdmerge", "stdmerge"]
         } else {
-            (file("stdout"), file("stderr"))
+            ["stdout", "stderr"]
         };
+        let [stdout, stderr] = names.map(file);
+        let stdout = Some(stdout).filter(|_| logged.stdout);
+        let stderr = Some(stderr).filter(|_| logged.stderr);
         Self { folder, stdout, stderr }
+    }
+
+    /// Which outputs have one.
+    pub const fn logged(&self) -> Logged {
+        Logged { stdout: self.stdout.is_some(), stderr: self.stderr.is_some() }
+    }
+
+    /// The paths of those that there are.
+    pub fn paths(&self) -> impl Iterator<Item = &String> {
+        self.stdout.iter().chain(&self.stderr)
     }
 }
 
@@ -166,17 +193,37 @@ mod tests {
     fn log_files_are_named_after_the_start() {
         let started = Wall::from_micros(1_531_964_624_012_345);
         let zone = Zone { offset_s: -25_200, name: String::new() };
-        insta::assert_debug_snapshot!(LogFiles::new("/srv/web/logs", false, started, &zone), @r#"
+        let files = |merge, logged| LogFiles::new("/srv/web/logs", merge, logged, started, &zone);
+        insta::assert_debug_snapshot!(files(false, Logged::BOTH), @r#"
         LogFiles {
             folder: "/srv/web/logs/2018/july/18",
-            stdout: "/srv/web/logs/2018/july/18/1531964624012345000.stdout.log",
-            stderr: "/srv/web/logs/2018/july/18/1531964624012345000.stderr.log",
+            stdout: Some(
+                "/srv/web/logs/2018/july/18/1531964624012345000.stdout.log",
+            ),
+            stderr: Some(
+                "/srv/web/logs/2018/july/18/1531964624012345000.stderr.log",
+            ),
         }
         "#);
-        let merged = LogFiles::new("/srv/web/logs", true, started, &zone);
+        let merged = files(true, Logged::BOTH);
         assert_eq!(merged.stdout, merged.stderr);
-        assert!(merged.stdout.ends_with("/1531964624012345000.stdmerge.log"));
+        let name = merged.stdout.expect("it is logged");
+        assert!(name.ends_with("/1531964624012345000.stdmerge.log"), "{name}");
         assert_eq!(log_root(&app("").1), "/srv/web/logs");
+    }
+
+    #[test]
+    fn an_output_that_is_not_logged_has_no_file_and_is_not_merged() {
+        let kinds = |stdout, stderr| {
+            let (logged, zone) = (Logged { stdout, stderr }, Zone::default());
+            let files = LogFiles::new("/logs", true, logged, Wall::from_micros(0), &zone);
+            let kinds = files.paths().filter_map(|path| path.rsplit('.').nth(1));
+            kinds.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(true, true), ["stdmerge", "stdmerge"]);
+        assert_eq!(kinds(false, true), ["stderr"]);
+        assert_eq!(kinds(true, false), ["stdout"]);
+        assert!(kinds(false, false).is_empty());
     }
 
     proptest! {

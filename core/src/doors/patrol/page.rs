@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 use core::fmt::Write as _;
 
 use super::access::{ApiError, Group};
+use super::launch::Logged;
 use super::response::{Clock, Server, View};
 use super::secret::Secret;
 use crate::instance::Toggle;
@@ -26,8 +27,8 @@ pub struct Row<'a> {
 /// The logs of an app on the page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RowLogs<'a> {
-    /// Whether there is a file of its last start.
-    pub is_there: bool,
+    /// Which outputs of its last start have a file.
+    pub logged: Option<Logged>,
     /// Whether both outputs go to one file.
     pub is_merged: bool,
     /// The last lines, unless the app has a secret.
@@ -224,22 +225,29 @@ fn identity(page: &mut String, group: Group, row: &Row<'_>) {
             "PID: {}<br>\n<a href=\"/logs/?group={group}&amp;id={id}\">Logs</a><br>",
             row.view.pid
         );
-        if logs.is_there {
-            log_links(page, group, &id, row.view.secret, logs);
+        if let Some(logged) = logs.logged {
+            log_links(page, (group, &id), row.view.secret, logged, logs);
         }
     }
     page.push_str("</td>\n");
 }
 
-fn log_links(page: &mut String, group: &str, id: &str, is_secret: bool, logs: RowLogs<'_>) {
-    for (address, name) in [("stdout", "Stdout"), ("stderr", "Stderr")] {
+fn log_links(
+    page: &mut String,
+    (group, id): (&str, &str),
+    is_secret: bool,
+    logged: Logged,
+    logs: RowLogs<'_>,
+) {
+    let outputs = [("stdout", "Stdout", logged.stdout), ("stderr", "Stderr", logged.stderr)];
+    for (address, name, _) in outputs.into_iter().filter(|(_, _, is_logged)| *is_logged) {
         let _ = if is_secret {
             writeln!(page, "{address}<br>")
         } else {
             writeln!(page, "<a href=\"/{address}/?group={group}&amp;id={id}\">{name}</a><br>")
         };
     }
-    if logs.is_merged {
+    if logs.is_merged && logged == Logged::BOTH {
         page.push_str("stdout and stderr are merged<br>\n");
     }
     if !is_secret && !logs.tail.is_empty() {

@@ -12,6 +12,7 @@ mod facts;
 mod handover;
 mod life_cycle;
 mod lines;
+mod patrol;
 mod pings;
 mod policies;
 mod restarts;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use openctrl_core::doors::patrol::access::{Group, Target};
-use openctrl_core::doors::patrol::config::{App, Config, Hooks, KeepAlive};
+use openctrl_core::doors::patrol::config::{App, Config, FreeData, Hooks, KeepAlive};
 use openctrl_core::doors::patrol::definitions::instance_label;
 use openctrl_core::doors::patrol::launch::{LogFiles, log_root};
 use openctrl_core::doors::patrol::response::{Record, View};
@@ -37,6 +37,7 @@ pub(super) struct Entry {
     /// `None` for a service.
     pub(super) app: Option<App>,
     hooks: Hooks,
+    x: FreeData,
     label: Label,
 }
 
@@ -70,6 +71,7 @@ impl Board {
             secret: app.common.secret.clone(),
             app: Some(app.clone()),
             hooks: app.common.hooks.clone(),
+            x: app.common.x.clone(),
             label: instance_label(Group::App, id),
         };
         self.apps = config
@@ -86,6 +88,7 @@ impl Board {
                     secret: service.common.secret.clone(),
                     app: None,
                     hooks: service.common.hooks.clone(),
+                    x: service.common.x.clone(),
                     label: instance_label(Group::Service, id.as_str()),
                 };
                 (id.as_str().to_owned(), entry)
@@ -101,7 +104,7 @@ impl Board {
     pub(super) fn logs(&self) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
         let apps = self.apps.values().filter_map(|entry| entry.app.as_ref());
         let current = self.shown.values().filter_map(|shown| shown.log.as_ref());
-        let current = current.flat_map(|log| [&log.stdout, &log.stderr]);
+        let current = current.flat_map(LogFiles::paths);
         (apps.map(|app| log_root(app).into()).collect(), current.map(PathBuf::from).collect())
     }
 
@@ -159,11 +162,11 @@ impl Board {
         of(Group::App).chain(of(Group::Service)).collect()
     }
 
-    /// The hooks for an event.
-    pub(super) fn hooks(&self, event: &Event) -> Option<&Hooks> {
+    /// The hooks for an event, and the free data of its subject.
+    pub(super) fn hooks(&self, event: &Event) -> Option<(&Hooks, &FreeData)> {
         match &event.subject {
-            None => Some(&self.config.hooks),
-            Some((group, id)) => self.group(*group).get(id).map(|entry| &entry.hooks),
+            None => Some((&self.config.hooks, &self.config.x)),
+            Some((group, id)) => self.group(*group).get(id).map(|entry| (&entry.hooks, &entry.x)),
         }
     }
 

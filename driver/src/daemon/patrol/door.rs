@@ -12,7 +12,7 @@ use openctrl_core::doors::patrol::access::{
     Access, ApiError, Group, Via, admit, toggle, values_edit,
 };
 use openctrl_core::doors::patrol::config::{Config, HookName};
-use openctrl_core::doors::patrol::launch::LogFiles;
+use openctrl_core::doors::patrol::launch::{LogFiles, Logged};
 use openctrl_core::doors::patrol::layout::{Layout, RFC1123Z, Zone};
 use openctrl_core::doors::patrol::request::Request;
 use openctrl_core::doors::patrol::response::{Clock, Reply, Server, datagram, http, status};
@@ -21,8 +21,9 @@ use openctrl_core::instance::{Beat, Cas, Label, RunShown, Toggle, Values, Values
 use openctrl_core::time::Wall;
 
 use super::board::{Before, Board};
-use super::hooks::{Event, HookRunner, Listener};
+use super::hooks::{Event, Extras, HookRunner};
 use super::local_time::LocalTime;
+use super::sources::Sources;
 use super::udp::Answerer;
 use super::uuid::uuid_of;
 use crate::daemon::clock::Clock as SystemClock;
@@ -41,6 +42,7 @@ pub(crate) struct Door {
     started: Wall,
     status: Mutex<Option<Status>>,
     hooks: HookRunner,
+    pub(super) sources: Sources,
 }
 
 /// `/status/` as it was rendered last.
@@ -71,12 +73,13 @@ impl Door {
         id: [u8; 16],
         mailbox: Mailbox,
         clock: SystemClock,
-        listener: Option<Listener>,
+        extras: Extras,
     ) -> Self {
-        let hooks = HookRunner::start(listener);
+        let hooks = HookRunner::start(extras.listener);
         let started = clock.sample().wall;
         Self {
             hooks,
+            sources: extras.sources,
             board: Mutex::new(Board::new(config)),
             mailbox,
             clock,
@@ -133,15 +136,21 @@ impl Door {
     }
 
     fn tell(&self, board: &Board, event: Event) {
-        if let Some(hooks) = board.hooks(&event) {
-            self.hooks.tell(event, hooks);
+        if let Some((hooks, x)) = board.hooks(&event) {
+            self.hooks.tell(Event { x: x.clone(), ..event }, hooks);
         }
     }
 
     /// The log files of a start that is about to be tried.
-    pub(crate) fn log_files(&self, label: &Label, root: &str, merge: bool) -> LogFiles {
+    pub(super) fn log_files(
+        &self,
+        label: &Label,
+        root: &str,
+        merge: bool,
+        logged: Logged,
+    ) -> LogFiles {
         let now = self.now();
-        let files = LogFiles::new(root, merge, now, &self.local.zone(now));
+        let files = LogFiles::new(root, merge, logged, now, &self.local.zone(now));
         self.lock().set_log(label, files.clone());
         files
     }

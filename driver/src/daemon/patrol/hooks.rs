@@ -15,6 +15,7 @@ use openctrl_core::instance::{OpenRun, PastRun, RunShown};
 use openctrl_core::time::Wall;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::sources::Sources;
 use super::uuid::uuid;
 use crate::daemon::process::{VerbEnd, run_command};
 
@@ -36,6 +37,9 @@ pub struct Event {
     pub subject: Option<(Group, String)>,
     /// The run that it is about, as the environment of a command.
     pub facts: Vec<(&'static str, String)>,
+    /// The value of `x` in the configuration of the app, service or server, as JSON text; `None`
+    /// if it has none.
+    pub x: Option<Arc<str>>,
 }
 
 /// A closure of a library user.
@@ -50,6 +54,7 @@ pub(crate) struct Extras {
     pub(crate) listener: Option<Listener>,
     pub(crate) args: Option<More>,
     pub(crate) env: Option<More>,
+    pub(crate) sources: Sources,
 }
 
 impl fmt::Debug for Extras {
@@ -124,12 +129,12 @@ async fn run(event: &Event, hook: &Hook) {
 impl Event {
     /// Something that happened to the server.
     pub(super) const fn of_server(name: HookName) -> Self {
-        Self { name, subject: None, facts: Vec::new() }
+        Self { name, subject: None, facts: Vec::new(), x: None }
     }
 
     /// Something that happened to an app or service without a run.
     pub(super) fn of(name: HookName, group: Group, id: &str) -> Self {
-        Self { name, subject: Some((group, id.to_owned())), facts: Vec::new() }
+        Self { name, subject: Some((group, id.to_owned())), facts: Vec::new(), x: None }
     }
 
     fn of_run(name: HookName, group: Group, id: &str, run: &OpenRun) -> Self {

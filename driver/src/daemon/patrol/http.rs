@@ -8,6 +8,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use openctrl_core::doors::patrol::access::{ApiError, Group};
+use openctrl_core::doors::patrol::launch::log_root;
 use openctrl_core::doors::patrol::listing::{LogError, LogQuery, folder, place};
 use openctrl_core::doors::patrol::page::{Form, FormError, Row, RowLogs, render};
 use openctrl_core::doors::patrol::path::clean;
@@ -167,16 +168,16 @@ impl Door {
             .map(|(id, entry)| {
                 let log = board.find(Group::App, id).and_then(|(_, shown)| shown?.log.as_ref());
                 let log = log.filter(|_| entry.secret.is_none());
-                log.map(|log| tail(Path::new(&log.stdout))).unwrap_or_default()
+                let log = log.and_then(|log| log.stdout.as_ref());
+                log.map(|log| tail(Path::new(log))).unwrap_or_default()
             })
             .collect();
         let apps = board.views(Group::App, now).zip(&tails).map(|((id, view), tail)| {
             let found = board.find(Group::App, id);
-            let is_there =
-                found.is_some_and(|(_, shown)| shown.is_some_and(|one| one.log.is_some()));
+            let logged = found.and_then(|(_, shown)| Some(shown?.log.as_ref()?.logged()));
             let app = found.and_then(|(entry, _)| entry.app.as_ref());
             let is_merged = app.is_some_and(|app| app.std_merge);
-            Row { id, view, logs: Some(RowLogs { is_there, is_merged, tail }) }
+            Row { id, view, logs: Some(RowLogs { logged, is_merged, tail }) }
         });
         let services =
             board.views(Group::Service, now).map(|(id, view)| Row { id, view, logs: None });
@@ -201,8 +202,7 @@ impl Door {
             let board = self.lock();
             query.admit(header_text(parts, SECRET_HEADER), |id| {
                 let (entry, _) = board.find(Group::App, id)?;
-                let root =
-                    entry.app.as_ref().map(openctrl_core::doors::patrol::launch::log_root)?;
+                let root = entry.app.as_ref().map(log_root)?;
                 Some((root, entry.secret.as_ref()))
             })?
         };
@@ -221,15 +221,16 @@ impl Door {
             let board = self.lock();
             query.admit(header_text(parts, SECRET_HEADER), |id| {
                 let (entry, shown) = board.find(Group::App, id)?;
-                Some((shown.and_then(|shown| shown.log.clone()), entry.secret.as_ref()))
+                let log = shown.and_then(|shown| shown.log.as_ref()).and_then(|log| {
+                    let is_stdout = parts.uri.path().starts_with("/stdout");
+                    if is_stdout { log.stdout.clone() } else { log.stderr.clone() }
+                });
+                Some((log, entry.secret.as_ref()))
             })
         };
         let found = found.and_then(|log| query.check_last().map(|()| log));
         match found {
-            Ok(Some(log)) if parts.uri.path().starts_with("/stdout") => {
-                file(Path::new(&log.stdout)).await
-            }
-            Ok(Some(log)) => file(Path::new(&log.stderr)).await,
+            Ok(Some(log)) => file(Path::new(&log)).await,
             Ok(None) => log_error(LogError::NoLog),
             Err(error) => log_error(error),
         }

@@ -13,11 +13,11 @@ const TAIL_MAX_BYTES: u64 = 2 * 1024;
 /// How many lines of it.
 const TAIL_LINES: usize = 10;
 
-/// The two outputs of an app; both lead to one file if they are merged.
+/// The outputs of an app that are logged; both lead to one file if they are merged.
 #[derive(Debug)]
-pub(crate) struct Outputs {
-    pub(crate) stdout: File,
-    pub(crate) stderr: File,
+pub(super) struct Outputs {
+    pub(super) stdout: Option<File>,
+    pub(super) stderr: Option<File>,
 }
 
 /// The meaning of an address of a log.
@@ -33,7 +33,10 @@ pub(crate) enum Place {
 ///
 /// # Errors
 /// The path that cannot be created or opened.
-pub(crate) fn open(files: &LogFiles) -> io::Result<Outputs> {
+pub(super) fn open(files: &LogFiles) -> io::Result<Outputs> {
+    if files.paths().next().is_none() {
+        return Ok(Outputs { stdout: None, stderr: None });
+    }
     let at =
         |path: &str, error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
     fs::create_dir_all(&files.folder).map_err(|error| at(&files.folder, error))?;
@@ -41,9 +44,11 @@ pub(crate) fn open(files: &LogFiles) -> io::Result<Outputs> {
         let file = OpenOptions::new().append(true).create(true).mode(0o644).open(path);
         file.map_err(|error| at(path, error))
     };
-    let stdout = open(&files.stdout)?;
-    let stderr =
-        if files.stderr == files.stdout { stdout.try_clone()? } else { open(&files.stderr)? };
+    let stdout = files.stdout.as_deref().map(open).transpose()?;
+    let stderr = match &stdout {
+        Some(stdout) if files.stderr == files.stdout => Some(stdout.try_clone()?),
+        _ => files.stderr.as_deref().map(open).transpose()?,
+    };
     Ok(Outputs { stdout, stderr })
 }
 
@@ -97,7 +102,7 @@ mod tests {
         let folder = home.join("logs/2026/november/7").display().to_string();
         let stdout = format!("{folder}/1.stdout.log");
         let stderr = if merged { stdout.clone() } else { format!("{folder}/1.stderr.log") };
-        LogFiles { folder, stdout, stderr }
+        LogFiles { folder, stdout: Some(stdout), stderr: Some(stderr) }
     }
 
     #[test]
@@ -105,12 +110,16 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         for merged in [false, true] {
             for _ in 0..2 {
-                let mut outputs = open(&files(home.path(), merged)).expect("writable");
-                outputs.stdout.write_all(b"out\n").expect("writable");
-                outputs.stderr.write_all(b"err\n").expect("writable");
+                let outputs = open(&files(home.path(), merged)).expect("writable");
+                let mut stdout = outputs.stdout.expect("it is logged");
+                let mut stderr = outputs.stderr.expect("it is logged");
+                stdout.write_all(b"out\n").expect("writable");
+                stderr.write_all(b"err\n").expect("writable");
             }
         }
-        let read = |path: &str| fs::read_to_string(path).expect("it is there");
+        let read = |path: &Option<String>| {
+            fs::read_to_string(path.as_ref().expect("it is logged")).expect("it is there")
+        };
         let files = files(home.path(), false);
         assert_eq!(read(&files.stdout), "out\nout\nout\nerr\nout\nerr\n");
         assert_eq!(read(&files.stderr), "err\nerr\n");

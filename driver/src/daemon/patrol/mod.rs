@@ -4,6 +4,7 @@
 //! signaled.
 
 mod board;
+mod descriptors;
 mod door;
 mod hang_up;
 mod hooks;
@@ -14,14 +15,15 @@ mod observe;
 mod options;
 mod rotation;
 mod setup;
+mod sources;
 mod udp;
 mod uuid;
 
+pub(crate) use descriptors::Descriptors;
 pub(crate) use door::Door;
 pub(crate) use hang_up::reload;
 pub use hooks::Event;
 pub(crate) use hooks::Extras;
-pub(crate) use log_files::{Outputs, open as open_log_files};
 pub(crate) use observe::{read_pid_file, run_verb, track, variable};
 pub(crate) use options::Options;
 pub(crate) use rotation::Rules as LogRules;

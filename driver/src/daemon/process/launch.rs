@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -220,27 +220,29 @@ pub(super) fn environment<'a>(
     inherited.into_iter().chain(own).filter_map(variable).collect()
 }
 
-/// Starts a command of a configuration in a session of its own, with no input. Its first word is
-/// looked for in `PATH` unless it has a `/`.
+/// Starts a command of a configuration in a session of its own, with these descriptors from 0 on.
+/// Its first word is looked for in `PATH` unless it has a `/`.
 #[cfg(target_os = "linux")]
 pub(super) fn start_command(
     argv: &[String],
     environment: Vec<CString>,
     directory: Option<&str>,
-    outputs: [&File; 2],
+    descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<Pid> {
     let arguments =
         argv.iter().map(|word| CString::new(word.as_str())).collect::<Result<Vec<_>, _>>()?;
     let path = arguments.first().ok_or_else(|| io::Error::other("no program"))?;
     let directory = directory.map(CString::new).transpose()?;
-    let input = File::open("/dev/null")?;
-    let [output, error] = outputs;
+    // Above the numbers that they get: none is replaced before it is in its place.
+    let first = RawFd::try_from(descriptors.len()).map_err(io::Error::other)?;
+    let above = |descriptor: &BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(*descriptor, first);
+    let copies = descriptors.iter().map(above).collect::<Result<Vec<_>, _>>()?;
     let leader = start(&Program {
         path,
         arguments: &arguments,
         environment: &environment,
         directory: directory.as_deref(),
-        descriptors: &[input.as_fd(), output.as_fd(), error.as_fd()],
+        descriptors: &copies.iter().map(AsFd::as_fd).collect::<Vec<_>>(),
     })?;
     if let Some((current, maximum)) = descriptor_limit_to_restore() {
         use rustix::process::{Resource, Rlimit, prlimit};
@@ -256,7 +258,7 @@ pub(super) fn start_command(
     _argv: &[String],
     _environment: Vec<CString>,
     _directory: Option<&str>,
-    _outputs: [&File; 2],
+    _descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<Pid> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -5,7 +5,6 @@
 //! so that each would take the longer the more children and connections there are.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -40,7 +39,7 @@ use super::survivor::Survivor;
 use super::survivors::KeeperLink;
 use super::watch::{Ending, Watch, wait_for_leftover};
 use crate::daemon::inbox::{Mailbox, Notice};
-use crate::daemon::patrol::{Door, Outputs, open_log_files};
+use crate::daemon::patrol::{Descriptors, Door};
 use crate::promises::leave_descriptor_table;
 
 /// How long a ledger that could not be written is left alone.
@@ -58,14 +57,15 @@ pub(crate) struct IdleSpawner {
 }
 
 impl IdleSpawner {
-    /// Starts the thread. It needs no table of its own if a keeper starts the processes.
-    pub(crate) fn start(has_keeper: bool) -> io::Result<Self> {
+    /// Starts the thread. It needs no table of its own if a keeper starts the processes, and may
+    /// have none if it passes on descriptors that other threads open.
+    pub(crate) fn start(shares_table: bool) -> io::Result<Self> {
         let (handover, newborns) = handover()?;
         let (worker, workers) = mpsc::channel::<Worker>();
         let (ready, is_ready) = mpsc::channel();
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             // Without a table of its own it is slower, and right all the same.
-            let _ = if has_keeper { Ok(()) } else { leave_descriptor_table() };
+            let _ = if shares_table { Ok(()) } else { leave_descriptor_table() };
             drop(ready);
             if let Ok(mut worker) = workers.recv() {
                 worker.run(&handover);
@@ -387,23 +387,13 @@ impl Worker {
         let Setup { env, clear_env, cwd, .. } = &definition.setup;
         let variables = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let environment = environment(variables, *clear_env);
-        let (stdout, stderr) = match self.outputs(definition, exec)? {
-            Some(Outputs { stdout, stderr }) => (stdout, stderr),
-            None => {
-                let null = File::options().write(true).open("/dev/null")?;
-                (null.try_clone()?, null)
+        let descriptors = match (&exec.output, &self.door, &definition.label) {
+            (Output::Files { directory, merge }, Some(door), Some(label)) => {
+                door.descriptors(label, directory, *merge)?
             }
+            _ => Descriptors::discarding()?,
         };
-        self.ledger.intend(process, definition.id, log_file(&stdout)?);
-        start_command(&exec.argv, environment, cwd.as_deref(), [&stdout, &stderr])
-    }
-
-    fn outputs(&self, definition: &Definition, exec: &Exec) -> io::Result<Option<Outputs>> {
-        let (Output::Files { directory, merge }, Some(door), Some(label)) =
-            (&exec.output, &self.door, &definition.label)
-        else {
-            return Ok(None);
-        };
-        open_log_files(&door.log_files(label, directory, *merge)).map(Some)
+        self.ledger.intend(process, definition.id, log_file(descriptors.log())?);
+        start_command(&exec.argv, environment, cwd.as_deref(), &descriptors.list())
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,9 +90,9 @@ pub(crate) async fn run(
 }
 
 fn start(argv: &[String], variables: &[(String, String)]) -> io::Result<Pid> {
-    let null = File::options().write(true).open("/dev/null")?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
     let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    start_command(argv, environment(variables, false), None, [&null, &null])
+    start_command(argv, environment(variables, false), None, &[null.as_fd(); 3])
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use super::super::figure::{Figure, short};
 use super::super::floor::server::FloorServer;
 use super::super::stage::{Measured, Stage};
 use super::super::stats::percentile;
-use super::super::subject::{START_LIMIT, Subject};
+use super::super::subject::{Policy, START_LIMIT, Subject};
 use super::Scenario;
 use super::reads::read;
 use crate::patrol::{Builder, Folder, Patrol};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "patrol",
-    about: "GET /status/ of 200 apps that run, 4 connections",
+    about: "GET /status/ of 200 apps that run, 4 connections; --seconds 60 is the speed line of Patrol",
     limit_s: 60,
     run,
 };
@@ -40,8 +40,12 @@ fn run(stage: &Stage) -> Measured {
     stage.step("reading the same bytes from a bare server");
     let floor = FloorServer::start(stage, status)?;
     let bare = read(stage, floor.address(), floor.pid(), CONNECTIONS, request)?;
-    let subject = Subject::with_stopped(stage, count)?;
-    stage.step("reading as many instances from a master");
+    drop(patrol);
+    let mut subject = Subject::stored(stage, count, Policy::Running)?;
+    stage.step("starting as many instances of a master");
+    subject.restart_until_up()?;
+    subject.wait_all_running()?;
+    stage.step("reading them");
     let list = subject.request("GET", "/instances", "");
     let list = read(stage, subject.address(), subject.pid(), CONNECTIONS, &list)?;
 
@@ -55,7 +59,7 @@ fn run(stage: &Stage) -> Measured {
             short(reads.load.per_second())
         ));
     let ratio = Figure::rate(
-        "the same against GET /instances with as many",
+        "the same against GET /instances with as many that run",
         "x",
         reads.per_cpu_s / list.per_cpu_s,
     )

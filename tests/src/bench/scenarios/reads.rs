@@ -26,7 +26,7 @@ pub(super) fn read(
     connections: usize,
     request: &[u8],
 ) -> io::Result<Reads> {
-    let duration = Duration::from_millis(stage.size(3000, 400) as u64);
+    let duration = stage.read_time();
     let address = address.into();
     load(address.clone(), connections, Until::Elapsed(WARM_UP), |_| request)?;
     let before = cpu_ns(pid);

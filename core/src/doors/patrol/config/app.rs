@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::error::ConfigError;
 use super::hooks::Hooks;
-use super::raw::{RawApp, RawCommon};
+use super::raw::{FreeData, RawApp, RawCommon};
 use crate::doors::patrol::path;
 use crate::doors::patrol::secret::{SECRET_MAX_BYTES, Secret};
 use crate::doors::patrol::values::KeyValues;
@@ -98,6 +98,8 @@ pub struct Common {
     pub secret: Option<Secret>,
     /// Its commands.
     pub hooks: Hooks,
+    /// Its data.
+    pub x: FreeData,
 }
 
 impl App {
@@ -162,6 +164,7 @@ impl Common {
             values_clear: raw.values_clear,
             secret: Secret::new(raw.secret),
             hooks: raw.hooks,
+            x: raw.x,
         })
     }
 }

@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 pub use app::{App, Common, KeepAlive};
 pub use error::{ConfigError, Stage};
 pub use hooks::{Hook, HookName, Hooks};
+pub use raw::FreeData;
 pub use service::{IgnoredCodes, Management, Service};
 pub use verb::Verb;
 
@@ -72,6 +73,8 @@ pub struct Config {
     pub udp: String,
     /// Commands that are run when something happens to the server itself.
     pub hooks: Hooks,
+    /// The data of the server.
+    pub x: FreeData,
 }
 
 /// A configuration and what its operator should know about it.
@@ -151,6 +154,7 @@ impl Config {
             http: raw.http,
             udp: raw.udp,
             hooks: raw.hooks,
+            x: raw.x,
         })
     }
 }

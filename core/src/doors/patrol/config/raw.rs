@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use base64::Engine as _;
@@ -18,6 +19,10 @@ use crate::doors::patrol::values::KeyValues;
 /// At most this many unknown keys are warned about one by one.
 const WARNINGS_MAX: usize = 100;
 
+/// The value of `x`, as JSON text: data that the server carries for library users and does not
+/// interpret.
+pub type FreeData = Option<Arc<str>>;
+
 #[derive(Default)]
 pub(super) struct RawConfig {
     pub(super) apps: Vec<(String, Option<RawApp>)>,
@@ -31,6 +36,7 @@ pub(super) struct RawConfig {
     pub(super) http: String,
     pub(super) udp: String,
     pub(super) hooks: Hooks,
+    pub(super) x: FreeData,
 }
 
 #[derive(Default)]
@@ -69,6 +75,7 @@ pub(super) struct RawCommon {
     pub(super) values_clear: bool,
     pub(super) secret: String,
     pub(super) hooks: Hooks,
+    pub(super) x: FreeData,
 }
 
 impl RawConfig {
@@ -118,7 +125,7 @@ impl Decoder {
                 "http" => self.listener(path, node, &mut config.http)?,
                 "udp" => self.listener(path, node, &mut config.udp)?,
                 "hooks" => config.hooks = hooks(path, node, &HookName::SERVER)?,
-                "x" => {}
+                "x" => config.x = free_data(node),
                 _ => self.warn(path),
             }
         }
@@ -213,7 +220,7 @@ impl Decoder {
                 let values = values.into_iter().map(|(key, node)| (key, node.into_value()));
                 common.values = KeyValues::new(values);
             }
-            "x" => {}
+            "x" => common.x = free_data(node),
             _ => self.warn(path),
         }
         Ok(())
@@ -249,6 +256,14 @@ fn of_verb(name: &str) -> Option<(&str, usize)> {
     match rest.strip_suffix("-parameter") {
         Some(rest) => Some(("parameter", verb(rest)?)),
         None => Some(("management", verb(rest)?)),
+    }
+}
+
+/// Any JSON; null is no data.
+fn free_data(node: Node) -> FreeData {
+    match node {
+        Node::Null => None,
+        node => Some(node.into_value().to_string().into()),
     }
 }
 

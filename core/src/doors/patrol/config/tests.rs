@@ -175,6 +175,16 @@ fn letter_case_repetition_and_null_do_not_matter() {
 }
 
 #[test]
+fn free_data_is_kept_as_json() {
+    let file = with_app(r#","X":{"team":["a",1.5]}"#);
+    let config = good(&format!(r#"{},"x":"all"}}"#, &file[..file.len() - 1]));
+    assert_eq!(config.x.as_deref(), Some(r#""all""#));
+    assert_eq!(config.apps[0].1.common.x.as_deref(), Some(r#"{"team":["a",1.5]}"#));
+    assert_eq!(good(&with_service(r#","x":7"#)).services[0].1.common.x.as_deref(), Some("7"));
+    assert_eq!(app(r#","x":null"#).common.x, None);
+}
+
+#[test]
 fn keys_that_nothing_reads_are_warned_about_by_name() {
     let file = with_app(r#","binry":1,"x":{"y":1},"pid-verify":true"#);
     let file = format!(r#"{},"http":{{"port":1,"x":2}},"colour\n":0}}"#, &file[..file.len() - 1]);

@@ -37,7 +37,7 @@ fn the_page_shows_apps_services_and_their_buttons() {
         history: &history,
         ..View::default()
     };
-    let logs = RowLogs { is_there: true, is_merged: true, tail: "<script>\nlast" };
+    let logs = RowLogs { logged: Some(Logged::BOTH), is_merged: true, tail: "<script>\nlast" };
     let kept =
         View { name: "Kept", disabled: true, secret: true, run_once: true, ..View::default() };
     let rows = [
@@ -140,7 +140,7 @@ proptest! {
     #[test]
     fn no_text_gets_out_of_its_place(name in "\\PC{0,20}", tail in "\\PC{0,20}") {
         let view = View { name: &name, ..View::default() };
-        let logs = RowLogs { is_there: true, is_merged: false, tail: &tail };
+        let logs = RowLogs { logged: Some(Logged::BOTH), is_merged: false, tail: &tail };
         let with = page(RUNNING, None, &[Row { id: "a", view, logs: Some(logs) }], &[]);
         let plain = View { name: "x", ..View::default() };
         let shape = |page: &str| -> Vec<char> {
