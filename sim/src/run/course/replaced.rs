@@ -16,6 +16,10 @@ impl Run {
         if !self.report.inputs.is_multiple_of(EVERY) || !self.engine.is_settled() {
             return Ok(());
         }
+        // A trace ends with the program that records it.
+        if self.recording.is_some() {
+            return Ok(());
+        }
         // Whether a process is started that was ordered is known by what the keeper has, so the
         // engine would hear of it here.
         let table = self.engine.table();
