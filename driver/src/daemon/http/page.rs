@@ -61,15 +61,20 @@ macro_rules! file {
     };
 }
 
+/// All style sheets in one, as every file that a browser asks for costs it headers.
+const STYLE: &str = concat!(
+    include_str!("../../../page/style.css"),
+    include_str!("../../../page/layout.css"),
+    include_str!("../../../page/detail.css"),
+    include_str!("../../../page/forced.css"),
+);
+
 /// Path, type and content. No path of the API can be one of these: all of its paths have `/v2/` in
 /// them, but for `/metrics`.
 const FILES: &[(&str, &str, &str)] = &[
     ("/", HTML, include_str!("../../../page/index.html")),
     file!("icon.svg", SVG),
-    file!("style.css", CSS),
-    file!("layout.css", CSS),
-    file!("detail.css", CSS),
-    file!("forced.css", CSS),
+    ("/page/style.css", CSS, STYLE),
     file!("app.js", SCRIPT),
     file!("ansi.js", SCRIPT),
     file!("api.js", SCRIPT),
