@@ -5,7 +5,7 @@ use openctrl_tests::script::Step;
 use openctrl_tests::{Api, Master, Script, eventually, until};
 use serde_json::{Value, json};
 
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "id",
     "pid",
     "started",
@@ -16,6 +16,7 @@ const FIELDS: [&str; 19] = [
     "exits",
     "lastExit",
     "nextRestart",
+    "nextRun",
     "backoffMs",
     "reason",
     "ready",
