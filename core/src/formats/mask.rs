@@ -89,10 +89,13 @@ impl Masks {
                     Some((name, value)) => {
                         shown.push_str(name);
                         shown.push('=');
-                        match is_exec && is_policy(name) {
-                            true => shown.push_str(value),
-                            false => shown.push_str(&self.text(value)),
-                        }
+                        let value = match is_exec {
+                            true if is_policy(name) => value.to_string(),
+                            // It has the mask of the alias that it names.
+                            true if name == "after" && !is_like_id(value) => self.alias(value),
+                            true | false => self.text(value),
+                        };
+                        shown.push_str(&value);
                     }
                     None => shown.push_str(&self.text(pair)),
                 }
@@ -166,7 +169,8 @@ fn name(mut number: u64, length: usize) -> String {
 
 /// `number` as what is no name: a sign that no name begins with, then the number.
 fn no_name(number: u64, length: usize) -> String {
-    const SIGNS: &[u8] = b"*!#$%()+,:;=?@[]^{|}~-._/";
+    // Those that `after` can have come first.
+    const SIGNS: &[u8] = b"*-._~/:@!#$%()+,;=?[]^{|}";
     match length {
         0 => String::new(),
         1 => char::from(SIGNS[(number % SIGNS.len() as u64) as usize]).to_string(),
@@ -208,11 +212,11 @@ mod tests {
             ("demo://other:x@h", "demo://******1@h"),
             ("mailto:joe@example.org?a=", "mailto:**0@example.org?a="),
             ("exec:sh?arg=-c&arg=x=1&user=me", "exec:sh?arg=*1&arg=**1&user=me"),
-            ("exec:sh?after=on&ready=after:5", "exec:sh?after=*2&ready=after:5"),
+            ("exec:sh?after=on&ready=after:5", "exec:sh?after=0-&ready=after:5"),
         ] {
             assert_eq!(masks.url(url), shown);
         }
-        assert_eq!(masks.prose("cannot run a://u:p@h?x=yz\nnow"), "cannot run a://**2@h?x=*3\nnow");
+        assert_eq!(masks.prose("cannot run a://u:p@h?x=yz\nnow"), "cannot run a://**2@h?x=*2\nnow");
     }
 
     #[test]
@@ -225,7 +229,7 @@ mod tests {
             ("a b", "**0"),
             ("x", "0"),
             (" ", "*"),
-            ("-", "!"),
+            ("-", "-"),
             ("0badcafe", "*******0"),
             ("", ""),
         ] {

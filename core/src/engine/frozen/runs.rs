@@ -33,7 +33,7 @@ impl FactsV2 {
             reason: ReasonV2::new(&facts.reason, masks),
             limit_reached: facts.limit_reached.map(|limit| (limit.max, limit.window_ms)),
             ready: facts.ready,
-            waits_for: facts.waits_for.as_deref().map(|name| masks.text(name)),
+            waits_for: facts.waits_for.as_deref().map(|name| masks.alias(name)),
             next_run: facts
                 .next_run
                 .as_ref()
