@@ -16,8 +16,8 @@ impl Run {
         if !self.report.inputs.is_multiple_of(EVERY) || !self.engine.is_settled() {
             return Ok(());
         }
-        // A trace ends with the program that records it.
-        if self.recording.is_some() {
+        // A trace ends with the program that records it; and a handover checks the engine as well.
+        if self.recording.is_some() || !self.checks_engine {
             return Ok(());
         }
         // Whether a process is started that was ordered is known by what the keeper has, so the
