@@ -1,18 +1,26 @@
 //! The first seeds hold. More are a matter of `openctrl-sim sweep`.
 
+use std::ops::ControlFlow;
+
 use openctrl_sim::choice::Choices;
 use openctrl_sim::coverage::Coverage;
+use openctrl_sim::lanes::in_order;
 use openctrl_sim::run::{reproduce, run, run_seed, run_twice};
 
 #[test]
 fn the_first_seeds_hold_and_visit_everything() {
     let mut coverage = Coverage::default();
-    for seed in 0..600 {
-        // Every eighth runs twice, for INV-10.
-        match if seed % 8 == 0 { run_twice(seed) } else { run_seed(seed) } {
-            Ok(report) => coverage.add(&report.coverage),
-            Err(failure) => panic!("{failure}\n{}", reproduce(seed)),
+    // Every eighth runs twice, for INV-10.
+    let run = |seed: u64| if seed.is_multiple_of(8) { run_twice(seed) } else { run_seed(seed) };
+    let failed = in_order(0..600, run, |seed, done| match done {
+        Ok(report) => {
+            coverage.add(&report.coverage);
+            ControlFlow::Continue(())
         }
+        Err(failure) => ControlFlow::Break(format!("{failure}\n{}", reproduce(seed))),
+    });
+    if let Some(failed) = failed {
+        panic!("{failed}");
     }
     let missed = coverage.missed();
     assert!(missed.is_empty(), "the scenarios have grown tame: {missed:?}");
