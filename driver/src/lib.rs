@@ -6,6 +6,7 @@
 //! daemon and the others.
 
 mod address_file;
+mod any_certificate;
 mod certificate;
 #[cfg(target_os = "linux")]
 mod channel;

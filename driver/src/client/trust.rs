@@ -6,12 +6,13 @@ use std::{fs, io};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::failure::Failure;
+use crate::any_certificate::{AnyCertificate, client};
 use crate::certificate::{fingerprint, provider};
 
 /// The requirement on a certificate.
@@ -42,12 +43,7 @@ impl Secure {
         let provider = Arc::new(provider());
         let seen = Arc::new(Mutex::new(String::new()));
         let verifier = Verifier::new(trust, &provider, Arc::clone(&seen))?;
-        let config = ClientConfig::builder_with_provider(provider)
-            // A master speaks 1.3; a proxy before it may have nothing newer than 1.2.
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .expect("ring has cipher suites for both versions")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+        let config = client(provider, Arc::new(verifier));
         let mut config = match client_cert {
             None => config.with_no_client_auth(),
             Some(path) => {
@@ -95,7 +91,7 @@ fn read_certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
 
 #[derive(Debug)]
 struct Verifier {
-    provider: Arc<CryptoProvider>,
+    signatures: AnyCertificate,
     /// Fingerprints that are trusted whatever else the certificate contains.
     pins: Vec<String>,
     authorities: Option<Arc<WebPkiServerVerifier>>,
@@ -110,7 +106,7 @@ impl Verifier {
         seen: Arc<Mutex<String>>,
     ) -> Result<Self, Failure> {
         let mut verifier = Self {
-            provider: Arc::clone(provider),
+            signatures: AnyCertificate(Arc::clone(provider)),
             pins: Vec::new(),
             authorities: None,
             is_open: false,
@@ -176,8 +172,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        self.signatures.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -186,12 +181,11 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        self.signatures.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.signatures.supported_verify_schemes()
     }
 }
 
