@@ -20,6 +20,11 @@ impl InstanceId {
         }
         u32::from_str_radix(text, 16).ok().map(Self)
     }
+
+    /// Whether a person would take this for an id: 8 hex digits, in lower or upper case.
+    pub fn is_like(text: &str) -> bool {
+        text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
 }
 
 impl fmt::Display for InstanceId {

@@ -13,6 +13,7 @@ use alloc::vec;
 
 use crate::escape::escaped_bytes;
 use crate::event::is_resource_name;
+use crate::ids::InstanceId;
 use crate::instance::{CHECK_PARAMETERS, EXEC_PARAMETERS};
 
 /// The masks of one segment.
@@ -64,7 +65,7 @@ impl Masks {
             return mask.clone();
         }
         let length = escaped_bytes(alias);
-        let is_name = is_resource_name(alias) && !is_like_id(alias);
+        let is_name = is_resource_name(alias) && !InstanceId::is_like(alias);
         let number = self.alias_counts.entry((length, is_name)).or_default();
         let mask = if is_name { name(*number, length) } else { no_name(*number, length) };
         *number += 1;
@@ -92,7 +93,9 @@ impl Masks {
                         let value = match is_exec {
                             true if is_policy(name) => value.to_string(),
                             // It has the mask of the alias that it names.
-                            true if name == "after" && !is_like_id(value) => self.alias(value),
+                            true if name == "after" && !InstanceId::is_like(value) => {
+                                self.alias(value)
+                            }
                             true | false => self.text(value),
                         };
                         shown.push_str(&value);
@@ -148,11 +151,6 @@ fn is_policy(name: &str) -> bool {
 }
 
 const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-/// An alias like an id is no name.
-fn is_like_id(text: &str) -> bool {
-    text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
 
 /// `number` as a name: its digits, the last one first, padded with hyphens.
 fn name(mut number: u64, length: usize) -> String {

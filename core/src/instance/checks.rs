@@ -14,6 +14,7 @@ use core::ops::RangeInclusive;
 use super::exec_url::duration_ms;
 use super::launch::Launch;
 use super::schedule::Schedule;
+use crate::ids::InstanceId;
 use crate::limits::READY_LIMIT_MS;
 use crate::pattern::Pattern;
 use crate::url::InstanceUrl;
@@ -200,8 +201,8 @@ impl Checks {
 /// aliases, and has to mask this alike. The star is that of the mask.
 fn is_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@*".contains(&byte);
-    let is_id = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (1..=NAME_MAX_BYTES).contains(&name.len()) && name.bytes().all(is_plain) && !is_id
+    let is_short = (1..=NAME_MAX_BYTES).contains(&name.len());
+    is_short && name.bytes().all(is_plain) && !InstanceId::is_like(name)
 }
 
 impl Ready {

@@ -11,8 +11,7 @@ use crate::ids::InstanceId;
 
 /// Whether an alias may be a name: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`, but not like an id.
 fn may_be_name(alias: &str) -> bool {
-    let is_like_id = alias.len() == 8 && alias.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_resource_name(alias) && !is_like_id
+    is_resource_name(alias) && !InstanceId::is_like(alias)
 }
 
 /// The name of an instance whose alias no older instance has.

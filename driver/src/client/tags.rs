@@ -1,6 +1,8 @@
 //! What `create`, `run` and `set` share: aliases and tags on the command line, and reasons of the
 //! master in its words.
 
+use openctrl_core::ids::InstanceId;
+
 use super::document::quote;
 use super::failure::Failure;
 use super::text::plain;
@@ -50,7 +52,7 @@ pub(crate) fn tags_json(tags: &[(String, String)]) -> String {
 
 /// An alias that looks like an id would hide the instance with that id.
 pub(crate) fn check_alias(alias: &str) -> Result<(), Failure> {
-    if alias.len() == 8 && alias.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if InstanceId::is_like(alias) {
         return Err(Failure::Usage(format!(
             "--alias: {alias:?} looks like an id; choose a name that is not 8 hex digits"
         )));

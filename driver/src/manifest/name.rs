@@ -1,5 +1,7 @@
 //! Names of instances, as `run` and files give them.
 
+use openctrl_core::ids::InstanceId;
+
 /// The longest name, in bytes. The master takes 256 bytes; names have to fit a list.
 const NAME_MAX_BYTES: usize = 128;
 
@@ -8,11 +10,10 @@ const NAME_MAX_BYTES: usize = 128;
 /// # Errors
 /// The error, and the rule for names.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
-    let is_id = name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     if name.is_empty() {
         return Err("a name is needed".to_owned());
     }
-    if is_id {
+    if InstanceId::is_like(name) {
         return Err(format!(
             "the name {name:?} looks like an id; choose one that is not 8 hex digits"
         ));
