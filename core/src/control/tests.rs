@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 
 use crate::command::{Amend, Caller, Command, Door, InstanceAction, Trust};
 use crate::doors::control::{DeleteRequest, candidate_rules};
-use crate::engine::{Effect, Engine, Input, TimerReason};
+use crate::engine::{Effect, Engine, Input};
 use crate::expect::Expect;
 use crate::ids::{ProcessRef, RecordSeq, RequestId};
 use crate::master::MasterIdentity;
@@ -70,11 +70,7 @@ impl World {
     }
 
     fn feed(&mut self, input: Input) {
-        let due = self.engine.poll_timeout();
-        let cause = match (&input, due) {
-            (Input::TimeAdvanced, Some((_, TimerReason::Tick))) => Cause::Tick,
-            _ => Cause::Other,
-        };
+        let cause = Cause::of(&self.engine, &input);
         self.engine.handle(self.now, input);
         self.after(cause);
     }

@@ -9,7 +9,7 @@ mod resumed;
 use std::collections::VecDeque;
 
 use openctrl_core::control::Cause;
-use openctrl_core::engine::{Effect, Engine, Found, Input, TimerReason, show_effect, show_input};
+use openctrl_core::engine::{Effect, Engine, Found, Input, show_effect, show_input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
 use openctrl_core::store::Image;
@@ -205,8 +205,7 @@ impl Run {
     /// The first invariant that does not hold.
     pub fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
         self.hear()?;
-        let is_tick = matches!(input, Input::TimeAdvanced)
-            && matches!(self.engine.poll_timeout(), Some((_, TimerReason::Tick)));
+        let cause = Cause::of(&self.engine, &input);
         // After the end, all input of processes is late.
         let is_late = is_late || (self.oracle.finished && is_about_a_process(&input));
         self.remember(|| show_input(&input));
@@ -219,7 +218,7 @@ impl Run {
         self.recording.iter_mut().for_each(|recording| recording.input(now, &input));
         self.engine.handle(now, input.clone());
         self.report.inputs += 1;
-        self.drain(is_late, if is_tick { Cause::Tick } else { Cause::Other })?;
+        self.drain(is_late, cause)?;
         if self.is_dead() {
             return Ok(());
         }
