@@ -80,11 +80,10 @@ impl Operations<'_> {
     /// A time zone was read.
     pub(super) fn zone_read(&mut self, name: String, zone: Option<Zone>) {
         let known = zone.map_or(KnownZone::Missing, KnownZone::Offsets);
-        let slots: Vec<SlotId> = self.table.slots().collect();
         let is_in = |row: &Instance| {
             row.definition().checks.schedule.as_ref().is_some_and(|it| it.zone == name)
         };
-        let slots = slots.into_iter().filter(|slot| self.table.get(*slot).is_some_and(is_in));
+        let slots = self.table.slots().filter(|slot| self.table.get(*slot).is_some_and(is_in));
         let slots: Vec<SlotId> = slots.collect();
         self.zones.0.insert(name, Some(known));
         self.settle_all(slots);
@@ -92,9 +91,11 @@ impl Operations<'_> {
 
     /// Sets deadlines right that the wall clock has left.
     pub(super) fn correct_schedules(&mut self) {
-        let armed: Vec<(Time, TimerReason)> = self.timers.armed().collect();
-        for (deadline, reason) in armed {
-            let TimerReason::Schedule(slot) = reason else { continue };
+        let scheduled = self.timers.armed().filter_map(|(deadline, reason)| {
+            let TimerReason::Schedule(slot) = reason else { return None };
+            Some((deadline, slot))
+        });
+        for (deadline, slot) in scheduled.collect::<Vec<_>>() {
             let next = self.table.get(slot).and_then(|row| row.facts().next_run.as_ref()?.at);
             let Some(wanted) = next.map(|at| self.deadline(at)) else { continue };
             let apart = wanted.ms_since(deadline).max(deadline.ms_since(wanted));
