@@ -7,7 +7,7 @@ use std::{fs, io, thread};
 use super::failure::Failure;
 use super::trust::pin_of_file;
 use crate::address_file;
-use crate::state::{is_held, read_state};
+use crate::state::{LOCK, is_held, read_state};
 
 /// A master that writes may be met between two steps; it is through in no time.
 const READ_TRIES: u32 = 5;
@@ -38,7 +38,7 @@ pub(crate) fn usual_directory() -> Option<PathBuf> {
 /// The first directory that a master uses. One that cannot be read belongs to another user, so it
 /// counts as used by a master.
 fn first_used(mut directories: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
-    directories.find(|directory| match fs::metadata(directory.join("openctrl.lock")) {
+    directories.find(|directory| match fs::metadata(directory.join(LOCK)) {
         Ok(_) => true,
         Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
     })
@@ -103,7 +103,7 @@ mod tests {
         let first = |all: &[&PathBuf]| first_used(all.iter().map(|&one| one.clone()));
         assert_eq!(first(&[&empty, &used, &more]), None);
         for directory in [&used, &more] {
-            fs::write(directory.join("openctrl.lock"), "").expect("written");
+            fs::write(directory.join(LOCK), "").expect("written");
         }
         assert_eq!(first(&[&empty, &used, &more]), Some(used.clone()));
     }

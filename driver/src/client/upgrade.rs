@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::outlet::Outlet;
 use crate::channel::ask;
 use crate::grammar::Options;
-use crate::state::{PID_FILE, is_held};
+use crate::state::{LOCK, PID_FILE, is_held};
 
 /// How long the master may take to try the new program and to stand still.
 const BEGINS_WITHIN: Duration = Duration::from_secs(60);
@@ -63,7 +63,7 @@ fn state_directory(options: &Options) -> Result<PathBuf, Failure> {
         Failure::Unreachable("no master is known on this machine: use --state DIR".to_owned())
     })?;
     let shown = state.display();
-    match fs::metadata(state.join("openctrl.lock")) {
+    match fs::metadata(state.join(LOCK)) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(Failure::Unreachable(
             format!("the state in {shown} is another user's: become that user"),
         )),

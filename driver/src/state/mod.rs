@@ -10,5 +10,5 @@ mod journal;
 
 pub(crate) use directory::{Loaded, Prepared, StateDirectory, is_held, read_state};
 pub(crate) use error::StoreError;
-pub(crate) use files::PID_FILE;
+pub(crate) use files::{LOCK, PID_FILE};
 pub(crate) use journal::Journal;
