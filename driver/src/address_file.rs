@@ -1,8 +1,8 @@
 //! `openctrl.address` in the state directory: where the master that runs can be reached, for clients
 //! of the same user on the same machine.
 //!
-//! Owns the name and the form of the file. The key is not in it; the state has it. A master that was killed
-//! leaves the file behind: it counts only while a master holds the directory.
+//! Owns the name and the form of the file. The key is not in it; the state has it. A master that was
+//! killed leaves the file behind: it counts only while a master holds the directory.
 
 use std::fs;
 use std::io;

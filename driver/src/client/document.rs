@@ -55,12 +55,12 @@ impl Document {
         if let Self::Object(fields) = self { fields } else { &[] }
     }
 
-    /// The members of a list, taken out.
+    /// The members of a list.
     pub(crate) fn items(&self) -> &[Self] {
         if let Self::List(members) = self { members } else { &[] }
     }
 
-    /// The same, taken out of it.
+    /// The members of a list, taken out.
     pub(crate) fn into_list(self) -> Vec<Self> {
         if let Self::List(members) = self { members } else { Vec::new() }
     }

@@ -28,11 +28,11 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     }
     let url = url(question, api.is_local())?;
     let name = name(&api.instances().await?, question)?;
-    // Opened before it is created, so that its start is not missed.
     if question.waiting.wait && question.schedule.is_some() {
         let reason = "--wait: with --schedule it starts at its times; leave one of them out";
         return Err(Failure::Usage(reason.to_owned()));
     }
+    // Opened before it is created, so that its start is not missed.
     let stream = if question.waiting.wait { Some(api.events(None).await?) } else { None };
     let new = New { name: &name, url: &url, force: question.force };
     let mut instance = create(api, new, &rest(question)).await?;

@@ -30,7 +30,8 @@ const MANAGED_HEAD_TIME: Duration = Duration::from_secs(120);
 /// How large the head of a request may be.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
 
-/// Serves a connection until either side ends it, or the peer reads nothing for too long. Main sockets end it after every answer.
+/// Serves a connection until either side ends it, or the peer reads nothing for too long. Main
+/// sockets end it after every answer.
 pub(super) async fn serve(
     stream: UnixStream,
     target: Target,
