@@ -77,7 +77,7 @@ pub const INSTANCES_MAX: usize = 100_000;
 /// PUTs and DELETEs that may wait for one instance to stop; more are turned down.
 pub const OPERATIONS_MAX: usize = 64;
 
-/// Actions on many instances under way; more are turned down. Each may have a part for every
+/// Actions on many instances under way; more are refused. Each may have a part for every
 /// instance.
 pub const BATCHES_MAX: usize = 16;
 

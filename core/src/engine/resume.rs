@@ -18,7 +18,7 @@ use crate::instance::{Instance, Process, Ready, Run};
 use crate::process::Exit;
 use crate::time::Now;
 
-/// What is told of a process whose end was not reported.
+/// The reason for a process whose end was not reported.
 const NOT_STARTED: &str = "the program of the master was replaced while it was started";
 
 impl Engine {

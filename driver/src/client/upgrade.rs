@@ -16,7 +16,7 @@ use crate::channel::ask;
 use crate::grammar::Options;
 use crate::state::{LOCK, PID_FILE, is_held};
 
-/// How long the master may take to try the new program and to stand still.
+/// How long the master may take to try the new program and to pause.
 const BEGINS_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long the new program may take to answer.

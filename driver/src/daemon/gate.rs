@@ -1,4 +1,4 @@
-//! A gate for what must stand still while the program of the master is replaced: listeners,
+//! A gate for what must pause while the program of the master is replaced: listeners,
 //! connections, and readers of output.
 //!
 //! Whoever works holds a [`Passage`]. A gate that closes asks for the passages back and knows when

@@ -68,7 +68,7 @@ pub(crate) enum Notice {
     /// A copy of the engine is wanted, to try whether another program understands it.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux replaces it"))]
     Trial(oneshot::Sender<Vec<u8>>),
-    /// The loop is to stand still: its program is replaced.
+    /// The loop has to pause: its program is replaced.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux replaces it"))]
     Freeze(Freeze),
 }

@@ -80,11 +80,11 @@ pub(crate) struct Finished {
     pub(crate) left: Option<String>,
 }
 
-/// The program is to be replaced, once the loop may stand still.
+/// The program is to be replaced, once the loop may pause.
 #[derive(Debug)]
 struct Leaving {
     freeze: Freeze,
-    /// Whether all readers stand still.
+    /// Whether all readers pause.
     is_quiet: bool,
 }
 
@@ -118,7 +118,7 @@ pub(crate) struct Reactor {
     wake_at: Option<Time>,
     /// How many inputs the engine was told.
     inputs: u64,
-    /// The lines within which readers of output stand still.
+    /// The lines within which readers of output pause.
     paused: HashMap<ProcessRef, UnfinishedLine>,
     /// The program is about to be replaced.
     leaving: Option<Leaving>,
@@ -684,7 +684,7 @@ impl Reactor {
     }
 }
 
-/// Waits until a standstill is called off, which is true, or all readers stand still, once.
+/// Waits until a pause is called off, which is true, or all readers pause, once.
 async fn news_of(leaving: &mut Option<Leaving>, readers: &Gate) -> bool {
     let Some(Leaving { freeze, is_quiet }) = leaving else { return std::future::pending().await };
     tokio::select! {

@@ -1,4 +1,4 @@
-//! How the loop is asked to stand still while its program is replaced, and what it hands over.
+//! How the loop is asked to pause while its program is replaced, and what it hands over.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -7,7 +7,7 @@ use openctrl_core::ids::RunId;
 use openctrl_core::line::UnfinishedLine;
 use tokio::sync::oneshot;
 
-/// Asks the loop to stand still.
+/// Asks the loop to pause.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux replaces it"))]
 #[derive(Debug)]
 pub(crate) struct Freeze {

@@ -57,7 +57,7 @@ impl Hub {
         (time, next, blocks.iter().map(|block| block.hand_over()).collect())
     }
 
-    /// Ends all streams without a `shutdown` event: their readers come again and miss nothing.
+    /// Ends all streams without a `shutdown` event: their readers reconnect and miss nothing.
     pub(crate) fn pause(&self) {
         let wakers = self.lock().pause();
         wakers.into_iter().for_each(std::task::Waker::wake);

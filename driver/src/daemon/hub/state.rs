@@ -55,7 +55,7 @@ pub(super) struct State {
     open_from: KeyEpoch,
     /// The last event of the streams during a shutdown; no new streams are opened.
     farewell: Option<Bytes>,
-    /// Streams end without a last event: their readers come again.
+    /// Streams end without a last event: their readers reconnect.
     is_paused: bool,
 }
 

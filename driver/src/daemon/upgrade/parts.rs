@@ -37,7 +37,7 @@ pub(crate) struct Fixed {
     pub(crate) certificate: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// What works, and has to stand still.
+/// What works, and has to pause.
 pub(crate) struct Running {
     /// What connections pass.
     pub(crate) gates: [Arc<Gate>; 2],
