@@ -222,6 +222,14 @@ impl Sockets {
         answer["events"].as_array().cloned().unwrap_or_default()
     }
 
+    /// As [`Sockets::stored`], of one instance alone: those of others may come between two requests.
+    #[track_caller]
+    pub fn stored_of(&self, name: &str, since: u64) -> Vec<Value> {
+        let mut events = self.stored(since);
+        events.retain(|event| event["resourceName"] == name);
+        events
+    }
+
     /// Waits for a stored event with this topic above `since`.
     #[track_caller]
     pub fn wait_event(&self, since: u64, topic: &str) -> Value {
