@@ -263,7 +263,7 @@ impl Oracle {
             }
             (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
                 let (id, action) = (*id, amend.action);
-                self.on_action(id, action);
+                self.on_action(request, id, action);
             }
             (Command::Act { action, .. }, Outcome::Acted(acted)) => {
                 let action = *action;
@@ -271,7 +271,7 @@ impl Oracle {
                     let is_failed = self.status(one.id) == Some(Status::Error);
                     let is_retry = is_failed && action == InstanceAction::Start;
                     let action = if is_retry { InstanceAction::Restart } else { action };
-                    self.on_action(one.id, Some(action));
+                    self.on_action(request, one.id, Some(action));
                 }
             }
             _ => {}
@@ -282,13 +282,13 @@ impl Oracle {
         self.shown.get(&Subject::Instance(id)).and_then(Shown::status)
     }
 
-    fn on_action(&mut self, id: InstanceId, action: Option<InstanceAction>) {
+    fn on_action(&mut self, request: RequestId, id: InstanceId, action: Option<InstanceAction>) {
         let is_stopped = self.status(id) == Some(Status::Stopped);
         match action {
             None => {}
-            Some(InstanceAction::Start) => self.wish(id).running |= is_stopped,
-            Some(InstanceAction::Stop) => self.wish(id).stop(),
-            Some(InstanceAction::Restart) => self.wish(id).running = true,
+            Some(InstanceAction::Start) => self.wish(id).start(request, is_stopped),
+            Some(InstanceAction::Stop) => self.wish(id).stop(request),
+            Some(InstanceAction::Restart) => self.wish(id).start(request, true),
             Some(InstanceAction::Reset) => {
                 self.changes += 1;
                 self.resets.insert(id);

@@ -67,6 +67,26 @@ pub(super) struct Commits {
 }
 
 impl Commits {
+    /// An action took effect at once: older requests that wait for the disk no longer do the opposite.
+    pub(super) fn supersede(&mut self, slot: SlotId, newer: Option<InstanceAction>) {
+        for Commit { change, .. } in &mut self.queue {
+            if let Change::Patch { slot: other, action, .. } = change
+                && *other == slot
+                && is_opposite(*action, newer)
+            {
+                *action = None;
+            }
+        }
+    }
+
+    /// Whether a request that is newer than all applied ones does the opposite of `action`.
+    pub(super) fn is_opposed(&self, slot: SlotId, action: Option<InstanceAction>) -> bool {
+        self.queue.iter().any(|Commit { change, .. }| {
+            matches!(change, Change::Patch { slot: other, action: newer, .. }
+                if *other == slot && is_opposite(action, *newer))
+        })
+    }
+
     /// Sends a record off; `change` follows when it is durable.
     pub(super) fn submit(
         &mut self,
@@ -154,4 +174,13 @@ impl Commits {
             self.staged_master = None;
         }
     }
+}
+
+/// Whether one of the two stops what the other starts.
+const fn is_opposite(one: Option<InstanceAction>, other: Option<InstanceAction>) -> bool {
+    use InstanceAction::{Restart, Start, Stop};
+    matches!(
+        (one, other),
+        (Some(Stop), Some(Start | Restart)) | (Some(Start | Restart), Some(Stop))
+    )
 }

@@ -120,7 +120,10 @@ impl Commands<'_> {
         let keeps_definition = changed.is_none() && !rests_on_staged && !is_reset;
         if keeps_definition && !has_to_store(instance, amend.action, goal) {
             let before = instance.view();
-            self.operations.act(slot, amend.action);
+            if instance.versions().unsaved_records() > 0 {
+                self.operations.commits.supersede(slot, amend.action);
+            }
+            self.operations.act(request, slot, amend.action);
             self.operations.done(request, slot, before);
             return Ok(());
         }

@@ -169,9 +169,12 @@ impl Storage<'_> {
             // goal.
             self.operations.keep_goal(slot, goal);
         } else if self.starts_against(slot, action, goal) {
-            return self.store_goal(request, slot, (action, Goal::Up));
+            // A record of the start would come after that of a newer stop.
+            if !self.operations.commits.is_opposed(slot, action) {
+                return self.store_goal(request, slot, (action, Goal::Up));
+            }
         } else {
-            self.operations.act(slot, action);
+            self.operations.act(request, slot, action);
         }
         match self.operations.unstored_goal(slot, goal) {
             Some(goal) => self.store_goal(request, slot, (None, goal)),

@@ -139,13 +139,14 @@ impl Operations<'_> {
     }
 
     /// Carries out the action of an amendment whose definition is current.
-    pub(super) fn act(&mut self, slot: SlotId, action: Option<InstanceAction>) {
+    pub(super) fn act(&mut self, request: RequestId, slot: SlotId, action: Option<InstanceAction>) {
+        let request = self.out.batches.whole(request);
         let Some(mut supervisor) = self.supervise(slot) else { return };
         match action {
             // A reset is done once its record is durable.
             None | Some(InstanceAction::Reset) => return,
             Some(InstanceAction::Start) => supervisor.start(),
-            Some(InstanceAction::Stop) => supervisor.stop(),
+            Some(InstanceAction::Stop) => supervisor.stop(request),
             Some(InstanceAction::Restart) => supervisor.restart(),
         }
         self.settle(slot);

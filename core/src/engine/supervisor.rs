@@ -19,7 +19,7 @@ use crate::checkpoint::Checkpoint;
 use crate::command::Refusal;
 use crate::counters::SavedTotals;
 use crate::event::{EventKind, Object};
-use crate::ids::{Generation, ProcessRef, RunId, SlotId};
+use crate::ids::{Generation, ProcessRef, RequestId, RunId, SlotId};
 use crate::instance::{
     Action, Decision, Definition, Instance, InstanceEvent, Process, ProcessFacts, Reason, Restart,
     Run, RunOrigin, Situation, State, Status, Why, decide, step, why_to_end,
@@ -147,12 +147,13 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Wants the process stopped, and to stay so: also after the operations that wait.
-    pub(super) fn stop(&mut self) {
+    /// Wants the process stopped, and to stay so: also after the operations that wait and are older
+    /// than `request`, which stops it.
+    pub(super) fn stop(&mut self, request: RequestId) {
         if !(self.instance.desired().restart && canary::is(Canary::StopForgotten)) {
             self.instance.desired_mut().stop();
         }
-        self.instance.queue_mut().forget_starts();
+        self.instance.queue_mut().forget_starts(request);
     }
 
     /// The back-off is over: starts the process, after stopping the current one if there is one.

@@ -102,10 +102,10 @@ impl Queue {
         core::mem::take(&mut self.operations)
     }
 
-    /// No start follows the operations that wait.
-    pub fn forget_starts(&mut self) {
+    /// No start follows the operations that wait and are older than this request.
+    pub fn forget_starts(&mut self, request: RequestId) {
         for operation in &mut self.operations {
-            operation.starts = false;
+            operation.starts &= operation.request > request;
         }
     }
 

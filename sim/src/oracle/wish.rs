@@ -12,12 +12,16 @@ pub struct Wish {
     pub ended_clean: bool,
     /// PUTs under way, oldest first, each with whether it starts the instance.
     puts: Vec<(RequestId, bool)>,
+    /// The newest request that stopped it.
+    last_stop: Option<RequestId>,
+    /// The newest request that started or restarted it.
+    last_start: Option<RequestId>,
 }
 
 impl Wish {
     /// The desired state of a new instance.
     pub fn new(running: bool) -> Self {
-        Self { running, ended_clean: false, puts: Vec::new() }
+        Self { running, ..Self::default() }
     }
 
     /// The desired state of a running instance, as far as it knows.
@@ -35,13 +39,29 @@ impl Wish {
             OperationKind::Replace(_) => Some((operation.request, operation.starts)),
             OperationKind::Delete | OperationKind::Redefine(_) => None,
         });
-        Self { running, ended_clean, puts: puts.collect() }
+        Self { running, ended_clean, puts: puts.collect(), ..Self::default() }
     }
 
-    /// A stop: also for all that is under way.
-    pub fn stop(&mut self) {
+    /// A stop took effect: also for older PUTs that are under way, unless a newer request started
+    /// the instance before this one was durable or answered.
+    pub fn stop(&mut self, request: RequestId) {
+        if self.last_start > Some(request) {
+            return;
+        }
+        self.last_stop = self.last_stop.max(Some(request));
         self.running = false;
-        self.puts.iter_mut().for_each(|(_, starts)| *starts = false);
+        let older = self.puts.iter_mut().filter(|(put, _)| *put < request);
+        older.for_each(|(_, starts)| *starts = false);
+    }
+
+    /// A start or restart took effect, unless a newer request stopped the instance before. `runs`:
+    /// whether it makes the instance run that did not.
+    pub fn start(&mut self, request: RequestId, runs: bool) {
+        if self.last_stop > Some(request) {
+            return;
+        }
+        self.last_start = self.last_start.max(Some(request));
+        self.running |= runs;
     }
 
     /// A PUT came in.
@@ -71,11 +91,22 @@ mod tests {
     fn a_stop_takes_back_what_a_put_was_to_start() {
         let mut wish = Wish::new(true);
         wish.put_arrived(RequestId(1));
-        wish.stop();
-        wish.put_arrived(RequestId(2));
+        wish.stop(RequestId(2));
+        wish.put_arrived(RequestId(3));
         wish.put_applied();
         assert!(!wish.running);
         wish.put_applied();
+        assert!(wish.running);
+    }
+
+    #[test]
+    fn the_newer_of_stop_and_start_counts() {
+        let mut wish = Wish::new(true);
+        wish.stop(RequestId(2));
+        wish.start(RequestId(1), true);
+        assert!(!wish.running);
+        wish.start(RequestId(3), true);
+        wish.stop(RequestId(2));
         assert!(wish.running);
     }
 }

@@ -246,3 +246,33 @@ fn a_shutdown_answers() {
                answer 3: 200 B running, A running
     ");
 }
+
+/// A stop takes effect at once, also while an older request that starts the instance waits for the
+/// disk. The rest of that request takes effect, its start does not.
+#[test]
+fn a_newer_stop_counts_where_an_older_start_waits_for_the_disk() {
+    let mut t = Teller::with_running("exec:a").untold();
+    t.patch("A", r#"{"action":"start","restart":false}"#).act_on(&["A"], "stop");
+    t.exited(0).persisted();
+    t.patch("A", r#"{"action":"stop","restart":true}"#).act("A", "start").persisted();
+    insta::assert_snapshot!(t, @r#"
+    0.000    > request 2: patch A {"action":"start","restart":false}
+               persist 2: put A at 0 exec:a
+             > request 3: stop A
+               TERM to p1
+               answer 3: 200 A running
+             > p1 exits with 0
+               event 3 update A exec:a stopped
+             > durable up to 2
+               event 4 update A exec:a stopped restart=false
+               answer 2: 200 A exec:a stopped restart=false
+             > request 4: patch A {"action":"stop","restart":true}
+               persist 3: put A at 0 exec:a
+             > request 5: patch A {"action":"start"}
+               spawn p2 for A: exec:a
+               answer 5: 200 A exec:a stopped restart=false
+             > durable up to 3
+               event 5 update A exec:a stopped
+               answer 4: 200 A exec:a stopped
+    "#);
+}
