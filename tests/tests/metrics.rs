@@ -156,6 +156,22 @@ fn each_instance_has_series_where_that_is_asked_for() {
     let bytes = |labels| of("openctrl_instance_bytes_total", labels);
     assert_eq!(bytes("protocol=\"tcp\",direction=\"rx\""), 6.0);
     assert_eq!(bytes("protocol=\"udp\",direction=\"tx\""), 9.0);
+    let single = |figures: &BTreeMap<String, f64>, name: &str| {
+        figures.get(&format!("openctrl_instance_{name}{{id=\"{id}\"}}")).copied()
+    };
+    assert_eq!(single(&figures, "starts_total"), Some(1.0));
+    assert_eq!(single(&figures, "exits_total"), Some(0.0));
+    until("a sample", || {
+        let figures = scrape(&api);
+        single(&figures, "memory_bytes").is_some_and(|bytes| bytes > 100_000.0)
+            && single(&figures, "processes") == Some(1.0)
+            && single(&figures, "cpu_seconds_total").is_some()
+    });
+    api.act(&id, "restart");
+    until("a restart", || single(&scrape(&api), "starts_total") == Some(2.0));
+    api.act(&id, "stop");
+    until("its exit", || single(&scrape(&api), "exits_total") == Some(2.0));
+    assert_eq!(single(&scrape(&api), "memory_bytes"), None, "there is no process");
 }
 
 #[test]
@@ -179,4 +195,28 @@ fn the_key_is_asked_for_in_either_form_unless_metrics_are_open() {
     let open = Master::builder().query("metrics", "open").start();
     scrape(&open.api().without_key());
     open.api().without_key().get("/info").expect_error(401);
+}
+
+/// The dashboard and the alert rules of the package read figures that exist.
+#[test]
+fn the_dashboard_and_the_alerts_name_figures_that_are_there() {
+    let master = Master::builder().query("metrics_instances", "on").start();
+    let api = master.api();
+    let mut events = master.events();
+    master.run(&mut events, &Script::new().wait());
+    let named = |file: &str| -> BTreeSet<String> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../driver/packaging/monitoring/");
+        let text = std::fs::read_to_string(format!("{path}{file}")).expect("it is in the package");
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let is_figure = |word: &&str| word.starts_with("openctrl_") || word.starts_with("process_");
+        words.filter(is_figure).map(str::to_owned).collect()
+    };
+    let (dashboard, alerts) = (named("grafana.json"), named("alerts.yaml"));
+    assert!(dashboard.len() > 10 && alerts.len() > 5, "{dashboard:?} {alerts:?}");
+    until("a sample", || {
+        let figures = scrape(&api);
+        let there: BTreeSet<&str> =
+            figures.keys().map(|series| series.split('{').next().unwrap_or_default()).collect();
+        dashboard.union(&alerts).all(|name| there.contains(name.as_str()))
+    });
 }

@@ -110,6 +110,9 @@ impl Observed {
         let (logs, processes) = (Arc::clone(&self.logs), Arc::clone(&self.processes));
         let (hub, mailbox) = (Arc::clone(&self.hub), self.mailbox.clone());
         let (uptime, per_instance) = (self.clock.uptime(), self.metrics.per_instance);
+        if per_instance {
+            processes.refresh().await;
+        }
         let write = move || {
             // Held until it is written, also for a client that has hung up.
             let _turn = turn;

@@ -1,11 +1,12 @@
 //! Series of each instance: as many as there are instances, so only where they are asked for.
 
 use openctrl_core::counters::on_wire;
-use openctrl_core::instance::{InstanceView, Status};
+use openctrl_core::instance::{InstanceView, ProcessFacts, Status};
 
 use super::text::Kind::{Counter, Gauge};
 use super::text::{Exposition, Value};
 use crate::daemon::hub::Hub;
+use crate::daemon::usage::Processes;
 
 /// Writes the series of all instances as they are published.
 pub(super) fn write(text: &mut Exposition, hub: &Hub) {
@@ -50,4 +51,42 @@ pub(super) fn write(text: &mut Exposition, hub: &Hub) {
             family.sample(&labels, Value::Count(on_wire(bytes)));
         }
     }
+}
+
+/// Writes what is known about the processes of each instance.
+pub(super) fn write_processes(text: &mut Exposition, processes: &Processes) {
+    let rows = processes.each(|id, facts, usage| (id.to_string(), counts(facts), usage.copied()));
+    for (place, (name, help)) in COUNTS.into_iter().enumerate() {
+        let mut family = text.family(name, Counter, help);
+        for (id, counts, _) in &rows {
+            family.sample(&[("id", id)], Value::Count(counts[place]));
+        }
+    }
+    let used = || rows.iter().filter_map(|(id, _, usage)| Some((id, usage.as_ref()?)));
+    let help = "CPU time of the running processes of an instance; starts at 0 with each start.";
+    let mut family = text.family("openctrl_instance_cpu_seconds_total", Counter, help);
+    for (id, usage) in used() {
+        family.sample(&[("id", id)], Value::Micros(usage.cpu_centis.saturating_mul(10_000)));
+    }
+    let help = "Resident memory of the running processes of an instance.";
+    let mut family = text.family("openctrl_instance_memory_bytes", Gauge, help);
+    for (id, usage) in used() {
+        family.sample(&[("id", id)], Value::Count(usage.memory_bytes));
+    }
+    let mut family = text.family("openctrl_instance_processes", Gauge, "Running processes.");
+    for (id, usage) in used() {
+        family.sample(&[("id", id)], Value::Count(usage.processes));
+    }
+}
+
+/// The families of [`counts`].
+const COUNTS: [(&str, &str); 4] = [
+    ("openctrl_instance_starts_total", "Processes of an instance that were started."),
+    ("openctrl_instance_start_failures_total", "Processes that could not be started."),
+    ("openctrl_instance_restarts_total", "Restarts by the restart policy."),
+    ("openctrl_instance_exits_total", "Processes of an instance that exited."),
+];
+
+fn counts(facts: &ProcessFacts) -> [u64; 4] {
+    [facts.starts, facts.failures, facts.restarts, facts.exits]
 }

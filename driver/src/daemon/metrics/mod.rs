@@ -46,6 +46,7 @@ pub(crate) fn render(sources: &Sources<'_>) -> String {
     own::write(&mut text, sources.uptime);
     if sources.per_instance {
         instances::write(&mut text, sources.hub);
+        instances::write_processes(&mut text, sources.processes);
     }
     text.finish()
 }

@@ -16,7 +16,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use openctrl_core::doors::v2::render_processes;
+use openctrl_core::doors::v2::{Usage, render_processes};
 use openctrl_core::event::{Event, EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::instance::{ProcessFacts, Status};
@@ -93,6 +93,20 @@ impl Processes {
         let rows = self.rows.lock();
         let is_its = |row: &Row| row.facts.alive.is_some_and(|(alive, _)| alive == process);
         rows.iter().find(|(_, row)| is_its(row)).map(|(id, _)| *id)
+    }
+
+    /// Has the usage sampled for the readers that follow.
+    pub(crate) async fn refresh(&self) {
+        self.sampler.wake().await;
+    }
+
+    /// The facts and the usage of the processes of each instance, by id.
+    pub(crate) fn each<T>(
+        &self,
+        read: impl Fn(InstanceId, &ProcessFacts, Option<&Usage>) -> T,
+    ) -> Vec<T> {
+        let rows = self.rows.lock();
+        rows.iter().map(|(id, row)| read(*id, &row.facts, row.usage.as_ref())).collect()
     }
 
     /// The process object of an instance.
