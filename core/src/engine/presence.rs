@@ -54,6 +54,7 @@ impl Supervisor<'_> {
         if !self.instance.definition().is_configured() {
             return;
         }
+        self.instance.presence_mut().start_requested = true;
         match &self.instance.definition().liveness {
             Liveness::PidFile { .. } | Liveness::Probe { .. } => {
                 self.instance.presence_mut().hold = Hold::Look;
@@ -331,7 +332,8 @@ impl Supervisor<'_> {
     /// The signal of a restart is sent: the request is used up with it.
     pub(super) fn restart_sent(&mut self) {
         if self.instance.definition().is_configured() {
-            self.instance.presence_mut().restarting = true;
+            let presence = self.instance.presence_mut();
+            (presence.restarting, presence.start_requested) = (true, true);
             self.edit(|section| section.set_restart(false));
         }
     }
@@ -422,6 +424,10 @@ impl Supervisor<'_> {
             self.instance.lifecycle_mut().reset_backoff();
             self.instance.forgive_restarts();
             self.instance.presence_mut().retries = false;
+            if !matches!(self.instance.state().process, Process::Spawning | Process::Live) {
+                self.instance.presence_mut().start_requested = true;
+                self.cancel_restart();
+            }
         }
         self.desire_settled();
         if let Some(beat) = desire.beat {
