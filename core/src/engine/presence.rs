@@ -6,7 +6,6 @@
 //! edits: see [`Section`].
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
@@ -294,8 +293,7 @@ impl Supervisor<'_> {
             self.timers.arm(TimerReason::BeatDue(self.slot), due.after_ms(1));
             return;
         }
-        let reason = Reason::Silent { ms: timeout_ms };
-        self.note(&reason.to_string());
+        self.note(&alloc::format!("no ping for more than {} s", timeout_ms / 1_000));
         self.lost();
     }
 

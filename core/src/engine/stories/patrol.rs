@@ -135,7 +135,7 @@ fn the_ping_timeout_in_force_is_within_its_limits() {
                runs of A: pid 100, seen; Up 0 values, cas 71076; 0 ended
                answer 2: before: pid 100; Up 0 values, cas 71075; 0 ended
     350.001  > due: BeatDue of A
-               event 2 log A: "no checkpoint for more than 180 s"
+               event 2 log A: "no ping for more than 180 s"
                persist 4: run of A: pid 100, exit code 0
                persist 5: desired of A: Up 0 values, cas 71077
                USR1 to p1 alone
