@@ -77,6 +77,8 @@ pub enum Canary {
     PingBelieved,
     /// An app that stayed silent is started again while its process lives.
     SilentSpared,
+    /// A start that was requested counts as the first restart.
+    FirstStartCounted,
 }
 
 /// Whether the bug is to be there.
@@ -93,7 +95,7 @@ pub(crate) use chosen::is;
 #[cfg(canary)]
 impl Canary {
     /// Every one, in the order of the invariants that they break.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::AnswerBeforeDurable,
         Self::StreamsOutliveKey,
         Self::LeftoverSpared,
@@ -129,6 +131,7 @@ impl Canary {
         Self::RunNotKept,
         Self::PingBelieved,
         Self::SilentSpared,
+        Self::FirstStartCounted,
     ];
 
     /// Its name on a command line and in tables.
@@ -169,6 +172,7 @@ impl Canary {
             Self::RunNotKept => "run-not-kept",
             Self::PingBelieved => "ping-believed",
             Self::SilentSpared => "silent-spared",
+            Self::FirstStartCounted => "first-start-counted",
         }
     }
 

@@ -2,8 +2,9 @@
 //! outlive their parents, pid files that are late or wrong, pings of anybody, commands that hang,
 //! a disk that refuses, and a master that is killed.
 //!
-//! Every step checks INV-11 (what is wanted), INV-12 (runs), INV-16 (signals), that no second copy
-//! is started (INV-2), and what the engine checks itself; see `docs/contributors/INVARIANTS.md`.
+//! Every step checks INV-11 (what is wanted), INV-12 (runs), INV-16 (signals), INV-18 (first
+//! restarts), that no second copy is started (INV-2), and what the engine checks itself; see
+//! `docs/contributors/INVARIANTS.md`.
 //! The machine is one of its own, because apps are found and not only started.
 
 mod config;
@@ -223,7 +224,7 @@ impl World {
         }
         self.engine.handle(self.now, input);
         self.drain()?;
-        self.law.after_input(&self.engine)?;
+        self.law.after_input(&self.engine, self.now.mono)?;
         let checked = self.engine.check();
         checked.map_err(|found| Violation { invariant: "CHECK", what: found.to_string() })
     }

@@ -18,11 +18,12 @@ const SEEDS_MAX: u64 = 2_000;
 const SEEDS_UNCHECKED: u64 = 200;
 
 /// Bugs of apps and services, and the invariant that alone finds each.
-const APPS: [(Canary, &str); 4] = [
+const APPS: [(Canary, &str); 5] = [
     (Canary::StaleApplied, "INV-11"),
     (Canary::RunNotKept, "INV-12"),
     (Canary::PingBelieved, "INV-16"),
     (Canary::SilentSpared, "INV-2"),
+    (Canary::FirstStartCounted, "INV-18"),
 ];
 
 /// One bug for each part of the check.

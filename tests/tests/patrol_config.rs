@@ -477,5 +477,7 @@ fn every_signal_of_the_contract_but_hup_ends_the_server_in_order() {
     for signal in [Signal::USR1, Signal::USR2, Signal::WINCH] {
         patrol.signal(signal);
     }
+    let refused = "a master with a Patrol configuration is not upgraded in place";
+    patrol.output().wait_for_line(refused, |line| line.text.contains(refused));
     assert!(patrol.status()["started"].is_string(), "it goes on");
 }

@@ -85,3 +85,65 @@ fn hooks_never_hold_up_supervision() {
     assert!(patrol.stop() < Duration::from_secs(6));
     assert_eq!(patrol.descendants(), Vec::<i32>::new());
 }
+
+/// The hooks that wait when the server ends are run, also the server's last one and those of apps
+/// that do not run.
+#[test]
+fn hooks_that_wait_at_the_end_of_the_server_are_run() {
+    let folder = Folder::default();
+    let (hook, file) = note(&folder);
+    let mut apps = json!({});
+    for index in 0..10 {
+        let mut app = folder.app(1, &["on:USR1=exit:10", "wait"]);
+        app["hooks"] = json!({"closed": hook});
+        apps[format!("app{index}")] = app;
+    }
+    let mut off = folder.app(1, &["wait"]);
+    off["disabled"] = json!(true);
+    off["hooks"] = json!({"shutdown": hook});
+    apps["off"] = off;
+    let all =
+        json!({"start": hook, "started": hook, "tick": hook, "shutdown": hook, "stopped": hook});
+    let mut patrol = folder.start_with(Builder::new(apps, json!({})).set("hooks", all));
+    for index in 0..10 {
+        patrol.wait_instance(&format!("app{index}"), "");
+    }
+    patrol.stop();
+    let found = lines(&file);
+    let count = |line: &str| found.iter().filter(|found| *found == line).count();
+    for index in 0..10 {
+        let line = format!("closed app app{index} 10 false argument");
+        assert_eq!(count(&line), 1, "{line} {found:?}");
+    }
+    for line in ["start", "started", "shutdown", "stopped", "shutdown app off"] {
+        assert_eq!(count(&format!("{line} argument")), 1, "{line} {found:?}");
+    }
+    assert!(count("tick argument") >= 1, "{found:?}");
+    assert_eq!(patrol.output().count(|line| line.text.contains("cut off")), 0);
+}
+
+/// Hooks that hang do not keep the server from ending; those that were cut off are named.
+#[test]
+fn hooks_that_hang_at_the_end_of_the_server_are_named() {
+    let folder = Folder::default();
+    let hang = folder.path("hang");
+    write_script(Path::new(&hang), "sleep 1000");
+    let mut apps = json!({});
+    for index in 0..5 {
+        let mut app = folder.app(1, &["on:USR1=exit:10", "wait"]);
+        app["hooks"] = json!({"closed": [hang]});
+        apps[format!("app{index}")] = app;
+    }
+    let mut patrol = folder.start(apps, json!({}));
+    for index in 0..5 {
+        patrol.wait_instance(&format!("app{index}"), "");
+    }
+    assert!(patrol.stop() < Duration::from_secs(6));
+    patrol.wait_no_descendants();
+    let cut_off = "Patrol.hook: cut off by the end of the server: ";
+    let line = patrol.output().wait_for_line(cut_off, |line| line.text.contains(cut_off)).text;
+    for index in 0..5 {
+        assert_eq!(line.matches(&format!("closed of app app{index} (")).count(), 1, "{line}");
+    }
+    assert_eq!((line.matches("(killed)").count(), line.matches("(not run)").count()), (4, 1));
+}

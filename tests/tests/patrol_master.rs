@@ -76,7 +76,45 @@ fn actions_and_events_of_the_api_are_those_of_apps_too() {
     events.wait_status(&web, if action == "stop" { "running" } else { "stopped" });
 }
 
-/// Without the parameter there is no such door.
+/// The first start of an app is no restart: the first crash is restarted at once, and only the next
+/// ones back off. So it is again after a toggle.
+#[test]
+fn only_restarts_of_an_app_count_for_its_back_off() {
+    let folder = Folder::default();
+    let crash = folder.cue("crash");
+    let web = folder.app(1, &[&format!("cue:{}", folder.path("crash")), "exit:1"]);
+    let udp = json!({"listen": "127.0.0.1:0"});
+    let config = json!({"apps": {"web": web}, "udp": udp});
+    let path = folder.path("config.json");
+    std::fs::write(&path, config.to_string()).expect("the folder is writable");
+    let master = Master::builder().query("patrol", &path).start();
+    let list = master.api().list();
+    let id = list.iter().find(|found| found["type"] == "app").expect("the app")["id"].clone();
+    let id = id.as_str().expect("an id");
+    let process = || master.api().process(id);
+    let counts = |shown: &Value| {
+        ["starts", "restarts", "exits"].map(|name| shown[name].as_u64().expect("a number"))
+    };
+    until("the first start", || counts(&process()) == [1, 0, 0]);
+    crash.give();
+    let waits = |exits: u64| {
+        openctrl_tests::eventually("a restart that is due", || {
+            Some(process())
+                .filter(|shown| counts(shown)[2] == exits && !shown["backoffMs"].is_null())
+        })
+    };
+    let shown = waits(2);
+    assert_eq!(counts(&shown), [2, 1, 2], "{shown}");
+    let delay_ms = shown["backoffMs"].as_u64().expect("a restart is due");
+    assert!((800..=1_200).contains(&delay_ms), "{shown}");
+    // The request starts it, its first restart is at once, and the next one waits as before.
+    patrol(&master, "POST", "/api/", Some(json!({"group": "app", "id": "web", "toggle": 3})));
+    let shown = waits(4);
+    assert_eq!(counts(&shown), [4, 2, 4], "{shown}");
+    let delay_ms = shown["backoffMs"].as_u64().expect("a restart is due");
+    assert!((800..=1_200).contains(&delay_ms), "{shown}");
+}
+
 /// HUP reads the configuration again, as at a Patrol server.
 #[test]
 fn hup_applies_the_configuration_of_a_master_too() {
@@ -97,6 +135,7 @@ fn hup_applies_the_configuration_of_a_master_too() {
     assert_eq!(web(), before);
 }
 
+/// Without the parameter there is no such door.
 #[test]
 fn a_master_without_the_parameter_has_no_such_addresses() {
     let master = Master::start();

@@ -184,6 +184,8 @@ fn an_app_that_pings_runs_as_long_as_it_does() {
         send(first.pid, Signal::INT);
         let record = patrol.wait_history("web", 1);
         assert_eq!((pid(&record), record["lastseen"].is_string()), (first.pid, true));
+        let why = "no ping for more than 3 s";
+        patrol.output().wait_for_line(why, |line| line.text.contains(why));
         up.wait(2);
         assert!(!is_alive(first.pid), "never two");
     }

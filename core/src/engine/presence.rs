@@ -6,7 +6,6 @@
 //! edits: see [`Section`].
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
@@ -54,6 +53,7 @@ impl Supervisor<'_> {
         if !self.instance.definition().is_configured() {
             return;
         }
+        self.instance.presence_mut().start_requested = true;
         match &self.instance.definition().liveness {
             Liveness::PidFile { .. } | Liveness::Probe { .. } => {
                 self.instance.presence_mut().hold = Hold::Look;
@@ -293,8 +293,7 @@ impl Supervisor<'_> {
             self.timers.arm(TimerReason::BeatDue(self.slot), due.after_ms(1));
             return;
         }
-        let reason = Reason::Silent { ms: timeout_ms };
-        self.note(&reason.to_string());
+        self.note(&alloc::format!("no ping for more than {} s", timeout_ms / 1_000));
         self.lost();
     }
 
@@ -331,7 +330,8 @@ impl Supervisor<'_> {
     /// The signal of a restart is sent: the request is used up with it.
     pub(super) fn restart_sent(&mut self) {
         if self.instance.definition().is_configured() {
-            self.instance.presence_mut().restarting = true;
+            let presence = self.instance.presence_mut();
+            (presence.restarting, presence.start_requested) = (true, true);
             self.edit(|section| section.set_restart(false));
         }
     }
@@ -422,6 +422,10 @@ impl Supervisor<'_> {
             self.instance.lifecycle_mut().reset_backoff();
             self.instance.forgive_restarts();
             self.instance.presence_mut().retries = false;
+            if !matches!(self.instance.state().process, Process::Spawning | Process::Live) {
+                self.instance.presence_mut().start_requested = true;
+                self.cancel_restart();
+            }
         }
         self.desire_settled();
         if let Some(beat) = desire.beat {

@@ -160,7 +160,9 @@ impl Supervisor<'_> {
     pub(super) fn restart_due(&mut self) {
         self.facts().set_next_restart(None);
         let Decision::SpawnAt(_) = self.decision() else { return self.show_facts() };
-        self.facts().restarted();
+        if !self.instance.presence().start_requested {
+            self.facts().restarted();
+        }
         if self.instance.definition().policy.limit.is_some() {
             self.instance.lifecycle_mut().count_restart(self.now.mono);
         }
@@ -351,7 +353,10 @@ impl Supervisor<'_> {
                 return;
             }
         } else {
-            self.instance.presence_mut().has_leader = true;
+            // It is ended before the start that the configuration asks for.
+            let is_configured = self.instance.definition().is_configured();
+            let presence = self.instance.presence_mut();
+            (presence.has_leader, presence.start_requested) = (true, is_configured);
             self.begin_run(RunOrigin::Found);
         }
         let instance = self.instance.definition().id;
@@ -362,6 +367,7 @@ impl Supervisor<'_> {
         self.processes.alive += usize::from(!self.instance.definition().is_service());
         self.processes.last_generation = Generation(self.processes.last_generation.0 + 1);
         self.instance.lifecycle_mut().begin(self.processes.last_generation);
+        self.instance.presence_mut().start_requested = false;
     }
 
     fn spawn(&mut self) {
@@ -476,13 +482,19 @@ impl Supervisor<'_> {
         }
         let definition = self.instance.definition();
         let (limit, backoff) = (definition.policy.limit, definition.backoff());
+        if self.instance.presence().start_requested && !canary::is(Canary::FirstStartCounted) {
+            return self.arm_restart(0);
+        }
         let lifecycle = self.instance.lifecycle_mut();
         if limit.is_some_and(|limit| lifecycle.gives_up(limit, self.now.mono)) {
             return self.facts().set_limit_reached(limit);
         }
         let delay_ms = lifecycle.next_delay_ms(backoff, self.now.mono, self.rng);
-        let delay_ms = delay_ms.max(self.wait_for_checkpoint_ms());
-        self.timers.arm(reason, self.now.mono.after_ms(delay_ms));
+        self.arm_restart(delay_ms.max(self.wait_for_checkpoint_ms()));
+    }
+
+    fn arm_restart(&mut self, delay_ms: u64) {
+        self.timers.arm(TimerReason::Restart(self.slot), self.now.mono.after_ms(delay_ms));
         let delay_micros = delay_ms.saturating_mul(1_000);
         let due = Wall::from_micros(self.now.wall.as_micros().saturating_add(delay_micros));
         self.facts().set_next_restart(Some((due, delay_ms)));
@@ -501,7 +513,7 @@ impl Supervisor<'_> {
         due_ms.clamp(CHECKPOINT_WAIT_MS.0, CHECKPOINT_WAIT_MS.1)
     }
 
-    fn cancel_restart(&mut self) {
+    pub(super) fn cancel_restart(&mut self) {
         self.timers.cancel(TimerReason::Restart(self.slot));
         if !canary::is(Canary::NextRestartKept) {
             self.facts().set_next_restart(None);

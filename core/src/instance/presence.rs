@@ -41,6 +41,9 @@ pub struct Presence {
     pub retries: bool,
     /// Whether the process was asked to exit for a restart.
     pub restarting: bool,
+    /// Whether the next start is one that the configuration or a request asks for: it does not
+    /// wait for the back-off and does not count as a restart.
+    pub start_requested: bool,
     /// The runs that ended, the oldest first.
     pub past: Arc<VecDeque<Arc<PastRun>>>,
     /// The desired state, with all pending changes.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openctrl_core::doors::patrol::config::HookName;
 use openctrl_core::doors::v2::Dialect;
@@ -60,6 +60,9 @@ use crate::version::VERSION;
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How long hooks may run at least when the last app has ended.
+const LAST_HOOKS: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the files with the process id and the address are still there.
 const SIGNPOST_LOOK: Duration = Duration::from_secs(1);
@@ -371,6 +374,9 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     };
     let shown = control.as_ref().map(ControlHands::hub);
     let found = Found { leftovers: &left_behind, survivors: &survivors, notes: &notes };
+    if let Some(door) = &door {
+        door.happened(HookName::Start);
+    }
     let engine = match resumed {
         Some(engine) => engine,
         None => Engine::with_found(image, found, random()?, now),
@@ -508,9 +514,9 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     #[cfg(target_os = "linux")]
     start_code::give_back();
 
-    let Finished { hands, control, left } = reactor.run(inbox).await;
+    let Finished { hands, control, left, kill_at } = reactor.run(inbox).await;
     if let Some(door) = &hands.door {
-        door.happened(HookName::Stopped);
+        door.finish(kill_at.max(Instant::now() + LAST_HOOKS)).await;
     }
     end_commands();
     // While the directory is held still: the next master has a file of its own.

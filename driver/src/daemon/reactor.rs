@@ -78,6 +78,8 @@ pub(crate) struct Finished {
     pub(crate) control: Option<ControlHands>,
     /// The names of processes that cannot be killed.
     pub(crate) left: Option<String>,
+    /// The time by which everything is to have ended.
+    pub(crate) kill_at: Instant,
 }
 
 /// The program is to be replaced, once the loop may pause.
@@ -205,8 +207,8 @@ impl Reactor {
         let left = self.sweep(&mut inbox).await;
         self.hands.spawner.finish_keeper().await;
         self.recorder.finish(&self.engine);
-        let Self { hands, control, .. } = self;
-        Finished { hands, control, left }
+        let Self { hands, control, kill_at, .. } = self;
+        Finished { hands, control, left, kill_at: kill_at.unwrap_or_else(Instant::now) }
     }
 
     /// Stands still once nothing is under way: for good if the program is replaced, and else until
@@ -280,8 +282,9 @@ impl Reactor {
         let now = Instant::now();
         if self.kill_at.is_none() {
             // Services outlive the master, and apps have signals of their own.
-            if self.hands.door.is_none() {
-                self.children.terminate_strays();
+            match &self.hands.door {
+                Some(door) => door.happened(HookName::Shutdown),
+                None => self.children.terminate_strays(),
             }
             self.kill_at = Some(now + Duration::from_millis(GRACE_MS));
         } else {

@@ -1,14 +1,18 @@
-//! INV-11, INV-12 and INV-16: invariants of what is wanted of apps and services, of their runs, and
-//! of signals.
+//! INV-11, INV-12, INV-16 and INV-18: invariants of what is wanted of apps and services, of their
+//! runs, of signals, and of their first restarts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use openctrl_core::command::{Desire, DesireDone};
-use openctrl_core::engine::{Effect, Engine};
-use openctrl_core::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, RunId};
-use openctrl_core::instance::{Desired, Goal, Instance, Once, Presence, Toggle, ValuesEdit};
+use openctrl_core::engine::{Effect, Engine, TimerReason};
+use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RecordSeq, RequestId, RunId};
+use openctrl_core::instance::{
+    Definition, Desired, Goal, Instance, Once, Presence, Process, Toggle, ValuesEdit,
+};
 use openctrl_core::process::Identity;
 use openctrl_core::store::{Image, Record};
+use openctrl_core::time::Time;
 
 use crate::invariants::Violation;
 
@@ -20,6 +24,10 @@ struct Before {
     past: Vec<RunId>,
     /// How many runs its definition kept.
     kept: u16,
+    definition: Arc<Definition>,
+    generation: Generation,
+    /// How often it was started or found since a start was last requested.
+    starts: usize,
 }
 
 /// A change that was requested and is not answered yet.
@@ -52,6 +60,10 @@ pub(super) struct Law {
     proven: BTreeSet<(InstanceId, Identity)>,
     /// The instance of each process of the engine.
     processes: BTreeMap<ProcessRef, InstanceId>,
+    /// Instances with a toggle that became durable with this input.
+    toggled: BTreeSet<InstanceId>,
+    /// How often an instance was started or found since a start was last requested.
+    starts: BTreeMap<InstanceId, usize>,
 }
 
 pub(super) fn broken<T>(invariant: &'static str, what: String) -> Result<T, Violation> {
@@ -100,12 +112,17 @@ impl Law {
         self.arriving = None;
         self.is_refused = false;
         self.applied.clear();
+        self.toggled.clear();
         self.before.clear();
         for row in rows(engine) {
             let presence = row.presence();
             let open = presence.run.map(|run| run.id);
             let (past, kept) = (past_of(presence), row.definition().policy.history);
-            let before = Before { newest: newest(row), open, past, kept };
+            let definition = Arc::clone(row.definition());
+            let generation = row.lifecycle().generation();
+            let starts = self.starts.get(&definition.id).copied().unwrap_or_default();
+            let newest = newest(row);
+            let before = Before { newest, open, past, kept, definition, generation, starts };
             self.before.insert(row.definition().id, before);
         }
     }
@@ -114,6 +131,10 @@ impl Law {
     pub(super) fn durable(&mut self, upto: RecordSeq) {
         let rest = self.records.split_off(&RecordSeq(upto.0 + 1));
         let durable = std::mem::replace(&mut self.records, rest);
+        let is_toggle = |(request, _): &&(RequestId, InstanceId)| {
+            self.asked.get(request).is_some_and(|asked| asked.desire.toggle.is_some())
+        };
+        self.toggled = durable.values().filter(is_toggle).map(|(_, id)| *id).collect();
         self.applied = durable.into_values().map(|(_, id)| id).collect();
     }
 
@@ -136,10 +157,16 @@ impl Law {
             Effect::Spawn { process, definition, .. } => {
                 self.processes.insert(*process, definition.id);
                 self.touched.insert(definition.id);
+                *self.starts.entry(definition.id).or_default() += 1;
             }
             Effect::Adopt { process, instance } => {
                 self.processes.insert(*process, *instance);
                 self.touched.insert(*instance);
+                // One that is left of an earlier master is only ended.
+                let row = engine.table().get(process.slot);
+                if row.is_some_and(|row| row.state().process != Process::Ending) {
+                    *self.starts.entry(*instance).or_default() += 1;
+                }
             }
             Effect::RunVerb { definition, .. } => drop(self.touched.insert(definition.id)),
             Effect::Signal { process, .. } => {
@@ -214,8 +241,18 @@ impl Law {
         Ok(())
     }
 
-    pub(super) fn after_input(&mut self, engine: &Engine) -> Result<(), Violation> {
+    pub(super) fn after_input(&mut self, engine: &Engine, now: Time) -> Result<(), Violation> {
         let before = std::mem::take(&mut self.before);
+        for (at, reason) in engine.timers() {
+            let TimerReason::Restart(slot) = reason else { continue };
+            let Some(row) = engine.table().get(slot).filter(|_| at > now) else { continue };
+            self.waits(row, before.get(&row.definition().id))?;
+        }
+        for row in rows(engine) {
+            let id = row.definition().id;
+            let starts = self.starts_of(row, before.get(&id));
+            self.starts.insert(id, starts);
+        }
         for row in rows(engine) {
             let id = row.definition().id;
             let Some(before) = before.get(&id) else { continue };
@@ -235,6 +272,36 @@ impl Law {
             self.asked.remove(&request);
         }
         Ok(())
+    }
+
+    /// How often an instance was started or found since a start was last requested: by the
+    /// configuration or by a toggle.
+    fn starts_of(&self, row: &Instance, before: Option<&Before>) -> usize {
+        let id = row.definition().id;
+        let starts = self.starts.get(&id).copied().unwrap_or_default();
+        let Some(before) = before else { return starts };
+        // A restart that was called off for a change that the disk refused counts all the same.
+        if self.is_refused {
+            return starts + 1;
+        }
+        let (old, new) = (&before.definition, row.definition());
+        let is_replaced = (&old.launch, &old.liveness) != (&new.launch, &new.liveness);
+        if self.toggled.contains(&id) || is_replaced {
+            return usize::from(row.state().has_process());
+        }
+        let is_new = row.lifecycle().generation() != before.generation;
+        // What is found by other signs is not taken over by an effect.
+        let is_found = is_new && row.state().process == Process::Live && starts == before.starts;
+        starts + usize::from(is_found)
+    }
+
+    /// A restart waits. The first one is at once.
+    fn waits(&self, row: &Instance, before: Option<&Before>) -> Result<(), Violation> {
+        let (id, starts) = (row.definition().id, self.starts_of(row, before));
+        if starts > 1 || row.definition().is_service() {
+            return Ok(());
+        }
+        broken("INV-18", format!("{id} waits for its first restart, after {starts} starts"))
     }
 
     /// What is wanted changes as a model of requests has it, and otherwise only by what happens.

@@ -27,10 +27,9 @@ impl PresenceV2 {
     pub(super) fn new(presence: &Presence, masks: &mut Masks) -> Self {
         let Presence { run, heard, by_report, has_leader, leader, tracked, hold, verb, .. } =
             presence;
-        let Presence { retries, restarting, past, staged, pending, unshown, answers, .. } =
-            presence;
+        let Presence { retries, restarting, start_requested, past, staged, pending, .. } = presence;
         // `joined` is set only while an input is handled.
-        let Presence { unsaved, unsaved_runs, joined: _, .. } = presence;
+        let Presence { unshown, answers, unsaved, unsaved_runs, joined: _, .. } = presence;
         Self {
             run: run.map(Into::into),
             heard: heard.map(Wall::as_micros),
@@ -42,6 +41,7 @@ impl PresenceV2 {
             verb: verb.map(|verb| number_of(&VerbKind::ALL, verb)),
             retries: *retries,
             restarting: *restarting,
+            start_requested: *start_requested,
             past: runs_of(past, masks),
             staged: staged.as_ref().map(|staged| DesiredV2::masked(staged, masks)),
             pending: *pending,
@@ -67,6 +67,7 @@ impl PresenceV2 {
             verb: self.verb.map(|verb| nth(&VerbKind::ALL, verb).copied()).transpose()?,
             retries: self.retries,
             restarting: self.restarting,
+            start_requested: self.start_requested,
             past: Arc::new(runs(self.past)?),
             staged: self.staged.map(Into::into),
             pending: small(self.pending)?,

@@ -2,28 +2,41 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::Teller;
 use crate::command::{Caller, Command, Desire, Door, Trust};
 use crate::doors::patrol::config::{Config, Reader};
 use crate::doors::patrol::definitions::definitions;
 use crate::engine::{Input, Sighting};
-use crate::instance::{Beat, Cas, Values, ValuesEdit};
+use crate::ids::InstanceId;
+use crate::instance::{Beat, Cas, Definition, Desired, Toggle, Values, ValuesEdit};
 use crate::master::MasterIdentity;
 use crate::process::Identity;
 use crate::store::Image;
 
 /// A server with one app of this keep-alive; the configuration has these members as well.
 fn with_app(keep_alive: u8, members: &str) -> Teller {
+    Teller::with(image(keep_alive, members))
+}
+
+/// The state that such a server begins with.
+fn image(keep_alive: u8, members: &str) -> Image {
+    let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
+    image.configure(planned(keep_alive, members), || 7 << 32);
+    image
+}
+
+/// The app as the configuration has it.
+fn planned(keep_alive: u8, members: &str) -> Vec<(Definition, Desired)> {
     let file = format!(
         r#"{{"apps":{{"web":{{"keepalive":{keep_alive},"name":"Web","working-directory":"/srv",
         "binary":"web","log-directory":"logs","pid-path":"web.pid"}}}}{members}}}"#
     );
     let reader = Reader { home: None, defaults: true };
     let config = Config::load(file.as_bytes(), reader).expect("a valid configuration").config;
-    let mut image = Image::new(MasterIdentity::from_random([1; 8], [1; 16]));
-    image.configure(definitions(&config).map(|one| (one.definition, one.initial)), || 7 << 32);
-    Teller::with(image)
+    definitions(&config).map(|one| (one.definition, one.initial)).collect()
 }
 
 impl Teller {
@@ -37,16 +50,24 @@ impl Teller {
     /// A ping of the app's process.
     fn beat(&mut self) -> &mut Self {
         let proven = Some(Identity { pid: 100, start_ticks: 1 });
+        self.desire("ping A", None, Some(Beat { pid: 100, proven }))
+    }
+
+    fn toggle(&mut self, toggle: Toggle) -> &mut Self {
+        self.desire(&format!("toggle A: {toggle:?}"), Some(toggle), None)
+    }
+
+    fn desire(&mut self, text: &str, toggle: Option<Toggle>, beat: Option<Beat>) -> &mut Self {
         let desire = Box::new(Desire {
             expect: Cas(0),
             values: ValuesEdit::Merge(Values::new()),
-            toggle: None,
-            beat: Some(Beat { pid: 100, proven }),
+            toggle,
+            beat,
             shows_instance: false,
         });
         let caller = Caller { door: Door::Patrol, trust: Trust::Open };
         let command = Command::Desire { id: self.id("A"), desire };
-        self.request_of(caller, "ping A", command)
+        self.request_of(caller, text, command)
     }
 }
 
@@ -63,20 +84,20 @@ fn ten_healthy_minutes_reset_the_back_off_of_an_app() {
     t.wait(599_999).exited(1).persisted().past_ticks().started().persisted();
     t.wait(600_000).exited(1).persisted().past_ticks();
     insta::assert_snapshot!(t, @r"
-    768.563  > p9 exits with 1
+    711.074  > p9 exits with 1
                persist 26: run of A: pid 0, exit code 1
                persist 27: desired of A: Up 0 values, cas 71092
                event 18 update A app://web error alias=Web
              > durable up to 27
                runs of A: none; Up 0 values, cas 71092; 9 ended
-    836.416  > due: Restart of A
+    781.322  > due: Restart of A
                spawn p10 for A: app://web
              > p10 started
                persist 28: desired of A: Up 0 values, cas 71093
                event 19 update A app://web running alias=Web
              > durable up to 28
                runs of A: pid 0; Up 0 values, cas 71093; 9 ended
-    1436.416 > p10 exits with 1
+    1381.322 > p10 exits with 1
                persist 29: run of A: pid 0, exit code 1
                persist 30: desired of A: Up 0 values, cas 71094
                event 20 update A app://web error alias=Web
@@ -114,7 +135,7 @@ fn the_ping_timeout_in_force_is_within_its_limits() {
                runs of A: pid 100, seen; Up 0 values, cas 71076; 0 ended
                answer 2: before: pid 100; Up 0 values, cas 71075; 0 ended
     350.001  > due: BeatDue of A
-               event 2 log A: "no checkpoint for more than 180 s"
+               event 2 log A: "no ping for more than 180 s"
                persist 4: run of A: pid 100, exit code 0
                persist 5: desired of A: Up 0 values, cas 71077
                USR1 to p1 alone
@@ -144,4 +165,319 @@ fn the_tick_in_force_is_within_its_limits() {
     240.000  > due: Look of A
                read the pid file of A
     "#);
+}
+
+/// The start of the server is no restart: the first crash is restarted at once, the next ones back
+/// off (Patrol contract A).
+#[test]
+fn the_first_crash_of_an_app_is_restarted_at_once() {
+    let mut t = with_app(1, "");
+    t.past_ticks().started().persisted();
+    let mut t = t.untold();
+    for _ in 0..4 {
+        t.exited(1).persisted().past_ticks().started().persisted();
+    }
+    insta::assert_snapshot!(t, @r"
+    0.000    > p1 exits with 1
+               persist 2: run of A: pid 0, exit code 1
+               persist 3: desired of A: Up 0 values, cas 71076
+               event 2 update A app://web error alias=Web
+             > durable up to 3
+               runs of A: none; Up 0 values, cas 71076; 1 ended
+             > due: Restart of A
+               spawn p2 for A: app://web
+             > p2 started
+               persist 4: desired of A: Up 0 values, cas 71077
+               event 3 update A app://web running alias=Web
+             > durable up to 4
+               runs of A: pid 0; Up 0 values, cas 71077; 1 ended
+             > p2 exits with 1
+               persist 5: run of A: pid 0, exit code 1
+               persist 6: desired of A: Up 0 values, cas 71078
+               event 4 update A app://web error alias=Web
+             > durable up to 6
+               runs of A: none; Up 0 values, cas 71078; 2 ended
+    1.000    > due: Restart of A
+               spawn p3 for A: app://web
+             > p3 started
+               persist 7: desired of A: Up 0 values, cas 71079
+               event 5 update A app://web running alias=Web
+             > durable up to 7
+               runs of A: pid 0; Up 0 values, cas 71079; 2 ended
+             > p3 exits with 1
+               persist 8: run of A: pid 0, exit code 1
+               persist 9: desired of A: Up 0 values, cas 71080
+               event 6 update A app://web error alias=Web
+             > durable up to 9
+               runs of A: none; Up 0 values, cas 71080; 3 ended
+    2.939    > due: Restart of A
+               spawn p4 for A: app://web
+             > p4 started
+               persist 10: desired of A: Up 0 values, cas 71081
+               event 7 update A app://web running alias=Web
+             > durable up to 10
+               runs of A: pid 0; Up 0 values, cas 71081; 3 ended
+             > p4 exits with 1
+               persist 11: run of A: pid 0, exit code 1
+               persist 12: desired of A: Up 0 values, cas 71082
+               event 8 update A app://web error alias=Web
+             > durable up to 12
+               runs of A: none; Up 0 values, cas 71082; 4 ended
+    6.224    > due: Restart of A
+               spawn p5 for A: app://web
+             > p5 started
+               persist 13: desired of A: Up 0 values, cas 71083
+               event 9 update A app://web running alias=Web
+             > durable up to 13
+               runs of A: pid 0; Up 0 values, cas 71083; 4 ended
+    ");
+}
+
+/// So it is after a toggle that enables the app or restarts it. One that changes nothing leaves the
+/// back-off as it is.
+#[test]
+fn the_first_crash_after_a_toggle_is_restarted_at_once() {
+    let mut t = with_app(1, "");
+    t.past_ticks().started().persisted();
+    t.exited(1).persisted().past_ticks().started().persisted();
+    t.toggle(Toggle::Disable).persisted().exited(10).persisted();
+    let mut t = t.untold();
+    t.toggle(Toggle::Enable).persisted().past_ticks().started().persisted();
+    t.exited(1).persisted().past_ticks().started().persisted();
+    t.toggle(Toggle::Restart).persisted().exited(12).persisted().past_ticks().started().persisted();
+    t.exited(1).persisted().past_ticks().started().persisted();
+    t.toggle(Toggle::RunOnceDisable).persisted();
+    t.exited(1).persisted().past_ticks().started().persisted();
+    t.exited(1).persisted().past_ticks();
+    insta::assert_snapshot!(t, @r"
+    0.000    > request 2: toggle A: Enable
+               persist 8: desired of A: Up 0 values, cas 71080
+             > durable up to 8
+               runs of A: none; Up 0 values, cas 71080; 2 ended
+               answer 2: before: none; Down 0 values, cas 71079; 2 ended
+             > due: Restart of A
+               spawn p3 for A: app://web
+             > p3 started
+               persist 9: desired of A: Up 0 values, cas 71081
+               event 5 update A app://web running alias=Web
+             > durable up to 9
+               runs of A: pid 0; Up 0 values, cas 71081; 2 ended
+             > p3 exits with 1
+               persist 10: run of A: pid 0, exit code 1
+               persist 11: desired of A: Up 0 values, cas 71082
+               event 6 update A app://web error alias=Web
+             > durable up to 11
+               runs of A: none; Up 0 values, cas 71082; 3 ended
+             > due: Restart of A
+               spawn p4 for A: app://web
+             > p4 started
+               persist 12: desired of A: Up 0 values, cas 71083
+               event 7 update A app://web running alias=Web
+             > durable up to 12
+               runs of A: pid 0; Up 0 values, cas 71083; 3 ended
+             > request 3: toggle A: Restart
+               persist 13: desired of A: Up restart 0 values, cas 71084
+             > durable up to 13
+               runs of A: pid 0; Up restart 0 values, cas 71084; 3 ended
+               answer 3: before: pid 0; Up 0 values, cas 71083; 3 ended
+               USR2 to p4 alone
+               persist 14: desired of A: Up 0 values, cas 71085
+             > p4 exits with 12
+               persist 15: run of A: pid 0, exit code 12 restart
+               persist 16: desired of A: Up 0 values, cas 71086
+               event 8 update A app://web stopped alias=Web
+             > durable up to 16
+               runs of A: none; Up 0 values, cas 71086; 4 ended
+             > due: Restart of A
+               spawn p5 for A: app://web
+             > p5 started
+               persist 17: desired of A: Up 0 values, cas 71087
+               event 9 update A app://web running alias=Web
+             > durable up to 17
+               runs of A: pid 0; Up 0 values, cas 71087; 4 ended
+             > p5 exits with 1
+               persist 18: run of A: pid 0, exit code 1
+               persist 19: desired of A: Up 0 values, cas 71088
+               event 10 update A app://web error alias=Web
+             > durable up to 19
+               runs of A: none; Up 0 values, cas 71088; 5 ended
+             > due: Restart of A
+               spawn p6 for A: app://web
+             > p6 started
+               persist 20: desired of A: Up 0 values, cas 71089
+               event 11 update A app://web running alias=Web
+             > durable up to 20
+               runs of A: pid 0; Up 0 values, cas 71089; 5 ended
+             > request 4: toggle A: RunOnceDisable
+               answer 4: before: pid 0; Up 0 values, cas 71089; 5 ended
+             > durable up to 20
+             > p6 exits with 1
+               persist 21: run of A: pid 0, exit code 1
+               persist 22: desired of A: Up 0 values, cas 71090
+               event 12 update A app://web error alias=Web
+             > durable up to 22
+               runs of A: none; Up 0 values, cas 71090; 6 ended
+    1.124    > due: Restart of A
+               spawn p7 for A: app://web
+             > p7 started
+               persist 23: desired of A: Up 0 values, cas 71091
+               event 13 update A app://web running alias=Web
+             > durable up to 23
+               runs of A: pid 0; Up 0 values, cas 71091; 6 ended
+             > p7 exits with 1
+               persist 24: run of A: pid 0, exit code 1
+               persist 25: desired of A: Up 0 values, cas 71092
+               event 14 update A app://web error alias=Web
+             > durable up to 25
+               runs of A: none; Up 0 values, cas 71092; 7 ended
+    2.742    > due: Restart of A
+               spawn p8 for A: app://web
+    ");
+}
+
+/// What is left of an earlier server is ended first, which is no restart either.
+#[test]
+fn the_first_crash_after_a_leftover_is_restarted_at_once() {
+    let mut t = Teller::after_a_crash(image(1, ""), &[InstanceId(7)]);
+    t.exited(10).persisted().past_ticks().started().persisted();
+    t.exited(1).persisted().past_ticks();
+    insta::assert_snapshot!(t, @r#"
+    0.000    > the master starts
+               show the master, key 1, alias ""
+               show A app://web stopped alias=Web
+               runs of A: none; Up 0 values, cas 71074; 0 ended
+               persist 1: desired of A: Up 0 values, cas 71075
+               adopt p1 of A
+               USR1 to p1 alone
+             > p1 exits with 10
+               persist 2: run of A: pid 0, exit code 10
+               persist 3: desired of A: Up 0 values, cas 71076
+               event 1 update A app://web stopped alias=Web
+             > durable up to 3
+               runs of A: none; Up 0 values, cas 71076; 1 ended
+             > due: Restart of A
+               spawn p2 for A: app://web
+             > p2 started
+               persist 4: desired of A: Up 0 values, cas 71077
+               event 2 update A app://web running alias=Web
+             > durable up to 4
+               runs of A: pid 0; Up 0 values, cas 71077; 1 ended
+             > p2 exits with 1
+               persist 5: run of A: pid 0, exit code 1
+               persist 6: desired of A: Up 0 values, cas 71078
+               event 3 update A app://web error alias=Web
+             > durable up to 6
+               runs of A: none; Up 0 values, cas 71078; 2 ended
+             > due: Restart of A
+               spawn p3 for A: app://web
+    "#);
+}
+
+/// A start that fails is tried again at once, and then backs off.
+#[test]
+fn a_start_that_fails_is_tried_again_at_once() {
+    let mut t = with_app(1, "");
+    for _ in 0..2 {
+        t.past_ticks().start_failed("no such file").persisted();
+    }
+    t.past_ticks();
+    insta::assert_snapshot!(t, @r#"
+    0.000    > the master starts
+               show the master, key 1, alias ""
+               show A app://web stopped alias=Web
+               runs of A: none; Up 0 values, cas 71074; 0 ended
+             > due: Restart of A
+               spawn p1 for A: app://web
+             > p1 cannot be started
+               event 1 log A: "cannot start: no such file"
+               event 2 update A app://web error alias=Web
+             > durable up to 0
+             > due: Restart of A
+               spawn p2 for A: app://web
+             > p2 cannot be started
+               event 3 log A: "cannot start: no such file"
+               event 4 update A app://web error alias=Web
+             > durable up to 0
+    1.016    > due: Restart of A
+               spawn p3 for A: app://web
+    "#);
+}
+
+/// So it is after a reload that changed the app.
+#[test]
+fn the_first_crash_of_a_changed_app_is_restarted_at_once() {
+    let mut t = with_app(1, "");
+    t.past_ticks().started().persisted();
+    for _ in 0..3 {
+        t.exited(1).persisted().past_ticks().started().persisted();
+    }
+    let mut t = t.untold();
+    let set = Arc::new(planned(1, r#","listen-http":["host:1"]"#));
+    t.feed("the configuration has changed", Input::Configured { set });
+    t.exited(10).persisted().past_ticks().started().persisted();
+    t.exited(1).persisted().past_ticks().started().persisted();
+    t.exited(1).persisted().past_ticks();
+    insta::assert_snapshot!(t, @r"
+    2.939    > the configuration has changed
+               USR1 to p4 alone
+             > p4 exits with 10
+               persist 11: run of A: pid 0, exit code 10
+               persist 12: desired of A: Up 0 values, cas 71082
+               event 8 update A app://web stopped alias=Web
+               persist 13: put A at 0 app://web alias=Web
+             > durable up to 13
+               runs of A: none; Up 0 values, cas 71082; 4 ended
+               runs of A: none; Up 0 values, cas 71082; 4 ended
+               event 9 update A app://web stopped alias=Web
+             > due: Restart of A
+               spawn p5 for A: app://web
+             > p5 started
+               persist 14: desired of A: Up 0 values, cas 71083
+               event 10 update A app://web running alias=Web
+             > durable up to 14
+               runs of A: pid 0; Up 0 values, cas 71083; 4 ended
+             > p5 exits with 1
+               persist 15: run of A: pid 0, exit code 1
+               persist 16: desired of A: Up 0 values, cas 71084
+               event 11 update A app://web error alias=Web
+             > durable up to 16
+               runs of A: none; Up 0 values, cas 71084; 5 ended
+             > due: Restart of A
+               spawn p6 for A: app://web
+             > p6 started
+               persist 17: desired of A: Up 0 values, cas 71085
+               event 12 update A app://web running alias=Web
+             > durable up to 17
+               runs of A: pid 0; Up 0 values, cas 71085; 5 ended
+             > p6 exits with 1
+               persist 18: run of A: pid 0, exit code 1
+               persist 19: desired of A: Up 0 values, cas 71086
+               event 13 update A app://web error alias=Web
+             > durable up to 19
+               runs of A: none; Up 0 values, cas 71086; 6 ended
+    3.757    > due: Restart of A
+               spawn p7 for A: app://web
+    ");
+}
+
+/// A toggle does not wait for the back-off of earlier failures.
+#[test]
+fn a_toggle_during_the_back_off_starts_an_app_at_once() {
+    let mut t = with_app(1, "");
+    t.past_ticks().started().persisted();
+    for _ in 0..3 {
+        t.exited(1).persisted().past_ticks().started().persisted();
+    }
+    t.exited(1).persisted();
+    let mut t = t.untold();
+    t.toggle(Toggle::EnableRunOnceEnable).persisted().past_ticks();
+    insta::assert_snapshot!(t, @r"
+    2.939    > request 1: toggle A: EnableRunOnceEnable
+               persist 13: desired of A: Up once Armed 0 values, cas 71083
+             > durable up to 13
+               runs of A: none; Up once Armed 0 values, cas 71083; 4 ended
+               answer 1: before: none; Up 0 values, cas 71082; 4 ended
+             > due: Restart of A
+               spawn p5 for A: app://web
+    ");
 }

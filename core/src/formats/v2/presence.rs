@@ -25,6 +25,7 @@ pub(crate) struct PresenceV2 {
     pub(crate) verb: Option<u8>,
     pub(crate) retries: bool,
     pub(crate) restarting: bool,
+    pub(crate) start_requested: bool,
     pub(crate) past: Vec<RunV2>,
     pub(crate) staged: Option<DesiredV2>,
     pub(crate) pending: u32,

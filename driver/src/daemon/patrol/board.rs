@@ -108,8 +108,8 @@ impl Board {
         (apps.map(|app| log_root(app).into()).collect(), current.map(PathBuf::from).collect())
     }
 
-    /// Takes in what the engine shows of an instance.
-    /// What happened since it was shown before.
+    /// Takes in what the engine shows of an instance; returns what happened since it was shown
+    /// before.
     pub(super) fn show(&mut self, label: Label, instance: InstanceId, run: RunShown) -> Vec<Event> {
         let before = self.shown.remove(&label).filter(|shown| shown.instance == instance);
         let last = before.as_ref().map(|shown| &shown.run);

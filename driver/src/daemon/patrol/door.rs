@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use openctrl_core::command::{Caller, Command, Desire, Door as Which, Outcome, Refusal, Trust};
@@ -21,7 +21,8 @@ use openctrl_core::instance::{Beat, Cas, Label, RunShown, Toggle, Values, Values
 use openctrl_core::time::Wall;
 
 use super::board::{Before, Board};
-use super::hooks::{Event, Extras, HookRunner};
+use super::hook_runner::HookRunner;
+use super::hooks::{Event, Extras};
 use super::local_time::LocalTime;
 use super::sources::Sources;
 use super::udp::Answerer;
@@ -110,6 +111,12 @@ impl Door {
     /// Something happened to the server.
     pub(crate) fn happened(&self, name: HookName) {
         self.tell(&self.lock(), Event::of_server(name));
+    }
+
+    /// The server has ended: its hooks may run until then.
+    pub(crate) async fn finish(&self, until: Instant) {
+        self.happened(HookName::Stopped);
+        self.hooks.finish(until).await;
     }
 
     /// A start is tried, or failed.

@@ -1,32 +1,15 @@
-//! Hooks: commands of the configuration and closures of library users, run when something happens
-//! to the server, an app or a service.
-//!
-//! They run beside supervision and never delay it: the numbers of pending and running hooks are
-//! limited, and so is their duration. A hook runs too late to prepare a start; use the
-//! configuration and the API for that.
+//! The events that hooks are run for, with their facts. `hook_runner` runs the hooks.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use openctrl_core::doors::patrol::access::Group;
-use openctrl_core::doors::patrol::config::{Hook, HookName, Hooks};
+use openctrl_core::doors::patrol::config::HookName;
 use openctrl_core::instance::{OpenRun, PastRun, RunShown};
 use openctrl_core::time::Wall;
-use tokio::sync::{Semaphore, mpsc};
 
 use super::sources::Sources;
 use super::uuid::uuid;
-use crate::daemon::process::{VerbEnd, run_command};
-
-/// How many events may wait; more are dropped, which is warned about.
-const WAITING_MAX: usize = 1_024;
-
-/// How many commands run at a time.
-const AT_A_TIME: usize = 4;
-
-/// How long a command may run.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Something that happened to a Patrol server, or to an app or a service of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,69 +46,6 @@ impl fmt::Debug for Extras {
     }
 }
 
-/// Where events are left.
-#[derive(Clone)]
-pub(super) struct HookRunner {
-    events: mpsc::Sender<(Event, Option<Hook>)>,
-    has_listener: bool,
-}
-
-impl fmt::Debug for HookRunner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HookRunner")
-    }
-}
-
-impl HookRunner {
-    /// Starts the task that runs hooks.
-    pub(super) fn start(listener: Option<Listener>) -> Self {
-        let (events, queue) = mpsc::channel(WAITING_MAX);
-        let has_listener = listener.is_some();
-        tokio::spawn(run_all(queue, listener));
-        Self { events, has_listener }
-    }
-
-    /// Leaves an event, if a hook is there for it.
-    pub(super) fn tell(&self, event: Event, hooks: &Hooks) {
-        let hook = hooks.get(event.name).cloned();
-        if hook.is_none() && !self.has_listener {
-            return;
-        }
-        if let Err(mpsc::error::TrySendError::Full((event, _))) =
-            self.events.try_send((event, hook))
-        {
-            tracing::warn!("Patrol.hook: too many hooks wait, dropped: {}", event.name.as_str());
-        }
-    }
-}
-
-async fn run_all(mut queue: mpsc::Receiver<(Event, Option<Hook>)>, listener: Option<Listener>) {
-    let places = Arc::new(Semaphore::new(AT_A_TIME));
-    while let Some((event, hook)) = queue.recv().await {
-        if let Some(listener) = listener.clone() {
-            let event = event.clone();
-            // It may take as long as it likes, and panic: both are its own affair.
-            let _ = tokio::task::spawn_blocking(move || listener(&event)).await;
-        }
-        let Some(hook) = hook else { continue };
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        tokio::spawn(async move {
-            run(&event, &hook).await;
-            drop(place);
-        });
-    }
-}
-
-async fn run(event: &Event, hook: &Hook) {
-    let problem = match run_command(hook, &event.variables(), LIMIT).await {
-        VerbEnd::Exited(exit) if exit.is_clean() => return,
-        VerbEnd::Exited(exit) => format!("{exit:?}"),
-        VerbEnd::TimedOut => format!("killed after {} s", LIMIT.as_secs()),
-        VerbEnd::NotStarted(error) => error.to_string(),
-    };
-    tracing::warn!("Patrol.hook: {} of {}: {problem}", event.name.as_str(), event.whose());
-}
-
 impl Event {
     /// Something that happened to the server.
     pub(super) const fn of_server(name: HookName) -> Self {
@@ -160,7 +80,8 @@ impl Event {
         Self { facts, ..Self::of(HookName::Closed, group, id) }
     }
 
-    fn variables(&self) -> Vec<(String, String)> {
+    /// The environment of a command.
+    pub(super) fn variables(&self) -> Vec<(String, String)> {
         let mut variables = vec![("PATROL_HOOK".to_owned(), self.name.as_str().to_owned())];
         if let Some((group, id)) = &self.subject {
             variables.push(("PATROL_GROUP".to_owned(), group.as_str().to_owned()));
@@ -171,7 +92,8 @@ impl Event {
         variables
     }
 
-    fn whose(&self) -> String {
+    /// To what it happened, in words.
+    pub(super) fn whose(&self) -> String {
         match &self.subject {
             Some((group, id)) => format!("{} {id}", group.as_str()),
             None => "the server".to_owned(),

@@ -7,6 +7,7 @@ mod board;
 mod descriptors;
 mod door;
 mod hang_up;
+mod hook_runner;
 mod hooks;
 mod http;
 mod local_time;
