@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::daemon::{self, go_arch, go_os};
 use crate::grammar::{self, Answer, Command, Line, Patrol};
-use crate::tools::{import, inspect, replay};
+use crate::tools::{import, inspect, replay, service};
 use crate::version::VERSION;
 use crate::{client, orders, runtime};
 
@@ -98,6 +98,10 @@ fn carry_out(line: Line) -> ExitCode {
             started(daemon::run_patrol(&options, daemon::Extras::default()))
         }
         Command::Replay(options) => replay::run(&options),
+        Command::Service(question) => match service::answer(&question) {
+            Ok(text) => print(&text),
+            Err(reason) => fail(&reason),
+        },
         Command::State(question) => match inspect::answer(&question) {
             Ok(text) => print(&text),
             Err(reason) => fail(&reason.to_string()),

@@ -28,11 +28,13 @@ pub(crate) struct Found {
 const PACKAGED: &str = "/var/lib/openctrl";
 
 /// The state directory of the master on this machine, if there is one: beside this program, the
-/// default without `state=`, or that of the package.
+/// default without `state=`, that of the service of this user, or that of the package.
 pub(crate) fn usual_directory() -> Option<PathBuf> {
     let program = std::env::current_exe().ok();
     let beside = program.and_then(|program| Some(program.parent()?.join("gob")));
-    first_used(beside.into_iter().chain([PACKAGED.into()]))
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let of_user = home.map(|home| home.join(".local/state/openctrl"));
+    first_used(beside.into_iter().chain(of_user).chain([PACKAGED.into()]))
 }
 
 /// The first directory that a master uses. One that cannot be read belongs to another user, so it

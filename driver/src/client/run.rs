@@ -111,6 +111,7 @@ async fn ask(command: Command, options: &Options) -> Result<(), Failure> {
         | Command::Doctor
         | Command::Import(_)
         | Command::Replay(_)
+        | Command::Service(_)
         | Command::State(_)
         | Command::Patrol(_)
         | Command::Master

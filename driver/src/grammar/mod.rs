@@ -8,6 +8,7 @@ mod common;
 mod control;
 mod declare;
 mod patrol;
+mod service;
 mod token;
 mod tools;
 mod topics;
@@ -23,6 +24,7 @@ pub(crate) use common::{Waiting, Which};
 pub(crate) use control::{Control, ControlApply, ControlEvents, ControlWhat};
 pub(crate) use declare::{Apply, Export, Import, ImportFormat, Plan, Run, RunRestart};
 pub(crate) use patrol::Patrol;
+pub(crate) use service::{InstallService, ServiceCommand};
 pub(crate) use token::{CreateToken, TokenCommand};
 pub(crate) use tools::{Replay, State};
 use values::{duration, pair, point};
@@ -159,6 +161,9 @@ pub(crate) enum Command {
     Doctor,
     /// Let the master on this machine become the program that is at its path now, without stopping anything
     Upgrade,
+    /// Install the master as a service of systemd, or remove it
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Replay a recorded trace
     Replay(Replay),
     /// Check or export a state directory
