@@ -235,8 +235,11 @@ impl Supervisor<'_> {
             return false;
         }
         let (every_ms, timeout_ms) = (liveness.looks_every_ms(), beat_timeout_ms(liveness));
+        let is_live = self.instance.state().process == Process::Live;
         let presence = self.instance.presence_mut();
-        let has_other = presence.has_other_process();
+        // An exit ends only its own run: that of another process that reported, even a stranger's,
+        // ends with its reports.
+        let has_other = presence.has_other_process() || (is_live && presence.run_has_other_pid());
         if presence.tracked == presence.leader {
             presence.tracked = None;
         }
@@ -248,7 +251,7 @@ impl Supervisor<'_> {
         if !group_left {
             return false;
         }
-        if self.instance.state().process != Process::Live {
+        if !is_live {
             self.wait_for_successor();
             return false;
         }

@@ -47,6 +47,17 @@ impl Teller {
         self.feed("the pid file has 100", Input::PidFileRead { instance, sighting })
     }
 
+    /// The process that was started has this number.
+    fn told(&mut self, pid: u32) -> &mut Self {
+        let (process, identity) = (self.current(), Identity { pid, start_ticks: 1 });
+        self.feed(&format!("it is process {pid}"), Input::PidTold { process, identity })
+    }
+
+    /// A ping with the number of somebody else's process.
+    fn strange_beat(&mut self) -> &mut Self {
+        self.desire("ping A as 200", None, Some(Beat { pid: 200, proven: None }))
+    }
+
     /// A ping of the app's process.
     fn beat(&mut self) -> &mut Self {
         let proven = Some(Identity { pid: 100, start_ticks: 1 });
@@ -480,4 +491,31 @@ fn a_toggle_during_the_back_off_starts_an_app_at_once() {
              > due: Restart of A
                spawn p5 for A: app://web
     ");
+}
+
+/// An exit ends only its own run: a stranger's, which a ping began, ends when its pings do. Then the
+/// app is started again (Patrol contract A).
+#[test]
+fn an_exit_ends_only_its_own_run() {
+    let mut t = with_app(3, "");
+    t.past_ticks().told(100).started().persisted().beat().persisted();
+    let mut t = t.untold();
+    t.strange_beat().persisted().exited(0).persisted().past_ticks();
+    insta::assert_snapshot!(t, @r#"
+    60.000   > request 2: ping A as 200
+               persist 3: desired of A: Up 0 values, cas 71077
+             > durable up to 3
+               persist 4: run of A: pid 100, exit code 0
+               persist 5: desired of A: Up 0 values, cas 71077
+             > p1 exits with 0
+             > durable up to 5
+               runs of A: pid 200; Up 0 values, cas 71077; 1 ended
+               answer 2: before: pid 100, seen; Up 0 values, cas 71076; 0 ended
+    90.001   > due: BeatDue of A
+               event 2 log A: "no ping for more than 30 s"
+               persist 6: run of A: pid 200, exit code 0
+               persist 7: desired of A: Up 0 values, cas 71078
+               event 3 update A app://web stopped alias=Web
+               spawn p2 for A: app://web
+    "#);
 }
