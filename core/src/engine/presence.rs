@@ -218,7 +218,11 @@ impl Supervisor<'_> {
         }
         self.instance.presence_mut().tracked = None;
         match (self.instance.presence().has_leader, self.instance.state().process) {
-            (false, _) => self.ended(Exit::Code(0), false),
+            (false, _) => {
+                // It was not started here: whether a restart left a successor is not known.
+                self.wait_for_successor();
+                self.ended(Exit::Code(0), false);
+            }
             // Its parent alone is not an instance. It is stopped before another one is started.
             (true, Process::Live) if self.instance.presence().leader != Some(identity) => {
                 self.lost()
@@ -270,7 +274,8 @@ impl Supervisor<'_> {
         true
     }
 
-    /// A restart left a descendant: a new process is started only if that does not report in time.
+    /// A restart left a descendant, or may have: a new process is started only if that does not
+    /// report in time.
     fn wait_for_successor(&mut self) {
         let liveness = &self.instance.definition().liveness;
         let (every_ms, timeout_ms) = (liveness.looks_every_ms(), beat_timeout_ms(liveness));

@@ -53,6 +53,18 @@ impl Teller {
         self.feed(&format!("it is process {pid}"), Input::PidTold { process, identity })
     }
 
+    /// A process of the app that was not started here has exited.
+    fn gone(&mut self, pid: u32) -> &mut Self {
+        let (process, identity) = (self.process_of("A"), Identity { pid, start_ticks: 1 });
+        self.feed(&format!("process {pid} has exited"), Input::TrackedGone { process, identity })
+    }
+
+    /// A ping of a successor.
+    fn later_beat(&mut self) -> &mut Self {
+        let proven = Some(Identity { pid: 101, start_ticks: 1 });
+        self.desire("ping A as 101", None, Some(Beat { pid: 101, proven }))
+    }
+
     /// A ping with the number of somebody else's process.
     fn strange_beat(&mut self) -> &mut Self {
         self.desire("ping A as 200", None, Some(Beat { pid: 200, proven: None }))
@@ -518,4 +530,37 @@ fn an_exit_ends_only_its_own_run() {
                event 3 update A app://web stopped alias=Web
                spawn p2 for A: app://web
     "#);
+}
+
+/// An app that ran before the server forks a successor at USR2 and exits. No other copy is started
+/// beside the successor, which has as much time to report as any app (Patrol contract A).
+#[test]
+fn a_successor_of_an_adopted_app_has_time_to_report() {
+    let mut t = with_app(3, "");
+    t.beat().persisted();
+    t.toggle(Toggle::Restart).persisted();
+    let mut t = t.untold();
+    t.gone(100).persisted();
+    let mut without = t.clone_story();
+    t.wait(20_000).later_beat().persisted();
+    insta::assert_snapshot!(t, @r"
+    0.000    > process 100 has exited
+               persist 5: run of A: pid 100, exit code 0 restart
+               persist 6: desired of A: Up 0 values, cas 71078
+               event 2 update A app://web stopped alias=Web
+             > durable up to 6
+               runs of A: none; Up 0 values, cas 71078; 1 ended
+    20.000   > request 3: ping A as 101
+               persist 7: desired of A: Up 0 values, cas 71079
+             > durable up to 7
+               event 3 update A app://web running alias=Web
+               watch process 101 for p2
+               runs of A: pid 101; Up 0 values, cas 71079; 1 ended
+               persist 8: desired of A: Up 0 values, cas 71079
+    ");
+    without.past_ticks();
+    insta::assert_snapshot!(without, @r"
+    30.000   > due: Hold of A
+               spawn p2 for A: app://web
+    ");
 }
