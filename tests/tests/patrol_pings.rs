@@ -146,6 +146,8 @@ fn a_daemon_is_followed_through_the_exit_of_its_parent() {
     let words = [
         "daemon".into(),
         mark_word("", &up),
+        // The file is looked for before it is written.
+        "sleep:300".into(),
         format!("pidfile:{file}"),
         "on:USR1=exit:10".into(),
         "wait".into(),

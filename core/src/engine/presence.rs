@@ -114,9 +114,11 @@ impl Supervisor<'_> {
             }
             (Process::Live, Sighting::Nothing) => {
                 let presence = self.instance.presence();
-                if !presence.can_signal() {
+                let awaited = presence.run.filter(|run| run.pid == 0);
+                let has_time = |since| self.now.mono.ms_since(since) < self.look_ms();
+                if !presence.can_signal() && !awaited.is_some_and(|run| has_time(run.since)) {
                     self.lost();
-                } else if presence.run.is_some_and(|run| run.pid == 0) {
+                } else if awaited.is_some() {
                     self.look_soon();
                 }
             }
@@ -269,9 +271,17 @@ impl Supervisor<'_> {
         if let Some(timeout_ms) = timeout_ms {
             self.timers.arm(TimerReason::BeatDue(self.slot), self.now.mono.after_ms(timeout_ms));
         } else if every_ms.is_some() {
+            if let Some(run) = &mut self.instance.presence_mut().run {
+                run.since = self.now.mono;
+            }
             self.look_soon();
         }
         true
+    }
+
+    /// How long a daemon may take to write its pid file: the interval of the instance.
+    fn look_ms(&self) -> u64 {
+        self.instance.definition().liveness.looks_every_ms().unwrap_or_default()
     }
 
     /// A restart left a descendant, or may have: a new process is started only if that does not

@@ -65,7 +65,7 @@ impl Teller {
         self.desire("ping A as 101", None, Some(Beat { pid: 101, proven }))
     }
 
-    /// A ping with the number of somebody else's process.
+    /// A ping with the number of a process that is not the app's.
     fn strange_beat(&mut self) -> &mut Self {
         self.desire("ping A as 200", None, Some(Beat { pid: 200, proven: None }))
     }
@@ -562,5 +562,66 @@ fn a_successor_of_an_adopted_app_has_time_to_report() {
     insta::assert_snapshot!(without, @r"
     30.000   > due: Hold of A
                spawn p2 for A: app://web
+    ");
+}
+
+/// The parent of a daemon exits before the daemon has written its pid file: it has at least one tick
+/// for that, and no other copy is started meanwhile.
+#[test]
+fn a_daemon_has_time_to_write_its_pid_file() {
+    let mut t = with_app(2, "");
+    let instance = t.id("A");
+    let nothing = || Input::PidFileRead { instance, sighting: Sighting::Nothing };
+    t.feed("there is no pid file", nothing()).past_ticks().started().persisted();
+    let mut t = t.untold();
+    t.exited_leaving_a_group(0).persisted();
+    t.past_ticks().feed("there is no pid file", nothing());
+    let mut without = t.clone_story();
+    t.past_ticks().sighted().persisted();
+    insta::assert_snapshot!(t, @r"
+    0.000    > p1 exits with 0 and leaves a group
+             > durable up to 1
+    0.100    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    0.200    > due: Look of A
+               read the pid file of A
+             > the pid file has 100
+               watch process 100 for p1
+               persist 2: desired of A: Up 0 values, cas 71076
+             > durable up to 2
+               runs of A: pid 100; Up 0 values, cas 71076; 0 ended
+    ");
+    for _ in 0..8 {
+        without.past_ticks().feed("there is no pid file", nothing());
+    }
+    insta::assert_snapshot!(without, @r"
+    0.200    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    0.400    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    0.800    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    1.600    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    3.200    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    6.400    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    12.800   > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    25.600   > due: Look of A
+               read the pid file of A
+             > there is no pid file
+               persist 2: run of A: pid 0, exit code 0
+               persist 3: desired of A: Up 0 values, cas 71076
+               event 2 update A app://web stopped alias=Web
     ");
 }
