@@ -37,7 +37,8 @@
 //! ```
 //!
 //! Closures run one after the other beside supervision, which never waits for them. Work that must
-//! be done before apps start belongs before [`Builder::run`].
+//! be done before apps start belongs before [`Builder::run`]. When the server ends, pending closures have
+//! until 5 s after the signal, and at least 1 s after the last app has ended.
 //!
 //! Apps can start with descriptors of this program. Here each gets a listener that stays open while
 //! it restarts, as file 3:

@@ -340,6 +340,22 @@ fn a_check_says_what_is_in_the_file_and_starts_nothing() {
     assert_eq!(run_to_end(&["patrol", "-config", &path, "-check"]).status.code(), Some(254));
 }
 
+/// A pid file with the number of another program's process: the app would be started beside it.
+#[test]
+fn a_check_warns_of_a_pid_file_with_a_stranger() {
+    let folder = Folder::default();
+    let app = folder.app(2, &["wait"]);
+    let number = std::process::id();
+    fs::write(folder.path("app.pid"), number.to_string()).expect("the folder is writable");
+    let (code, shown, _) = check(&folder, &json!({"apps": {"web": app}}));
+    assert_eq!(code, Some(0));
+    let start = format!("warning: apps.web.pid-path: process {number} does not run ");
+    assert!(shown.starts_with(&start), "{shown}");
+    fs::write(folder.path("app.pid"), "4194305").expect("the folder is writable");
+    let (_, shown, _) = check(&folder, &json!({"apps": {"web": app}}));
+    assert_eq!(shown.lines().count(), 1, "there is no such process: {shown}");
+}
+
 /// The state is in `.openctrl` beside the configuration, and belongs to one server.
 #[test]
 fn a_second_server_on_one_configuration_ends_at_once_and_touches_nothing() {

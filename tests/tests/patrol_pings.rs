@@ -146,6 +146,8 @@ fn a_daemon_is_followed_through_the_exit_of_its_parent() {
     let words = [
         "daemon".into(),
         mark_word("", &up),
+        // The file is looked for before it is written.
+        "sleep:300".into(),
         format!("pidfile:{file}"),
         "on:USR1=exit:10".into(),
         "wait".into(),
@@ -207,6 +209,33 @@ fn an_app_that_pings_already_is_adopted_within_the_grace_period() {
     patrol.wait_app("web", "adopted", |app| pid(app) == process);
     holds_for("one copy", Duration::from_secs(8), || up.count() == 1);
     end(before);
+}
+
+/// An app that ran before the server forks a successor at USR2 and exits. The successor is the app
+/// from then on, and no other copy is started beside it.
+#[test]
+fn a_successor_of_an_adopted_app_is_the_app() {
+    let folder = Folder::default();
+    let up = folder.mark("up");
+    let words = [mark_word("", &up), "on:USR2=successor".into(), "ping:200".into(), "wait".into()];
+    let app = folder.app(3, &words.each_ref().map(String::as_str));
+    let patrol = start(folder, app.clone());
+    let variables = [
+        ("PATROL_ID", "web".to_owned()),
+        ("PATROL_KEEPALIVE", "3".to_owned()),
+        ("PATROL_HTTP", format!("[\"{}\"]", patrol.http())),
+    ];
+    let mut before = start_before(&app, &variables);
+    let old = up.wait(1)[0].pid;
+    patrol.wait_app("web", "adopted", |app| pid(app) == old);
+    patrol.toggle("web", 3);
+    assert_eq!(before.wait().expect("our child").code(), Some(12));
+    let new = up.wait(2)[1].pid;
+    patrol.wait_app("web", "the successor", |app| pid(app) == new);
+    holds_for("the successor alone", Duration::from_secs(5), || up.count() == 2);
+    assert_eq!(records(&patrol.app("web"))[0]["restart"], true);
+    patrol.toggle("web", 2);
+    wait_gone(new);
 }
 
 /// A ping with a stranger's pid is accepted and shown; that process is never signaled.

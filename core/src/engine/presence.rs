@@ -114,9 +114,11 @@ impl Supervisor<'_> {
             }
             (Process::Live, Sighting::Nothing) => {
                 let presence = self.instance.presence();
-                if !presence.can_signal() {
+                let awaited = presence.run.filter(|run| run.pid == 0);
+                let has_time = |since| self.now.mono.ms_since(since) < self.look_ms();
+                if !presence.can_signal() && !awaited.is_some_and(|run| has_time(run.since)) {
                     self.lost();
-                } else if presence.run.is_some_and(|run| run.pid == 0) {
+                } else if awaited.is_some() {
                     self.look_soon();
                 }
             }
@@ -218,7 +220,11 @@ impl Supervisor<'_> {
         }
         self.instance.presence_mut().tracked = None;
         match (self.instance.presence().has_leader, self.instance.state().process) {
-            (false, _) => self.ended(Exit::Code(0), false),
+            (false, _) => {
+                // It was not started here: whether a restart left a successor is not known.
+                self.wait_for_successor();
+                self.ended(Exit::Code(0), false);
+            }
             // Its parent alone is not an instance. It is stopped before another one is started.
             (true, Process::Live) if self.instance.presence().leader != Some(identity) => {
                 self.lost()
@@ -235,8 +241,11 @@ impl Supervisor<'_> {
             return false;
         }
         let (every_ms, timeout_ms) = (liveness.looks_every_ms(), beat_timeout_ms(liveness));
+        let is_live = self.instance.state().process == Process::Live;
         let presence = self.instance.presence_mut();
-        let has_other = presence.has_other_process();
+        // An exit ends only its own run: that of another process that reported, even a stranger's,
+        // ends with its reports.
+        let has_other = presence.has_other_process() || (is_live && presence.run_has_other_pid());
         if presence.tracked == presence.leader {
             presence.tracked = None;
         }
@@ -248,7 +257,7 @@ impl Supervisor<'_> {
         if !group_left {
             return false;
         }
-        if self.instance.state().process != Process::Live {
+        if !is_live {
             self.wait_for_successor();
             return false;
         }
@@ -262,12 +271,21 @@ impl Supervisor<'_> {
         if let Some(timeout_ms) = timeout_ms {
             self.timers.arm(TimerReason::BeatDue(self.slot), self.now.mono.after_ms(timeout_ms));
         } else if every_ms.is_some() {
+            if let Some(run) = &mut self.instance.presence_mut().run {
+                run.since = self.now.mono;
+            }
             self.look_soon();
         }
         true
     }
 
-    /// A restart left a descendant: a new process is started only if that does not report in time.
+    /// How long a daemon may take to write its pid file: the interval of the instance.
+    fn look_ms(&self) -> u64 {
+        self.instance.definition().liveness.looks_every_ms().unwrap_or_default()
+    }
+
+    /// A restart left a descendant, or may have: a new process is started only if that does not
+    /// report in time.
     fn wait_for_successor(&mut self) {
         let liveness = &self.instance.definition().liveness;
         let (every_ms, timeout_ms) = (liveness.looks_every_ms(), beat_timeout_ms(liveness));

@@ -233,6 +233,12 @@ impl Presence {
         self.tracked.is_some() && self.tracked != self.leader
     }
 
+    /// Whether the run under way is that of another process than was started, proven or not.
+    pub fn run_has_other_pid(&self) -> bool {
+        let is_other = |run: OpenRun, leader: Identity| run.pid != 0 && run.pid != leader.pid;
+        self.run.zip(self.leader).is_some_and(|(run, leader)| is_other(run, leader))
+    }
+
     /// The part of a decision that is carried out: starts wait for the hold, and a process that
     /// cannot be signaled is not stopped, unless its master stops or it is deleted.
     pub const fn withhold(&self, process: Process, decision: Decision) -> Decision {

@@ -47,6 +47,29 @@ impl Teller {
         self.feed("the pid file has 100", Input::PidFileRead { instance, sighting })
     }
 
+    /// The process that was started has this number.
+    fn told(&mut self, pid: u32) -> &mut Self {
+        let (process, identity) = (self.current(), Identity { pid, start_ticks: 1 });
+        self.feed(&format!("it is process {pid}"), Input::PidTold { process, identity })
+    }
+
+    /// A process of the app that was not started here has exited.
+    fn gone(&mut self, pid: u32) -> &mut Self {
+        let (process, identity) = (self.process_of("A"), Identity { pid, start_ticks: 1 });
+        self.feed(&format!("process {pid} has exited"), Input::TrackedGone { process, identity })
+    }
+
+    /// A ping of a successor.
+    fn later_beat(&mut self) -> &mut Self {
+        let proven = Some(Identity { pid: 101, start_ticks: 1 });
+        self.desire("ping A as 101", None, Some(Beat { pid: 101, proven }))
+    }
+
+    /// A ping with the number of a process that is not the app's.
+    fn strange_beat(&mut self) -> &mut Self {
+        self.desire("ping A as 200", None, Some(Beat { pid: 200, proven: None }))
+    }
+
     /// A ping of the app's process.
     fn beat(&mut self) -> &mut Self {
         let proven = Some(Identity { pid: 100, start_ticks: 1 });
@@ -479,5 +502,126 @@ fn a_toggle_during_the_back_off_starts_an_app_at_once() {
                answer 1: before: none; Up 0 values, cas 71082; 4 ended
              > due: Restart of A
                spawn p5 for A: app://web
+    ");
+}
+
+/// An exit ends only its own run: a stranger's, which a ping began, ends when its pings do. Then the
+/// app is started again (Patrol contract A).
+#[test]
+fn an_exit_ends_only_its_own_run() {
+    let mut t = with_app(3, "");
+    t.past_ticks().told(100).started().persisted().beat().persisted();
+    let mut t = t.untold();
+    t.strange_beat().persisted().exited(0).persisted().past_ticks();
+    insta::assert_snapshot!(t, @r#"
+    60.000   > request 2: ping A as 200
+               persist 3: desired of A: Up 0 values, cas 71077
+             > durable up to 3
+               persist 4: run of A: pid 100, exit code 0
+               persist 5: desired of A: Up 0 values, cas 71077
+             > p1 exits with 0
+             > durable up to 5
+               runs of A: pid 200; Up 0 values, cas 71077; 1 ended
+               answer 2: before: pid 100, seen; Up 0 values, cas 71076; 0 ended
+    90.001   > due: BeatDue of A
+               event 2 log A: "no ping for more than 30 s"
+               persist 6: run of A: pid 200, exit code 0
+               persist 7: desired of A: Up 0 values, cas 71078
+               event 3 update A app://web stopped alias=Web
+               spawn p2 for A: app://web
+    "#);
+}
+
+/// An app that ran before the server forks a successor at USR2 and exits. No other copy is started
+/// beside the successor, which has as much time to report as any app (Patrol contract A).
+#[test]
+fn a_successor_of_an_adopted_app_has_time_to_report() {
+    let mut t = with_app(3, "");
+    t.beat().persisted();
+    t.toggle(Toggle::Restart).persisted();
+    let mut t = t.untold();
+    t.gone(100).persisted();
+    let mut without = t.clone_story();
+    t.wait(20_000).later_beat().persisted();
+    insta::assert_snapshot!(t, @r"
+    0.000    > process 100 has exited
+               persist 5: run of A: pid 100, exit code 0 restart
+               persist 6: desired of A: Up 0 values, cas 71078
+               event 2 update A app://web stopped alias=Web
+             > durable up to 6
+               runs of A: none; Up 0 values, cas 71078; 1 ended
+    20.000   > request 3: ping A as 101
+               persist 7: desired of A: Up 0 values, cas 71079
+             > durable up to 7
+               event 3 update A app://web running alias=Web
+               watch process 101 for p2
+               runs of A: pid 101; Up 0 values, cas 71079; 1 ended
+               persist 8: desired of A: Up 0 values, cas 71079
+    ");
+    without.past_ticks();
+    insta::assert_snapshot!(without, @r"
+    30.000   > due: Hold of A
+               spawn p2 for A: app://web
+    ");
+}
+
+/// The parent of a daemon exits before the daemon has written its pid file: it has at least one tick
+/// for that, and no other copy is started meanwhile.
+#[test]
+fn a_daemon_has_time_to_write_its_pid_file() {
+    let mut t = with_app(2, "");
+    let instance = t.id("A");
+    let nothing = || Input::PidFileRead { instance, sighting: Sighting::Nothing };
+    t.feed("there is no pid file", nothing()).past_ticks().started().persisted();
+    let mut t = t.untold();
+    t.exited_leaving_a_group(0).persisted();
+    t.past_ticks().feed("there is no pid file", nothing());
+    let mut without = t.clone_story();
+    t.past_ticks().sighted().persisted();
+    insta::assert_snapshot!(t, @r"
+    0.000    > p1 exits with 0 and leaves a group
+             > durable up to 1
+    0.100    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    0.200    > due: Look of A
+               read the pid file of A
+             > the pid file has 100
+               watch process 100 for p1
+               persist 2: desired of A: Up 0 values, cas 71076
+             > durable up to 2
+               runs of A: pid 100; Up 0 values, cas 71076; 0 ended
+    ");
+    for _ in 0..8 {
+        without.past_ticks().feed("there is no pid file", nothing());
+    }
+    insta::assert_snapshot!(without, @r"
+    0.200    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    0.400    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    0.800    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    1.600    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    3.200    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    6.400    > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    12.800   > due: Look of A
+               read the pid file of A
+             > there is no pid file
+    25.600   > due: Look of A
+               read the pid file of A
+             > there is no pid file
+               persist 2: run of A: pid 0, exit code 0
+               persist 3: desired of A: Up 0 values, cas 71076
+               event 2 update A app://web stopped alias=Web
     ");
 }

@@ -11,7 +11,7 @@ use openctrl_core::instance::{Definition, Launch, Liveness, VerbKind};
 use openctrl_core::process::{Exit, Identity};
 
 use crate::daemon::inbox::{Mailbox, Notice};
-use crate::daemon::process::{Claim, PidFile, VerbEnd, prove, run_command, wait_for_end};
+use crate::daemon::process::{Claim, PidFile, Proof, VerbEnd, prove, run_command, wait_for_end};
 
 /// How long the commands of a service may take.
 const STATUS_LIMIT: Duration = Duration::from_secs(30);
@@ -29,17 +29,38 @@ pub(crate) fn read_pid_file(
     });
 }
 
+/// The process that the pid file of an instance names, if it lives and is not the instance's: it
+/// counts as no pid file, and the instance is started beside it.
+pub(super) fn stranger(definition: &Definition) -> Option<u32> {
+    let named = named(definition, None)?;
+    let is_stranger = named.proof != Proof::Absent && named.proof.admits(named.verify).is_none();
+    is_stranger.then_some(named.pid)
+}
+
 fn sight(definition: &Definition, leader: Option<Identity>) -> Sighting {
+    let proven = named(definition, leader).and_then(|named| named.proof.admits(named.verify));
+    proven.map_or(Sighting::Nothing, Sighting::Proven)
+}
+
+/// The process that a pid file names.
+struct Named {
+    pid: u32,
+    proof: Proof,
+    /// Whether it has to run the program of the app.
+    verify: bool,
+}
+
+fn named(definition: &Definition, leader: Option<Identity>) -> Option<Named> {
     let (Liveness::PidFile { path, verify, .. }, Launch::Exec(exec)) =
         (&definition.liveness, &definition.launch)
     else {
-        return Sighting::Nothing;
+        return None;
     };
-    let PidFile::Pid(pid) = PidFile::read(&PathBuf::from(path)) else { return Sighting::Nothing };
+    let PidFile::Pid(pid) = PidFile::read(&PathBuf::from(path)) else { return None };
     let program = PathBuf::from(&exec.argv[0]);
     let variable = variable(definition);
     let claim = Claim { program: &program, leader, variable: &variable };
-    prove(pid, &claim).admits(*verify).map_or(Sighting::Nothing, Sighting::Proven)
+    Some(Named { pid, proof: prove(pid, &claim), verify: *verify })
 }
 
 /// The environment of the processes of an app.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use openctrl_core::doors::patrol::config::{Config, ConfigError, Loaded, Reader, Stage};
 use openctrl_core::doors::patrol::definitions::definitions;
 use openctrl_core::doors::patrol::layout::{Layout, RFC3339};
-use openctrl_core::instance::{Definition, Desired};
+use openctrl_core::instance::{Definition, Desired, Launch};
 
 use super::hooks::{Extras, More};
+use super::observe::stranger;
 
 /// The value of `PATROL_UNITTEST` with which ticks and pings are as quick as in Patrol's own tests.
 const QUICK: &str = "I KNOW WHAT I AM DOING";
@@ -63,7 +64,7 @@ impl ConfigFile {
         let file = Self::of(path, config, Extras::default());
         file.http_address()?;
         let mut text = String::new();
-        for warning in warnings.into_iter().chain(file.missing_programs()) {
+        for warning in warnings.into_iter().chain(file.missing_programs()).chain(file.strangers()) {
             text += &format!("warning: {warning}\n");
         }
         let Config { apps, services, http, udp, .. } = &file.config;
@@ -101,6 +102,20 @@ impl ConfigFile {
                 Err(error) => Some(error.to_string()),
             };
             problem.map(|problem| format!("apps.{id}.binary: {program}: {problem}"))
+        })
+    }
+
+    /// Processes that pid files name and that are not taken for the apps.
+    fn strangers(&self) -> impl Iterator<Item = String> {
+        self.instances().into_iter().filter_map(|(definition, _)| {
+            let pid = stranger(&definition)?;
+            let label = definition.label.as_ref()?.0.strip_prefix("app/")?;
+            let Launch::Exec(exec) = &definition.launch else { return None };
+            Some(format!(
+                "apps.{label}.pid-path: process {pid} does not run {}: end it before the server \
+                 starts, which would start another copy",
+                exec.argv[0]
+            ))
         })
     }
 

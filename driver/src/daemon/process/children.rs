@@ -21,6 +21,7 @@ use super::holder::{Holder, KeptGroup, UNKNOWN};
 use super::job::Job;
 use super::kin::{Kin, adopted, adopted_by, below, is_of, names, reap_adopted, what_holds};
 use super::leftover::Leftover;
+use super::proof::is_of_an_app;
 use super::stat::Stat;
 use super::survivor::Survivor;
 
@@ -347,6 +348,8 @@ impl Children {
             .iter()
             .filter(|(pid, ticks)| self.strays.get(pid) != Some(*ticks))
             .map(|(pid, _)| *pid)
+            // Those are found by other signs, and ended with their app.
+            .filter(|pid| !is_of_an_app(*pid))
             .collect();
         let is_due = self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
         if new.is_empty() || !is_due {

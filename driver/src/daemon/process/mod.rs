@@ -47,7 +47,7 @@ pub(crate) use ledger::Ledger;
 pub(crate) use leftover::{Leftover, find as find_leftovers};
 pub(crate) use link_error::LinkError;
 pub(crate) use pid_file::PidFile;
-pub(crate) use proof::{Claim, has_descendants, prove};
+pub(crate) use proof::{Claim, Proof, has_descendants, prove};
 pub(crate) use spawner::{IdleSpawner, Spawner};
 pub(crate) use survivor::Survivor;
 pub(crate) use survivors::{Keeping, dismiss_keeper};

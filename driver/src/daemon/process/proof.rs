@@ -136,10 +136,19 @@ pub(crate) fn has_descendants(variable: &str) -> bool {
     adopted().iter().any(|stat| has_variable(stat.pid, variable))
 }
 
+/// Whether the environment that a process began with is that of an app of a Patrol configuration.
+pub(super) fn is_of_an_app(pid: i32) -> bool {
+    has_entry(pid, |entry| entry.starts_with(b"PATROL_ID="))
+}
+
 /// Whether the environment that a process began with has this entry.
 fn has_variable(pid: i32, variable: &str) -> bool {
+    has_entry(pid, |entry| entry == variable.as_bytes())
+}
+
+fn has_entry(pid: i32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|found| found == variable.as_bytes())
+    environment.split(|byte| *byte == 0).any(is_it)
 }
 
 #[cfg(test)]
