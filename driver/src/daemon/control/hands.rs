@@ -1,16 +1,16 @@
 //! The machine of the control API in the loop: shown each step of the engine, its orders carried
 //! out.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openctrl_core::command::Outcome;
-use openctrl_core::control::{Attached, Cause, Control, ControlEffect, ControlInput, Pids, Ticket};
+use openctrl_core::control::{
+    Attached, Cause, Control, ControlEffect, ControlInput, Observed, Pids, Ticket,
+};
 use openctrl_core::doors::control::Reply;
 use openctrl_core::engine::{Effect, Engine};
-use openctrl_core::ids::ProcessRef;
 use openctrl_core::store::Kept;
 use openctrl_core::time::{Now, Time};
 use tokio::sync::oneshot;
@@ -77,16 +77,10 @@ impl ControlHands {
             return Vec::new();
         }
         let begun = Instant::now();
-        let given = RefCell::new(Vec::new());
-        let pids = |process: ProcessRef| {
-            let pid = pids(process)?;
-            given.borrow_mut().push((process, pid));
-            Some(pid)
-        };
-        let attached = self.machine.observe(now, cause, engine, effects, &pids);
+        let Observed { attached, pids } = self.machine.observe(now, cause, engine, effects, pids);
         attached.iter().for_each(|attached| recorder.attached(attached));
         self.later = self.show(now, begun, recorder);
-        recorder.followed(given.into_inner());
+        recorder.followed(pids);
         attached
     }
 
