@@ -251,6 +251,17 @@ fn stop_start_and_reload_act_on_the_process() {
 }
 
 #[test]
+fn a_stop_is_durable_when_it_is_answered() {
+    let (mut master, sockets, _) = start(&Script::new().wait());
+    for (command, phase) in [("stop", "Stopped"), ("start", "Running")] {
+        sockets.managed("web", "POST", &format!("/v1/commands/{command}")).expect(200);
+        master.kill9();
+        master.restart();
+        sockets.wait_phase("web", phase);
+    }
+}
+
+#[test]
 fn a_crash_is_told_in_this_order() {
     let (_master, sockets, _) = start(&Script::new().exit(3));
     let expected = [
