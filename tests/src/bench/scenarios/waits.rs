@@ -2,14 +2,13 @@
 
 use std::io;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::client::Client;
 use super::super::figure::{Figure, short};
 use super::super::floor::server::{FloorServer, WAIT_PATH};
 use super::super::floor::sync::syncs_per_s;
-use super::super::meter::{cpu_ns, resident};
+use super::super::meter::{resident, settle};
 use super::super::stage::{Measured, Stage};
 use super::super::stats::{median, percentile};
 use super::super::subject::Subject;
@@ -22,10 +21,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
     limit_s: 60,
     run,
 };
-
-/// A server that used no more than this in [`SETTLED`] has nothing to do.
-const IDLE_NS: f64 = 2e6;
-const SETTLED: Duration = Duration::from_millis(200);
 
 fn run(stage: &Stage) -> Measured {
     let (subject, dir) = Subject::with_control(stage, &[])?;
@@ -64,19 +59,6 @@ fn memory_each(socket: &Path, pid: i32, count: usize, request: &[u8]) -> io::Res
     }
     settle(pid);
     Ok((resident(pid) - before) / 1024.0 / count as f64)
-}
-
-/// Waits until a server has nothing to do.
-fn settle(pid: i32) {
-    let mut before = cpu_ns(pid);
-    loop {
-        thread::sleep(SETTLED);
-        let now = cpu_ns(pid);
-        if now - before < IDLE_NS {
-            return;
-        }
-        before = now;
-    }
 }
 
 /// Times from sending a command to having the answer of a client that waits for its event, in ms.
