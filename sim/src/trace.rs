@@ -174,8 +174,7 @@ fn compare(segment: &[u8]) -> Result<Compared, String> {
     let summary = replay.summary();
     let (effects, states) = (summary.effects_checked, summary.states_checked);
     if !replay.is_comparable() {
-        let digests =
-            format!("nothing compared: the format has version {}", replay.version());
+        let digests = format!("nothing compared: the format has version {}", replay.version());
         return Ok(Compared { digests, found });
     }
     let checked = format!("{effects} digests of effects and {states} of states compared");
@@ -184,9 +183,8 @@ fn compare(segment: &[u8]) -> Result<Compared, String> {
         None if told.is_err() => format!("{checked}: equal until the engine panics"),
         None => format!("{checked}: all equal"),
     };
-    let differs = summary.difference.map(|difference| {
-        (difference.number, differs_at(difference.number))
-    });
+    let differs =
+        summary.difference.map(|difference| (difference.number, differs_at(difference.number)));
     Ok(Compared { digests, found: found.or(differs) })
 }
 

@@ -297,7 +297,13 @@ impl Master {
         let stream = UnixStream::connect(self.folder.join("run/openctrl.sock"));
         let stream = stream.expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a good time");
-        send(stream, "Host: x\r\n", method, &format!("/api/control.routerd.net/v1alpha1{path}"), body)
+        send(
+            stream,
+            "Host: x\r\n",
+            method,
+            &format!("/api/control.routerd.net/v1alpha1{path}"),
+            body,
+        )
     }
 
     /// Ends it; returns its trace, and the folder.

@@ -118,8 +118,7 @@ fn phases_follow_the_process() {
 #[test]
 fn a_start_that_fails_is_an_error_with_a_reason() {
     let (master, sockets) = Sockets::start_with(|builder| builder.query("bin", "/no/such/runtime"));
-    let (_, process) =
-        run_named(&sockets, &master.api(), "web", &Script::new().wait(), "Error");
+    let (_, process) = run_named(&sockets, &master.api(), "web", &Script::new().wait(), "Error");
     assert_eq!(process["status"]["reason"], "StartFailed");
     assert_eq!(condition(&process, "Ready"), pair("False", "BackOff"));
     let controllers = sockets.get("/controllers").expect(200).json()["items"].clone();

@@ -62,11 +62,7 @@ impl Subject {
     ///
     /// # Errors
     /// What the system says.
-    pub fn with_control_in(
-        stage: &Stage,
-        dir: &Path,
-        more: &[(&str, &str)],
-    ) -> io::Result<Self> {
+    pub fn with_control_in(stage: &Stage, dir: &Path, more: &[(&str, &str)]) -> io::Result<Self> {
         let text = dir.to_str().expect("a temporary path is UTF-8");
         let mut builder = builder(stage.child())?.query("control", text);
         for (name, value) in more {

@@ -487,7 +487,8 @@ fn stored_events_of_one_answer_take_four_mebibytes() {
         let mut draft = Fact::Ready.draft(&web);
         // Escaped, it is six times as long.
         let value = "<".repeat(1_000);
-        draft.attributes = BTreeMap::from([(Cow::Borrowed("a"), value.clone()), ("b".into(), value)]);
+        draft.attributes =
+            BTreeMap::from([(Cow::Borrowed("a"), value.clone()), ("b".into(), value)]);
         model.log.push(Arc::new(draft.stored(StoredId(id), at(id))));
     }
     let page = |query: &str| {

@@ -72,8 +72,10 @@ fn compare(stage: &Stage, modes: &[Mode], creators: usize) -> Measured {
     let figure = |(mode, with): (&Mode, &Vec<Created>)| {
         let ratios: Vec<f64> =
             with.iter().zip(&without).map(|(these, those)| these.per_s / those.per_s).collect();
-        let rate = |of: &[Created]| short(median(&of.iter().map(|it| it.per_s).collect::<Vec<_>>()));
-        let cpu = |of: &[Created]| short(median(&of.iter().map(|it| it.cpu_us).collect::<Vec<_>>()));
+        let rate =
+            |of: &[Created]| short(median(&of.iter().map(|it| it.per_s).collect::<Vec<_>>()));
+        let cpu =
+            |of: &[Created]| short(median(&of.iter().map(|it| it.cpu_us).collect::<Vec<_>>()));
         let name = format!("of those without, {creators} clients, {}", mode.name);
         Figure::rate(&name, "×", median(&ratios)).wanted(0.9).note(format!(
             "{}/s with, {}/s without; CPU of the master an instance until all is done: {} µs with, \

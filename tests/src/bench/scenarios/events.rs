@@ -16,12 +16,8 @@ use super::Scenario;
 use super::control::{command, cursor, instance};
 use crate::control::{BASE, event_rule};
 
-pub(super) const SCENARIO: Scenario = Scenario {
-    name: "events",
-    about: "store events of the control API",
-    limit_s: 120,
-    run,
-};
+pub(super) const SCENARIO: Scenario =
+    Scenario { name: "events", about: "store events of the control API", limit_s: 120, run };
 
 const CONNECTIONS: usize = 128;
 /// Rules that fire at each event of a command: each command then makes 2 × (1 + RULES) events.
