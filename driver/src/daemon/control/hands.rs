@@ -85,9 +85,12 @@ impl ControlHands {
     }
 
     /// Orders to be kept what the step published, after the effects of the step were carried out:
-    /// what goes with a change comes before.
+    /// what goes with a change comes before. Those that a client waits for are not gathered.
     pub(crate) fn after_effects(&mut self, store: &StoreWriter) {
-        self.later.drain(..).for_each(|kept| store.keep(kept, Urgency::Patient));
+        for kept in self.later.drain(..) {
+            let is_awaited = self.hub.is_awaited(&kept.events);
+            store.keep(kept, if is_awaited { Urgency::Awaited } else { Urgency::Patient });
+        }
     }
 
     /// Gives an answer once the sockets that were ordered before it are there.
