@@ -115,11 +115,16 @@ impl Control {
         }
     }
 
-    fn creating(&mut self, now: Now, definition: &Definition) {
-        if self.names.name(definition.id).is_none() {
-            self.names.insert(definition.id, &definition.alias);
+    fn creating(&mut self, now: Now, definition: &Arc<Definition>) {
+        let id = definition.id;
+        if self.names.name(id).is_none() {
+            self.names.insert(id, &definition.alias);
         }
-        self.publish(now, definition.id, Fact::Created);
+        if let Some(name) = self.names.name(id) {
+            let definition = Arc::clone(definition);
+            self.effects.push_back(ControlEffect::ExpectProcess { id, name, definition });
+        }
+        self.publish(now, id, Fact::Created);
     }
 
     /// Names are tried here; they take effect when the change does.
@@ -286,6 +291,7 @@ impl Control {
         }
         for id in core::mem::take(&mut self.created) {
             self.names.remove(id);
+            self.effects.push_back(ControlEffect::RemoveProcess(id));
         }
     }
 

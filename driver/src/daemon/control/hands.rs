@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::ask::Ask;
 use super::hub::ControlHub;
+use super::orders::Followed;
 use super::projection::Projection;
 use super::sockets::Serving;
 use crate::daemon::store::{StoreWriter, Urgency};
@@ -153,6 +154,9 @@ impl ControlHands {
             match effect {
                 ControlEffect::Keep(kept) => to_keep.push(kept),
                 ControlEffect::Show(events) => self.projection.append(events),
+                ControlEffect::ExpectProcess { id, name, definition } => {
+                    self.serving.expect(Followed::expected(id, &name, &definition));
+                }
                 ControlEffect::ShowProcess(entry) => self.serving.put(&entry),
                 ControlEffect::RemoveProcess(id) => self.serving.remove(id),
                 ControlEffect::RuleLost(rule, fault) => {

@@ -191,6 +191,7 @@ impl ControlHub {
                 model.controllers.record(controller, run);
             }
             ControlEffect::Keep(_)
+            | ControlEffect::ExpectProcess { .. }
             | ControlEffect::RuleLost(..)
             | ControlEffect::Noted { .. }
             | ControlEffect::Answer { .. } => return false,

@@ -160,6 +160,11 @@ impl Sockets {
 }
 
 impl Serving {
+    /// The instance is being created: its socket can be made meanwhile. No answer waits for it.
+    pub(crate) fn expect(&mut self, followed: Followed) {
+        self.order(followed);
+    }
+
     /// Orders the socket of an instance, or that it has none. One that never had one needs no
     /// order.
     fn order(&mut self, followed: Followed) -> OrderNumber {
