@@ -135,7 +135,9 @@ fn an_answer_of_the_main_sockets_holds_four_mebibytes() {
             break;
         }
     }
-    assert_eq!(all, (1..=sockets.head()).collect::<Vec<_>>());
+    assert!(all.is_sorted_by(|one, next| one < next));
+    // All but one, as the rule that was applied has a place among the events.
+    assert_eq!((all.last(), all.len() as u64), (Some(&sockets.head()), sockets.head() - 1));
     assert!(pages > 1, "{pages}");
 }
 

@@ -81,8 +81,8 @@ fn exits(stage: &Stage, subject: &Subject, dir: &Path) -> io::Result<Vec<f64>> {
         .collect();
     let pids: Vec<Pid> = sockets.iter().map(|socket| running(socket)).collect();
     let address = subject.address();
+    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let is_over = AtomicBool::new(false);
         let changing = scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 let requests = |index| if index % 2 == 0 { &patch[..] } else { &back[..] };
@@ -115,7 +115,8 @@ fn exit(socket: &PathBuf, pid: Pid) -> io::Result<f64> {
 fn running(socket: &Path) -> Pid {
     crate::eventually("the instance to run", || {
         let mut client = Client::open(socket).ok()?;
-        let status: Value = serde_json::from_slice(body(client.ask(&get("/v1/status")).ok()?)).ok()?;
+        let status: Value =
+            serde_json::from_slice(body(client.ask(&get("/v1/status")).ok()?)).ok()?;
         let pid = status["observed"]["pid"].as_str()?.parse().ok()?;
         Pid::from_raw(pid).filter(|_| status["phase"] == "Running")
     })
