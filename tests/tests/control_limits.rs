@@ -124,7 +124,7 @@ fn an_answer_of_the_main_sockets_holds_four_mebibytes() {
     };
     let (newest, more) = page("");
     assert!(more && newest[0] == sockets.head());
-    // Oldest first, a reader goes on at the last id.
+    // Oldest first, a reader continues at the last id.
     let (mut all, mut pages) = (Vec::new(), 0);
     loop {
         let since = all.last().copied().unwrap_or(0);
