@@ -9,11 +9,10 @@ pub(crate) mod law;
 mod recording;
 pub(crate) mod script;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use openctrl_core::command::{Caller, Command, Door, Trust};
-use openctrl_core::control::{Cause, Control, ControlEffect, ControlInput, Ticket};
+use openctrl_core::control::{Cause, Control, ControlEffect, ControlInput, Observed, Ticket};
 use openctrl_core::engine::{Effect, Engine, Input};
 use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::master::MasterIdentity;
@@ -169,19 +168,16 @@ impl World {
             self.recording.effect(&effect);
             effects.push(effect);
         }
-        let given = RefCell::new(Vec::new());
-        let pids = |process| {
-            given.borrow_mut().push((process, 4711));
-            Some(4711)
-        };
-        let mut attached = Vec::new();
+        let mut observed = Observed::default();
         if !effects.is_empty() || cause == Cause::Tick {
-            attached = self.control.observe(self.now, cause, &self.engine, &effects, &pids);
+            let pids = |_| Some(4711);
+            observed = self.control.observe(self.now, cause, &self.engine, &effects, &pids);
         }
+        let Observed { mut attached, pids } = observed;
         self.recording.attached(&attached);
         let mut later = Vec::new();
         self.drain(&mut later)?;
-        self.recording.followed(&given.into_inner());
+        self.recording.followed(&pids);
         for effect in effects {
             match effect {
                 Effect::Persist { epoch, seq, record } => {

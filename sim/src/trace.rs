@@ -5,6 +5,7 @@
 //! and everything that it does not record: the files on disk, the readers of the event stream, and
 //! how long clients wait.
 
+mod beside;
 mod cut;
 mod player;
 mod steps;
@@ -13,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use openctrl_core::trace::Replay;
 
+use self::beside::Beside;
 use self::cut::cut_after;
 use self::player::Player;
 pub use self::steps::{About, Step, Steps};
@@ -76,18 +78,15 @@ pub fn replay(segment: &[u8]) -> Result<Outcome, String> {
     let violation = attempt(&mut player, |player| {
         trace.steps.iter().try_for_each(|step| player.tell_as_recorded(step))
     });
-    let (digests, differs) = match compare(segment)? {
-        (digests, None) => (digests, None),
-        (digests, Some(number)) => (digests, Some(differs_at(number))),
-    };
+    let Compared { digests, found } = compare(segment)?;
     let (told, impossible) = (player.told, player.impossible);
-    let violation = violation.or(differs);
+    let violation = violation.or(found.map(|(_, found)| found));
     Ok(Outcome { told, impossible, violation, digests, timeline: player.run.into_timeline() })
 }
 
-/// Shrinks a trace in which `violation` was found to one with the same violation. A trace that
-/// differs from its recording is only cut after that point, because the recorded digests depend on
-/// everything before.
+/// Shrinks a trace in which `violation` was found to one with the same violation. What was found by
+/// comparing with the recording, or of the machine of the control API, is only cut after that
+/// point: recorded digests depend on everything before, and so do the ids of stored events.
 ///
 /// # Errors
 /// Why the segment cannot be read or shrunk.
@@ -99,9 +98,11 @@ pub fn make_small(
 ) -> Result<Small, String> {
     let trace = Steps::read(segment)?;
     let invariant = violation.invariant;
-    if let (true, (_, Some(number))) = (invariant == RECORDED, compare(segment)?) {
+    if let Some((number, found)) = compare(segment)?.found
+        && found.invariant == invariant
+    {
+        let (segment, steps_before) = cut_after(segment, number)?;
         let steps = usize::try_from(number).unwrap_or(usize::MAX);
-        let (segment, steps_before) = (cut_after(&trace, steps), trace.steps.len());
         return Ok(Small { segment, steps, steps_before, tries: 0 });
     }
     let mut tries = 0;
@@ -152,25 +153,39 @@ fn attempt<'a>(
     }
 }
 
-/// Compares with the recorded digests: the result in words, and the number of the first input that
-/// differs.
-fn compare(segment: &[u8]) -> Result<(String, Option<u64>), String> {
+/// What a replay says of the machine of the control API and of the recording.
+struct Compared {
+    /// The result of the comparison with the recorded digests, in words.
+    digests: String,
+    /// The first input at which something does not hold, and what.
+    found: Option<(u64, Violation)>,
+}
+
+/// Compares with the recorded digests, and looks at the machine of the control API.
+fn compare(segment: &[u8]) -> Result<Compared, String> {
     let mut replay = Replay::new(segment).map_err(|error| error.to_string())?;
-    let told = catch_unwind(AssertUnwindSafe(|| while replay.step().is_some() {}));
+    let (mut beside, mut found) = (Beside::default(), None);
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        while let Some(step) = replay.step() {
+            let looked = beside.look(&step, replay.control());
+            found = found.take().or(looked.err().map(|violation| (step.number, violation)));
+        }
+    }));
     let summary = replay.summary();
     let (effects, states) = (summary.effects_checked, summary.states_checked);
     if !replay.is_comparable() {
-        let version = replay.version();
-        return Ok((format!("nothing compared: the format has version {version}"), None));
+        let digests = format!("nothing compared: the format has version {}", replay.version());
+        return Ok(Compared { digests, found });
     }
     let checked = format!("{effects} digests of effects and {states} of states compared");
-    Ok(match &summary.difference {
-        Some(difference) => {
-            (format!("{checked}: input {} differs", difference.number), Some(difference.number))
-        }
-        None if told.is_err() => (format!("{checked}: equal until the engine panics"), None),
-        None => (format!("{checked}: all equal"), None),
-    })
+    let digests = match &summary.difference {
+        Some(difference) => format!("{checked}: input {} differs", difference.number),
+        None if told.is_err() => format!("{checked}: equal until the engine panics"),
+        None => format!("{checked}: all equal"),
+    };
+    let differs =
+        summary.difference.map(|difference| (difference.number, differs_at(difference.number)));
+    Ok(Compared { digests, found: found.or(differs) })
 }
 
 fn differs_at(number: u64) -> Violation {

@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -34,6 +35,58 @@ fn an_event_id_that_is_skipped() {
         master.until(&id, "its lines", |object| object.contains("\"status\":\"error\""));
         master.ask("PATCH", &format!("/instances/{id}"), r#"{"alias":"other"}"#);
     });
+}
+
+#[test]
+fn an_event_that_is_shown_early() {
+    is_cut("events-shown-early", "INV-14", |master| {
+        // Starts and exits publish events while the events of the next creation are written.
+        for _ in 0..40 {
+            master.create("exec:true");
+        }
+    });
+}
+
+#[test]
+fn a_timer_of_a_rule_that_is_passed_over() {
+    is_cut("rule-timer-passed-over", "INV-15", |master| {
+        let pattern = r#"{operator: debounce, topic: "**.rejected", quiet: 200ms, correlate_by: attributes.command}"#;
+        let rule = format!(
+            "{{apiVersion: net.routerd.net/v1alpha1, kind: EventRule, metadata: {{name: calm}}, \
+             spec: {{pattern: {pattern}, emit: {{topic: r.calm}}}}}}"
+        );
+        let yaml = format!("spec: {{resources: [{rule}]}}").replace('"', "\\\"");
+        master.control("POST", "/apply", &format!("{{\"candidateYaml\":\"{yaml}\"}}"));
+        let id = master.create("exec:sleep?arg=1000");
+        let socket = master.folder.join("run/exec").join(format!("{id}.sock"));
+        // Each of another name, and several within the millisecond that a timer is exact to.
+        thread::scope(|scope| {
+            for client in 0..8 {
+                let socket = &socket;
+                scope.spawn(move || commands(socket, client));
+            }
+        });
+        let is_over = || {
+            let rule = master.control("GET", "/get?subject=EventRule/calm", "");
+            rule.contains("\"fireCount\": 40")
+        };
+        eventually("all keys to fire", is_over);
+    });
+}
+
+/// Sends five commands that there are not on one connection.
+fn commands(socket: &Path, client: usize) {
+    let mut stream = UnixStream::connect(socket).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a good time");
+    for number in 0..5 {
+        let last = if number == 4 { "Connection: close\r\n" } else { "" };
+        let path = format!("/v1/commands/c{client}x{number}");
+        write!(stream, "POST {path} HTTP/1.1\r\nHost: x\r\n{last}Content-Length: 0\r\n\r\n")
+            .expect("it reads");
+    }
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("it answers");
+    assert_eq!(answers.matches("HTTP/1.1 400").count(), 5, "{answers}");
 }
 
 #[test]
@@ -77,6 +130,34 @@ fn shrinks(canary: &str, invariant: &str, bug: impl FnOnce(&Master)) {
     fs::remove_dir_all(folder).expect("the folder is ours");
 }
 
+/// Records `bug` being there in the machine of the control API, and cuts the trace after it.
+fn is_cut(canary: &str, invariant: &str, bug: impl FnOnce(&Master)) {
+    let master = Master::start(canary);
+    master.live();
+    bug(&master);
+    master.live();
+    let (trace, folder) = master.stop();
+
+    let found_it = format!("{invariant} does not hold");
+    let (good, said) = sim(canary, "replay", &trace);
+    assert!(!good && said.contains(&found_it), "{said}");
+    let (is_cut, said) = sim(canary, "shrink", &trace);
+    let (before, after) = steps(&said);
+    assert!(is_cut && after < before, "{said}");
+
+    let small = trace.with_extension("shrunk.trace");
+    let (_, again) = sim(canary, "replay", &small);
+    assert!(again.contains(&found_it), "{again}");
+    let (_, without) = sim("", "replay", &small);
+    assert!(!without.contains(&found_it), "{without}");
+    // Without the bug, the recording of the control API is another one.
+    let shown = program(&binary("openctrl"), "").arg("replay").arg(&trace).output();
+    let shown = shown.expect("the program runs");
+    let told = String::from_utf8_lossy(&shown.stdout);
+    assert!(!shown.status.success() && told.contains("events or rules differ"), "{told}");
+    fs::remove_dir_all(folder).expect("the folder is ours");
+}
+
 /// How many steps there were and are left.
 fn steps(said: &str) -> (usize, usize) {
     let line = said.lines().find_map(|line| line.strip_prefix("shrunk from "));
@@ -84,6 +165,36 @@ fn steps(said: &str) -> (usize, usize) {
     let mut number = || words.next().and_then(|word| word.parse().ok());
     let before = number();
     (before.expect("a number"), words.nth(1).and_then(|word| word.parse().ok()).expect("a number"))
+}
+
+/// Waits for something that is looked at again and again.
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waiting for {what}");
+        thread::yield_now();
+    }
+}
+
+/// Sends a request, which must succeed; returns the whole answer.
+fn send(
+    mut stream: impl Read + Write,
+    head: &str,
+    method: &str,
+    target: &str,
+    body: &str,
+) -> String {
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {target} HTTP/1.1\r\n{head}Content-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 2"), "{method} {target} {body}: {answer}");
+    answer
 }
 
 fn sim(canary: &str, what: &str, file: &Path) -> (bool, String) {
@@ -118,10 +229,13 @@ struct Master {
 
 impl Master {
     fn start(canary: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("canary-{canary}"));
+        // Paths of sockets are short.
+        let name = format!("canary-{}-{canary}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&folder);
         let mut command = program(&binary("openctrl"), canary);
-        let url = format!("master://127.0.0.1:0?state={}", folder.display());
+        let (state, run) = (folder.display(), folder.join("run"));
+        let url = format!("master://127.0.0.1:0?state={state}&control={}", run.display());
         command.arg(url).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the master runs");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
@@ -167,32 +281,29 @@ impl Master {
 
     /// Asks for an instance until it is as it should be.
     fn until(&self, id: &str, what: &str, is_so: impl Fn(&str) -> bool) {
-        let begun = Instant::now();
-        loop {
-            let object = self.ask("GET", &format!("/instances/{id}"), "");
-            if is_so(&object) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waiting for {what}: {object}");
-            thread::yield_now();
-        }
+        eventually(what, || is_so(&self.ask("GET", &format!("/instances/{id}"), "")));
     }
 
     /// Sends a request; returns the whole answer.
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        let stream = TcpStream::connect(&self.address).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a good time");
-        let (address, key, length) = (&self.address, &self.key, body.len());
-        write!(
+        let head = format!("Host: {}\r\nX-API-Key: {}\r\n", self.address, self.key);
+        send(stream, &head, method, &format!("/api/v2{path}"), body)
+    }
+
+    /// The same on the control socket.
+    fn control(&self, method: &str, path: &str, body: &str) -> String {
+        let stream = UnixStream::connect(self.folder.join("run/openctrl.sock"));
+        let stream = stream.expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a good time");
+        send(
             stream,
-            "{method} /api/v2{path} HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            "Host: x\r\n",
+            method,
+            &format!("/api/control.routerd.net/v1alpha1{path}"),
+            body,
         )
-        .expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        assert!(answer.starts_with("HTTP/1.1 2"), "{method} {path} {body}: {answer}");
-        answer
     }
 
     /// Ends it; returns its trace, and the folder.

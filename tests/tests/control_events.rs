@@ -199,3 +199,28 @@ fn each_instance_has_a_file_of_its_events() {
         .collect();
     assert_eq!(json!(lines), answer["events"]);
 }
+
+#[test]
+fn a_file_of_events_is_rotated_and_made_only_if_it_is_wanted() {
+    let (mut master, sockets) = Sockets::start();
+    let id = create(&master, "web", &Script::new().wait());
+    sockets.wait_phase("web", "Running");
+    master.stop();
+    let folder = master.folder().join("gob/events");
+    assert!(!folder.exists(), "it is off unless it is wanted");
+    fs::create_dir(&folder).expect("it is not there");
+    let path = folder.join(format!("{id}.jsonl"));
+    let full = vec![b'\n'; 4 * 1024 * 1024];
+    fs::write(&path, &full).expect("it can be written");
+    master.reconfigure(|builder| builder.query("control_jsonl", "on"));
+    master.restart();
+    sockets.wait_phase("web", "Running");
+    let older = folder.join(format!("{id}.jsonl.1"));
+    until("the full file to make room", || {
+        fs::metadata(&older).is_ok_and(|file| file.len() == full.len() as u64)
+    });
+    until("the new file to have its events", || {
+        fs::read_to_string(&path).is_ok_and(|text| text.contains("lifecycle.ready"))
+    });
+    assert!(fs::metadata(&path).expect("it is there").len() < 10_000);
+}

@@ -1,6 +1,6 @@
 //! Control contract A "Event store", D 5, 9, 11: how much an answer holds, and how a reader continues.
 
-use openctrl_tests::control::{Sockets, Wire, call};
+use openctrl_tests::control::{Sockets, Wire, call, event_rule};
 use openctrl_tests::{Master, Script};
 use serde_json::{Value, json};
 
@@ -103,6 +103,42 @@ fn an_answer_holds_a_mebibyte() {
     assert!(sizes.iter().all(|size| *size <= PAGE_MAX_BYTES), "{sizes:?}");
     assert!(sizes[0] > 1_000_000, "a page is filled: {sizes:?}");
     assert!(cursors.len() > 240 && cursors.is_sorted_by(|one, next| one < next));
+}
+
+#[test]
+fn an_answer_of_the_main_sockets_holds_four_mebibytes() {
+    let (_master, sockets) = start();
+    let pattern = json!({"operator": "any_of", "topic": "routerd.daemon.command.*"});
+    let mut rule = event_rule("wordy", pattern, "test.wordy");
+    let attributes = (0..64).map(|number| (format!("a{number}"), json!("x".repeat(4_000))));
+    rule["spec"]["emit"]["attributes"] = Value::Object(attributes.collect());
+    sockets.apply(&json!([rule]));
+    command(&sockets, "renew", 10);
+    let page = |query: &str| {
+        let answer = sockets.get(&format!("/get?subject=events&limit=1000&{query}")).expect(200);
+        assert!(answer.body.len() <= 4 * 1024 * 1024 + 1_024, "{}", answer.body.len());
+        let page = answer.json();
+        let events = page["events"].as_array().expect("events");
+        let ids: Vec<u64> = events.iter().filter_map(|event| event["id"].as_u64()).collect();
+        (ids, page["raw"]["more"] == true)
+    };
+    let (newest, more) = page("");
+    assert!(more && newest[0] == sockets.head());
+    // Oldest first, a reader continues at the last id.
+    let (mut all, mut pages) = (Vec::new(), 0);
+    loop {
+        let since = all.last().copied().unwrap_or(0);
+        let (ids, more) = page(&format!("order=asc&since-id={since}"));
+        all.extend(ids);
+        pages += 1;
+        if !more {
+            break;
+        }
+    }
+    assert!(all.is_sorted_by(|one, next| one < next));
+    // All but one, as the rule that was applied has a place among the events.
+    assert_eq!((all.last(), all.len() as u64), (Some(&sockets.head()), sockets.head() - 1));
+    assert!(pages > 1, "{pages}");
 }
 
 #[test]

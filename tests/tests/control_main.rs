@@ -4,18 +4,18 @@ use openctrl_tests::control::{BASE, Sockets, call, event_rule};
 use openctrl_tests::{Script, until};
 use serde_json::{Value, json};
 
+/// Creates an instance and waits for its phase; gives its id, and it as it was then. One that is
+/// started again has another phase soon after.
 fn run_named(
     sockets: &Sockets,
     api: &openctrl_tests::Api,
     alias: &str,
     script: &Script,
     phase: &str,
-) -> String {
+) -> (String, Value) {
     let body = json!({"url": script.url(), "alias": alias});
-    let id =
-        api.post("/instances", &body).expect(201).json()["id"].as_str().expect("an id").to_owned();
-    sockets.wait_phase(alias, phase);
-    id
+    let id = api.post("/instances", &body).expect(201).json()["id"].clone();
+    (id.as_str().expect("an id").to_owned(), sockets.wait_phase(alias, phase))
 }
 
 fn condition(process: &Value, kind: &str) -> (String, String) {
@@ -33,7 +33,7 @@ fn pair(status: &str, reason: &str) -> (String, String) {
 fn a_healthy_instance_is_shown_in_full() {
     let (master, sockets) = Sockets::start();
     let script = Script::new().checkpoint([7, 12, 3, 10, 2, 1000, 2000, 3000, 4000]).wait();
-    let id = run_named(&sockets, &master.api(), "web", &script, "Running");
+    let (id, _) = run_named(&sockets, &master.api(), "web", &script, "Running");
     until("the checkpoint to be seen", || {
         condition(&sockets.process("web"), "Healthy") == pair("True", "CheckpointSeen")
     });
@@ -76,20 +76,13 @@ fn phases_follow_the_process() {
     let (master, sockets) = Sockets::start();
     let api = master.api();
     // Alive, but it printed an error.
-    run_named(
-        &sockets,
-        &api,
-        "failing",
-        &Script::new().print("ERROR no route").ignore_term().wait(),
-        "Unhealthy",
-    );
-    let failing = sockets.process("failing");
+    let script = Script::new().print("ERROR no route").ignore_term().wait();
+    let (_, failing) = run_named(&sockets, &api, "failing", &script, "Unhealthy");
     assert_eq!(condition(&failing, "Ready"), pair("False", "ErrorLogged"));
     assert_eq!(condition(&failing, "Healthy"), pair("False", "ErrorLogged"));
     assert_eq!(failing["status"]["health"], "failed");
     // Ended, and started again later.
-    let id = run_named(&sockets, &api, "crashed", &Script::new().exit(3), "Error");
-    let crashed = sockets.process("crashed");
+    let (id, crashed) = run_named(&sockets, &api, "crashed", &Script::new().exit(3), "Error");
     assert_eq!(crashed["status"]["reason"], "BackOff");
     assert_eq!(condition(&crashed, "Healthy"), pair("False", "Exited"));
     assert_eq!(condition(&crashed, "Progressing"), pair("True", "BackOff"));
@@ -102,19 +95,14 @@ fn phases_follow_the_process() {
         process["status"]["phase"] == "Error" && process["status"]["reason"] == "Exited"
     });
     // Asked to end.
-    let id = run_named(&sockets, &api, "stopped", &Script::new().wait(), "Running");
+    let (id, _) = run_named(&sockets, &api, "stopped", &Script::new().wait(), "Running");
     api.act(&id, "stop");
     let stopped = sockets.wait_phase("stopped", "Stopped");
     assert_eq!(stopped["status"]["health"], "unknown");
     assert_eq!(condition(&stopped, "Healthy"), pair("Unknown", "NotRunning"));
     // Asked to end, and in no hurry.
-    let id = run_named(
-        &sockets,
-        &api,
-        "slow",
-        &Script::new().ignore_term().print("up").wait(),
-        "Running",
-    );
+    let script = Script::new().ignore_term().print("up").wait();
+    let (id, _) = run_named(&sockets, &api, "slow", &script, "Running");
     api.act(&id, "stop");
     let draining = sockets.wait_phase("slow", "Draining");
     assert_eq!(draining["status"]["health"], "degraded");
@@ -130,8 +118,7 @@ fn phases_follow_the_process() {
 #[test]
 fn a_start_that_fails_is_an_error_with_a_reason() {
     let (master, sockets) = Sockets::start_with(|builder| builder.query("bin", "/no/such/runtime"));
-    run_named(&sockets, &master.api(), "web", &Script::new().wait(), "Error");
-    let process = sockets.process("web");
+    let (_, process) = run_named(&sockets, &master.api(), "web", &Script::new().wait(), "Error");
     assert_eq!(process["status"]["reason"], "StartFailed");
     assert_eq!(condition(&process, "Ready"), pair("False", "BackOff"));
     let controllers = sockets.get("/controllers").expect(200).json()["items"].clone();
@@ -169,12 +156,13 @@ fn controllers_are_there_and_true() {
     let names: Vec<&str> =
         items.as_array().expect("items").iter().filter_map(|item| item["name"].as_str()).collect();
     assert_eq!(names, ["checkpoint-watch", "derived-event", "event-rule", "supervisor"]);
-    assert!(items.as_array().expect("items").iter().all(|item| {
-        item["mode"] == "live"
-            && item["reason"] == "Live"
-            && item["lastTrigger"] == "bootstrap"
-            && item["currentError"] == false
-    }));
+    for item in items.as_array().expect("items") {
+        assert_eq!((&item["mode"], &item["reason"]), (&json!("live"), &json!("Live")));
+        assert_eq!(item["currentError"], false);
+        // A look every five seconds: on a slow machine it may have run by now.
+        let has_run = item["name"] == "checkpoint-watch" && item["lastTrigger"] == "periodic";
+        assert!(has_run || item["lastTrigger"] == "bootstrap", "{item}");
+    }
     assert_eq!(items[0]["interval"], "5s");
     run_named(&sockets, &master.api(), "web", &Script::new().wait(), "Running");
     let items = sockets.get("/controllers").expect(200).json()["items"].clone();
@@ -184,7 +172,7 @@ fn controllers_are_there_and_true() {
     );
     assert!(items[3]["lastDuration"].is_string() && items[3]["lastSuccessTime"].is_string());
     let status = sockets.get("/status").expect(200).json();
-    assert_eq!(status["status"]["controllers"], items);
+    assert_eq!(status["status"]["controllers"][3], items[3]);
     until("the checkpoint watch to run", || {
         let item = sockets.get("/controllers").json()["items"][0].clone();
         item["lastTrigger"] == "periodic" && item["nextReconcileTime"].is_string()
@@ -243,7 +231,7 @@ fn probes_check_phases() {
     let (master, sockets) = Sockets::start();
     let api = master.api();
     run_named(&sockets, &api, "up", &Script::new().wait(), "Running");
-    let id = run_named(&sockets, &api, "down", &Script::new().wait(), "Running");
+    let (id, _) = run_named(&sockets, &api, "down", &Script::new().wait(), "Running");
     api.act(&id, "stop");
     sockets.wait_phase("down", "Stopped");
     let probe = sockets.get("/probe?subject=process").expect(200).json();

@@ -251,6 +251,20 @@ fn stop_start_and_reload_act_on_the_process() {
 }
 
 #[test]
+fn a_stop_is_durable_when_it_is_answered() {
+    let (mut master, sockets, id) = start(&Script::new().wait());
+    // Unless this is set, every instance with a restart policy starts with the master.
+    let policy = master.api().request("PATCH", &format!("/instances/{id}/policy"));
+    policy.json(&json!({"boot": "saved"})).send().expect(200);
+    for (command, phase) in [("stop", "Stopped"), ("start", "Running")] {
+        sockets.managed("web", "POST", &format!("/v1/commands/{command}")).expect(200);
+        master.kill9();
+        master.restart();
+        sockets.wait_phase("web", phase);
+    }
+}
+
+#[test]
 fn a_crash_is_told_in_this_order() {
     let (_master, sockets, _) = start(&Script::new().exit(3));
     let expected = [

@@ -100,6 +100,7 @@ const ROWS: &[Row] = &[
         "A Commands: reload, stop, start",
         &[
             "control_managed::stop_start_and_reload_act_on_the_process",
+            "control_managed::a_stop_is_durable_when_it_is_answered",
             "control_phases::a_restarted_process_is_ready_again_and_a_stop_is_not_undone",
         ],
     ),
@@ -139,7 +140,13 @@ const ROWS: &[Row] = &[
             "s11_disk::a_full_disk_shows_in_the_control_api",
         ],
     ),
-    ("A Event store: jsonl", &["control_events::each_instance_has_a_file_of_its_events"]),
+    (
+        "A Event store: jsonl",
+        &[
+            "control_events::each_instance_has_a_file_of_its_events",
+            "control_events::a_file_of_events_is_rotated_and_made_only_if_it_is_wanted",
+        ],
+    ),
     (
         "A Event store: retention and gaps",
         &["control_events::the_oldest_go_and_a_reader_sees_the_gap"],
@@ -158,7 +165,10 @@ const ROWS: &[Row] = &[
     ),
     (
         "A Event store: /get?subject=events",
-        &["control_events::the_newest_come_first_and_filters_are_exact"],
+        &[
+            "control_events::the_newest_come_first_and_filters_are_exact",
+            "control_limits::an_answer_of_the_main_sockets_holds_four_mebibytes",
+        ],
     ),
     (
         "A Rules: apply, delete, validate, plan",
@@ -187,6 +197,7 @@ const ROWS: &[Row] = &[
         &[
             "control_operators::each_operator_counts_in_its_own_way",
             "control_operators::a_derived_event_has_two_conditions",
+            "control_rules::a_derived_event_reads_the_status_of_rules",
         ],
     ),
     (
@@ -336,7 +347,10 @@ const ROWS: &[Row] = &[
             "control_events::sqlite_has_the_same_rows_and_is_made_anew",
         ],
     ),
-    ("B 3.3: jsonl, rotation", &["control_events::each_instance_has_a_file_of_its_events"]),
+    (
+        "B 3.3: jsonl, rotation",
+        &["control_events::a_file_of_events_is_rotated_and_made_only_if_it_is_wanted"],
+    ),
     (
         "B 4: EventRule",
         &[

@@ -205,7 +205,7 @@ fn timers_fire_for_the_last_event() {
         "EventRule",
         "quiet",
         json!({
-            "pattern": {"operator": "debounce", "topic": "routerd.daemon.command.executed", "quiet": "300ms", "correlate_by": "daemon.instance"},
+            "pattern": {"operator": "debounce", "topic": "routerd.daemon.command.executed", "quiet": "3s", "correlate_by": "daemon.instance"},
             "emit": {"topic": "test.quiet", "attributes": {"who": "${resource.name}", "what": "${attributes.command}", "n": "${count}", "x": "${unknown}"}},
         }),
     );
@@ -268,4 +268,23 @@ fn a_firing_is_neither_lost_nor_doubled_by_a_kill() {
             (round + 1, round + 1)
         );
     }
+}
+
+#[test]
+fn a_derived_event_reads_the_status_of_rules() {
+    let (master, sockets) = Sockets::start();
+    let reads = |name: &str, field: &str, value: &str| {
+        let inputs = json!([{"field": field, "equals": value}]);
+        rule("DerivedEvent", name, json!({"topic": format!("test.{name}"), "inputs": inputs}))
+    };
+    sockets.apply(&json!([
+        any_of("born", "openctrl.instance.created", "test.born"),
+        reads("twice", "${EventRule/born.status.fireCount}", "2"),
+        reads("again", "${DerivedEvent/twice.status.phase}", "Asserted"),
+    ]));
+    create(&master, "one", &Script::new().wait());
+    create(&master, "two", &Script::new().wait());
+    sockets.wait_event(0, "test.twice.asserted");
+    sockets.wait_event(0, "test.again.asserted");
+    assert_eq!(status(&sockets, "DerivedEvent/again")["asserted"], true);
 }

@@ -25,6 +25,7 @@ impl ControlEffect {
                 state(digest, &entry.state);
             }
             Self::RemoveProcess(id) => digest.words([4, id.0.into()]),
+            Self::ExpectProcess { id, .. } => digest.words([13, id.0.into()]),
             Self::ShowRule { rule, source: _, status } => {
                 digest.word(5);
                 rule_name(digest, rule);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::doors::control::{ProcessEntry, Reply};
 use crate::event::StoredEvent;
 use crate::ids::{InstanceId, RecordSeq};
+use crate::instance::Definition;
 use crate::rules::{RuleRef, RuleStatus};
 use crate::store::Kept;
 use crate::time::Wall;
@@ -25,9 +26,19 @@ pub enum ControlEffect {
     Keep(Kept),
     /// Append these events, which are durable, to the log that readers see.
     Show(Vec<Arc<StoredEvent>>),
+    /// The creation of this instance is being stored: its managed socket can be made meanwhile.
+    /// [`Self::ShowProcess`] or [`Self::RemoveProcess`] follows.
+    ExpectProcess {
+        /// Its id.
+        id: InstanceId,
+        /// Its name.
+        name: Arc<str>,
+        /// Its definition.
+        definition: Arc<Definition>,
+    },
     /// Let reads see this instance; its managed socket has its name.
     ShowProcess(ProcessEntry),
-    /// The instance was deleted: remove it and its managed socket.
+    /// The instance was deleted, or its creation refused: remove it and its managed socket.
     RemoveProcess(InstanceId),
     /// The current process of the instance printed a checkpoint.
     SawCheckpoint(InstanceId, Wall),

@@ -63,7 +63,7 @@ impl Known {
         &mut self,
         instance: &Instance,
         now: Now,
-        pid_of: &dyn Fn(ProcessRef) -> Option<i32>,
+        pid_of: &mut dyn FnMut(ProcessRef) -> Option<i32>,
     ) -> Look {
         let seen = Seen::of(instance);
         let mut look = Look::default();

@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 pub use effect::{Attached, ControlEffect, Ticket};
 pub(crate) use frozen::{masked_command, masked_rule, rule_of};
 pub use input::{ControlInput, RulesRequest};
-pub use observe::{Cause, Pids};
+pub use observe::{Cause, Observed, Pids};
 
 use self::known::Known;
 use self::outlet::Outlet;

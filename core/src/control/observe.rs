@@ -33,12 +33,20 @@ impl Cause {
     }
 }
 
-/// The process of a number that the system gave it.
+/// The number that the system gave a process.
 pub type Pids<'a> = &'a dyn Fn(ProcessRef) -> Option<i32>;
 
+/// The result of looking at a step.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The events that are to be stored together with the changes among the effects.
+    pub attached: Vec<Attached>,
+    /// The numbers of processes that were asked for, as given: a replay needs them.
+    pub pids: Vec<(ProcessRef, i32)>,
+}
+
 impl Control {
-    /// Looks at a step of the engine, before its effects are carried out. Gives the events that
-    /// are to be stored together with the changes among the effects.
+    /// Looks at a step of the engine, before its effects are carried out.
     pub fn observe(
         &mut self,
         now: Now,
@@ -46,22 +54,22 @@ impl Control {
         engine: &Engine,
         effects: &[Effect],
         pids: Pids<'_>,
-    ) -> Vec<Attached> {
-        let mut attached = Vec::new();
+    ) -> Observed {
+        let mut observed = Observed::default();
         let mut touched: Vec<InstanceId> = Vec::new();
         let mut deleted: Vec<InstanceId> = Vec::new();
         for effect in effects {
             if let Effect::Persist { epoch, seq, record } = effect {
                 if let Record::RemoveInstance(id) = &**record {
                     // How it exited is reported before that.
-                    self.look(now, engine, *id, pids);
+                    self.look(now, engine, *id, pids, &mut observed.pids);
                 }
                 // Events published before are stored with it, but it did not cause them.
                 let first = self.outlet.pending();
                 self.changing(now, record);
                 if let Some(kept) = self.outlet.take_caused(*epoch, first) {
                     self.note_batch(&kept);
-                    attached.push(Attached { seq: *seq, kept });
+                    observed.attached.push(Attached { seq: *seq, kept });
                 }
                 self.show_touched_rules();
             }
@@ -82,13 +90,13 @@ impl Control {
             self.deleted(now, id);
         }
         for id in touched {
-            self.look(now, engine, id, pids);
+            self.look(now, engine, id, pids, &mut observed.pids);
         }
         if cause == Cause::Tick {
             self.ran("checkpoint-watch", "periodic", None);
         }
         self.keep(now, None);
-        attached
+        observed
     }
 
     /// A change is pending: its events are stored with it.
@@ -107,11 +115,16 @@ impl Control {
         }
     }
 
-    fn creating(&mut self, now: Now, definition: &Definition) {
-        if self.names.name(definition.id).is_none() {
-            self.names.insert(definition.id, &definition.alias);
+    fn creating(&mut self, now: Now, definition: &Arc<Definition>) {
+        let id = definition.id;
+        if self.names.name(id).is_none() {
+            self.names.insert(id, &definition.alias);
         }
-        self.publish(now, definition.id, Fact::Created);
+        if let Some(name) = self.names.name(id) {
+            let definition = Arc::clone(definition);
+            self.effects.push_back(ControlEffect::ExpectProcess { id, name, definition });
+        }
+        self.publish(now, id, Fact::Created);
     }
 
     /// Names are tried here; they take effect when the change does.
@@ -149,14 +162,26 @@ impl Control {
         }
     }
 
-    fn look(&mut self, now: Now, engine: &Engine, id: InstanceId, pids: Pids<'_>) {
+    /// `asked` are the numbers of processes that it asks `pids` for.
+    fn look(
+        &mut self,
+        now: Now,
+        engine: &Engine,
+        id: InstanceId,
+        pids: Pids<'_>,
+        asked: &mut Vec<(ProcessRef, i32)>,
+    ) {
         let slot = engine.table().find(id);
         let Some(instance) = slot.and_then(|slot| engine.table().get(slot)) else { return };
         if !self.known.contains_key(&id) {
             self.first_look(now, engine, id);
         }
         let Some(known) = self.known.get_mut(&id) else { return };
-        let look = known.look(instance, now, pids);
+        let look = known.look(instance, now, &mut |process| {
+            let pid = pids(process)?;
+            asked.push((process, pid));
+            Some(pid)
+        });
         if look.is_redefined {
             self.name_again(id, &instance.definition().alias);
             self.show(id);
@@ -266,6 +291,7 @@ impl Control {
         }
         for id in core::mem::take(&mut self.created) {
             self.names.remove(id);
+            self.effects.push_back(ControlEffect::RemoveProcess(id));
         }
     }
 

@@ -81,8 +81,8 @@ impl World {
         while let Some(effect) = self.engine.poll_effect() {
             effects.push(effect);
         }
-        let attached =
-            self.control.observe(self.now, cause, &self.engine, &effects, &|_| Some(4711));
+        let pids = |_| Some(4711);
+        let observed = self.control.observe(self.now, cause, &self.engine, &effects, &pids);
         for effect in effects {
             match effect {
                 Effect::Persist { epoch, seq, .. } => self.records.push((epoch, seq)),
@@ -93,7 +93,7 @@ impl World {
                 _ => {}
             }
         }
-        self.kept.extend(attached.into_iter().map(|attached| attached.kept));
+        self.kept.extend(observed.attached.into_iter().map(|attached| attached.kept));
         self.drain();
     }
 

@@ -73,8 +73,19 @@ pub struct StoredFilter {
     pub resource: Option<(alloc::string::String, alloc::string::String)>,
     /// Maximum number of events.
     pub limit: usize,
+    /// Maximum number of bytes by the measure of `size_of`, but at least one event.
+    pub max_bytes: usize,
     /// Oldest first; otherwise the newest first.
     pub ascending: bool,
+}
+
+/// An answer to it.
+#[derive(Clone, Debug)]
+pub struct Selection<'a> {
+    /// In the order of the query.
+    pub events: Vec<&'a Arc<StoredEvent>>,
+    /// Whether an event within the limit did not fit.
+    pub more: bool,
 }
 
 impl EventLog {
@@ -211,14 +222,28 @@ impl EventLog {
     }
 
     /// The events that a filter selects. Newest first it is the newest of them, oldest first the
-    /// oldest after `since`.
-    pub fn select(&self, filter: &StoredFilter) -> Vec<&Arc<StoredEvent>> {
-        let selected = |event: &&Arc<StoredEvent>| filter.selects(event);
-        if filter.ascending {
-            self.after(filter.since).filter(selected).take(filter.limit).collect()
-        } else {
-            self.after(filter.since).rev().filter(selected).take(filter.limit).collect()
+    /// oldest after `since`. `size_of` measures an event for `max_bytes`.
+    pub fn select(
+        &self,
+        filter: &StoredFilter,
+        size_of: impl Fn(&StoredEvent) -> usize,
+    ) -> Selection<'_> {
+        let (first, second) = match filter.ascending {
+            true => (Some(self.after(filter.since)), None),
+            false => (None, Some(self.after(filter.since).rev())),
+        };
+        let ordered = first.into_iter().flatten().chain(second.into_iter().flatten());
+        let mut selection = Selection { events: Vec::new(), more: false };
+        let mut bytes = 0usize;
+        for event in ordered.filter(|event| filter.selects(event)).take(filter.limit) {
+            bytes = bytes.saturating_add(size_of(event));
+            if bytes > filter.max_bytes && !selection.events.is_empty() {
+                selection.more = true;
+                break;
+            }
+            selection.events.push(event);
         }
+        selection
     }
 
     fn history(

@@ -112,6 +112,7 @@ proptest! {
         instance in 0u32..3,
         pattern in prop::sample::select(["**", "a.*", "z", "**.c"].as_slice()),
         limit in 1usize..8,
+        max_bytes in 0usize..9,
         ascending: bool,
     ) {
         let mut log = EventLog::new(capacity);
@@ -150,7 +151,14 @@ proptest! {
             prop_assert_eq!(page.cursor.0, if since > head { head } else { head.max(since) });
         }
 
-        let filter = StoredFilter { since: StoredId(since), topic: Some(topic.clone()), limit, ascending, ..StoredFilter::default() };
+        let filter = StoredFilter {
+            since: StoredId(since),
+            topic: Some(topic.clone()),
+            limit,
+            max_bytes,
+            ascending,
+            ..StoredFilter::default()
+        };
         let mut found: Vec<u64> = kept
             .iter()
             .filter(|event| event.id.0 > since && topic.matches(&event.topic))
@@ -160,7 +168,11 @@ proptest! {
             found.reverse();
         }
         found.truncate(limit);
-        prop_assert_eq!(log.select(&filter).iter().map(|event| event.id.0).collect::<Vec<_>>(), found);
+        let fitting = max_bytes.max(1);
+        let selection = log.select(&filter, |_| 1);
+        prop_assert_eq!(selection.more, found.len() > fitting);
+        found.truncate(fitting);
+        prop_assert_eq!(selection.events.iter().map(|event| event.id.0).collect::<Vec<_>>(), found);
 
         let subject = EventSubject::Process(InstanceId(instance));
         let newest: Vec<u64> = log.newest_of(&subject, limit).iter().map(|event| event.id.0).collect();

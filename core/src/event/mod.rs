@@ -9,7 +9,7 @@ mod topic;
 mod window;
 
 pub use event::{Event, EventKind, EventName, LogRun, Object, Subject};
-pub use log::{EventLog, Page, PageQuery, StoredFilter};
+pub use log::{EventLog, Page, PageQuery, Selection, StoredFilter};
 pub(crate) use stored::PROCESS_DAEMON_KIND;
 pub use stored::{
     DaemonRef, Draft, EventSubject, ResourceRef, Severity, StoredEvent, StoredId, Text,

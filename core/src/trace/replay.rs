@@ -360,7 +360,7 @@ impl Beside {
             return Vec::new();
         }
         let pid = |process| pids.iter().find(|(known, _)| *known == process).map(|(_, pid)| *pid);
-        let attached = self.machine.observe(now, cause, engine, effects, &pid);
+        let attached = self.machine.observe(now, cause, engine, effects, &pid).attached;
         attached.iter().for_each(|attached| attached.digest(&mut self.effects));
         let mut all = self.effects();
         all.extend(attached.into_iter().map(|attached| ControlEffect::Keep(attached.kept)));

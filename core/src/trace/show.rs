@@ -65,6 +65,7 @@ pub fn show_control_effect(effect: &ControlEffect) -> Option<String> {
             format!("show {} as {}", entry.id, entry.state.assessment().phase.as_str())
         }
         ControlEffect::RemoveProcess(id) => format!("remove {id}"),
+        ControlEffect::ExpectProcess { id, .. } => format!("expect {id}"),
         ControlEffect::ShowRule { rule, status, .. } => {
             format!("show {}: {}", rule_name(rule), rule_status(status))
         }

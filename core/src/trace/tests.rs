@@ -12,6 +12,7 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::command::{Amend, AmendMeta, Caller, Command, DialOutcome, InstanceAction};
+use crate::control::{Control, ControlInput};
 use crate::counters::SavedTotals;
 use crate::engine::{Effect, Engine, Found, Input};
 use crate::expect::Expect;
@@ -21,7 +22,7 @@ use crate::instance::{Definition, Desired, Peer, PolicyEdit, PolicyField, Restar
 use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{OutputBatch, OutputParser};
 use crate::process::Exit;
-use crate::store::{Image, Record as Change};
+use crate::store::{ControlImage, Image, Record as Change};
 use crate::time::{Time, Wall};
 use crate::url::InstanceUrl;
 
@@ -437,6 +438,39 @@ fn a_state_that_differs_is_found() {
     let (summary, ..) = play(&encoder.end(&end));
     let difference = summary.difference.expect("the state is another");
     assert_eq!((difference.number, difference.verdict), (1, Verdict::StateDiffers));
+}
+
+#[test]
+fn a_difference_in_the_machine_of_the_control_api_is_found() {
+    let world = World::new();
+    let mut control = Control::new(&ControlImage::default(), world.now);
+    while control.poll_effect().is_some() {}
+    let input = ControlInput::KeepFailed { epoch: 0, refused: None, reason: "full".to_string() };
+    // What is recorded beside the truth: bits of its effects and of its state that are others.
+    let replayed = |effects: Option<u64>, state: u64| {
+        let mut machine = control.clone();
+        let mut encoder = Encoder::begin_beside(&header(), &world.engine, Some(&machine));
+        encoder.control(world.now, Digest::default(), &input);
+        machine.handle(world.now, input.clone());
+        let mut digest = Digest::default();
+        while let Some(effect) = machine.poll_effect() {
+            effect.digest(&mut digest);
+        }
+        if let Some(bits) = effects {
+            encoder.followed(Digest(digest.0 ^ bits), &[]);
+        }
+        encoder.control_state(machine.fingerprint() ^ state);
+        let why = EndReason::Finished;
+        let (summary, ..) =
+            play(&encoder.end(&End { why, effects: Some(Digest::default()), state: None }));
+        summary
+    };
+    let equal = replayed(Some(0), 0);
+    assert_eq!((equal.difference, equal.control_checked), (None, 2));
+    for (effects, state) in [(Some(1 << 63), 0), (Some(0), 1), (None, 0)] {
+        let difference = replayed(effects, state).difference.expect("something differs");
+        assert_eq!((difference.number, difference.verdict), (1, Verdict::ControlDiffers));
+    }
 }
 
 #[test]

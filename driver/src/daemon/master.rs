@@ -390,7 +390,10 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         None => (None, None),
     };
     let sampler = Sampler::start();
-    let local = url.socket.as_ref().map(|path| sockets.bind(Path::new(path), MAIN_MODE, None));
+    let local = url
+        .socket
+        .as_ref()
+        .map(|path| sockets.bind(Path::new(path), MAIN_MODE, None)?.into_parts());
     let local = local.transpose().map_err(StartError::Socket)?;
     sockets.forget_handed();
     let obstacle = obstacle(&url, door.is_some());

@@ -9,7 +9,7 @@ use openctrl_core::engine::{Effect, Engine, Input, RecordUnderWay};
 use openctrl_core::ids::{InstanceId, ProcessRef, RecordSeq, RequestId};
 use openctrl_core::store::Record;
 use openctrl_core::time::Now;
-use openctrl_core::trace::{End, Ending, Header, Reader, Record as Line};
+use openctrl_core::trace::{Header, Reader, Record as Line};
 
 /// A segment, taken apart.
 #[derive(Clone, Debug)]
@@ -20,10 +20,6 @@ pub struct Steps {
     pub engine: Engine,
     /// Its inputs.
     pub steps: Vec<Step>,
-    /// The recorded fingerprints of the engine, each with the number of inputs before it.
-    pub states: Vec<(usize, u64)>,
-    /// Its end, if it has one.
-    pub end: Option<End>,
     /// Which request made each instance that was created in it.
     pub created: BTreeMap<InstanceId, RequestId>,
 }
@@ -37,8 +33,6 @@ pub struct Step {
     pub wall_step: i64,
     /// When it was recorded.
     pub now: Now,
-    /// The digest that was recorded of all effects before it.
-    pub effects: u32,
     /// The input.
     pub input: Input,
     /// Whom it is about.
@@ -70,17 +64,10 @@ impl Steps {
             engine.table().get(slot).is_some_and(|row| row.definition().is_configured())
         });
         let mut names = Names::of(engine.clone());
-        let (mut steps, mut states, mut last) = (Vec::new(), Vec::new(), header.started);
+        let (mut steps, mut last) = (Vec::new(), header.started);
         for line in &mut reader {
-            let (now, effects, input) = match line {
-                Line::Input { now, effects, input } => (now, effects, input),
-                Line::State(fingerprint) => {
-                    states.push((steps.len(), fingerprint));
-                    continue;
-                }
-                // The engine decides without the machine of the control API.
-                Line::Control { .. } | Line::Followed { .. } | Line::ControlState(_) => continue,
-            };
+            // The engine decides without the machine of the control API.
+            let Line::Input { now, input, .. } = line else { continue };
             let micros = now.mono.as_micros().saturating_sub(last.mono.as_micros());
             let wall = now.wall.as_micros().wrapping_sub(last.wall.as_micros()).cast_signed();
             let wall_step = wall.wrapping_sub_unsigned(micros);
@@ -88,7 +75,7 @@ impl Steps {
             let about = names.about(&input);
             names.follow(now, &input);
             names.forget(&input);
-            steps.push(Step { micros, wall_step, now, effects, input, about });
+            steps.push(Step { micros, wall_step, now, input, about });
             last = now;
         }
         if has_apps {
@@ -96,11 +83,7 @@ impl Steps {
                 world of traces does not have: use `openctrl replay`"
                 .to_string());
         }
-        let end = match reader.ending() {
-            Some(Ending::Marked(end)) => Some(*end),
-            Some(Ending::Torn(_) | Ending::Damaged(..)) | None => None,
-        };
-        Ok(Self { header, engine, steps, states, end, created: names.created })
+        Ok(Self { header, engine, steps, created: names.created })
     }
 }
 

@@ -1,8 +1,14 @@
 //! What a process has used, from `/proc`.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+
+/// A server that used no more than this in [`SETTLED`] has nothing to do.
+const IDLE_NS: f64 = 2e6;
+const SETTLED: Duration = Duration::from_millis(200);
 
 /// Nanoseconds of CPU time that the threads of `pid` have used.
 ///
@@ -26,6 +32,19 @@ pub fn resident(pid: i32) -> f64 {
 /// Resident memory at its highest, in bytes.
 pub fn peak_resident(pid: i32) -> f64 {
     status_kib(pid, "VmHWM:") * 1024.0
+}
+
+/// Waits until a server has nothing to do.
+pub fn settle(pid: i32) {
+    let mut before = cpu_ns(pid);
+    loop {
+        thread::sleep(SETTLED);
+        let now = cpu_ns(pid);
+        if now - before < IDLE_NS {
+            return;
+        }
+        before = now;
+    }
 }
 
 fn by_threads(pid: i32) -> f64 {

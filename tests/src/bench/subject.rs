@@ -55,12 +55,20 @@ impl Subject {
     /// What the system says.
     pub fn with_control(stage: &Stage, more: &[(&str, &str)]) -> io::Result<(Self, PathBuf)> {
         let dir = stage.file("run");
+        Ok((Self::with_control_in(stage, &dir, more)?, dir))
+    }
+
+    /// The same with the sockets in `dir`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn with_control_in(stage: &Stage, dir: &Path, more: &[(&str, &str)]) -> io::Result<Self> {
         let text = dir.to_str().expect("a temporary path is UTF-8");
         let mut builder = builder(stage.child())?.query("control", text);
         for (name, value) in more {
             builder = builder.query(name, value);
         }
-        Ok((Self { master: builder.start(), ids: Vec::new() }, dir))
+        Ok(Self { master: builder.start(), ids: Vec::new() })
     }
 
     /// A running master with this many stored instances that stay stopped.

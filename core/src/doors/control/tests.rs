@@ -479,6 +479,52 @@ fn a_page_holds_a_thousand_events_and_a_mebibyte() {
 }
 
 #[test]
+fn stored_events_of_one_answer_take_four_mebibytes() {
+    const FOUR_MIB: usize = 4 * 1024 * 1024;
+    let mut model = ControlModel::new(5_000, at(0));
+    let web = Identity { id: InstanceId(1), name: "web".into() };
+    for id in 1..=1_000 {
+        let mut draft = Fact::Ready.draft(&web);
+        // Escaped, it is six times as long.
+        let value = "<".repeat(1_000);
+        draft.attributes =
+            BTreeMap::from([(Cow::Borrowed("a"), value.clone()), ("b".into(), value)]);
+        model.log.push(Arc::new(draft.stored(StoredId(id), at(id))));
+    }
+    let page = |query: &str| {
+        let target = format!("{BASE}/get");
+        let query = format!("subject=events&limit=1000&{query}");
+        let Ok(MainCall::Get(query)) = route_main(Socket::Status, "GET", &target, Some(&query))
+        else {
+            panic!("a call")
+        };
+        model.get(&query, &figures, None).body
+    };
+    let ids = |body: &str| -> Vec<u64> {
+        let body: Value = serde_json::from_str(body).expect("JSON");
+        let events = body["events"].as_array().cloned().unwrap_or_default();
+        events.iter().map(|event| event["id"].as_u64().expect("an id")).collect()
+    };
+    let newest = page("");
+    assert!(newest.contains("\"raw\": {\n    \"more\": true"), "it says that there are more");
+    assert!(newest.len() < FOUR_MIB + 1_024 && newest.len() > FOUR_MIB - 16_384);
+    assert_eq!(ids(&newest)[0], 1_000);
+    // Oldest first, the last id of a page is where the next one begins.
+    let (mut all, mut pages) = (Vec::new(), 0);
+    loop {
+        let since = all.last().copied().unwrap_or(0);
+        let body = page(&format!("order=asc&since-id={since}"));
+        assert!(body.len() < FOUR_MIB + 1_024);
+        all.extend(ids(&body));
+        pages += 1;
+        if !body.contains("\"more\": true") {
+            break;
+        }
+    }
+    assert_eq!((all, pages), ((1..=1_000).collect(), 4));
+}
+
+#[test]
 fn bodies_are_read_as_go_reads_them() {
     let candidate = |body: &str| decode_candidate(body.as_bytes(), "ApplyRequest");
     let full = format!(

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::CONTROL_API_VERSION;
 use super::answer::Reply;
@@ -20,8 +20,8 @@ use super::runtime::{RuntimeStats, RuntimeWire};
 use super::wire::{
     ConditionWire, Named, ResourceEventWire, StoredEventWire, conditions, is_empty, is_zero,
 };
-use crate::event::{EventSubject, StoredFilter, StoredId, TopicPattern};
-use crate::go::{ZERO_TIME, rfc3339_nano, to_json};
+use crate::event::{EventSubject, StoredEvent, StoredFilter, StoredId, TopicPattern};
+use crate::go::{ZERO_TIME, rfc3339_nano, to_json, to_json_indented};
 use crate::ids::InstanceId;
 use crate::resource::{PROCESS_API_VERSION, PROCESS_KIND, Phase};
 use crate::rules::{API_VERSION, RuleKind, RuleRef, RuleStatus};
@@ -29,6 +29,12 @@ use crate::url::mask_url;
 
 /// Events that one answer may hold.
 const EVENTS_MAX: u64 = 1_000;
+
+/// Bytes of events in one answer. Only events with much text reach it: a thousand of 4 KiB fit.
+const EVENTS_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// By how many bytes a line of an event is indented in the answer.
+const EVENT_INDENT: usize = 4;
 
 /// What `/get` is asked for.
 #[derive(Clone, Debug)]
@@ -73,6 +79,7 @@ impl GetQuery {
             name: text("name"),
             resource,
             limit: usize::try_from(limit).expect("at most EVENTS_MAX"),
+            max_bytes: EVENTS_MAX_BYTES,
             ascending: query.text("order") == "asc",
         };
         Ok(Self { subject, what, events_limit, filter })
@@ -82,6 +89,12 @@ impl GetQuery {
     pub fn needs_runtime(&self) -> bool {
         self.what == What::Runtime
     }
+}
+
+/// The bytes of an event in the answer.
+fn shown_bytes(event: &StoredEvent) -> usize {
+    let text = to_json_indented(&StoredEventWire::from(event));
+    text.len() + EVENT_INDENT * text.lines().count()
 }
 
 fn events_limit(query: &Query) -> Result<usize, Reply> {
@@ -357,10 +370,10 @@ impl ControlModel {
                 ("runtime", GetBody { raw, ..GetBody::default() })
             }
             What::Events => {
-                let selected = self.log.select(&query.filter);
-                let events =
-                    selected.iter().map(|event| StoredEventWire::from(&***event)).collect();
-                ("events", GetBody { events, ..GetBody::default() })
+                let selected = self.log.select(&query.filter, shown_bytes);
+                let events = selected.events.iter().map(|event| StoredEventWire::from(&***event));
+                let raw = selected.more.then(|| json!({"more": true}));
+                ("events", GetBody { events: events.collect(), raw, ..GetBody::default() })
             }
             What::Kind(typed) => match canonical_kind(typed) {
                 None => return Reply::bad(&format!("{typed} not found")),

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openctrl_core::event::StoredEvent;
 
@@ -11,8 +11,11 @@ use openctrl_core::event::StoredEvent;
 pub(super) const BATCH_MAX: usize = 4_096;
 
 /// How long events are gathered before they are taken: a transaction costs as much as dozens of
-/// rows.
-const GATHER: Duration = Duration::from_millis(100);
+/// rows, and what publishes many events has more to do meanwhile.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// When no more came for so long, they are taken earlier.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// The queue.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Backlog {
 #[derive(Debug, Default)]
 struct State {
     events: VecDeque<Arc<StoredEvent>>,
+    /// How often events were added.
+    additions: u64,
     is_closed: bool,
 }
 
@@ -39,6 +44,7 @@ impl Backlog {
     pub(super) fn append(&self, events: Vec<Arc<StoredEvent>>) {
         let mut state = self.lock();
         let before = state.events.len();
+        state.additions += 1;
         state.events.extend(events);
         let surplus = state.events.len().saturating_sub(self.keep);
         state.events.drain(..surplus);
@@ -64,14 +70,26 @@ impl Backlog {
         while state.events.is_empty() && !state.is_closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let is_short = |state: &mut State| state.events.len() < BATCH_MAX && !state.is_closed;
-        let gathered = self.changed.wait_timeout_while(state, GATHER, is_short);
-        state = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        state = self.gather(state);
         let count = state.events.len().min(BATCH_MAX);
         let rest = state.events.split_off(count);
         let batch = std::mem::replace(&mut state.events, rest);
         drop(state);
         (count > 0).then(|| batch.into())
+    }
+
+    fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let is_short = |state: &mut State| state.events.len() < BATCH_MAX && !state.is_closed;
+        let begun = Instant::now();
+        loop {
+            let before = state.additions;
+            let waited = self.changed.wait_timeout_while(state, QUIET, is_short);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let is_quiet = state.additions == before;
+            if is_quiet || !is_short(&mut state) || begun.elapsed() >= GATHER {
+                return state;
+            }
+        }
     }
 
     /// Waits until `pause` is over or the queue is closed; whether it is closed.

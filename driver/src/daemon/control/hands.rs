@@ -1,22 +1,23 @@
 //! The machine of the control API in the loop: shown each step of the engine, its orders carried
 //! out.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openctrl_core::command::Outcome;
-use openctrl_core::control::{Attached, Cause, Control, ControlEffect, ControlInput, Pids, Ticket};
+use openctrl_core::control::{
+    Attached, Cause, Control, ControlEffect, ControlInput, Observed, Pids, Ticket,
+};
 use openctrl_core::doors::control::Reply;
 use openctrl_core::engine::{Effect, Engine};
-use openctrl_core::ids::ProcessRef;
 use openctrl_core::store::Kept;
 use openctrl_core::time::{Now, Time};
 use tokio::sync::oneshot;
 
 use super::ask::Ask;
 use super::hub::ControlHub;
+use super::orders::Followed;
 use super::projection::Projection;
 use super::sockets::Serving;
 use crate::daemon::store::{StoreWriter, Urgency};
@@ -77,23 +78,20 @@ impl ControlHands {
             return Vec::new();
         }
         let begun = Instant::now();
-        let given = RefCell::new(Vec::new());
-        let pids = |process: ProcessRef| {
-            let pid = pids(process)?;
-            given.borrow_mut().push((process, pid));
-            Some(pid)
-        };
-        let attached = self.machine.observe(now, cause, engine, effects, &pids);
+        let Observed { attached, pids } = self.machine.observe(now, cause, engine, effects, pids);
         attached.iter().for_each(|attached| recorder.attached(attached));
         self.later = self.show(now, begun, recorder);
-        recorder.followed(given.into_inner());
+        recorder.followed(pids);
         attached
     }
 
     /// Orders to be kept what the step published, after the effects of the step were carried out:
-    /// what goes with a change comes before.
+    /// what goes with a change comes before. Those that a client waits for are not gathered.
     pub(crate) fn after_effects(&mut self, store: &StoreWriter) {
-        self.later.drain(..).for_each(|kept| store.keep(kept, Urgency::Patient));
+        for kept in self.later.drain(..) {
+            let is_awaited = self.hub.is_awaited(&kept.events);
+            store.keep(kept, if is_awaited { Urgency::Awaited } else { Urgency::Patient });
+        }
     }
 
     /// Gives an answer once the sockets that were ordered before it are there.
@@ -156,6 +154,9 @@ impl ControlHands {
             match effect {
                 ControlEffect::Keep(kept) => to_keep.push(kept),
                 ControlEffect::Show(events) => self.projection.append(events),
+                ControlEffect::ExpectProcess { id, name, definition } => {
+                    self.serving.expect(Followed::expected(id, &name, &definition));
+                }
                 ControlEffect::ShowProcess(entry) => self.serving.put(&entry),
                 ControlEffect::RemoveProcess(id) => self.serving.remove(id),
                 ControlEffect::RuleLost(rule, fault) => {

@@ -130,6 +130,13 @@ impl ControlHub {
         query.wait_ms == 0 || state.model.process(id).is_none() || state.model.has_events(id, query)
     }
 
+    /// Whether a client waits for events of an instance that one of these is of.
+    pub(super) fn is_awaited(&self, events: &[Arc<StoredEvent>]) -> bool {
+        let state = self.lock();
+        let mut instances = events.iter().filter_map(|event| event.managed_by());
+        !state.waiting.is_empty() && instances.any(|id| state.waiting.contains_key(&id))
+    }
+
     /// What to wait for; `None` if there is nothing to wait for.
     fn wait_for(&self, id: InstanceId, query: &EventsQuery) -> Option<Arc<Notify>> {
         if self.has_news(id, query) {
@@ -184,6 +191,7 @@ impl ControlHub {
                 model.controllers.record(controller, run);
             }
             ControlEffect::Keep(_)
+            | ControlEffect::ExpectProcess { .. }
             | ControlEffect::RuleLost(..)
             | ControlEffect::Noted { .. }
             | ControlEffect::Answer { .. } => return false,

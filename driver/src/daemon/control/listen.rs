@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +21,6 @@ use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
 };
-use tokio::net::UnixListener;
 
 /// The mode of sockets that take changes.
 pub(crate) const MAIN_MODE: u32 = 0o660;
@@ -148,7 +147,7 @@ impl OpenSockets {
     }
 }
 
-/// A listener, and its socket file.
+/// A listener that does not block, and its socket file.
 #[derive(Debug)]
 pub(crate) struct BoundSocket {
     pub(crate) listener: UnixListener,
@@ -237,16 +236,25 @@ impl BoundSocket {
             let _ = fs::remove_file(path);
             return Err(failed("set the mode and the group of")(error));
         }
-        let listener = UnixListener::from_std(socket.into()).map_err(failed("listen on"))?;
-        Ok(Self { listener, file: SocketFile::of(path) })
+        Ok(Self { listener: socket.into(), file: SocketFile::of(path) })
+    }
+
+    /// The listener for the runtime, which must be entered, and the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn into_parts(self) -> Result<(tokio::net::UnixListener, SocketFile), ListenError> {
+        let Self { listener, file } = self;
+        let listener = tokio::net::UnixListener::from_std(listener)
+            .map_err(|error| ListenError::Io("listen on", file.path.clone(), error))?;
+        Ok((listener, file))
     }
 
     /// A listener that another program of this process has bound.
     pub(crate) fn taken_over(path: &Path, socket: OwnedFd) -> Result<Self, ListenError> {
         let failed = |error| ListenError::Io("listen on", path.to_owned(), error);
-        let socket = std::os::unix::net::UnixListener::from(socket);
-        socket.set_nonblocking(true).map_err(failed)?;
-        let listener = UnixListener::from_std(socket).map_err(failed)?;
+        let listener = UnixListener::from(socket);
+        listener.set_nonblocking(true).map_err(failed)?;
         Ok(Self { listener, file: SocketFile::of(path) })
     }
 }
@@ -276,14 +284,13 @@ fn inode_of(path: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixListener as StdListener;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).expect("it is there").permissions().mode() & 0o777
     }
 
-    #[tokio::test]
-    async fn a_socket_has_its_mode_and_goes_with_its_listener() {
+    #[test]
+    fn a_socket_has_its_mode_and_goes_with_its_listener() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.sock");
         let bound = BoundSocket::bind(&path, MAIN_MODE, None).expect("it is free");
@@ -294,11 +301,11 @@ mod tests {
         assert!(!path.exists());
     }
 
-    #[tokio::test]
-    async fn only_a_dead_socket_is_replaced() {
+    #[test]
+    fn only_a_dead_socket_is_replaced() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.sock");
-        drop(StdListener::bind(&path).expect("it is free"));
+        drop(UnixListener::bind(&path).expect("it is free"));
         assert!(path.exists());
         let bound = BoundSocket::bind(&path, STATUS_MODE, None).expect("it is dead");
         assert_eq!(mode(&path), 0o666);
@@ -320,8 +327,8 @@ mod tests {
         assert!(matches!(error, ListenError::TooLong(_)), "{error}");
     }
 
-    #[tokio::test]
-    async fn a_file_that_took_the_place_stays() {
+    #[test]
+    fn a_file_that_took_the_place_stays() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.sock");
         let bound = BoundSocket::bind(&path, MAIN_MODE, None).expect("it is free");

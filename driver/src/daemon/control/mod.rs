@@ -11,6 +11,8 @@ mod hands;
 mod hub;
 mod jsonl;
 mod listen;
+#[cfg_attr(not(target_os = "linux"), path = "listeners_elsewhere.rs")]
+mod listeners;
 mod orders;
 mod parked;
 mod peer;
@@ -25,5 +27,5 @@ mod yaml;
 pub(crate) use ask::Ask;
 pub(crate) use hands::ControlHands;
 pub(crate) use hub::ControlHub;
-pub(crate) use listen::{BoundSocket, ListenError, MAIN_MODE, OpenSockets, SocketFile};
+pub(crate) use listen::{ListenError, MAIN_MODE, OpenSockets, SocketFile};
 pub(crate) use start::{Parts, start_control};

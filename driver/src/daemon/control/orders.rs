@@ -1,15 +1,16 @@
-//! Orders of the loop to the task that makes and removes the sockets of instances.
+//! Orders of the loop to the thread that makes and removes the sockets of instances.
 //!
 //! Of each instance only the last order counts, so there are no more than instances. An answer that
 //! the loop gives after an order waits for it: the client that created an instance finds its
 //! socket.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use openctrl_core::command::Outcome;
 use openctrl_core::ids::InstanceId;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 /// Where an instance has its socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,82 +22,103 @@ pub(crate) struct Followed {
     pub(crate) is_tagged: bool,
 }
 
+/// The place of an order: those before it are carried out first, or with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OrderNumber(u64);
+
 /// The orders that are not carried out yet.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     state: Mutex<State>,
-    changed: Notify,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    batch: Batch,
-    /// Whether the batch before this one may still be in progress.
-    is_busy: bool,
+    rows: HashMap<InstanceId, Option<Followed>>,
+    last: OrderNumber,
+    /// All orders up to this one are carried out.
+    done: OrderNumber,
+    /// Answers, each with the order that it waits for.
+    answers: Vec<(OrderNumber, oneshot::Sender<Outcome>, Outcome)>,
     is_closed: bool,
 }
 
-/// Orders, and the answers that wait for them.
-#[derive(Debug, Default)]
+/// Orders to be carried out.
+#[derive(Debug)]
 pub(super) struct Batch {
     /// Where each instance has its socket; `None` for one that was deleted.
     pub(super) rows: HashMap<InstanceId, Option<Followed>>,
-    pub(super) answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    /// The last of them.
+    pub(super) upto: OrderNumber,
 }
 
 impl Orders {
     /// The instance has its socket here.
-    pub(super) fn put(&self, followed: Followed) {
-        self.order(followed.id, Some(followed));
+    pub(super) fn put(&self, followed: Followed) -> OrderNumber {
+        self.order(followed.id, Some(followed))
     }
 
     /// The instance was deleted.
-    pub(super) fn remove(&self, id: InstanceId) {
-        self.order(id, None);
+    pub(super) fn remove(&self, id: InstanceId) -> OrderNumber {
+        self.order(id, None)
     }
 
-    fn order(&self, id: InstanceId, followed: Option<Followed>) {
+    fn order(&self, id: InstanceId, followed: Option<Followed>) -> OrderNumber {
         let mut state = self.lock();
-        let is_first = state.batch.rows.is_empty();
-        state.batch.rows.insert(id, followed);
+        let is_first = state.rows.is_empty();
+        state.rows.insert(id, followed);
+        state.last.0 += 1;
+        let number = state.last;
         drop(state);
         if is_first {
             self.changed.notify_one();
         }
+        number
     }
 
-    /// Sends an answer when all orders before it are carried out: now, if there are none.
-    pub(super) fn answer(&self, to: oneshot::Sender<Outcome>, outcome: Outcome) {
+    /// Sends an answer when all orders up to `needed` are carried out: now, if they are.
+    pub(super) fn answer(
+        &self,
+        needed: OrderNumber,
+        to: oneshot::Sender<Outcome>,
+        outcome: Outcome,
+    ) {
         let mut state = self.lock();
-        if state.is_closed || (state.batch.rows.is_empty() && !state.is_busy) {
+        if state.is_closed || needed <= state.done {
             drop(state);
             // A client that did not wait is told nothing.
             let _ = to.send(outcome);
             return;
         }
-        state.batch.answers.push((to, outcome));
-        drop(state);
-        self.changed.notify_one();
+        state.answers.push((needed, to, outcome));
     }
 
-    /// The next orders, when there are any and those before are carried out; `None` when it is
-    /// closed and there are none.
-    pub(super) async fn take(&self) -> Option<Batch> {
-        loop {
-            let is_closed = {
-                let mut state = self.lock();
-                let batch = std::mem::take(&mut state.batch);
-                state.is_busy = !(batch.rows.is_empty() && batch.answers.is_empty());
-                if state.is_busy {
-                    return Some(batch);
-                }
-                state.is_closed
-            };
-            if is_closed {
-                return None;
+    /// The next orders, when there are any; an empty batch after `pause`, if one is given. `None`
+    /// when it is closed and there are none.
+    pub(super) fn take(&self, pause: Option<Duration>) -> Option<Batch> {
+        let mut state = self.lock();
+        let is_idle = |state: &mut State| state.rows.is_empty() && !state.is_closed;
+        state = match pause {
+            None => self.changed.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner),
+            Some(pause) => {
+                let waited = self.changed.wait_timeout_while(state, pause, is_idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
             }
-            self.changed.notified().await;
+        };
+        if state.rows.is_empty() && state.is_closed {
+            return None;
         }
+        Some(Batch { rows: std::mem::take(&mut state.rows), upto: state.last })
+    }
+
+    /// All orders up to this one are carried out: sends the answers that waited for them.
+    pub(super) fn carried_out(&self, upto: OrderNumber) {
+        let mut state = self.lock();
+        state.done = upto;
+        let ready: Vec<_> = state.answers.extract_if(.., |(needed, ..)| *needed <= upto).collect();
+        drop(state);
+        ready.into_iter().for_each(|(_, to, outcome)| drop(to.send(outcome)));
     }
 
     /// No more orders come.
@@ -121,42 +143,51 @@ mod tests {
         Followed { id, scheme, name, is_tagged: false }
     }
 
-    #[tokio::test]
-    async fn an_answer_waits_for_the_orders_before_it_and_for_no_others() {
+    #[test]
+    fn an_answer_waits_for_the_orders_that_it_needs_and_for_no_others() {
         let orders = Orders::default();
         let (to, mut answered) = oneshot::channel();
-        orders.answer(to, Outcome::Removed);
+        orders.answer(OrderNumber::default(), to, Outcome::Removed);
         assert!(answered.try_recv().is_ok(), "nothing was ordered");
-        orders.put(followed(1, "web"));
-        let (to, mut first) = oneshot::channel();
-        orders.answer(to, Outcome::Removed);
-        let batch = orders.take().await.expect("it is open");
-        assert_eq!(batch.rows.len(), 1);
-        // The batch is in progress: an answer after it waits for the next look.
-        let (to, mut second) = oneshot::channel();
-        orders.answer(to, Outcome::Removed);
-        assert_eq!(first.try_recv().err(), Some(TryRecvError::Empty));
-        for (to, outcome) in batch.answers {
-            to.send(outcome).expect("it waits");
-        }
-        assert!(first.try_recv().is_ok());
-        assert_eq!(second.try_recv().err(), Some(TryRecvError::Empty));
-        let batch = orders.take().await.expect("it is open");
-        assert!(batch.rows.is_empty());
-        assert_eq!(batch.answers.len(), 1);
+        let first = orders.put(followed(1, "web"));
+        let (to, mut waiting) = oneshot::channel();
+        orders.answer(first, to, Outcome::Removed);
+        let batch = orders.take(None).expect("it is open");
+        assert_eq!((batch.rows.len(), batch.upto), (1, first));
+        // The batch is in progress, and another order comes.
+        let second = orders.put(followed(2, "db"));
+        let (to, mut later) = oneshot::channel();
+        orders.answer(second, to, Outcome::Removed);
+        assert_eq!(waiting.try_recv().err(), Some(TryRecvError::Empty));
+        orders.carried_out(batch.upto);
+        assert!(waiting.try_recv().is_ok());
+        assert_eq!(later.try_recv().err(), Some(TryRecvError::Empty));
+        // What is done is waited for no more.
+        let (to, mut answered) = oneshot::channel();
+        orders.answer(first, to, Outcome::Removed);
+        assert!(answered.try_recv().is_ok());
+        let batch = orders.take(None).expect("it is open");
+        orders.carried_out(batch.upto);
+        assert!(later.try_recv().is_ok());
     }
 
-    #[tokio::test]
-    async fn the_last_order_of_an_instance_counts() {
+    #[test]
+    fn the_last_order_of_an_instance_counts() {
         let orders = Orders::default();
         orders.put(followed(1, "web"));
         orders.put(followed(2, "db"));
         orders.put(followed(1, "www"));
         orders.remove(InstanceId(2));
         orders.close();
-        let batch = orders.take().await.expect("there are orders");
+        let batch = orders.take(None).expect("there are orders");
         assert_eq!(batch.rows.get(&InstanceId(1)), Some(&Some(followed(1, "www"))));
         assert_eq!(batch.rows.get(&InstanceId(2)), Some(&None));
-        assert!(orders.take().await.is_none());
+        assert!(orders.take(None).is_none());
+    }
+
+    #[test]
+    fn a_pause_ends_without_orders() {
+        let batch = Orders::default().take(Some(Duration::ZERO)).expect("it is open");
+        assert!(batch.rows.is_empty());
     }
 }

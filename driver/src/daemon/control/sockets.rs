@@ -1,20 +1,22 @@
 //! The sockets of the control API: two of the master, and one for each instance as long as it
 //! exists.
 //!
-//! A task makes and removes the sockets of instances: each takes several system calls, which would
-//! hold the loop up. `orders` carries to it what the loop orders.
+//! A thread makes and removes the sockets of instances: each takes several system calls, which would
+//! hold the loop up. `orders` carries to it what the loop orders. One task accepts on all of them.
 
 use std::collections::{HashMap, HashSet};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use openctrl_core::command::Outcome;
 use openctrl_core::doors::control::{ProcessEntry, Socket};
 use openctrl_core::ids::InstanceId;
-use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, oneshot};
+use openctrl_core::instance::Definition;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -23,8 +25,9 @@ use super::connection::serve;
 use super::listen::{
     BoundSocket, ListenError, MAIN_MODE, OpenSockets, STATUS_MODE, SocketFile, make_directory,
 };
-use super::orders::{Batch, Followed, Orders};
-use crate::daemon::gate::Gate;
+use super::listeners::{Listeners, Listening};
+use super::orders::{Followed, OrderNumber, Orders};
+use crate::daemon::gate::{Gate, Passage};
 
 /// Connections to all sockets at a time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4_096;
@@ -53,7 +56,8 @@ pub(crate) struct SocketsConfig {
 #[derive(Debug)]
 pub(crate) struct Sockets {
     config: SocketsConfig,
-    main: [(Socket, BoundSocket); 2],
+    /// The control socket, and the status socket.
+    main: [(UnixListener, SocketFile); 2],
     instances: Vec<(InstanceId, PathBuf, BoundSocket)>,
 }
 
@@ -61,22 +65,34 @@ pub(crate) struct Sockets {
 #[derive(Debug)]
 pub(crate) struct Serving {
     orders: Arc<Orders>,
-    /// What was ordered last of each instance.
-    ordered: HashMap<InstanceId, Followed>,
-    attendant: JoinHandle<()>,
+    /// What was ordered last of each instance, and as which order.
+    ordered: HashMap<InstanceId, (Followed, OrderNumber)>,
+    /// The order that answers wait for.
+    needed: OrderNumber,
+    tagged_only: bool,
+    attendant: thread::JoinHandle<()>,
     acceptor: Acceptor,
-    main: [Accepting; 2],
+    /// The main sockets, and all others.
+    accepting: [Accepting; 3],
+    _main: [SocketFile; 2],
 }
 
-/// The task that makes and removes the sockets of instances.
+/// The thread that makes and removes the sockets of instances.
 struct Attendant {
     config: SocketsConfig,
-    acceptor: Acceptor,
-    rows: HashMap<InstanceId, (PathBuf, Accepting)>,
+    listeners: Arc<Listeners>,
+    rows: HashMap<InstanceId, Row>,
     /// Directories that were made, and have their mode.
     made: HashSet<PathBuf>,
     /// What could not be made, and is tried again.
     missing: HashMap<InstanceId, Followed>,
+}
+
+/// The socket of an instance.
+struct Row {
+    path: PathBuf,
+    _listening: Listening,
+    _file: SocketFile,
 }
 
 impl Sockets {
@@ -88,12 +104,9 @@ impl Sockets {
         make_directory(&config.dir)?;
         let main = |name: &str, mode| {
             let group = config.group.filter(|_| mode == MAIN_MODE);
-            config.open.bind(&config.dir.join(name), mode, group)
+            config.open.bind(&config.dir.join(name), mode, group)?.into_parts()
         };
-        let main = [
-            (Socket::Control, main("openctrl.sock", MAIN_MODE)?),
-            (Socket::Status, main("openctrl-status.sock", STATUS_MODE)?),
-        ];
+        let main = [main("openctrl.sock", MAIN_MODE)?, main("openctrl-status.sock", STATUS_MODE)?];
         let (mut instances, mut made) = (Vec::new(), HashSet::new());
         for followed in known.iter().filter(|followed| config.has_socket(followed)) {
             let path = config.path(followed);
@@ -103,92 +116,129 @@ impl Sockets {
         Ok(Self { config, main, instances })
     }
 
-    /// Begins to accept.
-    pub(crate) fn serve(self, door: Arc<Door>, gate: Arc<Gate>) -> Serving {
+    /// Begins to accept. The runtime must be entered.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn serve(self, door: Arc<Door>, gate: Arc<Gate>) -> io::Result<Serving> {
         let Self { config, main, instances } = self;
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let acceptor = Acceptor { door, connections, gate };
-        let status = Arc::new(Semaphore::new(STATUS_CONNECTIONS_MAX));
-        let main = main.map(|(socket, bound)| {
-            let connections = match socket {
-                Socket::Control => Arc::clone(&acceptor.connections),
-                Socket::Status => Arc::clone(&status),
-            };
-            let acceptor = Acceptor { connections, ..acceptor.clone() };
-            acceptor.spawn(Target::Main(socket), bound)
-        });
+        let [(control, control_file), (status, status_file)] = main;
+        let few = Arc::new(Semaphore::new(STATUS_CONNECTIONS_MAX));
+        let of_status = Acceptor { connections: few, ..acceptor.clone() };
+        let listeners = Listeners::new()?;
+        let accepting = [
+            acceptor.on(Source::Main(Socket::Control, control)),
+            of_status.on(Source::Main(Socket::Status, status)),
+            acceptor.on(Source::Instances(Arc::clone(&listeners))),
+        ];
         let mut rows = HashMap::new();
         for (id, path, bound) in instances {
-            rows.insert(id, (path, acceptor.spawn(Target::Instance(id), bound)));
+            rows.insert(id, Row::new(&listeners, id, path, bound)?);
         }
-        let orders = Arc::new(Orders::default());
+        let (orders, tagged_only) = (Arc::new(Orders::default()), config.tagged_only);
         let (made, missing) = (HashSet::new(), HashMap::new());
-        let attendant = Attendant { config, acceptor: acceptor.clone(), rows, made, missing };
-        let attendant = tokio::spawn(attendant.run(Arc::clone(&orders)));
-        Serving { orders, ordered: HashMap::new(), attendant, acceptor, main }
+        let attendant = Attendant { config, listeners, rows, made, missing };
+        let attendant = thread::Builder::new().name("sockets".to_owned()).spawn({
+            let orders = Arc::clone(&orders);
+            move || attendant.run(&orders)
+        })?;
+        let (ordered, needed) = (HashMap::new(), OrderNumber::default());
+        let main = [control_file, status_file];
+        Ok(Serving {
+            orders,
+            ordered,
+            needed,
+            tagged_only,
+            attendant,
+            acceptor,
+            accepting,
+            _main: main,
+        })
     }
 }
 
 impl Serving {
+    /// The instance is being created: its socket can be made meanwhile. No answer waits for it.
+    pub(crate) fn expect(&mut self, followed: Followed) {
+        self.order(followed);
+    }
+
+    /// Orders the socket of an instance, or that it has none. One that never had one needs no
+    /// order.
+    fn order(&mut self, followed: Followed) -> OrderNumber {
+        let had_one =
+            self.ordered.get(&followed.id).is_some_and(|(known, _)| self.has_socket(known));
+        let number = match self.has_socket(&followed) || had_one {
+            true => self.orders.put(followed.clone()),
+            false => OrderNumber::default(),
+        };
+        self.ordered.insert(followed.id, (followed, number));
+        number
+    }
+
+    fn has_socket(&self, followed: &Followed) -> bool {
+        followed.is_tagged || !self.tagged_only
+    }
+
     /// The instance exists, or has another name: it has its socket before a later answer.
     pub(crate) fn put(&mut self, entry: &ProcessEntry) {
-        if self.ordered.get(&entry.id).is_some_and(|known| known.is_of(entry)) {
-            return;
-        }
-        let followed = Followed::of(entry);
-        self.ordered.insert(entry.id, followed.clone());
-        self.orders.put(followed);
+        let number = match self.ordered.get(&entry.id) {
+            Some((known, number)) if known.is_of(entry) => *number,
+            _ => self.order(Followed::of(entry)),
+        };
+        self.needed = self.needed.max(number);
     }
 
-    /// The instance was deleted.
+    /// The instance was deleted, or is not created.
     pub(crate) fn remove(&mut self, id: InstanceId) {
-        self.ordered.remove(&id);
-        self.orders.remove(id);
+        if self.ordered.remove(&id).is_none_or(|(known, _)| self.has_socket(&known)) {
+            self.needed = self.orders.remove(id);
+        }
     }
 
-    /// Gives an answer once all orders before it are carried out.
+    /// Gives an answer once the sockets that it may be about are there, or gone.
     pub(crate) fn answer(&self, to: oneshot::Sender<Outcome>, outcome: Outcome) {
-        self.orders.answer(to, outcome);
+        self.orders.answer(self.needed, to, outcome);
     }
 
     /// Removes every socket, and lets connections finish the answers that they are writing.
     pub(crate) async fn finish(self, limit: Duration) {
-        let Self { orders, attendant, acceptor, main, .. } = self;
+        let Self { orders, attendant, acceptor, accepting, _main: main, .. } = self;
         acceptor.gate.close();
-        drop(main);
+        drop((accepting, main));
         orders.close();
-        if attendant.await.is_err() {
-            tracing::error!("Control.listen: the task of the sockets stopped after a panic");
+        if attendant.join().is_err() {
+            tracing::error!("Control.listen: the thread of the sockets stopped after a panic");
         }
         let _ = timeout(limit, acceptor.gate.is_clear()).await;
     }
 }
 
 impl Attendant {
-    async fn run(mut self, orders: Arc<Orders>) {
+    fn run(mut self, orders: &Orders) {
         loop {
-            tokio::select! {
-                batch = orders.take() => {
-                    let Some(batch) = batch else { return };
-                    self.carry_out(batch);
-                }
-                () = sleep(RETRY), if !self.missing.is_empty() => {
-                    for followed in self.missing.values().cloned().collect::<Vec<_>>() {
-                        self.bind(followed);
-                    }
+            let pause = (!self.missing.is_empty()).then_some(RETRY);
+            let Some(batch) = orders.take(pause) else { return };
+            if batch.rows.is_empty() {
+                for followed in self.missing.values().cloned().collect::<Vec<_>>() {
+                    self.bind(followed);
                 }
             }
+            self.carry_out(batch.rows);
+            orders.carried_out(batch.upto);
         }
     }
 
     /// Sockets that go make room for those of the same name.
-    fn carry_out(&mut self, Batch { rows, answers }: Batch) {
+    fn carry_out(&mut self, rows: HashMap<InstanceId, Option<Followed>>) {
         let mut new = Vec::new();
         for (id, followed) in rows {
             self.missing.remove(&id);
             let followed = followed.filter(|followed| self.config.has_socket(followed));
             let path = followed.as_ref().map(|followed| self.config.path(followed));
-            let known = self.rows.get(&id).map(|(known, _)| known);
+            let known = self.rows.get(&id).map(|row| &row.path);
             if known.is_some() && known == path.as_ref() {
                 continue;
             }
@@ -196,16 +246,18 @@ impl Attendant {
             new.extend(followed);
         }
         new.into_iter().for_each(|followed| self.bind(followed));
-        // A client that did not wait is told nothing.
-        answers.into_iter().for_each(|(to, outcome)| drop(to.send(outcome)));
     }
 
     fn bind(&mut self, followed: Followed) {
         let (id, path) = (followed.id, self.config.path(&followed));
-        match self.config.bind(&path, &mut self.made) {
-            Ok(bound) => {
-                let accepting = self.acceptor.spawn(Target::Instance(id), bound);
-                self.rows.insert(id, (path, accepting));
+        let bound = self.config.bind(&path, &mut self.made);
+        let row = bound.and_then(|bound| {
+            let failed = |error| ListenError::Io("listen on", path.clone(), error);
+            Row::new(&self.listeners, id, path.clone(), bound).map_err(failed)
+        });
+        match row {
+            Ok(row) => {
+                self.rows.insert(id, row);
                 self.missing.remove(&id);
             }
             Err(error) => {
@@ -217,7 +269,30 @@ impl Attendant {
     }
 }
 
+impl Row {
+    fn new(
+        listeners: &Arc<Listeners>,
+        id: InstanceId,
+        path: PathBuf,
+        bound: BoundSocket,
+    ) -> io::Result<Self> {
+        let BoundSocket { listener, file } = bound;
+        let listening = listeners.add(id, listener)?;
+        Ok(Self { path, _listening: listening, _file: file })
+    }
+}
+
 impl Followed {
+    /// An instance with this name and definition.
+    pub(super) fn expected(id: InstanceId, name: &str, definition: &Definition) -> Self {
+        Self {
+            id,
+            scheme: definition.url().scheme().to_owned(),
+            name: name.to_owned(),
+            is_tagged: definition.meta.tags.contains_key("control"),
+        }
+    }
+
     fn of(entry: &ProcessEntry) -> Self {
         let is_tagged = entry.tags.contains_key("control");
         let (scheme, name) = (entry.scheme.clone(), entry.name.to_string());
@@ -258,16 +333,13 @@ impl SocketsConfig {
     }
 }
 
-/// A task that accepts on a socket. Dropped, it removes the socket.
+/// A task that accepts. Dropped, it accepts no more.
 #[derive(Debug)]
-struct Accepting {
-    task: JoinHandle<()>,
-    _file: SocketFile,
-}
+struct Accepting(JoinHandle<()>);
 
 impl Drop for Accepting {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
 }
 
@@ -278,31 +350,59 @@ struct Acceptor {
     gate: Arc<Gate>,
 }
 
+/// Where connections come from.
+enum Source {
+    Main(Socket, UnixListener),
+    Instances(Arc<Listeners>),
+}
+
+impl Source {
+    async fn accept(&self) -> io::Result<(Target, UnixStream)> {
+        match self {
+            Self::Main(socket, listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Target::Main(*socket), stream))
+            }
+            Self::Instances(listeners) => {
+                let (id, stream) = listeners.accept().await?;
+                Ok((Target::Instance(id), stream))
+            }
+        }
+    }
+}
+
 impl Acceptor {
-    fn spawn(&self, target: Target, bound: BoundSocket) -> Accepting {
-        let BoundSocket { listener, file } = bound;
-        let task = tokio::spawn(self.clone().accept(target, listener));
-        Accepting { task, _file: file }
+    fn on(&self, source: Source) -> Accepting {
+        Accepting(tokio::spawn(self.clone().run(source)))
     }
 
     /// Until the task is dropped.
-    async fn accept(self, target: Target, listener: UnixListener) {
+    async fn run(self, source: Source) {
         loop {
+            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else { return };
             let mut passage = self.gate.pass().await;
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = source.accept() => accepted,
                 () = passage.closed() => continue,
             };
-            let Ok((stream, _)) = accepted else {
-                sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
-            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else { return };
-            let door = Arc::clone(&self.door);
-            tokio::spawn(async move {
-                serve(stream, target, door, passage).await;
-                drop(permit);
-            });
+            match accepted {
+                Ok((target, stream)) => self.serve(target, stream, passage, permit),
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            }
         }
+    }
+
+    fn serve(
+        &self,
+        target: Target,
+        stream: UnixStream,
+        passage: Passage,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let door = Arc::clone(&self.door);
+        tokio::spawn(async move {
+            serve(stream, target, door, passage).await;
+            drop(permit);
+        });
     }
 }

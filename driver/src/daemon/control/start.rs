@@ -6,7 +6,7 @@ use std::sync::Arc;
 use openctrl_core::control::Control;
 use openctrl_core::ids::InstanceId;
 use openctrl_core::resource::Names;
-use openctrl_core::store::Image;
+use openctrl_core::store::{Image, StoredInstance};
 use openctrl_core::time::Now;
 use openctrl_core::url::ControlOptions;
 use rustix::process::{Resource, getrlimit, getuid};
@@ -74,6 +74,8 @@ pub(crate) fn start_control(parts: Parts<'_>) -> Result<ControlHands, ListenErro
     let readers = Threads::new("rules", 1);
     let door = Door { hub: Arc::clone(&hub), mailbox, clock, writers, readers };
     let serving = sockets.serve(Arc::new(door), gate);
+    let serving =
+        serving.map_err(|error| ListenError::Io("listen in", options.dir.clone().into(), error))?;
     let machine = Control::new(&image.control, now);
     Ok(ControlHands::new(machine, hub, serving, projection))
 }
@@ -92,11 +94,9 @@ fn followed(image: &Image) -> Vec<Followed> {
             names.insert(*id, &stored.definition.alias);
         }
     }
-    let followed = |(id, stored): (&InstanceId, &openctrl_core::store::StoredInstance)| Followed {
-        id: *id,
-        scheme: stored.definition.url().scheme().to_owned(),
-        name: names.name(*id).map(|name| name.to_string()).unwrap_or_default(),
-        is_tagged: stored.definition.meta.tags.contains_key("control"),
+    let followed = |(id, stored): (&InstanceId, &StoredInstance)| {
+        let name = names.name(*id).unwrap_or_default();
+        Followed::expected(*id, &name, &stored.definition)
     };
     image.instances.iter().map(followed).collect()
 }

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection::Arrival;
 use super::service::Service;
-use crate::daemon::control::{BoundSocket, SocketFile};
+use crate::daemon::control::SocketFile;
 use crate::daemon::dial::look_up;
 use crate::daemon::gate::Gate;
 
@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct ServerConfig {
     pub(crate) listener: TcpListener,
     /// The Unix socket of `socket=`.
-    pub(crate) local: Option<BoundSocket>,
+    pub(crate) local: Option<(UnixListener, SocketFile)>,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) service: Arc<Service>,
     /// What connections pass.
@@ -88,7 +88,7 @@ impl Server {
         let ServerConfig { listener, local, tls, service, gate } = config;
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let acceptor = Acceptor { tls, service, connections, gate: Arc::clone(&gate) };
-        let local_file = local.map(|BoundSocket { listener, file }| {
+        let local_file = local.map(|(listener, file)| {
             let acceptor = acceptor.clone();
             tokio::spawn(async move { acceptor.run(&listener).await });
             file

@@ -33,14 +33,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long events that no client waits for may wait for others to share their write. Without this
 /// each start and exit of a process would sync the journal, and changes would wait for that.
-const GATHER: Duration = Duration::from_millis(1);
-
-/// How long they may wait while clients make changes: each of these writes anyway, and a sync of
-/// their own is what the next change would wait for.
-const GATHER_BUSY: Duration = Duration::from_millis(10);
-
-/// How long after a change clients are expected to make another.
-const BUSY: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Changes that share a write at most: as many as can be waiting for an answer.
 const GROUP_MAX: usize = 4096;
@@ -107,7 +100,6 @@ impl StoreWriter {
             journal,
             failed: None,
             failed_keep: None,
-            awaited_at: None,
             is_failing: Arc::clone(&is_failing),
         };
         let thread =
@@ -184,8 +176,6 @@ struct Worker {
     failed: Option<StoreEpoch>,
     /// The last epoch of events that failed.
     failed_keep: Option<u32>,
-    /// When a client last waited for a write.
-    awaited_at: Option<Instant>,
     /// Whether the last write failed; reported once, when it changes.
     is_failing: Arc<AtomicBool>,
 }
@@ -255,9 +245,7 @@ impl Worker {
 
     /// Takes a job, and those that can share its write.
     fn gather(&mut self, first: Job, queue: &Receiver<Job>, group: &mut Group) {
-        let begun = Instant::now();
-        let is_busy = self.awaited_at.is_some_and(|at| begun.duration_since(at) < BUSY);
-        let until = begun + if is_busy { GATHER_BUSY } else { GATHER };
+        let until = Instant::now() + GATHER;
         let mut is_patient = first.is_patient();
         self.take(first, group);
         loop {
@@ -265,13 +253,8 @@ impl Worker {
                 is_patient &= job.is_patient();
                 self.take(job, group);
             }
-            let now = Instant::now();
-            if !is_patient {
-                self.awaited_at = Some(now);
-                return;
-            }
-            let left = until.saturating_duration_since(now);
-            if left.is_zero() {
+            let left = until.saturating_duration_since(Instant::now());
+            if !is_patient || left.is_zero() {
                 return;
             }
             let Ok(job) = queue.recv_timeout(left) else { return };

@@ -66,7 +66,8 @@ impl Beside {
         effects: &[Effect],
     ) -> Result<(Vec<Attached>, Vec<Kept>), Violation> {
         let now = world.clock.now();
-        let attached = self.machine.observe(now, cause, engine, effects, &|_| Some(4_711));
+        let pids = |_| Some(4_711);
+        let attached = self.machine.observe(now, cause, engine, effects, &pids).attached;
         let later = self.orders(world)?;
         for kept in attached.iter().map(|attached| &attached.kept).chain(&later) {
             self.law.ordered(kept, self.machine.rules()).map_err(violation)?;

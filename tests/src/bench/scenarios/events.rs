@@ -1,4 +1,4 @@
-//! Storing events of the control API, and what that costs the rest.
+//! Storing events of the control API.
 
 use std::io;
 use std::path::Path;
@@ -6,28 +6,22 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::client::{Client, Until, load};
+use super::super::client::{Until, load};
 use super::super::figure::{Figure, short};
 use super::super::floor::sync::syncs_per_s;
 use super::super::meter::cpu_ns;
 use super::super::stage::{Measured, Stage};
-use super::super::stats::median;
 use super::super::subject::Subject;
 use super::Scenario;
 use super::control::{command, cursor, instance};
 use crate::control::{BASE, event_rule};
 
-pub(super) const SCENARIO: Scenario = Scenario {
-    name: "events",
-    about: "store events of the control API, and create instances with and without it",
-    limit_s: 180,
-    run,
-};
+pub(super) const SCENARIO: Scenario =
+    Scenario { name: "events", about: "store events of the control API", limit_s: 120, run };
 
 const CONNECTIONS: usize = 128;
 /// Rules that fire at each event of a command: each command then makes 2 × (1 + RULES) events.
 const RULES: usize = 3;
-const CREATORS: [usize; 2] = [1, 16];
 
 fn run(stage: &Stage) -> Measured {
     let (subject, dir) = Subject::with_control(stage, &[])?;
@@ -55,12 +49,7 @@ fn run(stage: &Stage) -> Measured {
             short(last.cpu_us),
             short(syncs)
         ));
-    drop(subject);
-    let mut figures = vec![stored];
-    for creators in CREATORS {
-        figures.push(creates(stage, creators)?);
-    }
-    Ok(figures)
+    Ok(vec![stored])
 }
 
 /// What storing came to.
@@ -103,35 +92,4 @@ fn apply_rules(control: &Path) -> io::Result<()> {
     let target = format!("{BASE}/apply");
     crate::control::call(control, "POST", &target, Some(body.as_bytes())).expect(200);
     Ok(())
-}
-
-/// Creates with the control API, as a part of those without: in turn, so that other load on the
-/// machine is in both.
-fn creates(stage: &Stage, creators: usize) -> io::Result<Figure> {
-    let (mut ratios, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 1..=stage.size(7, 1) {
-        stage.step(&format!("{creators} clients create with and without, round {round}"));
-        let these = create(stage, Subject::with_control(stage, &[])?.0, creators)?;
-        let those = create(stage, Subject::empty(stage)?, creators)?;
-        ratios.push(these / those);
-        with.push(these);
-        without.push(those);
-    }
-    let name = format!("v2 creates, of those without the control API, {creators} clients");
-    let note = format!(
-        "{}/s with, {}/s without; each create stores about six events",
-        short(median(&with)),
-        short(median(&without))
-    );
-    Ok(Figure::rate(&name, "×", median(&ratios)).wanted(0.9).note(note))
-}
-
-fn create(stage: &Stage, mut subject: Subject, creators: usize) -> io::Result<f64> {
-    let request = subject.request("POST", "/instances", "{\"url\":\"bench://wait/host\"}");
-    let until = Until::Answers(stage.size(500, 100) as u64);
-    // The first answer is not part of it.
-    Client::open(subject.address())?.ask(&subject.request("GET", "/info", ""))?;
-    let created = load(subject.address(), creators, until, |_| &request[..])?;
-    subject.stop();
-    Ok(created.per_second())
 }

@@ -4,6 +4,7 @@ mod change;
 mod checkpoints;
 mod children;
 mod control;
+mod control_create;
 mod create;
 mod deliveries;
 mod durable;
@@ -40,7 +41,7 @@ pub struct Scenario {
 }
 
 /// All of them, in the order in which they run.
-pub const SCENARIOS: [Scenario; 22] = [
+pub const SCENARIOS: [Scenario; 23] = [
     start::SCENARIO,
     create::SCENARIO,
     shutdown::SCENARIO,
@@ -61,6 +62,7 @@ pub const SCENARIOS: [Scenario; 22] = [
     control::SCENARIO,
     waits::SCENARIO,
     events::SCENARIO,
+    control_create::SCENARIO,
     growth::SCENARIO,
     micro::SCENARIO,
 ];
@@ -81,7 +83,7 @@ pub fn named(names: &[String]) -> Result<Vec<&'static Scenario>, String> {
 
 /// A line for each scenario.
 pub fn list() -> String {
-    let line = |scenario: &Scenario| format!("{:<12} {}\n", scenario.name, scenario.about);
+    let line = |scenario: &Scenario| format!("{:<14} {}\n", scenario.name, scenario.about);
     SCENARIOS.iter().map(line).collect()
 }
 
