@@ -24,7 +24,7 @@ use rustix::process::{getpid, set_child_subreaper};
 use self::children::Children;
 use self::report::report_to;
 use crate::packets::{self, Packet};
-use crate::promises::{Disposition, child_signals, inherited, set_disposition};
+use crate::promises::{Disposition, child_signals, inherited, peer_user, set_disposition};
 
 /// The first argument of a keeper.
 pub(crate) const WORD: &str = "--keep";
@@ -284,5 +284,5 @@ fn socket_in(directory: &OwnedFd) -> Option<u64> {
 /// Whether the other end runs as the user of this process, or as root.
 fn is_own_user(connection: &OwnedFd) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    packets::peer(connection.as_fd()).is_ok_and(|(user, _)| user == own || user == 0)
+    peer_user(connection.as_fd()).is_ok_and(|user| user == own || user == 0)
 }

@@ -26,7 +26,7 @@ use super::link_error::LinkError;
 use super::listed::Listed;
 use crate::keeper::{SOCKET, WORD};
 use crate::packets;
-use crate::promises::{Program, register, start};
+use crate::promises::{Program, peer_user, register, start};
 
 /// The file of this program on Linux, also after it was removed or replaced.
 const OWN_FILE: &str = "/proc/self/exe";
@@ -117,7 +117,7 @@ impl Link {
             true => LinkError::Closed(path.to_owned()),
             false => LinkError::Io("greet the keeper that listens on", path.to_owned(), error),
         };
-        let (user, _) = packets::peer(socket.as_fd()).map_err(failed)?;
+        let user = peer_user(socket.as_fd()).map_err(failed)?;
         let own = rustix::process::geteuid().as_raw();
         if user != own && user != 0 {
             return Err(stranger(format!("it runs as user {user}")));
@@ -162,9 +162,9 @@ impl Link {
     /// Lists the children of the keeper. Call this before anything else reads reports.
     pub(super) fn list(&self) -> io::Result<Vec<Listed>> {
         self.order(&Order::List, &[])?;
-        let mut listed = Vec::new();
+        let (mut listed, mut scratch) = (Vec::new(), packets::scratch());
         loop {
-            let (report, mut descriptors) = self.receive()?;
+            let (report, mut descriptors) = self.receive(&mut scratch)?;
             match report {
                 Report::Item(child) => {
                     let output = (!descriptors.is_empty()).then(|| descriptors.swap_remove(0));
@@ -197,9 +197,15 @@ impl Link {
 
     /// Waits until the keeper has closed the connection; false if it does not in this time.
     pub(super) fn wait_closed(&self, limit: Duration) -> bool {
+        self.wait(PollFlags::empty(), limit).unwrap_or(false)
+    }
+
+    /// Waits for an event on the connection, its end included; false if none comes in this time.
+    fn wait(&self, event: PollFlags, limit: Duration) -> io::Result<bool> {
         let limit = Timespec::try_from(limit).ok();
-        let mut polled = [PollFd::new(&self.socket, PollFlags::empty())];
-        poll(&mut polled, limit.as_ref()).is_ok_and(|ready| ready > 0)
+        let mut polled = [PollFd::new(&self.socket, event)];
+        // A child of this process may end meanwhile.
+        Ok(rustix::io::retry_on_intr(|| poll(&mut polled, limit.as_ref()))? > 0)
     }
 
     /// Reaps the keeper if it is a child that has ended.
@@ -210,17 +216,15 @@ impl Link {
     }
 
     fn next_report(&self) -> io::Result<Report> {
-        Ok(self.receive()?.0)
+        Ok(self.receive(&mut packets::scratch())?.0)
     }
 
-    fn receive(&self) -> io::Result<(Report, Vec<OwnedFd>)> {
-        let limit = Timespec::try_from(ANSWER_TAKES).ok();
-        let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
-        if poll(&mut polled, limit.as_ref())? == 0 {
+    fn receive(&self, scratch: &mut [u8]) -> io::Result<(Report, Vec<OwnedFd>)> {
+        if !self.wait(PollFlags::IN, ANSWER_TAKES)? {
             return Err(io::Error::new(ErrorKind::TimedOut, "it does not answer"));
         }
         let closed = || io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection");
-        let packet = packets::receive(self.socket.as_fd(), true, &mut packets::scratch())?;
+        let packet = packets::receive(self.socket.as_fd(), true, scratch)?;
         let packet = packet.ok_or_else(closed)?;
         if packet.is_cut {
             let reason = "too many open files: raise the limit (ulimit -n)";
