@@ -43,8 +43,6 @@ use crate::daemon::process::{
 use crate::daemon::reactor::{Finished, Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
 use crate::daemon::signals::{self, Signals, Told};
-#[cfg(target_os = "linux")]
-use crate::daemon::start_code;
 use crate::daemon::start_error::StartError;
 use crate::daemon::store::StoreWriter;
 use crate::daemon::sysinfo::Sampler;
@@ -515,7 +513,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     };
     tokio::spawn(signals.pass_on(told));
     #[cfg(target_os = "linux")]
-    start_code::give_back();
+    crate::start_code::give_back();
 
     let Finished { hands, control, left, kill_at } = reactor.run(inbox).await;
     if let Some(door) = &hands.door {
