@@ -95,7 +95,8 @@ impl Link {
     /// Starts a keeper. There must be no other one that can be reached.
     pub(super) fn launch(directory: &Path, environment: &[CString]) -> Result<Self, LinkError> {
         let path = directory.join(SOCKET);
-        let failed = |attempt| move |error| LinkError::Io(attempt, directory.join(SOCKET), error);
+        let failed =
+            |attempt| move |error| LinkError::NotStarted(attempt, directory.join(SOCKET), error);
         match fs::symlink_metadata(&path) {
             Ok(found) if found.file_type().is_socket() => {
                 fs::remove_file(&path).map_err(failed("remove"))?;
@@ -106,8 +107,15 @@ impl Link {
         }
         let listener = packets::listen_in(directory, SOCKET).map_err(failed("listen on"))?;
         let starts = failed("start a keeper that listens on");
-        let socket = start_keeper(directory, &listener).map_err(starts)?;
-        Self::greet(socket, &path, environment)
+        let socket = start_keeper(directory, &listener).map_err(&starts)?;
+        Self::greet(socket, &path, environment).map_err(|error| match error {
+            LinkError::Io(_, _, error) => starts(error),
+            LinkError::Closed(_) => starts(io::Error::other("it ended at once")),
+            other @ (LinkError::Stranger(..)
+            | LinkError::Turned(..)
+            | LinkError::NoSocket(_)
+            | LinkError::NotStarted(..)) => other,
+        })
     }
 
     /// Sends the greeting and the environment of children.
