@@ -338,7 +338,7 @@ fn what_fails_after_it_was_tried_leaves_the_master_running() {
     assert_eq!((pid(&master.api().process(&id)), up.count()), (child, 1));
 }
 
-/// Writes the seeds of the fuzz target `handover` anew, after a change of its format:
+/// Writes the seeds of the fuzz target `handover` again, after a change of its format:
 /// `cargo test -p openctrl-tests --test s11_upgrade -- --ignored seeds`.
 #[test]
 #[ignore = "it writes into the sources"]
