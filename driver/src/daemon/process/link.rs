@@ -196,10 +196,17 @@ impl Link {
         let Ok(socket) = register(Arc::clone(&self.socket)) else { return };
         let mut receive =
             |socket: &Arc<OwnedFd>| packets::receive(socket.as_fd(), false, &mut scratch);
-        while let Ok(Some(packet)) = socket.async_io(Interest::READABLE, &mut receive).await
-            && let Ok(report) = decode_report(&packet.bytes)
-        {
-            take(report);
+        loop {
+            match socket.async_io(Interest::READABLE, &mut receive).await {
+                Ok(Some(packet)) => match decode_report(&packet.bytes) {
+                    Ok(report) => take(report),
+                    Err(_) => return,
+                },
+                // Said once, of a keeper that was killed before it had read every order. What it
+                // reported until then is still there.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                Ok(None) | Err(_) => return,
+            }
         }
     }
 
@@ -292,4 +299,28 @@ fn umask() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
     umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o022)
+}
+
+#[cfg(test)]
+mod tests {
+    use openctrl_core::ids::RunId;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_keeper_has_reported_is_read() {
+        let kind = SocketType::SEQPACKET;
+        let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+        let (ours, its) = pair.expect("sockets");
+        let link = Link { socket: Arc::new(ours), pid: 0 };
+        let report = Report::Started { run: RunId(7), pid: 8, start_ticks: 9 };
+        let bytes = encode(&report).expect("it is short");
+        packets::send(its.as_fd(), &bytes, &[]).expect("sent");
+        link.order(&Order::List, &[]).expect("sent");
+        // It has not read the order.
+        drop(its);
+        let mut seen = Vec::new();
+        link.read_reports(|report| seen.push(report)).await;
+        assert_eq!(seen, [report]);
+    }
 }
