@@ -26,6 +26,8 @@ pub mod patrol;
 mod promises;
 mod published_file;
 pub mod runtime;
+#[cfg(target_os = "linux")]
+mod start_code;
 mod state;
 mod tools;
 mod version;

@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    bind, connect, listen, recvmsg, sendmsg, socket_with, sockopt,
+    bind, connect, listen, recvmsg, sendmsg, socket_with,
 };
 
 /// The most descriptors that travel with a packet.
@@ -84,12 +84,6 @@ pub(crate) fn receive(
     let bytes = scratch[..received.bytes].to_vec();
     let is_cut = received.flags.contains(ReturnFlags::CTRUNC);
     Ok(Some(Packet { bytes, descriptors, is_cut }))
-}
-
-/// The user at the other end of a connection.
-pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<(u32, i32)> {
-    let peer = sockopt::socket_peercred(socket)?;
-    Ok((peer.uid.as_raw(), peer.pid.as_raw_pid()))
 }
 
 /// Listens on a socket in a directory, with access for the own user alone. There must be no file of

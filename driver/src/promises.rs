@@ -122,6 +122,27 @@ pub(crate) fn unblock_signals() -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status)) }
 }
 
+/// The user at the other end of a connection. Its process may be in another namespace, where it has
+/// no number here.
+#[cfg(target_os = "linux")]
+pub(crate) fn peer_user(connection: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut bytes = size_of_val(&peer) as libc::socklen_t;
+    // SAFETY: the system writes at most `bytes` bytes, which is the size of the structure; all its
+    // fields are plain numbers.
+    #[expect(unsafe_code, reason = "a call of the C library")]
+    let status = unsafe {
+        libc::getsockopt(
+            connection.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut bytes,
+        )
+    };
+    if status == 0 { Ok(peer.uid) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Blocks every signal in the calling thread. Those of its own faults end the process all the same.
 pub(crate) fn block_signals() -> io::Result<()> {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();

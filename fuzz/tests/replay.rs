@@ -5,6 +5,9 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use openctrl_core::engine::Engine;
+use openctrl_core::handover::Handover;
+use openctrl_core::time::Now;
 use openctrl_fuzz::TARGETS;
 
 #[test]
@@ -21,6 +24,24 @@ fn the_corpus_holds() {
         }
     }
     assert!(failed.is_empty(), "these inputs fail: {failed:?}");
+}
+
+/// Bytes of another format end at their first field, so nothing behind it would be reached.
+#[test]
+fn handovers_of_the_corpus_have_the_current_format() {
+    let remedy =
+        "write it again: cargo test -p openctrl-tests --test s11_upgrade -- --ignored seeds";
+    let corpus = folder("corpus").join("handover");
+    for name in ["whole", "body", "trial-body"] {
+        let data = fs::read(corpus.join(name)).expect("a readable file");
+        let read = match name {
+            "whole" => Handover::decode(&data).ok(),
+            _ => Handover::decode_body(&data).ok(),
+        };
+        let read = read.unwrap_or_else(|| panic!("{name} is of another format: {remedy}"));
+        let resumed = Engine::resume(&read.engine, &[], Now::default());
+        assert!(resumed.is_ok(), "the engine in {name} is of another format: {remedy}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{Master, eventually};
 
 /// The process that keeps the children of a master; `None` if there is none.
 pub fn find(master: &Master) -> Option<i32> {
-    let directory = master.folder().join("gob");
+    let directory = master.state();
     let words = with_argument("--keep");
     let of_it = with_argument(directory.to_str().expect("a test's path is UTF-8"));
     words.into_iter().find(|pid| of_it.contains(pid))

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::http::Endpoint;
 use crate::output::{Output, Source};
 use crate::script::Script;
-use crate::{Api, Cue, Mark, Sse, binary, eventually, process};
+use crate::{Api, Cue, Mark, Sse, binary, eventually, keeper, process};
 
 /// How many lines of a stdout that is not kept are still kept: more than a master says at
 /// its start.
@@ -148,6 +148,12 @@ impl Master {
         self.folder.path()
     }
 
+    /// Its state directory.
+    pub fn state(&self) -> PathBuf {
+        let given = self.builder.query.iter().find(|(name, _)| name == "state");
+        given.map_or_else(|| self.folder().join("gob"), |(_, state)| state.into())
+    }
+
     /// A cue that this master's children can wait for.
     pub fn cue(&self, name: &str) -> Cue {
         Cue::new(self.folder().join(format!("{name}.cue")))
@@ -201,10 +207,13 @@ impl Master {
         start.elapsed()
     }
 
-    /// Ends it with SIGKILL, and then what it left running.
+    /// Ends it with SIGKILL, and then what it left running, as a machine that goes down.
     pub fn kill9(&mut self) {
-        self.signal(Signal::KILL);
-        let _ = self.child.wait();
+        self.crash();
+        if let Some(keeper) = keeper::find(self) {
+            process::send(keeper, Signal::KILL);
+            process::wait_gone(keeper);
+        }
         process::sweep(&self.mark);
     }
 

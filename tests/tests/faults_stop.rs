@@ -11,7 +11,7 @@ use openctrl_tests::api::id_of;
 use openctrl_tests::process::{
     has_program, is_alive, skip, status_field, wait_gone, with_argument,
 };
-use openctrl_tests::{Master, Sse, eventually, until};
+use openctrl_tests::{Master, Sse, eventually, keeper, until};
 use rustix::process::Signal;
 
 /// An `exec:` URL of a shell or Python program; its text is escaped.
@@ -131,16 +131,21 @@ fn descendants_end_with_their_instance() {
 /// A daemon that has cut all ties: named, and ended with the master.
 #[test]
 fn a_daemon_of_no_known_instance_is_named_and_ends_with_the_master() {
-    let mut master = Master::builder().without_bin().query("survive", "off").start();
+    for (survive, number) in [("on", 10), ("off", 11)] {
+        named_and_ended_with_the_master(survive, &seconds(number));
+    }
+}
+
+fn named_and_ended_with_the_master(survive: &str, seconds: &str) {
+    let mut master = Master::builder().without_bin().query("survive", survive).start();
     let mut events = master.events();
-    let seconds = seconds(10);
+    let parent = keeper::find(&master).unwrap_or(master.pid());
+    assert_eq!(parent == master.pid(), survive == "off");
     let text = format!("(setsid sleep {seconds} >/dev/null 2>&1 &); echo up; exec sleep 4305");
     let id = create(&master, &mut events, &program("sh", &text));
     events.wait_log(&id, "up");
-    let pid = the_sleeper(&seconds);
-    until("the daemon to be the master's", || {
-        status_field(pid, "PPid") == Some(master.pid().to_string())
-    });
+    let pid = the_sleeper(seconds);
+    until("the daemon to be adopted", || status_field(pid, "PPid") == Some(parent.to_string()));
     master.api().delete(&id).expect(204);
     let line = master.output().wait_for_line("the name of the daemon", |line| {
         line.text.contains("have left the instances that started them")

@@ -198,7 +198,7 @@ mod boot {
 
     #[test]
     fn saved_remembers_a_stop_and_a_start() {
-        let mut master = Master::builder().query("survive", "off").start();
+        let mut master = Master::start();
         let (api, mut events) = (master.api(), master.events());
         let (stopped, started) = (master.mark("stopped"), master.mark("started"));
         let first = master.run(&mut events, &Script::new().mark(&stopped).wait());

@@ -1,5 +1,5 @@
-//! Contract §11 after `kill -9` with `survive=off`: nothing acknowledged is lost, nothing runs twice, and a client that is
-//! ended was a leftover.
+//! Contract §11 after `kill -9` without a keeper: nothing acknowledged is lost, nothing runs twice, and
+//! what is ended was a leftover.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -79,7 +79,7 @@ fn header() -> String {
 fn who_merely_has_the_id_of_a_leftover_is_not_touched() {
     let innocent = Innocent::start();
     let (pid, ticks) = (innocent.pid(), innocent.ticks());
-    let mut master = Master::builder().query("survive", "off").start();
+    let mut master = Master::start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().mark(&up).wait());
     up.wait(1);
@@ -113,7 +113,7 @@ fn who_merely_has_the_id_of_a_leftover_is_not_touched() {
 
 fn a_leftover_of_an_unknown_instance_is_killed() {
     let nobody = Innocent::start();
-    let mut master = Master::builder().query("survive", "off").start();
+    let mut master = Master::start();
     master.stop();
     let (pid, ticks) = (nobody.pid(), nobody.ticks());
     let text = format!("{}+ 1 0badcafe 1\n= 1 {pid} {ticks}\n", header());

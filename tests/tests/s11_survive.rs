@@ -1,5 +1,4 @@
-//! Contract §11 with `survive=on`: children outlive their master, and the next
-//! master takes them over.
+//! Contract §11: children outlive their master, and the next master takes them over.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
@@ -78,7 +77,7 @@ fn counts(rx: u64) -> [u64; 9] {
 }
 
 fn a_child_outlives_its_master_and_is_shown_as_before() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let (first, up) = (master.cue("first run may fail"), master.mark("up"));
     let go_on = master.cue("go on");
     let script = Script::new().mark(&up).cue(&first).print("again").cue(&go_on).print("on").wait();
@@ -111,7 +110,7 @@ fn a_child_outlives_its_master_and_is_shown_as_before() {
 }
 
 fn totals_go_on_exactly() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let (more, most) = (master.cue("more"), master.cue("most"));
     let script = Script::new().checkpoint(counts(100)).cue(&more).checkpoint(counts(150));
     let script = script.cue(&most).checkpoint(counts(175)).wait();
@@ -134,7 +133,7 @@ fn a_child_that_ended_meanwhile_is_shown_with_its_exit() {
     for (code, restart, status) in
         [(7, false, "error"), (0, false, "stopped"), (0, true, "stopped"), (9, true, "running")]
     {
-        let mut master = Master::builder().query("survive", "on").start();
+        let mut master = Master::start();
         let (end, up) = (master.cue("end"), master.mark("up"));
         let script = Script::new().mark(&up).cue(&end).print("last words").exit(code);
         let id = master.api().run(&script);
@@ -159,7 +158,7 @@ fn a_child_that_ended_meanwhile_is_shown_with_its_exit() {
 }
 
 fn a_flood_waits_while_no_master_reads_and_nothing_is_lost() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let (go, up) = (master.cue("go"), master.mark("up"));
     let script = Script::new().mark(&up).cue(&go).step(Step::Flood(900, 1_000)).print("end").wait();
     let id = master.api().run(&script);
@@ -176,7 +175,7 @@ fn a_flood_waits_while_no_master_reads_and_nothing_is_lost() {
 fn nothing_is_left_after_a_shutdown() {
     for signal in [Signal::TERM, Signal::INT] {
         for crashes in [0, 1] {
-            let mut master = Master::builder().query("survive", "on").start();
+            let mut master = Master::start();
             let up = master.mark("up");
             let lonely = Script::new().mark(&up).wait();
             let family = Script::new().mark(&up).step(Step::Orphan(lonely.clone())).wait();
@@ -198,7 +197,7 @@ fn nothing_is_left_after_a_shutdown() {
 }
 
 fn a_lost_keeper_costs_no_child() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let (up, end) = (master.mark("up"), master.cue("end"));
     let steady = master.api().run(&Script::new().mark(&up).wait());
     let ending = master.api().run_once(&Script::new().mark(&up).cue(&end).print("bye").exit(3));
@@ -226,7 +225,7 @@ fn a_lost_keeper_costs_no_child() {
 }
 
 fn a_child_outlives_its_keeper_and_then_its_master() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let (up, go_on) = (master.mark("up"), master.cue("go on"));
     let id = master.api().run(&Script::new().mark(&up).cue(&go_on).print("on").wait());
     let child = up.wait(1)[0].pid;
@@ -256,7 +255,7 @@ fn a_child_outlives_its_keeper_and_then_its_master() {
 }
 
 fn a_stop_under_way_goes_on() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let (up, asked) = (master.mark("up"), master.mark("asked"));
     let script = Script::new().on_term(Script::new().mark(&asked)).mark(&up).wait();
     let id = master.api().run(&script);
@@ -273,7 +272,7 @@ fn a_stop_under_way_goes_on() {
 }
 
 fn a_child_that_is_not_restarted_outlives_its_master_too() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().mark(&up).wait());
     master.api().patch(&id, &json!({"restart": false})).expect(200);
@@ -289,7 +288,7 @@ fn a_child_that_is_not_restarted_outlives_its_master_too() {
 }
 
 fn what_is_left_of_a_group_is_ended() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let up = master.mark("up");
     let cue = master.cue("leader may go");
     let member = Script::new().ignore_term().mark(&up).wait();
@@ -307,7 +306,7 @@ fn what_is_left_of_a_group_is_ended() {
 }
 
 fn without_survival_children_end_with_the_next_start() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().mark(&up).wait());
     let child = up.wait(1)[0].pid;
@@ -337,7 +336,7 @@ fn refused(master: &mut Master, child: i32) -> String {
 }
 
 fn with_a_child() -> (Master, String, i32) {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().mark(&up).wait());
     let child = up.wait(1)[0].pid;
@@ -377,7 +376,7 @@ fn a_keeper_of_another_version_is_refused() {
 }
 
 fn what_is_no_socket_is_left_alone() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     master.stop();
     let socket = master.folder().join("gob/keeper.sock");
     fs::write(&socket, "mine").unwrap();
@@ -389,7 +388,7 @@ fn what_is_no_socket_is_left_alone() {
 }
 
 fn a_stranger_cannot_take_the_keeper_over() {
-    let master = Master::builder().query("survive", "on").start();
+    let master = Master::start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().mark(&up).wait());
     let child = up.wait(1)[0].pid;
@@ -406,7 +405,7 @@ fn a_stranger_cannot_take_the_keeper_over() {
 }
 
 fn a_moved_state_directory_still_has_its_children() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().mark(&up).wait());
     let child = up.wait(1)[0].pid;
@@ -420,7 +419,7 @@ fn a_moved_state_directory_still_has_its_children() {
 }
 
 fn a_removed_socket_harms_no_running_child() {
-    let mut master = Master::builder().query("survive", "on").start();
+    let mut master = Master::start();
     let up = master.mark("up");
     let id = master.api().run(&Script::new().mark(&up).wait());
     let child = up.wait(1)[0].pid;

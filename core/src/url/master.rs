@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use super::control::ControlOptions;
 use super::cors::Cors;
-use super::options::{LogOptions, MetricsOptions, OptionTexts};
+use super::options::{LogOptions, MetricsOptions, OptionTexts, Survival};
 use super::parts::{Parts, outline};
 use crate::url::{MasterUrlError, TraceConfig};
 
@@ -43,8 +43,8 @@ pub struct MasterUrl {
     pub log_is_json: bool,
     /// How often an idle event stream repeats the reconnect hint, in seconds.
     pub heartbeat_s: u32,
-    /// `survive=on`: processes outlive a master that dies, where the system allows it.
-    pub survives: bool,
+    /// Whether processes outlive a master that is killed.
+    pub survival: Survival,
     /// Which web sites may use the API from a browser.
     pub cors: Cors,
     /// The authorities of which clients have to show a certificate.
@@ -105,7 +105,7 @@ impl MasterUrl {
             metrics: options.metrics()?,
             log_is_json: options.log_is_json()?,
             heartbeat_s: options.heartbeat_s()?,
-            survives: options.survives()?,
+            survival: options.survival()?,
             cors: options.cors()?,
             client_ca: options.client_ca(),
             socket: options.socket(),

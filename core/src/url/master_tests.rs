@@ -29,7 +29,7 @@ fn a_plain_url_has_defaults() {
         metrics: MetricsOptions::default(),
         log_is_json: false,
         heartbeat_s: 3,
-        survives: false,
+        survival: Survival::IfPossible,
         cors: Cors::Any,
         client_ca: None,
         socket: None,
@@ -41,6 +41,18 @@ fn a_plain_url_has_defaults() {
     };
     assert_eq!(parse("master://127.0.0.1:8080"), expected);
     assert_eq!(parse("MASTER://u:p@127.0.0.1:08080//?tls=&bin=&state=#f"), expected);
+}
+
+#[test]
+fn processes_outlive_the_master_unless_the_url_says_otherwise() {
+    let survival = |query: &str| parse(&format!("master://h:1?{query}")).survival;
+    for query in ["", "survive=", "survive=&survive=off"] {
+        assert_eq!(survival(query), Survival::IfPossible, "{query}");
+    }
+    assert_eq!(survival("survive=on&survive=off"), Survival::On);
+    assert_eq!(survival("survive=off"), Survival::Off);
+    let refused = MasterUrl::parse("master://h:1?survive=yes").expect_err("no such value");
+    assert!(refused.to_string().contains("survive"), "{refused}");
 }
 
 #[test]
@@ -290,7 +302,7 @@ proptest! {
             metrics: MetricsOptions::default(),
             log_is_json: false,
             heartbeat_s: 3,
-            survives: false,
+            survival: Survival::IfPossible,
             cors: Cors::Any,
         client_ca: None,
         socket: None,

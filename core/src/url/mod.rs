@@ -19,6 +19,6 @@ pub use error::MasterUrlError;
 pub use instance::{InstanceUrl, InstanceUrlError};
 pub use mask::{MASK, mask_url, masked_part};
 pub use master::{MasterUrl, Tls};
-pub use options::{LogOptions, MetricsOptions};
+pub use options::{LogOptions, MetricsOptions, Survival};
 pub use parts::UrlFault;
 pub use trace::TraceConfig;

@@ -41,6 +41,17 @@ impl Default for LogOptions {
     }
 }
 
+/// Whether processes outlive a master that is killed (Contract §11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Survival {
+    /// `survive=off`: the next master ends them.
+    Off,
+    /// Without the parameter: they do if a keeper can be started here.
+    IfPossible,
+    /// `survive=on`: a master that cannot start a keeper does not start.
+    On,
+}
+
 /// The texts of these parameters, as they are collected from a query.
 #[derive(Default)]
 pub(super) struct OptionTexts {
@@ -167,8 +178,13 @@ impl OptionTexts {
     ///
     /// # Errors
     /// For a value that is not one of those that the parameter has.
-    pub(super) fn survives(&self) -> Result<bool, MasterUrlError> {
-        self.choice(SURVIVE, ["off", "on"])
+    pub(super) fn survival(&self) -> Result<Survival, MasterUrlError> {
+        let is_on = self.choice(SURVIVE, ["off", "on"])?;
+        Ok(match self.text(SURVIVE) {
+            None => Survival::IfPossible,
+            Some(_) if is_on => Survival::On,
+            Some(_) => Survival::Off,
+        })
     }
 
     /// `heartbeat=`: how often an idle event stream shows a sign of life, in seconds.

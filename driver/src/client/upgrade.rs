@@ -79,8 +79,8 @@ fn no_answer(state: &Path, error: &io::Error) -> Failure {
     let kind = error.kind();
     if kind == ErrorKind::NotFound {
         return Failure::Refused(format!(
-            "the master of {shown} does not replace its program in place: that needs survive=on in \
-             its master URL and no Patrol configuration; stop it and start it again"
+            "the master of {shown} does not replace its program in place: it was started with \
+             survive=off or with a Patrol configuration; stop it and start it again"
         ));
     }
     Failure::Unreachable(if kind == ErrorKind::ConnectionRefused {

@@ -14,7 +14,7 @@ use openctrl_core::handover::{Descriptor, Role};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
 use openctrl_core::master::{MasterFace, MasterIdentity};
 use openctrl_core::store::Image;
-use openctrl_core::url::{MasterUrl, Tls, TraceConfig};
+use openctrl_core::url::{MasterUrl, Survival, Tls, TraceConfig};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
@@ -43,8 +43,6 @@ use crate::daemon::process::{
 use crate::daemon::reactor::{Finished, Hands, Reactor};
 use crate::daemon::service::{Notifier, Watchdog, inherited_listener};
 use crate::daemon::signals::{self, Signals, Told};
-#[cfg(target_os = "linux")]
-use crate::daemon::start_code;
 use crate::daemon::start_error::StartError;
 use crate::daemon::store::StoreWriter;
 use crate::daemon::sysinfo::Sampler;
@@ -57,6 +55,9 @@ use crate::promises::{close_inherited_at_exec, unblock_signals};
 use crate::published_file::PublishedFile;
 use crate::state::{Loaded, PID_FILE, StateDirectory};
 use crate::version::VERSION;
+
+/// Whether this system has keepers.
+const HAS_KEEPERS: bool = cfg!(target_os = "linux");
 
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -214,9 +215,9 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         (url.host, url.port) = config.http_address().map_err(StartError::Patrol)?;
     }
     // What a configuration starts outlives the master anyway, and is found by its pid files.
-    url.survives &= config.is_none();
+    let survival = if config.is_none() { url.survival } else { Survival::Off };
     raise_descriptor_limit();
-    let shares_table = url.survives || !extras.sources.is_empty();
+    let shares_table = survival != Survival::Off || !extras.sources.is_empty();
     let spawner = IdleSpawner::start(shares_table).map_err(system("start a thread"))?;
     let executable = std::env::current_exe().map_err(system("find this program's own file"))?;
     let runtime = Runtime {
@@ -274,7 +275,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         pid_file.remove_earlier();
     }
     let is_known = |id| image.instances.contains_key(&id);
-    let mut keeping = keeping(&url, &state, &runtime)?;
+    let mut keeping = keeping(survival, &state, &runtime)?;
     keeping.iter_mut().for_each(|keeping| keeping.match_with(&ledger, is_known));
     let is_kept = |number| keeping.as_ref().is_some_and(|keeping| keeping.has(number));
     let leftovers = find_leftovers(&mut ledger, is_known, is_kept);
@@ -381,6 +382,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         Some(engine) => engine,
         None => Engine::with_found(image, found, random()?, now),
     };
+    let obstacle = obstacle(hands.spawner.has_keeper(), door.is_some());
     let reactor = Reactor::new(engine, recorder, hands, control, clock.clone(), child_ended, now)
         .after_request(last_request);
     let address = address(&url, secured.as_ref());
@@ -396,7 +398,6 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         .map(|path| sockets.bind(Path::new(path), MAIN_MODE, None)?.into_parts());
     let local = local.transpose().map_err(StartError::Socket)?;
     sockets.forget_handed();
-    let obstacle = obstacle(&url, door.is_some());
     let listener_number = listener.as_raw_fd();
     let audit = Audit::open(&state).map_err(system("start a thread"))?;
     let kept_audit = audit.clone();
@@ -515,7 +516,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     };
     tokio::spawn(signals.pass_on(told));
     #[cfg(target_os = "linux")]
-    start_code::give_back();
+    crate::start_code::give_back();
 
     let Finished { hands, control, left, kill_at } = reactor.run(inbox).await;
     if let Some(door) = &hands.door {
@@ -551,16 +552,16 @@ async fn keep_signposts(mut files: [PublishedFile; 2], mut withdrawn: oneshot::R
 }
 
 /// Why a master is not upgraded in place, with the remedy.
-fn obstacle(url: &MasterUrl, has_configuration: bool) -> Option<&'static str> {
+fn obstacle(has_keeper: bool, has_configuration: bool) -> Option<&'static str> {
     if has_configuration {
         return Some(
             "a master with a Patrol configuration is not upgraded in place; stop it and start it \
              again",
         );
     }
-    let ends_with_it = "its children would end with it; set survive=on in the master URL and start \
-                        it again";
-    (!url.survives).then_some(ends_with_it)
+    let ends_with_it = "it has no keeper, so its children would end with it; start it again without \
+                        survive=off";
+    (!has_keeper).then_some(ends_with_it)
 }
 
 /// Warns of what an operator should correct although the master can start.
@@ -620,17 +621,24 @@ fn recorder(url: &MasterUrl, state: &Path, boot: BootId) -> io::Result<Recorder>
     })
 }
 
-/// The keeper of the children, unless they are to end with the master.
+/// The keeper of the children, unless the next master ends them.
 fn keeping(
-    url: &MasterUrl,
+    survival: Survival,
     state: &Path,
     runtime: &Runtime,
 ) -> Result<Option<Keeping>, StartError> {
-    if url.survives {
-        return Keeping::begin(state, runtime).map(Some).map_err(StartError::Keeper);
+    if survival == Survival::Off || !(HAS_KEEPERS || survival == Survival::On) {
+        dismiss_keeper(state);
+        return Ok(None);
     }
-    dismiss_keeper(state);
-    Ok(None)
+    match Keeping::begin(state, runtime) {
+        Ok(keeping) => Ok(Some(keeping)),
+        Err(error) if survival == Survival::IfPossible && error.is_of_a_new_one() => {
+            tracing::warn!("Master.run: instances do not outlive a master that is killed: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(StartError::Keeper(error)),
+    }
 }
 
 /// The state to start from, durable before its key is told.
@@ -712,5 +720,18 @@ mod tests {
         let ours = std::env::current_exe().expect("a test is a program");
         assert!(is_in_build_directory(&ours), "{}", ours.display());
         assert!(!is_in_build_directory(Path::new("/usr/bin/openctrl")));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_keeper_that_cannot_be_started_is_an_error_only_if_the_url_asks_for_it() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let missing = home.path().join("missing");
+        let runtime = Runtime { path: "/bin/true".into(), is_own: false };
+        let begin = |survival| keeping(survival, &missing, &runtime);
+        let error = begin(Survival::On).expect_err("no socket can be made there");
+        assert!(error.to_string().contains("survive=off goes without it"), "{error}");
+        assert!(begin(Survival::IfPossible).expect("it is possible without").is_none());
+        assert!(begin(Survival::Off).expect("none is asked for").is_none());
     }
 }

@@ -29,8 +29,6 @@ mod request_body;
 mod service;
 mod signals;
 mod standstill;
-#[cfg(target_os = "linux")]
-mod start_code;
 mod start_error;
 pub(crate) mod store;
 mod sysinfo;

@@ -5,8 +5,8 @@
 //! be reused meanwhile.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -301,8 +301,11 @@ fn reaped(pid: Pid, options: WaitIdOptions) -> Ended {
 /// When a process started, in clock ticks since the machine did; 0 if that cannot be read.
 fn start_ticks(pid: Pid) -> u64 {
     const AFTER_NAME: usize = 19;
-    let text = fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    // Longer than all its fields can be.
+    let mut text = [0; 1024];
+    let file = File::open(format!("/proc/{}/stat", pid.as_raw_pid()));
+    let length = file.and_then(|mut file| file.read(&mut text)).unwrap_or(0);
+    let text = String::from_utf8_lossy(&text[..length]);
     let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
     fields.split_whitespace().nth(AFTER_NAME).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
 }

@@ -24,7 +24,8 @@ use rustix::process::{getpid, set_child_subreaper};
 use self::children::Children;
 use self::report::report_to;
 use crate::packets::{self, Packet};
-use crate::promises::{Disposition, child_signals, inherited, set_disposition};
+use crate::promises::{Disposition, child_signals, inherited, peer_user, set_disposition};
+use crate::start_code::give_back;
 
 /// The first argument of a keeper.
 pub(crate) const WORD: &str = "--keep";
@@ -88,6 +89,7 @@ pub(crate) fn run() -> ExitCode {
             is_quitting,
         })
     });
+    give_back();
     let ended = begun.and_then(|mut keeper| keeper.serve());
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -113,6 +115,8 @@ struct Ready {
     listener: bool,
     master: bool,
     candidate: bool,
+    /// A process that another keeper started has ended.
+    held: bool,
 }
 
 impl Keeper {
@@ -128,7 +132,10 @@ impl Keeper {
                     break;
                 }
             }
-            if self.children.reap(self.master.as_ref().map(AsFd::as_fd)).is_err() {
+            // The system looks through all children to say that none has ended.
+            if (ready.child_ended || ready.held)
+                && self.children.reap(self.master.as_ref().map(AsFd::as_fd)).is_err()
+            {
                 self.master = None;
             }
             if ready.candidate {
@@ -172,6 +179,7 @@ impl Keeper {
             listener: next(true),
             master: next(self.master.is_some()),
             candidate: next(self.candidate.is_some()),
+            held: is_ready.any(|is_ready| is_ready),
         })
     }
 
@@ -284,5 +292,5 @@ fn socket_in(directory: &OwnedFd) -> Option<u64> {
 /// Whether the other end runs as the user of this process, or as root.
 fn is_own_user(connection: &OwnedFd) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    packets::peer(connection.as_fd()).is_ok_and(|(user, _)| user == own || user == 0)
+    peer_user(connection.as_fd()).is_ok_and(|user| user == own || user == 0)
 }

@@ -47,6 +47,20 @@ pub fn settle(pid: i32) {
     }
 }
 
+/// Resident memory in bytes; what it shares with other processes counts in equal parts for each.
+pub fn proportional(pid: i32) -> f64 {
+    sum_of_maps(pid, "Pss:")
+}
+
+/// Resident memory in bytes that is no part of a file.
+pub fn anonymous(pid: i32) -> f64 {
+    sum_of_maps(pid, "Anonymous:")
+}
+
+fn sum_of_maps(pid: i32, name: &str) -> f64 {
+    kib_in(&format!("/proc/{pid}/smaps_rollup"), name) * 1024.0
+}
+
 fn by_threads(pid: i32) -> f64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let used = threads.filter_map(|thread| {
@@ -64,15 +78,19 @@ fn by_ticks(pid: i32) -> f64 {
 }
 
 fn status_kib(pid: i32, name: &str) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    kib_in(&format!("/proc/{pid}/status"), name)
+}
+
+fn kib_in(path: &str, name: &str) -> f64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let value = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
     value.unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_ns, peak_resident, resident, thread_cpu_ns};
+    use super::{anonymous, cpu_ns, peak_resident, proportional, resident, thread_cpu_ns};
 
     #[test]
     fn work_and_memory_are_seen() {
@@ -83,6 +101,8 @@ mod tests {
         }
         assert!(cpu_ns(pid) - process >= 10e6, "the process used what its thread used");
         // In this order: other tests of this process take memory meanwhile.
+        let anonymous = anonymous(pid);
+        assert!(anonymous > 100e3 && proportional(pid) >= anonymous);
         let resident = resident(pid);
         assert!(resident > 100e3 && peak_resident(pid) >= resident);
     }

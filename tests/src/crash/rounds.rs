@@ -92,8 +92,9 @@ impl Harness {
         if fs::hard_link(program, &runtime).is_err() {
             fs::copy(program, &runtime).expect("the runtime can be copied");
         }
-        let survive = if has_keeper { "on" } else { "off" };
-        let master = Master::builder_for(&runtime).query("survive", survive).start();
+        let builder = Master::builder_for(&runtime);
+        let builder = if has_keeper { builder } else { builder.query("survive", "off") };
+        let master = builder.start();
         let model = Model { key: master.key().to_owned(), ..Model::default() };
         let summary = Summary::default();
         let starts = BTreeMap::new();

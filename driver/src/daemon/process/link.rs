@@ -26,7 +26,7 @@ use super::link_error::LinkError;
 use super::listed::Listed;
 use crate::keeper::{SOCKET, WORD};
 use crate::packets;
-use crate::promises::{Program, register, start};
+use crate::promises::{Program, peer_user, register, start};
 
 /// The file of this program on Linux, also after it was removed or replaced.
 const OWN_FILE: &str = "/proc/self/exe";
@@ -95,7 +95,8 @@ impl Link {
     /// Starts a keeper. There must be no other one that can be reached.
     pub(super) fn launch(directory: &Path, environment: &[CString]) -> Result<Self, LinkError> {
         let path = directory.join(SOCKET);
-        let failed = |attempt| move |error| LinkError::Io(attempt, directory.join(SOCKET), error);
+        let failed =
+            |attempt| move |error| LinkError::NotStarted(attempt, directory.join(SOCKET), error);
         match fs::symlink_metadata(&path) {
             Ok(found) if found.file_type().is_socket() => {
                 fs::remove_file(&path).map_err(failed("remove"))?;
@@ -106,8 +107,15 @@ impl Link {
         }
         let listener = packets::listen_in(directory, SOCKET).map_err(failed("listen on"))?;
         let starts = failed("start a keeper that listens on");
-        let socket = start_keeper(directory, &listener).map_err(starts)?;
-        Self::greet(socket, &path, environment)
+        let socket = start_keeper(directory, &listener).map_err(&starts)?;
+        Self::greet(socket, &path, environment).map_err(|error| match error {
+            LinkError::Io(_, _, error) => starts(error),
+            LinkError::Closed(_) => starts(io::Error::other("it ended at once")),
+            other @ (LinkError::Stranger(..)
+            | LinkError::Turned(..)
+            | LinkError::NoSocket(_)
+            | LinkError::NotStarted(..)) => other,
+        })
     }
 
     /// Sends the greeting and the environment of children.
@@ -117,7 +125,7 @@ impl Link {
             true => LinkError::Closed(path.to_owned()),
             false => LinkError::Io("greet the keeper that listens on", path.to_owned(), error),
         };
-        let (user, _) = packets::peer(socket.as_fd()).map_err(failed)?;
+        let user = peer_user(socket.as_fd()).map_err(failed)?;
         let own = rustix::process::geteuid().as_raw();
         if user != own && user != 0 {
             return Err(stranger(format!("it runs as user {user}")));
@@ -162,9 +170,9 @@ impl Link {
     /// Lists the children of the keeper. Call this before anything else reads reports.
     pub(super) fn list(&self) -> io::Result<Vec<Listed>> {
         self.order(&Order::List, &[])?;
-        let mut listed = Vec::new();
+        let (mut listed, mut scratch) = (Vec::new(), packets::scratch());
         loop {
-            let (report, mut descriptors) = self.receive()?;
+            let (report, mut descriptors) = self.receive(&mut scratch)?;
             match report {
                 Report::Item(child) => {
                     let output = (!descriptors.is_empty()).then(|| descriptors.swap_remove(0));
@@ -188,18 +196,31 @@ impl Link {
         let Ok(socket) = register(Arc::clone(&self.socket)) else { return };
         let mut receive =
             |socket: &Arc<OwnedFd>| packets::receive(socket.as_fd(), false, &mut scratch);
-        while let Ok(Some(packet)) = socket.async_io(Interest::READABLE, &mut receive).await
-            && let Ok(report) = decode_report(&packet.bytes)
-        {
-            take(report);
+        loop {
+            match socket.async_io(Interest::READABLE, &mut receive).await {
+                Ok(Some(packet)) => match decode_report(&packet.bytes) {
+                    Ok(report) => take(report),
+                    Err(_) => return,
+                },
+                // Said once, of a keeper that was killed before it had read every order. What it
+                // reported until then is still there.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                Ok(None) | Err(_) => return,
+            }
         }
     }
 
     /// Waits until the keeper has closed the connection; false if it does not in this time.
     pub(super) fn wait_closed(&self, limit: Duration) -> bool {
+        self.wait(PollFlags::empty(), limit).unwrap_or(false)
+    }
+
+    /// Waits for an event on the connection, its end included; false if none comes in this time.
+    fn wait(&self, event: PollFlags, limit: Duration) -> io::Result<bool> {
         let limit = Timespec::try_from(limit).ok();
-        let mut polled = [PollFd::new(&self.socket, PollFlags::empty())];
-        poll(&mut polled, limit.as_ref()).is_ok_and(|ready| ready > 0)
+        let mut polled = [PollFd::new(&self.socket, event)];
+        // A child of this process may end meanwhile.
+        Ok(rustix::io::retry_on_intr(|| poll(&mut polled, limit.as_ref()))? > 0)
     }
 
     /// Reaps the keeper if it is a child that has ended.
@@ -210,17 +231,15 @@ impl Link {
     }
 
     fn next_report(&self) -> io::Result<Report> {
-        Ok(self.receive()?.0)
+        Ok(self.receive(&mut packets::scratch())?.0)
     }
 
-    fn receive(&self) -> io::Result<(Report, Vec<OwnedFd>)> {
-        let limit = Timespec::try_from(ANSWER_TAKES).ok();
-        let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
-        if poll(&mut polled, limit.as_ref())? == 0 {
+    fn receive(&self, scratch: &mut [u8]) -> io::Result<(Report, Vec<OwnedFd>)> {
+        if !self.wait(PollFlags::IN, ANSWER_TAKES)? {
             return Err(io::Error::new(ErrorKind::TimedOut, "it does not answer"));
         }
         let closed = || io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection");
-        let packet = packets::receive(self.socket.as_fd(), true, &mut packets::scratch())?;
+        let packet = packets::receive(self.socket.as_fd(), true, scratch)?;
         let packet = packet.ok_or_else(closed)?;
         if packet.is_cut {
             let reason = "too many open files: raise the limit (ulimit -n)";
@@ -280,4 +299,28 @@ fn umask() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
     umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o022)
+}
+
+#[cfg(test)]
+mod tests {
+    use openctrl_core::ids::RunId;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_keeper_has_reported_is_read() {
+        let kind = SocketType::SEQPACKET;
+        let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+        let (ours, its) = pair.expect("sockets");
+        let link = Link { socket: Arc::new(ours), pid: 0 };
+        let report = Report::Started { run: RunId(7), pid: 8, start_ticks: 9 };
+        let bytes = encode(&report).expect("it is short");
+        packets::send(its.as_fd(), &bytes, &[]).expect("sent");
+        link.order(&Order::List, &[]).expect("sent");
+        // It has not read the order.
+        drop(its);
+        let mut seen = Vec::new();
+        link.read_reports(|report| seen.push(report)).await;
+        assert_eq!(seen, [report]);
+    }
 }

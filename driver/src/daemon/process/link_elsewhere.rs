@@ -30,7 +30,7 @@ impl Link {
     /// None can be started.
     pub(super) fn launch(directory: &Path, _: &[CString]) -> Result<Self, LinkError> {
         let error = io::Error::from(io::ErrorKind::Unsupported);
-        Err(LinkError::Io("start a keeper for", directory.to_owned(), error))
+        Err(LinkError::NotStarted("start a keeper for", directory.to_owned(), error))
     }
 
     pub(super) const fn order(&self, _: &Order, _: &[BorrowedFd<'_>]) -> io::Result<()> {

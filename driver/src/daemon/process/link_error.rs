@@ -18,7 +18,16 @@ pub(crate) enum LinkError {
     Turned(PathBuf, Turned, u16),
     /// A file that is not a socket has this path.
     NoSocket(PathBuf),
+    /// There is none, and none can be started.
+    NotStarted(&'static str, PathBuf, io::Error),
     Io(&'static str, PathBuf, io::Error),
+}
+
+impl LinkError {
+    /// Whether there was no keeper, and a new one could not be started.
+    pub(crate) const fn is_of_a_new_one(&self) -> bool {
+        matches!(self, Self::NotStarted(..))
+    }
 }
 
 impl fmt::Display for LinkError {
@@ -55,7 +64,7 @@ impl fmt::Display for LinkError {
                 "{} is in the way and is no socket; remove it or choose another state directory",
                 path.display()
             ),
-            Self::Io(attempt, path, error) => {
+            Self::NotStarted(attempt, path, error) | Self::Io(attempt, path, error) => {
                 write!(
                     f,
                     "cannot {attempt} {}: {error}; survive=off goes without it",

@@ -20,8 +20,9 @@ use super::refused::explain;
 use super::runs::{Pending, Runs, Woken};
 use crate::daemon::inbox::Notice;
 
-/// How long a keeper may take to die after its connection ended.
-const DIES_WITHIN: Duration = Duration::from_secs(1);
+/// How long a keeper may take to die after its connection ended: on a busy machine, seconds. Until
+/// then its children are not the master's, and their exit status is known to the keeper alone.
+const DIES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads the reports of one keeper.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use rustix::net::{SocketFlags, accept_with};
 
 use crate::channel::{SOCKET, receive};
 use crate::packets;
+use crate::promises::peer_user;
 
 /// How long a peer may take to put its question.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +79,7 @@ impl Channel {
 
 fn hear(peer: &OwnedFd, answer: &impl Fn(Question, &Tell<'_>)) {
     let own = rustix::process::geteuid().as_raw();
-    let Ok((user, _)) = packets::peer(peer.as_fd()) else { return };
+    let Ok(user) = peer_user(peer.as_fd()) else { return };
     // A peer that does not wait is told nothing.
     let tell = |answer: &Answer| {
         let _ = packets::send(peer.as_fd(), answer.to_string().as_bytes(), &[]);

@@ -2,10 +2,11 @@
 //! what it would have to go on with, changes nothing, and says what it is.
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,14 +39,47 @@ const TAKES: Duration = Duration::from_secs(10);
 /// How much of what it says is read.
 const SAYS_MAX_BYTES: u64 = 64 * 1024;
 
+/// A program that can take over.
+#[derive(Debug)]
+pub(super) struct Tried {
+    /// What it says about itself.
+    pub(super) said: Preflight,
+    file: Stamp,
+}
+
+impl Tried {
+    /// Whether `path` still is the file that was tried.
+    pub(super) fn is_still_at(&self, path: &Path) -> bool {
+        Stamp::of(path).is_ok_and(|stamp| stamp == self.file)
+    }
+}
+
+/// What changes when a file is replaced, or written to in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    written: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let data = fs::metadata(path)?;
+        let written = (data.mtime(), data.mtime_nsec());
+        Ok(Self { device: data.dev(), inode: data.ino(), bytes: data.size(), written })
+    }
+}
+
 /// Starts the program and returns what it says about itself; else why it cannot take over.
 pub(super) async fn try_program(
     program: &OwnProgram,
     state: &Path,
     trial: OwnedFd,
-) -> Result<Preflight, String> {
+) -> Result<Tried, String> {
     let path = program.path.display().to_string();
     let failed = |reason: &dyn std::fmt::Display| format!("{path}: {reason}");
+    let file = Stamp::of(&program.path).map_err(|error| failed(&error))?;
     let (pid, output, errors) = start(program, state, &trial).map_err(|error| failed(&error))?;
     drop(trial);
     let watched = pidfd_open(pid, PidfdFlags::NONBLOCK).map(register);
@@ -62,7 +96,8 @@ pub(super) async fn try_program(
         return Err(failed(&format_args!("it does not answer within {seconds} s")));
     };
     let (output, errors) = said.map_err(|error| failed(&error))?;
-    judge(&output, &errors, status).map_err(|reason| failed(&reason))
+    let said = judge(&output, &errors, status).map_err(|reason| failed(&reason))?;
+    Ok(Tried { said, file })
 }
 
 fn judge(output: &[u8], errors: &[u8], status: Option<WaitStatus>) -> Result<Preflight, String> {
@@ -140,6 +175,24 @@ async fn listen(output: OwnedFd, errors: OwnedFd) -> io::Result<(Vec<u8>, Vec<u8
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_replaced_or_written_to_is_another_one() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let (path, other) = (home.path().join("a"), home.path().join("b"));
+        let said = || Preflight { version: String::new(), handover: 0, keeper: 0 };
+        fs::write(&path, "one").expect("written");
+        let tried = Tried { said: said(), file: Stamp::of(&path).expect("it is there") };
+        assert!(tried.is_still_at(&path));
+        fs::write(&other, "one").expect("written");
+        fs::rename(&other, &path).expect("renamed");
+        assert!(!tried.is_still_at(&path), "replaced");
+        let tried = Tried { said: said(), file: Stamp::of(&path).expect("it is there") };
+        fs::write(&path, "longer").expect("written");
+        assert!(!tried.is_still_at(&path), "written to");
+        fs::remove_file(&path).expect("removed");
+        assert!(!tried.is_still_at(&path), "removed");
+    }
 
     #[test]
     fn a_program_is_judged_by_what_it_says() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use openctrl_core::handover::{Answer, Descriptor, Handover, Preflight, Question, Role};
+use openctrl_core::handover::{Answer, Descriptor, Handover, Question, Role};
 use openctrl_core::ids::RunId;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot};
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::channel::{self, Tell};
 use super::departure::{LAST_LINES, become_program, write};
 use super::parts::{Fixed, Running};
-use super::preflight::try_program;
+use super::preflight::{Tried, try_program};
 use crate::daemon::inbox::Notice;
 use crate::daemon::standstill::{Freeze, Frozen};
 use crate::version::VERSION;
@@ -96,7 +96,7 @@ impl Upgrader {
             Err(reason) => return reason,
         };
         let path = self.fixed.program.path.display();
-        let version = &next.version;
+        let version = &next.said.version;
         tracing::info!("Master.upgrade: {VERSION} becomes {version}, the program at {path}");
         self.running.notifier.reloading();
         for gate in &self.running.gates {
@@ -114,7 +114,7 @@ impl Upgrader {
 
     /// Lets the program at the path show that it can take over: with all that this master has, but
     /// for what it says later.
-    async fn preflight(&self) -> Result<Preflight, String> {
+    async fn preflight(&self) -> Result<Tried, String> {
         let (answer, answered) = oneshot::channel();
         self.running.mailbox.fact(Notice::Trial(answer));
         let engine = answered.await.map_err(|_| ENDING.to_owned())?;
@@ -123,7 +123,7 @@ impl Upgrader {
         try_program(&self.fixed.program, &self.fixed.state, trial).await
     }
 
-    async fn leave(&self, tell: impl FnOnce(&Answer) + Send, next: Preflight) -> String {
+    async fn leave(&self, tell: impl FnOnce(&Answer) + Send, next: Tried) -> String {
         let clear = async {
             for gate in &self.running.gates {
                 gate.is_clear().await;
@@ -148,15 +148,21 @@ impl Upgrader {
             Ok(memory) => memory,
             Err(error) => return format!("cannot write the handover: {error}"),
         };
-        tell(&Answer::Begun { generation: self.fixed.generation, version: next.version });
+        let version = next.said.version.clone();
+        tell(&Answer::Begun { generation: self.fixed.generation, version });
         self.running.audit.settle().await;
         self.running.logs.flush(LAST_LINES);
         for console in &self.running.consoles {
             console.flush(LAST_LINES);
         }
+        let path = &self.fixed.program.path;
+        // A program that was not tried may end at once.
+        if !next.is_still_at(path) {
+            return format!("{} was replaced while it was tried; try again", path.display());
+        }
         let error = become_program(&self.fixed.program, &memory, &handover.descriptors);
         drop(stay);
-        format!("cannot execute {}: {error}", self.fixed.program.path.display())
+        format!("cannot execute {}: {error}", path.display())
     }
 
     fn handover(&self, frozen: Frozen, is_whole: bool) -> Handover {

@@ -23,6 +23,7 @@ mod pipe;
 mod reads;
 mod shutdown;
 mod start;
+mod survive;
 mod waits;
 mod writes;
 
@@ -41,7 +42,7 @@ pub struct Scenario {
 }
 
 /// All of them, in the order in which they run.
-pub const SCENARIOS: [Scenario; 23] = [
+pub const SCENARIOS: [Scenario; 24] = [
     start::SCENARIO,
     create::SCENARIO,
     shutdown::SCENARIO,
@@ -56,6 +57,7 @@ pub const SCENARIOS: [Scenario; 23] = [
     change::SCENARIO,
     idle::SCENARIO,
     children::SCENARIO,
+    survive::SCENARIO,
     deliveries::SCENARIO,
     durable::SCENARIO,
     pipe::SCENARIO,
