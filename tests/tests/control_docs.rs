@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use openctrl_tests::control::Sockets;
+use openctrl_tests::until;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
 /// The shell examples of the page, in order.
@@ -36,6 +38,15 @@ fn the_examples_run_as_printed() {
     let state = master.folder().join("gob");
     let state = state.to_str().expect("UTF-8").to_owned();
     let names = "S=/run/openctrl/openctrl.sock\nA=http://x/api/control.routerd.net/v1alpha1\n";
+    // A reader of `events.db` is up to a second behind.
+    until("events.db", || {
+        let path = master.folder().join("gob/events.db");
+        let events = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let count = events.and_then(|events| {
+            events.query_row("SELECT count(*) FROM events", [], |row| row.get::<_, i64>(0))
+        });
+        count.is_ok_and(|count| count > 0)
+    });
     // The first one starts a master.
     for example in &examples[1..] {
         if example.contains("sqlite3") && !has("sqlite3") {

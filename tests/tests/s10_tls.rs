@@ -90,9 +90,10 @@ fn the_self_signed_certificate_lives_in_memory() {
     assert_eq!(handshake(&master).certificate, first, "one certificate a process");
     fn files(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap().flatten() {
-            if entry.file_type().unwrap().is_dir() {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
                 files(&entry.path(), found);
-            } else {
+            } else if kind.is_file() {
                 found.push(entry.path());
             }
         }
