@@ -340,7 +340,7 @@ fn show_facts(facts: &ProcessFacts) -> String {
         Some(false) | None => {}
     }
     if let Some(next) = &facts.next_run {
-        text.push_str(&format!(", waits for {}", next.text));
+        text.push_str(&format!(", waits for {}", Shown(&next.text)));
     }
     if let Some(name) = &facts.waits_for {
         text.push_str(&format!(", waits for {}", Shown(name)));
@@ -350,7 +350,7 @@ fn show_facts(facts: &ProcessFacts) -> String {
 
 fn show_zone(name: &str) -> String {
     let name = if name.is_empty() { "of the system" } else { name };
-    format!("the time zone {name}")
+    format!("the time zone {}", Shown(name))
 }
 
 fn show_trust(caller: &Caller) -> String {

@@ -74,8 +74,9 @@ impl fmt::Display for Answer {
             Self::Running { generation, version } => write!(f, "running {generation} {version}"),
             Self::Begun { generation, version } => write!(f, "begun {generation} {version}"),
             Self::Refused(reason) => {
-                let cut = reason.floor_char_boundary(WORDS_MAX_BYTES / 2);
-                write!(f, "refused {}", reason[..cut].replace('\n', "; "))
+                let line = reason.trim().replace('\n', "; ");
+                let cut = line.floor_char_boundary(WORDS_MAX_BYTES / 2);
+                write!(f, "refused {}", line[..cut].trim_end())
             }
         }
     }
