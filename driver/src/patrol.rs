@@ -7,7 +7,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! # std::env::set_current_dir(folder.path())?;
 //! # let directory = std::env::current_dir()?;
-//! # std::fs::write("app.sh", "#!/bin/sh\necho $LOG_NAME $1 >out; exit 3\n")?;
+//! # std::fs::write("app.sh", "#!/bin/sh\n[ -s out ] || echo $LOG_NAME $1 >out; exit 3\n")?;
 //! # std::fs::set_permissions("app.sh", std::fs::Permissions::from_mode(0o755))?;
 //! # let config = format!(
 //! #     r#"{{
@@ -53,7 +53,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! # std::env::set_current_dir(folder.path())?;
 //! # let directory = std::env::current_dir()?;
-//! # std::fs::write("app.sh", "#!/bin/sh\nreadlink /proc/self/fd/3 >out\n")?;
+//! # std::fs::write("app.sh", "#!/bin/sh\n[ -s out ] || readlink /proc/self/fd/3 >out\n")?;
 //! # std::fs::set_permissions("app.sh", std::fs::Permissions::from_mode(0o755))?;
 //! # let config = format!(
 //! #     r#"{{
