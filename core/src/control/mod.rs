@@ -123,7 +123,7 @@ impl Control {
         self.effects.pop_front()
     }
 
-    /// When to call [`Control::on_time`] next.
+    /// When [`ControlInput::TimeAdvanced`] is due next.
     pub fn poll_timeout(&self) -> Option<Time> {
         self.rules.next_due().into_iter().chain(self.retry_at).min()
     }
