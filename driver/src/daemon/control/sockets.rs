@@ -4,7 +4,7 @@
 //! A thread makes and removes the sockets of instances: each takes several system calls, which would
 //! hold the loop up. `orders` carries to it what the loop orders. One task accepts on all of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Sockets {
         };
         let main = [main("openctrl.sock", MAIN_MODE)?, main("openctrl-status.sock", STATUS_MODE)?];
         let (mut instances, mut made) = (Vec::new(), HashSet::new());
-        for followed in known.iter().filter(|followed| config.has_socket(followed)) {
+        for followed in known.iter().filter(|known| known.has_socket(config.tagged_only)) {
             let path = config.path(followed);
             let bound = config.bind(&path, &mut made)?;
             instances.push((followed.id, path, bound));
@@ -168,18 +168,15 @@ impl Serving {
     /// Orders the socket of an instance, or that it has none. One that never had one needs no
     /// order.
     fn order(&mut self, followed: Followed) -> OrderNumber {
-        let had_one =
-            self.ordered.get(&followed.id).is_some_and(|(known, _)| self.has_socket(known));
-        let number = match self.has_socket(&followed) || had_one {
+        let tagged_only = self.tagged_only;
+        let known = self.ordered.get(&followed.id);
+        let had_one = known.is_some_and(|(known, _)| known.has_socket(tagged_only));
+        let number = match followed.has_socket(tagged_only) || had_one {
             true => self.orders.put(followed.clone()),
             false => OrderNumber::default(),
         };
         self.ordered.insert(followed.id, (followed, number));
         number
-    }
-
-    fn has_socket(&self, followed: &Followed) -> bool {
-        followed.is_tagged || !self.tagged_only
     }
 
     /// The instance exists, or has another name: it has its socket before a later answer.
@@ -193,7 +190,8 @@ impl Serving {
 
     /// The instance was deleted, or is not created.
     pub(crate) fn remove(&mut self, id: InstanceId) {
-        if self.ordered.remove(&id).is_none_or(|(known, _)| self.has_socket(&known)) {
+        let known = self.ordered.remove(&id);
+        if known.is_none_or(|(known, _)| known.has_socket(self.tagged_only)) {
             self.needed = self.orders.remove(id);
         }
     }
@@ -236,7 +234,7 @@ impl Attendant {
         let mut new = Vec::new();
         for (id, followed) in rows {
             self.missing.remove(&id);
-            let followed = followed.filter(|followed| self.config.has_socket(followed));
+            let followed = followed.filter(|it| it.has_socket(self.config.tagged_only));
             let path = followed.as_ref().map(|followed| self.config.path(followed));
             let known = self.rows.get(&id).map(|row| &row.path);
             if known.is_some() && known == path.as_ref() {
@@ -289,12 +287,12 @@ impl Followed {
             id,
             scheme: definition.url().scheme().to_owned(),
             name: name.to_owned(),
-            is_tagged: definition.meta.tags.contains_key("control"),
+            is_tagged: is_tagged(&definition.meta.tags),
         }
     }
 
     fn of(entry: &ProcessEntry) -> Self {
-        let is_tagged = entry.tags.contains_key("control");
+        let is_tagged = is_tagged(&entry.tags);
         let (scheme, name) = (entry.scheme.clone(), entry.name.to_string());
         Self { id: entry.id, scheme, name, is_tagged }
     }
@@ -302,15 +300,20 @@ impl Followed {
     fn is_of(&self, entry: &ProcessEntry) -> bool {
         self.name == *entry.name
             && self.scheme == entry.scheme
-            && self.is_tagged == entry.tags.contains_key("control")
+            && self.is_tagged == is_tagged(&entry.tags)
+    }
+
+    /// Whether it has a socket, with `control_sockets=tagged` or without.
+    pub(super) const fn has_socket(&self, tagged_only: bool) -> bool {
+        self.is_tagged || !tagged_only
     }
 }
 
-impl SocketsConfig {
-    fn has_socket(&self, followed: &Followed) -> bool {
-        followed.is_tagged || !self.tagged_only
-    }
+fn is_tagged(tags: &BTreeMap<String, String>) -> bool {
+    tags.contains_key("control")
+}
 
+impl SocketsConfig {
     fn path(&self, followed: &Followed) -> PathBuf {
         self.dir.join(&followed.scheme).join(format!("{}.sock", followed.name))
     }

@@ -106,7 +106,7 @@ fn followed(image: &Image) -> Vec<Followed> {
 /// cannot be.
 fn check_descriptors(known: &[Followed], tagged_only: bool) -> Result<(), ListenError> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let needed = known.iter().filter(|followed| followed.is_tagged || !tagged_only).count() as u64;
+    let needed = known.iter().filter(|known| known.has_socket(tagged_only)).count() as u64;
     if needed + DESCRIPTORS_SPARE > limit {
         return Err(ListenError::TooMany { needed, limit });
     }
