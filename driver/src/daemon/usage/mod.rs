@@ -85,7 +85,7 @@ impl Processes {
 
     /// What each instance is shown as.
     pub(crate) fn statuses(&self) -> Vec<Status> {
-        self.rows.lock().values().map(|row| row.facts.status).collect()
+        self.each(|_, facts, _| facts.status)
     }
 
     /// The instance whose live process this is.
