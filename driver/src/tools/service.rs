@@ -52,7 +52,8 @@ fn install(scope: Scope, question: &InstallService) -> Result<String, String> {
     if let Some(url) = &question.url {
         MasterUrl::parse(url).map_err(|error| format!("--url: {error}"))?;
     }
-    let program = env::current_exe().map_err(|error| format!("where is this program: {error}"))?;
+    let program = env::current_exe()
+        .map_err(|error| format!("cannot find this program's own file: {error}"))?;
     let unit = unit(scope, &program, question.url.as_deref())?;
     if question.print {
         return Ok(unit);
@@ -82,11 +83,7 @@ fn install(scope: Scope, question: &InstallService) -> Result<String, String> {
 
 fn uninstall(scope: Scope) -> Result<String, String> {
     let path = unit_path(scope)?;
-    match fs::read_to_string(&path) {
-        Ok(text) if text.starts_with(MARK) => {}
-        Ok(_) => return Err(not_ours(&path)),
-        Err(error) => return Err(format!("{}: {error}", path.display())),
-    }
+    check_ours(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     systemctl(scope, &["disable", "--now", "openctrl.service"])?;
     fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     systemctl(scope, &["daemon-reload"])?;
@@ -106,13 +103,18 @@ fn unit(scope: Scope, program: &Path, url: Option<&str>) -> Result<String, Strin
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix(PROGRAM) {
             unit.push_str(&format!("ExecStart=\"{}\" {rest}\n", escaped(program)));
-        } else if let (true, Some(url)) = (line.contains(URL), url) {
-            unit.push_str(&format!("Environment=\"{URL}{}\"\n", escaped(url)));
-        } else if line.starts_with("EnvironmentFile=") && url.is_some() {
+            continue;
+        }
+        match url {
+            Some(url) if line.contains(URL) => {
+                unit.push_str(&format!("Environment=\"{URL}{}\"\n", escaped(url)));
+            }
             // A file that an older package left must not replace the URL.
-        } else {
-            unit.push_str(line);
-            unit.push('\n');
+            Some(_) if line.starts_with("EnvironmentFile=") => {}
+            Some(_) | None => {
+                unit.push_str(line);
+                unit.push('\n');
+            }
         }
     }
     Ok(unit)
@@ -134,7 +136,9 @@ fn unit_path(scope: Scope) -> Result<PathBuf, String> {
     };
     let config = match folder("XDG_CONFIG_HOME")? {
         Some(config) => config,
-        None => folder("HOME")?.ok_or("HOME is not set: where is the unit to be?")?.join(".config"),
+        None => folder("HOME")?
+            .ok_or("HOME is not set, so there is no folder for the unit")?
+            .join(".config"),
     };
     Ok(config.join("systemd/user/openctrl.service"))
 }
@@ -144,18 +148,23 @@ fn check_free(scope: Scope, path: &Path) -> Result<(), String> {
     if scope == Scope::System
         && let Some(packaged) = PACKAGED.iter().find(is_packaged)
     {
-        return Err(format!("a package has installed {packaged}: systemctl enable --now openctrl"));
+        let reason = format!("a package has installed {packaged}");
+        return Err(format!("{reason}: use systemctl enable --now openctrl"));
     }
-    match fs::read_to_string(path) {
-        Ok(text) if text.starts_with(MARK) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Ok(_) => Err(not_ours(path)),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+    match check_ours(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(format!("{}: {error}", path.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
-fn not_ours(path: &Path) -> String {
-    format!("{} was not written by this command: move it away first", path.display())
+/// Fails unless this command wrote the unit.
+fn check_ours(path: &Path) -> io::Result<()> {
+    if fs::read_to_string(path)?.starts_with(MARK) {
+        return Ok(());
+    }
+    Err(io::Error::other("it was not written by this command: move it away first"))
 }
 
 /// The user that the unit of the system names.
@@ -191,7 +200,7 @@ fn run(command: &mut Command) -> Result<(), String> {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            let said = said.lines().next().unwrap_or("it says nothing").trim();
+            let said = said.lines().next().unwrap_or("no message").trim();
             Err(format!("{shown}: {said} ({})", output.status))
         }
         Err(error) if error.kind() == ErrorKind::NotFound && name == "systemctl" => {
