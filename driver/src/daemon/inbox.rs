@@ -63,7 +63,7 @@ pub(crate) enum Notice {
     Control(ControlInput),
     /// A check whether the loop answers.
     Ping(oneshot::Sender<()>),
-    /// The reader of a process stands still, within this line.
+    /// The reader of a process has paused, within this line.
     Paused(ProcessRef, Option<UnfinishedLine>),
     /// A copy of the engine is wanted, to try whether another program understands it.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux replaces it"))]

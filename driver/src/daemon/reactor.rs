@@ -211,7 +211,7 @@ impl Reactor {
         Finished { hands, control, left, kill_at: kill_at.unwrap_or_else(Instant::now) }
     }
 
-    /// Stands still once nothing is under way: for good if the program is replaced, and else until
+    /// Pauses once nothing is under way: for good if the program is replaced, and else until
     /// that has failed.
     async fn leave_if_still(&mut self, inbox: &Inbox) {
         let is_quiet = self.leaving.as_ref().is_some_and(|leaving| leaving.is_quiet);

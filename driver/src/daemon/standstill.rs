@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 pub(crate) struct Freeze {
     /// Gets what the loop hands over. If it is dropped before, the loop goes on.
     pub(crate) frozen: oneshot::Sender<Frozen>,
-    /// The loop stands still until this is dropped.
+    /// The loop pauses until this is dropped.
     pub(crate) resume: oneshot::Receiver<()>,
 }
 

@@ -1,5 +1,5 @@
-//! Starts processes through a keeper, which is their parent. The thread of the spawner uses it with
-//! `survive=on`.
+//! Starts processes through a keeper, which is their parent. The thread of the spawner uses it
+//! unless `survive=off`.
 
 use std::collections::HashMap;
 use std::io;

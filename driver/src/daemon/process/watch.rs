@@ -283,7 +283,7 @@ impl Watch {
         tell_end(process, &mailbox).await;
     }
 
-    /// Stands still until readers may go on, and says within which line.
+    /// Pauses until readers may go on, and says within which line.
     async fn pause(&self, process: ProcessRef, mailbox: &Mailbox, passage: Passage) -> Passage {
         if let Some(room) = mailbox.output().await {
             room.send(Notice::Paused(process, self.parser.pause()));
