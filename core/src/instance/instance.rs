@@ -168,9 +168,10 @@ impl Instance {
     /// Whether those that start after it may start: it runs and has met its rule, or it has done
     /// its work.
     pub fn is_ready(&self) -> bool {
+        let has_to_end = self.desired.restart || self.desired.goal == Goal::Down;
         match self.state() {
-            // One that is restarted after those that start after it is about to stop.
-            State::RUNNING if self.readiness.is_needed && self.desired.restart => false,
+            // It stops as soon as those that start after it have.
+            State::RUNNING if self.readiness.is_needed && has_to_end => false,
             State::RUNNING => self.readiness.met || self.definition().checks.ready.is_none(),
             State::STOPPED => self.readiness.done,
             _ => false,
