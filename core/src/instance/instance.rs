@@ -173,7 +173,8 @@ impl Instance {
             // It stops as soon as those that start after it have.
             State::RUNNING if self.readiness.is_needed && has_to_end => false,
             State::RUNNING => self.readiness.met || self.definition().checks.ready.is_none(),
-            State::STOPPED => self.readiness.done,
+            // Its work is done, and no start is pending.
+            State::STOPPED => self.readiness.done && !self.desired.restart,
             _ => false,
         }
     }

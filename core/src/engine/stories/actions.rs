@@ -57,6 +57,58 @@ fn a_stop_goes_from_the_last_to_the_first() {
     ");
 }
 
+/// A restart that becomes a stop: what starts after it finds it about to stop, and waits.
+#[test]
+fn what_a_stop_overtakes_is_not_started_after() {
+    let mut t = two("");
+    let web = t.newest();
+    t.act_on(&["A", "B"], "restart").patch("A", r#"{"action":"stop"}"#).about(web).exited(0);
+    let db = t.process_of("A");
+    t.about(db).exited(0);
+    insta::assert_snapshot!(t, @r#"
+    0.000    > request 3: restart A and B
+               TERM to p2
+               answer 3: 200 B running, A running
+             > request 4: patch A {"action":"stop"}
+               answer 4: 200 A exec:db?ready=notify running alias=db
+             > p2 exits with 0
+               event 6 update B exec:web?after=db stopped alias=web
+               TERM to p1
+             > p1 exits with 0
+               event 7 update A exec:db?ready=notify stopped alias=db
+    "#);
+}
+
+/// What has done its work and is to do it again is waited for.
+#[test]
+fn work_to_be_done_again_is_waited_for() {
+    let mut t = Teller::new();
+    t.create_named("disk", "exec:disk").persisted().started();
+    t.create_named("migrate", "exec:migrate?after=disk").persisted().started().exited(0);
+    let disk = t.process_of("A");
+    t.patch("A", r#"{"action":"stop"}"#).about(disk).exited(0);
+    let mut t = t.untold();
+    t.patch("B", r#"{"action":"restart"}"#)
+        .create_named("web", "exec:web?after=migrate&after=disk")
+        .persisted();
+    t.patch("A", r#"{"action":"start"}"#).started();
+    insta::assert_snapshot!(t, @r#"
+    0.000    > request 4: patch B {"action":"restart"}
+               answer 4: 200 B exec:migrate?after=disk stopped alias=migrate
+             > request 5: create web: exec:web?after=migrate&after=disk
+               persist 3: put C at 0 exec:web?after=migrate&after=disk alias=web
+             > durable up to 3
+               event 7 create C exec:web?after=migrate&after=disk stopped alias=web
+               answer 5: 201 C exec:web?after=migrate&after=disk stopped alias=web
+             > request 6: patch A {"action":"start"}
+               spawn p3 for A: exec:disk
+               answer 6: 200 A exec:disk stopped alias=disk
+             > p3 started
+               event 8 update A exec:disk running alias=disk
+               spawn p4 for B: exec:migrate?after=disk
+    "#);
+}
+
 /// A stop of the first alone does not wait for what starts after it.
 #[test]
 fn a_stop_of_the_first_alone_is_immediate() {
