@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::presence::{Sighting, VerbResult};
+use super::presence::Sighting;
+use super::verbs::VerbResult;
 use crate::command::{Caller, Command, DialOutcome};
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{CheckKind, Definition, Desired, VerbKind, Zone};

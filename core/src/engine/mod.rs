@@ -15,6 +15,7 @@ mod check;
 mod checks;
 mod commits;
 mod configure;
+mod desires;
 mod dials;
 mod effect;
 mod facets;
@@ -38,6 +39,7 @@ mod show;
 mod shutdown;
 mod supervisor;
 mod timers;
+mod verbs;
 mod zones;
 
 use alloc::vec::Vec;
@@ -50,9 +52,10 @@ pub use effect::Effect;
 pub use found::{Found, Survivor};
 pub use frozen::{RecordUnderWay, UnderWay};
 pub use input::Input;
-pub use presence::{Sighting, VerbResult};
+pub use presence::Sighting;
 pub use show::{Names, Shown, show_effect, show_effect_with, show_input};
 pub use timers::TimerReason;
+pub use verbs::VerbResult;
 
 use self::commits::Commits;
 use self::dials::{Dialing, Dials};

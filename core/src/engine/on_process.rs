@@ -4,8 +4,9 @@ use alloc::format;
 use alloc::sync::Arc;
 
 use super::Engine;
-use super::presence::{Sighting, VerbResult};
+use super::presence::Sighting;
 use super::supervisor::Supervisor;
+use super::verbs::VerbResult;
 use crate::ids::{InstanceId, ProcessRef};
 use crate::instance::{CheckKind, InstanceEvent, Quote, Reason, State, VerbKind};
 use crate::output::{OutputBatch, OutputItem};

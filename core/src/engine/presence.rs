@@ -1,28 +1,21 @@
-//! Instances from a configuration file: their desired state is durable, their runs are recorded,
-//! and some are found by pid files, by their own reports or by commands.
-//!
-//! A fact (an exit, a report, an observation) takes effect at once, and its record follows. A
-//! requested change takes effect when its record is durable, as everywhere. Both are sections of
-//! edits: see [`Section`].
+//! The runs of configured instances, which some are found to have by pid files, by their own reports
+//! or by commands. What becomes durable of them is in `desires`, the commands of services in `verbs`.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
 
-use super::commits::Change;
 use super::effect::Effect;
 use super::supervisor::Supervisor;
 use super::timers::TimerReason;
 use crate::canary::{self, Canary};
-use crate::command::{Desire, DesireDone, Outcome};
-use crate::ids::{RequestId, RunId};
+use crate::ids::RunId;
 use crate::instance::{
-    Beat, BeatStep, Decision, Desired, Goal, Hold, InstanceEvent, Liveness, Once, OpenRun, PastRun,
-    Presence, Process, Reason, RunShown, Section, State, VerbKind, WaitingAnswer, Why,
+    Beat, BeatStep, Decision, Goal, Hold, InstanceEvent, Liveness, Once, OpenRun, PastRun, Process,
+    RunShown, State, VerbKind, Why,
 };
 use crate::process::{Exit, Identity};
-use crate::store::Record;
 
 /// The delay of the first check of a pid file after a start; each later one waits twice as long, up
 /// to the interval of the instance.
@@ -35,15 +28,6 @@ pub enum Sighting {
     Proven(Identity),
     /// No file, no number, or the number of no process or of another one.
     Nothing,
-}
-
-/// The result of a command of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VerbResult {
-    /// It succeeded.
-    Done,
-    /// It failed, and how, for people.
-    Failed(alloc::string::String),
 }
 
 impl Supervisor<'_> {
@@ -130,73 +114,6 @@ impl Supervisor<'_> {
             }
             (Process::Absent | Process::Spawning | Process::Cancelled | Process::Ending, _) => {}
         }
-    }
-
-    /// The command of a service has finished.
-    pub(super) fn verb_ended(&mut self, verb: VerbKind, result: &VerbResult) {
-        if self.instance.presence().verb != Some(verb) {
-            return;
-        }
-        self.instance.presence_mut().verb = None;
-        self.instance.presence_mut().hold = Hold::No;
-        let is_live = self.instance.state().process == Process::Live;
-        match (verb, result) {
-            (VerbKind::Status, VerbResult::Done) if is_live => self.seen_as(0, None),
-            (VerbKind::Status | VerbKind::Start, VerbResult::Done) => self.found(0, None),
-            (VerbKind::Status, VerbResult::Failed(_)) if is_live => self.lost(),
-            (VerbKind::Status, VerbResult::Failed(_)) => {}
-            (VerbKind::Stop, VerbResult::Done) => self.ended(Exit::Code(0), false),
-            (VerbKind::Restart, VerbResult::Done) => {
-                self.ended(Exit::Code(0), false);
-                self.look();
-            }
-            (VerbKind::Start | VerbKind::Stop | VerbKind::Restart, VerbResult::Failed(reason)) => {
-                self.instance.presence_mut().retries = true;
-                self.instance.presence_mut().restarting = false;
-                self.instance
-                    .runs_mut()
-                    .facts_mut()
-                    .set_reason(Reason::NotStarted(reason.as_str().into()));
-                self.note(&alloc::format!("{}: {reason}", verb.name()));
-            }
-        }
-        self.show_facts();
-    }
-
-    /// Does the next thing that a service needs. Whether that is nothing, and nothing is under way.
-    pub(super) fn turn_service(&mut self) -> bool {
-        let &Presence { verb, hold, retries, .. } = self.instance.presence();
-        if verb.is_some() || self.draining {
-            return verb.is_none();
-        }
-        if !self.instance.queue().is_empty() {
-            // It is no longer supervised; this does not stop a service.
-            if self.instance.state().has_process() {
-                self.close(0);
-                self.fire(InstanceEvent::EndedWell);
-            }
-            return true;
-        }
-        if hold != Hold::No || retries {
-            return true;
-        }
-        let &Desired { goal, restart, .. } = self.instance.desired();
-        let next = match (self.instance.state().process, goal) {
-            (Process::Live, _) if restart => VerbKind::Restart,
-            (Process::Live, Goal::Down) => VerbKind::Stop,
-            (Process::Absent, Goal::Up) => VerbKind::Start,
-            _ => return true,
-        };
-        match next {
-            VerbKind::Restart => {
-                self.instance.presence_mut().restarting = true;
-                self.edit(|section| section.set_restart(false));
-            }
-            VerbKind::Start => self.edit(|section| section.on_start()),
-            VerbKind::Stop | VerbKind::Status => {}
-        }
-        self.run_verb(next);
-        false
     }
 
     /// The process that was started has a number.
@@ -406,138 +323,6 @@ impl Supervisor<'_> {
         self.edit(|section| section.on_close(clears));
     }
 
-    /// Persists a requested change, or answers at once if it changes nothing.
-    pub(super) fn desire(&mut self, request: RequestId, desire: Box<Desire>) {
-        let is_started = self.instance.presence().run.is_some();
-        let mut predicted = self.instance.newest_desired(self.instance.newest_goal());
-        let is_stale = !Section::new(&mut predicted).admits(desire.expect);
-        let changes = |section: &mut Section<'_>| fulfil(section, &desire, is_stale, is_started);
-        let is_changed = apply(changes, &mut predicted);
-        // Wait for the pending record: the answer must not come before it is durable.
-        if !is_changed && self.instance.presence().pending == 0 {
-            let before = Box::new(self.run_shown());
-            return self.answer(request, &desire, DesireDone { before, is_stale });
-        }
-        let record = Record::SetDesired {
-            id: self.instance.definition().id,
-            desired: Arc::new(predicted.clone()),
-        };
-        self.instance.presence_mut().staged = Some(predicted);
-        self.instance.presence_mut().pending += 1;
-        let change = Change::Desire { slot: self.slot, desire, is_stale };
-        self.commits.submit(self.out, request, record, change);
-    }
-
-    /// A requested change is durable: applies it and answers.
-    pub(super) fn desired(&mut self, request: RequestId, desire: &Desire, is_stale: bool) {
-        let before = Box::new(self.run_shown());
-        let is_started = self.instance.presence().run.is_some();
-        self.instance.presence_mut().joined = Some(false);
-        let changes = |section: &mut Section<'_>| fulfil(section, desire, is_stale, is_started);
-        apply(changes, self.instance.desired_mut());
-        if desire.toggle.is_some() {
-            // A request does not wait for the back-off of earlier failures.
-            self.instance.lifecycle_mut().reset_backoff();
-            self.instance.forgive_restarts();
-            self.instance.presence_mut().retries = false;
-            if !matches!(self.instance.state().process, Process::Spawning | Process::Live) {
-                self.instance.presence_mut().start_requested = true;
-                self.cancel_restart();
-            }
-        }
-        self.desire_settled();
-        if let Some(beat) = desire.beat {
-            self.beat(beat);
-        }
-        if self.instance.presence_mut().joined.take() == Some(true) {
-            self.save_desired();
-        }
-        self.show_run();
-        self.answer(request, desire, DesireDone { before, is_stale });
-    }
-
-    /// Answers when the state that the answer depends on is shown.
-    fn answer(&mut self, request: RequestId, desire: &Desire, done: DesireDone) {
-        let DesireDone { before, is_stale } = done;
-        let shows_instance = desire.shows_instance;
-        let answer = WaitingAnswer { request, before, is_stale, shows_instance };
-        self.instance.presence_mut().answers.push_back(answer);
-        if self.instance.presence().unshown == 0 {
-            self.answer_waiting();
-        }
-    }
-
-    /// Answers all that waits.
-    pub(super) fn answer_waiting(&mut self) {
-        for answer in core::mem::take(&mut self.instance.presence_mut().answers) {
-            let WaitingAnswer { request, before, is_stale, shows_instance } = answer;
-            let outcome = if shows_instance {
-                let after = self.instance.view();
-                Outcome::Done { before: Box::new(after.clone()), after }
-            } else {
-                Outcome::Desired(DesireDone { before, is_stale })
-            };
-            self.out.respond(request, outcome);
-        }
-    }
-
-    /// One change on request reached the disk, or was refused by it.
-    pub(super) fn desire_settled(&mut self) {
-        let presence = self.instance.presence_mut();
-        presence.pending = presence.pending.saturating_sub(1);
-        if presence.pending == 0
-            && let Some(staged) = presence.staged.take()
-        {
-            // The disk's order of changes and facts is the one that counts.
-            *self.instance.desired_mut() = staged;
-        }
-    }
-
-    /// Shows the instance, a record about it being durable.
-    pub(super) fn shown(&mut self) {
-        self.instance.presence_mut().unshown = self.instance.presence().unshown.saturating_sub(1);
-        if self.instance.presence().unshown == 0 {
-            self.show_run();
-            self.answer_waiting();
-        }
-    }
-
-    /// A record about the instance could not be made durable: it is sent off again later.
-    pub(super) fn not_saved(&mut self, run: Option<Arc<PastRun>>) {
-        let most = self.instance.definition().policy.history;
-        let presence = self.instance.presence_mut();
-        presence.unshown = presence.unshown.saturating_sub(1);
-        presence.unsaved = true;
-        if !canary::is(Canary::RunNotKept) {
-            presence.unsaved_runs.extend(run);
-            // The disk would drop these as soon as it takes the later ones.
-            let surplus = presence.unsaved_runs.len().saturating_sub(most.into());
-            presence.unsaved_runs.drain(..surplus);
-        }
-        if presence.unshown == 0 {
-            self.show_run();
-            self.answer_waiting();
-        }
-    }
-
-    /// Sends off what could not be made durable before.
-    pub(super) fn save_again(&mut self) {
-        if !core::mem::take(&mut self.instance.presence_mut().unsaved) {
-            return;
-        }
-        for run in core::mem::take(&mut self.instance.presence_mut().unsaved_runs) {
-            self.save_run(run);
-        }
-        self.save_desired();
-    }
-
-    /// Records a run. Runs beyond the number that is kept by now are dropped here as on the disk.
-    fn save_run(&mut self, run: Arc<PastRun>) {
-        let (id, most) = (self.instance.definition().id, self.instance.definition().policy.history);
-        self.instance.presence_mut().keep(most.into());
-        self.submit(Record::AddRun { id, run: Arc::clone(&run), most }, Some(run));
-    }
-
     /// How the instance looks to readers.
     pub(super) fn run_shown(&self) -> RunShown {
         let presence = self.instance.presence();
@@ -580,7 +365,7 @@ impl Supervisor<'_> {
     }
 
     /// The instance has reported.
-    fn beat(&mut self, Beat { pid, mut proven }: Beat) {
+    pub(super) fn beat(&mut self, Beat { pid, mut proven }: Beat) {
         if canary::is(Canary::PingBelieved) && pid != 0 {
             proven.get_or_insert(Identity { pid, start_ticks: 0 });
         }
@@ -598,7 +383,7 @@ impl Supervisor<'_> {
     }
 
     /// An instance that was thought not to run does.
-    fn found(&mut self, pid: u32, proven: Option<Identity>) {
+    pub(super) fn found(&mut self, pid: u32, proven: Option<Identity>) {
         // It is about to be deleted, or redefined: then it is looked for again.
         if !self.instance.queue().is_empty() {
             return;
@@ -618,7 +403,7 @@ impl Supervisor<'_> {
     }
 
     /// The instance runs, as this process if `pid` is not 0.
-    fn seen_as(&mut self, pid: u32, proven: Option<Identity>) {
+    pub(super) fn seen_as(&mut self, pid: u32, proven: Option<Identity>) {
         let step = self.instance.presence().on_beat(pid);
         let is_file = matches!(self.instance.definition().liveness, Liveness::PidFile { .. });
         if step == BeatStep::Replace || step == BeatStep::Begin {
@@ -646,7 +431,7 @@ impl Supervisor<'_> {
     }
 
     /// The run ended without being observed. The rest of it is stopped before another one starts.
-    fn lost(&mut self) {
+    pub(super) fn lost(&mut self) {
         self.close(0);
         if self.instance.presence().can_signal() && !canary::is(Canary::SilentSpared) {
             self.fire(InstanceEvent::EndOrdered);
@@ -686,53 +471,6 @@ impl Supervisor<'_> {
         let wait_ms = waited_ms.clamp(FIRST_LOOK_MS, every_ms.max(FIRST_LOOK_MS));
         self.timers.arm(TimerReason::Look(self.slot), self.now.mono.after_ms(wait_ms));
     }
-
-    fn run_verb(&mut self, verb: VerbKind) {
-        self.instance.presence_mut().verb = Some(verb);
-        let definition = Arc::clone(self.instance.definition());
-        self.out.push(Effect::RunVerb { definition, verb });
-    }
-
-    /// Changes the desired state by a fact: at once, and on the disk after it.
-    fn edit(&mut self, edit: impl Fn(&mut Section<'_>)) {
-        let cas = self.instance.desired().cas;
-        let mut changed = apply(&edit, self.instance.desired_mut());
-        let staged = self.instance.presence_mut().staged.as_mut();
-        let staged_cas = staged.map(|staged| {
-            let cas = staged.cas;
-            changed |= apply(&edit, staged);
-            cas
-        });
-        if let Some(joined) = &mut self.instance.presence_mut().joined {
-            // It is counted with the change on request that led to it.
-            *joined |= changed;
-            self.instance.desired_mut().cas = cas;
-            if let Some((staged, cas)) =
-                self.instance.presence_mut().staged.as_mut().zip(staged_cas)
-            {
-                staged.cas = cas;
-            }
-        } else if changed {
-            self.save_desired();
-        }
-    }
-
-    fn save_desired(&mut self) {
-        let desired = Arc::new(self.instance.newest_desired(self.instance.newest_goal()));
-        self.submit(Record::SetDesired { id: self.instance.definition().id, desired }, None);
-    }
-
-    fn submit(&mut self, record: Record, run: Option<Arc<PastRun>>) {
-        self.instance.presence_mut().unshown += 1;
-        let change = Change::Shown { slot: self.slot, run };
-        self.commits.submit(self.out, RequestId::NONE, record, change);
-    }
-}
-
-fn apply(edit: impl Fn(&mut Section<'_>), desired: &mut Desired) -> bool {
-    let mut section = Section::new(desired);
-    edit(&mut section);
-    section.end()
 }
 
 const fn beat_timeout_ms(liveness: &Liveness) -> Option<u64> {
@@ -742,18 +480,5 @@ const fn beat_timeout_ms(liveness: &Liveness) -> Option<u64> {
         | Liveness::Checkpoint { .. }
         | Liveness::PidFile { .. }
         | Liveness::Probe { .. } => None,
-    }
-}
-
-/// Makes the changes that a request asks for; a stale one changes nothing, but it is still a beat.
-fn fulfil(section: &mut Section<'_>, desire: &Desire, is_stale: bool, is_started: bool) {
-    if !is_stale || canary::is(Canary::StaleApplied) {
-        section.edit_values(&desire.values);
-        if let Some(toggle) = desire.toggle {
-            section.toggle(toggle, is_started);
-        }
-    }
-    if desire.beat.is_some() {
-        section.note_change();
     }
 }
