@@ -297,6 +297,7 @@ impl World {
                 self.feed(Input::TimeAdvanced)?;
             }
             if control.is_some_and(|due| due <= self.now.mono) {
+                self.law.time_advances();
                 self.tell(ControlInput::TimeAdvanced)?;
             }
         }

@@ -21,6 +21,8 @@ pub(crate) struct Law {
     /// The shown events, by id.
     shown: BTreeMap<u64, Arc<StoredEvent>>,
     last_time: Wall,
+    /// How often timers of rules were looked at since nothing was pending.
+    passes: usize,
 }
 
 /// Who published an event.
@@ -29,13 +31,19 @@ fn kind(event: &StoredEvent) -> &str {
 }
 
 impl Law {
+    /// The machine is about to handle what is due.
+    pub(crate) const fn time_advances(&mut self) {
+        self.passes += 1;
+    }
+
     /// Events are pending: the number of events that rules publish is limited by their input.
     pub(crate) fn ordered(&mut self, kept: &Kept, rules: &RuleSet) -> Result<(), String> {
         let count = |wanted: &str| kept.events.iter().filter(|event| kind(event) == wanted).count();
         let (firings, changes) = (count("openctrl-eventrule"), count("openctrl-derived"));
         let causes = kept.events.len() - firings - changes;
-        // A timer is a cause as well: of every key at most once in a step.
-        let causes = causes + 1 + rules.key_count();
+        // A timer is a cause as well: of every key at most once each time. While the disk stores
+        // nothing, the events of many times are pending.
+        let causes = causes + (1 + rules.key_count()) * (1 + self.passes);
         // Of rules that there may have been when it was published.
         let most_changes = causes * RULES_MAX;
         if changes > most_changes {
@@ -112,6 +120,9 @@ impl Law {
 
     /// Between steps no timer is overdue, and keys are bounded.
     pub(crate) fn rest(&mut self, control: &Control, now: Now) -> Result<(), String> {
+        if control.pending() == 0 {
+            self.passes = 0;
+        }
         let rules = control.rules();
         if rules.key_count() > rules.len() * KEYS_MAX {
             return Err("INV-15: more keys are remembered than are bounded".to_string());

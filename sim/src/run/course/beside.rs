@@ -92,6 +92,7 @@ impl Beside {
         }
         if self.machine.poll_timeout().is_some_and(|due| due <= now.mono) {
             self.stored.timers += u64::from(self.machine.rules().next_due().is_some());
+            self.law.time_advances();
             self.machine.handle(now, ControlInput::TimeAdvanced);
             self.settle(world)?;
         }
