@@ -263,7 +263,7 @@ impl Oracle {
             }
             (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
                 let (id, action) = (*id, amend.action);
-                self.on_action(request, id, action);
+                self.on_action(request, id, action, true);
             }
             (Command::Act { action, .. }, Outcome::Acted(acted)) => {
                 let action = *action;
@@ -271,23 +271,37 @@ impl Oracle {
                     let is_failed = self.status(one.id) == Some(Status::Error);
                     let is_retry = is_failed && action == InstanceAction::Start;
                     let action = if is_retry { InstanceAction::Restart } else { action };
-                    self.on_action(request, one.id, Some(action));
+                    // The others of the request may have waited for the disk alone.
+                    let was_pending = self.stores_goal(one.id);
+                    self.on_action(request, one.id, Some(action), was_pending);
                 }
             }
             _ => {}
         }
     }
 
+    fn stores_goal(&self, id: InstanceId) -> bool {
+        let definition = self.shown.get(&Subject::Instance(id)).and_then(Shown::definition);
+        definition.is_some_and(|definition| definition.policy.boot == Boot::Saved)
+    }
+
     fn status(&self, id: InstanceId) -> Option<Status> {
         self.shown.get(&Subject::Instance(id)).and_then(Shown::status)
     }
 
-    fn on_action(&mut self, request: RequestId, id: InstanceId, action: Option<InstanceAction>) {
+    /// An action was answered. `was_pending`: whether the disk may have had it until now.
+    fn on_action(
+        &mut self,
+        request: RequestId,
+        id: InstanceId,
+        action: Option<InstanceAction>,
+        was_pending: bool,
+    ) {
         let is_stopped = self.status(id) == Some(Status::Stopped);
         match action {
             None => {}
             Some(InstanceAction::Start) => self.wish(id).start(request, is_stopped),
-            Some(InstanceAction::Stop) => self.wish(id).stop(request),
+            Some(InstanceAction::Stop) => self.wish(id).stop(request, was_pending),
             Some(InstanceAction::Restart) => self.wish(id).start(request, true),
             Some(InstanceAction::Reset) => {
                 self.changes += 1;

@@ -248,7 +248,6 @@ impl Instance {
 
     /// The desired state in the next record. A requested start is not stored: a master that starts
     /// decides that again.
-    /// others a master that begins decides that anew.
     pub fn newest_desired(&self, goal: Goal) -> Desired {
         if self.definition().is_configured() {
             return self.presence.staged.as_ref().unwrap_or(&self.desired).clone();

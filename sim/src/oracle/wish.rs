@@ -14,8 +14,10 @@ pub struct Wish {
     puts: Vec<(RequestId, bool)>,
     /// The newest request that stopped it.
     last_stop: Option<RequestId>,
-    /// The newest request that started or restarted it.
+    /// The newest request to start or restart it.
     last_start: Option<RequestId>,
+    /// The newest of them that made it run.
+    last_run: Option<RequestId>,
 }
 
 impl Wish {
@@ -43,9 +45,11 @@ impl Wish {
     }
 
     /// A stop took effect: also for older PUTs that are under way, unless a newer request started
-    /// the instance before this one was durable or answered.
-    pub fn stop(&mut self, request: RequestId) {
-        if self.last_start > Some(request) {
+    /// the instance before this one was durable or answered. `was_pending`: whether the disk had it
+    /// until now. If not, a newer start that found the instance running changed nothing.
+    pub fn stop(&mut self, request: RequestId, was_pending: bool) {
+        let newest = if was_pending { self.last_start } else { self.last_run };
+        if newest > Some(request) {
             return;
         }
         self.last_stop = self.last_stop.max(Some(request));
@@ -61,6 +65,9 @@ impl Wish {
             return;
         }
         self.last_start = self.last_start.max(Some(request));
+        if runs {
+            self.last_run = self.last_run.max(Some(request));
+        }
         self.running |= runs;
     }
 
@@ -91,7 +98,7 @@ mod tests {
     fn a_stop_takes_back_what_a_put_was_to_start() {
         let mut wish = Wish::new(true);
         wish.put_arrived(RequestId(1));
-        wish.stop(RequestId(2));
+        wish.stop(RequestId(2), true);
         wish.put_arrived(RequestId(3));
         wish.put_applied();
         assert!(!wish.running);
@@ -102,11 +109,21 @@ mod tests {
     #[test]
     fn the_newer_of_stop_and_start_counts() {
         let mut wish = Wish::new(true);
-        wish.stop(RequestId(2));
+        wish.stop(RequestId(2), true);
         wish.start(RequestId(1), true);
         assert!(!wish.running);
         wish.start(RequestId(3), true);
-        wish.stop(RequestId(2));
+        wish.stop(RequestId(2), true);
         assert!(wish.running);
+    }
+
+    #[test]
+    fn a_start_that_changed_nothing_undoes_no_stop_that_took_effect_before() {
+        for (was_pending, runs) in [(true, true), (false, false)] {
+            let mut wish = Wish::new(true);
+            wish.start(RequestId(3), false);
+            wish.stop(RequestId(2), was_pending);
+            assert_eq!(wish.running, runs);
+        }
     }
 }
