@@ -65,6 +65,15 @@ pub struct Oracle {
     pub changes: u64,
 }
 
+/// What an action found when it took effect.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    /// Whether the instance did not need to be started.
+    has_run: bool,
+    /// Whether the disk may have had the action until it was answered.
+    was_pending: bool,
+}
+
 impl Oracle {
     /// The books of a master that starts with `image`.
     pub fn new(image: &Image) -> Self {
@@ -263,17 +272,18 @@ impl Oracle {
             }
             (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
                 let (id, action) = (*id, amend.action);
-                self.on_action(request, id, action, true);
+                let has_run = self.status(id) != Some(Status::Stopped);
+                self.on_action(request, id, action, Found { has_run, was_pending: true });
             }
             (Command::Act { action, .. }, Outcome::Acted(acted)) => {
                 let action = *action;
-                for one in acted.iter().filter(|one| one.result.is_ok()) {
-                    let is_failed = self.status(one.id) == Some(Status::Error);
-                    let is_retry = is_failed && action == InstanceAction::Start;
-                    let action = if is_retry { InstanceAction::Restart } else { action };
+                let parts =
+                    acted.iter().filter_map(|one| Some((one.id, one.result.as_ref().ok()?)));
+                for (id, status) in parts {
                     // The others of the request may have waited for the disk alone.
-                    let was_pending = self.stores_goal(one.id);
-                    self.on_action(request, one.id, Some(action), was_pending);
+                    let was_pending = self.stores_goal(id);
+                    let has_run = *status == Status::Running;
+                    self.on_action(request, id, Some(action), Found { has_run, was_pending });
                 }
             }
             _ => {}
@@ -289,19 +299,18 @@ impl Oracle {
         self.shown.get(&Subject::Instance(id)).and_then(Shown::status)
     }
 
-    /// An action was answered. `was_pending`: whether the disk may have had it until now.
+    /// An action was answered.
     fn on_action(
         &mut self,
         request: RequestId,
         id: InstanceId,
         action: Option<InstanceAction>,
-        was_pending: bool,
+        found: Found,
     ) {
-        let is_stopped = self.status(id) == Some(Status::Stopped);
         match action {
             None => {}
-            Some(InstanceAction::Start) => self.wish(id).start(request, is_stopped),
-            Some(InstanceAction::Stop) => self.wish(id).stop(request, was_pending),
+            Some(InstanceAction::Start) => self.wish(id).start(request, !found.has_run),
+            Some(InstanceAction::Stop) => self.wish(id).stop(request, found.was_pending),
             Some(InstanceAction::Restart) => self.wish(id).start(request, true),
             Some(InstanceAction::Reset) => {
                 self.changes += 1;
