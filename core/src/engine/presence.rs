@@ -136,6 +136,10 @@ impl Supervisor<'_> {
             return;
         }
         self.instance.presence_mut().tracked = None;
+        let is_live = self.instance.state().process == Process::Live;
+        if is_live && self.instance.presence().run.is_some_and(|run| run.is_of_another(identity)) {
+            return;
+        }
         match (self.instance.presence().has_leader, self.instance.state().process) {
             (false, _) => {
                 // It was not started here: whether a restart left a successor is not known.
@@ -417,7 +421,8 @@ impl Supervisor<'_> {
                 run.last_seen = Some(self.now.wall);
             }
         }
-        if pid != 0 && self.instance.presence().tracked != proven {
+        // What is proven stays proven, whatever another process reports.
+        if proven.is_some() && self.instance.presence().tracked != proven {
             self.instance.presence_mut().tracked = proven;
             self.track();
         }

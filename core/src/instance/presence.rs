@@ -104,6 +104,13 @@ pub struct OpenRun {
     pub since: Time,
 }
 
+impl OpenRun {
+    /// Whether it is known to be the run of another process.
+    pub const fn is_of_another(&self, identity: Identity) -> bool {
+        self.pid != 0 && self.pid != identity.pid
+    }
+}
+
 /// A past run. Durable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PastRun {
@@ -235,8 +242,7 @@ impl Presence {
 
     /// Whether the run under way is that of another process than was started, proven or not.
     pub fn run_has_other_pid(&self) -> bool {
-        let is_other = |run: OpenRun, leader: Identity| run.pid != 0 && run.pid != leader.pid;
-        self.run.zip(self.leader).is_some_and(|(run, leader)| is_other(run, leader))
+        self.run.zip(self.leader).is_some_and(|(run, leader)| run.is_of_another(leader))
     }
 
     /// The part of a decision that is carried out: starts wait for the hold, and a process that

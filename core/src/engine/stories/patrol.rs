@@ -532,6 +532,48 @@ fn an_exit_ends_only_its_own_run() {
     "#);
 }
 
+/// So it is for an app that ran before the server. Its process stays known while a stranger pings: it
+/// is stopped before the app is started again, and no copy runs beside it.
+#[test]
+fn a_ping_of_a_stranger_does_not_hide_the_process_of_the_app() {
+    let mut t = with_app(3, "");
+    t.beat().persisted();
+    let mut t = t.untold();
+    t.strange_beat().persisted();
+    let mut exits = t.clone_story();
+    t.past_ticks().persisted().gone(100).persisted();
+    insta::assert_snapshot!(t, @r#"
+    0.000    > request 2: ping A as 200
+               persist 3: desired of A: Up 0 values, cas 71076
+             > durable up to 3
+               runs of A: pid 100; Up 0 values, cas 71075; 0 ended
+               answer 1: before: none; Up 0 values, cas 71074; 0 ended
+               persist 4: run of A: pid 100, exit code 0
+               persist 5: desired of A: Up 0 values, cas 71076
+    30.001   > due: BeatDue of A
+               event 2 log A: "no ping for more than 30 s"
+               persist 6: run of A: pid 200, exit code 0
+               persist 7: desired of A: Up 0 values, cas 71077
+               USR1 to p1 alone
+             > durable up to 7
+               runs of A: none; Up 0 values, cas 71077; 2 ended
+               answer 2: before: pid 100; Up 0 values, cas 71075; 0 ended
+             > process 100 has exited
+               event 3 update A app://web stopped alias=Web
+             > durable up to 7
+    "#);
+    exits.gone(100).past_ticks();
+    insta::assert_snapshot!(exits, @r#"
+    0.000    > process 100 has exited
+    30.001   > due: BeatDue of A
+               event 2 log A: "no ping for more than 30 s"
+               persist 6: run of A: pid 200, exit code 0
+               persist 7: desired of A: Up 0 values, cas 71077
+               event 3 update A app://web stopped alias=Web
+               spawn p2 for A: app://web
+    "#);
+}
+
 /// An app that ran before the server forks a successor at USR2 and exits. No other copy is started
 /// beside the successor, which has as much time to report as any app (Patrol contract A).
 #[test]
