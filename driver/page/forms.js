@@ -45,6 +45,7 @@ async function submit(control, work, onError) {
 /** The parameters of an `exec:` URL that the form of a new instance has, each with an example. */
 const PARAMETERS = [
   ["ready", "Ready when", "line:listening, tcp:127.0.0.1:80, notify"],
+  ["ready_timeout", "Ready within", "10m"],
   ["after", "Starts after", "db, cache"],
   ["live", "Live check", "tcp:127.0.0.1:80"],
   ["error", "Error lines", "(?i)fatal"],

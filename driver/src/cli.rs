@@ -1,14 +1,15 @@
 //! The command line (Contract §1): one URL, or a command of the grammar.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{self, Write};
 #[cfg(target_os = "linux")]
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::daemon::{self, go_arch, go_os};
-use crate::grammar::{self, Answer, Command, Line, Patrol};
-use crate::tools::{import, inspect, replay, service};
+use crate::grammar::{self, Answer, Command, Line, Patrol, State};
+use crate::tools::{import, inspect, repair, replay, service};
 use crate::version::VERSION;
 use crate::{client, orders, runtime};
 
@@ -98,13 +99,17 @@ fn carry_out(line: Line) -> ExitCode {
             started(daemon::run_patrol(&options, daemon::Extras::default()))
         }
         Command::Replay(options) => replay::run(&options),
-        Command::Service(question) => match service::answer(&question) {
-            Ok(text) => print(&text),
-            Err(reason) => fail(&reason),
-        },
-        Command::State(question) => match inspect::answer(&question) {
-            Ok(text) => print(&text),
-            Err(reason) => fail(&reason.to_string()),
+        Command::Service(question) => answered(service::answer(&question)),
+        Command::State(State::Check { directory }) => answered(inspect::check(&directory)),
+        Command::State(State::Export { directory, secrets }) => {
+            answered(inspect::export(&directory, secrets))
+        }
+        Command::State(State::Repair { directory, yes }) => match repair::run(&directory, yes) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                fail(&failure.to_string());
+                ExitCode::from(failure.exit_code())
+            }
         },
         Command::Master => command(&["help", "master"]),
         Command::Runtime => command(&["help", "runtime"]),
@@ -142,6 +147,13 @@ fn started(result: Result<(), daemon::StartError>) -> ExitCode {
             fail(&reason.to_string());
             ExitCode::from(reason.exit_status())
         }
+    }
+}
+
+fn answered(result: Result<String, impl Display>) -> ExitCode {
+    match result {
+        Ok(text) => print(&text),
+        Err(reason) => fail(&reason.to_string()),
     }
 }
 

@@ -7,7 +7,9 @@ use openctrl_core::engine::Input;
 use openctrl_core::ids::{EventId, InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::instance::{Cas, Definition, Desired, Goal};
 use openctrl_core::master::MasterIdentity;
-use openctrl_core::store::{Entry, Files, Image, Record, encode, recover as recovered};
+use openctrl_core::store::{
+    Entry, Files, Image, Record, Verdict, encode, journal_header, recover as recovered, repair,
+};
 use openctrl_core::url::InstanceUrl;
 use openctrl_sim::world::{Disk, Name};
 
@@ -15,7 +17,7 @@ use crate::choices::Choices;
 
 /// The bytes are choices: a history of changes that is written to a disk, which refuses some of
 /// them, then edits of its files. What is recovered is a state that the master was in, and after
-/// one flipped bit its last one; or nothing is, and it is said why.
+/// one flipped bit its last one; or nothing is, and it is said why. What a repair then keeps opens.
 pub fn recover(data: &[u8]) {
     let choices = &mut Choices::new(data);
     let History { disk, states, was_refused } = history(choices);
@@ -35,7 +37,10 @@ pub fn recover(data: &[u8]) {
         }
         // Without its files it is a new master: the edits may take all of them away.
         Ok(None) => assert!(files.snapshot.is_none() && files.backup.is_none()),
-        Err(error) => assert!(!error.is_empty()),
+        Err(error) => {
+            assert!(!error.is_empty());
+            files.repair();
+        }
     }
 }
 
@@ -148,6 +153,23 @@ impl Copies {
         recovered(Files { snapshot, backup, journals: &journals })
             .map(|found| found.map(|found| found.image))
             .map_err(|error| error.to_string())
+    }
+
+    /// Repairs a state that is refused: in the place of the snapshot, what is kept opens.
+    fn repair(mut self) {
+        let journals: Vec<(u64, &[u8])> =
+            self.journals.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
+        let (snapshot, backup) = (self.snapshot.as_deref(), self.backup.as_deref());
+        let kept = match repair(Files { snapshot, backup, journals: &journals }) {
+            Ok(Verdict::Partial(kept)) => kept,
+            Ok(Verdict::Nothing | Verdict::Whole(_)) => panic!("a master refuses it"),
+            Err(error) => return assert!(!error.to_string().is_empty()),
+        };
+        let generation = kept.next_generation;
+        self.journals.push((generation, journal_header(generation, 0)));
+        self.snapshot = Some(encode(&kept.image, generation));
+        let opened = self.recover().expect("a repaired state opens").expect("there is a state");
+        assert_eq!(encode(&opened, 0), encode(&kept.image, 0), "it is what was kept");
     }
 
     fn edit(&mut self, choices: &mut Choices<'_>) {

@@ -38,6 +38,10 @@ fn bad_input_is_refused_at_its_field() {
     browser.click("#create-form .primary");
     browser.wait_text("#create-ready-error", "ready must be");
     browser.paste("#create-ready", "after:1s");
+    browser.paste("#create-ready_timeout", "90s");
+    browser.click("#create-form .primary");
+    browser.wait_text("#create-ready_timeout-error", "no effect");
+    browser.paste("#create-ready_timeout", "");
     browser.paste("#create-after", "db, cache");
     browser.paste("#create-schedule", "0 0 29 2 *");
     browser.wait("no offer yet", "document.querySelector('#create-force').closest('label').hidden");
@@ -53,6 +57,8 @@ fn bad_input_is_refused_at_its_field() {
     );
     browser.paste("#create-url", "exec:no-such-command?arg=1");
     browser.click("#create-form summary");
+    browser.paste("#create-ready", "notify");
+    browser.paste("#create-ready_timeout", "90s");
     browser.paste("#create-after", "db, cache");
     browser.paste("#create-schedule", "0 0 29 2 *");
     browser.click("#create-form .primary");
@@ -61,7 +67,7 @@ fn bad_input_is_refused_at_its_field() {
     browser.click("#create-form .primary");
     browser.wait("the dialog to close", "!document.querySelector('#create-dialog').open");
     let created = master.api().list().remove(1);
-    let url = "exec:no-such-command?arg=1&after=db&after=cache&schedule=0+0+29+2+*";
+    let url = "exec:no-such-command?arg=1&ready=notify&ready_timeout=90s&after=db&after=cache&schedule=0+0+29+2+*";
     assert_eq!(created["url"], url);
     master.api().delete(created["id"].as_str().expect("an id")).expect(204);
 

@@ -74,6 +74,31 @@ fn a_service_of_a_user_is_installed_and_removed() {
     assert!(missing.contains("openctrl.service: No such file"), "{missing}");
 }
 
+/// Where systemd does not run, `systemctl` says so.
+#[test]
+fn a_failed_installation_leaves_no_unit_behind() {
+    let host = Host::new();
+    let fake = host.home.path().join("bin/systemctl");
+    let refuse = "#!/bin/sh\necho 'System has not been booted with systemd' >&2\nexit 1\n";
+    let accept = fs::read(&fake).expect("it is there");
+    fs::write(&fake, refuse).expect("written");
+    let reason = host.shell.fails(1, &["service", "install", "--user"]);
+    assert!(
+        reason.starts_with("nothing was installed: systemctl --user daemon-reload"),
+        "{reason}"
+    );
+    assert!(reason.contains("has not been booted with systemd"), "{reason}");
+    assert!(!host.unit().exists());
+    // One that was installed before stays.
+    fs::write(&fake, accept).expect("written");
+    host.shell.ok(&["service", "install", "--user"]);
+    let unit = fs::read(host.unit()).expect("it is there");
+    fs::write(&fake, refuse).expect("written");
+    let other = ["service", "install", "--user", "--url", "master://127.0.0.1:1?state=/x"];
+    host.shell.fails(1, &other);
+    assert_eq!(fs::read(host.unit()).expect("it is there"), unit);
+}
+
 #[test]
 fn the_unit_runs_a_master_with_the_state_of_the_user() {
     let host = Host::new();

@@ -15,8 +15,8 @@ use crate::canary::{self, Canary};
 use crate::formats::{FormatError, Version};
 
 const MAGIC: [u8; 8] = *b"OPENCTRJ";
-const JOURNAL_HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
-const RECORD_HEADER_BYTES: usize = 4 + 8 + 4 + 4;
+pub(super) const JOURNAL_HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
+pub(super) const RECORD_HEADER_BYTES: usize = 4 + 8 + 4 + 4;
 
 /// The content of a journal.
 #[derive(Debug)]
@@ -147,8 +147,17 @@ pub(super) fn is_barely_begun(file: &[u8]) -> bool {
     file.len() < JOURNAL_HEADER_BYTES || file.iter().all(|byte| *byte == 0)
 }
 
+/// Whether a file has a whole header of a version after the newest that this program knows.
+pub(super) fn is_of_newer_program(file: &[u8]) -> bool {
+    let Some((header, _)) = split::<JOURNAL_HEADER_BYTES>(file) else { return false };
+    let (checked, checksum) = header.split_at(JOURNAL_HEADER_BYTES - 4);
+    checked.starts_with(&MAGIC)
+        && u16::from_le_bytes([checked[8], checked[9]]) > FORMAT_VERSION
+        && crc32fast::hash(checked).to_le_bytes() == checksum
+}
+
 /// The version, the generation, and the records of the journal before.
-fn read_header(file: &[u8]) -> Result<(Version, u64, u64), JournalError> {
+pub(super) fn read_header(file: &[u8]) -> Result<(Version, u64, u64), JournalError> {
     let (magic, rest) = split::<8>(file).ok_or(JournalError::NotAJournal)?;
     if magic != MAGIC {
         return Err(JournalError::NotAJournal);
@@ -166,6 +175,47 @@ fn read_header(file: &[u8]) -> Result<(Version, u64, u64), JournalError> {
     Ok((version, u64::from_le_bytes(generation), u64::from_le_bytes(previous)))
 }
 
+/// The head of a record, whose own checksum is right.
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    /// How long its body is.
+    length: usize,
+    /// The number of the record in its journal.
+    pub(super) number: u64,
+    body_checksum: u32,
+}
+
+impl Head {
+    /// The head at the start of these bytes, if its checksum is right.
+    pub(super) fn read(bytes: &[u8; RECORD_HEADER_BYTES]) -> Option<Self> {
+        let field = |from: usize, to: usize| &bytes[from..to];
+        let u32_at = |from| {
+            u32::from_le_bytes(field(from, from + 4).try_into().expect("four bytes were asked for"))
+        };
+        let number = field(4, 12).try_into().expect("eight bytes were asked for");
+        (crc32fast::hash(field(0, 16)) == u32_at(16)).then(|| Self {
+            length: u32_at(0) as usize,
+            number: u64::from_le_bytes(number),
+            body_checksum: u32_at(12),
+        })
+    }
+
+    /// The length of the whole record.
+    pub(super) const fn record_bytes(&self) -> usize {
+        RECORD_HEADER_BYTES + self.length
+    }
+
+    /// Its body, of a record at the start of `bytes` that is whole.
+    pub(super) fn body<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        bytes.get(RECORD_HEADER_BYTES..self.record_bytes())
+    }
+
+    /// Whether this is the body that was written.
+    pub(super) fn is_of(&self, body: &[u8]) -> bool {
+        crc32fast::hash(body) == self.body_checksum
+    }
+}
+
 /// The record at the start of `bytes` and its length; `None` if it was cut off.
 fn read_record(
     version: Version,
@@ -174,34 +224,30 @@ fn read_record(
     expected_number: u64,
 ) -> Result<Option<(Entry, usize)>, JournalError> {
     let Some((head, rest)) = split::<RECORD_HEADER_BYTES>(bytes) else { return Ok(None) };
-    let field = |from: usize, to: usize| &head[from..to];
-    let u32_at = |from| {
-        u32::from_le_bytes(field(from, from + 4).try_into().expect("four bytes were asked for"))
-    };
-    let number = u64::from_le_bytes(field(4, 12).try_into().expect("eight bytes were asked for"));
-    let (length, body_checksum) = (u32_at(0) as usize, u32_at(12));
-    if crc32fast::hash(field(0, 16)) != u32_at(16) || number != expected_number {
-        return torn_or_damaged(bytes, at);
+    let head = Head::read(&head).filter(|head| head.number == expected_number);
+    let Some(mut head) = head else { return torn_or_damaged(bytes, at) };
+    if canary::is(Canary::TornTailTaken) {
+        head.length = head.length.min(rest.len());
     }
-    let length = if canary::is(Canary::TornTailTaken) { length.min(rest.len()) } else { length };
-    let Some(body) = rest.get(..length) else { return Ok(None) };
-    if crc32fast::hash(body) != body_checksum {
+    let Some(body) = head.body(bytes) else { return Ok(None) };
+    if !head.is_of(body) {
         return torn_or_damaged(bytes, at);
     }
     let entry =
         dto::decode_entry(version, body).map_err(|error| JournalError::Body { at, error })?;
-    Ok(Some((entry, RECORD_HEADER_BYTES + length)))
+    Ok(Some((entry, head.record_bytes())))
 }
 
 /// A file system can extend the file before it writes the appended data: the last record then ends
 /// in zeros up to the end of the file. Anything else is damage.
 fn torn_or_damaged<T>(bytes: &[u8], at: usize) -> Result<Option<T>, JournalError> {
+    if ends_unwritten(bytes) { Ok(None) } else { Err(JournalError::Damaged { at }) }
+}
+
+/// Whether the end of these bytes was never written.
+pub(super) fn ends_unwritten(bytes: &[u8]) -> bool {
     let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
-    if zeros >= SECTOR_BYTES.min(bytes.len()) {
-        Ok(None)
-    } else {
-        Err(JournalError::Damaged { at })
-    }
+    zeros >= SECTOR_BYTES.min(bytes.len())
 }
 
 /// The unit in which a disk writes: unwritten data is missing in multiples of it.

@@ -14,6 +14,8 @@ mod journal;
 mod kept;
 mod record;
 mod recover;
+mod repair;
+mod salvage;
 mod snapshot;
 
 pub use configure::begin;
@@ -25,6 +27,7 @@ pub use journal::{
 pub use kept::{ControlImage, ControlUndo, Kept, KeptRule, RulesRecord};
 pub use record::{Entry, Record};
 pub use recover::{FIRST_GENERATION, Files, Finding, Recovered, RecoveryError, recover};
+pub use repair::{FoundInstead, Loss, Older, Repair, RepairError, Verdict, repair};
 pub use snapshot::{DecodeError, FORMAT_VERSION, decode, encode};
 
 pub use crate::formats::FormatError;

@@ -215,4 +215,4 @@ fn check(
 
 #[cfg(test)]
 #[path = "recover_tests.rs"]
-mod tests;
+pub(super) mod tests;

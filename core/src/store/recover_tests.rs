@@ -18,13 +18,13 @@ use crate::url::InstanceUrl;
 
 /// The files as the driver leaves them, step by step.
 #[derive(Clone, Default)]
-struct Disk {
-    snapshot: Option<Vec<u8>>,
-    backup: Option<Vec<u8>>,
-    journals: BTreeMap<u64, Vec<u8>>,
-    generation: u64,
-    backup_generation: u64,
-    records: u64,
+pub(in crate::store) struct Disk {
+    pub(in crate::store) snapshot: Option<Vec<u8>>,
+    pub(in crate::store) backup: Option<Vec<u8>>,
+    pub(in crate::store) journals: BTreeMap<u64, Vec<u8>>,
+    pub(in crate::store) generation: u64,
+    pub(in crate::store) backup_generation: u64,
+    pub(in crate::store) records: u64,
 }
 
 impl Disk {
@@ -51,17 +51,22 @@ impl Disk {
         self.records = 0;
     }
 
-    fn append(&mut self, entry: &Entry) {
+    pub(in crate::store) fn append(&mut self, entry: &Entry) {
         self.records += 1;
         let journal = self.journals.get_mut(&self.generation).expect("it was begun");
         encode_entry(journal, self.records, entry);
     }
 
-    fn recover(&self) -> Result<Option<Recovered>, RecoveryError> {
+    pub(in crate::store) fn recover(&self) -> Result<Option<Recovered>, RecoveryError> {
+        self.read(recover)
+    }
+
+    /// Passes the files to a function that reads them.
+    pub(in crate::store) fn read<T>(&self, reader: impl FnOnce(Files<'_>) -> T) -> T {
         let journals: Vec<(u64, &[u8])> =
             self.journals.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
         let (snapshot, backup) = (self.snapshot.as_deref(), self.backup.as_deref());
-        recover(Files { snapshot, backup, journals: &journals })
+        reader(Files { snapshot, backup, journals: &journals })
     }
 
     /// Every file that a recovery reads.
@@ -71,15 +76,15 @@ impl Disk {
     }
 }
 
-fn first_image() -> Image {
+pub(in crate::store) fn first_image() -> Image {
     Image::new(MasterIdentity::from_random([1; 8], [2; 16]))
 }
 
-fn shown(image: &Image) -> Vec<u8> {
+pub(in crate::store) fn shown(image: &Image) -> Vec<u8> {
     encode(image, 0)
 }
 
-fn put(id: u32, alias: u32) -> Entry {
+pub(in crate::store) fn put(id: u32, alias: u32) -> Entry {
     let url = InstanceUrl::parse("a://b").expect("a good URL");
     let definition = Arc::new(Definition::new(InstanceId(id), url, alias.to_string()));
     let (desired, totals) = (Arc::default(), SavedTotals::default());
@@ -103,7 +108,7 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 /// A disk after some generations of changes, the image on it, and the image of its last change
 /// but one with the length that the journal had then.
-fn history(generations: &[Vec<Entry>]) -> (Disk, Image) {
+pub(in crate::store) fn history(generations: &[Vec<Entry>]) -> (Disk, Image) {
     let mut image = first_image();
     let mut disk = Disk::new(&image);
     for (index, entries) in generations.iter().enumerate() {
@@ -119,7 +124,7 @@ fn history(generations: &[Vec<Entry>]) -> (Disk, Image) {
     (disk, image)
 }
 
-fn generations() -> impl Strategy<Value = Vec<Vec<Entry>>> {
+pub(in crate::store) fn generations() -> impl Strategy<Value = Vec<Vec<Entry>>> {
     prop::collection::vec(prop::collection::vec(entry(), 0..5), 1..4)
 }
 

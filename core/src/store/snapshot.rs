@@ -39,7 +39,7 @@ impl DecodeError {
     /// Whether a newer program wrote them, so that they are not damaged.
     pub const fn is_newer(&self) -> bool {
         match self {
-            Self::Version(_) => true,
+            Self::Version(version) => *version > FORMAT_VERSION,
             Self::Body(error) => error.is_newer(),
             Self::NotAStateFile | Self::Truncated(_) | Self::Checksum => false,
         }

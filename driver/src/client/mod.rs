@@ -49,4 +49,7 @@ mod units;
 mod upgrade;
 mod wait;
 
+pub(crate) use confirm::confirm;
+pub(crate) use failure::Failure;
 pub(crate) use run::run;
+pub(crate) use text::plain;

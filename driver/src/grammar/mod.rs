@@ -166,7 +166,7 @@ pub(crate) enum Command {
     Service(ServiceCommand),
     /// Replay a recorded trace
     Replay(Replay),
-    /// Check or export a state directory
+    /// Check, export or repair a state directory
     #[command(subcommand)]
     State(State),
     /// Run a Patrol server from its config.json

@@ -42,4 +42,15 @@ pub(crate) enum State {
         #[arg(long)]
         secrets: bool,
     },
+    /// Keep what can be read of the damaged state in DIR
+    ///
+    /// Says what is given up before it changes anything. The damaged files stay in a folder in DIR.
+    Repair {
+        /// The state directory, which no master uses
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
 }

@@ -20,6 +20,24 @@ pub(crate) enum Answer {
 const OFFLINE: [&str; 9] =
     ["import", "replay", "state", "patrol", "master", "runtime", "completions", "man", "version"];
 
+/// Commands of other process managers, each with the one that does the same here.
+const ELSEWHERE: [(&str, &str); 14] = [
+    ("add", "run"),
+    ("describe", "show"),
+    ("down", "stop --all"),
+    ("edit", "set"),
+    ("inspect", "show"),
+    ("kill", "stop"),
+    ("monit", "top"),
+    ("remove", "delete"),
+    ("rename", "set --alias"),
+    ("reread", "plan"),
+    ("startup", "service install"),
+    ("tail", "logs"),
+    ("up", "apply"),
+    ("update", "apply"),
+];
+
 /// The shown grammar: offline commands do not have the options of a master.
 pub(crate) fn whole() -> clap::Command {
     let mut line = Line::command();
@@ -82,7 +100,7 @@ fn explain(error: &clap::Error, path: &str) -> Answer {
         },
         _ => first_sentence(&text),
     };
-    Answer::Wrong(match suggestion(error) {
+    Answer::Wrong(match elsewhere(error).or_else(|| suggestion(error)) {
         Some(meant) => format!("{reason}; did you mean '{meant}'? See '{path} --help'"),
         None => format!("{reason}; see '{path} --help'"),
     })
@@ -93,6 +111,15 @@ fn first_sentence(text: &str) -> String {
     let first = text.split("\n\n").next().unwrap_or(text);
     let first = first.strip_prefix("error: ").unwrap_or(first);
     first.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The command here that does what an unknown one does in another process manager.
+fn elsewhere(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let known = ELSEWHERE.iter().find(|(other, _)| other == word);
+    known.map(|(_, command)| (*command).to_owned())
 }
 
 /// The word that was probably meant.
@@ -130,6 +157,8 @@ mod tests {
     fn a_wrong_word_is_named_with_the_one_that_was_meant() {
         let lines = [
             &["lst"][..],
+            &["rename", "a", "b"],
+            &["monit"],
             &["list", "--stauts", "error"],
             &["list", "--status", "eror"],
             &["replay"],
@@ -146,6 +175,16 @@ mod tests {
             lines.iter().map(|words| format!("{}: {}", words.join(" "), wrong(words))).collect();
         assert!(said.iter().all(|line| line.lines().count() == 1));
         insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
+    fn commands_of_others_lead_to_commands_that_exist() {
+        for (other, command) in ELSEWHERE {
+            let line = wrong(&[other]);
+            assert!(line.contains(&format!("did you mean '{command}'?")), "{line}");
+            let words = command.split(' ').take_while(|word| !word.starts_with("--"));
+            help(&words.chain(["--help"]).collect::<Vec<_>>());
+        }
     }
 
     #[test]

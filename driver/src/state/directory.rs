@@ -230,6 +230,11 @@ impl StateDirectory {
         self.next_generation == FIRST_GENERATION
     }
 
+    /// Continues with the snapshot of `generation`, which follows no journal.
+    pub(super) const fn continue_at(&mut self, generation: u64) {
+        (self.next_generation, self.records) = (generation, 0);
+    }
+
     /// Notes how many records the journal has that is about to be followed by another.
     pub(crate) const fn set_records(&mut self, records: u64) {
         self.records = records;
@@ -262,6 +267,15 @@ impl StateDirectory {
 
 /// Reads the files of a state directory and puts them together; changes nothing.
 pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
+    with_files(path, recover)?
+        .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
+}
+
+/// Passes the files of a state directory to a function.
+pub(crate) fn with_files<T>(
+    path: &Path,
+    reader: impl FnOnce(Files<'_>) -> T,
+) -> Result<T, StoreError> {
     let io = |path: &Path, error| StoreError::Io("read", path.to_owned(), error);
     let read_named = |name: &str| {
         let path = path.join(name);
@@ -275,17 +289,23 @@ pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
     }
     let journals: Vec<(u64, &[u8])> =
         contents.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
-    recover(Files { snapshot: snapshot.as_deref(), backup: backup.as_deref(), journals: &journals })
-        .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
+    let (snapshot, backup) = (snapshot.as_deref(), backup.as_deref());
+    Ok(reader(Files { snapshot, backup, journals: &journals }))
 }
 
 /// Renames a file; the new name has the reason and the time.
 fn keep_aside(file: &Path, why: &str) -> io::Result<PathBuf> {
+    let aside = aside_name(file, why);
+    fs::rename(file, &aside)?;
+    Ok(aside)
+}
+
+/// The name of what is kept aside, with the reason and the time.
+pub(super) fn aside_name(file: &Path, why: &str) -> PathBuf {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut aside = file.as_os_str().to_owned();
     aside.push(format!(".{why}-{}", since_epoch.as_millis()));
-    fs::rename(file, &aside)?;
-    Ok(PathBuf::from(aside))
+    PathBuf::from(aside)
 }
 
 impl Placed {

@@ -40,9 +40,10 @@ impl fmt::Display for StoreError {
             ),
             Self::Unreadable(path, reason) => write!(
                 f,
-                "the state in {} is not complete: {reason}. Nothing was changed. Put missing \
-                 or damaged files back from a copy, or start with a new key and no instances by \
-                 moving openctrl.state* and openctrl.journal.* away",
+                "the state in {0} is not complete: {reason}. Nothing was changed. Put missing \
+                 or damaged files back from a copy, see what 'openctrl state repair {0}' can keep, \
+                 or start with a new key and no instances by moving openctrl.state* and \
+                 openctrl.journal.* away",
                 path.display()
             ),
             Self::Foreign(files) => {

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use openctrl_core::store::{Image, Recovered, StoredInstance};
 use serde_json::{Value, json};
 
-use crate::grammar::State;
 use crate::state::{StoreError, is_held, read_state};
 
 /// The replacement of a secret.
@@ -34,19 +33,22 @@ impl fmt::Display for InspectError {
 
 impl std::error::Error for InspectError {}
 
-/// Answers a question about a state directory.
+/// Says whether the state in a directory is complete.
 ///
 /// # Errors
 /// When there is no state, or not all of it.
-pub(crate) fn answer(question: &State) -> Result<String, InspectError> {
-    match question {
-        State::Check { directory } => read(directory).map(|state| report(directory, &state)),
-        State::Export { directory, secrets } => {
-            let json = export(&read(directory)?.image, *secrets);
-            let text = serde_json::to_string_pretty(&json);
-            Ok(text.expect("strings and integers always encode") + "\n")
-        }
-    }
+pub(crate) fn check(directory: &Path) -> Result<String, InspectError> {
+    read(directory).map(|state| report(directory, &state))
+}
+
+/// Prints the state in a directory as JSON.
+///
+/// # Errors
+/// When there is no state, or not all of it.
+pub(crate) fn export(directory: &Path, with_secrets: bool) -> Result<String, InspectError> {
+    let json = document(&read(directory)?.image, with_secrets);
+    let text = serde_json::to_string_pretty(&json);
+    Ok(text.expect("strings and integers always encode") + "\n")
 }
 
 fn read(directory: &Path) -> Result<Recovered, InspectError> {
@@ -72,7 +74,7 @@ fn report(directory: &Path, state: &Recovered) -> String {
     text
 }
 
-fn export(image: &Image, with_secrets: bool) -> Value {
+fn document(image: &Image, with_secrets: bool) -> Value {
     let key = if with_secrets { image.master.key.reveal() } else { REDACTED };
     let instances: Vec<Value> =
         image.instances.values().map(|stored| instance(stored, with_secrets)).collect();
@@ -127,8 +129,7 @@ mod tests {
     #[test]
     fn a_state_is_checked_and_exported_without_secrets() {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let question = State::Check { directory: home.path().to_owned() };
-        let check = || answer(&question);
+        let check = || check(home.path());
         let error = check().expect_err("there is nothing").to_string();
         assert!(error.starts_with("there is no state"), "{error}");
 
@@ -141,10 +142,7 @@ mod tests {
         assert!(report.contains("complete\n") && report.contains("1 instances"), "{report}");
         assert!(!report.contains("note"), "{report}");
 
-        let export = |with_secrets| {
-            let directory = home.path().to_owned();
-            answer(&State::Export { directory, secrets: with_secrets }).expect("complete")
-        };
+        let export = |with_secrets| export(home.path(), with_secrets).expect("complete");
         let (plain, secret) = (export(false), export(true));
         assert!(!plain.contains("hush") && !plain.contains("abab"), "{plain}");
         assert!(secret.contains("me:hush") && secret.contains("abab"), "{secret}");

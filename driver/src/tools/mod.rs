@@ -2,5 +2,6 @@
 
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod service;

@@ -64,11 +64,19 @@ fn install(scope: Scope, question: &InstallService) -> Result<String, String> {
         let shown = program.display();
         warn(&format!("the service runs {shown}, which `cargo clean` removes: install it first"));
     }
+    let before = fs::read(&path).ok();
+    write(&path, unit.as_bytes())?;
+    if let Err(reason) = systemctl(scope, &["daemon-reload"]) {
+        // Without systemd, nothing is left behind.
+        match before {
+            Some(unit) => write(&path, &unit)?,
+            None => fs::remove_file(&path).map_err(|error| named(&path, &error))?,
+        }
+        return Err(format!("nothing was installed: {reason}"));
+    }
     if scope == Scope::System {
         add_user()?;
     }
-    write(&path, &unit)?;
-    systemctl(scope, &["daemon-reload"])?;
     systemctl(scope, &["enable", "--now", "openctrl.service"])?;
     let mut text = format!("installed and started {}\n", path.display());
     text.push_str(match scope {
@@ -83,9 +91,9 @@ fn install(scope: Scope, question: &InstallService) -> Result<String, String> {
 
 fn uninstall(scope: Scope) -> Result<String, String> {
     let path = unit_path(scope)?;
-    check_ours(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    check_ours(&path).map_err(|error| named(&path, &error))?;
     systemctl(scope, &["disable", "--now", "openctrl.service"])?;
-    fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    fs::remove_file(&path).map_err(|error| named(&path, &error))?;
     systemctl(scope, &["daemon-reload"])?;
     Ok(format!("stopped the service and removed {}; the state stays\n", path.display()))
 }
@@ -152,9 +160,7 @@ fn check_free(scope: Scope, path: &Path) -> Result<(), String> {
         return Err(format!("{reason}: use systemctl enable --now openctrl"));
     }
     match check_ours(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(format!("{}: {error}", path.display()))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(named(path, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
@@ -177,13 +183,17 @@ fn add_user() -> Result<(), String> {
     run(Command::new("useradd").args(words).args(["--shell", "/usr/sbin/nologin", "openctrl"]))
 }
 
-fn write(path: &Path, unit: &str) -> Result<(), String> {
-    let failed = |error: io::Error| format!("{}: {error}", path.display());
+fn write(path: &Path, unit: &[u8]) -> Result<(), String> {
+    let failed = |error: io::Error| named(path, &error);
     let folder = path.parent().expect("the unit is in a folder");
     fs::create_dir_all(folder).map_err(failed)?;
     let new = path.with_extension("service.new");
     fs::write(&new, unit).map_err(failed)?;
     fs::rename(&new, path).map_err(failed)
+}
+
+fn named(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
 }
 
 fn systemctl(scope: Scope, words: &[&str]) -> Result<(), String> {

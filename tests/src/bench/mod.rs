@@ -10,6 +10,7 @@ pub mod figure;
 pub mod floor;
 pub mod meter;
 pub mod options;
+pub mod peers;
 pub mod readers;
 pub mod report;
 pub mod runner;

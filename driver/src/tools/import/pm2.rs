@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use openctrl_core::instance::Schedule;
 use serde_json::{Map, Value};
 
 use super::entries::{Imported, split};
 use crate::manifest::{Entry, Program, Restart, escape};
 
 /// Settings that are taken or need no counterpart.
-const TAKEN: [&str; 18] = [
+const TAKEN: [&str; 22] = [
     "name",
     "script",
     "args",
@@ -26,6 +27,10 @@ const TAKEN: [&str; 18] = [
     "combine_logs",
     "automation",
     "kill_timeout",
+    "cron_restart",
+    "cron",
+    "uid",
+    "gid",
     "pmx",
 ];
 
@@ -36,7 +41,7 @@ const STOP_SIGNAL: &str = "INT";
 const STOP_TIMEOUT_MS: u64 = 1_600;
 
 /// Settings without a counterpart, with the behavior of OpenCtrl.
-const WITHOUT: [(&str, &str); 17] = [
+const WITHOUT: [(&str, &str); 13] = [
     (
         "max_restarts",
         "restarts back off and do not end; pm2 counts runs shorter than min_uptime only",
@@ -44,19 +49,15 @@ const WITHOUT: [(&str, &str); 17] = [
     ("min_uptime", "delays start afresh after a healthy run"),
     ("restart_delay", "restarts back off"),
     ("exp_backoff_restart_delay", "restarts back off always"),
-    ("cron_restart", "it restarts what runs; schedule starts what does not run"),
-    ("cron", "it restarts what runs; schedule starts what does not run"),
     ("watch", "files are not watched"),
     ("ignore_watch", "files are not watched"),
     ("max_memory_restart", "memory is shown, not limited"),
-    ("wait_ready", "an instance counts as started when its process runs"),
-    ("listen_timeout", "an instance counts as started when its process runs"),
+    ("wait_ready", "it is a message to pm2: set ready"),
+    ("listen_timeout", "it belongs to wait_ready: set ready and ready_timeout"),
     ("stop_exit_codes", "every exit code but 0 is a failure"),
     ("out_file", "the master keeps the output; see logs= of the master URL"),
     ("error_file", "the master keeps the output; see logs= of the master URL"),
     ("log_date_format", "times are kept with the lines; see 'openctrl logs --time'"),
-    ("uid", "processes run as the user of the master"),
-    ("gid", "processes run as the group of the master"),
 ];
 
 /// The most processes of one app.
@@ -131,7 +132,9 @@ fn flat(mut app: Map<String, Value>) -> Map<String, Value> {
     take("script", "pm_exec_path", &mut inner);
     take("cwd", "pm_cwd", &mut inner);
     take("interpreter", "exec_interpreter", &mut inner);
-    for same in ["args", "node_args", "autorestart", "exec_mode", "instances", "namespace"] {
+    for same in
+        ["args", "node_args", "autorestart", "cron_restart", "exec_mode", "instances", "namespace"]
+    {
         take(same, same, &mut inner);
     }
     flat
@@ -172,7 +175,15 @@ fn add(
         Some(Value::Bool(false)) => Restart::Never,
         _ => Restart::Always,
     };
+    if let Some((key, times)) = cron(app) {
+        schedule(imported, &mut entry, place, key, &times);
+    }
     entry.policy.insert("stop_signal".to_owned(), STOP_SIGNAL.to_owned());
+    for (key, name) in [("uid", "user"), ("gid", "group")] {
+        if let Some(value) = app.get(key).and_then(scalar) {
+            imported.set_policy(&mut entry.policy, &format!("{place}: {key}"), name, &value);
+        }
+    }
     let wait_ms = app.get("kill_timeout").and_then(Value::as_u64).unwrap_or(STOP_TIMEOUT_MS);
     imported.set_stop_timeout(&mut entry.policy, "kill_timeout", &format!("{wait_ms}ms"));
     if let Some(namespace) = text("namespace").filter(|name| *name != "default") {
@@ -195,6 +206,33 @@ fn add(
         imported.add(&name, entry)?;
     }
     Ok(())
+}
+
+/// The times at which pm2 starts an app, or restarts it if it runs; 0 means none.
+fn cron(app: &Map<String, Value>) -> Option<(&'static str, String)> {
+    ["cron_restart", "cron"].into_iter().find_map(|key| {
+        let times = scalar(app.get(key)?).filter(|times| !matches!(&**times, "0" | "" | "false"));
+        times.map(|times| (key, times))
+    })
+}
+
+/// Without `autorestart`, such an app runs to its end at these times: that is a schedule. With it,
+/// the app always runs and only its restarts are timed, which has no counterpart.
+fn schedule(imported: &mut Imported, entry: &mut Entry, place: &str, key: &str, times: &str) {
+    if entry.restart == Restart::Always {
+        let why = "it restarts what runs; schedule starts what does not run";
+        return imported.note(place, format!("{key} has no counterpart: {why}"));
+    }
+    match Schedule::parse(times, None) {
+        Ok(_) => {
+            entry.policy.insert("schedule".to_owned(), times.to_owned());
+            let change = "it starts at these times only, and not while it still runs";
+            imported.note(place, format!("{key} became schedule: {change}"));
+        }
+        Err(reason) => {
+            imported.note(place, format!("{key}: {times:?} has no counterpart: {reason}"));
+        }
+    }
 }
 
 fn notes(imported: &mut Imported, app: &Map<String, Value>, place: &str) {
@@ -316,6 +354,40 @@ mod tests {
         assert!(refused.contains("pm2 jlist") && refused.lines().count() == 1, "{refused}");
         let read = shown(read(&script.replace('`', "'"), "/srv"));
         assert!(read.contains("command = [\"node\", \"server.js\", \"--port\", \"80\"]"), "{read}");
+    }
+
+    /// pm2 has no other way to run a program at times than an app that is not restarted.
+    #[test]
+    fn an_app_that_runs_at_times_becomes_a_schedule() {
+        let of = |settings: &str| {
+            shown(read(&format!("{{apps: [{{script: 'job', {settings}}}]}}"), "/srv"))
+        };
+        let job = of("autorestart: false, cron_restart: '30 2 * * 1-5'");
+        assert!(job.contains("restart = \"never\""), "{job}");
+        assert!(job.contains("schedule = \"30 2 * * 1-5\""), "{job}");
+        assert!(job.contains("app 1: cron_restart became schedule: "), "{job}");
+        let short = of("autorestart: false, cron: '@daily'");
+        assert!(short.contains("schedule = \"@daily\""), "{short}");
+        // What always runs is restarted at these times.
+        let service = of("cron_restart: '0 3 * * *'");
+        assert!(!service.contains("schedule ="), "{service}");
+        assert!(
+            service.contains("app 1: cron_restart has no counterpart: it restarts"),
+            "{service}"
+        );
+        // Seconds, and no times at all.
+        let seconds = of("autorestart: false, cron_restart: '0 30 2 * * *'");
+        assert!(!seconds.contains("schedule ="), "{seconds}");
+        assert!(seconds.contains("\"0 30 2 * * *\" has no counterpart: schedule"), "{seconds}");
+        let none = of("autorestart: false, cron_restart: 0");
+        assert!(!none.contains("schedule") && !none.contains("cron"), "{none}");
+    }
+
+    #[test]
+    fn an_app_runs_as_its_user() {
+        let read = shown(read("{apps: [{script: 'job', uid: 'www-data', gid: 33}]}", "/srv"));
+        assert!(read.contains("user = \"www-data\"") && read.contains("group = \"33\""), "{read}");
+        assert!(!read.contains("counterpart"), "{read}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ const STOP_TIMEOUT: &str = "10";
 
 /// Options without a counterpart, with the behavior of OpenCtrl.
 const WITHOUT: [(&str, &str); 16] = [
-    ("priority", "instances start in no order"),
+    ("priority", "numbers set no order: name the instances to wait for in after"),
     ("startretries", "restarts back off and do not end"),
     ("exitcodes", "every exit code but 0 is a failure"),
     ("stopasgroup", "signals go to the process group always"),

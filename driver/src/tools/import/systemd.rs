@@ -32,6 +32,15 @@ const POLICY: [(&str, &str); 5] = [
 /// How long systemd waits before KILL by default.
 const STOP_TIMEOUT: &str = "90s";
 
+/// How long systemd waits for a unit to be ready by default, in ms.
+const START_TIMEOUT_MS: u64 = 90_000;
+
+/// What `ready_timeout` can be, in ms.
+const READY_LIMIT_MS: std::ops::RangeInclusive<u64> = 100..=24 * 3_600_000;
+
+/// Directives of `[Unit]` about other units.
+const ORDER: [&str; 6] = ["After", "Before", "Requires", "Requisite", "Wants", "BindsTo"];
+
 /// The window of a limit of starts by default.
 const START_LIMIT_INTERVAL: &str = "10s";
 
@@ -96,6 +105,10 @@ pub(super) fn read(text: &str, unit_name: &str) -> Result<Imported, String> {
         let values = of("Unit", key).or_else(|| of("Service", key));
         values.and_then(|values| values.last()).map(String::as_str)
     };
+    if is_notify(last("Type")) {
+        let timeout = last("TimeoutStartSec").or(last("TimeoutSec"));
+        ready(&mut entry, timeout, &mut imported);
+    }
     if let Some(burst) = limit("StartLimitBurst") {
         imported.set_policy(&mut entry.policy, "StartLimitBurst", "max_restarts", burst);
         let interval = limit("StartLimitIntervalSec").unwrap_or(START_LIMIT_INTERVAL);
@@ -114,6 +127,27 @@ pub(super) fn read(text: &str, unit_name: &str) -> Result<Imported, String> {
     notes(&unit, &mut imported);
     imported.add(unit_name, entry)?;
     Ok(imported)
+}
+
+/// Whether the program says itself when it is ready.
+fn is_notify(kind: Option<&str>) -> bool {
+    matches!(kind, Some("notify" | "notify-reload"))
+}
+
+fn ready(entry: &mut Entry, timeout: Option<&str>, imported: &mut Imported) {
+    entry.policy.insert("ready".to_owned(), "notify".to_owned());
+    let limit = match timeout {
+        Some("infinity" | "0") => "off".to_owned(),
+        Some(text) => match time_ms(text).filter(|ms| READY_LIMIT_MS.contains(ms)) {
+            Some(ms) => time(ms),
+            None => {
+                imported.note(&format!("TimeoutStartSec={text}"), "it has no counterpart");
+                return;
+            }
+        },
+        None => time(START_TIMEOUT_MS),
+    };
+    entry.policy.insert("ready_timeout".to_owned(), limit);
 }
 
 fn restart(word: &str, imported: &mut Imported) -> Result<Restart, String> {
@@ -145,16 +179,19 @@ fn notes(unit: &BTreeMap<(String, String), Vec<String>>, imported: &mut Imported
         "StartLimitBurst",
         "StartLimitIntervalSec",
     ];
+    let kind = unit.get(&("Service".to_owned(), "Type".to_owned())).and_then(|kind| kind.last());
+    let waits = is_notify(kind.map(String::as_str));
     for ((section, key), values) in unit {
         match section.as_str() {
             "Service" if key == "Type" => {
                 let kind = values.last().map(String::as_str).unwrap_or_default();
-                if !matches!(kind, "simple" | "exec") {
+                if !matches!(kind, "simple" | "exec") && !is_notify(Some(kind)) {
                     let what = "it is started and watched as Type=exec";
                     imported.note(&format!("Type={kind}"), what);
                 }
             }
             "Service" if taken.contains(&&**key) => {}
+            "Service" if key == "TimeoutStartSec" && waits => {}
             "Service" if POLICY.iter().any(|(name, _)| name == key) => {}
             "Service" => match WITHOUT.iter().find(|(name, _)| name == key) {
                 Some((_, why)) => imported.note(key, format!("it has no counterpart: {why}")),
@@ -162,7 +199,11 @@ fn notes(unit: &BTreeMap<(String, String), Vec<String>>, imported: &mut Imported
             },
             "Unit" if matches!(&**key, "Description" | "Documentation") => {}
             "Unit" if taken.contains(&&**key) => {}
-            "Unit" => imported.note(key, "it has no counterpart: instances start in no order"),
+            "Unit" if ORDER.contains(&&**key) => {
+                imported
+                    .note(key, "units have no counterpart: name instances of the master in after");
+            }
+            "Unit" => imported.note(key, "it has no counterpart"),
             _ => {}
         }
     }
@@ -319,6 +360,25 @@ WantedBy=multi-user.target
     #[test]
     fn a_unit_becomes_an_instance() {
         insta::assert_snapshot!(shown(read(UNIT, "shop")));
+    }
+
+    #[test]
+    fn a_unit_that_notifies_is_ready_when_it_says_so() {
+        let of = |lines: &str| {
+            let text = format!("[Service]\nExecStart=/a\nType=notify-reload\n{lines}");
+            let read = read(&text, "u").expect("a unit");
+            assert!(read.notes.is_empty(), "{:?}", read.notes);
+            let policy = read.instances["u"].policy.clone();
+            assert_eq!(policy.get("ready").map(String::as_str), Some("notify"));
+            policy.get("ready_timeout").cloned()
+        };
+        assert_eq!(of("").as_deref(), Some("90s"));
+        assert_eq!(of("TimeoutStartSec=2min\n").as_deref(), Some("120s"));
+        assert_eq!(of("TimeoutSec=3min\n").as_deref(), Some("180s"));
+        assert_eq!(of("TimeoutStartSec=infinity\n").as_deref(), Some("off"));
+        let odd = "[Service]\nExecStart=/a\nType=notify\nTimeoutStartSec=1y\n";
+        let odd = read(odd, "u").expect("a unit");
+        assert_eq!(odd.notes, ["TimeoutStartSec=1y: it has no counterpart"]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod reads;
 mod shutdown;
 mod start;
 mod survive;
+mod tool;
 mod waits;
 mod writes;
 
@@ -42,7 +43,7 @@ pub struct Scenario {
 }
 
 /// All of them, in the order in which they run.
-pub const SCENARIOS: [Scenario; 24] = [
+pub const SCENARIOS: [Scenario; 25] = [
     start::SCENARIO,
     create::SCENARIO,
     shutdown::SCENARIO,
@@ -58,6 +59,7 @@ pub const SCENARIOS: [Scenario; 24] = [
     idle::SCENARIO,
     children::SCENARIO,
     survive::SCENARIO,
+    tool::SCENARIO,
     deliveries::SCENARIO,
     durable::SCENARIO,
     pipe::SCENARIO,
