@@ -19,6 +19,7 @@ mod list;
 mod micro;
 mod patch;
 mod patrol;
+mod peers;
 mod pipe;
 mod reads;
 mod shutdown;
@@ -43,7 +44,7 @@ pub struct Scenario {
 }
 
 /// All of them, in the order in which they run.
-pub const SCENARIOS: [Scenario; 25] = [
+pub const SCENARIOS: [Scenario; 26] = [
     start::SCENARIO,
     create::SCENARIO,
     shutdown::SCENARIO,
@@ -67,6 +68,7 @@ pub const SCENARIOS: [Scenario; 25] = [
     waits::SCENARIO,
     events::SCENARIO,
     control_create::SCENARIO,
+    peers::SCENARIO,
     growth::SCENARIO,
     micro::SCENARIO,
 ];

@@ -5,14 +5,11 @@ use std::io;
 use std::time::Instant;
 
 use super::super::figure::{Figure, short};
-use super::super::peers::Peer;
+use super::super::peers::{Kind, Peer};
 use super::super::stage::{Measured, Stage};
 use super::super::stats::median;
 use super::Scenario;
 use crate::{Master, Shell, binary, until};
-
-/// Starts another manager with this many processes.
-type Start = fn(&Stage, usize) -> Result<Peer, String>;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "tool",
@@ -48,15 +45,10 @@ fn run(stage: &Stage) -> Measured {
         Figure::cost("apply of the same again", "ms", median(&again)).wanted(100.0),
         Figure::cost("list", "ms", list).wanted(15.0),
     ];
-    let peers: [(_, Start, f64); 2] =
-        [("pm2", Peer::pm2, 10.0), ("supervisord", Peer::supervisord, 5.0)];
-    for (name, start, share) in peers {
+    for (kind, share) in [(Kind::Pm2, 10.0), (Kind::Supervisord, 5.0)] {
+        let name = kind.name();
         stage.step(&format!("{name}: installing it, and starting {count} processes"));
-        let measured = start(stage, count).and_then(|peer| {
-            let times: Result<Vec<f64>, String> = (0..5).map(|_| peer.list_ms()).collect();
-            Ok((peer.name, median(&times?)))
-        });
-        match measured {
+        match beside(stage, kind, count) {
             Ok((command, ms)) => figures.push(
                 Figure::cost(&format!("list beside {command}"), "ms", list)
                     .wanted(ms / share)
@@ -66,6 +58,20 @@ fn run(stage: &Stage) -> Measured {
         }
     }
     Ok(figures)
+}
+
+/// The command of a peer that lists its processes, and how long it takes, in ms.
+fn beside(stage: &Stage, kind: Kind, count: usize) -> Result<(&'static str, f64), String> {
+    let peer = Peer::install(stage, kind)?;
+    let running = peer.start(count)?;
+    let mut times = Vec::new();
+    let mut command = "";
+    for _ in 0..5 {
+        let (name, time) = running.list()?.ok_or("it has no list")?;
+        command = name;
+        times.push(time.as_secs_f64() * 1e3);
+    }
+    Ok((command, median(&times)))
 }
 
 /// Runs a command; how long that took, in ms. It has to print `word` in this many lines.
