@@ -21,7 +21,8 @@ together!(
     a_flood_waits_while_no_master_reads_and_nothing_is_lost,
     nothing_is_left_after_a_shutdown,
     a_lost_keeper_costs_no_child,
-    a_child_outlives_its_keeper_and_then_its_master,
+    a_child_outlives_its_keepers_and_then_its_master,
+    a_start_that_is_lost_with_its_keeper_is_repeated,
     a_stop_under_way_goes_on,
     a_child_that_is_not_restarted_outlives_its_master_too,
     what_is_left_of_a_group_is_ended,
@@ -224,21 +225,45 @@ fn a_lost_keeper_costs_no_child() {
     assert_eq!(master.descendants(), [0; 0]);
 }
 
-fn a_child_outlives_its_keeper_and_then_its_master() {
+/// The keeper stops before it reads the orders, and is killed.
+fn a_start_that_is_lost_with_its_keeper_is_repeated() {
+    let mut master = Master::start();
+    let up = master.mark("up");
+    let keeper = find(&master).unwrap();
+    send(keeper, Signal::STOP);
+    let script = Script::new().mark(&up).wait();
+    let ids = [master.api().run(&script), master.api().run_once(&script)];
+    send(keeper, Signal::KILL);
+    up.wait(2);
+    for id in &ids {
+        until("it runs", || master.api().status(id) == "running");
+        let process = master.api().process(id);
+        let counts = ["starts", "failures", "restarts"].map(|name| process[name].as_u64());
+        assert_eq!(counts, [Some(1), Some(0), Some(0)], "{process}");
+        assert!(process["lastExit"].is_null(), "{process}");
+    }
+    assert_eq!(up.count(), 2, "nothing runs twice");
+    master.stop();
+    assert_eq!(master.descendants(), [0; 0]);
+}
+
+fn a_child_outlives_its_keepers_and_then_its_master() {
     let mut master = Master::start();
     let (up, go_on) = (master.mark("up"), master.cue("go on"));
     let id = master.api().run(&Script::new().mark(&up).cue(&go_on).print("on").wait());
     let child = up.wait(1)[0].pid;
-    let keeper = find(&master).unwrap();
-    send(keeper, Signal::KILL);
-    wait_other_than(&master, keeper);
-    until("it is handed over", || {
-        let inode = |path: String| fs::read_link(path).ok();
-        let pipe = inode(format!("/proc/{child}/fd/1"));
+    for _ in 0..3 {
         let keeper = find(&master).unwrap();
-        let open = fs::read_dir(format!("/proc/{keeper}/fd")).unwrap();
-        open.flatten().any(|entry| fs::read_link(entry.path()).ok() == pipe)
-    });
+        send(keeper, Signal::KILL);
+        wait_other_than(&master, keeper);
+        until("it is handed over", || {
+            let inode = |path: String| fs::read_link(path).ok();
+            let pipe = inode(format!("/proc/{child}/fd/1"));
+            let keeper = find(&master).unwrap();
+            let open = fs::read_dir(format!("/proc/{keeper}/fd")).unwrap();
+            open.flatten().any(|entry| fs::read_link(entry.path()).ok() == pipe)
+        });
+    }
     master.crash();
     assert!(is_alive(child));
     master.restart();

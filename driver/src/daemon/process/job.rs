@@ -9,6 +9,9 @@ use openctrl_core::keeper::{Child, Note};
 use openctrl_core::process::{Scope, Signal};
 use tokio::sync::oneshot;
 
+use super::link::Link;
+use super::runs::Woken;
+
 /// Holds no descriptor where the thread has a table of its own: the thread could not use it.
 #[derive(Debug)]
 pub(super) enum Job {
@@ -28,8 +31,8 @@ pub(super) enum Job {
     Note(InstanceId, Box<Note>),
     /// An instance was deleted.
     Deleted(InstanceId),
-    /// The keeper with this id was lost.
-    KeeperLost(i32),
+    /// This keeper was lost; whether it had started a process.
+    KeeperLost(Link, bool),
     /// The process lost its keeper and goes on.
     Orphaned(ProcessRef, Orphan),
     /// Something outlived the last master and belongs to no instance.
@@ -61,4 +64,6 @@ pub(super) struct Orphan {
     pub(super) start_ticks: u64,
     pub(super) age_ms: u64,
     pub(super) output: OwnedFd,
+    /// Wakes its watch if the next keeper is lost as well.
+    pub(super) wake: oneshot::Sender<Woken>,
 }

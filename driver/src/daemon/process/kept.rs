@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
 use openctrl_core::instance::Definition;
@@ -17,7 +17,8 @@ use tokio::runtime::Handle;
 use super::job::Orphan;
 use super::launch::Launcher;
 use super::ledger::Ledger;
-use super::link::{Link, remove_socket};
+use super::link::{Link, is_closed, remove_socket};
+use super::renewal::Renewal;
 use super::reports::Reports;
 use super::runs::Pending;
 use super::stat::{Sink, inode};
@@ -39,6 +40,16 @@ pub(super) struct Kept {
     pub(super) names: HashMap<ProcessRef, Named>,
     /// The last process of each instance.
     pub(super) last_of: HashMap<InstanceId, (ProcessRef, RunId)>,
+    pub(super) renewal: Renewal,
+}
+
+/// What became of the order of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spawned {
+    /// It was sent, or started without a keeper.
+    Ordered,
+    /// The keeper is lost: the order is repeated once there is another one.
+    NoKeeper,
 }
 
 /// The identity of a process at the keeper.
@@ -59,7 +70,7 @@ impl Kept {
         note: &Note,
         launcher: &Launcher,
         ledger: &mut Ledger,
-    ) -> io::Result<()> {
+    ) -> io::Result<Spawned> {
         let (output, input) = io::pipe()?;
         ledger.intend(process, definition.id, Sink::Pipe(inode(output.as_fd())?));
         let (mut start, has_report) = launcher.for_keeper(definition, run)?;
@@ -71,23 +82,21 @@ impl Kept {
         let copy = output.try_clone()?;
         let mut descriptors = vec![copy.as_fd(), input.as_fd()];
         descriptors.extend(end.as_ref().map(AsFd::as_fd));
-        let order = Order::Start(start);
-        let mut pending = Pending { process, output, report };
-        for is_last in [false, true] {
-            let link = self.keeper(launcher)?;
-            self.reports.runs.lock().pending.insert(run, pending);
-            let Err(error) = link.order(&order, &descriptors) else { return Ok(()) };
-            // If the keeper is lost, the reader of its reports handles its processes.
-            let Some(not_sent) = self.reports.runs.lock().pending.remove(&run) else {
-                return Ok(());
-            };
-            if is_last {
-                return Err(error);
-            }
-            pending = not_sent;
-            self.drop_keeper(link.pid);
+        let link = self.keeper(launcher)?;
+        let pending = Pending { keeper: link.pid, process, output, report };
+        self.reports.runs.lock().pending.insert(run, pending);
+        let Err(error) = link.order(&Order::Start(start), &descriptors) else {
+            return Ok(Spawned::Ordered);
+        };
+        // If the keeper is known to be lost, the reader of its reports settles the start.
+        if self.reports.runs.lock().pending.remove(&run).is_none() {
+            return Ok(Spawned::Ordered);
         }
-        Ok(())
+        if !is_closed(&error) {
+            return Err(error);
+        }
+        self.close(link.pid);
+        Ok(Spawned::NoKeeper)
     }
 
     /// Names a process that the keeper of an earlier master has.
@@ -150,39 +159,65 @@ impl Kept {
     }
 
     /// Hands a process over whose keeper was lost, so that the next one keeps its output open.
-    pub(super) fn hold(&self, process: ProcessRef, orphan: &Orphan) {
+    pub(super) fn hold(&self, process: ProcessRef, orphan: Orphan) {
         let (Some(named), Some(link)) = (self.names.get(&process), &self.link) else { return };
+        let Orphan { pid, start_ticks, age_ms, output, wake } = orphan;
         let started = Note::decode(&named.note).started.unwrap_or_default();
         let child = Child {
             run: named.run,
             instance: named.instance,
-            pid: orphan.pid,
-            start_ticks: orphan.start_ticks,
+            pid,
+            start_ticks,
             started,
-            age_ms: orphan.age_ms,
+            age_ms,
             note: named.note.clone(),
             state: ChildState::Alive,
             is_stopping: false,
         };
-        // Without a keeper it runs as long as this master does.
-        let _ = link.order(&Order::Hold(child), &[orphan.output.as_fd()]);
+        // Before the order: if this keeper is lost, the process is handed to the next one.
+        self.reports.runs.kept(named.run, link.pid, wake);
+        let _ = link.order(&Order::Hold(child), &[output.as_fd()]);
     }
 
-    /// A keeper was lost: starts another one, unless there is one already.
-    pub(super) fn renew(&mut self, lost: i32, launcher: &Launcher) {
-        self.drop_keeper(lost);
+    /// A keeper was lost; another one becomes due.
+    pub(super) fn lost(&mut self, lost: &Link, has_started: bool) {
+        self.close(lost.pid);
+        // Its death was waited for.
+        lost.reap(WaitOptions::NOHANG);
+        if self.link.is_none() && self.renewal.is_waiting() {
+            self.renewal.lost(has_started, Instant::now());
+        }
+    }
+
+    /// Whether starts have to wait for another keeper.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.renewal.is_waiting()
+    }
+
+    /// How long it takes until another keeper is due; `None` if none is.
+    pub(super) fn is_due_in(&self) -> Option<Duration> {
+        self.renewal.is_due_in(Instant::now())
+    }
+
+    /// Starts another keeper if one is due; true if nothing has to wait any more.
+    pub(super) fn renew_if_due(&mut self, launcher: &Launcher) -> bool {
+        if self.is_due_in() != Some(Duration::ZERO) {
+            return false;
+        }
         if let Err(error) = self.keeper(launcher) {
+            self.renewal.failed();
             tracing::warn!(
                 "Master.run: cannot start a keeper: {error}; children do not outlive the master until it can"
             );
         }
+        true
     }
 
-    fn drop_keeper(&mut self, lost: i32) {
-        if self.link.as_ref().is_some_and(|link| link.pid == lost)
-            && let Some(link) = self.link.take()
-        {
-            link.reap(WaitOptions::empty());
+    /// Gives up the connection to a keeper that was lost.
+    fn close(&mut self, lost: i32) {
+        if self.link.as_ref().is_some_and(|link| link.pid == lost) {
+            self.link = None;
+            self.renewal.closed();
         }
     }
 
@@ -209,6 +244,7 @@ impl Kept {
         tracing::info!("Master.run: keeper {} was started in its place", link.pid);
         self.reports.nursery.mailbox.fact(Notice::KeeperStarted(link.pid));
         self.link = Some(link.clone());
+        self.renewal.started(Instant::now());
         self.runtime.spawn(self.reports.clone().read(link.clone()));
         Ok(link)
     }

@@ -79,6 +79,13 @@ pub(super) fn adopted() -> Vec<Stat> {
     stats.filter(|stat| !stat.has_ended()).collect()
 }
 
+/// The children of this process that have ended, were not reaped and lead a session.
+pub(super) fn ended_leaders() -> Vec<i32> {
+    let own = getpid().as_raw_pid();
+    let stats = children_of_thread(own, own).into_iter().filter_map(|pid| Stat::read(pid).ok());
+    stats.filter(|stat| stat.has_ended() && stat.session == stat.pid).map(|stat| stat.pid).collect()
+}
+
 /// The processes that a keeper was given when their parents ended: its children but for those that
 /// it started for this master.
 pub(super) fn adopted_by(keeper: i32, is_leader: impl Fn(i32) -> bool) -> Vec<Stat> {

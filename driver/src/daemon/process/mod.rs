@@ -29,6 +29,7 @@ mod orphans;
 mod pid_file;
 mod proof;
 mod refused;
+mod renewal;
 mod reports;
 mod runs;
 mod spawner;

@@ -19,12 +19,21 @@ pub(super) struct Newborn {
     pub(super) report: Option<PipeReader>,
 }
 
+/// The leader of a group that a keeper started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leader {
+    pub(super) pid: Pid,
+    /// When it started, in clock ticks since the machine did.
+    pub(super) start_ticks: u64,
+    /// The keeper.
+    pub(super) keeper: i32,
+}
+
 /// A process that a keeper has just started.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) process: ProcessRef,
-    pub(super) leader: Pid,
-    pub(super) start_ticks: u64,
+    pub(super) leader: Leader,
     pub(super) output: PipeReader,
     /// The report of its exec step, if there was one.
     pub(super) report: Option<PipeReader>,

@@ -21,7 +21,7 @@ use super::ended::Handle;
 use super::group::Group;
 use super::handover::Receiver;
 use super::job::Job;
-use super::newborn::{Kept, Newborn};
+use super::newborn::{Kept, Leader, Newborn};
 use super::stat::inode;
 use super::watch::{Ending, Watch};
 use crate::daemon::inbox::{Mailbox, Notice};
@@ -69,9 +69,10 @@ impl Nursery {
 
     /// The same with a process that a keeper started.
     pub(super) async fn raise_kept(self: Arc<Self>, newborn: Kept) {
-        let Kept { process, leader, start_ticks, output, report, woken } = newborn;
+        let Kept { process, leader, output, report, woken } = newborn;
         let pipe = inode(output.as_fd());
-        let kept = Ending::Kept { woken, leader, start_ticks };
+        let Leader { pid, start_ticks, .. } = leader;
+        let kept = Ending::Kept { woken, leader: pid, start_ticks };
         let watch = Watch::with(kept, OwnedFd::from(output));
         let reason = match (&pipe, &watch) {
             (Err(error), _) | (_, Err(error)) => Some(format!("it cannot be watched: {error}")),
@@ -86,7 +87,7 @@ impl Nursery {
             let reason = reason.unwrap_or_default();
             return self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
         };
-        let newcomer = Newcomer::kept(leader, start_ticks, pipe);
+        let newcomer = Newcomer::kept(leader, pipe);
         self.mailbox.fact(Notice::Spawned(process, newcomer));
         watch.keep_with(self.jobs.clone()).run(process, self.mailbox.clone()).await;
     }

@@ -63,6 +63,8 @@ pub(super) struct Watch {
 pub(super) enum Ending {
     /// From the system.
     Own(Ended),
+    /// From the system, of a process whose keeper was lost. Another keeper has its output.
+    Orphan { ended: Ended, woken: oneshot::Receiver<Woken>, leader: Pid, start_ticks: u64 },
     /// From the keeper, which is its parent.
     Kept { woken: oneshot::Receiver<Woken>, leader: Pid, start_ticks: u64 },
     /// It has ended.
@@ -89,9 +91,43 @@ impl Ending {
                 }
                 return News::Orphaned(leader, start_ticks);
             }
+            Self::Orphan { ended, woken, leader, start_ticks } => {
+                let (leader, start_ticks) = (*leader, *start_ticks);
+                let woken = tokio::select! {
+                    biased;
+                    () = ended.wait() => return News::Ended,
+                    woken = woken => woken,
+                };
+                self.lose_keeper();
+                if woken == Ok(Woken::Orphaned) {
+                    return News::Orphaned(leader, start_ticks);
+                }
+                // What a keeper says of its end is less than what the system says.
+                if let Self::Own(ended) = self {
+                    ended.wait().await;
+                }
+            }
             Self::Over => {}
         }
         News::Ended
+    }
+
+    /// The keeper of an orphan is lost as well.
+    fn lose_keeper(&mut self) {
+        *self = match std::mem::replace(self, Self::Over) {
+            Self::Orphan { ended, .. } => Self::Own(ended),
+            other @ (Self::Own(_) | Self::Kept { .. } | Self::Over) => other,
+        };
+    }
+
+    /// An orphan is handed to another keeper; returns what wakes if that is lost.
+    fn keep_again(&mut self, leader: Pid, start_ticks: u64) -> oneshot::Sender<Woken> {
+        let (wake, woken) = oneshot::channel();
+        *self = match std::mem::replace(self, Self::Over) {
+            Self::Own(ended) => Self::Orphan { ended, woken, leader, start_ticks },
+            other @ (Self::Orphan { .. } | Self::Kept { .. } | Self::Over) => other,
+        };
+        wake
     }
 }
 
@@ -216,7 +252,7 @@ impl Watch {
     }
 
     /// Passes on what was learned of the process; true if it has ended.
-    fn take(&self, process: ProcessRef, mailbox: &Mailbox, news: News) -> bool {
+    fn take(&mut self, process: ProcessRef, mailbox: &Mailbox, news: News) -> bool {
         match news {
             News::Ended => true,
             News::Reported(ended, has_group) => {
@@ -231,13 +267,14 @@ impl Watch {
         }
     }
 
-    fn orphaned(&self, process: ProcessRef, leader: Pid, start_ticks: u64) {
+    fn orphaned(&mut self, process: ProcessRef, leader: Pid, start_ticks: u64) {
         let (Some(jobs), Ok(output)) = (&self.jobs, self.output.as_fd().try_clone_to_owned())
         else {
             return;
         };
         let age_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let orphan = Orphan { pid: leader.as_raw_pid(), start_ticks, age_ms, output };
+        let wake = self.ended.keep_again(leader, start_ticks);
+        let orphan = Orphan { pid: leader.as_raw_pid(), start_ticks, age_ms, output, wake };
         // Fails when the thread has ended with the loop.
         let _ = jobs.send(Job::Orphaned(process, orphan));
     }
