@@ -331,13 +331,12 @@ impl Children {
     /// What was adopted by the master or its keeper. Below a keeper that is looked up once a step:
     /// it is the parent of every process.
     fn look(&mut self) -> Rc<[Stat]> {
-        let Some(keeper) = &self.keeper else { return adopted().into() };
+        let Some(keeper) = &self.keeper else { return adopted(|_| false).into() };
         if let Some(adopted) = &self.adopted {
             return Rc::clone(adopted);
         }
         let is_leader = |pid: i32| self.leaders.contains_key(&pid);
-        let mut found = adopted();
-        found.retain(|stat| stat.pid != keeper.pid && !is_leader(stat.pid));
+        let mut found = adopted(|pid| pid == keeper.pid || is_leader(pid));
         found.extend(adopted_by(keeper.pid, is_leader));
         // What is being started is no stray.
         let is_starting = self.starting > 0;

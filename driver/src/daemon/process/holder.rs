@@ -4,12 +4,12 @@
 use openctrl_core::keeper::Ended;
 use openctrl_core::process::{Exit, Scope, Signal};
 use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process_group};
+use rustix::process::{Pid, getpid, test_kill_process_group};
 
 use super::ended::Handle;
 use super::group::{Group, Reaped};
 use super::newborn::Leader;
-use super::stat::start_ticks;
+use super::stat::Stat;
 
 /// A process group and its leader.
 #[derive(Debug)]
@@ -72,10 +72,13 @@ impl Holder {
         if let Self::Kept(kept) = self
             && kept.ended.is_none()
         {
-            let is_same = start_ticks(kept.leader).is_ok_and(|ticks| ticks == kept.start_ticks);
-            let group = match is_same {
-                true => Group::new(kept.leader, Handle::of(kept.leader).ok()),
-                false => Group::empty(kept.leader),
+            let now = Stat::read(kept.leader.as_raw_pid());
+            let now = now.ok().filter(|now| now.start_ticks == kept.start_ticks);
+            let group = match now {
+                // The number of a child stays its own until this process reaps it.
+                Some(now) if now.parent == getpid().as_raw_pid() => Group::new(kept.leader, None),
+                Some(_) => Group::new(kept.leader, Handle::of(kept.leader).ok()),
+                None => Group::empty(kept.leader),
             };
             *self = Self::Own(group);
             return match self {

@@ -10,7 +10,7 @@ use openctrl_core::process::{Scope, Signal};
 use tokio::sync::oneshot;
 
 use super::link::Link;
-use super::runs::Woken;
+use super::woken::Woken;
 
 /// Holds no descriptor where the thread has a table of its own: the thread could not use it.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) enum Job {
     Orphaned(ProcessRef, Orphan),
     /// Something outlived the last master and belongs to no instance.
     Discard(Box<Child>),
+    /// Another start may be under way.
+    Room,
     /// Everything before this was done.
     Settle(oneshot::Sender<()>),
     /// The keeper is to end.
@@ -63,7 +65,7 @@ pub(super) struct Orphan {
     pub(super) pid: i32,
     pub(super) start_ticks: u64,
     pub(super) age_ms: u64,
-    pub(super) output: OwnedFd,
+    pub(super) output: Arc<OwnedFd>,
     /// Wakes its watch if the next keeper is lost as well.
     pub(super) wake: oneshot::Sender<Woken>,
 }

@@ -14,7 +14,8 @@ use openctrl_core::process::{Scope, Signal};
 use rustix::process::WaitOptions;
 use tokio::runtime::Handle;
 
-use super::job::Orphan;
+use super::in_flight::Starts;
+use super::job::{Job, Orphan};
 use super::launch::Launcher;
 use super::ledger::Ledger;
 use super::link::{Link, is_closed, remove_socket};
@@ -24,6 +25,7 @@ use super::runs::Pending;
 use super::stat::{Sink, inode};
 use super::survivors::discard;
 use crate::daemon::inbox::Notice;
+use crate::descriptors::{are_scarce, too_many};
 
 /// How long a keeper may take to end after the order to do so.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
@@ -41,6 +43,7 @@ pub(super) struct Kept {
     /// The last process of each instance.
     pub(super) last_of: HashMap<InstanceId, (ProcessRef, RunId)>,
     pub(super) renewal: Renewal,
+    pub(super) starts: Starts,
 }
 
 /// What became of the order of a process.
@@ -72,6 +75,9 @@ impl Kept {
         ledger: &mut Ledger,
     ) -> io::Result<Spawned> {
         let (output, input) = io::pipe()?;
+        if are_scarce(&output) {
+            return Err(too_many());
+        }
         ledger.intend(process, definition.id, Sink::Pipe(inode(output.as_fd())?));
         let (mut start, has_report) = launcher.for_keeper(definition, run)?;
         let note = &note.clone().ordering(&definition.launch);
@@ -83,7 +89,8 @@ impl Kept {
         let mut descriptors = vec![copy.as_fd(), input.as_fd()];
         descriptors.extend(end.as_ref().map(AsFd::as_fd));
         let link = self.keeper(launcher)?;
-        let pending = Pending { keeper: link.pid, process, output, report };
+        let in_flight = self.starts.begin();
+        let pending = Pending { keeper: link.pid, process, output, report, in_flight };
         self.reports.runs.lock().pending.insert(run, pending);
         let Err(error) = link.order(&Order::Start(start), &descriptors) else {
             return Ok(Spawned::Ordered);
@@ -189,9 +196,11 @@ impl Kept {
         }
     }
 
-    /// Whether starts have to wait for another keeper.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.renewal.is_waiting()
+    /// Whether a job has to wait: for another keeper, or until fewer starts are under way.
+    pub(super) fn has_to_wait(&self, job: &Job) -> bool {
+        let needs_room = matches!(job, Job::Spawn(..));
+        let needs_keeper = needs_room || matches!(job, Job::Orphaned(..));
+        (needs_keeper && self.renewal.is_waiting()) || (needs_room && !self.starts.have_room())
     }
 
     /// How long it takes until another keeper is due; `None` if none is.
@@ -199,10 +208,10 @@ impl Kept {
         self.renewal.is_due_in(Instant::now())
     }
 
-    /// Starts another keeper if one is due; true if nothing has to wait any more.
-    pub(super) fn renew_if_due(&mut self, launcher: &Launcher) -> bool {
+    /// Starts another keeper if one is due.
+    pub(super) fn renew_if_due(&mut self, launcher: &Launcher) {
         if self.is_due_in() != Some(Duration::ZERO) {
-            return false;
+            return;
         }
         if let Err(error) = self.keeper(launcher) {
             self.renewal.failed();
@@ -210,7 +219,6 @@ impl Kept {
                 "Master.run: cannot start a keeper: {error}; children do not outlive the master until it can"
             );
         }
-        true
     }
 
     /// Gives up the connection to a keeper that was lost.

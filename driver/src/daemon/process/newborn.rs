@@ -6,7 +6,8 @@ use openctrl_core::ids::ProcessRef;
 use rustix::process::Pid;
 use tokio::sync::oneshot;
 
-use super::runs::Woken;
+use super::in_flight::InFlight;
+use super::woken::Woken;
 
 /// A process that was just started.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(super) struct Kept {
     pub(super) output: PipeReader,
     /// The report of its exec step, if there was one.
     pub(super) report: Option<PipeReader>,
+    /// Until its report was read.
+    pub(super) in_flight: InFlight,
     /// Wakes when it has ended.
     pub(super) woken: oneshot::Receiver<Woken>,
 }

@@ -25,6 +25,7 @@ use super::newborn::{Kept, Leader, Newborn};
 use super::stat::inode;
 use super::watch::{Ending, Watch};
 use crate::daemon::inbox::{Mailbox, Notice};
+use crate::descriptors::{self, are_scarce};
 
 /// How long an exec step may take. One that takes longer, on a file system that does not answer, is
 /// a process that is alive: it can be stopped.
@@ -69,7 +70,7 @@ impl Nursery {
 
     /// The same with a process that a keeper started.
     pub(super) async fn raise_kept(self: Arc<Self>, newborn: Kept) {
-        let Kept { process, leader, output, report, woken } = newborn;
+        let Kept { process, leader, output, report, in_flight, woken } = newborn;
         let pipe = inode(output.as_fd());
         let Leader { pid, start_ticks, .. } = leader;
         let kept = Ending::Kept { woken, leader: pid, start_ticks };
@@ -81,6 +82,7 @@ impl Nursery {
                 failure(report).await.map(|reason| format!("{runtime}: {reason}"))
             }
         };
+        drop(in_flight);
         let (Ok(pipe), Ok(watch), None) = (pipe, watch, &reason) else {
             let _ = self.jobs.send(Job::Signal(process, Scope::Group, Signal::KILL));
             let _ = self.jobs.send(Job::NotStarted(process));
@@ -107,8 +109,8 @@ pub(super) fn abort(leader: Pid) {
 }
 
 fn watch(leader: Pid, output: Option<PipeReader>) -> io::Result<(Watch, Handle, u64)> {
-    let missing = || io::Error::other("too many open files: raise the limit (ulimit -n)");
-    let output = output.ok_or_else(missing)?;
+    let too_many = || io::Error::other(format!("too many open files: {}", descriptors::remedy()));
+    let output = output.filter(|output| !are_scarce(output)).ok_or_else(too_many)?;
     let pipe = inode(output.as_fd())?;
     let (watch, handle) = Watch::new(leader, output)?;
     Ok((watch, handle, pipe))

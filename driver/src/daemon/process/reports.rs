@@ -18,7 +18,8 @@ use super::newborn::Leader;
 use super::nursery::Nursery;
 use super::orphans::leader_printing_to;
 use super::refused::explain;
-use super::runs::{Pending, Runs, Woken};
+use super::runs::{Pending, Runs};
+use super::woken::Woken;
 use crate::daemon::inbox::Notice;
 
 /// How long a keeper may take to die after its connection ended: on a busy machine, seconds. Until
@@ -95,12 +96,12 @@ impl Reports {
         start_ticks: u64,
         pending: Pending,
     ) {
-        let Pending { process, output, report, keeper: _ } = pending;
+        let Pending { process, output, report, in_flight, keeper: _ } = pending;
         let woken = self.runs.watch(run, keeper);
         // Fails when the thread has ended with the loop.
         let _ = self.jobs.send(Job::Born(process, leader.as_raw_pid(), start_ticks));
         let leader = Leader { pid: leader, start_ticks, keeper };
-        let newborn = super::newborn::Kept { process, leader, output, report, woken };
+        let newborn = super::newborn::Kept { process, leader, output, report, in_flight, woken };
         tokio::spawn(Arc::clone(&self.nursery).raise_kept(newborn));
     }
 

@@ -10,6 +10,9 @@ use openctrl_core::ids::{ProcessRef, RunId};
 use openctrl_core::keeper::Ended;
 use tokio::sync::oneshot;
 
+use super::in_flight::InFlight;
+use super::woken::Woken;
+
 /// A process that was ordered and whose start was not reported yet.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -18,6 +21,7 @@ pub(super) struct Pending {
     pub(super) process: ProcessRef,
     pub(super) output: PipeReader,
     pub(super) report: Option<PipeReader>,
+    pub(super) in_flight: InFlight,
 }
 
 /// A process that was started and whose end was not reported yet.
@@ -28,16 +32,6 @@ pub(super) struct Living {
     /// Its exit, which was reported; that it was reaped was not.
     pub(super) ended: Option<Ended>,
     wake: oneshot::Sender<Woken>,
-}
-
-/// Why a watch of a process wakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Woken {
-    /// The process has ended; and, unless the keeper was lost then, whether others of its group
-    /// are left.
-    Ended(Ended, Option<bool>),
-    /// The keeper was lost: it reports no end.
-    Orphaned,
 }
 
 /// All of them.

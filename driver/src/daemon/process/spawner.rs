@@ -4,7 +4,7 @@
 //! The thread has a descriptor table of its own, too. The system copies the table for every start,
 //! so that each would take the longer the more children and connections there are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use super::children::KeeperOf;
 use super::handover::{Receiver, Sender, handover};
+use super::in_flight::Starts;
 use super::job::{Attached, Job};
 use super::kept::{Kept, Spawned};
 use super::launch::{Launched, Launcher, Runtime, environment, start_command};
@@ -111,8 +112,9 @@ impl IdleSpawner {
             names: HashMap::new(),
             last_of: HashMap::new(),
             renewal: Renewal::default(),
+            starts: Starts::new(jobs.clone()),
         });
-        let waiting = Vec::new();
+        let waiting = VecDeque::new();
         let worker = Worker {
             runtime,
             launcher,
@@ -253,8 +255,9 @@ struct Worker {
     ledger: Ledger,
     /// What starts the processes, if it is not this thread.
     kept: Option<Kept>,
-    /// What waits for another keeper: at most a start or an orphan for each instance.
-    waiting: Vec<Job>,
+    /// What waits for another keeper or for other starts: at most a start or an orphan for each
+    /// instance.
+    waiting: VecDeque<Job>,
     mailbox: Mailbox,
     queue: mpsc::Receiver<Job>,
     door: Option<Arc<Door>>,
@@ -273,22 +276,34 @@ impl Worker {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let has_renewed =
-                self.kept.as_mut().is_some_and(|kept| kept.renew_if_due(&self.launcher));
-            if has_renewed {
-                let waiting = std::mem::take(&mut self.waiting);
-                waiting.into_iter().for_each(|job| self.take(job, handover));
+            if let Some(kept) = &mut self.kept {
+                kept.renew_if_due(&self.launcher);
+            }
+            self.resume(handover);
+        }
+    }
+
+    /// Does what does not have to wait any more, in order.
+    fn resume(&mut self, handover: &Sender) {
+        while let (Some(kept), Some(job)) = (&self.kept, self.waiting.front()) {
+            if kept.has_to_wait(job) {
+                return;
+            }
+            if let Some(job) = self.waiting.pop_front() {
+                self.carry_out(job, handover);
             }
         }
     }
 
     fn take(&mut self, job: Job, handover: &Sender) {
+        match &self.kept {
+            Some(kept) if kept.has_to_wait(&job) => self.waiting.push_back(job),
+            Some(_) | None => self.carry_out(job, handover),
+        }
+    }
+
+    fn carry_out(&mut self, job: Job, handover: &Sender) {
         match job {
-            Job::Spawn(..) | Job::Orphaned(..)
-                if self.kept.as_ref().is_some_and(Kept::is_waiting) =>
-            {
-                self.waiting.push(job);
-            }
             Job::Spawn(process, run, definition, note) => {
                 self.spawn((process, run), definition, note, handover);
             }
@@ -321,6 +336,8 @@ impl Worker {
                 }
             }
             Job::Discard(child) => self.kept.iter().for_each(|kept| kept.discard(&child)),
+            // What waits is looked at after every job.
+            Job::Room => {}
             Job::Settle(done) => {
                 let _ = done.send(());
             }
@@ -351,7 +368,7 @@ impl Worker {
         let Err(error) = started else {
             if let Ok(Spawned::NoKeeper) = started {
                 self.ledger.gone(process);
-                self.waiting.push(Job::Spawn(process, run, definition, note));
+                self.waiting.push_front(Job::Spawn(process, run, definition, note));
             }
             return;
         };
