@@ -14,6 +14,7 @@ mod cli;
 mod client;
 mod counters;
 mod daemon;
+mod descriptors;
 mod file_identity;
 mod grammar;
 #[cfg(target_os = "linux")]

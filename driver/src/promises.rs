@@ -3,19 +3,18 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::{io, ptr};
 #[cfg(target_os = "linux")]
-use std::{os::fd::AsRawFd, sync::Arc};
+use std::os::fd::AsRawFd;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::{io, ptr};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 #[cfg(target_os = "linux")]
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-#[cfg(target_os = "linux")]
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// Registers a descriptor with the async runtime, to learn when it can be read.
-#[cfg(target_os = "linux")]
 pub(crate) fn register(descriptor: impl Into<Arc<OwnedFd>>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     let descriptor = descriptor.into();
     // SAFETY: the descriptor handed over is owned, alone or together with others, so it stays open

@@ -258,7 +258,7 @@ impl World {
         let fate = script::fate(&mut self.rng, process, lives);
         match fate {
             Input::ProcessStarted { .. } => drop(self.processes.insert(process, true)),
-            Input::StartFailed { .. } | Input::ProcessExited { .. } => {
+            Input::StartFailed { .. } | Input::StartLost { .. } | Input::ProcessExited { .. } => {
                 self.processes.remove(&process);
             }
             _ => {}

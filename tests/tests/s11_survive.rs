@@ -10,7 +10,7 @@ use openctrl_tests::crash::{Harness, Victim};
 use openctrl_tests::keeper::{Impostor, find, say, wait_other_than};
 use openctrl_tests::process::{is_alive, send, wait_gone};
 use openctrl_tests::script::Step;
-use openctrl_tests::{Api, Master, Script, eventually, together, until};
+use openctrl_tests::{Api, KEY_ID, Master, Script, eventually, together, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -21,7 +21,9 @@ together!(
     a_flood_waits_while_no_master_reads_and_nothing_is_lost,
     nothing_is_left_after_a_shutdown,
     a_lost_keeper_costs_no_child,
-    a_child_outlives_its_keeper_and_then_its_master,
+    a_child_outlives_its_keepers_and_then_its_master,
+    a_start_that_is_lost_with_its_keeper_is_repeated,
+    many_children_fit_under_few_descriptors,
     a_stop_under_way_goes_on,
     a_child_that_is_not_restarted_outlives_its_master_too,
     what_is_left_of_a_group_is_ended,
@@ -224,21 +226,98 @@ fn a_lost_keeper_costs_no_child() {
     assert_eq!(master.descendants(), [0; 0]);
 }
 
-fn a_child_outlives_its_keeper_and_then_its_master() {
+/// The keeper stops before it reads the orders, and is killed.
+fn a_start_that_is_lost_with_its_keeper_is_repeated() {
+    let mut master = Master::start();
+    let up = master.mark("up");
+    let keeper = find(&master).unwrap();
+    send(keeper, Signal::STOP);
+    let script = Script::new().mark(&up).wait();
+    let ids = [master.api().run(&script), master.api().run_once(&script)];
+    send(keeper, Signal::KILL);
+    up.wait(2);
+    for id in &ids {
+        until("it runs", || master.api().status(id) == "running");
+        let process = master.api().process(id);
+        let counts = ["starts", "failures", "restarts"].map(|name| process[name].as_u64());
+        assert_eq!(counts, [Some(1), Some(0), Some(0)], "{process}");
+        assert!(process["lastExit"].is_null(), "{process}");
+    }
+    assert_eq!(up.count(), 2, "nothing runs twice");
+    master.stop();
+    assert_eq!(master.descendants(), [0; 0]);
+}
+
+/// How many descriptors the master may have for [`CHILDREN`], which take one each.
+const DESCRIPTORS: usize = 500;
+const CHILDREN: usize = 400;
+
+/// A master that has one descriptor for each child, and after the loss of its keeper not a second
+/// one for each, keeps all of them and still answers.
+fn many_children_fit_under_few_descriptors() {
+    let limit = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
+    let mut master = Master::builder().through(&["/bin/sh", "-c", &limit]).start();
+    let (up, end) = (master.mark("up"), master.cue("end"));
+    let api = master.api();
+    let ending = api.run_once(&Script::new().mark(&up).cue(&end).exit(3));
+    let script = Script::new().mark(&up).wait();
+    (1..CHILDREN).for_each(|_| drop(api.run(&script)));
+    up.wait(CHILDREN);
+    // Those that find no descriptor say so, and the API still answers.
+    let last = loop {
+        let id = api.run_once(&script);
+        until("a start to succeed or fail", || api.status(&id) != "stopped");
+        if api.status(&id) == "error" {
+            break id;
+        }
+    };
+    let reason = api.process(&last)["lastExit"]["reason"].as_str().unwrap().to_owned();
+    let remedy = format!("the limit is {DESCRIPTORS} open files");
+    assert!(reason.contains(&remedy) && reason.contains("LimitNOFILE="), "{reason}");
+    api.delete(&last).expect(204);
+    let pids = || {
+        let list = api.list();
+        let ids = list.iter().filter_map(|found| found["id"].as_str()).filter(|id| *id != KEY_ID);
+        ids.map(|id| api.process(id)["pid"].clone()).collect::<Vec<Value>>()
+    };
+    let before = pids();
+    let keeper = find(&master).unwrap();
+    send(keeper, Signal::KILL);
+    let keeper = wait_other_than(&master, keeper);
+    let held = |pid: i32| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let held_pipes = |pid: i32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        let targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("pipe:")).count()
+    };
+    until("all are handed over", || held_pipes(keeper) == before.len());
+    assert_eq!(pids(), before, "each is the same process");
+    assert!(held(master.pid()) < DESCRIPTORS && held(keeper) < DESCRIPTORS);
+    // Also of those that are looked at the exit is known.
+    end.give();
+    until("its exit", || !api.process(&ending)["lastExit"].is_null());
+    assert_eq!(api.process(&ending)["lastExit"]["code"], 3);
+    master.stop();
+    assert_eq!(master.descendants(), [0; 0]);
+}
+
+fn a_child_outlives_its_keepers_and_then_its_master() {
     let mut master = Master::start();
     let (up, go_on) = (master.mark("up"), master.cue("go on"));
     let id = master.api().run(&Script::new().mark(&up).cue(&go_on).print("on").wait());
     let child = up.wait(1)[0].pid;
-    let keeper = find(&master).unwrap();
-    send(keeper, Signal::KILL);
-    wait_other_than(&master, keeper);
-    until("it is handed over", || {
-        let inode = |path: String| fs::read_link(path).ok();
-        let pipe = inode(format!("/proc/{child}/fd/1"));
+    for _ in 0..3 {
         let keeper = find(&master).unwrap();
-        let open = fs::read_dir(format!("/proc/{keeper}/fd")).unwrap();
-        open.flatten().any(|entry| fs::read_link(entry.path()).ok() == pipe)
-    });
+        send(keeper, Signal::KILL);
+        wait_other_than(&master, keeper);
+        until("it is handed over", || {
+            let inode = |path: String| fs::read_link(path).ok();
+            let pipe = inode(format!("/proc/{child}/fd/1"));
+            let keeper = find(&master).unwrap();
+            let open = fs::read_dir(format!("/proc/{keeper}/fd")).unwrap();
+            open.flatten().any(|entry| fs::read_link(entry.path()).ok() == pipe)
+        });
+    }
     master.crash();
     assert!(is_alive(child));
     master.restart();

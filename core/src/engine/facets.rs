@@ -29,7 +29,7 @@ macro_rules! kinds {
 
 kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRead, ProcessExited,
     RecordsPersisted, PersistFailed, Dialled, PidTold, PidFileRead, TrackedGone, VerbEnded,
-    Configured, CheckEnded, ZoneRead, TimeAdvanced, ShutdownRequested);
+    Configured, CheckEnded, ZoneRead, TimeAdvanced, ShutdownRequested, StartLost);
 
 kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Respond, Persist,
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
@@ -45,6 +45,7 @@ impl Input {
             | Self::PidTold { process, .. }
             | Self::TrackedGone { process, .. }
             | Self::StartFailed { process, .. }
+            | Self::StartLost { process, .. }
             | Self::KillFailed { process, .. }
             | Self::OutputRead { process, .. }
             | Self::CheckEnded { process, .. }

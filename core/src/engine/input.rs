@@ -87,6 +87,14 @@ pub enum Input {
         /// Why, for people.
         reason: String,
     },
+    /// The start of a process was lost with its keeper, or with an earlier program of the master:
+    /// there is no process.
+    StartLost {
+        /// Which.
+        process: ProcessRef,
+        /// Whether there may have been one that has ended since.
+        may_have_run: bool,
+    },
     /// A process printed something. Comes after `ProcessStarted`, and before `ProcessExited`.
     OutputRead {
         /// Which.

@@ -196,6 +196,9 @@ impl Engine {
             }
             Input::ProcessStarted { process } => self.on_started(now, process),
             Input::StartFailed { process, reason } => self.on_start_failed(now, process, &reason),
+            Input::StartLost { process, may_have_run } => {
+                self.on_start_lost(now, process, may_have_run);
+            }
             Input::PidTold { process, identity } => self.on_pid_told(now, process, identity),
             Input::PidFileRead { instance, sighting } => {
                 self.on_pid_file_read(now, instance, sighting);

@@ -8,10 +8,14 @@ use super::presence::Sighting;
 use super::supervisor::Supervisor;
 use super::verbs::VerbResult;
 use crate::ids::{InstanceId, ProcessRef};
-use crate::instance::{CheckKind, InstanceEvent, Quote, Reason, State, VerbKind};
+use crate::instance::{CheckKind, InstanceEvent, Quote, Reason, Restart, State, VerbKind};
 use crate::output::{OutputBatch, OutputItem};
 use crate::process::{Exit, Identity};
 use crate::time::Now;
+
+/// Why an instance without restarts whose start was lost is not started again.
+const MAY_HAVE_RUN: &str = "the keeper was lost during the start, so the process may have run and \
+                            ended; start it again if it has to run";
 
 impl Engine {
     pub(super) fn on_started(&mut self, now: Now, process: ProcessRef) {
@@ -27,6 +31,19 @@ impl Engine {
             supervisor.facts().not_started(reason, now.wall);
             let reason = Reason::NotStarted(reason.into());
             supervisor.fire_because(InstanceEvent::SpawnFailed, Some(reason));
+        }
+        self.settle(now, slot);
+    }
+
+    pub(super) fn on_start_lost(&mut self, now: Now, process: ProcessRef, may_have_run: bool) {
+        let Some(slot) = self.table.current(process) else { return };
+        let policy = self.table.get(slot).map(|instance| instance.definition().policy.restart);
+        // What runs once must not run twice.
+        if may_have_run && policy == Some(Restart::Never) {
+            return self.on_start_failed(now, process, MAY_HAVE_RUN);
+        }
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.start_lost();
         }
         self.settle(now, slot);
     }

@@ -18,9 +18,6 @@ use crate::instance::{Instance, Process, Ready, Run};
 use crate::process::Exit;
 use crate::time::Now;
 
-/// The reason for a process whose end was not reported.
-const NOT_STARTED: &str = "the program of the master was replaced while it was started";
-
 impl Engine {
     /// Whether the engine can be handed over: it serves, no record is on its way, and nothing is
     /// dialed.
@@ -73,7 +70,7 @@ impl Engine {
                 self.on_started(now, process);
                 self.settle(now, slot);
             } else if !is_kept && state.is_spawning() {
-                self.on_start_failed(now, process, NOT_STARTED);
+                self.on_start_lost(now, process, false);
             } else if !is_kept && has_process {
                 self.on_exited(now, process, Exit::Code(-1), false);
             }

@@ -80,6 +80,10 @@ pub fn show_input(input: &Input) -> String {
         Input::StartFailed { process, reason } => {
             format!("{} could not be started: {}", name(*process), Shown(reason))
         }
+        Input::StartLost { process, may_have_run } => {
+            let state = if *may_have_run { "may have run" } else { "did not run" };
+            format!("the start of {} was lost; it {state}", name(*process))
+        }
         Input::KillFailed { process, reason } => {
             format!("{} could not be killed: {}", name(*process), Shown(reason))
         }

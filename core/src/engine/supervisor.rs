@@ -35,6 +35,9 @@ use crate::time::{Now, Wall};
 const ATTACHED: &str = "this process went on while the master was restarted; output that the last \
                         master had read and not passed on is missing here";
 
+/// The line in the log of an instance whose start is ordered once more.
+const START_LOST: &str = "the start was interrupted before there was a process; it is repeated";
+
 /// State that the processes of all instances share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Processes {
@@ -171,6 +174,24 @@ impl Supervisor<'_> {
             self.instance.desired_mut().restart = true;
         } else {
             self.fire(InstanceEvent::SpawnOrdered);
+        }
+    }
+
+    /// The start under way was lost before there was a process: it is ordered once more, unless
+    /// the instance has to stop. That is no failure and no restart, and nothing waits.
+    pub(super) fn start_lost(&mut self) {
+        let has_to_end = why_to_end(self.instance.desired(), self.situation()).is_some();
+        if has_to_end && self.instance.state().process == Process::Spawning {
+            self.fire(InstanceEvent::EndOrdered);
+        }
+        match self.instance.state().process {
+            Process::Spawning => {
+                self.note(START_LOST);
+                self.processes.alive -= 1;
+                self.spawn();
+            }
+            Process::Cancelled => self.fire(InstanceEvent::SpawnFailed),
+            Process::Absent | Process::Live | Process::Ending => {}
         }
     }
 

@@ -48,6 +48,9 @@ impl InputV2 {
             Input::StartFailed { process, reason } => {
                 Self::StartFailed((*process).into(), masks.prose(reason))
             }
+            Input::StartLost { process, may_have_run } => {
+                Self::StartLost((*process).into(), *may_have_run)
+            }
             Input::KillFailed { process, reason } => {
                 Self::KillFailed((*process).into(), masks.prose(reason))
             }
@@ -107,6 +110,9 @@ impl InputV2 {
             Self::Started(process) => Input::ProcessStarted { process: process.into() },
             Self::StartFailed(process, reason) => {
                 Input::StartFailed { process: process.into(), reason }
+            }
+            Self::StartLost(process, may_have_run) => {
+                Input::StartLost { process: process.into(), may_have_run }
             }
             Self::KillFailed(process, reason) => {
                 Input::KillFailed { process: process.into(), reason }

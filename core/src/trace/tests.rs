@@ -138,6 +138,9 @@ impl World {
                 let reason = format!("no exec:x?arg={SECRET}");
                 Input::StartFailed { process, reason }
             }
+            (14, Some(process)) if number < 90 => {
+                Input::StartLost { process, may_have_run: number % 2 == 0 }
+            }
             (15 | 16, Some(process)) => Input::OutputRead { process, batch: batch(number) },
             (17, Some(process)) => {
                 let exit =

@@ -53,6 +53,9 @@ pub(crate) enum Notice {
     Orphaned(ProcessRef),
     /// The keeper with this id was lost.
     KeeperLost(i32),
+    /// There is no process of a start that was lost with a keeper: its id, if it was a child of this
+    /// process.
+    StartLost(ProcessRef, Option<i32>),
     /// A keeper with this id was started in its place.
     KeeperStarted(i32),
     /// Something for the machine of the control API.
@@ -86,6 +89,7 @@ impl Notice {
             | Self::KeptEnded(..)
             | Self::Orphaned(_)
             | Self::KeeperLost(_)
+            | Self::StartLost(..)
             | Self::KeeperStarted(_)
             | Self::Ask(_)
             | Self::Tokens(..)

@@ -1,5 +1,5 @@
-//! The limits of this process. Every instance takes two descriptors and every connection one, so
-//! the soft limit is raised to the hard one; processes get the original limit back.
+//! The limits of this process. Every instance takes a descriptor or two and every connection one,
+//! so the soft limit is raised to the hard one; processes get the original limit back.
 
 use std::sync::OnceLock;
 

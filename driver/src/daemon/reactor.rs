@@ -406,7 +406,12 @@ impl Reactor {
             }
             Notice::KeeperLost(pid) => {
                 tracing::warn!("Master.run: keeper {pid} was lost; its children keep running");
-                self.children.keeper_lost();
+                self.children.keeper_lost(pid);
+            }
+            Notice::StartLost(process, keeper) => {
+                let may_have_run = self.children.may_have_run(keeper);
+                self.forget_checks(process);
+                self.tell(now, Input::StartLost { process, may_have_run });
             }
             Notice::Orphaned(process) => self.children.orphaned(process),
             Notice::KeeperStarted(pid) => self.children.keeper_is(pid),

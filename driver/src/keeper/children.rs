@@ -14,7 +14,6 @@ use openctrl_core::ids::{InstanceId, RunId};
 use openctrl_core::keeper::{Child, ChildState, Ended, Report, Start};
 use openctrl_core::process::{Exit, Scope, Signal};
 use openctrl_core::time::Wall;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, kill_process, kill_process_group, pidfd_open,
@@ -22,6 +21,7 @@ use rustix::process::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
+use super::held::Held;
 use super::launch::Launcher;
 use super::report::report_to;
 use crate::promises::ended_child;
@@ -34,8 +34,8 @@ pub(super) struct Children {
     runs: HashMap<i32, RunId>,
     /// The run that was started last of each instance.
     last_of: HashMap<InstanceId, RunId>,
-    /// Handles of the processes that another keeper started.
-    held: Vec<(RunId, OwnedFd)>,
+    /// The processes that another keeper started.
+    held: Held,
 }
 
 struct Row {
@@ -54,6 +54,16 @@ struct Row {
     has_group: bool,
 }
 
+/// The end of a process that is not a child.
+const UNKNOWN: Ended = Ended { exit: None, has_dumped_core: false };
+
+impl Row {
+    /// Whether its number still is that of its process.
+    fn is_itself(&self) -> bool {
+        self.start_ticks == 0 || start_ticks(self.pid) == self.start_ticks
+    }
+}
+
 impl Children {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
@@ -61,7 +71,7 @@ impl Children {
             rows: BTreeMap::new(),
             runs: HashMap::new(),
             last_of: HashMap::new(),
-            held: Vec::new(),
+            held: Held::new()?,
         })
     }
 
@@ -136,10 +146,13 @@ impl Children {
         if has_ended || !is_for_leader {
             return;
         }
-        let held = self.held.iter().find(|(held, _)| *held == run);
-        let _ = match held {
-            Some((_, handle)) => pidfd_send_signal(handle, number),
-            None => kill_process(row.pid, number),
+        let _ = match self.held.handle(run) {
+            Some(handle) => pidfd_send_signal(handle, number),
+            // Its number is sure if it is a child; else it is as sure as its start time.
+            None if self.runs.contains_key(&row.pid.as_raw_pid()) || row.is_itself() => {
+                kill_process(row.pid, number)
+            }
+            None => Ok(()),
         };
     }
 
@@ -154,11 +167,7 @@ impl Children {
         let Child { run, instance, pid, start_ticks: known, started, age_ms, note, .. } = child;
         let (state, is_stopping) = (child.state, child.is_stopping);
         let Some(pid) = Pid::from_raw(pid) else { return };
-        let handle = pidfd_open(pid, PidfdFlags::NONBLOCK).ok();
-        // Another process may have the number by now.
-        let handle = handle.filter(|_| known == 0 || start_ticks(pid) == known);
-        let unknown = ChildState::Ended(Ended { exit: None, has_dumped_core: false });
-        let row = Row {
+        let mut row = Row {
             instance,
             pid,
             start_ticks: known,
@@ -166,29 +175,42 @@ impl Children {
             born_ms: monotonic_ms().saturating_sub(age_ms),
             note: note.into(),
             output: descriptors.into_iter().next(),
-            state: if handle.is_some() { state } else { unknown },
+            state,
             is_stopping,
             has_group: true,
         };
+        let handle = pidfd_open(pid, PidfdFlags::NONBLOCK).ok();
+        // Another process may have the number by now.
+        if row.is_itself() {
+            self.held.insert(run, handle);
+        } else {
+            row.state = ChildState::Ended(UNKNOWN);
+        }
         self.last_of.insert(instance, run);
         self.rows.insert(run, row);
-        self.held.extend(handle.map(|handle| (run, handle)));
     }
 
-    pub(super) fn held(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.held.iter().map(|(_, handle)| handle)
+    /// What can be read when a process has ended that another keeper started.
+    pub(super) fn held(&self) -> &OwnedFd {
+        self.held.ended()
+    }
+
+    /// Looks at the processes that another keeper started and that have no handle: their master may
+    /// have ended, and no one else says that they have.
+    pub(super) fn look_at_unwatched(&mut self) {
+        for run in self.held.unwatched() {
+            let Some(row) = self.rows.get_mut(&run) else { continue };
+            if row.state == ChildState::Alive && !row.is_itself() {
+                row.state = ChildState::Ended(UNKNOWN);
+            }
+        }
     }
 
     /// Reports the processes that have ended and are not children. Their exit status is unknown.
     fn look_at_held(&mut self, master: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let has_ended = |handle: &OwnedFd| {
-            let mut polled = [PollFd::new(handle, PollFlags::IN)];
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-            poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0)
-        };
         let mut told = Ok(());
-        for (run, _) in self.held.extract_if(.., |(_, handle)| has_ended(handle)) {
-            let ended = Ended { exit: None, has_dumped_core: false };
+        for run in self.held.take_ended() {
+            let ended = UNKNOWN;
             let Some(row) = self.rows.get_mut(&run) else { continue };
             row.state = ChildState::Ended(ended);
             row.has_group = test_kill_process_group(row.pid) != Err(Errno::SRCH);
@@ -207,6 +229,7 @@ impl Children {
         let Some(row) = self.rows.get_mut(&run) else { return };
         row.output = None;
         row.state = ChildState::Taken;
+        self.held.remove(run);
         if self.last_of.get(&row.instance) != Some(&run) {
             self.forget(run);
         }
@@ -231,7 +254,7 @@ impl Children {
                 self.runs.remove(&pid);
             }
         }
-        self.held.retain(|(held, _)| *held != run);
+        self.held.remove(run);
     }
 
     /// Every child, and its output.

@@ -7,6 +7,7 @@
 //! `openctrl_core::keeper`'s; the master's side is `daemon::process::link`.
 
 mod children;
+mod held;
 mod launch;
 mod report;
 
@@ -41,7 +42,8 @@ const FIRST_MASTER: c_int = 4;
 /// Then the state directory.
 const DIRECTORY: c_int = 5;
 
-/// How often a keeper without a master and running children checks whether its socket still exists.
+/// How often a keeper without a master checks whether its socket still exists, and whether children
+/// have ended that it cannot watch.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// Signals that are meant for the master and its children, not for their keeper: it ends when the
@@ -124,6 +126,9 @@ impl Keeper {
         let mut scratch = packets::scratch();
         while !self.is_done() {
             let ready = self.wait()?;
+            if self.is_alone() {
+                self.children.look_at_unwatched();
+            }
             if ready.child_ended {
                 let _ = rustix::io::read(&self.child_ended, &mut [0; 128]);
             }
@@ -166,9 +171,8 @@ impl Keeper {
         let mut polled = vec![watched(&self.child_ended), watched(&self.listener)];
         polled.extend(self.master.as_ref().map(watched));
         polled.extend(self.candidate.as_ref().map(watched));
-        polled.extend(self.children.held().map(watched));
-        let is_idle = self.is_alone() && !self.children.any_runs();
-        match poll(&mut polled, is_idle.then_some(&LOOK_EVERY)) {
+        polled.push(watched(self.children.held()));
+        match poll(&mut polled, self.is_alone().then_some(&LOOK_EVERY)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -179,7 +183,7 @@ impl Keeper {
             listener: next(true),
             master: next(self.master.is_some()),
             candidate: next(self.candidate.is_some()),
-            held: is_ready.any(|is_ready| is_ready),
+            held: next(true),
         })
     }
 
@@ -259,6 +263,7 @@ impl Keeper {
             Order::Forget(run) => self.children.forget(run),
             Order::ForgetInstance(instance) => self.children.forget_instance(instance),
             Order::List => {
+                self.children.look_at_unwatched();
                 let mut count = 0;
                 for (child, output) in self.children.list() {
                     report_to(master, &Report::Item(child), output.as_slice())?;

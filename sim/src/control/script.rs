@@ -73,7 +73,8 @@ pub(super) fn command(rng: &mut ChaCha8Rng, instances: &[InstanceId]) -> Command
 /// What happens to a process next.
 pub(super) fn fate(rng: &mut ChaCha8Rng, process: ProcessRef, lives: bool) -> Input {
     if !lives {
-        return match below(rng, 5) {
+        return match below(rng, 6) {
+            5 => Input::StartLost { process, may_have_run: below(rng, 2) == 0 },
             0 => Input::StartFailed { process, reason: "no such file".to_string() },
             _ => Input::ProcessStarted { process },
         };

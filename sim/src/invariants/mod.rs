@@ -120,7 +120,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(inv_07_totals::Totals::default()),
         Box::new(inv_08_timers::Timers),
         Box::new(inv_09_convergence::Convergence),
-        Box::new(inv_13_survivors::Survivors),
+        Box::new(inv_13_survivors::Survivors::default()),
         Box::new(inv_17_order::Order::default()),
     ]
 }

@@ -125,6 +125,11 @@ impl Scenario {
         let process = pick(choices, world, |process| process.phase == Phase::Spawning);
         if choices.one_in(self.start_failures) {
             world.gone(process, false);
+            if choices.one_in(3) {
+                world.happened(Fault::StartLost);
+                let may_have_run = choices.one_in(2);
+                return Outcome::Told(Input::StartLost { process, may_have_run });
+            }
             world.happened(Fault::StartFails);
             let reason = "no such file".to_string();
             return Outcome::Told(Input::StartFailed { process, reason });
@@ -340,7 +345,8 @@ fn late(choices: &mut Choices, world: &World) -> Input {
     } else {
         ProcessRef { slot: SlotId(choices.byte().into()), generation: Generation(0) }
     };
-    match choices.below(6) {
+    match choices.below(7) {
+        5 => Input::StartLost { process, may_have_run: choices.one_in(2) },
         4 => Input::CheckEnded { process, check: CheckKind::Ready, failure: None },
         0 => Input::ProcessStarted { process },
         1 => Input::StartFailed { process, reason: "late".to_string() },

@@ -119,6 +119,11 @@ impl<'a> Player<'a> {
                 self.run.world.gone(process, false);
                 Input::StartFailed { process, reason: reason.clone() }
             }
+            Input::StartLost { process, may_have_run } => {
+                let process = self.process(step, *process, Phase::Spawning)?;
+                self.run.world.gone(process, false);
+                Input::StartLost { process, may_have_run: *may_have_run }
+            }
             Input::KillFailed { process, reason } => {
                 let process = self.process(step, *process, Phase::Alive)?;
                 Input::KillFailed { process, reason: reason.clone() }

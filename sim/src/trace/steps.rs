@@ -175,7 +175,10 @@ impl Names {
 
     /// Input of a process after its exit has no subject.
     fn forget(&mut self, input: &Input) {
-        if let Input::StartFailed { process, .. } | Input::ProcessExited { process, .. } = input {
+        if let Input::StartFailed { process, .. }
+        | Input::StartLost { process, .. }
+        | Input::ProcessExited { process, .. } = input
+        {
             self.processes.remove(process);
         }
     }

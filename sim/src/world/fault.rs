@@ -5,6 +5,7 @@
 #[expect(missing_docs, reason = "each says in its words what it is")]
 pub enum Fault {
     StartFails,
+    StartLost,
     ExitsUnasked,
     TermLate,
     TermIgnored,
@@ -52,8 +53,9 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, with a description.
-    pub const ALL: [(Self, &'static str); 44] = [
+    pub const ALL: [(Self, &'static str); 45] = [
         (Self::StartFails, "a process does not start"),
+        (Self::StartLost, "a start is lost before there is a process"),
         (Self::ExitsUnasked, "a process exits unasked"),
         (Self::TermLate, "a process ends late on TERM"),
         (Self::TermIgnored, "a process ignores TERM"),

@@ -77,9 +77,9 @@ fn what_was_not_reported_follows_from_what_the_keeper_has() {
                show C demo:lost running
                adopt p1 of A
                event 5 update A demo:started running
-               event 6 log B: "cannot start: the program of the master was replaced while it was started"
-               event 7 update B demo:refused error
-               event 8 update C demo:lost error
+               event 6 log B: "the start was interrupted before there was a process; it is repeated"
+               spawn p4 for B: demo:refused
+               event 7 update C demo:lost error
     "#);
 }
 

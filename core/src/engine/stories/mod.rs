@@ -256,6 +256,12 @@ impl Teller {
         self.process_feed("cannot be started", Input::StartFailed { process, reason })
     }
 
+    fn start_lost(&mut self, may_have_run: bool) -> &mut Self {
+        let input = Input::StartLost { process: self.current(), may_have_run };
+        let text = if may_have_run { "may have run" } else { "did not run" };
+        self.process_feed(&format!("is lost with its keeper and {text}"), input)
+    }
+
     fn kill_failed(&mut self, reason: &str) -> &mut Self {
         let (process, reason) = (self.current(), reason.to_string());
         self.process_feed("cannot be killed", Input::KillFailed { process, reason })

@@ -102,3 +102,68 @@ fn a_replaced_command_is_started_although_the_old_one_ended_well() {
                spawn p3 for C: demo:c
     "#);
 }
+
+/// A start that was lost with its keeper is repeated at once, also between two restarts, and
+/// neither counts nor lengthens the next delay. A stop that came meanwhile has its way, and what
+/// runs once and may have run is not repeated.
+#[test]
+fn a_lost_start_is_repeated_at_once() {
+    let mut t = Teller::with_running("demo:a");
+    t.exited(1).past_ticks().start_lost(true).start_lost(false).started();
+    t.exited(1).past_ticks().started();
+    let facts = t.engine.table().get(SlotId(0)).expect("it is there").facts().clone();
+    assert_eq!((facts.starts, facts.failures, facts.restarts), (3, 0, 2));
+    t.act("A", "stop").persisted().exited(0);
+    t.act("A", "start").persisted().act("A", "stop").persisted().start_lost(false);
+    t.patch("A", r#"{"restart":false}"#).persisted();
+    t.act("A", "start").persisted().start_lost(false).start_lost(true);
+    insta::assert_snapshot!(t, @r#"
+    0.000    > p1 exits with 1
+               event 3 update A demo:a error
+    1.000    > due: Restart of A
+               spawn p2 for A: demo:a
+             > p2 is lost with its keeper and may have run
+               event 4 log A: "the start was interrupted before there was a process; it is repeated"
+               spawn p3 for A: demo:a
+             > p3 is lost with its keeper and did not run
+               event 5 log A: "the start was interrupted before there was a process; it is repeated"
+               spawn p4 for A: demo:a
+             > p4 started
+               event 6 update A demo:a running
+             > p4 exits with 1
+               event 7 update A demo:a error
+    2.951    > due: Restart of A
+               spawn p5 for A: demo:a
+             > p5 started
+               event 8 update A demo:a running
+             > request 2: patch A {"action":"stop"}
+               TERM to p5
+               answer 2: 200 A demo:a running
+             > durable up to 1
+             > p5 exits with 0
+               event 9 update A demo:a stopped
+             > request 3: patch A {"action":"start"}
+               spawn p6 for A: demo:a
+               answer 3: 200 A demo:a stopped
+             > durable up to 1
+             > request 4: patch A {"action":"stop"}
+               answer 4: 200 A demo:a stopped
+             > durable up to 1
+             > p6 is lost with its keeper and did not run
+             > request 5: patch A {"restart":false}
+               persist 2: put A at 0 demo:a
+             > durable up to 2
+               event 10 update A demo:a stopped restart=false
+               answer 5: 200 A demo:a stopped restart=false
+             > request 6: patch A {"action":"start"}
+               spawn p7 for A: demo:a
+               answer 6: 200 A demo:a stopped restart=false
+             > durable up to 2
+             > p7 is lost with its keeper and did not run
+               event 11 log A: "the start was interrupted before there was a process; it is repeated"
+               spawn p8 for A: demo:a
+             > p8 is lost with its keeper and may have run
+               event 12 log A: "cannot start: the keeper was lost during the start, so the process may have run and ended; start it again if it has to run"
+               event 13 update A demo:a error restart=false
+    "#);
+}

@@ -66,6 +66,8 @@ pub(crate) enum InputV2 {
     CheckEnded(ProcessV1, bool, Option<String>),
     /// The name of a time zone, and its offsets.
     ZoneRead(String, ZoneV2),
+    /// Whether the process may have run.
+    StartLost(ProcessV1, bool),
 }
 
 #[derive(Encode, Decode)]

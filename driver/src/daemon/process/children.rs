@@ -19,8 +19,11 @@ use super::aftermath::OomKills;
 use super::group::{Group, needs_cont, number};
 use super::holder::{Holder, KeptGroup, UNKNOWN};
 use super::job::Job;
-use super::kin::{Kin, adopted, adopted_by, below, is_of, names, reap_adopted, what_holds};
+use super::kin::{
+    Kin, adopted, adopted_by, below, ended_leaders, is_of, names, reap_adopted, what_holds,
+};
 use super::leftover::Leftover;
+use super::newborn::Leader;
 use super::proof::is_of_an_app;
 use super::stat::Stat;
 use super::survivor::Survivor;
@@ -39,8 +42,8 @@ impl Newcomer {
     }
 
     /// One that a keeper started.
-    pub(super) const fn kept(leader: Pid, start_ticks: u64, pipe: u64) -> Self {
-        Self { holder: Holder::Kept(KeptGroup::new(leader, start_ticks)), pipe }
+    pub(super) const fn kept(leader: Leader, pipe: u64) -> Self {
+        Self { holder: Holder::Kept(KeptGroup::new(leader)), pipe }
     }
 }
 
@@ -159,8 +162,10 @@ impl Children {
     /// Takes what outlived an earlier master.
     pub(crate) fn attach(&mut self, process: ProcessRef, survivor: &Survivor) {
         let known = &survivor.child;
-        let leader = Pid::from_raw(known.pid).expect("the id of a process is not 0");
-        let mut holder = Holder::Kept(KeptGroup::new(leader, known.start_ticks));
+        let pid = Pid::from_raw(known.pid).expect("the id of a process is not 0");
+        let keeper = self.keeper().unwrap_or(0);
+        let leader = Leader { pid, start_ticks: known.start_ticks, keeper };
+        let mut holder = Holder::Kept(KeptGroup::new(leader));
         if let Some(ended) = survivor.ended() {
             holder.ended(ended, Some(true));
         }
@@ -175,9 +180,10 @@ impl Children {
         }
     }
 
-    /// The keeper was lost. What it started is this master's now, as far as the system has it so.
-    pub(crate) fn keeper_lost(&mut self) {
-        for child in self.children.values_mut() {
+    /// A keeper was lost. What it started is this master's now, as far as the system has it so.
+    pub(crate) fn keeper_lost(&mut self, keeper: i32) {
+        let of_it = |child: &&mut Child| child.group.keeper() == Some(keeper);
+        for child in self.children.values_mut().filter(of_it) {
             child.keeper_is_lost = true;
             if child.is_reaped {
                 child.group.lead_no_more();
@@ -192,6 +198,16 @@ impl Children {
         if let Some(child) = self.children.get_mut(&process) {
             child.orphaned();
         }
+    }
+
+    /// A start came to nothing because a keeper was lost, which was a child of this process if it
+    /// is given. Returns whether the process may have run and ended unnoticed: then the system
+    /// keeps an ended child of this process that leads a session and has no name here.
+    pub(crate) fn may_have_run(&mut self, keeper: Option<i32>) -> bool {
+        self.not_started();
+        let Some(keeper) = keeper else { return true };
+        let is_named = |pid| pid == keeper || self.leaders.contains_key(&pid);
+        ended_leaders().into_iter().any(|pid| !is_named(pid))
     }
 
     /// Another keeper runs.
@@ -315,13 +331,12 @@ impl Children {
     /// What was adopted by the master or its keeper. Below a keeper that is looked up once a step:
     /// it is the parent of every process.
     fn look(&mut self) -> Rc<[Stat]> {
-        let Some(keeper) = &self.keeper else { return adopted().into() };
+        let Some(keeper) = &self.keeper else { return adopted(|_| false).into() };
         if let Some(adopted) = &self.adopted {
             return Rc::clone(adopted);
         }
         let is_leader = |pid: i32| self.leaders.contains_key(&pid);
-        let mut found = adopted();
-        found.retain(|stat| stat.pid != keeper.pid && !is_leader(stat.pid));
+        let mut found = adopted(|pid| pid == keeper.pid || is_leader(pid));
         found.extend(adopted_by(keeper.pid, is_leader));
         // What is being started is no stray.
         let is_starting = self.starting > 0;

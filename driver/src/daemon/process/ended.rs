@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
+use crate::descriptors::are_scarce;
 use crate::promises::register;
 
 /// A process, also when its number has come to mean another.
@@ -24,6 +25,11 @@ impl Handle {
         Ok(Self(Arc::new(pidfd_open(process, PidfdFlags::NONBLOCK)?)))
     }
 
+    /// Whether it takes a descriptor that others than instances may need.
+    pub(super) fn is_scarce(&self) -> bool {
+        are_scarce(&*self.0)
+    }
+
     /// Signals the process; an error if it has ended and was reaped.
     pub(super) fn signal(&self, signal: Signal) -> rustix::io::Result<()> {
         pidfd_send_signal(&self.0, signal)
@@ -33,7 +39,12 @@ impl Handle {
 impl Ended {
     /// Begins to wait for a process, which must not have been reaped if it is a child.
     pub(super) fn of(process: Pid) -> io::Result<Self> {
-        Ok(Self(register(Handle::of(process)?.0)?))
+        Self::by(Handle::of(process)?)
+    }
+
+    /// The same by a handle.
+    pub(super) fn by(handle: Handle) -> io::Result<Self> {
+        Ok(Self(register(handle.0)?))
     }
 
     /// The process.

@@ -24,6 +24,11 @@ impl Handle {
         Ok(Self(process))
     }
 
+    /// It takes no descriptor.
+    pub(super) const fn is_scarce(&self) -> bool {
+        false
+    }
+
     /// Signals the process.
     pub(super) fn signal(&self, signal: Signal) -> rustix::io::Result<()> {
         kill_process(self.0, signal)
@@ -33,6 +38,11 @@ impl Handle {
 impl Ended {
     /// Begins to wait for a child that was not reaped.
     pub(super) fn of(process: Pid) -> io::Result<Self> {
+        Self::by(Handle(process))
+    }
+
+    /// The same by a handle.
+    pub(super) fn by(Handle(process): Handle) -> io::Result<Self> {
         let (ended, ends) = watch::channel(false);
         std::thread::Builder::new().name("wait".to_owned()).spawn(move || {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;

@@ -4,11 +4,12 @@
 use openctrl_core::keeper::Ended;
 use openctrl_core::process::{Exit, Scope, Signal};
 use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process_group};
+use rustix::process::{Pid, getpid, test_kill_process_group};
 
 use super::ended::Handle;
 use super::group::{Group, Reaped};
-use super::stat::start_ticks;
+use super::newborn::Leader;
+use super::stat::Stat;
 
 /// A process group and its leader.
 #[derive(Debug)]
@@ -24,14 +25,15 @@ pub(super) enum Holder {
 pub(super) struct KeptGroup {
     leader: Pid,
     start_ticks: u64,
+    keeper: i32,
     ended: Option<Ended>,
     /// Once it has no member it gets none.
     has_group: bool,
 }
 
 impl KeptGroup {
-    pub(super) const fn new(leader: Pid, start_ticks: u64) -> Self {
-        Self { leader, start_ticks, ended: None, has_group: true }
+    pub(super) const fn new(Leader { pid, start_ticks, keeper }: Leader) -> Self {
+        Self { leader: pid, start_ticks, keeper, ended: None, has_group: true }
     }
 }
 
@@ -44,6 +46,14 @@ impl Holder {
         }
     }
 
+    /// The keeper that started it.
+    pub(super) const fn keeper(&self) -> Option<i32> {
+        match self {
+            Self::Own(_) => None,
+            Self::Kept(kept) => Some(kept.keeper),
+        }
+    }
+
     /// The keeper reported the end of the leader. `None` for the group: it was lost then.
     pub(super) fn ended(&mut self, ended: Ended, has_group: Option<bool>) {
         let Some(leader) = Pid::from_raw(self.pid()) else { return };
@@ -52,7 +62,8 @@ impl Holder {
             let _ = Group::new(leader, None).reap();
         }
         let has_group = has_group.unwrap_or(true);
-        *self = Self::Kept(KeptGroup { leader, start_ticks: 0, ended: Some(ended), has_group });
+        let (ended, keeper) = (Some(ended), self.keeper().unwrap_or(0));
+        *self = Self::Kept(KeptGroup { leader, start_ticks: 0, keeper, ended, has_group });
     }
 
     /// The keeper was lost: from now on the leader is this master's, if it is its subreaper. Returns
@@ -61,10 +72,13 @@ impl Holder {
         if let Self::Kept(kept) = self
             && kept.ended.is_none()
         {
-            let is_same = start_ticks(kept.leader).is_ok_and(|ticks| ticks == kept.start_ticks);
-            let group = match is_same {
-                true => Group::new(kept.leader, Handle::of(kept.leader).ok()),
-                false => Group::empty(kept.leader),
+            let now = Stat::read(kept.leader.as_raw_pid());
+            let now = now.ok().filter(|now| now.start_ticks == kept.start_ticks);
+            let group = match now {
+                // The number of a child stays its own until this process reaps it.
+                Some(now) if now.parent == getpid().as_raw_pid() => Group::new(kept.leader, None),
+                Some(_) => Group::new(kept.leader, Handle::of(kept.leader).ok()),
+                None => Group::empty(kept.leader),
             };
             *self = Self::Own(group);
             return match self {

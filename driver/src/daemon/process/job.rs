@@ -9,6 +9,9 @@ use openctrl_core::keeper::{Child, Note};
 use openctrl_core::process::{Scope, Signal};
 use tokio::sync::oneshot;
 
+use super::link::Link;
+use super::woken::Woken;
+
 /// Holds no descriptor where the thread has a table of its own: the thread could not use it.
 #[derive(Debug)]
 pub(super) enum Job {
@@ -28,12 +31,14 @@ pub(super) enum Job {
     Note(InstanceId, Box<Note>),
     /// An instance was deleted.
     Deleted(InstanceId),
-    /// The keeper with this id was lost.
-    KeeperLost(i32),
+    /// This keeper was lost; whether it had started a process.
+    KeeperLost(Link, bool),
     /// The process lost its keeper and goes on.
     Orphaned(ProcessRef, Orphan),
     /// Something outlived the last master and belongs to no instance.
     Discard(Box<Child>),
+    /// Another start may be under way.
+    Room,
     /// Everything before this was done.
     Settle(oneshot::Sender<()>),
     /// The keeper is to end.
@@ -60,5 +65,7 @@ pub(super) struct Orphan {
     pub(super) pid: i32,
     pub(super) start_ticks: u64,
     pub(super) age_ms: u64,
-    pub(super) output: OwnedFd,
+    pub(super) output: Arc<OwnedFd>,
+    /// Wakes its watch if the next keeper is lost as well.
+    pub(super) wake: oneshot::Sender<Woken>,
 }

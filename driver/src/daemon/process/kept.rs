@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
 use openctrl_core::instance::Definition;
@@ -14,15 +14,18 @@ use openctrl_core::process::{Scope, Signal};
 use rustix::process::WaitOptions;
 use tokio::runtime::Handle;
 
-use super::job::Orphan;
+use super::in_flight::Starts;
+use super::job::{Job, Orphan};
 use super::launch::Launcher;
 use super::ledger::Ledger;
-use super::link::{Link, remove_socket};
+use super::link::{Link, is_closed, remove_socket};
+use super::renewal::Renewal;
 use super::reports::Reports;
 use super::runs::Pending;
 use super::stat::{Sink, inode};
 use super::survivors::discard;
 use crate::daemon::inbox::Notice;
+use crate::descriptors::{are_scarce, too_many};
 
 /// How long a keeper may take to end after the order to do so.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
@@ -39,6 +42,17 @@ pub(super) struct Kept {
     pub(super) names: HashMap<ProcessRef, Named>,
     /// The last process of each instance.
     pub(super) last_of: HashMap<InstanceId, (ProcessRef, RunId)>,
+    pub(super) renewal: Renewal,
+    pub(super) starts: Starts,
+}
+
+/// What became of the order of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spawned {
+    /// It was sent, or started without a keeper.
+    Ordered,
+    /// The keeper is lost: the order is repeated once there is another one.
+    NoKeeper,
 }
 
 /// The identity of a process at the keeper.
@@ -59,8 +73,11 @@ impl Kept {
         note: &Note,
         launcher: &Launcher,
         ledger: &mut Ledger,
-    ) -> io::Result<()> {
+    ) -> io::Result<Spawned> {
         let (output, input) = io::pipe()?;
+        if are_scarce(&output) {
+            return Err(too_many());
+        }
         ledger.intend(process, definition.id, Sink::Pipe(inode(output.as_fd())?));
         let (mut start, has_report) = launcher.for_keeper(definition, run)?;
         let note = &note.clone().ordering(&definition.launch);
@@ -71,23 +88,22 @@ impl Kept {
         let copy = output.try_clone()?;
         let mut descriptors = vec![copy.as_fd(), input.as_fd()];
         descriptors.extend(end.as_ref().map(AsFd::as_fd));
-        let order = Order::Start(start);
-        let mut pending = Pending { process, output, report };
-        for is_last in [false, true] {
-            let link = self.keeper(launcher)?;
-            self.reports.runs.lock().pending.insert(run, pending);
-            let Err(error) = link.order(&order, &descriptors) else { return Ok(()) };
-            // If the keeper is lost, the reader of its reports handles its processes.
-            let Some(not_sent) = self.reports.runs.lock().pending.remove(&run) else {
-                return Ok(());
-            };
-            if is_last {
-                return Err(error);
-            }
-            pending = not_sent;
-            self.drop_keeper(link.pid);
+        let link = self.keeper(launcher)?;
+        let in_flight = self.starts.begin();
+        let pending = Pending { keeper: link.pid, process, output, report, in_flight };
+        self.reports.runs.lock().pending.insert(run, pending);
+        let Err(error) = link.order(&Order::Start(start), &descriptors) else {
+            return Ok(Spawned::Ordered);
+        };
+        // If the keeper is known to be lost, the reader of its reports settles the start.
+        if self.reports.runs.lock().pending.remove(&run).is_none() {
+            return Ok(Spawned::Ordered);
         }
-        Ok(())
+        if !is_closed(&error) {
+            return Err(error);
+        }
+        self.close(link.pid);
+        Ok(Spawned::NoKeeper)
     }
 
     /// Names a process that the keeper of an earlier master has.
@@ -150,39 +166,66 @@ impl Kept {
     }
 
     /// Hands a process over whose keeper was lost, so that the next one keeps its output open.
-    pub(super) fn hold(&self, process: ProcessRef, orphan: &Orphan) {
+    pub(super) fn hold(&self, process: ProcessRef, orphan: Orphan) {
         let (Some(named), Some(link)) = (self.names.get(&process), &self.link) else { return };
+        let Orphan { pid, start_ticks, age_ms, output, wake } = orphan;
         let started = Note::decode(&named.note).started.unwrap_or_default();
         let child = Child {
             run: named.run,
             instance: named.instance,
-            pid: orphan.pid,
-            start_ticks: orphan.start_ticks,
+            pid,
+            start_ticks,
             started,
-            age_ms: orphan.age_ms,
+            age_ms,
             note: named.note.clone(),
             state: ChildState::Alive,
             is_stopping: false,
         };
-        // Without a keeper it runs as long as this master does.
-        let _ = link.order(&Order::Hold(child), &[orphan.output.as_fd()]);
+        // Before the order: if this keeper is lost, the process is handed to the next one.
+        self.reports.runs.kept(named.run, link.pid, wake);
+        let _ = link.order(&Order::Hold(child), &[output.as_fd()]);
     }
 
-    /// A keeper was lost: starts another one, unless there is one already.
-    pub(super) fn renew(&mut self, lost: i32, launcher: &Launcher) {
-        self.drop_keeper(lost);
+    /// A keeper was lost; another one becomes due.
+    pub(super) fn lost(&mut self, lost: &Link, has_started: bool) {
+        self.close(lost.pid);
+        // Its death was waited for.
+        lost.reap(WaitOptions::NOHANG);
+        if self.link.is_none() && self.renewal.is_waiting() {
+            self.renewal.lost(has_started, Instant::now());
+        }
+    }
+
+    /// Whether a job has to wait: for another keeper, or until fewer starts are under way.
+    pub(super) fn has_to_wait(&self, job: &Job) -> bool {
+        let needs_room = matches!(job, Job::Spawn(..));
+        let needs_keeper = needs_room || matches!(job, Job::Orphaned(..));
+        (needs_keeper && self.renewal.is_waiting()) || (needs_room && !self.starts.have_room())
+    }
+
+    /// How long it takes until another keeper is due; `None` if none is.
+    pub(super) fn is_due_in(&self) -> Option<Duration> {
+        self.renewal.is_due_in(Instant::now())
+    }
+
+    /// Starts another keeper if one is due.
+    pub(super) fn renew_if_due(&mut self, launcher: &Launcher) {
+        if self.is_due_in() != Some(Duration::ZERO) {
+            return;
+        }
         if let Err(error) = self.keeper(launcher) {
+            self.renewal.failed();
             tracing::warn!(
                 "Master.run: cannot start a keeper: {error}; children do not outlive the master until it can"
             );
         }
     }
 
-    fn drop_keeper(&mut self, lost: i32) {
-        if self.link.as_ref().is_some_and(|link| link.pid == lost)
-            && let Some(link) = self.link.take()
-        {
-            link.reap(WaitOptions::empty());
+    /// Gives up the connection to a keeper that was lost.
+    fn close(&mut self, lost: i32) {
+        if self.link.as_ref().is_some_and(|link| link.pid == lost) {
+            self.link = None;
+            self.renewal.closed();
         }
     }
 
@@ -209,6 +252,7 @@ impl Kept {
         tracing::info!("Master.run: keeper {} was started in its place", link.pid);
         self.reports.nursery.mailbox.fact(Notice::KeeperStarted(link.pid));
         self.link = Some(link.clone());
+        self.renewal.started(Instant::now());
         self.runtime.spawn(self.reports.clone().read(link.clone()));
         Ok(link)
     }

@@ -73,10 +73,19 @@ pub(super) fn below(pid: i32) -> Vec<Stat> {
 
 /// The processes that the master was given when their parents ended. The system gives them to its
 /// first thread; those that it started belong to the thread that did.
-pub(super) fn adopted() -> Vec<Stat> {
+///
+/// Those of a lost keeper are among them: its leaders are passed over.
+pub(super) fn adopted(is_leader: impl Fn(i32) -> bool) -> Vec<Stat> {
+    let own = getpid().as_raw_pid();
+    let others = children_of_thread(own, own).into_iter().filter(|pid| !is_leader(*pid));
+    others.filter_map(|pid| Stat::read(pid).ok()).filter(|stat| !stat.has_ended()).collect()
+}
+
+/// The children of this process that have ended, were not reaped and lead a session.
+pub(super) fn ended_leaders() -> Vec<i32> {
     let own = getpid().as_raw_pid();
     let stats = children_of_thread(own, own).into_iter().filter_map(|pid| Stat::read(pid).ok());
-    stats.filter(|stat| !stat.has_ended()).collect()
+    stats.filter(|stat| stat.has_ended() && stat.session == stat.pid).map(|stat| stat.pid).collect()
 }
 
 /// The processes that a keeper was given when their parents ended: its children but for those that

@@ -19,11 +19,12 @@ use openctrl_core::keeper::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 use tokio::io::Interest;
 
 use super::link_error::LinkError;
 use super::listed::Listed;
+use super::stat::Stat;
 use crate::keeper::{SOCKET, WORD};
 use crate::packets;
 use crate::promises::{Program, peer_user, register, start};
@@ -53,6 +54,8 @@ pub(super) struct Link {
     socket: Arc<OwnedFd>,
     /// The keeper.
     pub(super) pid: i32,
+    /// Whether it is a child of this process, which then adopts its children if it is lost.
+    pub(super) is_child: bool,
 }
 
 impl Link {
@@ -132,7 +135,7 @@ impl Link {
         }
         let here = File::open(".").or_else(|_| File::open("/")).map_err(failed)?;
         let program = File::open(OWN_FILE).map_err(failed)?;
-        let link = Self { socket: Arc::new(socket), pid: 0 };
+        let link = Self { socket: Arc::new(socket), pid: 0, is_child: false };
         let hello = Order::Hello { version: VERSION, umask: umask() };
         link.order(&hello, &[here.as_fd(), program.as_fd()]).map_err(failed)?;
         let pid = match link.next_report() {
@@ -158,7 +161,9 @@ impl Link {
             link.order(&Order::Environment { is_first, variables }, &[]).map_err(failed)?;
             (rest, is_first) = (others, false);
         }
-        Ok(Self { pid, ..link })
+        let parent = Stat::read(pid).map(|keeper| keeper.parent);
+        let is_child = parent.is_ok_and(|parent| parent == getpid().as_raw_pid());
+        Ok(Self { pid, is_child, ..link })
     }
 
     /// Sends an order; waits while the keeper has many that it has not read.
@@ -312,7 +317,7 @@ mod tests {
         let kind = SocketType::SEQPACKET;
         let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
         let (ours, its) = pair.expect("sockets");
-        let link = Link { socket: Arc::new(ours), pid: 0 };
+        let link = Link { socket: Arc::new(ours), pid: 0, is_child: false };
         let report = Report::Started { run: RunId(7), pid: 8, start_ticks: 9 };
         let bytes = encode(&report).expect("it is short");
         packets::send(its.as_fd(), &bytes, &[]).expect("sent");

@@ -19,6 +19,8 @@ pub(super) struct Link {
     never: Infallible,
     /// The keeper.
     pub(super) pid: i32,
+    /// Whether it is a child of this process.
+    pub(super) is_child: bool,
 }
 
 impl Link {

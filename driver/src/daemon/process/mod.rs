@@ -13,6 +13,7 @@ mod group;
 #[cfg_attr(not(target_os = "linux"), path = "handover_channel.rs")]
 mod handover;
 mod holder;
+mod in_flight;
 mod job;
 mod kept;
 mod kin;
@@ -25,10 +26,12 @@ mod link_error;
 mod listed;
 mod newborn;
 mod nursery;
+mod orphan_end;
 mod orphans;
 mod pid_file;
 mod proof;
 mod refused;
+mod renewal;
 mod reports;
 mod runs;
 mod spawner;
@@ -39,6 +42,7 @@ mod sweep;
 mod tracked;
 mod verb;
 mod watch;
+mod woken;
 
 pub(crate) use children::{Children, Ended, Newcomer, Signaled};
 pub(crate) use kin::become_subreaper;

@@ -21,10 +21,11 @@ use super::ended::Handle;
 use super::group::Group;
 use super::handover::Receiver;
 use super::job::Job;
-use super::newborn::{Kept, Newborn};
+use super::newborn::{Kept, Leader, Newborn};
 use super::stat::inode;
 use super::watch::{Ending, Watch};
 use crate::daemon::inbox::{Mailbox, Notice};
+use crate::descriptors::{self, are_scarce};
 
 /// How long an exec step may take. One that takes longer, on a file system that does not answer, is
 /// a process that is alive: it can be stopped.
@@ -69,9 +70,10 @@ impl Nursery {
 
     /// The same with a process that a keeper started.
     pub(super) async fn raise_kept(self: Arc<Self>, newborn: Kept) {
-        let Kept { process, leader, start_ticks, output, report, woken } = newborn;
+        let Kept { process, leader, output, report, in_flight, woken } = newborn;
         let pipe = inode(output.as_fd());
-        let kept = Ending::Kept { woken, leader, start_ticks };
+        let Leader { pid, start_ticks, .. } = leader;
+        let kept = Ending::Kept { woken, leader: pid, start_ticks };
         let watch = Watch::with(kept, OwnedFd::from(output));
         let reason = match (&pipe, &watch) {
             (Err(error), _) | (_, Err(error)) => Some(format!("it cannot be watched: {error}")),
@@ -80,13 +82,14 @@ impl Nursery {
                 failure(report).await.map(|reason| format!("{runtime}: {reason}"))
             }
         };
+        drop(in_flight);
         let (Ok(pipe), Ok(watch), None) = (pipe, watch, &reason) else {
             let _ = self.jobs.send(Job::Signal(process, Scope::Group, Signal::KILL));
             let _ = self.jobs.send(Job::NotStarted(process));
             let reason = reason.unwrap_or_default();
             return self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
         };
-        let newcomer = Newcomer::kept(leader, start_ticks, pipe);
+        let newcomer = Newcomer::kept(leader, pipe);
         self.mailbox.fact(Notice::Spawned(process, newcomer));
         watch.keep_with(self.jobs.clone()).run(process, self.mailbox.clone()).await;
     }
@@ -106,8 +109,8 @@ pub(super) fn abort(leader: Pid) {
 }
 
 fn watch(leader: Pid, output: Option<PipeReader>) -> io::Result<(Watch, Handle, u64)> {
-    let missing = || io::Error::other("too many open files: raise the limit (ulimit -n)");
-    let output = output.ok_or_else(missing)?;
+    let too_many = || io::Error::other(format!("too many open files: {}", descriptors::remedy()));
+    let output = output.filter(|output| !are_scarce(output)).ok_or_else(too_many)?;
     let pipe = inode(output.as_fd())?;
     let (watch, handle) = Watch::new(leader, output)?;
     Ok((watch, handle, pipe))

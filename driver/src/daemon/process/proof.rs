@@ -133,7 +133,7 @@ fn descends(pid: i32, claim: &Claim<'_>) -> bool {
 
 /// Whether a process that has `variable` in its environment lost its parent to this one, and lives.
 pub(crate) fn has_descendants(variable: &str) -> bool {
-    adopted().iter().any(|stat| has_variable(stat.pid, variable))
+    adopted(|_| false).iter().any(|stat| has_variable(stat.pid, variable))
 }
 
 /// Whether the environment that a process began with is that of an app of a Patrol configuration.

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+use crate::descriptors;
+
 /// What went wrong with the start of `runtime`, and the remedy.
 pub(super) fn explain(runtime: &Path, error: &io::Error) -> String {
     format!("{}: {error}: {}", runtime.display(), remedy(runtime, error))
@@ -27,8 +29,9 @@ fn remedy(runtime: &Path, error: &io::Error) -> String {
             text("the limit on processes is reached; raise it (ulimit -u, TasksMax=)")
         }
         Some(Errno::NOMEM) => text("the machine or the control group is out of memory"),
-        Some(Errno::MFILE | Errno::NFILE) => {
-            text("too many files are open; raise the limit (ulimit -n, LimitNOFILE=)")
+        Some(Errno::MFILE) => descriptors::remedy(),
+        Some(Errno::NFILE) => {
+            text("the machine has too many files open; raise the limit (sysctl fs.file-max)")
         }
         Some(Errno::TOOBIG) => text("the URL with the environment is longer than the system takes"),
         Some(_) | None => text("the system did not start it"),

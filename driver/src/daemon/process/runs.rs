@@ -10,30 +10,28 @@ use openctrl_core::ids::{ProcessRef, RunId};
 use openctrl_core::keeper::Ended;
 use tokio::sync::oneshot;
 
+use super::in_flight::InFlight;
+use super::woken::Woken;
+
 /// A process that was ordered and whose start was not reported yet.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// The keeper that received the order.
+    pub(super) keeper: i32,
     pub(super) process: ProcessRef,
     pub(super) output: PipeReader,
     pub(super) report: Option<PipeReader>,
+    pub(super) in_flight: InFlight,
 }
 
 /// A process that was started and whose end was not reported yet.
 #[derive(Debug)]
 pub(super) struct Living {
+    /// The keeper that has it.
+    keeper: i32,
     /// Its exit, which was reported; that it was reaped was not.
     pub(super) ended: Option<Ended>,
     wake: oneshot::Sender<Woken>,
-}
-
-/// Why a watch of a process wakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Woken {
-    /// The process has ended; and, unless the keeper was lost then, whether others of its group
-    /// are left.
-    Ended(Ended, Option<bool>),
-    /// The keeper was lost: it reports no end.
-    Orphaned,
 }
 
 /// All of them.
@@ -51,11 +49,27 @@ impl Runs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to wait for the end of a process.
-    pub(super) fn watch(&self, run: RunId) -> oneshot::Receiver<Woken> {
+    /// Begins to wait for the end of a process that a keeper has.
+    pub(super) fn watch(&self, run: RunId, keeper: i32) -> oneshot::Receiver<Woken> {
         let (wake, woken) = oneshot::channel();
-        self.lock().living.insert(run, Living { ended: None, wake });
+        self.kept(run, keeper, wake);
         woken
+    }
+
+    /// A keeper has a process; whoever waits for its end is known already.
+    pub(super) fn kept(&self, run: RunId, keeper: i32, wake: oneshot::Sender<Woken>) {
+        self.lock().living.insert(run, Living { keeper, ended: None, wake });
+    }
+}
+
+impl Inner {
+    /// Takes what a keeper had when it was lost: the starts that it did not answer and the
+    /// processes, with their ends as far as it reported them.
+    pub(super) fn take_of(&mut self, keeper: i32) -> (Vec<(RunId, Pending)>, Vec<Living>) {
+        let pending = self.pending.extract_if(|_, pending| pending.keeper == keeper);
+        let pending = pending.collect();
+        let living = self.living.extract_if(|_, living| living.keeper == keeper);
+        (pending, living.map(|(_, living)| living).collect())
     }
 }
 

@@ -4,7 +4,7 @@
 //! The thread has a descriptor table of its own, too. The system copies the table for every start,
 //! so that each would take the longer the more children and connections there are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -24,14 +24,16 @@ use tokio::sync::oneshot;
 
 use super::children::KeeperOf;
 use super::handover::{Receiver, Sender, handover};
+use super::in_flight::Starts;
 use super::job::{Attached, Job};
-use super::kept::Kept;
+use super::kept::{Kept, Spawned};
 use super::launch::{Launched, Launcher, Runtime, environment, start_command};
 use super::ledger::Ledger;
 use super::leftover::Leftover;
 use super::link::Link;
 use super::nursery::{Nursery, abort};
 use super::refused::explain;
+use super::renewal::Renewal;
 use super::reports::Reports;
 use super::runs::Runs;
 use super::stat::{Sink, inode, log_file, start_ticks};
@@ -109,9 +111,20 @@ impl IdleSpawner {
             runtime: Handle::current(),
             names: HashMap::new(),
             last_of: HashMap::new(),
+            renewal: Renewal::default(),
+            starts: Starts::new(jobs.clone()),
         });
-        let worker =
-            Worker { runtime, launcher, ledger, kept, mailbox: mailbox.clone(), queue, door };
+        let waiting = VecDeque::new();
+        let worker = Worker {
+            runtime,
+            launcher,
+            ledger,
+            kept,
+            waiting,
+            mailbox: mailbox.clone(),
+            queue,
+            door,
+        };
         self.worker.send(worker).expect("the thread waits for this");
         tokio::spawn(nursery.run(self.newborns));
         Ok(Spawner { jobs, mailbox, runs, keeper: first })
@@ -162,9 +175,10 @@ impl Spawner {
         let born = (pid, start_ticks);
         let attached = Attached { run, instance, note, number, pipe, born };
         self.send(Job::Attach(process, Box::new(attached)));
+        let keeper = self.keeper.as_ref().map_or(0, |(link, _)| link.pid);
         let ending = match ended {
             Some(_) => Ending::Over,
-            None => Ending::Kept { woken: self.runs.watch(run), leader, start_ticks },
+            None => Ending::Kept { woken: self.runs.watch(run, keeper), leader, start_ticks },
         };
         match Watch::with(ending, output) {
             Ok(watch) => {
@@ -241,6 +255,9 @@ struct Worker {
     ledger: Ledger,
     /// What starts the processes, if it is not this thread.
     kept: Option<Kept>,
+    /// What waits for another keeper or for other starts: at most a start or an orphan for each
+    /// instance.
+    waiting: VecDeque<Job>,
     mailbox: Mailbox,
     queue: mpsc::Receiver<Job>,
     door: Option<Arc<Door>>,
@@ -250,7 +267,8 @@ impl Worker {
     fn run(&mut self, handover: &Sender) {
         loop {
             let patience = if self.ledger.is_behind() { LEDGER_RETRY } else { LEDGER_LOOK };
-            match self.queue.recv_timeout(patience) {
+            let due = self.kept.as_ref().and_then(Kept::is_due_in).unwrap_or(patience);
+            match self.queue.recv_timeout(patience.min(due)) {
                 Ok(job) => self.take(job, handover),
                 Err(RecvTimeoutError::Timeout) => {
                     self.ledger.retry();
@@ -258,37 +276,36 @@ impl Worker {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if let Some(kept) = &mut self.kept {
+                kept.renew_if_due(&self.launcher);
+            }
+            self.resume(handover);
+        }
+    }
+
+    /// Does what does not have to wait any more, in order.
+    fn resume(&mut self, handover: &Sender) {
+        while let (Some(kept), Some(job)) = (&self.kept, self.waiting.front()) {
+            if kept.has_to_wait(job) {
+                return;
+            }
+            if let Some(job) = self.waiting.pop_front() {
+                self.carry_out(job, handover);
+            }
         }
     }
 
     fn take(&mut self, job: Job, handover: &Sender) {
+        match &self.kept {
+            Some(kept) if kept.has_to_wait(&job) => self.waiting.push_back(job),
+            Some(_) | None => self.carry_out(job, handover),
+        }
+    }
+
+    fn carry_out(&mut self, job: Job, handover: &Sender) {
         match job {
             Job::Spawn(process, run, definition, note) => {
-                let started = match &mut self.kept {
-                    Some(kept) => kept.spawn(
-                        (process, run),
-                        &definition,
-                        &note,
-                        &self.launcher,
-                        &mut self.ledger,
-                    ),
-                    None => self.start_one((process, run), &definition, handover),
-                };
-                if let Err(error) = started {
-                    self.ledger.gone(process);
-                    self.kept.iter_mut().for_each(|kept| kept.forget(process));
-                    let reason = match &definition.launch {
-                        Launch::Exec(exec) => format!("{}: {error}", exec.argv[0]),
-                        Launch::Runtime(_) | Launch::Verbs(_) => {
-                            explain(&self.runtime.path, &error)
-                        }
-                    };
-                    if definition.is_configured() {
-                        let label = definition.label.as_ref().map_or("", |label| &label.0);
-                        tracing::warn!("Patrol.start: {label}: {reason}");
-                    }
-                    self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
-                }
+                self.spawn((process, run), definition, note, handover);
             }
             Job::Name(process, number) => self.ledger.name(process, number),
             Job::Gone(process) => {
@@ -310,15 +327,17 @@ impl Worker {
             Job::Note(instance, note) => {
                 self.kept.iter_mut().for_each(|kept| kept.note(instance, &note));
             }
-            Job::KeeperLost(pid) => {
-                if let Some(kept) = &mut self.kept {
-                    kept.renew(pid, &self.launcher);
-                }
+            Job::KeeperLost(link, has_started) => {
+                self.kept.iter_mut().for_each(|kept| kept.lost(&link, has_started));
             }
             Job::Orphaned(process, orphan) => {
-                self.kept.iter().for_each(|kept| kept.hold(process, &orphan));
+                if let Some(kept) = &self.kept {
+                    kept.hold(process, orphan);
+                }
             }
             Job::Discard(child) => self.kept.iter().for_each(|kept| kept.discard(&child)),
+            // What waits is looked at after every job.
+            Job::Room => {}
             Job::Settle(done) => {
                 let _ = done.send(());
             }
@@ -327,6 +346,43 @@ impl Worker {
                 let _ = done.send(());
             }
         }
+    }
+
+    fn spawn(
+        &mut self,
+        (process, run): (ProcessRef, RunId),
+        definition: Arc<Definition>,
+        note: Box<Note>,
+        handover: &Sender,
+    ) {
+        let started = match &mut self.kept {
+            Some(kept) => {
+                let (launcher, ledger) = (&self.launcher, &mut self.ledger);
+                kept.spawn((process, run), &definition, &note, launcher, ledger)
+            }
+            None => {
+                let started = self.start_one((process, run), &definition, handover);
+                started.map(|()| Spawned::Ordered)
+            }
+        };
+        let Err(error) = started else {
+            if let Ok(Spawned::NoKeeper) = started {
+                self.ledger.gone(process);
+                self.waiting.push_front(Job::Spawn(process, run, definition, note));
+            }
+            return;
+        };
+        self.ledger.gone(process);
+        self.kept.iter_mut().for_each(|kept| kept.forget(process));
+        let reason = match &definition.launch {
+            Launch::Exec(exec) => format!("{}: {error}", exec.argv[0]),
+            Launch::Runtime(_) | Launch::Verbs(_) => explain(&self.runtime.path, &error),
+        };
+        if definition.is_configured() {
+            let label = definition.label.as_ref().map_or("", |label| &label.0);
+            tracing::warn!("Patrol.start: {label}: {reason}");
+        }
+        self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
     }
 
     fn attach(&mut self, process: ProcessRef, attached: &Attached) {

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, PipeReader};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -16,18 +16,21 @@ use openctrl_core::keeper;
 use openctrl_core::line::UnfinishedLine;
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::terminal::displayed;
+use rustix::io::ioctl_fionbio;
 use rustix::process::Pid;
-use tokio::net::unix::pipe;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::Permit;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::ended::{Ended, Handle};
 use super::job::{Job, Orphan};
-use super::runs::Woken;
-use super::stat::start_ticks as start_ticks_of;
+use super::orphan_end::OrphanEnd;
+use super::woken::Woken;
 use crate::daemon::gate::Passage;
 use crate::daemon::inbox::{Mailbox, Notice};
+use crate::promises::register;
 
 /// What is read at a time: enough that a read costs little beside its lines, and not so much that
 /// the lines of one read hold up everything else.
@@ -50,7 +53,7 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Watch {
     ended: Ending,
-    output: pipe::Receiver,
+    output: AsyncFd<Arc<OwnedFd>>,
     parser: OutputParser,
     unfinished: Unfinished,
     begun: Instant,
@@ -63,6 +66,14 @@ pub(super) struct Watch {
 pub(super) enum Ending {
     /// From the system.
     Own(Ended),
+    /// From the system, of a process whose keeper was lost. Another keeper has its output.
+    Orphan {
+        ended: OrphanEnd,
+        /// Wakes if that keeper is lost; `None` if there is none.
+        woken: Option<oneshot::Receiver<Woken>>,
+        leader: Pid,
+        start_ticks: u64,
+    },
     /// From the keeper, which is its parent.
     Kept { woken: oneshot::Receiver<Woken>, leader: Pid, start_ticks: u64 },
     /// It has ended.
@@ -81,17 +92,40 @@ impl Ending {
                     *self = Self::Over;
                     return News::Reported(ended, has_group);
                 }
-                // Another process may have its number by now.
-                let is_same = || start_ticks_of(leader).is_ok_and(|ticks| ticks == start_ticks);
-                match Ended::of(leader).ok().filter(|_| is_same()) {
-                    Some(ended) => *self = Self::Own(ended),
-                    None => *self = Self::Over,
-                }
+                *self = match OrphanEnd::of(leader, start_ticks) {
+                    Some(ended) => Self::Orphan { ended, woken: None, leader, start_ticks },
+                    None => Self::Over,
+                };
                 return News::Orphaned(leader, start_ticks);
+            }
+            Self::Orphan { ended, woken: keeper, leader, start_ticks } => {
+                let woken = match keeper {
+                    Some(woken) => tokio::select! {
+                        biased;
+                        () = ended.wait() => return News::Ended,
+                        woken = woken => woken.ok(),
+                    },
+                    None => None,
+                };
+                *keeper = None;
+                if woken == Some(Woken::Orphaned) {
+                    return News::Orphaned(*leader, *start_ticks);
+                }
+                // What a keeper says of its end is less than what the system says.
+                ended.wait().await;
             }
             Self::Over => {}
         }
         News::Ended
+    }
+
+    /// The process is handed to another keeper; returns what wakes if that is lost.
+    fn keep_again(&mut self) -> oneshot::Sender<Woken> {
+        let (wake, receiver) = oneshot::channel();
+        if let Self::Orphan { woken, .. } = self {
+            *woken = Some(receiver);
+        }
+        wake
     }
 }
 
@@ -184,16 +218,17 @@ enum Chunk {
 impl Watch {
     /// A process that the system tells of, and the process.
     pub(super) fn new(leader: Pid, output: PipeReader) -> io::Result<(Self, Handle)> {
-        let ended = Ended::of(leader)?;
-        let handle = ended.handle();
+        let handle = Handle::of(leader)?;
+        let ended = Ended::by(handle.clone())?;
         Ok((Self::with(Ending::Own(ended), OwnedFd::from(output))?, handle))
     }
 
     /// A process whose end is learned in this way.
     pub(super) fn with(ended: Ending, output: OwnedFd) -> io::Result<Self> {
+        ioctl_fionbio(&output, true)?;
         Ok(Self {
             ended,
-            output: pipe::Receiver::from_owned_fd(output)?,
+            output: register(output)?,
             parser: OutputParser::default(),
             unfinished: Unfinished::default(),
             begun: Instant::now(),
@@ -216,7 +251,7 @@ impl Watch {
     }
 
     /// Passes on what was learned of the process; true if it has ended.
-    fn take(&self, process: ProcessRef, mailbox: &Mailbox, news: News) -> bool {
+    fn take(&mut self, process: ProcessRef, mailbox: &Mailbox, news: News) -> bool {
         match news {
             News::Ended => true,
             News::Reported(ended, has_group) => {
@@ -231,13 +266,12 @@ impl Watch {
         }
     }
 
-    fn orphaned(&self, process: ProcessRef, leader: Pid, start_ticks: u64) {
-        let (Some(jobs), Ok(output)) = (&self.jobs, self.output.as_fd().try_clone_to_owned())
-        else {
-            return;
-        };
+    fn orphaned(&mut self, process: ProcessRef, leader: Pid, start_ticks: u64) {
+        let Some(jobs) = &self.jobs else { return };
+        let output = Arc::clone(self.output.get_ref());
         let age_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let orphan = Orphan { pid: leader.as_raw_pid(), start_ticks, age_ms, output };
+        let wake = self.ended.keep_again();
+        let orphan = Orphan { pid: leader.as_raw_pid(), start_ticks, age_ms, output, wake };
         // Fails when the thread has ended with the loop.
         let _ = jobs.send(Job::Orphaned(process, orphan));
     }
@@ -253,8 +287,8 @@ impl Watch {
                 }
                 news = self.ended.wait() => if self.take(process, &mailbox, news) { break },
                 () = self.unfinished.wait() => self.show_unfinished(process, &mailbox).await,
-                ready = self.output.readable() => {
-                    is_open = ready.is_ok()
+                is_ready = async { self.output.readable().await.is_ok() } => {
+                    is_open = is_ready
                         && self.forward(process, &mailbox, State::Alive).await.is_some();
                 }
             }
@@ -322,10 +356,12 @@ impl Watch {
 
     fn read(&mut self, state: State) -> Chunk {
         let read = |scratch: &mut Vec<u8>| match state {
-            State::Alive => self.output.try_read(scratch),
+            State::Alive => self.output.try_io(Interest::READABLE, |output| {
+                Ok(rustix::io::read(output, &mut scratch[..])?)
+            }),
             // The runtime only reads what it was told is there, and may not have been told yet of
             // the last that the process wrote: the system knows.
-            State::Ended => Ok(rustix::io::read(&self.output, &mut scratch[..])?),
+            State::Ended => Ok(rustix::io::read(self.output.get_ref(), &mut scratch[..])?),
         };
         SCRATCH.with_borrow_mut(|scratch| match read(scratch) {
             Ok(0) => Chunk::EndOfFile,

@@ -1,15 +1,19 @@
-//! As many children as the limits of the machine allow, up to ten thousand.
+//! As many children as the limits of the machine allow, up to ten thousand, under a hard limit of
+//! two descriptors a child.
 
 use std::fs;
 use std::io;
 use std::time::Instant;
 
+use rustix::process::Signal;
+
 use super::super::figure::{Figure, short};
 use super::super::floor::spawn::Children;
-use super::super::meter::resident;
+use super::super::meter::{resident, settle};
 use super::super::stage::{Measured, Stage, raise_descriptor_limit};
-use super::super::subject::{Policy, Subject};
+use super::super::subject::{Policy, START_LIMIT, Subject};
 use super::Scenario;
+use crate::{keeper, process};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "children",
@@ -19,6 +23,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const WANTED: usize = 10_000;
+/// The hard limit on descriptors of the master.
+const DESCRIPTORS: usize = 20_000;
 /// Children that show how many descriptors the master takes for each.
 const PROBED: usize = 50;
 /// What is left for everything else.
@@ -31,11 +37,14 @@ fn run(stage: &Stage) -> Measured {
     let (allowed, why) = allowed(descriptors_each(stage)?);
     let count = stage.size(WANTED, 500).min(allowed);
     let mut subject = Subject::stored(stage, count, Policy::Running)?;
+    let shell = format!("ulimit -n {} && exec \"$0\" \"$@\"", limit(count));
+    subject.master.reconfigure(|builder| builder.through(&["/bin/sh", "-c", &shell]));
     stage.step(&format!("starting {count} children"));
     let begun = Instant::now();
     let up = subject.restart_until_up()?;
     let running = subject.wait_all_running()?.duration_since(begun).as_secs_f64();
     let with = resident(subject.pid());
+    let held = after_a_loss(stage, &subject, count)?;
     stage.step("stopping them");
     let stopped = subject.stop();
     stage.step("a master with the same instances, stopped");
@@ -60,7 +69,46 @@ fn run(stage: &Stage) -> Measured {
     let memory = Figure::cost("memory of the master a child", "KiB", each(with - without))
         .wanted(4.0)
         .note(format!("{} KiB an instance that is stopped", short(each(without))));
-    Ok(vec![all, memory])
+    let most = limit(count) as f64;
+    let held = Figure::cost("descriptors of the master, with its children", "", held[0])
+        .wanted(most)
+        .note(format!(
+            "{} of the keeper; after the loss of the keeper {} and {}; the hard limit is {most}",
+            held[1], held[2], held[3]
+        ));
+    Ok(vec![all, memory, held])
+}
+
+/// The hard limit for this many children.
+fn limit(count: usize) -> usize {
+    raise_descriptor_limit().min(DESCRIPTORS.min(2 * count))
+}
+
+/// Kills the keeper: how many descriptors master and keeper have before that and, when the next
+/// keeper has every child, after it.
+fn after_a_loss(stage: &Stage, subject: &Subject, count: usize) -> io::Result<[f64; 4]> {
+    let master = subject.pid();
+    let find = || keeper::find(&subject.master).ok_or_else(|| io::Error::other("no keeper"));
+    let lost = find()?;
+    let before = [held(master)?, held(lost)?];
+    stage.step("the keeper is killed, and the next one gets the children");
+    process::send(lost, Signal::KILL);
+    let next = keeper::wait_other_than(&subject.master, lost);
+    let begun = Instant::now();
+    while held(next)? < count {
+        if begun.elapsed() > START_LIMIT {
+            return Err(io::Error::other(format!("keeper {next} has {} of {count}", held(next)?)));
+        }
+        settle(master);
+    }
+    subject.wait_all_running()?;
+    let after = [held(master)?, held(next)?];
+    Ok([before[0], before[1], after[0], after[1]].map(|held| held as f64))
+}
+
+/// How many descriptors a process has open.
+fn held(pid: i32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
 
 /// How many descriptors the master takes for a child.
@@ -68,7 +116,6 @@ fn descriptors_each(stage: &Stage) -> io::Result<usize> {
     let mut subject = Subject::stored(stage, PROBED, Policy::Running)?;
     subject.restart_until_up()?;
     subject.wait_all_running()?;
-    let held = |pid: i32| fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count);
     // Its listener, its files and a connection or two are a few, and lost in the division.
     Ok((held(subject.pid())? / PROBED).max(1))
 }
@@ -79,7 +126,7 @@ fn allowed(descriptors_each: usize) -> (usize, String) {
         let text = fs::read_to_string(path).unwrap_or_default();
         text.split_whitespace().next().and_then(|word| word.parse::<usize>().ok())
     };
-    let descriptors = raise_descriptor_limit();
+    let descriptors = raise_descriptor_limit().min(DESCRIPTORS);
     let pids = number("/proc/sys/kernel/pid_max").unwrap_or(usize::MAX);
     let memory_kib = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
