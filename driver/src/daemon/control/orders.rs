@@ -66,15 +66,16 @@ impl Orders {
 
     fn order(&self, id: InstanceId, followed: Option<Followed>) -> OrderNumber {
         let mut state = self.lock();
-        let is_first = state.rows.is_empty();
         state.rows.insert(id, followed);
         state.last.0 += 1;
-        let number = state.last;
-        drop(state);
-        if is_first {
+        state.last
+    }
+
+    /// Wakes the thread if there are orders: once for all of a step.
+    pub(super) fn begin(&self) {
+        if !self.lock().rows.is_empty() {
             self.changed.notify_one();
         }
-        number
     }
 
     /// Sends an answer when all orders up to `needed` are carried out: now, if they are.

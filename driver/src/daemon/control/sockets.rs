@@ -201,6 +201,11 @@ impl Serving {
         self.orders.answer(self.needed, to, outcome);
     }
 
+    /// The thread begins to carry out what was ordered.
+    pub(crate) fn end_step(&self) {
+        self.orders.begin();
+    }
+
     /// Removes every socket, and lets connections finish the answers that they are writing.
     pub(crate) async fn finish(self, limit: Duration) {
         let Self { orders, attendant, acceptor, accepting, _main: main, .. } = self;
