@@ -107,6 +107,31 @@ fn a_dead_socket_is_replaced() {
 #[test]
 fn an_instance_has_its_socket_from_creation_to_deletion() {
     let (master, sockets) = Sockets::start();
+    follow_an_instance(&master, &sockets);
+}
+
+/// In memory the loop makes the sockets, on a disk a thread does.
+#[test]
+fn in_memory_it_has_it_too_and_one_that_could_not_be_made_is_tried_again() {
+    let Ok(folder) = tempfile::TempDir::new_in("/dev/shm") else {
+        return eprintln!("skipped: there is no directory in memory");
+    };
+    let dir = folder.path().join("run");
+    let text = dir.to_str().expect("UTF-8").to_owned();
+    let master = Master::builder().query("control", &text).start();
+    let sockets = Sockets::new(dir);
+    follow_an_instance(&master, &sockets);
+    let in_the_way = sockets.instance("late");
+    fs::write(&in_the_way, "").expect("the directory is there");
+    let body = json!({"url": Script::new().wait().url(), "alias": "late"});
+    master.api().post("/instances", &body).expect(201);
+    master.output().wait_for_line("a warning", |line| line.text.contains("is no socket"));
+    fs::remove_file(&in_the_way).expect("it is still there");
+    until("the socket to be made", || Wire::open(&in_the_way).is_ok());
+    sockets.managed("late", "GET", "/v1/healthz").expect(200);
+}
+
+fn follow_an_instance(master: &Master, sockets: &Sockets) {
     let api = master.api();
     let create = |alias: &str| {
         let body = json!({"url": Script::new().wait().url(), "alias": alias});

@@ -37,7 +37,7 @@ pub enum ControlEffect {
         definition: Arc<Definition>,
     },
     /// Let reads see this instance; its managed socket has its name.
-    ShowProcess(ProcessEntry),
+    ShowProcess(Arc<ProcessEntry>),
     /// The instance was deleted, or its creation refused: remove it and its managed socket.
     RemoveProcess(InstanceId),
     /// The current process of the instance printed a checkpoint.

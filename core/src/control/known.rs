@@ -106,9 +106,9 @@ impl Known {
     }
 
     /// It as reads see it.
-    pub(super) fn entry(&self, name: &Arc<str>) -> ProcessEntry {
+    pub(super) fn entry(&self, name: &Arc<str>) -> Arc<ProcessEntry> {
         let definition = &self.definition;
-        ProcessEntry {
+        Arc::new(ProcessEntry {
             id: definition.id,
             name: Arc::clone(name),
             alias: definition.alias.clone(),
@@ -119,7 +119,7 @@ impl Known {
             generation: definition.revision.0,
             state: self.state,
             message: self.message.clone(),
-        }
+        })
     }
 }
 

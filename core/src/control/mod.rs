@@ -60,7 +60,7 @@ pub struct Control {
     /// Who is answered once the event of this id is durable.
     waiting: VecDeque<(StoredId, Ticket, Waiting)>,
     /// States that are shown once the event of this id is durable.
-    held: VecDeque<(StoredId, ProcessEntry)>,
+    held: VecDeque<(StoredId, Arc<ProcessEntry>)>,
     /// When to keep again what could not be kept.
     retry_at: Option<Time>,
 }

@@ -36,7 +36,7 @@ impl Version {
     }
 
     /// The body of a snapshot, as the entries that make the state.
-    pub(crate) fn image(self, body: &[u8]) -> Result<Vec<EntryV2>, FormatError> {
+    pub(crate) fn image(self, body: &[u8]) -> Result<Vec<EntryV2<'static>>, FormatError> {
         match self {
             Self::V1 => Ok(decode::<v1::stored::ImageV1>(body)?.into_entries()),
             Self::V2 => v2::stored::decode_image(body),
@@ -44,7 +44,7 @@ impl Version {
     }
 
     /// The body of a record of a journal.
-    pub(crate) fn entry(self, body: &[u8]) -> Result<EntryV2, FormatError> {
+    pub(crate) fn entry(self, body: &[u8]) -> Result<EntryV2<'static>, FormatError> {
         match self {
             Self::V1 => Ok(decode::<v1::stored::EntryV1>(body)?.into()),
             Self::V2 => EntryV2::decode(body),

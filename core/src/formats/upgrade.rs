@@ -32,14 +32,14 @@ const HISTORY: u16 = 10;
 
 impl ImageV1 {
     /// The entries that make the same state.
-    pub(crate) fn into_entries(self) -> Vec<EntryV2> {
+    pub(crate) fn into_entries(self) -> Vec<EntryV2<'static>> {
         let instances = self.instances.into_iter();
         let instances = instances.map(|one| EntryV2::PutInstance(Box::new(one.into())));
         core::iter::once(EntryV2::PutMaster(self.master)).chain(instances).collect()
     }
 }
 
-impl From<EntryV1> for EntryV2 {
+impl From<EntryV1> for EntryV2<'_> {
     fn from(entry: EntryV1) -> Self {
         match entry {
             EntryV1::Put(instance) => Self::PutInstance(Box::new(instance.into())),

@@ -63,6 +63,9 @@ impl Names {
     /// lose a name, then those that gain it.
     pub fn set_alias(&mut self, id: InstanceId, alias: &str) -> Vec<Renamed> {
         let Some(claim) = self.instances.get_mut(&id) else { return Vec::new() };
+        if claim.alias == alias {
+            return Vec::new();
+        }
         let (age, old) = (claim.age, core::mem::replace(&mut claim.alias, alias.to_string()));
         self.withdraw(&old, age, id);
         if may_be_name(alias) {

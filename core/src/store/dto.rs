@@ -64,7 +64,7 @@ pub(super) fn decode_entry(version: Version, body: &[u8]) -> Result<Entry, Forma
     version.entry(body)?.try_into()
 }
 
-impl From<&Record> for EntryV2 {
+impl From<&Record> for EntryV2<'_> {
     fn from(record: &Record) -> Self {
         match record {
             Record::PutInstance { definition, desired, totals } => {
@@ -82,8 +82,8 @@ impl From<&Record> for EntryV2 {
     }
 }
 
-impl From<&Entry> for EntryV2 {
-    fn from(entry: &Entry) -> Self {
+impl<'a> From<&'a Entry> for EntryV2<'a> {
+    fn from(entry: &'a Entry) -> Self {
         match entry {
             Entry::Change(record) => record.into(),
             Entry::Caused(record, kept) => Self::Caused(Box::new(record.into()), (&**kept).into()),
@@ -99,10 +99,10 @@ impl From<&Entry> for EntryV2 {
     }
 }
 
-impl TryFrom<EntryV2> for Entry {
+impl TryFrom<EntryV2<'_>> for Entry {
     type Error = FormatError;
 
-    fn try_from(entry: EntryV2) -> Result<Self, FormatError> {
+    fn try_from(entry: EntryV2<'_>) -> Result<Self, FormatError> {
         Ok(Self::Change(match entry {
             EntryV2::PutInstance(instance) => {
                 let PutInstanceV2 { definition, desired, totals } = *instance;
@@ -150,7 +150,7 @@ fn instance(definition: &Definition, desired: &Desired, totals: SavedTotals) -> 
     Box::new(PutInstanceV2 { definition, desired, totals: totals.into() })
 }
 
-fn runs_of(id: InstanceId, runs: &VecDeque<Arc<PastRun>>) -> EntryV2 {
+fn runs_of(id: InstanceId, runs: &VecDeque<Arc<PastRun>>) -> EntryV2<'static> {
     EntryV2::PutRuns(id.0, runs.iter().map(|run| (&**run).into()).collect())
 }
 

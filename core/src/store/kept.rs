@@ -154,8 +154,8 @@ impl ControlImage {
     }
 }
 
-impl From<&Kept> for KeptV2 {
-    fn from(kept: &Kept) -> Self {
+impl<'a> From<&'a Kept> for KeptV2<'a> {
+    fn from(kept: &'a Kept) -> Self {
         Self {
             events: kept.events.iter().map(|event| EventV2::from(&**event)).collect(),
             rules: kept.rules.as_ref().map(RulesV2::from),
@@ -164,10 +164,10 @@ impl From<&Kept> for KeptV2 {
     }
 }
 
-impl TryFrom<KeptV2> for Kept {
+impl TryFrom<KeptV2<'_>> for Kept {
     type Error = FormatError;
 
-    fn try_from(kept: KeptV2) -> Result<Self, FormatError> {
+    fn try_from(kept: KeptV2<'_>) -> Result<Self, FormatError> {
         let KeptV2 { events, rules, upto } = kept;
         Ok(Self {
             epoch: 0,
@@ -199,7 +199,7 @@ impl ControlImage {
     }
 
     /// The form in a snapshot. Ages of instances that are not in `alive` are omitted.
-    pub(super) fn stored(&self, alive: impl Fn(InstanceId) -> bool) -> ControlV2 {
+    pub(super) fn stored(&self, alive: impl Fn(InstanceId) -> bool) -> ControlV2<'_> {
         let put = self.rules.iter().map(|(rule, kept)| RuleV2::new(rule, &kept.source)).collect();
         let ages = self.ages.iter().filter(|(id, _)| alive(**id)).map(|(id, age)| (id.0, *age));
         ControlV2 {
@@ -218,10 +218,10 @@ impl ControlImage {
     }
 }
 
-impl TryFrom<ControlV2> for ControlImage {
+impl TryFrom<ControlV2<'_>> for ControlImage {
     type Error = FormatError;
 
-    fn try_from(control: ControlV2) -> Result<Self, FormatError> {
+    fn try_from(control: ControlV2<'_>) -> Result<Self, FormatError> {
         let ControlV2 { events, next_id, rules, was_changed, ages, next_age } = control;
         let events: Result<VecDeque<Arc<StoredEvent>>, FormatError> =
             events.into_iter().map(EventV2::into_event).collect();
@@ -239,21 +239,18 @@ impl TryFrom<ControlV2> for ControlImage {
     }
 }
 
-impl From<&StoredEvent> for EventV2 {
-    fn from(event: &StoredEvent) -> Self {
+impl<'a> From<&'a StoredEvent> for EventV2<'a> {
+    fn from(event: &'a StoredEvent) -> Self {
         let DaemonRef { name, kind, instance } = &event.daemon;
-        let texts = |[first, second, third]: [&Text; 3]| {
-            [first.to_string(), second.to_string(), third.to_string()]
-        };
+        let text = |text: &'a str| Cow::Borrowed(text);
         Self {
             id: event.id.0,
             time: event.time.as_micros(),
-            topic: event.topic.to_string(),
-            daemon: texts([name, kind, instance]),
-            resource: event
-                .resource
-                .as_ref()
-                .map(|resource| texts([&resource.api_version, &resource.kind, &resource.name])),
+            topic: text(&event.topic),
+            daemon: [text(name), text(kind), text(instance)],
+            resource: event.resource.as_ref().map(|resource| {
+                [text(&resource.api_version), text(&resource.kind), text(&resource.name)]
+            }),
             subject: match &event.subject {
                 None => SubjectV2::None,
                 Some(EventSubject::Process(id)) => SubjectV2::Process(id.0),
@@ -261,28 +258,29 @@ impl From<&StoredEvent> for EventV2 {
                 Some(EventSubject::DerivedEvent(name)) => SubjectV2::DerivedEvent(name.to_string()),
             },
             severity: event.severity as u8,
-            reason: event.reason.to_string(),
-            message: event.message.to_string(),
+            reason: text(&event.reason),
+            message: text(&event.message),
             attributes: event
                 .attributes
                 .iter()
-                .map(|(name, value)| (name.to_string(), value.clone()))
+                .map(|(name, value)| (text(name), text(value)))
                 .collect(),
         }
     }
 }
 
-impl EventV2 {
+impl EventV2<'_> {
     fn into_event(self) -> Result<Arc<StoredEvent>, FormatError> {
-        let [name, kind, instance] = self.daemon.map(Cow::Owned);
+        let owned = |text: Cow<'_, str>| Text::Owned(text.into_owned());
+        let [name, kind, instance] = self.daemon.map(owned);
         let severities = [Severity::Debug, Severity::Info, Severity::Warning, Severity::Error];
         let severity = severities.get(usize::from(self.severity)).copied();
         let (id, time) = (StoredId(self.id), Wall::from_micros(self.time));
         let draft = Draft {
-            topic: Cow::Owned(self.topic),
+            topic: owned(self.topic),
             daemon: DaemonRef { name, kind, instance },
             resource: self.resource.map(|resource| {
-                let [api_version, kind, name] = resource.map(Cow::Owned);
+                let [api_version, kind, name] = resource.map(owned);
                 ResourceRef { api_version, kind, name }
             }),
             subject: match self.subject {
@@ -292,12 +290,12 @@ impl EventV2 {
                 SubjectV2::DerivedEvent(name) => Some(EventSubject::DerivedEvent(name.into())),
             },
             severity: severity.ok_or(FormatError::Unknown("the severity of an event"))?,
-            reason: Cow::Owned(self.reason),
-            message: Cow::Owned(self.message),
+            reason: owned(self.reason),
+            message: owned(self.message),
             attributes: self
                 .attributes
                 .into_iter()
-                .map(|(name, value)| (Cow::Owned(name), value))
+                .map(|(name, value)| (owned(name), value.into_owned()))
                 .collect(),
         };
         Ok(Arc::new(draft.stored(id, time)))
@@ -402,7 +400,7 @@ mod tests {
             };
             let kept = Kept { epoch: 0, events, rules: has_rules.then_some(record), upto: StoredId(100) };
             let bytes = encode(KeptV2::from(&kept));
-            let read: KeptV2 = decode(&bytes).expect("it was encoded here");
+            let read: KeptV2<'_> = decode(&bytes).expect("it was encoded here");
             let back = Kept::try_from(read).expect("it was encoded here");
             prop_assert_eq!(&back.events, &kept.events);
             prop_assert_eq!((&back.rules, back.upto), (&kept.rules, kept.upto));
@@ -422,8 +420,8 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = decode::<KeptV2>(&bytes).map(Kept::try_from);
-            let _ = decode::<ControlV2>(&bytes).map(ControlImage::try_from);
+            let _ = decode::<KeptV2<'_>>(&bytes).map(Kept::try_from);
+            let _ = decode::<ControlV2<'_>>(&bytes).map(ControlImage::try_from);
         }
     }
 

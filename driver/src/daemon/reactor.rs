@@ -172,6 +172,7 @@ impl Reactor {
         // Clients are answered before the first step.
         reactor.hands.publisher.flush();
         reactor.hands.spawner.listen();
+        reactor.end_step();
         reactor
     }
 
@@ -191,6 +192,7 @@ impl Reactor {
             let deadline = deadline.map(|deadline| self.clock.instant(deadline));
             // A timeout is no news: the clock is looked at in any case.
             let limit = deadline.unwrap_or_else(|| Instant::now() + LONG);
+            let limit = self.hands.store.due().map_or(limit, |due| limit.min(due));
             tokio::select! {
                 biased;
                 _ = self.child_ended.recv() => self.children.reap_adopted(),
@@ -306,8 +308,17 @@ impl Reactor {
             self.tell_control(now, ControlInput::TimeAdvanced);
         }
         self.wake_at = self.hands.publisher.wake(now.mono);
+        self.end_step();
         let control = self.control.as_ref().map(ControlHands::machine);
         self.recorder.hand_over(&self.engine, control, now);
+    }
+
+    /// What a step ordered of other threads is handed over at its end, so that each is woken once.
+    fn end_step(&mut self) {
+        self.hands.store.hand_over();
+        if let Some(control) = &self.control {
+            control.end_step();
+        }
     }
 
     /// An input is recorded before the engine is told it: one that it panics at is the last.
@@ -486,7 +497,7 @@ impl Reactor {
     /// An input of the machine of the control API, if there is one.
     fn tell_control(&mut self, now: Now, input: ControlInput) {
         if let Some(control) = &mut self.control {
-            control.tell(now, input, &self.engine, &self.hands.store, &mut self.recorder);
+            control.tell(now, input, &self.engine, &mut self.hands.store, &mut self.recorder);
         }
     }
 
@@ -511,7 +522,7 @@ impl Reactor {
         effects.drain(..).for_each(|effect| self.carry_out(effect, &mut attached));
         self.effects = effects;
         if let Some(control) = &mut self.control {
-            control.after_effects(&self.hands.store);
+            control.after_effects(&mut self.hands.store);
         }
     }
 

@@ -9,7 +9,7 @@ usage: bench [--only NAME,NAME] [--quick] [--seconds N] [--bin PATH] [--json FIL
        bench --list
   --only     these scenarios and no others; `growth` and `micro` too
   --quick    smaller scenarios: rough figures within a minute
-  --seconds  how long each read of get, list and patrol lasts, 1 to 600, instead of 3 s
+  --seconds  how long each load of get, list, patrol and events lasts, 1 to 600, instead of 3 s
   --bin      measures this program, which has to speak the v2 contract, instead of openctrl
   --json     writes the figures to a file
   --svg      draws the figures into a file

@@ -45,7 +45,7 @@ impl Control {
         });
         let waiting = waiting.collect();
         let held = self.held.iter().map(|(id, entry)| {
-            let ProcessEntry { id: instance, generation, state, .. } = entry;
+            let ProcessEntry { id: instance, generation, state, .. } = &**entry;
             (id.0, HeldV2 { id: instance.0, generation: *generation, state: state.into() })
         });
         MachineV2 {
@@ -83,7 +83,7 @@ impl Control {
             };
             Ok((StoredId(id), Ticket(ticket), waiting))
         });
-        let held = held.into_iter().map(|(id, held)| Ok((StoredId(id), held.thaw()?)));
+        let held = held.into_iter().map(|(id, held)| Ok((StoredId(id), Arc::new(held.thaw()?))));
         Ok(Self {
             names,
             known,

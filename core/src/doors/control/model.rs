@@ -110,9 +110,10 @@ impl ControlModel {
     }
 
     /// Shows the current instance. Returns its previous name, if it was another.
-    pub fn put_process(&mut self, entry: ProcessEntry) -> Option<Arc<str>> {
+    pub fn put_process(&mut self, entry: impl Into<Arc<ProcessEntry>>) -> Option<Arc<str>> {
+        let entry = entry.into();
         let (id, name) = (entry.id, Arc::clone(&entry.name));
-        let old = self.processes.insert(id, Arc::new(entry));
+        let old = self.processes.insert(id, entry);
         let previous = old.map(|old| Arc::clone(&old.name)).filter(|old| *old != name);
         if let Some(previous) = &previous
             && self.by_name.get(previous) == Some(&id)

@@ -31,7 +31,7 @@ const PUT_TOKEN: u8 = 20;
 const REMOVE_TOKEN: u8 = 21;
 
 /// A change of the state, or a part of it.
-pub(crate) enum EntryV2 {
+pub(crate) enum EntryV2<'a> {
     PutInstance(Box<PutInstanceV2>),
     RemoveInstance(u32),
     SetDesired(u32, DesiredV2),
@@ -44,11 +44,11 @@ pub(crate) enum EntryV2 {
     /// The first event id that was not reserved yet.
     ReserveEvents(u64),
     /// Events and rules of the control API.
-    Kept(KeptV2),
+    Kept(KeptV2<'a>),
     /// A change, and the events of the control API that it causes.
-    Caused(Box<Self>, KeptV2),
+    Caused(Box<Self>, KeptV2<'a>),
     /// All that a snapshot has of the control API.
-    Control(ControlV2),
+    Control(ControlV2<'a>),
     /// A token: made, or used.
     PutToken(TokenV2),
     /// A token is revoked; its name.
@@ -101,7 +101,7 @@ pub(crate) struct TotalsV2 {
     pub(crate) run: Option<u128>,
 }
 
-impl EntryV2 {
+impl EntryV2<'_> {
     /// Appends its bytes.
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         match self {
@@ -151,7 +151,7 @@ impl EntryV2 {
             (RESERVE_EVENTS, VERSION) => Self::ReserveEvents(decode(body)?),
             (KEPT, VERSION) => Self::Kept(decode(body)?),
             (CAUSED, VERSION) => {
-                let (change, kept): (Vec<u8>, KeptV2) = decode(body)?;
+                let (change, kept): (Vec<u8>, KeptV2<'_>) = decode(body)?;
                 // One within another would let a few bytes nest without end.
                 if matches!(
                     change.first(),
@@ -175,7 +175,7 @@ fn push(out: &mut Vec<u8>, tag: u8, body: impl Encode) {
 }
 
 /// Appends the body of a snapshot: each entry with its length before it, as 4 bytes.
-pub(crate) fn encode_image(out: &mut Vec<u8>, entries: impl Iterator<Item = EntryV2>) {
+pub(crate) fn encode_image<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = EntryV2<'a>>) {
     for entry in entries {
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
@@ -189,7 +189,7 @@ pub(crate) fn encode_image(out: &mut Vec<u8>, entries: impl Iterator<Item = Entr
 ///
 /// # Errors
 /// The first entry that cannot be read.
-pub(crate) fn decode_image(mut body: &[u8]) -> Result<Vec<EntryV2>, FormatError> {
+pub(crate) fn decode_image(mut body: &[u8]) -> Result<Vec<EntryV2<'static>>, FormatError> {
     let mut entries = Vec::new();
     while !body.is_empty() {
         let entry = body

@@ -33,6 +33,13 @@ struct State {
     is_closed: bool,
 }
 
+impl State {
+    fn take_batch(&mut self) -> Vec<Arc<StoredEvent>> {
+        let rest = self.events.split_off(self.events.len().min(BATCH_MAX));
+        std::mem::replace(&mut self.events, rest).into()
+    }
+}
+
 impl Backlog {
     /// An empty queue of at most `keep` events.
     pub(super) fn new(keep: usize) -> Arc<Self> {
@@ -63,19 +70,25 @@ impl Backlog {
         }
     }
 
-    /// Waits for events, gathers more, and takes the oldest. `None` once all are taken and the
-    /// queue is closed.
+    /// Waits for events, gathers more, and takes the oldest. `None` once the queue is closed: what
+    /// is left then is taken with [`Self::take_rest`].
     pub(super) fn take(&self) -> Option<Vec<Arc<StoredEvent>>> {
         let mut state = self.lock();
         while state.events.is_empty() && !state.is_closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state = self.gather(state);
-        let count = state.events.len().min(BATCH_MAX);
-        let rest = state.events.split_off(count);
-        let batch = std::mem::replace(&mut state.events, rest);
-        drop(state);
-        (count > 0).then(|| batch.into())
+        if state.is_closed { None } else { Some(state.take_batch()) }
+    }
+
+    /// Takes the oldest events, without waiting. `None` if there are none.
+    pub(super) fn take_rest(&self) -> Option<Vec<Arc<StoredEvent>>> {
+        Some(self.lock().take_batch()).filter(|batch| !batch.is_empty())
+    }
+
+    /// Whether no more events come.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {

@@ -87,7 +87,7 @@ impl ControlHands {
 
     /// Orders to be kept what the step published, after the effects of the step were carried out:
     /// what goes with a change comes before. Those that a client waits for are not gathered.
-    pub(crate) fn after_effects(&mut self, store: &StoreWriter) {
+    pub(crate) fn after_effects(&mut self, store: &mut StoreWriter) {
         for kept in self.later.drain(..) {
             let is_awaited = self.hub.is_awaited(&kept.events);
             store.keep(kept, if is_awaited { Urgency::Awaited } else { Urgency::Patient });
@@ -97,6 +97,11 @@ impl ControlHands {
     /// Gives an answer once the sockets that were ordered before it are there.
     pub(crate) fn answer(&self, to: oneshot::Sender<Outcome>, outcome: Outcome) {
         self.serving.answer(to, outcome);
+    }
+
+    /// The thread of the sockets begins to carry out what the step ordered.
+    pub(crate) fn end_step(&self) {
+        self.serving.end_step();
     }
 
     /// Something that a connection asks, as an input of the machine.
@@ -121,7 +126,7 @@ impl ControlHands {
         now: Now,
         input: ControlInput,
         engine: &Engine,
-        store: &StoreWriter,
+        store: &mut StoreWriter,
         recorder: &mut Recorder,
     ) {
         let begun = Instant::now();

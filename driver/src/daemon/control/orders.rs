@@ -1,4 +1,5 @@
-//! Orders of the loop to the thread that makes and removes the sockets of instances.
+//! Orders of the loop to make and remove the sockets of instances, carried out by a thread or by
+//! the loop itself.
 //!
 //! Of each instance only the last order counts, so there are no more than instances. An answer that
 //! the loop gives after an order waits for it: the client that created an instance finds its
@@ -41,6 +42,8 @@ struct State {
     done: OrderNumber,
     /// Answers, each with the order that it waits for.
     answers: Vec<(OrderNumber, oneshot::Sender<Outcome>, Outcome)>,
+    /// Whether the thread has something to do.
+    is_called: bool,
     is_closed: bool,
 }
 
@@ -66,15 +69,20 @@ impl Orders {
 
     fn order(&self, id: InstanceId, followed: Option<Followed>) -> OrderNumber {
         let mut state = self.lock();
-        let is_first = state.rows.is_empty();
         state.rows.insert(id, followed);
         state.last.0 += 1;
-        let number = state.last;
-        drop(state);
-        if is_first {
-            self.changed.notify_one();
-        }
-        number
+        state.last
+    }
+
+    /// Whether something is to be carried out.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.lock().rows.is_empty()
+    }
+
+    /// Calls the thread.
+    pub(super) fn call(&self) {
+        self.lock().is_called = true;
+        self.changed.notify_one();
     }
 
     /// Sends an answer when all orders up to `needed` are carried out: now, if they are.
@@ -94,22 +102,26 @@ impl Orders {
         state.answers.push((needed, to, outcome));
     }
 
-    /// The next orders, when there are any; an empty batch after `pause`, if one is given. `None`
-    /// when it is closed and there are none.
-    pub(super) fn take(&self, pause: Option<Duration>) -> Option<Batch> {
-        let mut state = self.lock();
-        let is_idle = |state: &mut State| state.rows.is_empty() && !state.is_closed;
-        state = match pause {
+    /// Waits until the thread is called, or for `pause`, if one is given. Whether no more orders
+    /// come.
+    pub(super) fn wait(&self, pause: Option<Duration>) -> bool {
+        let state = self.lock();
+        let is_idle = |state: &mut State| !state.is_called && !state.is_closed;
+        let mut state = match pause {
             None => self.changed.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner),
             Some(pause) => {
                 let waited = self.changed.wait_timeout_while(state, pause, is_idle);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
-        if state.rows.is_empty() && state.is_closed {
-            return None;
-        }
-        Some(Batch { rows: std::mem::take(&mut state.rows), upto: state.last })
+        state.is_called = false;
+        state.is_closed
+    }
+
+    /// All orders; there may be none. To be carried out before the next are taken.
+    pub(super) fn take(&self) -> Batch {
+        let mut state = self.lock();
+        Batch { rows: std::mem::take(&mut state.rows), upto: state.last }
     }
 
     /// All orders up to this one are carried out: sends the answers that waited for them.
@@ -152,7 +164,7 @@ mod tests {
         let first = orders.put(followed(1, "web"));
         let (to, mut waiting) = oneshot::channel();
         orders.answer(first, to, Outcome::Removed);
-        let batch = orders.take(None).expect("it is open");
+        let batch = orders.take();
         assert_eq!((batch.rows.len(), batch.upto), (1, first));
         // The batch is in progress, and another order comes.
         let second = orders.put(followed(2, "db"));
@@ -166,7 +178,7 @@ mod tests {
         let (to, mut answered) = oneshot::channel();
         orders.answer(first, to, Outcome::Removed);
         assert!(answered.try_recv().is_ok());
-        let batch = orders.take(None).expect("it is open");
+        let batch = orders.take();
         orders.carried_out(batch.upto);
         assert!(later.try_recv().is_ok());
     }
@@ -179,15 +191,19 @@ mod tests {
         orders.put(followed(1, "www"));
         orders.remove(InstanceId(2));
         orders.close();
-        let batch = orders.take(None).expect("there are orders");
+        let batch = orders.take();
         assert_eq!(batch.rows.get(&InstanceId(1)), Some(&Some(followed(1, "www"))));
         assert_eq!(batch.rows.get(&InstanceId(2)), Some(&None));
-        assert!(orders.take(None).is_none());
+        assert!(orders.take().rows.is_empty());
     }
 
     #[test]
-    fn a_pause_ends_without_orders() {
-        let batch = Orders::default().take(Some(Duration::ZERO)).expect("it is open");
-        assert!(batch.rows.is_empty());
+    fn the_thread_waits_for_a_call_a_pause_or_the_end() {
+        let orders = Orders::default();
+        assert!(!orders.wait(Some(Duration::ZERO)));
+        orders.call();
+        assert!(!orders.wait(None));
+        orders.close();
+        assert!(orders.wait(None));
     }
 }

@@ -3,6 +3,9 @@
 //! The journal is the truth. A thread writes events in batches and never holds anything up; at the
 //! start it writes what the database lacks. Events that cannot be written are written later, so the
 //! rows have no gaps. A database that cannot be used is made anew.
+//!
+//! The thread has the lowest priority and may get no CPU for a long time. At the end, what is left
+//! is therefore written by whoever waits for it.
 
 use std::fs;
 use std::io;
@@ -24,6 +27,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The priority of the thread: the lowest.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 19;
+
+/// After so many rows it is looked whether the queue was closed.
+const ROWS_PER_LOOK: usize = 32;
 
 /// The file in the state directory.
 const FILE: &str = "events.db";
@@ -68,11 +74,13 @@ const INSERT: &str = "INSERT OR IGNORE INTO events (id, api_version, kind, name,
 #[derive(Debug)]
 pub(crate) struct Projection {
     backlog: Arc<Backlog>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Worker>,
 }
 
 struct Worker {
     path: PathBuf,
+    /// The events of the journal, until the database has them.
+    known: Vec<Arc<StoredEvent>>,
     /// `None` while the database cannot be used.
     connection: Option<Connection>,
     files: Option<EventFiles>,
@@ -101,11 +109,10 @@ impl Projection {
             yield_to_others();
             let connection = open_or_replace(&path);
             let in_files = known.last().map_or(StoredId(0), |event| event.id);
-            let mut worker = Worker { path, connection, files, in_files, keep, is_failing: false };
-            if worker.catch_up(&known, &queue) {
-                drop(known);
-                worker.run(&queue);
-            }
+            let is_failing = false;
+            let mut worker = Worker { path, known, connection, files, in_files, keep, is_failing };
+            worker.run(&queue);
+            worker
         })?;
         Ok(Self { backlog, thread })
     }
@@ -118,21 +125,43 @@ impl Projection {
     /// Waits until all is written that can be.
     pub(crate) fn finish(self) {
         self.backlog.close();
-        if self.thread.join().is_err() {
-            tracing::error!("Control.events: the thread of {FILE} stopped after a panic");
+        match self.thread.join() {
+            Ok(mut worker) => worker.complete(&self.backlog),
+            Err(_) => tracing::error!("Control.events: the thread of {FILE} stopped after a panic"),
         }
     }
 }
 
 impl Worker {
+    /// Writes events until the queue is closed.
     fn run(&mut self, backlog: &Backlog) {
+        let is_over = || backlog.is_closed();
+        while !self.catch_up(&is_over) {
+            if backlog.pause(RETRY) {
+                return;
+            }
+        }
         while let Some(batch) = backlog.take() {
             self.append_to_files(&batch);
-            if !self.write(&batch) {
+            if !self.write(&batch, &is_over) {
                 backlog.put_back(batch);
                 if backlog.pause(RETRY) {
                     return;
                 }
+            }
+        }
+    }
+
+    /// Writes the rest. What cannot be written is missing until the next start.
+    fn complete(&mut self, backlog: &Backlog) {
+        let is_over = || false;
+        if !self.catch_up(&is_over) {
+            return;
+        }
+        while let Some(batch) = backlog.take_rest() {
+            self.append_to_files(&batch);
+            if !self.write(&batch, &is_over) {
+                return;
             }
         }
     }
@@ -145,9 +174,10 @@ impl Worker {
         }
     }
 
-    /// Writes what the database lacks; whether it could before `backlog` was closed. Events beyond
-    /// the newest of the journal are of another journal: then it is made anew.
-    fn catch_up(&mut self, known: &[Arc<StoredEvent>], backlog: &Backlog) -> bool {
+    /// Writes what the database lacks of the journal; whether it could. Events beyond the newest of
+    /// the journal are of another journal: then it is made anew.
+    fn catch_up(&mut self, is_over: &dyn Fn() -> bool) -> bool {
+        let known = std::mem::take(&mut self.known);
         let Some(connection) = &self.connection else { return true };
         let newest = known.last().map_or(StoredId(0), |event| event.id);
         let head = connection
@@ -164,14 +194,11 @@ impl Worker {
             }
         };
         let start = known.partition_point(|event| event.id <= head);
-        for batch in known[start..].chunks(BATCH_MAX) {
-            while !self.write(batch) {
-                if backlog.pause(RETRY) {
-                    return false;
-                }
-            }
+        if known[start..].chunks(BATCH_MAX).all(|batch| self.write(batch, is_over)) {
+            return true;
         }
-        true
+        self.known = known;
+        false
     }
 
     fn replace(&mut self, why: &str) {
@@ -179,13 +206,14 @@ impl Worker {
         self.connection = replace(&self.path, why);
     }
 
-    /// Whether the events are in the database, or there is none.
-    fn write(&mut self, events: &[Arc<StoredEvent>]) -> bool {
+    /// Whether the events are in the database, or there is none. None of them is written if it
+    /// `is_over` meanwhile.
+    fn write(&mut self, events: &[Arc<StoredEvent>], is_over: &dyn Fn() -> bool) -> bool {
         let Some(connection) = &mut self.connection else { return true };
-        match insert(connection, events, self.keep) {
-            Ok(()) => {
+        match insert(connection, events, self.keep, is_over) {
+            Ok(is_whole) => {
                 self.is_failing = false;
-                true
+                is_whole
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
@@ -207,15 +235,20 @@ fn yield_to_others() {
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
+/// Writes events in one transaction; `false` if it was given up because it `is_over`.
 fn insert(
     connection: &mut Connection,
     events: &[Arc<StoredEvent>],
     keep: usize,
-) -> rusqlite::Result<()> {
+    is_over: &dyn Fn() -> bool,
+) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
     {
         let mut statement = transaction.prepare_cached(INSERT)?;
-        for event in events {
+        for (index, event) in events.iter().enumerate() {
+            if index % ROWS_PER_LOOK == 0 && is_over() {
+                return Ok(false);
+            }
             let resource = event.resource.as_ref();
             let attributes = serde_json::to_string(&event.attributes).unwrap_or_default();
             let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -247,7 +280,8 @@ fn insert(
             )?;
         }
     }
-    transaction.commit()
+    transaction.commit()?;
+    Ok(true)
 }
 
 fn open_or_replace(path: &Path) -> Option<Connection> {
@@ -367,6 +401,7 @@ mod tests {
         ours.busy_timeout(Duration::ZERO).expect("a number");
         let mut worker = Worker {
             path,
+            known: Vec::new(),
             connection: Some(ours),
             files: None,
             in_files: StoredId(1),
@@ -376,12 +411,14 @@ mod tests {
         let backlog = Backlog::new(100);
         backlog.append(events(2, 3));
         let batch = backlog.take().expect("they are there");
-        assert!(!worker.write(&batch), "it is locked");
+        assert!(!worker.write(&batch, &|| false), "it is locked");
         backlog.put_back(batch);
         backlog.append(events(4, 4));
         drop(lock);
         backlog.close();
         worker.run(&backlog);
+        assert_eq!(ids(dir.path()), [1], "what is left is for who waits for it");
+        worker.complete(&backlog);
         assert_eq!(ids(dir.path()), [1, 2, 3, 4]);
     }
 
@@ -397,8 +434,11 @@ mod tests {
         backlog.append(events(6, 7));
         backlog.put_back(taken);
         assert_eq!(ids(backlog.take().expect("they are there")), [5, 6, 7]);
+        backlog.append(events(8, 8));
         backlog.close();
         assert!(backlog.take().is_none());
+        assert_eq!(ids(backlog.take_rest().expect("one is left")), [8]);
+        assert!(backlog.take_rest().is_none());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The sockets of the control API: two of the master, and one for each instance as long as it
 //! exists.
 //!
-//! A thread makes and removes the sockets of instances: each takes several system calls, which would
-//! hold the loop up. `orders` carries to it what the loop orders. One task accepts on all of them.
+//! A thread makes and removes the sockets of instances: on a disk each can take long, which would
+//! hold the loop up. In memory a socket takes less than waking the thread, so the loop makes it,
+//! while the store syncs the creation. `orders` has what is to be done. One task accepts on all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use super::listen::{
     BoundSocket, ListenError, MAIN_MODE, OpenSockets, STATUS_MODE, SocketFile, make_directory,
 };
 use super::listeners::{Listeners, Listening};
-use super::orders::{Followed, OrderNumber, Orders};
+use super::orders::{Batch, Followed, OrderNumber, Orders};
 use crate::daemon::gate::{Gate, Passage};
 
 /// Connections to all sockets at a time; more wait to be accepted.
@@ -70,14 +71,19 @@ pub(crate) struct Serving {
     /// The order that answers wait for.
     needed: OrderNumber,
     tagged_only: bool,
-    attendant: thread::JoinHandle<()>,
+    attendant: Arc<Mutex<Attendant>>,
+    thread: thread::JoinHandle<()>,
+    /// Whether the sockets are in memory.
+    is_quick: bool,
     acceptor: Acceptor,
     /// The main sockets, and all others.
     accepting: [Accepting; 3],
     _main: [SocketFile; 2],
 }
 
-/// The thread that makes and removes the sockets of instances.
+/// Makes and removes the sockets of instances. Whoever holds it takes orders and carries them out,
+/// so that they are carried out in order.
+#[derive(Debug)]
 struct Attendant {
     config: SocketsConfig,
     listeners: Arc<Listeners>,
@@ -89,6 +95,7 @@ struct Attendant {
 }
 
 /// The socket of an instance.
+#[derive(Debug)]
 struct Row {
     path: PathBuf,
     _listening: Listening,
@@ -139,10 +146,12 @@ impl Sockets {
         }
         let (orders, tagged_only) = (Arc::new(Orders::default()), config.tagged_only);
         let (made, missing) = (HashSet::new(), HashMap::new());
+        let is_quick = is_in_memory(&config.dir);
         let attendant = Attendant { config, listeners, rows, made, missing };
-        let attendant = thread::Builder::new().name("sockets".to_owned()).spawn({
-            let orders = Arc::clone(&orders);
-            move || attendant.run(&orders)
+        let attendant = Arc::new(Mutex::new(attendant));
+        let thread = thread::Builder::new().name("sockets".to_owned()).spawn({
+            let (orders, attendant) = (Arc::clone(&orders), Arc::clone(&attendant));
+            move || Attendant::run(&attendant, &orders)
         })?;
         let (ordered, needed) = (HashMap::new(), OrderNumber::default());
         let main = [control_file, status_file];
@@ -152,6 +161,8 @@ impl Sockets {
             needed,
             tagged_only,
             attendant,
+            thread,
+            is_quick,
             acceptor,
             accepting,
             _main: main,
@@ -201,32 +212,67 @@ impl Serving {
         self.orders.answer(self.needed, to, outcome);
     }
 
+    /// Carries out what a step ordered, or lets the thread do it.
+    pub(crate) fn end_step(&self) {
+        if !self.orders.are_waiting() {
+            return;
+        }
+        let is_done = self.is_quick
+            && self.attendant.try_lock().is_ok_and(|mut attendant| {
+                let had_missing = !attendant.missing.is_empty();
+                attendant.carry_out_all(&self.orders);
+                // The thread tries again what could not be made.
+                had_missing || attendant.missing.is_empty()
+            });
+        if !is_done {
+            self.orders.call();
+        }
+    }
+
     /// Removes every socket, and lets connections finish the answers that they are writing.
     pub(crate) async fn finish(self, limit: Duration) {
-        let Self { orders, attendant, acceptor, accepting, _main: main, .. } = self;
+        let Self { orders, attendant, thread, acceptor, accepting, _main: main, .. } = self;
         acceptor.gate.close();
         drop((accepting, main));
         orders.close();
-        if attendant.join().is_err() {
+        if thread.join().is_err() {
             tracing::error!("Control.listen: the thread of the sockets stopped after a panic");
         }
+        drop(attendant);
         let _ = timeout(limit, acceptor.gate.is_clear()).await;
     }
 }
 
 impl Attendant {
-    fn run(mut self, orders: &Orders) {
+    /// The thread: what the loop leaves to it, and what could not be made.
+    fn run(attendant: &Mutex<Self>, orders: &Orders) {
+        let mut pause = None;
         loop {
-            let pause = (!self.missing.is_empty()).then_some(RETRY);
-            let Some(batch) = orders.take(pause) else { return };
-            if batch.rows.is_empty() {
-                for followed in self.missing.values().cloned().collect::<Vec<_>>() {
-                    self.bind(followed);
-                }
+            let is_closed = orders.wait(pause);
+            let mut attendant = attendant.lock().unwrap_or_else(PoisonError::into_inner);
+            if !attendant.carry_out_all(orders) {
+                attendant.try_missing();
             }
-            self.carry_out(batch.rows);
-            orders.carried_out(batch.upto);
+            if is_closed {
+                return;
+            }
+            pause = (!attendant.missing.is_empty()).then_some(RETRY);
         }
+    }
+
+    fn try_missing(&mut self) {
+        for followed in self.missing.values().cloned().collect::<Vec<_>>() {
+            self.bind(followed);
+        }
+    }
+
+    /// Whether there was anything to carry out.
+    fn carry_out_all(&mut self, orders: &Orders) -> bool {
+        let Batch { rows, upto } = orders.take();
+        let is_any = !rows.is_empty();
+        self.carry_out(rows);
+        orders.carried_out(upto);
+        is_any
     }
 
     /// Sockets that go make room for those of the same name.
@@ -307,6 +353,18 @@ impl Followed {
     pub(super) const fn has_socket(&self, tagged_only: bool) -> bool {
         self.is_tagged || !tagged_only
     }
+}
+
+/// Whether files of a directory are in memory.
+#[cfg(target_os = "linux")]
+fn is_in_memory(dir: &Path) -> bool {
+    // TMPFS_MAGIC; its type differs between systems.
+    rustix::fs::statfs(dir).is_ok_and(|found| found.f_type == 0x0102_1994)
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn is_in_memory(_: &Path) -> bool {
+    false
 }
 
 fn is_tagged(tags: &BTreeMap<String, String>) -> bool {

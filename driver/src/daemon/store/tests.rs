@@ -176,9 +176,10 @@ fn facts(inbox: &mut Inbox) -> Vec<String> {
 }
 
 /// Asks for a record and waits for the word on it.
-fn persist(writer: &StoreWriter, inbox: &mut Inbox, epoch: u32, seq: u64) -> Vec<String> {
+fn persist(writer: &mut StoreWriter, inbox: &mut Inbox, epoch: u32, seq: u64) -> Vec<String> {
     let id = u32::try_from(seq).expect("a small number");
     writer.persist(StoreEpoch(epoch), RecordSeq(seq), put(id), None);
+    writer.hand_over();
     facts(inbox)
 }
 
@@ -190,9 +191,9 @@ fn ids(path: &Path) -> Vec<u32> {
 fn what_is_said_to_be_durable_is_there_after_a_crash() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let (mailbox, mut inbox) = inbox();
-    let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
+    let mut writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
     for seq in 1..=3 {
-        assert_eq!(persist(&writer, &mut inbox, 0, seq), [format!("persisted {seq}")]);
+        assert_eq!(persist(&mut writer, &mut inbox, 0, seq), [format!("persisted {seq}")]);
     }
     // The directory as a crash would leave it: nothing more is written to the copy.
     let copy = tempfile::tempdir().expect("a temporary directory");
@@ -207,44 +208,72 @@ fn what_is_said_to_be_durable_is_there_after_a_crash() {
 fn a_failed_write_ends_its_epoch_and_takes_its_records_back() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let (mailbox, mut inbox) = inbox();
-    let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
-    assert_eq!(persist(&writer, &mut inbox, 0, 1), ["persisted 1"]);
+    let mut writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
+    assert_eq!(persist(&mut writer, &mut inbox, 0, 1), ["persisted 1"]);
 
     // The journal is at its limit, and the next snapshot cannot be written, because a directory has
     // the name of its temporary file.
     let obstacle = home.path().join("openctrl.state.tmp");
     fs::create_dir(&obstacle).expect("made");
     writer.break_journal();
-    assert_eq!(persist(&writer, &mut inbox, 0, 2), ["epoch 0 failed"]);
-    assert_eq!(persist(&writer, &mut inbox, 1, 3), ["epoch 1 failed"]);
+    assert_eq!(persist(&mut writer, &mut inbox, 0, 2), ["epoch 0 failed"]);
+    assert_eq!(persist(&mut writer, &mut inbox, 1, 3), ["epoch 1 failed"]);
     fs::remove_dir(&obstacle).expect("removed");
 
     // It depends on a refused change, so it is dropped silently.
     writer.persist(StoreEpoch(1), RecordSeq(4), put(4), None);
-    assert_eq!(persist(&writer, &mut inbox, 2, 5), ["persisted 5"]);
+    assert_eq!(persist(&mut writer, &mut inbox, 2, 5), ["persisted 5"]);
     writer.finish();
     assert_eq!(ids(home.path()), [1, 5]);
 }
 
 /// An event that a change causes.
 fn caused() -> Kept {
+    event(1)
+}
+
+fn event(id: u64) -> Kept {
     let identity = Identity { id: InstanceId(2), name: "web".into() };
-    let event = Fact::Created.draft(&identity).stored(StoredId(1), Wall::default());
-    Kept { epoch: 0, events: vec![Arc::new(event)], rules: None, upto: StoredId(1) }
+    let event = Fact::Created.draft(&identity).stored(StoredId(id), Wall::default());
+    Kept { epoch: 0, events: vec![Arc::new(event)], rules: None, upto: StoredId(id) }
+}
+
+#[test]
+fn events_that_no_client_waits_for_go_with_the_next_change_or_the_end() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (mailbox, mut inbox) = inbox();
+    let mut writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
+    writer.keep(event(1), Urgency::Patient);
+    writer.hand_over();
+    writer.keep(event(2), Urgency::Patient);
+    writer.persist(StoreEpoch(0), RecordSeq(1), put(1), Some(event(3)));
+    writer.hand_over();
+    let mut said = facts(&mut inbox);
+    while said.last().is_none_or(|last| last != "persisted 1") {
+        said.extend(facts(&mut inbox));
+    }
+    let kept = "Control(EventsKept { upto: StoredId(3) })".to_owned();
+    assert!(said.contains(&kept), "before what they are about is answered: {said:?}");
+    writer.keep(event(4), Urgency::Patient);
+    writer.finish();
+    let stored = load(&mut open(home.path())).0.control.events;
+    let stored: Vec<u64> = stored.iter().map(|event| event.id.0).collect();
+    assert_eq!(stored, [1, 2, 3, 4]);
 }
 
 #[test]
 fn events_of_a_change_that_is_dropped_are_reported() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let (mailbox, mut inbox) = inbox();
-    let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
+    let mut writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
     let obstacle = home.path().join("openctrl.state.tmp");
     fs::create_dir(&obstacle).expect("made");
     writer.break_journal();
     // It causes no events, so its failure says nothing about those of the next one.
-    assert_eq!(persist(&writer, &mut inbox, 0, 1), ["epoch 0 failed"]);
+    assert_eq!(persist(&mut writer, &mut inbox, 0, 1), ["epoch 0 failed"]);
     fs::remove_dir(&obstacle).expect("removed");
     writer.persist(StoreEpoch(0), RecordSeq(2), put(2), Some(caused()));
+    writer.hand_over();
     let said = facts(&mut inbox);
     assert!(
         said.len() == 1
@@ -253,7 +282,7 @@ fn events_of_a_change_that_is_dropped_are_reported() {
     );
     // Later events of the same epoch are dropped, and reported no second time.
     writer.keep(caused(), Urgency::Awaited);
-    assert_eq!(persist(&writer, &mut inbox, 1, 3), ["persisted 3"]);
+    assert_eq!(persist(&mut writer, &mut inbox, 1, 3), ["persisted 3"]);
     writer.finish();
     assert_eq!(ids(home.path()), [3]);
 }
@@ -262,13 +291,13 @@ fn events_of_a_change_that_is_dropped_are_reported() {
 fn the_first_change_after_a_failed_write_is_not_in_the_snapshot_alone() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let (mailbox, mut inbox) = inbox();
-    let writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
+    let mut writer = StoreWriter::start(open(home.path()), image(0xaa), mailbox).expect("a thread");
     let obstacle = home.path().join("openctrl.state.tmp");
     fs::create_dir(&obstacle).expect("made");
     writer.break_journal();
-    assert_eq!(persist(&writer, &mut inbox, 0, 1), ["epoch 0 failed"]);
+    assert_eq!(persist(&mut writer, &mut inbox, 0, 1), ["epoch 0 failed"]);
     fs::remove_dir(&obstacle).expect("removed");
-    assert_eq!(persist(&writer, &mut inbox, 1, 2), ["persisted 2"]);
+    assert_eq!(persist(&mut writer, &mut inbox, 1, 2), ["persisted 2"]);
     writer.finish();
 
     let snapshot = home.path().join("openctrl.state");

@@ -1,5 +1,8 @@
 //! The thread that makes changes durable: all pending ones share one write and one sync.
 //!
+//! The loop hands over all changes of a step at once: one wake-up for all of them, and none of them
+//! is synced alone. Events that no client waits for are handed over with later changes.
+//!
 //! A write that fails reverts its changes and ends their epoch. The content of the disk is then
 //! unknown, so the journal is not appended to again: the next change starts with a snapshot.
 
@@ -35,12 +38,13 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// each start and exit of a process would sync the journal, and changes would wait for that.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// Changes that share a write at most: as many as can be waiting for an answer.
+/// Steps whose changes share a write at most.
 const GROUP_MAX: usize = 4096;
 
 /// Where the result of a change of the tokens goes.
 type Done = oneshot::Sender<Result<(), String>>;
 
+#[derive(Debug)]
 enum Job {
     Persist {
         epoch: StoreEpoch,
@@ -49,7 +53,7 @@ enum Job {
         /// The events that it causes.
         caused: Option<Kept>,
     },
-    Keep(Kept, Urgency),
+    Keep(Kept),
     Totals(Vec<(InstanceId, SavedTotals)>),
     Tokens(TokenChange, Option<Done>),
     /// Everything before this was done.
@@ -67,10 +71,14 @@ pub(crate) enum Urgency {
     Patient,
 }
 
-/// Takes changes in for the thread.
+/// Takes changes in for the thread, and hands them over to it.
 #[derive(Debug)]
 pub(crate) struct StoreWriter {
-    jobs: Sender<Job>,
+    jobs: Sender<Vec<Job>>,
+    /// What is not handed over yet, in order.
+    waiting: Vec<Job>,
+    /// When the oldest of these has to be handed over; `None` if something has to be now.
+    due: Option<Instant>,
     thread: JoinHandle<()>,
     is_failing: Arc<AtomicBool>,
 }
@@ -104,7 +112,7 @@ impl StoreWriter {
         };
         let thread =
             thread::Builder::new().name("store".to_owned()).spawn(move || worker.run(&queue))?;
-        Ok(Self { jobs, thread, is_failing })
+        Ok(Self { jobs, waiting: Vec::new(), due: None, thread, is_failing })
     }
 
     /// Whether saving the state fails, for the health of the master.
@@ -115,53 +123,87 @@ impl StoreWriter {
     /// Requests that a record is made durable; the result comes through the mailbox. `caused` are
     /// events of the control API that are stored with it.
     pub(crate) fn persist(
-        &self,
+        &mut self,
         epoch: StoreEpoch,
         seq: RecordSeq,
         record: Record,
         caused: Option<Kept>,
     ) {
-        self.send(Job::Persist { epoch, seq, record, caused });
+        self.order(Job::Persist { epoch, seq, record, caused });
     }
 
     /// Asks for events and rules of the control API to be made durable.
-    pub(crate) fn keep(&self, kept: Kept, urgency: Urgency) {
-        self.send(Job::Keep(kept, urgency));
+    pub(crate) fn keep(&mut self, kept: Kept, urgency: Urgency) {
+        if urgency == Urgency::Awaited {
+            return self.order(Job::Keep(kept));
+        }
+        if self.waiting.is_empty() {
+            self.due = Some(Instant::now() + GATHER);
+        }
+        // Consecutive ones are one: so many starts and exits make one record.
+        match self.waiting.last_mut() {
+            Some(Job::Keep(last)) if last.epoch == kept.epoch && last.rules.is_none() => {
+                last.events.extend(kept.events);
+                (last.rules, last.upto) = (kept.rules, kept.upto);
+            }
+            _ => self.waiting.push(Job::Keep(kept)),
+        }
     }
 
     /// Asks for totals to be kept.
-    pub(crate) fn save_totals(&self, totals: Vec<(InstanceId, SavedTotals)>) {
-        self.send(Job::Totals(totals));
+    pub(crate) fn save_totals(&mut self, totals: Vec<(InstanceId, SavedTotals)>) {
+        self.order(Job::Totals(totals));
     }
 
     /// Asks for a change of the tokens to be made durable; how it went is said through `done`.
-    pub(crate) fn save_tokens(&self, change: TokenChange, done: Option<Done>) {
-        self.send(Job::Tokens(change, done));
+    pub(crate) fn save_tokens(&mut self, change: TokenChange, done: Option<Done>) {
+        self.order(Job::Tokens(change, done));
+    }
+
+    /// Gives the thread what was asked for, at the end of a step.
+    pub(crate) fn hand_over(&mut self) {
+        let is_early = || self.due.is_some_and(|due| due > Instant::now());
+        if !self.waiting.is_empty() && !is_early() {
+            self.hand_over_all();
+        }
+    }
+
+    /// When something is to be handed over next.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.waiting.is_empty())
     }
 
     /// Waits until everything that was asked for so far is done.
-    pub(crate) async fn settle(&self) {
+    pub(crate) async fn settle(&mut self) {
         let (done, is_done) = oneshot::channel();
-        self.send(Job::Settle(done));
+        self.order(Job::Settle(done));
+        self.hand_over_all();
         let _ = is_done.await;
     }
 
     /// Makes the next append fail.
     #[cfg(test)]
-    pub(super) fn break_journal(&self) {
-        self.send(Job::BreakJournal);
+    pub(super) fn break_journal(&mut self) {
+        self.order(Job::BreakJournal);
     }
 
     /// Waits until all that was asked for is done.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(mut self) {
+        self.hand_over_all();
         drop(self.jobs);
         if self.thread.join().is_err() {
             tracing::error!("the store stopped after a panic; the last totals may be lost");
         }
     }
 
-    fn send(&self, job: Job) {
-        self.jobs.send(job).expect("the store lives until it is told to finish");
+    fn order(&mut self, job: Job) {
+        self.due = None;
+        self.waiting.push(job);
+    }
+
+    fn hand_over_all(&mut self) {
+        let jobs = std::mem::take(&mut self.waiting);
+        self.jobs.send(jobs).expect("the store lives until it is told to finish");
     }
 }
 
@@ -207,15 +249,8 @@ struct Group {
     dropped: Option<u32>,
 }
 
-impl Job {
-    /// Whether it can wait for others.
-    const fn is_patient(&self) -> bool {
-        matches!(self, Self::Keep(_, Urgency::Patient))
-    }
-}
-
 impl Worker {
-    fn run(mut self, queue: &Receiver<Job>) {
+    fn run(mut self, queue: &Receiver<Vec<Job>>) {
         loop {
             match queue.recv_timeout(LOOK_INTERVAL) {
                 Ok(first) => self.save(first, queue),
@@ -225,11 +260,12 @@ impl Worker {
         }
     }
 
-    /// Makes a change durable, with those behind it that can share its write.
-    fn save(&mut self, first: Job, queue: &Receiver<Job>) {
+    /// Makes changes durable, with those behind them.
+    fn save(&mut self, first: Vec<Job>, queue: &Receiver<Vec<Job>>) {
         let begun = self.begin_again();
         let mut group = Group::default();
-        self.gather(first, queue, &mut group);
+        let others = queue.try_iter().take(GROUP_MAX).flatten();
+        first.into_iter().chain(others).for_each(|job| self.take(job, &mut group));
         let written = begun.and_then(|()| self.write(&group.entries));
         // A write to a file that was removed meanwhile succeeds, and is worth nothing.
         let settled = std::mem::take(&mut group.settled);
@@ -241,26 +277,6 @@ impl Worker {
             let _ = done.send(());
         }
         self.follow_long_journal();
-    }
-
-    /// Takes a job, and those that can share its write.
-    fn gather(&mut self, first: Job, queue: &Receiver<Job>, group: &mut Group) {
-        let until = Instant::now() + GATHER;
-        let mut is_patient = first.is_patient();
-        self.take(first, group);
-        loop {
-            for job in queue.try_iter().take(GROUP_MAX) {
-                is_patient &= job.is_patient();
-                self.take(job, group);
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if !is_patient || left.is_zero() {
-                return;
-            }
-            let Ok(job) = queue.recv_timeout(left) else { return };
-            is_patient &= job.is_patient();
-            self.take(job, group);
-        }
     }
 
     /// While nothing changes: sees to it that the state is there for the next start.
@@ -293,7 +309,7 @@ impl Worker {
                     Some(kept) => Entry::Caused(record, kept),
                 });
             }
-            Job::Keep(kept, _) => {
+            Job::Keep(kept) => {
                 if self.takes(&kept) {
                     self.keep(&kept, group);
                     group.entries.push(Entry::Kept(Box::new(kept)));

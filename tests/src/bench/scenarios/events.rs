@@ -27,7 +27,7 @@ fn run(stage: &Stage) -> Measured {
     let (subject, dir) = Subject::with_control(stage, &[])?;
     let socket = instance(&subject, &dir)?;
     let control = dir.join("openctrl.sock");
-    let duration = Duration::from_millis(stage.size(3_000, 500) as u64);
+    let duration = stage.read_time();
     stage.step("events of commands");
     let commands = store(&subject, &socket, &control, duration)?;
     stage.step("the same with rules that fire");
