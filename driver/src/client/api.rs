@@ -80,6 +80,23 @@ impl Api {
         self.answer(reply).map(Some)
     }
 
+    /// A list of objects with some of their fields; none where an older master does not have it.
+    pub(crate) async fn rows_if_known(
+        &self,
+        path: &str,
+        fields: &[&str],
+    ) -> Result<Option<Vec<Document>>, Failure> {
+        let reply = self.send(Method::GET, path, None, PATIENCE).await?;
+        match reply.status {
+            404 => Ok(None),
+            200 => match Document::parse_rows(&reply.body, fields) {
+                Some(rows) => Ok(Some(rows)),
+                None => Err(self.stranger()),
+            },
+            _ => Err(self.refusal(&reply)),
+        }
+    }
+
     /// Asks for a change.
     pub(crate) async fn change(
         &self,

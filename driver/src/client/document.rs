@@ -1,8 +1,11 @@
 //! A JSON document as the master sent it, its fields in their order, and how it is written out.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::text::is_hostile;
 
@@ -27,6 +30,15 @@ impl Document {
     /// Reads JSON.
     pub(crate) fn parse(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
+    }
+
+    /// Reads a list of objects, of each only these fields: a table of a thousand instances needs few
+    /// of them.
+    pub(crate) fn parse_rows(json: &[u8], fields: &[&str]) -> Option<Vec<Self>> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let rows = Rows(fields).deserialize(&mut deserializer).ok()?;
+        deserializer.end().ok()?;
+        Some(rows)
     }
 
     /// A field of an object; null if there is none.
@@ -296,9 +308,83 @@ impl<'de> Visitor<'de> for Reader {
     }
 }
 
+/// Reads a list of objects with some of their fields.
+#[derive(Clone, Copy)]
+struct Rows<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for Rows<'_> {
+    type Value = Vec<Document>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rows<'_> {
+    type Value = Vec<Document>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut rows = Vec::new();
+        while let Some(row) = members.next_element_seed(Row(self.0))? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
+/// Reads an object with some of its fields.
+struct Row<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for Row<'_> {
+    type Value = Document;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Document, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Document, A::Error> {
+        let mut object = Vec::with_capacity(self.0.len());
+        while let Some(name) = fields.next_key::<Cow<'de, str>>()? {
+            if self.0.contains(&&*name) {
+                object.push((name.into_owned(), fields.next_value()?));
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Document::Object(object))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_have_the_fields_that_are_asked_for() {
+        let json = br#"[{"a":1,"b":{"c":"d"},"e":[1]},{"e":2},{}]"#;
+        let rows = Document::parse_rows(json, &["b", "e"]).expect("rows");
+        let all = Document::parse(json).expect("JSON").into_list();
+        assert_eq!(rows.len(), 3);
+        for (row, whole) in rows.iter().zip(&all) {
+            assert_eq!(row.at("a"), &Document::Null);
+            assert_eq!((row.at("b"), row.at("e")), (whole.at("b"), whole.at("e")));
+        }
+        for bad in [&b"{}"[..], b"[1]", b"[{}", b"[{\"a\":}]", b"[] x"] {
+            assert!(Document::parse_rows(bad, &["a"]).is_none());
+        }
+    }
 
     fn document() -> Document {
         let json = br#"[{"url":"a\u001b\u009b","n":-1,"z":null,"meta":{"tags":{"on":"1"},"e":{}}},

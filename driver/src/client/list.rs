@@ -13,6 +13,19 @@ use super::table::{Cell, Column, Tone};
 use super::units::{bytes, rate, span};
 use crate::grammar::{Format, List, Sort, Status};
 
+/// The fields of a process that a table shows or is sorted by.
+const OF_PROCESS: [&str; 9] = [
+    "id",
+    "pid",
+    "uptime",
+    "restarts",
+    "reason",
+    "lastExit",
+    "nextRestart",
+    "cpuPercent",
+    "memoryBytes",
+];
+
 /// Lists instances.
 pub(crate) async fn list(api: &Arc<Api>, out: &Outlet, question: &List) -> Result<(), Failure> {
     let is_wanted =
@@ -46,10 +59,10 @@ pub(crate) async fn both(
     // A task of its own: while one answer is parsed, the other has to be read, or the master takes its
     // reader for stalled.
     let second = Arc::clone(api);
-    let processes = tokio::spawn(async move { second.get_if_known("/processes").await });
-    let instances = api.instances().await;
     let processes =
-        processes.await.expect("no request panics")?.map(Document::into_list).unwrap_or_default();
+        tokio::spawn(async move { second.rows_if_known("/processes", &OF_PROCESS).await });
+    let instances = api.instances().await;
+    let processes = processes.await.expect("no request panics")?.unwrap_or_default();
     let by_id = processes.into_iter().map(|one| (one.at("id").text().to_owned(), one)).collect();
     Ok((instances?, by_id))
 }
