@@ -330,6 +330,8 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
         | Effect::Dial { .. }
         | Effect::AnnounceKey(_)
         | Effect::ReadZone { .. }
+        | Effect::Deliver { .. }
+        | Effect::ShowHook { .. }
         | Effect::Finish => None,
     }
 }

@@ -29,11 +29,11 @@ macro_rules! kinds {
 
 kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRead, ProcessExited,
     RecordsPersisted, PersistFailed, Dialled, PidTold, PidFileRead, TrackedGone, VerbEnded,
-    Configured, CheckEnded, ZoneRead, TimeAdvanced, ShutdownRequested);
+    Configured, CheckEnded, ZoneRead, WebhooksConfigured, DeliveryEnded, TimeAdvanced, ShutdownRequested);
 
 kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Respond, Persist,
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
-    ShowRun, Check, ReadZone, Finish);
+    ShowRun, Check, ReadZone, Deliver, ShowHook, Finish);
 
 kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire, Act);
 
@@ -57,6 +57,8 @@ impl Input {
             | Self::VerbEnded { .. }
             | Self::Configured { .. }
             | Self::ZoneRead { .. }
+            | Self::WebhooksConfigured { .. }
+            | Self::DeliveryEnded { .. }
             | Self::TimeAdvanced
             | Self::ShutdownRequested => None,
         }
@@ -103,6 +105,7 @@ impl Effect {
                 Subject::Key => {}
             },
             Self::PublishLogs(run) => each(run.instance),
+            Self::Deliver { delivery, .. } => each(delivery.instance),
             Self::Persist { record, .. } => record.instance().into_iter().for_each(each),
             Self::SaveTotals(totals) => totals.iter().for_each(|(id, _)| each(*id)),
             Self::Spawn { definition, .. }
@@ -122,6 +125,7 @@ impl Effect {
             | Self::Dial { .. }
             | Self::AnnounceKey(_)
             | Self::ReadZone { .. }
+            | Self::ShowHook { .. }
             | Self::Finish => {}
         }
     }

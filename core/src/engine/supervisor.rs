@@ -14,6 +14,7 @@ use super::effect::Effect;
 use super::found::Survivor;
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
+use super::webhooks::Webhooks;
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::command::Refusal;
@@ -53,6 +54,7 @@ pub(super) struct Supervisor<'a> {
     pub(super) processes: &'a mut Processes,
     pub(super) timers: &'a mut Timers,
     pub(super) commits: &'a mut Commits,
+    pub(super) webhooks: &'a mut Webhooks,
     pub(super) rng: &'a mut ChaCha8Rng,
     pub(super) out: &'a mut Outbox,
 }
@@ -90,6 +92,9 @@ impl Supervisor<'_> {
         }
         self.instance.lifecycle_mut().step_is_done();
         self.show_facts();
+        if step.next != before {
+            self.note_alarm(event, before);
+        }
     }
 
     /// The process exited.
@@ -104,7 +109,8 @@ impl Supervisor<'_> {
         let (is_supervised, history) = (policy.stop.scope == Scope::Group, policy.history);
         self.instance.lifecycle_mut().set_group_left(group_left && is_supervised);
         let is_over = self.instance.definition().policy.restart != Restart::Always;
-        self.end_checks(exit.is_clean() && !is_requested && is_over);
+        let is_done = exit.is_clean() && !is_requested && is_over;
+        self.end_checks(is_done);
         let runs = self.instance.runs_mut();
         runs.end(exit, why, self.now, history);
         let is_told = runs.facts_mut().exited(exit, is_requested, self.now.wall);
@@ -112,6 +118,9 @@ impl Supervisor<'_> {
         let event =
             if exit.is_clean() { InstanceEvent::EndedWell } else { InstanceEvent::EndedBadly };
         self.fire_because(event, is_told.then_some(reason));
+        if is_done {
+            self.recovered();
+        }
     }
 
     /// Takes a checkpoint of the current process.
@@ -162,6 +171,7 @@ impl Supervisor<'_> {
         let Decision::SpawnAt(_) = self.decision() else { return self.show_facts() };
         if !self.instance.presence().start_requested {
             self.facts().restarted();
+            self.note_restart();
         }
         if self.instance.definition().policy.limit.is_some() {
             self.instance.lifecycle_mut().count_restart(self.now.mono);

@@ -18,6 +18,7 @@ use super::runs::{ProcessFacts, Runs};
 use super::state::State;
 use super::versions::Versions;
 use super::view::InstanceView;
+use crate::alarm::Alarm;
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::counters::{SavedTotals, Totals};
@@ -34,6 +35,7 @@ pub struct Instance {
     pub(super) runs: Runs,
     pub(super) presence: Presence,
     pub(super) readiness: Readiness,
+    pub(super) alarm: Alarm,
 }
 
 impl Instance {
@@ -48,6 +50,7 @@ impl Instance {
             runs: Runs::default(),
             presence: Presence::default(),
             readiness: Readiness::default(),
+            alarm: Alarm::default(),
         }
     }
 
@@ -131,6 +134,16 @@ impl Instance {
     /// The same, to change it.
     pub const fn readiness_mut(&mut self) -> &mut Readiness {
         &mut self.readiness
+    }
+
+    /// What webhooks know of it.
+    pub const fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    /// The same, to change it.
+    pub const fn alarm_mut(&mut self) -> &mut Alarm {
+        &mut self.alarm
     }
 
     // The most frequent queries.

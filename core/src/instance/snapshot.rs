@@ -17,6 +17,7 @@ use super::readiness::Readiness;
 use super::runs::{ProcessFacts, Runs};
 use super::state::State;
 use super::versions::Versions;
+use crate::alarm::Alarm;
 use crate::backoff::Backoff;
 use crate::counters::{Counters, Metrics};
 use crate::ids::{Generation, RequestId, RunId};
@@ -51,12 +52,22 @@ pub(crate) struct Snapshot {
     pub(crate) facts: ProcessFacts,
     pub(crate) presence: Presence,
     pub(crate) readiness: Readiness,
+    pub(crate) alarm: Alarm,
 }
 
 impl From<&Instance> for Snapshot {
     fn from(instance: &Instance) -> Self {
-        let Instance { versions, desired, lifecycle, meters, queue, runs, presence, readiness } =
-            instance.clone();
+        let Instance {
+            versions,
+            desired,
+            lifecycle,
+            meters,
+            queue,
+            runs,
+            presence,
+            readiness,
+            alarm,
+        } = instance.clone();
         Self {
             definition: versions.current,
             staged: versions.staged,
@@ -83,6 +94,7 @@ impl From<&Instance> for Snapshot {
             facts: runs.facts,
             presence,
             readiness,
+            alarm,
         }
     }
 }
@@ -123,6 +135,7 @@ impl From<Snapshot> for Instance {
             runs: Runs::with_facts(snapshot.facts),
             presence: snapshot.presence,
             readiness: snapshot.readiness,
+            alarm: snapshot.alarm,
         }
     }
 }
@@ -130,7 +143,8 @@ impl From<Snapshot> for Instance {
 impl Instance {
     /// Takes in all of it that decides something, but for texts.
     pub(crate) fn fingerprint(&self, print: &mut Digest) {
-        let Self { versions, desired, lifecycle, meters, queue, runs, presence, readiness } = self;
+        let Self { versions, desired, lifecycle, meters, queue, runs, presence, readiness, alarm } =
+            self;
         let flags = [
             versions.current.restarts(),
             versions.staged.is_some(),
@@ -168,6 +182,13 @@ impl Instance {
         if met || failed_live || late || asked > 0 || missed > 0 {
             let flags = u64::from(met) | u64::from(late) << 1;
             print.words([flags, failed_live.into(), asked.into(), missed.into()]);
+        }
+        let Alarm { in_error, is_flapping, is_well, is_known, restarts } = alarm;
+        let flags = [*in_error, *is_flapping, *is_well, *is_known];
+        // Without webhooks nothing is noted.
+        if flags.contains(&true) || !restarts.is_empty() {
+            print.words(flags.map(u64::from));
+            restarts.iter().for_each(|at| print.word(at.as_micros()));
         }
         print.word(queue.awaiting_start.len() as u64);
         queue.awaiting_start.iter().for_each(|request| print.word(request.0));

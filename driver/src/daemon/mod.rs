@@ -39,6 +39,7 @@ mod trace;
 mod trial;
 mod upgrade;
 mod usage;
+mod webhook;
 mod zones;
 
 pub(crate) use master::{check_patrol, run, run_patrol};

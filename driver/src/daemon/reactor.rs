@@ -43,6 +43,7 @@ use crate::daemon::standstill::{Freeze, Frozen};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
 use crate::daemon::usage::Processes;
+use crate::daemon::webhook::Webhooks;
 use crate::daemon::zones::read_zone;
 
 /// A wait that nothing else ends.
@@ -64,6 +65,8 @@ pub(crate) struct Hands {
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
     pub(crate) mailbox: Mailbox,
+    /// The webhooks, if there are any.
+    pub(crate) webhooks: Option<Webhooks>,
     /// The Patrol door, if there is one.
     pub(crate) door: Option<Arc<Door>>,
     /// What the last master left behind, until the engine asks for it.
@@ -512,8 +515,18 @@ impl Reactor {
 
     /// `attached` are the events that are stored together with changes.
     fn carry_out(&mut self, effect: Effect, attached: &mut Vec<Attached>) {
-        let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, door, .. } =
-            &mut self.hands;
+        let Hands {
+            publisher,
+            spawner,
+            store,
+            stdout,
+            logs,
+            processes,
+            mailbox,
+            webhooks,
+            door,
+            ..
+        } = &mut self.hands;
         match effect {
             Effect::ShowMaster(face) => publisher.show_master(face),
             Effect::ShowInstance(view) => publisher.show_instance(view),
@@ -617,6 +630,16 @@ impl Reactor {
             }
             Effect::Finish => self.is_finished = true,
             Effect::ReadZone { name } => read_zone(name, mailbox.clone()),
+            Effect::Deliver { hook, delivery } => {
+                if let Some(webhooks) = webhooks {
+                    webhooks.deliver(hook, &delivery, mailbox.clone());
+                }
+            }
+            Effect::ShowHook { hook, shown } => {
+                if let Some(webhooks) = webhooks {
+                    webhooks.show(hook, *shown);
+                }
+            }
             Effect::Check { process, check, target, timeout_ms } => {
                 probe::check(process, check, target, timeout_ms, mailbox.clone());
             }

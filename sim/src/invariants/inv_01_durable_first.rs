@@ -79,6 +79,8 @@ impl Invariant for DurableFirst {
             | Effect::Dial { .. }
             | Effect::Check { .. }
             | Effect::ReadZone { .. }
+            | Effect::Deliver { .. }
+            | Effect::ShowHook { .. }
             | Effect::Finish => Ok(()),
         }
     }

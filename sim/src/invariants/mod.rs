@@ -16,6 +16,7 @@ mod inv_09_convergence;
 mod inv_10_determinism;
 mod inv_13_survivors;
 mod inv_17_order;
+mod inv_19_webhooks;
 
 use core::fmt;
 
@@ -122,6 +123,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(inv_09_convergence::Convergence),
         Box::new(inv_13_survivors::Survivors),
         Box::new(inv_17_order::Order::default()),
+        Box::new(inv_19_webhooks::Webhooks::default()),
     ]
 }
 

@@ -42,6 +42,7 @@ pub enum Fault {
     BadBody,
     DialFails,
     CheckFails,
+    DeliveryFails,
     ReaderFallsOut,
     ReaderResumes,
     ReaderOfAnotherRun,
@@ -52,7 +53,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, with a description.
-    pub const ALL: [(Self, &'static str); 44] = [
+    pub const ALL: [(Self, &'static str); 45] = [
         (Self::StartFails, "a process does not start"),
         (Self::ExitsUnasked, "a process exits unasked"),
         (Self::TermLate, "a process ends late on TERM"),
@@ -91,6 +92,7 @@ impl Fault {
         (Self::BadBody, "a body is turned down"),
         (Self::DialFails, "a dial fails"),
         (Self::CheckFails, "a check fails"),
+        (Self::DeliveryFails, "a webhook does not take a report"),
         (Self::ReaderFallsOut, "a reader falls out of the window"),
         (Self::ReaderResumes, "a reader comes back and missed nothing"),
         (Self::ReaderOfAnotherRun, "a reader comes back to another run of the master"),

@@ -25,6 +25,7 @@ use crate::engine::outbox::Outbox;
 use crate::engine::reload::Reload;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
+use crate::engine::webhooks::Webhooks;
 use crate::engine::zones::Zones;
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
 use crate::formats::v2::engine::{
@@ -44,6 +45,7 @@ use crate::instance::{
     State, Table,
 };
 use crate::time::{Now, Time, Wall};
+use crate::webhook::HookId;
 
 const LIVES: [Life; 3] = [Life::Serving, Life::ShuttingDown, Life::Finished];
 
@@ -76,6 +78,7 @@ impl Engine {
             batches: BatchesV2::new(&self.out.batches, masks),
             ahead: self.links.frozen_order(),
             zones: self.zones.freeze(),
+            webhooks: self.webhooks.freeze(masks),
         }
     }
 
@@ -139,6 +142,7 @@ impl Engine {
             },
             reload: frozen.reload.map(reload).transpose()?,
             zones: Zones::thaw(frozen.zones),
+            webhooks: Webhooks::thaw(frozen.webhooks)?,
             links: Links::default(),
         };
         engine.link_all(Now::default());
@@ -180,6 +184,7 @@ impl InstanceV2 {
             facts: FactsV2::new(&snapshot.facts, masks),
             presence: is_configured.then(|| PresenceV2::new(&snapshot.presence, masks)),
             readiness: (&snapshot.readiness).into(),
+            alarm: (&snapshot.alarm).into(),
         }
     }
 
@@ -212,6 +217,7 @@ impl InstanceV2 {
             facts: self.facts.thaw()?,
             presence: self.presence.map(PresenceV2::thaw).transpose()?.unwrap_or_default(),
             readiness: self.readiness.into(),
+            alarm: self.alarm.into(),
         }))
     }
 }
@@ -432,6 +438,8 @@ impl From<TimerReason> for TimerV2 {
             TimerReason::ShutdownOrder => Self::ShutdownOrder,
             TimerReason::ReadyLimit(slot) => Self::ReadyLimit(slot.0),
             TimerReason::Schedule(slot) => Self::Schedule(slot.0),
+            TimerReason::Recovered(slot) => Self::Recovered(slot.0),
+            TimerReason::Redeliver(hook) => Self::Redeliver(hook.0),
         }
     }
 }
@@ -454,6 +462,8 @@ impl From<TimerV2> for TimerReason {
             TimerV2::ShutdownOrder => Self::ShutdownOrder,
             TimerV2::ReadyLimit(slot) => Self::ReadyLimit(SlotId(slot)),
             TimerV2::Schedule(slot) => Self::Schedule(SlotId(slot)),
+            TimerV2::Recovered(slot) => Self::Recovered(SlotId(slot)),
+            TimerV2::Redeliver(hook) => Self::Redeliver(HookId(hook)),
         }
     }
 }

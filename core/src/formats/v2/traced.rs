@@ -66,6 +66,10 @@ pub(crate) enum InputV2 {
     CheckEnded(ProcessV1, bool, Option<String>),
     /// The name of a time zone, and its offsets.
     ZoneRead(String, ZoneV2),
+    /// What each webhook reports: a bit for each occasion.
+    WebhooksConfigured(Vec<u8>),
+    /// The webhook and the report; the status of the answer, or why there was none.
+    DeliveryEnded(u8, u64, Result<u16, String>),
 }
 
 #[derive(Encode, Decode)]

@@ -39,6 +39,7 @@ impl Run {
             recording: None,
             records_at: None,
             beside: None,
+            webhooks: Vec::new(),
         }
     }
 
@@ -88,6 +89,7 @@ fn world_of(engine: &Engine, now: Now) -> World {
     }
     world.checks = checks(engine);
     world.zones = engine.under_way().zones;
+    world.deliveries = engine.under_way().deliveries;
     under_way.dials.into_iter().for_each(|request| world.clients.dial(request));
     world
 }
