@@ -112,3 +112,9 @@ pub const HOOK_RETRY_FIRST_MS: u64 = 1_000;
 
 /// The longest of these delays, in ms.
 pub const HOOK_RETRY_LONGEST_MS: u64 = 60_000;
+
+/// How long watched files have to be quiet until their instance is restarted, in ms.
+pub const WATCH_QUIET_MS: u64 = 500;
+
+/// How long a restart waits for files that keep changing, in ms.
+pub const WATCH_LONGEST_MS: u64 = 5_000;

@@ -205,6 +205,7 @@ impl Engine {
                 | TimerReason::Schedule(slot)
                 | TimerReason::ReadyLimit(slot)
                 | TimerReason::Recovered(slot)
+                | TimerReason::FilesChanged(slot)
                 | TimerReason::Live(slot) => slot,
                 TimerReason::Tick | TimerReason::ShutdownOrder | TimerReason::Redeliver(_) => {
                     continue;

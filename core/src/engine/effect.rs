@@ -151,6 +151,17 @@ pub enum Effect {
         /// How long it may take, in ms.
         timeout_ms: u64,
     },
+    /// Watch the files of an instance, instead of those of before, and report changes as
+    /// [`Input::FilesChanged`](super::Input::FilesChanged).
+    Watch {
+        /// Which instance; its checks name the files.
+        definition: Arc<Definition>,
+    },
+    /// Watch no files of an instance any more.
+    Unwatch {
+        /// Which.
+        instance: InstanceId,
+    },
     /// Send a report to a webhook, and report the outcome as
     /// [`Input::DeliveryEnded`](super::Input::DeliveryEnded).
     Deliver {

@@ -29,11 +29,12 @@ macro_rules! kinds {
 
 kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRead, ProcessExited,
     RecordsPersisted, PersistFailed, Dialled, PidTold, PidFileRead, TrackedGone, VerbEnded,
-    Configured, CheckEnded, ZoneRead, WebhooksConfigured, DeliveryEnded, TimeAdvanced, ShutdownRequested);
+    Configured, CheckEnded, ZoneRead, FilesChanged, WatchFailed,
+    WebhooksConfigured, DeliveryEnded, TimeAdvanced, ShutdownRequested);
 
 kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Respond, Persist,
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
-    ShowRun, Check, ReadZone, Deliver, ShowHook, Finish);
+    ShowRun, Check, ReadZone, Watch, Unwatch, Deliver, ShowHook, Finish);
 
 kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire, Act);
 
@@ -57,6 +58,8 @@ impl Input {
             | Self::VerbEnded { .. }
             | Self::Configured { .. }
             | Self::ZoneRead { .. }
+            | Self::FilesChanged { .. }
+            | Self::WatchFailed { .. }
             | Self::WebhooksConfigured { .. }
             | Self::DeliveryEnded { .. }
             | Self::TimeAdvanced
@@ -69,9 +72,10 @@ impl Input {
         #[expect(clippy::wildcard_enum_match_arm, reason = "others name a process or nothing")]
         match self {
             Self::RequestArrived { command, .. } => command.instance(),
-            Self::PidFileRead { instance, .. } | Self::VerbEnded { instance, .. } => {
-                Some(*instance)
-            }
+            Self::PidFileRead { instance, .. }
+            | Self::VerbEnded { instance, .. }
+            | Self::FilesChanged { instance, .. }
+            | Self::WatchFailed { instance, .. } => Some(*instance),
             _ => None,
         }
     }
@@ -110,8 +114,10 @@ impl Effect {
             Self::SaveTotals(totals) => totals.iter().for_each(|(id, _)| each(*id)),
             Self::Spawn { definition, .. }
             | Self::ReadPidFile { definition, .. }
+            | Self::Watch { definition }
             | Self::RunVerb { definition, .. } => each(definition.id),
             Self::Adopt { instance, .. }
+            | Self::Unwatch { instance }
             | Self::ShowProcess { instance, .. }
             | Self::ShowRun { instance, .. } => each(*instance),
             Self::Signal { process: named, .. }

@@ -132,6 +132,20 @@ pub enum Input {
         /// Its offsets; `None` if this machine has no such zone.
         zone: Option<Zone>,
     },
+    /// A file changed that an instance watches, or files did.
+    FilesChanged {
+        /// Whose.
+        instance: InstanceId,
+        /// One of them, for people.
+        path: String,
+    },
+    /// The files of an instance cannot be watched, or not all of them.
+    WatchFailed {
+        /// Whose.
+        instance: InstanceId,
+        /// Why, for people.
+        reason: String,
+    },
     /// The webhooks of the master are known, and nothing is on its way to them: what each reports.
     WebhooksConfigured {
         /// In the order of their ids.

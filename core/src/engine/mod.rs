@@ -41,6 +41,7 @@ mod shutdown;
 mod supervisor;
 mod timers;
 mod verbs;
+mod watches;
 mod webhooks;
 mod zones;
 
@@ -233,6 +234,10 @@ impl Engine {
             }
             Input::Dialled { request, outcome } => self.dialing().dialed(request, outcome),
             Input::ZoneRead { name, zone } => self.operations(now).zone_read(name, zone),
+            Input::FilesChanged { instance, path } => self.on_files_changed(now, instance, path),
+            Input::WatchFailed { instance, reason } => {
+                self.on_watch_failed(now, instance, &reason);
+            }
             Input::WebhooksConfigured { hooks } => self.configure_webhooks(&hooks),
             Input::DeliveryEnded { hook, delivery, result } => {
                 self.delivery_ended(now, hook, delivery, &result);

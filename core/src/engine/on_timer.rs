@@ -50,6 +50,9 @@ impl Engine {
                         supervisor.recovered();
                     }
                 }
+                TimerReason::FilesChanged(slot) => {
+                    self.supervised(now, slot, |one| one.files_settled());
+                }
                 TimerReason::Redeliver(hook) => self.redeliver(now, hook),
                 TimerReason::ShutdownOrder => {
                     let mut operations = self.operations(now);

@@ -207,6 +207,7 @@ impl Operations<'_> {
             let is_service = instance.definition().is_service();
             let is_free = instance.state() == State::STOPPED && !instance.queue().is_empty();
             let Some(mut supervisor) = self.supervise(slot) else { return };
+            supervisor.keep_watch();
             if is_service {
                 if supervisor.turn_service() && !supervisor.instance.queue().is_empty() {
                     return self.run_operation(slot);

@@ -66,6 +66,12 @@ pub fn show_input(input: &Input) -> String {
         Input::VerbEnded { instance, verb, result: VerbResult::Failed(reason) } => {
             format!("{} of {instance} failed: {}", verb.name(), Shown(reason))
         }
+        Input::FilesChanged { instance, path } => {
+            format!("{} changed, which {instance} watches", Shown(path))
+        }
+        Input::WatchFailed { instance, reason } => {
+            format!("files of {instance} cannot be watched: {}", Shown(reason))
+        }
         Input::WebhooksConfigured { hooks } => format!("there are {} webhooks", hooks.len()),
         Input::DeliveryEnded { hook, delivery, result: DeliveryResult::Answered(status) } => {
             format!("webhook {} answers {status} to {delivery}", hook.0)
@@ -245,6 +251,12 @@ pub fn show_effect_with(effect: &Effect, names: &mut impl Names) -> String {
         Effect::AnnounceKey(key) => format!("announce {}", names.key(key)),
         Effect::Finish => "finish".to_string(),
         Effect::ReadZone { name } => format!("read {}", show_zone(name)),
+        Effect::Watch { definition } => {
+            let paths: Vec<_> =
+                definition.checks.watch.paths.iter().map(|path| Shown(path).to_string()).collect();
+            format!("watch {} for {}", paths.join(", "), names.instance(definition.id))
+        }
+        Effect::Unwatch { instance } => format!("watch nothing for {}", names.instance(*instance)),
         Effect::Deliver { hook, delivery } => {
             let (what, id) = (delivery.occasion.as_str(), names.instance(delivery.instance));
             let (status, reason) = (delivery.status.as_str(), Shown(&delivery.reason));

@@ -114,7 +114,12 @@ impl Supervisor<'_> {
         let runs = self.instance.runs_mut();
         runs.end(exit, why, self.now, history);
         let is_told = runs.facts_mut().exited(exit, is_requested, self.now.wall);
-        let reason = why.map_or(Reason::Exited(exit), Reason::Stopped);
+        let changed = self.instance.watching_mut().cause.take();
+        let reason = match (why, changed) {
+            (Some(Why::Restart), Some(path)) => Reason::FileChanged(path.into()),
+            (Some(why), _) => Reason::Stopped(why),
+            (None, _) => Reason::Exited(exit),
+        };
         let event =
             if exit.is_clean() { InstanceEvent::EndedWell } else { InstanceEvent::EndedBadly };
         self.fire_because(event, is_told.then_some(reason));
@@ -265,6 +270,7 @@ impl Supervisor<'_> {
         }
         let why = self.why_it_ends();
         let now = self.now;
+        let changed = self.instance.watching().cause.clone();
         let facts = self.facts();
         facts.set_status(state.status());
         if event == InstanceEvent::Spawned {
@@ -273,9 +279,10 @@ impl Supervisor<'_> {
         let reason = match (event, state.process) {
             (InstanceEvent::Spawned | InstanceEvent::Beat, Process::Live) => Some(Reason::None),
             // The reason of the failure is the reason of the restart.
-            (InstanceEvent::EndOrdered, Process::Ending) if why == Why::Restart => {
-                (before != State::FAILING).then_some(Reason::Stopping(why))
-            }
+            (InstanceEvent::EndOrdered, Process::Ending) if why == Why::Restart => match changed {
+                Some(path) => Some(Reason::FileChanged(path.into())),
+                None => (before != State::FAILING).then_some(Reason::Stopping(why)),
+            },
             (InstanceEvent::EndOrdered, Process::Absent) => Some(Reason::Stopped(why)),
             (InstanceEvent::EndOrdered, _) => Some(Reason::Stopping(why)),
             (InstanceEvent::SpawnFailed, _) if before.is_stopping() => Some(Reason::Stopped(why)),
@@ -388,6 +395,7 @@ impl Supervisor<'_> {
         let run = self.run_id();
         self.instance.meters_mut().begin(run);
         self.instance.readiness_mut().begin();
+        self.instance.watching_mut().cause = None;
         self.instance.desired_mut().restart = false;
         let definition = Arc::clone(self.instance.definition());
         self.out.push(Effect::Spawn { process: self.process(), run, definition });

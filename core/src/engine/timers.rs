@@ -39,6 +39,8 @@ pub enum TimerReason {
     Schedule(SlotId),
     /// An instance has been well for long enough for its error to be over.
     Recovered(SlotId),
+    /// Watched files have been quiet for long enough, or have changed for too long.
+    FilesChanged(SlotId),
     /// A webhook is tried again.
     Redeliver(HookId),
     /// What others start after has been kept running long enough during a shutdown.
@@ -82,6 +84,7 @@ impl Timers {
             TimerReason::Live(slot),
             TimerReason::Schedule(slot),
             TimerReason::Recovered(slot),
+            TimerReason::FilesChanged(slot),
         ] {
             self.cancel(reason);
         }

@@ -19,7 +19,7 @@ use super::v2::definition::{
 };
 use super::v2::engine::{
     AlarmV2, BatchesV2, ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, OperationV2,
-    ProcessStateV2, ReadinessV2, ReasonV2, TimerV2,
+    ProcessStateV2, ReadinessV2, ReasonV2, TimerV2, WatchingV2,
 };
 use super::v2::stored::{EntryV2, PutInstanceV2, TotalsV2};
 use super::v2::traced::{CallerV2, CommandV2, DoorV2, HeaderV2, InputV2, RecordV2, TrustV2};
@@ -234,6 +234,7 @@ impl Definitions {
             presence: None,
             readiness: ReadinessV2::default(),
             alarm: AlarmV2::default(),
+            watching: WatchingV2::default(),
         })
     }
 }

@@ -18,6 +18,7 @@ use super::runs::{ProcessFacts, Runs};
 use super::state::State;
 use super::versions::Versions;
 use super::view::InstanceView;
+use super::watching::Watching;
 use crate::alarm::Alarm;
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
@@ -36,6 +37,7 @@ pub struct Instance {
     pub(super) presence: Presence,
     pub(super) readiness: Readiness,
     pub(super) alarm: Alarm,
+    pub(super) watching: Watching,
 }
 
 impl Instance {
@@ -51,6 +53,7 @@ impl Instance {
             presence: Presence::default(),
             readiness: Readiness::default(),
             alarm: Alarm::default(),
+            watching: Watching::default(),
         }
     }
 
@@ -144,6 +147,16 @@ impl Instance {
     /// The same, to change it.
     pub const fn alarm_mut(&mut self) -> &mut Alarm {
         &mut self.alarm
+    }
+
+    /// What it knows of the files that it is restarted for.
+    pub const fn watching(&self) -> &Watching {
+        &self.watching
+    }
+
+    /// The same, to change it.
+    pub const fn watching_mut(&mut self) -> &mut Watching {
+        &mut self.watching
     }
 
     // The most frequent queries.

@@ -17,6 +17,7 @@ use super::readiness::Readiness;
 use super::runs::{ProcessFacts, Runs};
 use super::state::State;
 use super::versions::Versions;
+use super::watching::Watching;
 use crate::alarm::Alarm;
 use crate::backoff::Backoff;
 use crate::counters::{Counters, Metrics};
@@ -53,6 +54,7 @@ pub(crate) struct Snapshot {
     pub(crate) presence: Presence,
     pub(crate) readiness: Readiness,
     pub(crate) alarm: Alarm,
+    pub(crate) watching: Watching,
 }
 
 impl From<&Instance> for Snapshot {
@@ -67,6 +69,7 @@ impl From<&Instance> for Snapshot {
             presence,
             readiness,
             alarm,
+            watching,
         } = instance.clone();
         Self {
             definition: versions.current,
@@ -95,6 +98,7 @@ impl From<&Instance> for Snapshot {
             presence,
             readiness,
             alarm,
+            watching,
         }
     }
 }
@@ -136,6 +140,7 @@ impl From<Snapshot> for Instance {
             presence: snapshot.presence,
             readiness: snapshot.readiness,
             alarm: snapshot.alarm,
+            watching: snapshot.watching,
         }
     }
 }
@@ -143,8 +148,18 @@ impl From<Snapshot> for Instance {
 impl Instance {
     /// Takes in all of it that decides something, but for texts.
     pub(crate) fn fingerprint(&self, print: &mut Digest) {
-        let Self { versions, desired, lifecycle, meters, queue, runs, presence, readiness, alarm } =
-            self;
+        let Self {
+            versions,
+            desired,
+            lifecycle,
+            meters,
+            queue,
+            runs,
+            presence,
+            readiness,
+            alarm,
+            watching,
+        } = self;
         let flags = [
             versions.current.restarts(),
             versions.staged.is_some(),
@@ -189,6 +204,11 @@ impl Instance {
         if flags.contains(&true) || !restarts.is_empty() {
             print.words(flags.map(u64::from));
             restarts.iter().for_each(|at| print.word(at.as_micros()));
+        }
+        let Watching { is_on, changed, cause } = watching;
+        if *is_on || changed.is_some() || cause.is_some() {
+            let since = changed.as_ref().map_or(0, |(_, since)| since.as_micros());
+            print.words([(*is_on).into(), since, cause.is_some().into()]);
         }
         print.word(queue.awaiting_start.len() as u64);
         queue.awaiting_start.iter().for_each(|request| print.word(request.0));

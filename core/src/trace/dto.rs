@@ -94,6 +94,12 @@ impl InputV2 {
                 let zone = zone.as_ref().map_or(ZoneV2::Missing, Into::into);
                 Self::ZoneRead(name.clone(), zone)
             }
+            Input::FilesChanged { instance, path } => {
+                Self::FilesChanged(instance.0, masks.prose(path))
+            }
+            Input::WatchFailed { instance, reason } => {
+                Self::WatchFailed(instance.0, masks.prose(reason))
+            }
             Input::WebhooksConfigured { hooks } => {
                 Self::WebhooksConfigured(hooks.iter().map(|hook| hook.bits()).collect())
             }
@@ -162,6 +168,12 @@ impl InputV2 {
                 Input::CheckEnded { process: process.into(), check, failure }
             }
             Self::ZoneRead(name, zone) => Input::ZoneRead { name, zone: zone.into_zone() },
+            Self::FilesChanged(instance, path) => {
+                Input::FilesChanged { instance: InstanceId(instance), path }
+            }
+            Self::WatchFailed(instance, reason) => {
+                Input::WatchFailed { instance: InstanceId(instance), reason }
+            }
             Self::WebhooksConfigured(hooks) => Input::WebhooksConfigured {
                 hooks: hooks.into_iter().map(Occasions::from_bits).collect(),
             },

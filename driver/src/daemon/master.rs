@@ -27,6 +27,7 @@ use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::control::{ControlHands, MAIN_MODE, OpenSockets, Parts, start_control};
 use crate::daemon::endpoint::{address, listen, listen_udp, secured, usable_listener};
+use crate::daemon::file_watch::FileWatch;
 use crate::daemon::gate::Gate;
 use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, description};
 use crate::daemon::hub::{Hub, Publisher};
@@ -354,6 +355,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         logs: Arc::clone(&logs),
         processes: Arc::clone(&processes),
         mailbox: mailbox.clone(),
+        files: FileWatch::new(mailbox.clone()),
         webhooks,
         door: door.clone(),
         leftovers,

@@ -8,6 +8,7 @@ mod console;
 mod control;
 mod dial;
 mod endpoint;
+mod file_watch;
 mod first_request;
 mod gate;
 mod http;

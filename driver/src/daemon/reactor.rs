@@ -28,6 +28,7 @@ use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::control::ControlHands;
 use crate::daemon::dial::dial;
+use crate::daemon::file_watch::FileWatch;
 use crate::daemon::gate::Gate;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
@@ -65,6 +66,7 @@ pub(crate) struct Hands {
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
     pub(crate) mailbox: Mailbox,
+    pub(crate) files: FileWatch,
     /// The webhooks, if there are any.
     pub(crate) webhooks: Option<Webhooks>,
     /// The Patrol door, if there is one.
@@ -523,6 +525,7 @@ impl Reactor {
             logs,
             processes,
             mailbox,
+            files,
             webhooks,
             door,
             ..
@@ -630,6 +633,10 @@ impl Reactor {
             }
             Effect::Finish => self.is_finished = true,
             Effect::ReadZone { name } => read_zone(name, mailbox.clone()),
+            Effect::Watch { definition } => {
+                files.watch(definition.id, definition.checks.watch.clone());
+            }
+            Effect::Unwatch { instance } => files.unwatch(instance),
             Effect::Deliver { hook, delivery } => {
                 if let Some(webhooks) = webhooks {
                     webhooks.deliver(hook, &delivery, mailbox.clone());

@@ -17,6 +17,7 @@ mod inv_10_determinism;
 mod inv_13_survivors;
 mod inv_17_order;
 mod inv_19_webhooks;
+mod inv_20_watches;
 
 use core::fmt;
 
@@ -124,6 +125,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(inv_13_survivors::Survivors),
         Box::new(inv_17_order::Order::default()),
         Box::new(inv_19_webhooks::Webhooks::default()),
+        Box::new(inv_20_watches::Watches),
     ]
 }
 

@@ -114,6 +114,17 @@ impl Scenario {
             }
             Action::Dies => dies(choices, world),
             Action::ZoneRead => Outcome::Told(zone_read(world)),
+            Action::FilesChange => {
+                let which = choices.below(world.watched.len());
+                let instance = world.watched.iter().nth(which).copied();
+                let instance = instance.expect("it is legal only then");
+                world.happened(Fault::FilesChange);
+                Outcome::Told(if choices.one_in(8) {
+                    Input::WatchFailed { instance, reason: "too many".to_string() }
+                } else {
+                    Input::FilesChanged { instance, path: "/srv/a".to_string() }
+                })
+            }
             Action::Delivered => {
                 let which = choices.below(world.deliveries.len());
                 let results = [

@@ -163,6 +163,16 @@ impl<'a> Player<'a> {
                 self.run.world.zones.retain(|known| known != name);
                 Input::ZoneRead { name: name.clone(), zone: zone.clone() }
             }
+            Input::FilesChanged { instance, path } => {
+                let instance = self.name_of(*instance);
+                let is_watched = self.run.world.watched.contains(&instance);
+                is_watched.then(|| Input::FilesChanged { instance, path: path.clone() })?
+            }
+            Input::WatchFailed { instance, reason } => {
+                let instance = self.name_of(*instance);
+                let is_watched = self.run.world.watched.contains(&instance);
+                is_watched.then(|| Input::WatchFailed { instance, reason: reason.clone() })?
+            }
             Input::WebhooksConfigured { hooks } => {
                 self.run.world.deliveries.clear();
                 Input::WebhooksConfigured { hooks: hooks.clone() }

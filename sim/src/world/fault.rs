@@ -43,6 +43,7 @@ pub enum Fault {
     DialFails,
     CheckFails,
     DeliveryFails,
+    FilesChange,
     ReaderFallsOut,
     ReaderResumes,
     ReaderOfAnotherRun,
@@ -53,7 +54,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, with a description.
-    pub const ALL: [(Self, &'static str); 45] = [
+    pub const ALL: [(Self, &'static str); 46] = [
         (Self::StartFails, "a process does not start"),
         (Self::ExitsUnasked, "a process exits unasked"),
         (Self::TermLate, "a process ends late on TERM"),
@@ -93,6 +94,7 @@ impl Fault {
         (Self::DialFails, "a dial fails"),
         (Self::CheckFails, "a check fails"),
         (Self::DeliveryFails, "a webhook does not take a report"),
+        (Self::FilesChange, "a watched file changes"),
         (Self::ReaderFallsOut, "a reader falls out of the window"),
         (Self::ReaderResumes, "a reader comes back and missed nothing"),
         (Self::ReaderOfAnotherRun, "a reader comes back to another run of the master"),

@@ -41,6 +41,7 @@ impl Engine {
                 TimerReason::ReadyLimit(slot) => (14, slot.0.into()),
                 TimerReason::Schedule(slot) => (13, slot.0.into()),
                 TimerReason::Recovered(slot) => (15, slot.0.into()),
+                TimerReason::FilesChanged(slot) => (17, slot.0.into()),
                 TimerReason::Redeliver(hook) => (16, hook.0.into()),
             };
             print.words([at.as_micros(), kind, of]);

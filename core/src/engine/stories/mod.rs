@@ -21,6 +21,7 @@ mod schedules;
 mod shutdown;
 mod storage;
 mod survivors;
+mod watches;
 mod webhooks;
 
 use alloc::collections::BTreeMap;
@@ -284,6 +285,13 @@ impl Teller {
         let result = failure.as_ref().map_or("passes".to_string(), |why| format!("fails ({why})"));
         let text = format!("{result} its {check:?} check");
         self.process_feed(&text, Input::CheckEnded { process, check, failure })
+    }
+
+    /// A file changed that an instance watches.
+    fn file_changed(&mut self, instance: &'static str, path: &str) -> &mut Self {
+        let (id, path) = (self.id(instance), path.to_string());
+        let text = format!("{path} changed, which {instance} watches");
+        self.feed(&text, Input::FilesChanged { instance: id, path })
     }
 
     /// The master has webhooks that report this.

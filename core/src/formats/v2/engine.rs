@@ -63,6 +63,15 @@ pub(crate) struct DeliveryV2 {
     pub(crate) restarts: u64,
 }
 
+/// What an instance knows of the files that it is restarted for.
+#[derive(Default, Encode, Decode)]
+pub(crate) struct WatchingV2 {
+    pub(crate) is_on: bool,
+    /// The first change, and when it was reported.
+    pub(crate) changed: Option<(String, u64)>,
+    pub(crate) cause: Option<String>,
+}
+
 /// What webhooks know of an instance.
 #[derive(Default, Encode, Decode)]
 pub(crate) struct AlarmV2 {
@@ -142,6 +151,7 @@ pub(crate) struct InstanceV2 {
     pub(crate) presence: Option<PresenceV2>,
     pub(crate) readiness: ReadinessV2,
     pub(crate) alarm: AlarmV2,
+    pub(crate) watching: WatchingV2,
 }
 
 #[derive(Default, Encode, Decode)]
@@ -211,6 +221,7 @@ pub(crate) enum TimerV2 {
     ReadyLimit(u32),
     Recovered(u32),
     Redeliver(u8),
+    FilesChanged(u32),
 }
 
 #[derive(Encode, Decode)]
@@ -262,4 +273,5 @@ pub(crate) enum ReasonV2 {
     CannotEnd(u8, Option<String>),
     NotLive(String),
     NotReady(u64),
+    FileChanged(String),
 }
