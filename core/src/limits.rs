@@ -87,3 +87,34 @@ pub const CHECKPOINT_WAIT_MS: (u64, u64) = (6_000, 15_000);
 
 /// How much later than the last one a checkpoint may come, in ms.
 pub const CHECKPOINT_MARGIN_MS: u64 = 1_000;
+
+/// An instance that was restarted so often without a request within [`FLAPPING_WINDOW_MS`] flaps.
+pub const FLAPPING_RESTARTS: usize = 5;
+
+/// The window of that, in ms. An instance that was not restarted for as long flaps no longer.
+pub const FLAPPING_WINDOW_MS: u64 = 10 * 60_000;
+
+/// How long an instance has to be well until its error is over, in ms: longer than the first delays
+/// of a program that exits at once again.
+pub const RECOVERED_AFTER_MS: u64 = 10_000;
+
+/// Webhooks of a master. Each has a request under way at most.
+pub const HOOKS_MAX: usize = 8;
+
+/// Reports that wait for one webhook; the oldest of more is discarded.
+pub const HOOK_QUEUE_MAX: usize = 256;
+
+/// How often a report is tried.
+pub const HOOK_TRIES_MAX: u32 = 10;
+
+/// The delay before the second try, in ms; later ones are twice as long each.
+pub const HOOK_RETRY_FIRST_MS: u64 = 1_000;
+
+/// The longest of these delays, in ms.
+pub const HOOK_RETRY_LONGEST_MS: u64 = 60_000;
+
+/// How long watched files have to be quiet until their instance is restarted, in ms.
+pub const WATCH_QUIET_MS: u64 = 500;
+
+/// How long a restart waits for files that keep changing, in ms.
+pub const WATCH_LONGEST_MS: u64 = 5_000;

@@ -48,6 +48,7 @@ const PARAMETERS = [
   ["ready_timeout", "Ready within", "10m"],
   ["after", "Starts after", "db, cache"],
   ["live", "Live check", "tcp:127.0.0.1:80"],
+  ["watch", "Watched files", "/srv/app/src"],
   ["error", "Error lines", "(?i)fatal"],
   ["schedule", "Schedule", "30 2 * * 1-5, @daily"],
   ["schedule_tz", "Time zone", "that of the machine"],

@@ -22,6 +22,7 @@ pub mod master;
 pub mod output;
 pub mod patrol;
 pub mod process;
+pub mod receiver;
 pub mod reducer;
 pub mod rfc3339;
 pub mod script;

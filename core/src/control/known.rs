@@ -170,6 +170,7 @@ const fn trouble(reason: &Reason) -> Trouble {
         Reason::Exited(Exit::Code(_))
         | Reason::None
         | Reason::Stopping(_)
+        | Reason::FileChanged(_)
         | Reason::CannotEnd { .. }
         | Reason::Stopped(_) => Trouble::Exited,
     }

@@ -317,10 +317,10 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
         | Effect::Track { process, .. }
         | Effect::Check { process, .. }
         | Effect::Signal { process, .. } => of(process),
-        Effect::ReadPidFile { definition, .. } | Effect::RunVerb { definition, .. } => {
-            Some(definition.id)
-        }
-        Effect::ShowRun { instance, .. } => Some(*instance),
+        Effect::ReadPidFile { definition, .. }
+        | Effect::RunVerb { definition, .. }
+        | Effect::Watch { definition } => Some(definition.id),
+        Effect::ShowRun { instance, .. } | Effect::Unwatch { instance } => Some(*instance),
         Effect::ShowMaster(_)
         | Effect::PublishLogs(_)
         | Effect::CloseStreams { .. }
@@ -330,6 +330,8 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
         | Effect::Dial { .. }
         | Effect::AnnounceKey(_)
         | Effect::ReadZone { .. }
+        | Effect::Deliver { .. }
+        | Effect::ShowHook { .. }
         | Effect::Finish => None,
     }
 }

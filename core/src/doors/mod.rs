@@ -6,3 +6,6 @@ pub mod control;
 pub(crate) mod json;
 pub mod patrol;
 pub mod v2;
+mod webhook;
+
+pub use webhook::webhook_body;

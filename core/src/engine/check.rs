@@ -204,8 +204,12 @@ impl Engine {
                 | TimerReason::Ready(slot)
                 | TimerReason::Schedule(slot)
                 | TimerReason::ReadyLimit(slot)
+                | TimerReason::Recovered(slot)
+                | TimerReason::FilesChanged(slot)
                 | TimerReason::Live(slot) => slot,
-                TimerReason::Tick | TimerReason::ShutdownOrder => continue,
+                TimerReason::Tick | TimerReason::ShutdownOrder | TimerReason::Redeliver(_) => {
+                    continue;
+                }
                 TimerReason::DialWait(_) => {
                     dial_limits += 1;
                     continue;

@@ -52,6 +52,7 @@ impl Supervisor<'_> {
             self.fire(InstanceEvent::Beat);
         } else {
             self.publish();
+            self.note_well();
         }
     }
 

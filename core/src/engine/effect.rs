@@ -17,6 +17,7 @@ use crate::mixer::Digest;
 use crate::process::{Identity, Scope, Signal};
 use crate::store::Record;
 use crate::time::Wall;
+use crate::webhook::{Delivery, HookId, HookShown};
 
 /// An order to the driver. A visible effect is ordered only when the record it depends on is
 /// durable, so the driver never has to delay one.
@@ -149,6 +150,32 @@ pub enum Effect {
         target: Target,
         /// How long it may take, in ms.
         timeout_ms: u64,
+    },
+    /// Watch the files of an instance, instead of those of before, and report changes as
+    /// [`Input::FilesChanged`](super::Input::FilesChanged).
+    Watch {
+        /// Which instance; its checks name the files.
+        definition: Arc<Definition>,
+    },
+    /// Watch no files of an instance any more.
+    Unwatch {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// Send a report to a webhook, and report the outcome as
+    /// [`Input::DeliveryEnded`](super::Input::DeliveryEnded).
+    Deliver {
+        /// Which webhook.
+        hook: HookId,
+        /// The report.
+        delivery: Arc<Delivery>,
+    },
+    /// Let operators see how a webhook does.
+    ShowHook {
+        /// Which.
+        hook: HookId,
+        /// How.
+        shown: Box<HookShown>,
     },
 }
 

@@ -29,11 +29,12 @@ macro_rules! kinds {
 
 kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRead, ProcessExited,
     RecordsPersisted, PersistFailed, Dialled, PidTold, PidFileRead, TrackedGone, VerbEnded,
-    Configured, CheckEnded, ZoneRead, TimeAdvanced, ShutdownRequested, StartLost);
+    Configured, CheckEnded, ZoneRead, FilesChanged, WatchFailed,
+    WebhooksConfigured, DeliveryEnded, TimeAdvanced, ShutdownRequested, StartLost);
 
 kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Respond, Persist,
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
-    ShowRun, Check, ReadZone, Finish);
+    ShowRun, Check, ReadZone, Watch, Unwatch, Deliver, ShowHook, Finish);
 
 kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire, Act);
 
@@ -58,6 +59,10 @@ impl Input {
             | Self::VerbEnded { .. }
             | Self::Configured { .. }
             | Self::ZoneRead { .. }
+            | Self::FilesChanged { .. }
+            | Self::WatchFailed { .. }
+            | Self::WebhooksConfigured { .. }
+            | Self::DeliveryEnded { .. }
             | Self::TimeAdvanced
             | Self::ShutdownRequested => None,
         }
@@ -68,9 +73,10 @@ impl Input {
         #[expect(clippy::wildcard_enum_match_arm, reason = "others name a process or nothing")]
         match self {
             Self::RequestArrived { command, .. } => command.instance(),
-            Self::PidFileRead { instance, .. } | Self::VerbEnded { instance, .. } => {
-                Some(*instance)
-            }
+            Self::PidFileRead { instance, .. }
+            | Self::VerbEnded { instance, .. }
+            | Self::FilesChanged { instance, .. }
+            | Self::WatchFailed { instance, .. } => Some(*instance),
             _ => None,
         }
     }
@@ -104,12 +110,15 @@ impl Effect {
                 Subject::Key => {}
             },
             Self::PublishLogs(run) => each(run.instance),
+            Self::Deliver { delivery, .. } => each(delivery.instance),
             Self::Persist { record, .. } => record.instance().into_iter().for_each(each),
             Self::SaveTotals(totals) => totals.iter().for_each(|(id, _)| each(*id)),
             Self::Spawn { definition, .. }
             | Self::ReadPidFile { definition, .. }
+            | Self::Watch { definition }
             | Self::RunVerb { definition, .. } => each(definition.id),
             Self::Adopt { instance, .. }
+            | Self::Unwatch { instance }
             | Self::ShowProcess { instance, .. }
             | Self::ShowRun { instance, .. } => each(*instance),
             Self::Signal { process: named, .. }
@@ -123,6 +132,7 @@ impl Effect {
             | Self::Dial { .. }
             | Self::AnnounceKey(_)
             | Self::ReadZone { .. }
+            | Self::ShowHook { .. }
             | Self::Finish => {}
         }
     }

@@ -9,8 +9,10 @@ use super::verbs::VerbResult;
 use crate::command::{Caller, Command, DialOutcome};
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{CheckKind, Definition, Desired, VerbKind, Zone};
+use crate::occasion::Occasions;
 use crate::output::OutputBatch;
 use crate::process::{Exit, Identity};
+use crate::webhook::{DeliveryId, DeliveryResult, HookId};
 
 /// A fact from outside. Every one about a process names its generation.
 #[derive(Clone, Debug)]
@@ -137,6 +139,34 @@ pub enum Input {
         name: String,
         /// Its offsets; `None` if this machine has no such zone.
         zone: Option<Zone>,
+    },
+    /// A file changed that an instance watches, or files did.
+    FilesChanged {
+        /// Whose.
+        instance: InstanceId,
+        /// One of them, for people.
+        path: String,
+    },
+    /// The files of an instance cannot be watched, or not all of them.
+    WatchFailed {
+        /// Whose.
+        instance: InstanceId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The webhooks of the master are known, and nothing is on its way to them: what each reports.
+    WebhooksConfigured {
+        /// In the order of their ids.
+        hooks: Vec<Occasions>,
+    },
+    /// A try to deliver a report has ended.
+    DeliveryEnded {
+        /// To which webhook.
+        hook: HookId,
+        /// Which report.
+        delivery: DeliveryId,
+        /// How.
+        result: DeliveryResult,
     },
     /// The clock reached the time that `poll_timeout` named, or passed it.
     TimeAdvanced,

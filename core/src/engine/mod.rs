@@ -33,6 +33,7 @@ mod order;
 mod outbox;
 mod presence;
 mod reload;
+mod reports;
 mod resume;
 mod schedules;
 mod show;
@@ -40,6 +41,8 @@ mod shutdown;
 mod supervisor;
 mod timers;
 mod verbs;
+mod watches;
+mod webhooks;
 mod zones;
 
 use alloc::vec::Vec;
@@ -69,6 +72,7 @@ use self::reload::Reload;
 use self::shutdown::Shutdown;
 use self::supervisor::{Processes, Supervisor};
 use self::timers::Timers;
+use self::webhooks::Webhooks;
 use self::zones::Zones;
 use crate::ids::{InstanceId, KeyEpoch, SlotId};
 use crate::instance::{Boot, Definition, Goal, Instance, InstanceEvent, State, Table};
@@ -93,6 +97,7 @@ pub struct Engine {
     out: Outbox,
     reload: Option<Reload>,
     zones: Zones,
+    webhooks: Webhooks,
 }
 
 impl Engine {
@@ -119,6 +124,7 @@ impl Engine {
             out: Outbox::new(),
             reload: None,
             zones: Zones::default(),
+            webhooks: Webhooks::default(),
         };
         engine.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
         engine.out.show_master(&engine.master, engine.key_epoch);
@@ -231,6 +237,14 @@ impl Engine {
             }
             Input::Dialled { request, outcome } => self.dialing().dialed(request, outcome),
             Input::ZoneRead { name, zone } => self.operations(now).zone_read(name, zone),
+            Input::FilesChanged { instance, path } => self.on_files_changed(now, instance, path),
+            Input::WatchFailed { instance, reason } => {
+                self.on_watch_failed(now, instance, &reason);
+            }
+            Input::WebhooksConfigured { hooks } => self.configure_webhooks(&hooks),
+            Input::DeliveryEnded { hook, delivery, result } => {
+                self.delivery_ended(now, hook, delivery, &result);
+            }
             Input::TimeAdvanced => {
                 self.on_time(now);
                 self.reconfigure(now);
@@ -313,6 +327,7 @@ impl Engine {
             processes: &mut self.processes,
             timers: &mut self.timers,
             commits: &mut self.commits,
+            webhooks: &mut self.webhooks,
             rng: &mut self.rng,
             out: &mut self.out,
         })
@@ -347,10 +362,21 @@ impl Engine {
         &mut self,
         now: Now,
     ) -> (&mut MasterIdentity, &mut KeyEpoch, &mut Dials, Operations<'_>) {
-        let Self { table, processes, commits, timers, links, zones, rng, out, .. } = self;
+        let Self { table, processes, commits, timers, links, zones, webhooks, rng, out, .. } = self;
         let life = self.life;
-        let operations =
-            Operations { now, life, table, processes, commits, timers, links, zones, rng, out };
+        let operations = Operations {
+            now,
+            life,
+            table,
+            processes,
+            commits,
+            timers,
+            links,
+            zones,
+            webhooks,
+            rng,
+            out,
+        };
         (&mut self.master, &mut self.key_epoch, &mut self.dials, operations)
     }
 

@@ -211,6 +211,7 @@ impl Storage<'_> {
     fn replaced(&mut self, request: RequestId, slot: SlotId, definition: Arc<Definition>) {
         let Some(mut supervisor) = self.operations.supervise(slot) else { return };
         supervisor.instance.adopt(definition);
+        supervisor.end_watch();
         let operation = supervisor.instance.queue_mut().pop();
         if operation.is_some_and(|operation| operation.starts) {
             supervisor.instance.want();
@@ -240,6 +241,7 @@ impl Storage<'_> {
         let Some(mut supervisor) = self.operations.supervise(slot) else { return };
         supervisor.kill_leftover();
         supervisor.answer_waiting();
+        supervisor.end_watch();
         let view = supervisor.instance.view();
         self.operations.timers.disarm_all(slot);
         let Some(mut instance) = self.operations.table.remove(slot) else { return };

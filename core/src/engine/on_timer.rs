@@ -45,6 +45,15 @@ impl Engine {
                     self.operations(now).schedule_due(slot);
                     self.settle(now, slot);
                 }
+                TimerReason::Recovered(slot) => {
+                    if let Some(mut supervisor) = self.supervise(now, slot) {
+                        supervisor.recovered();
+                    }
+                }
+                TimerReason::FilesChanged(slot) => {
+                    self.supervised(now, slot, |one| one.files_settled());
+                }
+                TimerReason::Redeliver(hook) => self.redeliver(now, hook),
                 TimerReason::ShutdownOrder => {
                     let mut operations = self.operations(now);
                     let held = operations.end_order();

@@ -16,6 +16,7 @@ use super::links::Links;
 use super::outbox::Outbox;
 use super::supervisor::{Processes, Supervisor};
 use super::timers::Timers;
+use super::webhooks::Webhooks;
 use super::zones::Zones;
 use crate::command::{InstanceAction, Outcome, Refusal};
 use crate::expect::Expect;
@@ -39,6 +40,7 @@ pub(super) struct Operations<'a> {
     pub(super) timers: &'a mut Timers,
     pub(super) links: &'a mut Links,
     pub(super) zones: &'a mut Zones,
+    pub(super) webhooks: &'a mut Webhooks,
     pub(super) rng: &'a mut ChaCha8Rng,
     pub(super) out: &'a mut Outbox,
 }
@@ -54,6 +56,7 @@ impl Operations<'_> {
             processes: self.processes,
             timers: self.timers,
             commits: self.commits,
+            webhooks: self.webhooks,
             rng: self.rng,
             out: self.out,
         })
@@ -204,6 +207,7 @@ impl Operations<'_> {
             let is_service = instance.definition().is_service();
             let is_free = instance.state() == State::STOPPED && !instance.queue().is_empty();
             let Some(mut supervisor) = self.supervise(slot) else { return };
+            supervisor.keep_watch();
             if is_service {
                 if supervisor.turn_service() && !supervisor.instance.queue().is_empty() {
                     return self.run_operation(slot);

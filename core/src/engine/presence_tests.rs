@@ -245,6 +245,10 @@ impl World {
             | Effect::Dial { .. }
             | Effect::Check { .. }
             | Effect::ReadZone { .. }
+            | Effect::Watch { .. }
+            | Effect::Unwatch { .. }
+            | Effect::Deliver { .. }
+            | Effect::ShowHook { .. }
             | Effect::AnnounceKey(_) => {}
         }
     }

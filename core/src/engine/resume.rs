@@ -79,6 +79,7 @@ impl Engine {
         supervisor.facts().changed = true;
         supervisor.show_facts();
         supervisor.ask_again();
+        supervisor.watch_again();
     }
 }
 

@@ -20,6 +20,7 @@ use crate::output::{OutputBatch, OutputItem};
 use crate::process::{Exit, Scope};
 use crate::store::Record;
 use crate::time::Wall;
+use crate::webhook::{DeliveryResult, HookShown};
 
 /// A text without control characters: they are escaped.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,19 @@ pub fn show_input(input: &Input) -> String {
         }
         Input::VerbEnded { instance, verb, result: VerbResult::Failed(reason) } => {
             format!("{} of {instance} failed: {}", verb.name(), Shown(reason))
+        }
+        Input::FilesChanged { instance, path } => {
+            format!("{} changed, which {instance} watches", Shown(path))
+        }
+        Input::WatchFailed { instance, reason } => {
+            format!("files of {instance} cannot be watched: {}", Shown(reason))
+        }
+        Input::WebhooksConfigured { hooks } => format!("there are {} webhooks", hooks.len()),
+        Input::DeliveryEnded { hook, delivery, result: DeliveryResult::Answered(status) } => {
+            format!("webhook {} answers {status} to {delivery}", hook.0)
+        }
+        Input::DeliveryEnded { hook, delivery, result: DeliveryResult::Failed(reason) } => {
+            format!("webhook {} does not take {delivery}: {}", hook.0, Shown(reason))
         }
         Input::ZoneRead { name, zone } => {
             let found = if zone.is_some() { "is read" } else { "is missing" };
@@ -241,6 +255,28 @@ pub fn show_effect_with(effect: &Effect, names: &mut impl Names) -> String {
         Effect::AnnounceKey(key) => format!("announce {}", names.key(key)),
         Effect::Finish => "finish".to_string(),
         Effect::ReadZone { name } => format!("read {}", show_zone(name)),
+        Effect::Watch { definition } => {
+            let paths: Vec<_> =
+                definition.checks.watch.paths.iter().map(|path| Shown(path).to_string()).collect();
+            format!("watch {} for {}", paths.join(", "), names.instance(definition.id))
+        }
+        Effect::Unwatch { instance } => format!("watch nothing for {}", names.instance(*instance)),
+        Effect::Deliver { hook, delivery } => {
+            let (what, id) = (delivery.occasion.as_str(), names.instance(delivery.instance));
+            let (status, reason) = (delivery.status.as_str(), Shown(&delivery.reason));
+            let restarts = delivery.restarts;
+            let shown =
+                format!("deliver to {}: {id} {what}, {status}, {restarts} restarts", hook.0);
+            if delivery.reason.is_empty() { shown } else { format!("{shown}: {reason}") }
+        }
+        Effect::ShowHook { hook, shown } => {
+            let HookShown { delivered, failed, discarded, failure } = &**shown;
+            let counts = format!("{delivered} delivered, {failed} failed, {discarded} discarded");
+            match failure {
+                None => format!("webhook {}: {counts}", hook.0),
+                Some(failure) => format!("webhook {}: {counts}: {}", hook.0, Shown(failure)),
+            }
+        }
         Effect::Check { process, check, target, timeout_ms: _ } => {
             let target = target.to_string();
             format!("{} check of {}: {}", check_name(*check), name(*process), Shown(&target))

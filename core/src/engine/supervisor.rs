@@ -14,6 +14,7 @@ use super::effect::Effect;
 use super::found::Survivor;
 use super::outbox::Outbox;
 use super::timers::{TimerReason, Timers};
+use super::webhooks::Webhooks;
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::command::Refusal;
@@ -56,6 +57,7 @@ pub(super) struct Supervisor<'a> {
     pub(super) processes: &'a mut Processes,
     pub(super) timers: &'a mut Timers,
     pub(super) commits: &'a mut Commits,
+    pub(super) webhooks: &'a mut Webhooks,
     pub(super) rng: &'a mut ChaCha8Rng,
     pub(super) out: &'a mut Outbox,
 }
@@ -93,6 +95,9 @@ impl Supervisor<'_> {
         }
         self.instance.lifecycle_mut().step_is_done();
         self.show_facts();
+        if step.next != before {
+            self.note_alarm(event, before);
+        }
     }
 
     /// The process exited.
@@ -107,14 +112,23 @@ impl Supervisor<'_> {
         let (is_supervised, history) = (policy.stop.scope == Scope::Group, policy.history);
         self.instance.lifecycle_mut().set_group_left(group_left && is_supervised);
         let is_over = self.instance.definition().policy.restart != Restart::Always;
-        self.end_checks(exit.is_clean() && !is_requested && is_over);
+        let is_done = exit.is_clean() && !is_requested && is_over;
+        self.end_checks(is_done);
         let runs = self.instance.runs_mut();
         runs.end(exit, why, self.now, history);
         let is_told = runs.facts_mut().exited(exit, is_requested, self.now.wall);
-        let reason = why.map_or(Reason::Exited(exit), Reason::Stopped);
+        let changed = self.instance.watching_mut().cause.take();
+        let reason = match (why, changed) {
+            (Some(Why::Restart), Some(path)) => Reason::FileChanged(path.into()),
+            (Some(why), _) => Reason::Stopped(why),
+            (None, _) => Reason::Exited(exit),
+        };
         let event =
             if exit.is_clean() { InstanceEvent::EndedWell } else { InstanceEvent::EndedBadly };
         self.fire_because(event, is_told.then_some(reason));
+        if is_done {
+            self.recovered();
+        }
     }
 
     /// Takes a checkpoint of the current process.
@@ -165,6 +179,7 @@ impl Supervisor<'_> {
         let Decision::SpawnAt(_) = self.decision() else { return self.show_facts() };
         if !self.instance.presence().start_requested {
             self.facts().restarted();
+            self.note_restart();
         }
         if self.instance.definition().policy.limit.is_some() {
             self.instance.lifecycle_mut().count_restart(self.now.mono);
@@ -276,6 +291,7 @@ impl Supervisor<'_> {
         }
         let why = self.why_it_ends();
         let now = self.now;
+        let changed = self.instance.watching().cause.clone();
         let facts = self.facts();
         facts.set_status(state.status());
         if event == InstanceEvent::Spawned {
@@ -284,9 +300,10 @@ impl Supervisor<'_> {
         let reason = match (event, state.process) {
             (InstanceEvent::Spawned | InstanceEvent::Beat, Process::Live) => Some(Reason::None),
             // The reason of the failure is the reason of the restart.
-            (InstanceEvent::EndOrdered, Process::Ending) if why == Why::Restart => {
-                (before != State::FAILING).then_some(Reason::Stopping(why))
-            }
+            (InstanceEvent::EndOrdered, Process::Ending) if why == Why::Restart => match changed {
+                Some(path) => Some(Reason::FileChanged(path.into())),
+                None => (before != State::FAILING).then_some(Reason::Stopping(why)),
+            },
             (InstanceEvent::EndOrdered, Process::Absent) => Some(Reason::Stopped(why)),
             (InstanceEvent::EndOrdered, _) => Some(Reason::Stopping(why)),
             (InstanceEvent::SpawnFailed, _) if before.is_stopping() => Some(Reason::Stopped(why)),
@@ -399,6 +416,7 @@ impl Supervisor<'_> {
         let run = self.run_id();
         self.instance.meters_mut().begin(run);
         self.instance.readiness_mut().begin();
+        self.instance.watching_mut().cause = None;
         self.instance.desired_mut().restart = false;
         let definition = Arc::clone(self.instance.definition());
         self.out.push(Effect::Spawn { process: self.process(), run, definition });

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{RequestId, SlotId};
 use crate::time::Time;
+use crate::webhook::HookId;
 
 /// The purpose of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,12 @@ pub enum TimerReason {
     Live(SlotId),
     /// A time of the schedule of an instance came.
     Schedule(SlotId),
+    /// An instance has been well for long enough for its error to be over.
+    Recovered(SlotId),
+    /// Watched files have been quiet for long enough, or have changed for too long.
+    FilesChanged(SlotId),
+    /// A webhook is tried again.
+    Redeliver(HookId),
     /// What others start after has been kept running long enough during a shutdown.
     ShutdownOrder,
 }
@@ -76,6 +83,8 @@ impl Timers {
             TimerReason::ReadyLimit(slot),
             TimerReason::Live(slot),
             TimerReason::Schedule(slot),
+            TimerReason::Recovered(slot),
+            TimerReason::FilesChanged(slot),
         ] {
             self.cancel(reason);
         }

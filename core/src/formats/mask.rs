@@ -14,7 +14,7 @@ use alloc::vec;
 use crate::escape::escaped_bytes;
 use crate::event::is_resource_name;
 use crate::ids::InstanceId;
-use crate::instance::{CHECK_PARAMETERS, EXEC_PARAMETERS};
+use crate::instance::{CHECK_PARAMETERS, EXEC_PARAMETERS, WATCH, WATCH_IGNORE};
 
 /// The masks of one segment.
 #[derive(Debug, Default)]
@@ -146,7 +146,10 @@ impl Masks {
 
 /// Whether a parameter of an `exec:` URL sets a policy or a check.
 fn is_policy(name: &str) -> bool {
-    let is_shown = |name: &str| EXEC_PARAMETERS.contains(&name) || CHECK_PARAMETERS.contains(&name);
+    let is_shown = |name: &str| {
+        let is_of_files = name == WATCH || name == WATCH_IGNORE;
+        is_of_files || EXEC_PARAMETERS.contains(&name) || CHECK_PARAMETERS.contains(&name)
+    };
     form_urlencoded::parse(name.as_bytes()).next().is_some_and(|(name, _)| is_shown(&name))
 }
 

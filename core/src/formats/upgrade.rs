@@ -18,8 +18,8 @@ use super::v2::definition::{
     RestartV2, ScopeV2, SetupV2, StopV2,
 };
 use super::v2::engine::{
-    BatchesV2, ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, OperationV2,
-    ProcessStateV2, ReadinessV2, ReasonV2, TimerV2,
+    AlarmV2, BatchesV2, ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, OperationV2,
+    ProcessStateV2, ReadinessV2, ReasonV2, TimerV2, WatchingV2,
 };
 use super::v2::stored::{EntryV2, PutInstanceV2, TotalsV2};
 use super::v2::traced::{CallerV2, CommandV2, DoorV2, HeaderV2, InputV2, RecordV2, TrustV2};
@@ -152,6 +152,7 @@ impl TryFrom<EngineV1> for EngineV2 {
             batches: BatchesV2::default(),
             ahead: Vec::new(),
             zones: Vec::new(),
+            webhooks: Vec::new(),
         })
     }
 }
@@ -232,6 +233,8 @@ impl Definitions {
             facts: instance.facts.into(),
             presence: None,
             readiness: ReadinessV2::default(),
+            alarm: AlarmV2::default(),
+            watching: WatchingV2::default(),
         })
     }
 }

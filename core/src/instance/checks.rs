@@ -1,5 +1,5 @@
 //! The checks of a command: when it is ready, whether it still works, which of its lines are errors,
-//! what it starts after, and when.
+//! what it starts after, when, and which files it is restarted for.
 //!
 //! Values only. They are given as parameters of an `exec:` URL and derive from it, so no stored
 //! format has them.
@@ -14,6 +14,7 @@ use core::ops::RangeInclusive;
 use super::exec_url::duration_ms;
 use super::launch::Launch;
 use super::schedule::Schedule;
+use super::watch::{WATCH, WATCH_IGNORE, Watch};
 use crate::ids::InstanceId;
 use crate::limits::READY_LIMIT_MS;
 use crate::pattern::Pattern;
@@ -74,6 +75,8 @@ pub struct Checks {
     pub after: Vec<String>,
     /// When it is started; `None`: at its creation and with the master.
     pub schedule: Option<Schedule>,
+    /// The files whose changes restart it.
+    pub watch: Watch,
 }
 
 /// When a process is ready.
@@ -142,6 +145,8 @@ impl Checks {
             is_always |= name == "restart" && value == "always";
             if name == AFTER {
                 checks.add_after(&value)?;
+            } else if name == WATCH || name == WATCH_IGNORE {
+                checks.watch.add(&name, &value)?;
             }
             let Some(at) = CHECK_PARAMETERS.iter().position(|known| *known == name) else {
                 continue;
@@ -170,6 +175,9 @@ impl Checks {
             }
             (None, None) => None,
         };
+        if checks.watch.is_empty() && !checks.watch.ignored.is_empty() {
+            return Err("watch_ignore has no effect without watch: give both".into());
+        }
         Ok(checks)
     }
 
@@ -357,6 +365,7 @@ mod tests {
             ready_limit_ms: Some(READY_LIMIT_MS),
             after: vec!["db".into(), "a/b".into()],
             schedule: None,
+            watch: Watch::default(),
         };
         assert_eq!(checks(all), Ok(expected));
         let ready = |text: &str| checks(&format!("ready={text}")).map(|checks| checks.ready);
@@ -403,6 +412,10 @@ mod tests {
             "schedule=@daily&schedule_tz=x y",
             "schedule_tz=UTC",
             "restart=always&schedule=@daily",
+            "watch=src",
+            "watch=/a&watch=/a",
+            "watch_ignore=x",
+            "watch=/a&watch_ignore=a/b",
             "after=a b",
             "after=",
         ] {

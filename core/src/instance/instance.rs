@@ -18,6 +18,8 @@ use super::runs::{ProcessFacts, Runs};
 use super::state::State;
 use super::versions::Versions;
 use super::view::InstanceView;
+use super::watching::Watching;
+use crate::alarm::Alarm;
 use crate::canary::{self, Canary};
 use crate::checkpoint::Checkpoint;
 use crate::counters::{SavedTotals, Totals};
@@ -34,6 +36,8 @@ pub struct Instance {
     pub(super) runs: Runs,
     pub(super) presence: Presence,
     pub(super) readiness: Readiness,
+    pub(super) alarm: Alarm,
+    pub(super) watching: Watching,
 }
 
 impl Instance {
@@ -48,6 +52,8 @@ impl Instance {
             runs: Runs::default(),
             presence: Presence::default(),
             readiness: Readiness::default(),
+            alarm: Alarm::default(),
+            watching: Watching::default(),
         }
     }
 
@@ -131,6 +137,26 @@ impl Instance {
     /// The same, to change it.
     pub const fn readiness_mut(&mut self) -> &mut Readiness {
         &mut self.readiness
+    }
+
+    /// What webhooks know of it.
+    pub const fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    /// The same, to change it.
+    pub const fn alarm_mut(&mut self) -> &mut Alarm {
+        &mut self.alarm
+    }
+
+    /// What it knows of the files that it is restarted for.
+    pub const fn watching(&self) -> &Watching {
+        &self.watching
+    }
+
+    /// The same, to change it.
+    pub const fn watching_mut(&mut self) -> &mut Watching {
+        &mut self.watching
     }
 
     // The most frequent queries.

@@ -32,6 +32,8 @@ mod step;
 mod table;
 mod versions;
 mod view;
+mod watch;
+mod watching;
 
 pub use action::{Action, Actions};
 pub use checks::{
@@ -74,3 +76,5 @@ pub use step::{InstanceEvent, Step, step};
 pub use table::Table;
 pub use versions::Versions;
 pub use view::InstanceView;
+pub use watch::{WATCH, WATCH_IGNORE, Watch};
+pub use watching::Watching;

@@ -37,6 +37,8 @@ pub enum Reason {
     },
     /// Its process failed its live check too often, at last for this.
     NotLive(Box<str>),
+    /// Its process is ended or was ended because this watched file changed, to start it again.
+    FileChanged(Box<str>),
     /// Its process was not ready in time.
     NotReady {
         /// In ms.
@@ -84,6 +86,7 @@ impl Reason {
     pub const fn why(&self) -> Option<Why> {
         match self {
             Self::Stopping(why) | Self::CannotEnd { why, .. } | Self::Stopped(why) => Some(*why),
+            Self::FileChanged(_) => Some(Why::Restart),
             Self::None
             | Self::Exited(_)
             | Self::NotStarted(_)
@@ -107,6 +110,7 @@ impl fmt::Display for Reason {
                 write!(f, "cannot be killed: {held}; stopping {why}, tried again every minute")
             }
             Self::Stopped(why) => write!(f, "stopped {}", purpose(*why)),
+            Self::FileChanged(path) => write!(f, "a watched file changed: {path}"),
             Self::Exited(exit) => write!(f, "{exit}"),
             Self::NotStarted(reason) => write!(f, "could not be started: {reason}"),
             Self::Complained(line) => write!(f, "printed an error: {}", line.as_str()),
@@ -143,6 +147,7 @@ mod tests {
         assert!(words_of_one.starts_with("cannot be killed: "), "{words_of_one}");
         assert!(words_of_one.contains("stopping on request, tried again"), "{words_of_one}");
         assert_eq!(words(Reason::Exited(Exit::Code(3))), "exited with code 3");
+        assert_eq!(words(Reason::FileChanged("/a".into())), "a watched file changed: /a");
         assert_eq!(words(Reason::NotStarted("no file".into())), "could not be started: no file");
         let line = Quote::new(b"\x1b[31mERROR no route");
         assert_eq!(words(Reason::Complained(line)), "printed an error: \u{fffd}[31mERROR no route");

@@ -17,6 +17,8 @@ use super::readiness::Readiness;
 use super::runs::{ProcessFacts, Runs};
 use super::state::State;
 use super::versions::Versions;
+use super::watching::Watching;
+use crate::alarm::Alarm;
 use crate::backoff::Backoff;
 use crate::counters::{Counters, Metrics};
 use crate::ids::{Generation, RequestId, RunId};
@@ -51,12 +53,24 @@ pub(crate) struct Snapshot {
     pub(crate) facts: ProcessFacts,
     pub(crate) presence: Presence,
     pub(crate) readiness: Readiness,
+    pub(crate) alarm: Alarm,
+    pub(crate) watching: Watching,
 }
 
 impl From<&Instance> for Snapshot {
     fn from(instance: &Instance) -> Self {
-        let Instance { versions, desired, lifecycle, meters, queue, runs, presence, readiness } =
-            instance.clone();
+        let Instance {
+            versions,
+            desired,
+            lifecycle,
+            meters,
+            queue,
+            runs,
+            presence,
+            readiness,
+            alarm,
+            watching,
+        } = instance.clone();
         Self {
             definition: versions.current,
             staged: versions.staged,
@@ -83,6 +97,8 @@ impl From<&Instance> for Snapshot {
             facts: runs.facts,
             presence,
             readiness,
+            alarm,
+            watching,
         }
     }
 }
@@ -123,6 +139,8 @@ impl From<Snapshot> for Instance {
             runs: Runs::with_facts(snapshot.facts),
             presence: snapshot.presence,
             readiness: snapshot.readiness,
+            alarm: snapshot.alarm,
+            watching: snapshot.watching,
         }
     }
 }
@@ -130,7 +148,18 @@ impl From<Snapshot> for Instance {
 impl Instance {
     /// Takes in all of it that decides something, but for texts.
     pub(crate) fn fingerprint(&self, print: &mut Digest) {
-        let Self { versions, desired, lifecycle, meters, queue, runs, presence, readiness } = self;
+        let Self {
+            versions,
+            desired,
+            lifecycle,
+            meters,
+            queue,
+            runs,
+            presence,
+            readiness,
+            alarm,
+            watching,
+        } = self;
         let flags = [
             versions.current.restarts(),
             versions.staged.is_some(),
@@ -168,6 +197,18 @@ impl Instance {
         if met || failed_live || late || asked > 0 || missed > 0 {
             let flags = u64::from(met) | u64::from(late) << 1;
             print.words([flags, failed_live.into(), asked.into(), missed.into()]);
+        }
+        let Alarm { in_error, is_flapping, is_well, is_known, restarts } = alarm;
+        let flags = [*in_error, *is_flapping, *is_well, *is_known];
+        // Without webhooks nothing is noted.
+        if flags.contains(&true) || !restarts.is_empty() {
+            print.words(flags.map(u64::from));
+            restarts.iter().for_each(|at| print.word(at.as_micros()));
+        }
+        let Watching { is_on, changed, cause } = watching;
+        if *is_on || changed.is_some() || cause.is_some() {
+            let since = changed.as_ref().map_or(0, |(_, since)| since.as_micros());
+            print.words([(*is_on).into(), since, cause.is_some().into()]);
         }
         print.word(queue.awaiting_start.len() as u64);
         queue.awaiting_start.iter().for_each(|request| print.word(request.0));

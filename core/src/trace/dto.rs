@@ -23,8 +23,10 @@ use crate::ids::{
     Generation, InstanceId, KeyEpoch, ProcessRef, RecordSeq, RequestId, SlotId, StoreEpoch,
 };
 use crate::instance::CheckKind;
+use crate::occasion::Occasions;
 use crate::output::OutputBatch;
 use crate::process::Exit;
+use crate::webhook::{DeliveryId, DeliveryResult, HookId};
 
 impl From<ProcessRef> for ProcessV1 {
     fn from(process: ProcessRef) -> Self {
@@ -95,6 +97,22 @@ impl InputV2 {
                 let zone = zone.as_ref().map_or(ZoneV2::Missing, Into::into);
                 Self::ZoneRead(name.clone(), zone)
             }
+            Input::FilesChanged { instance, path } => {
+                Self::FilesChanged(instance.0, masks.prose(path))
+            }
+            Input::WatchFailed { instance, reason } => {
+                Self::WatchFailed(instance.0, masks.prose(reason))
+            }
+            Input::WebhooksConfigured { hooks } => {
+                Self::WebhooksConfigured(hooks.iter().map(|hook| hook.bits()).collect())
+            }
+            Input::DeliveryEnded { hook, delivery, result } => {
+                let result = match result {
+                    DeliveryResult::Answered(status) => Ok(*status),
+                    DeliveryResult::Failed(reason) => Err(masks.prose(reason)),
+                };
+                Self::DeliveryEnded(hook.0, delivery.0, result)
+            }
             Input::TimeAdvanced => Self::TimeAdvanced,
             Input::ShutdownRequested => Self::Shutdown,
         }
@@ -156,6 +174,20 @@ impl InputV2 {
                 Input::CheckEnded { process: process.into(), check, failure }
             }
             Self::ZoneRead(name, zone) => Input::ZoneRead { name, zone: zone.into_zone() },
+            Self::FilesChanged(instance, path) => {
+                Input::FilesChanged { instance: InstanceId(instance), path }
+            }
+            Self::WatchFailed(instance, reason) => {
+                Input::WatchFailed { instance: InstanceId(instance), reason }
+            }
+            Self::WebhooksConfigured(hooks) => Input::WebhooksConfigured {
+                hooks: hooks.into_iter().map(Occasions::from_bits).collect(),
+            },
+            Self::DeliveryEnded(hook, delivery, result) => Input::DeliveryEnded {
+                hook: HookId(hook),
+                delivery: DeliveryId(delivery),
+                result: result.map_or_else(DeliveryResult::Failed, DeliveryResult::Answered),
+            },
             Self::TimeAdvanced => Input::TimeAdvanced,
             Self::Shutdown => Input::ShutdownRequested,
         })

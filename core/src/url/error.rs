@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::parts::UrlFault;
+use crate::limits::HOOKS_MAX;
 use crate::url::TraceConfig;
 
 /// Why a master cannot be started with a URL.
@@ -51,6 +52,21 @@ pub enum MasterUrlError {
         /// What it may be.
         values: [&'static str; 2],
     },
+    /// A `webhook` is no URL that reports can be sent to. The URL may be a secret.
+    BadWebhook {
+        /// Which one, counted from 1.
+        place: usize,
+        /// Why.
+        fault: &'static str,
+    },
+    /// There are so many webhooks.
+    TooManyWebhooks(usize),
+    /// `webhook_events` is this, not a list of events.
+    BadWebhookEvents(String),
+    /// `webhook_secret` does not say where a secret is.
+    BadWebhookSecret,
+    /// This parameter without a webhook.
+    WithoutWebhook(&'static str),
     /// The `trace_size` parameter is this, not a number of MiB.
     BadTraceSize(String),
     /// The `trace_text` parameter is this, not `on` or `off`.
@@ -100,6 +116,25 @@ impl fmt::Display for MasterUrlError {
             ),
             MasterUrlError::BadChoice { name, value, values: [first, second] } => {
                 write!(f, "bad {name} \"{value}\" in the master URL; use {first} or {second}")
+            }
+            MasterUrlError::BadWebhook { place, fault } => write!(
+                f,
+                "bad webhook {place} in the master URL: {fault}; use http://host/path or \
+                 https://host/path, percent-encoded as a value of a query"
+            ),
+            MasterUrlError::TooManyWebhooks(count) => {
+                write!(f, "{count} webhooks in the master URL; use at most {HOOKS_MAX}")
+            }
+            MasterUrlError::BadWebhookEvents(text) => write!(
+                f,
+                "bad webhook_events \"{text}\" in the master URL; use some of \
+                 error,recovered,flapping,ready"
+            ),
+            MasterUrlError::BadWebhookSecret => f.write_str(
+                "bad webhook_secret in the master URL; use file:/absolute/path or env:NAME",
+            ),
+            MasterUrlError::WithoutWebhook(name) => {
+                write!(f, "{name} needs webhook=<url> in the master URL")
             }
             MasterUrlError::BadTraceSize(size) => write!(
                 f,

@@ -14,6 +14,7 @@ use super::control::ControlOptions;
 use super::cors::Cors;
 use super::options::{LogOptions, MetricsOptions, OptionTexts, Survival};
 use super::parts::{Parts, outline};
+use super::webhooks::WebhookOptions;
 use crate::url::{MasterUrlError, TraceConfig};
 
 /// The configuration in `master://<host>:<port>[/prefix][?<query>]` (Contract §1).
@@ -59,6 +60,8 @@ pub struct MasterUrl {
     pub patrol: Option<String>,
     /// The recording of its inputs; `None` with `trace=off`.
     pub trace: Option<TraceConfig>,
+    /// Where it reports what happens to instances; `None` with no webhook.
+    pub webhooks: Option<WebhookOptions>,
     /// The names of unknown parameters, each once, in order.
     pub ignored: Vec<String>,
 }
@@ -89,6 +92,7 @@ impl MasterUrl {
         let (host, port) = split_port(parts.host)?;
         let parameters = Parameters::parse(parts.query);
         let trace = parameters.trace()?;
+        let webhooks = parameters.webhooks()?;
         let Parameters { tls, crt, key, bin, state, page, patrol, options, ignored, .. } =
             parameters;
         let (crt, key) = (crt.unwrap_or_default(), key.unwrap_or_default());
@@ -113,6 +117,7 @@ impl MasterUrl {
             page: switch(&page.unwrap_or_default())?,
             patrol: patrol.filter(|patrol| !patrol.is_empty()),
             trace,
+            webhooks,
             ignored,
         };
         if url.client_ca.is_some() && url.tls == Tls::Off {
@@ -165,6 +170,9 @@ struct Parameters {
     trace: Option<String>,
     trace_size: Option<String>,
     trace_text: Option<String>,
+    webhooks: Vec<String>,
+    webhook_events: Option<String>,
+    webhook_secret: Option<String>,
     ignored: Vec<String>,
 }
 
@@ -184,6 +192,15 @@ impl Parameters {
                 "trace" => &mut parameters.trace,
                 "trace_size" => &mut parameters.trace_size,
                 "trace_text" => &mut parameters.trace_text,
+                "webhook_events" => &mut parameters.webhook_events,
+                "webhook_secret" => &mut parameters.webhook_secret,
+                // Each value counts.
+                "webhook" => {
+                    if !value.is_empty() {
+                        parameters.webhooks.push(value.into_owned());
+                    }
+                    continue;
+                }
                 other => {
                     if let Some(place) = parameters.options.place_of(other) {
                         place.get_or_insert_with(|| value.into_owned());
@@ -198,6 +215,13 @@ impl Parameters {
             parameter.get_or_insert_with(|| value.into_owned());
         }
         parameters
+    }
+
+    /// The webhooks, if there are any.
+    fn webhooks(&self) -> Result<Option<WebhookOptions>, MasterUrlError> {
+        let [events, secret] = [&self.webhook_events, &self.webhook_secret]
+            .map(|parameter| parameter.as_deref().filter(|text| !text.is_empty()));
+        WebhookOptions::parse(&self.webhooks, events, secret)
     }
 
     /// The recording. Parameters are checked even if it is off, so that an error shows at once.

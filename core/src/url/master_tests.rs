@@ -36,6 +36,7 @@ fn a_plain_url_has_defaults() {
         control: None,
         page: true,
         patrol: None,
+        webhooks: None,
         trace: Some(TraceConfig::default()),
         ignored: Vec::new(),
     };
@@ -309,6 +310,7 @@ proptest! {
         control: None,
             page: true,
             patrol: None,
+            webhooks: None,
             trace: Some(TraceConfig::default()),
             ignored: vec![ignored],
         };

@@ -12,6 +12,7 @@ mod master;
 mod options;
 mod parts;
 mod trace;
+mod webhooks;
 
 pub use control::ControlOptions;
 pub use cors::Cors;
@@ -22,3 +23,4 @@ pub use master::{MasterUrl, Tls};
 pub use options::{LogOptions, MetricsOptions, Survival};
 pub use parts::UrlFault;
 pub use trace::TraceConfig;
+pub use webhooks::{WebhookOptions, WebhookUrl};

@@ -246,7 +246,8 @@ async fn master(options: &Options) -> Vec<Finding> {
         Ok(api) => api,
         Err(failure) => return vec![found(Grade::Error, "master", failure.to_string())],
     };
-    let (info, instances) = tokio::join!(api.get("/info"), api.instances());
+    let (info, health, instances) =
+        tokio::join!(api.get("/info"), api.get("/health"), api.instances());
     let info = match info {
         Ok(info) => info,
         Err(failure) => return vec![found(Grade::Error, "master", failure.to_string())],
@@ -260,6 +261,13 @@ async fn master(options: &Options) -> Vec<Finding> {
         let text = format!("the master is {version}, this program {VERSION}; restart the master");
         found(Grade::Warning, "version", text)
     });
+    // 503 is an answer, too, and has the same fields.
+    if let Ok(health) = &health
+        && health.at("webhooks").text() == "failing"
+    {
+        let text = "a webhook does not take reports; see the log of the master";
+        findings.push(found(Grade::Warning, "webhooks", text));
+    }
     if let Ok(instances) = instances {
         let failed = instances.iter().filter(|one| one.status() == "error").count();
         findings.push(match failed {

@@ -161,6 +161,8 @@ fn url(question: &Run, is_local: bool) -> Result<String, Failure> {
         },
         policy: policy(question),
         after: question.after.clone(),
+        watch: question.watch.iter().map(|path| here.join(path)).collect(),
+        watch_ignore: question.watch_ignore.clone(),
         ..Entry::default()
     };
     entry.url(&here).map_err(|(key, reason)| {

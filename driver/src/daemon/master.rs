@@ -27,10 +27,11 @@ use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::control::{ControlHands, MAIN_MODE, OpenSockets, Parts, start_control};
 use crate::daemon::endpoint::{address, listen, listen_udp, secured, usable_listener};
+use crate::daemon::file_watch::FileWatch;
 use crate::daemon::gate::Gate;
 use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, description};
 use crate::daemon::hub::{Hub, Publisher};
-use crate::daemon::inbox::{Mailbox, inbox};
+use crate::daemon::inbox::{Mailbox, Notice, inbox};
 use crate::daemon::limits::raise_descriptor_limit;
 use crate::daemon::log;
 use crate::daemon::log_line::LogFormat;
@@ -51,6 +52,7 @@ use crate::daemon::tls::Secured;
 use crate::daemon::trace::{Destination, Recorder};
 use crate::daemon::upgrade::{self, Arrival, Fixed, OwnProgram, Running};
 use crate::daemon::usage::Processes;
+use crate::daemon::webhook::Webhooks;
 use crate::promises::{close_inherited_at_exec, unblock_signals};
 use crate::published_file::PublishedFile;
 use crate::state::{Loaded, PID_FILE, StateDirectory};
@@ -242,6 +244,9 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     let loaded = directory.load()?;
     let made = arrival.as_mut().and_then(|arrival| arrival.handover.certificate.take());
     let mut secured = secured(&url, made)?;
+    let webhooks = url.webhooks.as_ref().map(Webhooks::new).transpose();
+    let webhooks = webhooks.map_err(StartError::Webhook)?;
+    let board = webhooks.as_ref().map(Webhooks::board).unwrap_or_default();
     let handed = arrival.as_mut().and_then(|arrival| arrival.tcp.take());
     let inherited =
         handed.map(usable_listener).transpose().map_err(system("listen"))?.or(inherited);
@@ -350,6 +355,8 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         logs: Arc::clone(&logs),
         processes: Arc::clone(&processes),
         mailbox: mailbox.clone(),
+        files: FileWatch::new(mailbox.clone()),
+        webhooks,
         door: door.clone(),
         leftovers,
         survivors: survivors_held.unwrap_or_default(),
@@ -382,6 +389,9 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         Some(engine) => engine,
         None => Engine::with_found(image, found, random()?, now),
     };
+    if let Some(webhooks) = &hands.webhooks {
+        mailbox.fact(Notice::Fact(webhooks.configured()));
+    }
     let obstacle = obstacle(hands.spawner.has_keeper(), door.is_some());
     let reactor = Reactor::new(engine, recorder, hands, control, clock.clone(), child_ended, now)
         .after_request(last_request);
@@ -427,6 +437,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
             mailbox: mailbox.clone(),
             clock: clock.clone(),
             metrics,
+            webhooks: board,
             metrics_turn: Arc::new(Semaphore::new(1)),
             metrics_threads: Threads::new("metrics", 1),
             description: description(api_base.clone(), Dialect::V3_1),

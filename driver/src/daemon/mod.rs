@@ -8,6 +8,7 @@ mod console;
 mod control;
 mod dial;
 mod endpoint;
+mod file_watch;
 mod first_request;
 mod gate;
 mod http;
@@ -39,6 +40,7 @@ mod trace;
 mod trial;
 mod upgrade;
 mod usage;
+mod webhook;
 mod zones;
 
 pub(crate) use master::{check_patrol, run, run_patrol};

@@ -54,7 +54,11 @@ async fn connect(target: &Target) -> Result<(), String> {
     }
 }
 
-async fn open(address: &str) -> io::Result<TcpStream> {
+/// Connects to `host:port`.
+///
+/// # Errors
+/// Those of the system.
+pub(super) async fn open(address: &str) -> io::Result<TcpStream> {
     let addresses = match address.parse() {
         Ok(address) => vec![address],
         Err(_) => look_up(address.to_owned()).await?,

@@ -28,6 +28,7 @@ use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::control::ControlHands;
 use crate::daemon::dial::dial;
+use crate::daemon::file_watch::FileWatch;
 use crate::daemon::gate::Gate;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
@@ -43,6 +44,7 @@ use crate::daemon::standstill::{Freeze, Frozen};
 use crate::daemon::store::StoreWriter;
 use crate::daemon::trace::Recorder;
 use crate::daemon::usage::Processes;
+use crate::daemon::webhook::Webhooks;
 use crate::daemon::zones::read_zone;
 
 /// A wait that nothing else ends.
@@ -64,6 +66,9 @@ pub(crate) struct Hands {
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
     pub(crate) mailbox: Mailbox,
+    pub(crate) files: FileWatch,
+    /// The webhooks, if there are any.
+    pub(crate) webhooks: Option<Webhooks>,
     /// The Patrol door, if there is one.
     pub(crate) door: Option<Arc<Door>>,
     /// What the last master left behind, until the engine asks for it.
@@ -528,8 +533,19 @@ impl Reactor {
 
     /// `attached` are the events that are stored together with changes.
     fn carry_out(&mut self, effect: Effect, attached: &mut Vec<Attached>) {
-        let Hands { publisher, spawner, store, stdout, logs, processes, mailbox, door, .. } =
-            &mut self.hands;
+        let Hands {
+            publisher,
+            spawner,
+            store,
+            stdout,
+            logs,
+            processes,
+            mailbox,
+            files,
+            webhooks,
+            door,
+            ..
+        } = &mut self.hands;
         match effect {
             Effect::ShowMaster(face) => publisher.show_master(face),
             Effect::ShowInstance(view) => publisher.show_instance(view),
@@ -633,6 +649,20 @@ impl Reactor {
             }
             Effect::Finish => self.is_finished = true,
             Effect::ReadZone { name } => read_zone(name, mailbox.clone()),
+            Effect::Watch { definition } => {
+                files.watch(definition.id, definition.checks.watch.clone());
+            }
+            Effect::Unwatch { instance } => files.unwatch(instance),
+            Effect::Deliver { hook, delivery } => {
+                if let Some(webhooks) = webhooks {
+                    webhooks.deliver(hook, &delivery, mailbox.clone());
+                }
+            }
+            Effect::ShowHook { hook, shown } => {
+                if let Some(webhooks) = webhooks {
+                    webhooks.show(hook, *shown);
+                }
+            }
             Effect::Check { process, check, target, timeout_ms } => {
                 probe::check(process, check, target, timeout_ms, mailbox.clone());
             }

@@ -8,6 +8,7 @@ use crate::daemon::control::ListenError;
 use crate::daemon::patrol::SetupError;
 use crate::daemon::process::LinkError;
 use crate::daemon::tls::TlsError;
+use crate::daemon::webhook::WebhookError;
 use crate::state::StoreError;
 
 /// Why a master does not start, or does not end well.
@@ -23,6 +24,7 @@ pub(crate) enum StartError {
     NoDirectory(io::Error),
     Keeper(LinkError),
     Socket(ListenError),
+    Webhook(WebhookError),
     System(&'static str, io::Error),
     /// The processes that run on after the end.
     CannotEnd(String),
@@ -35,6 +37,7 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Keeper(error) => error.fmt(f),
+            Self::Webhook(error) => error.fmt(f),
             Self::Control(error @ ListenError::NoGroup(_)) => error.fmt(f),
             Self::Control(error) => write!(f, "control: {error}"),
             Self::Socket(error) => write!(f, "socket: {error}"),
@@ -66,6 +69,7 @@ impl std::error::Error for StartError {
             Self::Control(error) | Self::Socket(error) => Some(error),
             Self::Patrol(error) => Some(error),
             Self::Keeper(error) => Some(error),
+            Self::Webhook(error) => Some(error),
             Self::Bind(_, error) | Self::System(_, error) | Self::NoDirectory(error) => Some(error),
             Self::CannotEnd(_) => None,
         }
@@ -84,6 +88,7 @@ impl StartError {
             | Self::Socket(_)
             | Self::Control(_)
             | Self::Keeper(_)
+            | Self::Webhook(_)
             | Self::Bind(..)
             | Self::System(..)
             | Self::CannotEnd(_) => 1,

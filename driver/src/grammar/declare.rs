@@ -47,6 +47,12 @@ pub(crate) struct Run {
     /// Start it only when this instance is ready; can be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) after: Vec<String>,
+    /// Restart it when a file at or below this path changes; can be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) watch: Vec<PathBuf>,
+    /// Leave this name out of what is watched: node.lock, or *.log; can be repeated
+    #[arg(long, value_name = "NAME", requires = "watch")]
+    pub(crate) watch_ignore: Vec<String>,
     /// Restart it when this stops answering: tcp:HOST:PORT or http(s)://…
     #[arg(long, value_name = "TARGET")]
     pub(crate) live: Option<String>,

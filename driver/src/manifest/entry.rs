@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use openctrl_core::instance::{AFTER, CHECK_PARAMETERS, Checks, EXEC_PARAMETERS, exec_policy};
+use openctrl_core::instance::{
+    AFTER, CHECK_PARAMETERS, Checks, EXEC_PARAMETERS, WATCH, WATCH_IGNORE, Watch, exec_policy,
+};
 use openctrl_core::url::InstanceUrl;
 
 use crate::runtime::{Exec, SecretSource};
@@ -42,6 +44,10 @@ pub(crate) struct Entry {
     pub(crate) policy: BTreeMap<String, String>,
     /// The names of the instances that it starts after.
     pub(crate) after: Vec<String>,
+    /// The files whose changes restart it. Relative ones are in `cwd`, else beside the file.
+    pub(crate) watch: Vec<PathBuf>,
+    /// Names that are left out below these.
+    pub(crate) watch_ignore: Vec<String>,
     /// The tags.
     pub(crate) tags: BTreeMap<String, String>,
     /// The peer, in the order of the API: id, kind, name.
@@ -108,6 +114,9 @@ impl Entry {
         } else {
             PathBuf::from(command)
         };
+        let here = cwd.as_deref().unwrap_or(base);
+        let paths = self.watch.iter().map(|path| absolute(here, path));
+        let paths = paths.map(|path| path.to_string_lossy().into_owned()).collect();
         let exec = Exec {
             command,
             args,
@@ -116,6 +125,7 @@ impl Entry {
             cwd,
             policy: self.parameters(),
             after: self.after.clone(),
+            watch: Watch { paths, ignored: self.watch_ignore.clone() },
             ..Exec::default()
         };
         exec.check()?;
@@ -125,7 +135,10 @@ impl Entry {
             Ok(Err(reason)) => {
                 // The reason begins with the name of the parameter.
                 let first = reason.split([' ', '=']).next().unwrap_or_default();
-                let key = PARAMETERS.into_iter().chain([AFTER]).find(|name| *name == first);
+                let key = PARAMETERS
+                    .into_iter()
+                    .chain([AFTER, WATCH, WATCH_IGNORE])
+                    .find(|name| *name == first);
                 Err((key.unwrap_or("command"), reason))
             }
             Ok(Ok(_)) | Err(_) => Ok(url),
@@ -151,6 +164,8 @@ impl Entry {
             ("restart", self.restart == Restart::Always),
             ("policy", !self.policy.is_empty()),
             (AFTER, !self.after.is_empty()),
+            (WATCH, !self.watch.is_empty()),
+            (WATCH_IGNORE, !self.watch_ignore.is_empty()),
         ];
         if let Some((key, _)) = of_commands.into_iter().find(|(_, is_given)| *is_given) {
             return Err((key, "it goes with command or shell, not with url".to_owned()));
@@ -190,6 +205,8 @@ impl Entry {
             restart,
             policy,
             after: exec.after,
+            watch: exec.watch.paths.into_iter().map(PathBuf::from).collect(),
+            watch_ignore: exec.watch.ignored,
             cwd: exec.cwd,
             env: exec.env.into_iter().collect(),
             secrets: exec.secrets.into_iter().collect(),
@@ -236,6 +253,12 @@ mod tests {
         let shell = Program::Shell("a | b".to_owned());
         let entry = Entry { program: shell, cwd: Some("data".into()), ..Entry::default() };
         assert_eq!(url(&entry), "exec:///bin/sh?arg=-c&arg=a+%7C+b&cwd=/srv/app/data");
+        let entry = Entry {
+            watch: vec!["src".into(), "/etc/x".into()],
+            watch_ignore: vec!["*.log".to_owned()],
+            ..command(&["x"])
+        };
+        assert_eq!(url(&entry), "exec:x?watch=/srv/app/src&watch=/etc/x&watch_ignore=%2A.log");
         let entry = Entry { cwd: Some("/data".into()), ..command(&["bin/x"]) };
         assert_eq!(url(&entry), "exec:///data/bin/x?cwd=/data");
     }

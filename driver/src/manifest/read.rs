@@ -69,6 +69,10 @@ struct RawEntry {
     #[serde(default)]
     after: Many,
     #[serde(default)]
+    watch: Many,
+    #[serde(default)]
+    watch_ignore: Many,
+    #[serde(default)]
     tags: BTreeMap<String, Scalar>,
     #[serde(default)]
     peer: RawPeer,
@@ -318,8 +322,26 @@ impl RawEntry {
         let peer = [sid, kind, alias];
         let after = self.after.0.iter().map(|name| within.expand("after", name));
         let after = after.collect::<Result<_, _>>()?;
+        let watch = self.watch.0.iter().map(|path| within.expand("watch", path).map(PathBuf::from));
+        let watch = watch.collect::<Result<_, _>>()?;
+        let watch_ignore = self.watch_ignore.0.iter();
+        let watch_ignore = watch_ignore.map(|name| within.expand("watch_ignore", name));
+        let watch_ignore = watch_ignore.collect::<Result<_, _>>()?;
         let env_file = Vec::new();
-        Ok(Entry { program, cwd, env, env_file, secrets, restart, policy, after, tags, peer })
+        Ok(Entry {
+            program,
+            cwd,
+            env,
+            env_file,
+            secrets,
+            restart,
+            policy,
+            after,
+            watch,
+            watch_ignore,
+            tags,
+            peer,
+        })
     }
 }
 

@@ -47,6 +47,13 @@ fn write_entry(text: &mut String, entry: &Entry) {
     if !entry.after.is_empty() {
         line("after", list(entry.after.iter().map(String::as_str)));
     }
+    if !entry.watch.is_empty() {
+        let paths: Vec<String> = entry.watch.iter().map(|path| shown(path)).collect();
+        line("watch", list(paths.iter().map(String::as_str)));
+    }
+    if !entry.watch_ignore.is_empty() {
+        line("watch_ignore", list(entry.watch_ignore.iter().map(String::as_str)));
+    }
     let secrets: Vec<(String, String)> =
         entry.secrets.iter().map(|(name, source)| (name.clone(), source.to_string())).collect();
     let peer = ["sid", "type", "alias"].into_iter().zip(&entry.peer);

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use openctrl_core::instance::{
-    AFTER, CHECK_PARAMETERS, Checks, EXEC_PARAMETERS, Setup, exec_policy,
+    AFTER, CHECK_PARAMETERS, Checks, EXEC_PARAMETERS, Setup, WATCH, WATCH_IGNORE, Watch,
+    exec_policy,
 };
 use openctrl_core::url::InstanceUrl;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -66,6 +67,8 @@ pub(crate) struct Spec {
     pub(crate) policy: Vec<(String, String)>,
     /// The aliases of the instances that it starts after.
     pub(crate) after: Vec<String>,
+    /// The files whose changes restart it.
+    pub(crate) watch: Watch,
     /// The parts of the policy that a start in the foreground applies; a master applies them
     /// itself.
     pub(crate) setup: Setup,
@@ -114,6 +117,12 @@ impl Spec {
         for name in &self.after {
             add(AFTER, None, name);
         }
+        for path in &self.watch.paths {
+            add(WATCH, None, path);
+        }
+        for name in &self.watch.ignored {
+            add(WATCH_IGNORE, None, name);
+        }
         url
     }
 
@@ -153,11 +162,12 @@ impl Spec {
         let command = command(url)?;
         let of_master: Vec<&str> = EXEC_PARAMETERS.into_iter().chain(CHECK_PARAMETERS).collect();
         let once: Vec<&str> = ["cwd"].into_iter().chain(of_master.iter().copied()).collect();
-        let params = Params::parse(url, &once, &["arg", "env", "secret", AFTER])?;
+        let params =
+            Params::parse(url, &once, &["arg", "env", "secret", AFTER, WATCH, WATCH_IGNORE])?;
         let parsed = InstanceUrl::parse(url.as_str());
         let parsed = parsed.map_err(|error| UrlError::Policy(error.to_string()))?;
         let setup = exec_policy(&parsed).map_err(UrlError::Policy)?.setup;
-        Checks::parse(&parsed).map_err(UrlError::Policy)?;
+        let watch = Checks::parse(&parsed).map_err(UrlError::Policy)?.watch;
         let mut env: Vec<(String, String)> = Vec::new();
         for entry in params.all("env") {
             let (name, value) = entry.split_once('=').unwrap_or_default();
@@ -195,6 +205,7 @@ impl Spec {
             cwd,
             policy,
             after: params.all(AFTER).map(str::to_owned).collect(),
+            watch,
             setup,
         })
     }
@@ -340,12 +351,13 @@ mod tests {
             cwd: Some("/srv/app".into()),
             policy: vec![("ready".to_owned(), "after:5s".to_owned())],
             after: vec!["db".to_owned()],
+            watch: Watch { paths: vec!["/srv/app".to_owned()], ignored: vec!["*.log".to_owned()] },
             setup: Setup::default(),
         };
         assert_eq!(
             spec.url(),
             "exec:///usr/bin/my%20tool?arg=-c&arg=a+b&arg=x%3D1%26y&arg=&env=K%3DV%3DW\
-             &secret=T%3Dfile:/run/t&cwd=/srv/app&ready=after:5s&after=db"
+             &secret=T%3Dfile:/run/t&cwd=/srv/app&ready=after:5s&after=db&watch=/srv/app&watch_ignore=%2A.log"
         );
     }
 

@@ -34,7 +34,7 @@ impl SecretSource {
     ///
     /// # Errors
     /// Why it cannot be read.
-    pub(super) fn read(&self) -> Result<OsString, String> {
+    pub(crate) fn read(&self) -> Result<OsString, String> {
         match self {
             Self::Env(variable) => {
                 std::env::var_os(variable).ok_or_else(|| "it is not set".to_owned())

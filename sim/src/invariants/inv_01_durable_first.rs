@@ -79,6 +79,10 @@ impl Invariant for DurableFirst {
             | Effect::Dial { .. }
             | Effect::Check { .. }
             | Effect::ReadZone { .. }
+            | Effect::Watch { .. }
+            | Effect::Unwatch { .. }
+            | Effect::Deliver { .. }
+            | Effect::ShowHook { .. }
             | Effect::Finish => Ok(()),
         }
     }

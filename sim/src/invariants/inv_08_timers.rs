@@ -73,6 +73,13 @@ fn is_waited_for(scene: Scene<'_>, reason: TimerReason) -> bool {
             let is_wanted = row.desired().goal == Goal::Up;
             is_wanted && row.definition().checks.schedule.is_some()
         }),
+        TimerReason::Recovered(slot) => of(slot, |row| row.alarm().in_error()),
+        TimerReason::FilesChanged(slot) => {
+            of(slot, |row| row.watching().is_on && row.watching().changed.is_some())
+        }
+        TimerReason::Redeliver(hook) => {
+            scene.engine.webhook(hook).is_some_and(|hook| hook.waiting() > 0)
+        }
         TimerReason::Live(slot) => {
             of(slot, |row| row.state().has_process() && row.definition().checks.live.is_some())
         }

@@ -16,6 +16,8 @@ mod inv_09_convergence;
 mod inv_10_determinism;
 mod inv_13_survivors;
 mod inv_17_order;
+mod inv_19_webhooks;
+mod inv_20_watches;
 
 use core::fmt;
 
@@ -122,6 +124,8 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(inv_09_convergence::Convergence),
         Box::new(inv_13_survivors::Survivors::default()),
         Box::new(inv_17_order::Order::default()),
+        Box::new(inv_19_webhooks::Webhooks::default()),
+        Box::new(inv_20_watches::Watches),
     ]
 }
 

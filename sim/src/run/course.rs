@@ -12,6 +12,7 @@ use openctrl_core::control::Cause;
 use openctrl_core::engine::{Effect, Engine, Found, Input, show_effect, show_input};
 use openctrl_core::ids::InstanceId;
 use openctrl_core::instance::State;
+use openctrl_core::occasion::Occasions;
 use openctrl_core::store::Image;
 use openctrl_core::trace::Header;
 
@@ -64,6 +65,8 @@ pub struct Run {
     records_at: Option<(usize, Header)>,
     /// The machine of the control API, if the master has it.
     beside: Option<Beside>,
+    /// What each webhook reports.
+    webhooks: Vec<Occasions>,
 }
 
 impl Run {
@@ -77,7 +80,10 @@ impl Run {
     pub fn of(scenario: &Scenario) -> Self {
         let mut image = scenario.image.clone();
         if !scenario.has_control() {
-            return Self::in_world(scenario.world(), image, scenario.seed, scenario.readers());
+            let mut run =
+                Self::in_world(scenario.world(), image, scenario.seed, scenario.readers());
+            run.webhooks = scenario.webhooks();
+            return run;
         }
         image.adopt_control(EVENTS_MAX);
         let mut world = scenario.world_with(image.clone());
@@ -85,6 +91,7 @@ impl Run {
         let beside = Beside::new(&image, world.clock.now(), scenario.seed);
         let mut run = Self::in_world(world, image, scenario.seed, scenario.readers());
         run.beside = Some(beside);
+        run.webhooks = scenario.webhooks();
         run
     }
 
@@ -105,6 +112,7 @@ impl Run {
             recording: None,
             records_at: None,
             beside: None,
+            webhooks: Vec::new(),
         }
     }
 
@@ -178,7 +186,11 @@ impl Run {
     /// The first invariant that does not hold.
     pub fn begin(&mut self) -> Result<(), Violation> {
         self.drain(false, Cause::Other)?;
-        self.check(|invariant, scene| invariant.after_input(scene, None), false, None)
+        self.check(|invariant, scene| invariant.after_input(scene, None), false, None)?;
+        if self.webhooks.is_empty() {
+            return Ok(());
+        }
+        self.feed(Input::WebhooksConfigured { hooks: self.webhooks.clone() }, false)
     }
 
     /// The machine of the control API hears what became of events: before the engine hears of the

@@ -53,11 +53,15 @@ pub(super) enum Action {
     Checked,
     /// A time zone is read.
     ZoneRead,
+    /// A try to deliver a report to a webhook ends.
+    Delivered,
+    /// A file changes that an instance watches.
+    FilesChange,
 }
 
 impl Action {
     /// Every one, with what happens and how often compared to others of the same weight.
-    pub(super) const ALL: [(Self, &'static str, usize); 23] = [
+    pub(super) const ALL: [(Self, &'static str, usize); 25] = [
         (Self::TimePasses, "time passes", 12),
         (Self::TimerDue, "a timer is due", 12),
         (Self::Persist, "the disk writes", 24),
@@ -81,6 +85,8 @@ impl Action {
         (Self::Dies, "the master dies", 1),
         (Self::Checked, "a check ends", 12),
         (Self::ZoneRead, "a time zone is read", 12),
+        (Self::Delivered, "a try to deliver a report ends", 12),
+        (Self::FilesChange, "a watched file changes", 8),
     ];
 
     /// Its weight in a run that drew `wild`. Actions that every run needs to progress are never
@@ -104,6 +110,8 @@ impl Action {
             | Self::Dialled
             | Self::Checked
             | Self::ZoneRead
+            | Self::Delivered
+            | Self::FilesChange
             | Self::TimePasses
             | Self::WallSteps
             | Self::Late
@@ -127,6 +135,8 @@ pub(super) struct Legal {
     has_dials: bool,
     has_checks: bool,
     reads_zones: bool,
+    has_deliveries: bool,
+    has_watched: bool,
     has_sent: bool,
     has_readers: bool,
 }
@@ -141,6 +151,8 @@ impl Legal {
             has_dials: world.clients.dials().len() > 0,
             has_checks: !world.checks.is_empty(),
             reads_zones: !world.zones.is_empty(),
+            has_deliveries: !world.deliveries.is_empty(),
+            has_watched: !world.watched.is_empty(),
             has_sent: world.clients.sent().len() > 0,
             has_readers: world.hub.readers() > 0,
             ..Self::default()
@@ -179,6 +191,8 @@ impl Legal {
             Action::Dialled => self.has_dials,
             Action::Checked => self.has_checks,
             Action::ZoneRead => self.reads_zones,
+            Action::Delivered => self.has_deliveries,
+            Action::FilesChange => self.has_watched,
             Action::TimerDue => self.has_timer,
             Action::Retry => self.has_sent,
             Action::Read | Action::ReaderLeaves => self.has_readers,

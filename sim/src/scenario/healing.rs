@@ -1,8 +1,9 @@
 //! A world without further faults.
 
 use openctrl_core::engine::Input;
+use openctrl_core::webhook::DeliveryResult;
 
-use super::perform::{checked, dialled, ends, starts, zone_read};
+use super::perform::{checked, delivered, dialled, ends, starts, zone_read};
 use crate::choice::Choices;
 use crate::world::{Character, Died, Phase, World};
 
@@ -31,6 +32,9 @@ pub fn heal(world: &mut World) -> Result<Vec<Input>, Died> {
     }
     if !world.checks.is_empty() {
         return Ok(vec![checked(world, 0, false)]);
+    }
+    if !world.deliveries.is_empty() {
+        return Ok(vec![delivered(world, 0, DeliveryResult::Answered(204))]);
     }
     let dial = world.clients.dials().next();
     Ok(dial.map(|request| dialled(&mut Choices::dull(), world, request)).into_iter().collect())

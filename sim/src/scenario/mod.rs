@@ -21,6 +21,7 @@ use openctrl_core::instance::{
     StopStep,
 };
 use openctrl_core::master::MasterIdentity;
+use openctrl_core::occasion::Occasions;
 use openctrl_core::process::{Scope, Signal};
 use openctrl_core::store::{Image, Record};
 use openctrl_core::url::InstanceUrl;
@@ -155,6 +156,12 @@ impl Scenario {
     /// Whether the master has the control API: in a third of the runs, and not in the simplest.
     pub fn has_control(&self) -> bool {
         self.seed[0] % 3 == 1
+    }
+
+    /// What the webhooks of the master report: in half of the runs there are two.
+    pub fn webhooks(&self) -> Vec<Occasions> {
+        let some = Occasions::parse("error,recovered").expect("two occasions");
+        if self.seed[1] % 2 == 1 { vec![Occasions::ALL, some] } else { Vec::new() }
     }
 
     /// How many read the event stream.

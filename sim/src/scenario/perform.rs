@@ -12,6 +12,7 @@ use openctrl_core::instance::{CheckKind, Ready, Zone};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Exit;
 use openctrl_core::time::Wall;
+use openctrl_core::webhook::DeliveryResult;
 
 use super::action::Action;
 use super::{Outcome, Scenario, Untold, output};
@@ -113,6 +114,28 @@ impl Scenario {
             }
             Action::Dies => dies(choices, world),
             Action::ZoneRead => Outcome::Told(zone_read(world)),
+            Action::FilesChange => {
+                let which = choices.below(world.watched.len());
+                let instance = world.watched.iter().nth(which).copied();
+                let instance = instance.expect("it is legal only then");
+                world.happened(Fault::FilesChange);
+                Outcome::Told(if choices.one_in(8) {
+                    Input::WatchFailed { instance, reason: "too many".to_string() }
+                } else {
+                    Input::FilesChanged { instance, path: "/srv/a".to_string() }
+                })
+            }
+            Action::Delivered => {
+                let which = choices.below(world.deliveries.len());
+                let results = [
+                    DeliveryResult::Answered(204),
+                    DeliveryResult::Answered(503),
+                    DeliveryResult::Answered(404),
+                    DeliveryResult::Failed("refused".to_string()),
+                ];
+                let result = choices.pick(&results).clone();
+                Outcome::Told(delivered(world, which, result))
+            }
             Action::Checked => {
                 let which = choices.below(world.checks.len());
                 let fails = choices.one_in(2);
@@ -209,6 +232,15 @@ pub(super) fn zone_read(world: &mut World) -> Input {
     let soon = world.clock.now().wall.as_micros() + 90_000_000;
     let zone = Zone { offset_s: 3_600, changes: vec![(Wall::from_micros(soon), 7_200)] };
     Input::ZoneRead { name, zone: Some(zone) }
+}
+
+/// A try to deliver a report has ended.
+pub(super) fn delivered(world: &mut World, which: usize, result: DeliveryResult) -> Input {
+    let (hook, delivery) = world.deliveries.remove(which);
+    if result != DeliveryResult::Answered(204) {
+        world.happened(Fault::DeliveryFails);
+    }
+    Input::DeliveryEnded { hook, delivery, result }
 }
 
 /// One of the processes that `fit`, of which there is at least one.

@@ -7,6 +7,7 @@ use openctrl_core::command::Command;
 use openctrl_core::engine::Input;
 use openctrl_core::ids::{InstanceId, ProcessRef, RecordSeq, RequestId};
 use openctrl_core::time::{Now, Time, Wall};
+use openctrl_core::webhook::{DeliveryId, HookId};
 
 use super::steps::{About, Step, Steps, created};
 use crate::invariants::Violation;
@@ -166,6 +167,30 @@ impl<'a> Player<'a> {
             Input::ZoneRead { name, zone } => {
                 self.run.world.zones.retain(|known| known != name);
                 Input::ZoneRead { name: name.clone(), zone: zone.clone() }
+            }
+            Input::FilesChanged { instance, path } => {
+                let instance = self.name_of(*instance);
+                let is_watched = self.run.world.watched.contains(&instance);
+                is_watched.then(|| Input::FilesChanged { instance, path: path.clone() })?
+            }
+            Input::WatchFailed { instance, reason } => {
+                let instance = self.name_of(*instance);
+                let is_watched = self.run.world.watched.contains(&instance);
+                is_watched.then(|| Input::WatchFailed { instance, reason: reason.clone() })?
+            }
+            Input::WebhooksConfigured { hooks } => {
+                self.run.world.deliveries.clear();
+                Input::WebhooksConfigured { hooks: hooks.clone() }
+            }
+            Input::DeliveryEnded { hook, delivery, result } => {
+                let world = &mut self.run.world;
+                // The ids here are others if steps are left out.
+                let is_it = |(to, id): &(HookId, DeliveryId)| {
+                    to == hook && (id == delivery || !self.is_recorded)
+                };
+                let place = world.deliveries.iter().position(is_it)?;
+                let (hook, delivery) = world.deliveries.remove(place);
+                Input::DeliveryEnded { hook, delivery, result: result.clone() }
             }
             Input::PidTold { .. }
             | Input::PidFileRead { .. }

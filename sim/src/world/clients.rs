@@ -19,7 +19,7 @@ const INSTANCES_MAX: usize = 8;
 /// How many requests are remembered, to be sent again.
 const SENT_MAX: usize = 4;
 
-const URLS: [&str; 12] = [
+const URLS: [&str; 13] = [
     "exec:d?schedule=*%20*%20*%20*%20*&after=n2",
     "demo:a",
     "demo:b",
@@ -31,7 +31,8 @@ const URLS: [&str; 12] = [
     "exec:b?after=n1&after=n2&ready=line:o",
     "exec:c?ready=after:3s&live=tcp:h:1&live_interval=2s&live_threshold=1",
     "exec:d?after=n2&error=o&live=http://h/&live_interval=1s&live_threshold=2",
-    "exec:e?ready=notify",
+    "exec:e?ready=notify&watch=/srv",
+    "exec:f?watch=/srv&watch=/etc/f&watch_ignore=*.log",
 ];
 const ALIASES: [&str; 5] = ["", "edge", "\\\"quoted\\\\", "é", "another alias"];
 

@@ -43,6 +43,8 @@ pub enum Fault {
     BadBody,
     DialFails,
     CheckFails,
+    DeliveryFails,
+    FilesChange,
     ReaderFallsOut,
     ReaderResumes,
     ReaderOfAnotherRun,
@@ -53,7 +55,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, with a description.
-    pub const ALL: [(Self, &'static str); 45] = [
+    pub const ALL: [(Self, &'static str); 47] = [
         (Self::StartFails, "a process does not start"),
         (Self::StartLost, "a start is lost before there is a process"),
         (Self::ExitsUnasked, "a process exits unasked"),
@@ -93,6 +95,8 @@ impl Fault {
         (Self::BadBody, "a body is turned down"),
         (Self::DialFails, "a dial fails"),
         (Self::CheckFails, "a check fails"),
+        (Self::DeliveryFails, "a webhook does not take a report"),
+        (Self::FilesChange, "a watched file changes"),
         (Self::ReaderFallsOut, "a reader falls out of the window"),
         (Self::ReaderResumes, "a reader comes back and missed nothing"),
         (Self::ReaderOfAnotherRun, "a reader comes back to another run of the master"),

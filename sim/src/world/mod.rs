@@ -18,11 +18,14 @@ pub use hub::{Frame, Given, Hub, Missed, Seen};
 pub use keeper::{Counts, Keeper, Remains};
 pub use processes::{Character, HasToEnd, OnTerm, Phase, Prints, Process, Processes};
 
+use std::collections::BTreeSet;
+
 use openctrl_core::engine::{Effect, Survivor};
 use openctrl_core::event::{EventKind, Subject};
 use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::instance::{Boot, CheckKind, Goal};
 use openctrl_core::store::Image;
+use openctrl_core::webhook::{DeliveryId, HookId};
 
 use crate::object::Shown;
 
@@ -43,6 +46,10 @@ pub struct World {
     pub checks: Vec<(ProcessRef, CheckKind)>,
     /// Time zones that are being read.
     pub zones: Vec<String>,
+    /// The instances whose files are watched.
+    pub watched: BTreeSet<InstanceId>,
+    /// Reports that are being sent to webhooks.
+    pub deliveries: Vec<(HookId, DeliveryId)>,
     /// The event stream.
     pub hub: Hub,
     /// How often each kind of trouble happened.
@@ -60,6 +67,8 @@ impl World {
             clients: Clients::default(),
             checks: Vec::new(),
             zones: Vec::new(),
+            watched: BTreeSet::new(),
+            deliveries: Vec::new(),
             hub,
             faults: [0; Fault::ALL.len()],
         }
@@ -99,6 +108,13 @@ impl World {
             Effect::Finish => self.keeper.iter_mut().for_each(Keeper::left_alone),
             Effect::Check { process, check, .. } => self.checks.push((*process, *check)),
             Effect::ReadZone { name } => self.zones.push(name.clone()),
+            Effect::Watch { definition } => {
+                self.watched.insert(definition.id);
+            }
+            Effect::Unwatch { instance } => {
+                self.watched.remove(instance);
+            }
+            Effect::Deliver { hook, delivery } => self.deliveries.push((*hook, delivery.id)),
             _ => {}
         }
     }
@@ -143,6 +159,8 @@ impl World {
         self.clients.hung_up();
         self.checks.clear();
         self.zones.clear();
+        self.deliveries.clear();
+        self.watched.clear();
         self.hub = self.hub.reborn();
         self.leave_processes(keeper_dies || crash.power_loss, came_to_life);
         if crash.power_loss {

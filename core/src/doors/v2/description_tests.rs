@@ -307,7 +307,13 @@ fn what_is_rendered_is_of_its_schema() {
 
     let ticket = Tickets::default().issue([7; 16], KeyEpoch(0), Time::ZERO);
     checker.check_json("Ticket", &ticket);
-    let health = Health { is_alive: true, is_draining: true, is_disk_good: false }.answer();
+    let health = Health {
+        is_alive: true,
+        is_draining: true,
+        is_disk_good: false,
+        webhooks_fail: Some(false),
+    };
+    let health = health.answer();
     checker.check_json("Health", &health.body.expect("a body"));
 
     let (name, secret) =

@@ -16,6 +16,8 @@ pub struct Health {
     pub is_draining: bool,
     /// Whether the state can be saved.
     pub is_disk_good: bool,
+    /// Whether reports to a webhook fail, which says nothing about being ready; `None` without one.
+    pub webhooks_fail: Option<bool>,
 }
 
 /// Fields in the order of the wire.
@@ -25,20 +27,23 @@ struct View {
     ready: bool,
     draining: bool,
     disk: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<&'static str>,
 }
 
 impl Health {
     /// 200 if the master is ready, 503 if it is not. The body has the reason.
     pub fn answer(self) -> Answer {
-        let Self { is_alive, is_draining, is_disk_good } = self;
+        let Self { is_alive, is_draining, is_disk_good, webhooks_fail } = self;
         let ready = is_alive && !is_draining && is_disk_good;
         let status = match (ready, is_draining) {
             (true, _) => "ready",
             (false, true) => "draining",
             (false, false) => "unavailable",
         };
-        let disk = if is_disk_good { "ok" } else { "failing" };
-        let view = View { status, ready, draining: is_draining, disk };
+        let word = |is_good| if is_good { "ok" } else { "failing" };
+        let (disk, webhooks) = (word(is_disk_good), webhooks_fail.map(|fail| word(!fail)));
+        let view = View { status, ready, draining: is_draining, disk, webhooks };
         let json = serde_json::to_vec(&view).expect("strings and booleans always encode");
         Answer::json(if ready { 200 } else { 503 }, Bytes::from(json))
     }
@@ -50,9 +55,15 @@ mod tests {
 
     #[test]
     fn any_fault_is_503_and_named() {
-        let good = Health { is_alive: true, is_draining: false, is_disk_good: true };
+        let good =
+            Health { is_alive: true, is_draining: false, is_disk_good: true, webhooks_fail: None };
         let cases = [
             (good, 200, r#"{"status":"ready","ready":true,"draining":false,"disk":"ok"}"#),
+            (
+                Health { webhooks_fail: Some(true), ..good },
+                200,
+                r#"{"status":"ready","ready":true,"draining":false,"disk":"ok","webhooks":"failing"}"#,
+            ),
             (
                 Health { is_alive: false, ..good },
                 503,

@@ -25,11 +25,12 @@ use crate::engine::outbox::Outbox;
 use crate::engine::reload::Reload;
 use crate::engine::supervisor::Processes;
 use crate::engine::timers::{TimerReason, Timers};
+use crate::engine::webhooks::Webhooks;
 use crate::engine::zones::Zones;
 use crate::formats::v2::definition::{DefinitionV2, DesiredV2};
 use crate::formats::v2::engine::{
     BatchesV2, ChangeV2, CommitsV2, EngineV2, FactsV2, HealthV2, InstanceV2, MasterV1, OperationV2,
-    ProcessStateV2, ReadinessV2, TimerV2,
+    ProcessStateV2, ReadinessV2, TimerV2, WatchingV2,
 };
 use crate::formats::v2::presence::{DesireV2, PresenceV2};
 use crate::formats::{
@@ -41,9 +42,10 @@ use crate::ids::{
 };
 use crate::instance::{
     Definition, Desired, Health, Instance, Operation, OperationKind, Process, Readiness, Snapshot,
-    State, Table,
+    State, Table, Watching,
 };
 use crate::time::{Now, Time, Wall};
+use crate::webhook::HookId;
 
 const LIVES: [Life; 3] = [Life::Serving, Life::ShuttingDown, Life::Finished];
 
@@ -76,6 +78,7 @@ impl Engine {
             batches: BatchesV2::new(&self.out.batches, masks),
             ahead: self.links.frozen_order(),
             zones: self.zones.freeze(),
+            webhooks: self.webhooks.freeze(masks),
         }
     }
 
@@ -139,6 +142,7 @@ impl Engine {
             },
             reload: frozen.reload.map(reload).transpose()?,
             zones: Zones::thaw(frozen.zones),
+            webhooks: Webhooks::thaw(frozen.webhooks)?,
             links: Links::default(),
         };
         engine.link_all(Now::default());
@@ -180,6 +184,8 @@ impl InstanceV2 {
             facts: FactsV2::new(&snapshot.facts, masks),
             presence: is_configured.then(|| PresenceV2::new(&snapshot.presence, masks)),
             readiness: (&snapshot.readiness).into(),
+            alarm: (&snapshot.alarm).into(),
+            watching: WatchingV2::new(&snapshot.watching, masks),
         }
     }
 
@@ -212,6 +218,8 @@ impl InstanceV2 {
             facts: self.facts.thaw()?,
             presence: self.presence.map(PresenceV2::thaw).transpose()?.unwrap_or_default(),
             readiness: self.readiness.into(),
+            alarm: self.alarm.into(),
+            watching: self.watching.into(),
         }))
     }
 }
@@ -231,6 +239,26 @@ fn reload((set, is_due): ReloadV2) -> Result<Reload, FormatError> {
     };
     let set = set.into_iter().map(one).collect::<Result<Vec<_>, FormatError>>()?;
     Ok(Reload { set: Arc::new(set), is_due })
+}
+
+impl WatchingV2 {
+    fn new(watching: &Watching, masks: &mut Masks) -> Self {
+        let Watching { is_on, changed, cause } = watching;
+        let changed = changed.as_ref();
+        Self {
+            is_on: *is_on,
+            changed: changed.map(|(path, since)| (masks.prose(path), since.as_micros())),
+            cause: cause.as_ref().map(|path| masks.prose(path)),
+        }
+    }
+}
+
+impl From<WatchingV2> for Watching {
+    fn from(watching: WatchingV2) -> Self {
+        let WatchingV2 { is_on, changed, cause } = watching;
+        let changed = changed.map(|(path, since)| (path, Time::from_micros(since)));
+        Self { is_on, changed, cause }
+    }
 }
 
 impl From<&Readiness> for ReadinessV2 {
@@ -432,6 +460,9 @@ impl From<TimerReason> for TimerV2 {
             TimerReason::ShutdownOrder => Self::ShutdownOrder,
             TimerReason::ReadyLimit(slot) => Self::ReadyLimit(slot.0),
             TimerReason::Schedule(slot) => Self::Schedule(slot.0),
+            TimerReason::Recovered(slot) => Self::Recovered(slot.0),
+            TimerReason::FilesChanged(slot) => Self::FilesChanged(slot.0),
+            TimerReason::Redeliver(hook) => Self::Redeliver(hook.0),
         }
     }
 }
@@ -454,6 +485,9 @@ impl From<TimerV2> for TimerReason {
             TimerV2::ShutdownOrder => Self::ShutdownOrder,
             TimerV2::ReadyLimit(slot) => Self::ReadyLimit(SlotId(slot)),
             TimerV2::Schedule(slot) => Self::Schedule(SlotId(slot)),
+            TimerV2::Recovered(slot) => Self::Recovered(SlotId(slot)),
+            TimerV2::FilesChanged(slot) => Self::FilesChanged(SlotId(slot)),
+            TimerV2::Redeliver(hook) => Self::Redeliver(HookId(hook)),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::timers::TimerReason;
 use crate::mixer::Digest;
+use crate::webhook::Hook;
 
 impl Engine {
     /// A number that two engines share when they are in the same state, texts aside.
@@ -39,6 +40,9 @@ impl Engine {
                 TimerReason::ShutdownOrder => (12, 0),
                 TimerReason::ReadyLimit(slot) => (14, slot.0.into()),
                 TimerReason::Schedule(slot) => (13, slot.0.into()),
+                TimerReason::Recovered(slot) => (15, slot.0.into()),
+                TimerReason::FilesChanged(slot) => (17, slot.0.into()),
+                TimerReason::Redeliver(hook) => (16, hook.0.into()),
             };
             print.words([at.as_micros(), kind, of]);
         }
@@ -47,6 +51,12 @@ impl Engine {
         }
         for (name, zone) in &self.zones.0 {
             print.words([name.len() as u64, zone.is_some().into()]);
+        }
+        for hook in &self.webhooks.hooks {
+            let Hook { wants, waiting, tries, is_under_way, shown } = hook;
+            print.words([wants.bits().into(), (*tries).into(), (*is_under_way).into()]);
+            waiting.iter().for_each(|delivery| print.word(delivery.id.0));
+            print.numbers(shown);
         }
         for (request, batch) in &self.out.batches.open {
             print.words([request.0, batch.items.len() as u64, batch.missing as u64]);

@@ -20,6 +20,7 @@ use crate::instance::{Definition, Goal, Instance, OperationKind, PolicyEdit};
 use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Record;
 use crate::time::Wall;
+use crate::webhook::{DeliveryId, HookId};
 
 /// The pending work of an engine.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct UnderWay {
     pub dials: Vec<RequestId>,
     /// The time zones that are being read.
     pub zones: Vec<String>,
+    /// Reports that are being sent to webhooks.
+    pub deliveries: Vec<(HookId, DeliveryId)>,
     /// Whether a shutdown was requested.
     pub is_ending: bool,
     /// Whether it came.
@@ -92,6 +95,7 @@ impl Engine {
             records: self.records(),
             dials: self.dials.under_way.keys().copied().collect(),
             zones: self.zones.under_way(),
+            deliveries: self.webhooks.under_way(),
             is_ending: !self.life.is_serving(),
             is_finished: self.life == Life::Finished,
         }

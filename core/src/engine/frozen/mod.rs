@@ -8,6 +8,7 @@ mod in_flight;
 mod numbers;
 mod presence;
 mod runs;
+mod webhooks;
 mod zones;
 
 pub use in_flight::{RecordUnderWay, UnderWay};

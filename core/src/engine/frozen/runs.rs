@@ -93,6 +93,7 @@ impl ReasonV2 {
             Reason::Complained(line) => Self::Complained(masks.text(line.as_str())),
             Reason::Silent { ms } => Self::Silent(*ms),
             Reason::NotReady { ms } => Self::NotReady(*ms),
+            Reason::FileChanged(path) => Self::FileChanged(masks.prose(path)),
             Reason::NotLive(failure) => Self::NotLive(masks.prose(failure)),
         }
     }
@@ -111,6 +112,7 @@ impl ReasonV2 {
             Self::Complained(line) => Reason::Complained(Quote::new(line.as_bytes())),
             Self::Silent(ms) => Reason::Silent { ms },
             Self::NotReady(ms) => Reason::NotReady { ms },
+            Self::FileChanged(path) => Reason::FileChanged(path.into()),
             Self::NotLive(failure) => Reason::NotLive(failure.into()),
         })
     }

@@ -59,6 +59,9 @@ impl Names {
             TimerReason::Live(slot) => format!("Live of {}", of(slot)),
             TimerReason::ReadyLimit(slot) => format!("ReadyLimit of {}", of(slot)),
             TimerReason::Schedule(slot) => format!("Schedule of {}", of(slot)),
+            TimerReason::Recovered(slot) => format!("Recovered of {}", of(slot)),
+            TimerReason::FilesChanged(slot) => format!("FilesChanged of {}", of(slot)),
+            TimerReason::Redeliver(hook) => format!("Redeliver to {}", hook.0),
             TimerReason::ShutdownOrder => "ShutdownOrder".to_string(),
         }
     }

@@ -21,6 +21,8 @@ mod schedules;
 mod shutdown;
 mod storage;
 mod survivors;
+mod watches;
+mod webhooks;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -38,11 +40,13 @@ use crate::ids::Revision;
 use crate::ids::{InstanceId, ProcessRef, RecordSeq, RequestId, StoreEpoch};
 use crate::instance::{CheckKind, Marks, Zone};
 use crate::master::{ApiKey, MasterIdentity};
+use crate::occasion::Occasions;
 use crate::output::OutputParser;
 use crate::process::Exit;
 use crate::store::Image;
 use crate::time::{Now, Time, Wall};
 use crate::url::InstanceUrl;
+use crate::webhook::{DeliveryId, DeliveryResult, HookId};
 
 /// The wall clock at the start of every story: 2026-06-09T10:00:00Z.
 const DAWN_MICROS: u64 = 1_780_999_200_000_000;
@@ -57,6 +61,8 @@ struct Teller {
     /// What the next request expects.
     expect: Expect,
     last_persist: (StoreEpoch, RecordSeq),
+    /// What was sent to each webhook last.
+    deliveries: BTreeMap<HookId, DeliveryId>,
     /// The process that `started`, `log`, `exited` … are about: the one started last.
     process: Option<ProcessRef>,
     last_started: Option<ProcessRef>,
@@ -91,6 +97,7 @@ impl Teller {
             requests: 0,
             expect: Expect::Any,
             last_persist: (StoreEpoch(0), RecordSeq(0)),
+            deliveries: BTreeMap::new(),
             process: None,
             last_started: None,
             told: String::new(),
@@ -286,6 +293,32 @@ impl Teller {
         self.process_feed(&text, Input::CheckEnded { process, check, failure })
     }
 
+    /// A file changed that an instance watches.
+    fn file_changed(&mut self, instance: &'static str, path: &str) -> &mut Self {
+        let (id, path) = (self.id(instance), path.to_string());
+        let text = format!("{path} changed, which {instance} watches");
+        self.feed(&text, Input::FilesChanged { instance: id, path })
+    }
+
+    /// The master has webhooks that report this.
+    fn webhooks(&mut self, events: &[&str]) -> &mut Self {
+        let parse = |events: &&str| Occasions::parse(events).expect("stories name events");
+        let hooks = events.iter().map(parse).collect();
+        self.feed("the webhooks are known", Input::WebhooksConfigured { hooks })
+    }
+
+    /// What was sent to a webhook last is answered with this status.
+    fn answered(&mut self, hook: u8, status: u16) -> &mut Self {
+        self.delivery_ended(hook, DeliveryResult::Answered(status))
+    }
+
+    fn delivery_ended(&mut self, hook: u8, result: DeliveryResult) -> &mut Self {
+        let hook = HookId(hook);
+        let delivery = *self.deliveries.get(&hook).expect("something was sent");
+        let text = format!("webhook {}: {result:?}", hook.0);
+        self.feed(&text, Input::DeliveryEnded { hook, delivery, result })
+    }
+
     /// A time zone was read.
     fn zone_read(&mut self, name: &str, zone: Option<Zone>) -> &mut Self {
         let found = if zone.is_some() { "is read" } else { "is missing" };
@@ -370,6 +403,7 @@ impl Teller {
             requests: self.requests,
             expect: Expect::Any,
             last_persist: self.last_persist,
+            deliveries: self.deliveries.clone(),
             process: self.process,
             last_started: self.last_started,
             told: String::new(),
@@ -468,6 +502,8 @@ impl Teller {
                 (self.process, self.last_started) = (Some(*process), Some(*process));
             } else if let Effect::Persist { epoch, seq, .. } = &effect {
                 self.last_persist = (*epoch, *seq);
+            } else if let Effect::Deliver { hook, delivery } = &effect {
+                self.deliveries.insert(*hook, delivery.id);
             }
             if matches!(effect, Effect::ShowProcess { .. }) && !self.names.facts {
                 continue;

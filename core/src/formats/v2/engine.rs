@@ -31,6 +31,55 @@ pub(crate) struct EngineV2 {
     pub(crate) ahead: Vec<(u32, Vec<u32>)>,
     /// The time zones of schedules, by name.
     pub(crate) zones: Vec<(String, ZoneV2)>,
+    pub(crate) webhooks: Vec<HookV2>,
+}
+
+/// A webhook.
+#[derive(Encode, Decode)]
+pub(crate) struct HookV2 {
+    /// What it reports: a bit for each occasion.
+    pub(crate) wants: u8,
+    pub(crate) waiting: Vec<DeliveryV2>,
+    pub(crate) tries: u32,
+    pub(crate) is_under_way: bool,
+    /// Delivered, failed and discarded.
+    pub(crate) counts: [u64; 3],
+    pub(crate) failure: Option<String>,
+}
+
+#[derive(Encode, Decode)]
+pub(crate) struct DeliveryV2 {
+    pub(crate) id: u64,
+    /// Error, recovered, flapping, ready: 0 to 3.
+    pub(crate) occasion: u8,
+    pub(crate) time: u64,
+    pub(crate) instance: u32,
+    pub(crate) alias: String,
+    pub(crate) kind: String,
+    pub(crate) tags: Vec<(String, String)>,
+    /// The status: stopped, running, error, 0 to 2.
+    pub(crate) status: u8,
+    pub(crate) reason: String,
+    pub(crate) restarts: u64,
+}
+
+/// What an instance knows of the files that it is restarted for.
+#[derive(Default, Encode, Decode)]
+pub(crate) struct WatchingV2 {
+    pub(crate) is_on: bool,
+    /// The first change, and when it was reported.
+    pub(crate) changed: Option<(String, u64)>,
+    pub(crate) cause: Option<String>,
+}
+
+/// What webhooks know of an instance.
+#[derive(Default, Encode, Decode)]
+pub(crate) struct AlarmV2 {
+    pub(crate) in_error: bool,
+    pub(crate) is_flapping: bool,
+    pub(crate) is_well: bool,
+    pub(crate) is_known: bool,
+    pub(crate) restarts: Vec<u64>,
 }
 
 #[derive(Encode, Decode)]
@@ -101,6 +150,8 @@ pub(crate) struct InstanceV2 {
     /// Only instances of a Patrol configuration have one.
     pub(crate) presence: Option<PresenceV2>,
     pub(crate) readiness: ReadinessV2,
+    pub(crate) alarm: AlarmV2,
+    pub(crate) watching: WatchingV2,
 }
 
 #[derive(Default, Encode, Decode)]
@@ -168,6 +219,9 @@ pub(crate) enum TimerV2 {
     ShutdownOrder,
     Schedule(u32),
     ReadyLimit(u32),
+    Recovered(u32),
+    Redeliver(u8),
+    FilesChanged(u32),
 }
 
 #[derive(Encode, Decode)]
@@ -219,4 +273,5 @@ pub(crate) enum ReasonV2 {
     CannotEnd(u8, Option<String>),
     NotLive(String),
     NotReady(u64),
+    FileChanged(String),
 }

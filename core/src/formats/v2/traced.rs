@@ -68,6 +68,14 @@ pub(crate) enum InputV2 {
     ZoneRead(String, ZoneV2),
     /// Whether the process may have run.
     StartLost(ProcessV1, bool),
+    /// What each webhook reports: a bit for each occasion.
+    WebhooksConfigured(Vec<u8>),
+    /// The webhook and the report; the status of the answer, or why there was none.
+    DeliveryEnded(u8, u64, Result<u16, String>),
+    /// Of an instance: the path.
+    FilesChanged(u32, String),
+    /// Of an instance: why its files cannot be watched.
+    WatchFailed(u32, String),
 }
 
 #[derive(Encode, Decode)]

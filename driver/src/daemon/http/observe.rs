@@ -25,6 +25,7 @@ use crate::daemon::logs::Logs;
 use crate::daemon::metrics::{METRICS_TYPE, Sources, render};
 use crate::daemon::threads::Threads;
 use crate::daemon::usage::Processes;
+use crate::daemon::webhook::Board;
 use crate::version::VERSION;
 
 /// How long the loop may take to answer before the master counts as not ready: far longer than any
@@ -55,6 +56,7 @@ pub(crate) struct Observed {
     pub(crate) mailbox: Mailbox,
     pub(crate) clock: Clock,
     pub(crate) metrics: MetricsOptions,
+    pub(crate) webhooks: Arc<Board>,
     /// One page of metrics is written at a time: with open metrics anybody may ask.
     pub(crate) metrics_turn: Arc<Semaphore>,
     /// Where that is done.
@@ -101,6 +103,7 @@ impl Observed {
             is_alive,
             is_draining: self.hub.is_draining(),
             is_disk_good: !self.disk_fails.load(Ordering::Relaxed),
+            webhooks_fail: self.webhooks.fails(),
         }
     }
 
@@ -109,6 +112,7 @@ impl Observed {
         let turn = turn.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
         let (logs, processes) = (Arc::clone(&self.logs), Arc::clone(&self.processes));
         let (hub, mailbox) = (Arc::clone(&self.hub), self.mailbox.clone());
+        let webhooks = Arc::clone(&self.webhooks);
         let (uptime, per_instance) = (self.clock.uptime(), self.metrics.per_instance);
         if per_instance {
             processes.refresh().await;
@@ -123,6 +127,7 @@ impl Observed {
                 mailbox: &mailbox,
                 logs: &logs,
                 processes: &processes,
+                webhooks: &webhooks,
                 per_instance,
             })
         };

@@ -32,6 +32,7 @@ use super::page::Page;
 use crate::counters::COUNTERS;
 use crate::daemon::access::{Audit, Identity, Origin, Registry};
 use crate::daemon::clock::Clock;
+use crate::daemon::file_watch::check_watch;
 use crate::daemon::hub::Hub;
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::patrol::Door;
@@ -370,12 +371,14 @@ impl Service {
         if decode_force(parts.uri.query().unwrap_or_default())? || !self.runs_commands {
             return Ok(());
         }
-        let zone = Checks::parse(url).ok().and_then(|checks| Some(checks.schedule?.zone));
+        let Checks { schedule, watch, .. } = Checks::parse(url).unwrap_or_default();
+        let zone = schedule.map(|schedule| schedule.zone);
         let url = url.as_str().to_owned();
         let check = tokio::task::spawn_blocking(move || {
             if let Some(zone) = zone.filter(|zone| !has_zone(zone)) {
                 return Err(format!("schedule_tz: this machine has no time zone {zone:?}"));
             }
+            check_watch(&watch)?;
             check_command(&url, &setup)
         });
         match timeout(COMMAND_CHECK, check).await {

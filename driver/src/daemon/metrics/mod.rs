@@ -12,6 +12,7 @@ use std::time::Duration;
 use self::text::Kind::{Counter, Gauge, Summary};
 use self::text::{Exposition, Value};
 use openctrl_core::instance::Status;
+use openctrl_core::webhook::HookShown;
 pub(crate) use text::METRICS_TYPE;
 
 use crate::counters::{Answered, COUNTERS, Counters};
@@ -20,6 +21,7 @@ use crate::daemon::inbox::Mailbox;
 use crate::daemon::logs::Logs;
 use crate::daemon::sysinfo::{go_arch, go_os};
 use crate::daemon::usage::Processes;
+use crate::daemon::webhook::Board;
 
 /// The sources of figures that are sampled instead of counted.
 pub(crate) struct Sources<'a> {
@@ -29,6 +31,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) mailbox: &'a Mailbox,
     pub(crate) logs: &'a Logs,
     pub(crate) processes: &'a Processes,
+    pub(crate) webhooks: &'a Board,
     /// Whether each instance has series of its own.
     pub(crate) per_instance: bool,
 }
@@ -43,6 +46,7 @@ pub(crate) fn render(sources: &Sources<'_>) -> String {
     journal(&mut text, &COUNTERS);
     requests(&mut text, &COUNTERS);
     queues(&mut text, sources.mailbox);
+    webhooks(&mut text, &sources.webhooks.all());
     own::write(&mut text, sources.uptime);
     if sources.per_instance {
         instances::write(&mut text, sources.hub);
@@ -139,6 +143,29 @@ fn requests(text: &mut Exposition, counters: &Counters) {
     }
     for (route, sum) in by_route {
         family.summary(&[("route", route)], Value::Micros(sum.micros), sum.count);
+    }
+}
+
+/// Nothing without webhooks.
+fn webhooks(text: &mut Exposition, hooks: &[HookShown]) {
+    if hooks.is_empty() {
+        return;
+    }
+    let numbered =
+        || hooks.iter().enumerate().map(|(place, shown)| ((place + 1).to_string(), shown));
+    let help = "Reports to webhooks by what became of them.";
+    let mut family = text.family("openctrl_webhook_reports_total", Counter, help);
+    for (number, HookShown { delivered, failed, discarded, .. }) in numbered() {
+        let results = [("delivered", delivered), ("failed", failed), ("discarded", discarded)];
+        for (result, count) in results {
+            family.sample(&[("webhook", &number), ("result", result)], Value::Count(*count));
+        }
+    }
+    let help = "Whether the last try to deliver a report failed.";
+    let mut family = text.family("openctrl_webhook_failing", Gauge, help);
+    for (number, shown) in numbered() {
+        let is_failing = u64::from(shown.failure.is_some());
+        family.sample(&[("webhook", &number)], Value::Count(is_failing));
     }
 }
 

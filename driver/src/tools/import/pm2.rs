@@ -1,6 +1,6 @@
 //! Ecosystem files of pm2: JSON, or JavaScript that contains only data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use openctrl_core::instance::Schedule;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use super::entries::{Imported, split};
 use crate::manifest::{Entry, Program, Restart, escape};
 
 /// Settings that are taken or need no counterpart.
-const TAKEN: [&str; 22] = [
+const TAKEN: [&str; 24] = [
     "name",
     "script",
     "args",
@@ -32,6 +32,8 @@ const TAKEN: [&str; 22] = [
     "uid",
     "gid",
     "pmx",
+    "watch",
+    "ignore_watch",
 ];
 
 /// The signal of a stop by default.
@@ -41,7 +43,7 @@ const STOP_SIGNAL: &str = "INT";
 const STOP_TIMEOUT_MS: u64 = 1_600;
 
 /// Settings without a counterpart, with the behavior of OpenCtrl.
-const WITHOUT: [(&str, &str); 13] = [
+const WITHOUT: [(&str, &str); 11] = [
     (
         "max_restarts",
         "restarts back off and do not end; pm2 counts runs shorter than min_uptime only",
@@ -49,8 +51,6 @@ const WITHOUT: [(&str, &str); 13] = [
     ("min_uptime", "delays start afresh after a healthy run"),
     ("restart_delay", "restarts back off"),
     ("exp_backoff_restart_delay", "restarts back off always"),
-    ("watch", "files are not watched"),
-    ("ignore_watch", "files are not watched"),
     ("max_memory_restart", "memory is shown, not limited"),
     ("wait_ready", "it is a message to pm2: set ready"),
     ("listen_timeout", "it belongs to wait_ready: set ready and ready_timeout"),
@@ -132,9 +132,17 @@ fn flat(mut app: Map<String, Value>) -> Map<String, Value> {
     take("script", "pm_exec_path", &mut inner);
     take("cwd", "pm_cwd", &mut inner);
     take("interpreter", "exec_interpreter", &mut inner);
-    for same in
-        ["args", "node_args", "autorestart", "cron_restart", "exec_mode", "instances", "namespace"]
-    {
+    for same in [
+        "args",
+        "node_args",
+        "autorestart",
+        "cron_restart",
+        "exec_mode",
+        "instances",
+        "namespace",
+        "watch",
+        "ignore_watch",
+    ] {
         take(same, same, &mut inner);
     }
     flat
@@ -195,6 +203,7 @@ fn add(
             entry.env.insert(name.clone(), escape(&value));
         }
     }
+    watch(imported, app, place, &mut entry)?;
     let count = instances(imported, app, place)?;
     for number in 0..count {
         let mut entry = entry.clone();
@@ -233,6 +242,34 @@ fn schedule(imported: &mut Imported, entry: &mut Entry, place: &str, key: &str, 
             imported.note(place, format!("{key}: {times:?} has no counterpart: {reason}"));
         }
     }
+}
+
+/// `watch` is a switch for the folder of the app, or names paths in it. What is left out are names
+/// here, and patterns of paths there.
+fn watch(
+    imported: &mut Imported,
+    app: &Map<String, Value>,
+    place: &str,
+    entry: &mut Entry,
+) -> Result<(), String> {
+    entry.watch = match app.get("watch") {
+        None | Some(Value::Null | Value::Bool(false)) => return Ok(()),
+        Some(Value::Bool(true)) => vec![PathBuf::from(".")],
+        other => list(other, "watch")?.iter().map(|path| PathBuf::from(escape(path))).collect(),
+    };
+    for pattern in list(app.get("ignore_watch"), "ignore_watch")? {
+        let name = pattern.trim_start_matches("**/").trim_start_matches("./");
+        let name = name.trim_end_matches("/**").trim_end_matches("/*").trim_end_matches('/');
+        let end = name.strip_prefix('*').unwrap_or(name);
+        if end.is_empty() || end.contains(|letter: char| "/*?[]{}()^$\\|+".contains(letter)) {
+            let why = "watch_ignore takes names, and * with the end of names";
+            imported.note(place, format!("ignore_watch {pattern:?} is not taken: {why}"));
+        } else if !name.starts_with('.') && name != "node_modules" {
+            entry.watch_ignore.push(escape(name));
+            entry.watch_ignore.dedup();
+        }
+    }
+    Ok(())
 }
 
 fn notes(imported: &mut Imported, app: &Map<String, Value>, place: &str) {
@@ -388,6 +425,18 @@ mod tests {
         let read = shown(read("{apps: [{script: 'job', uid: 'www-data', gid: 33}]}", "/srv"));
         assert!(read.contains("user = \"www-data\"") && read.contains("group = \"33\""), "{read}");
         assert!(!read.contains("counterpart"), "{read}");
+    }
+
+    #[test]
+    fn watched_files_are_taken_as_far_as_names_go() {
+        let json = r#"[{"name":"a","script":"a.js","watch":true,"ignore_watch":["node_modules",
+            "logs","**/*.tmp","./dist/","[\\/\\\\]\\./","src/*.map"]},
+            {"name":"b","script":"b.js","watch":["server","client"]}]"#;
+        let read = shown(read(json, "/srv"));
+        assert!(read.contains("watch = [\".\"]"), "{read}");
+        assert!(read.contains("watch_ignore = [\"logs\", \"*.tmp\", \"dist\"]"), "{read}");
+        assert!(read.contains("watch = [\"server\", \"client\"]"), "{read}");
+        assert!(read.contains("ignore_watch \"src/*.map\" is not taken"), "{read}");
     }
 
     #[test]

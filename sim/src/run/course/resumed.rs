@@ -39,6 +39,7 @@ impl Run {
             recording: None,
             records_at: None,
             beside: None,
+            webhooks: Vec::new(),
         }
     }
 
@@ -88,6 +89,10 @@ fn world_of(engine: &Engine, now: Now) -> World {
     }
     world.checks = checks(engine);
     world.zones = engine.under_way().zones;
+    let rows = engine.table().slots().filter_map(|slot| engine.table().get(slot));
+    let watched = rows.filter(|row| row.watching().is_on).map(|row| row.definition().id);
+    world.watched = watched.collect();
+    world.deliveries = engine.under_way().deliveries;
     under_way.dials.into_iter().for_each(|request| world.clients.dial(request));
     world
 }

@@ -23,6 +23,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// How long a process runs before it is killed: a manager may hold back one that fails at once.
 const HEALTHY: Duration = Duration::from_secs(11);
 
+/// A figure of the table: its name, its unit, and where it is found.
+type Part = (&'static str, &'static str, fn(&Row) -> f64);
+
 /// What one manager needed.
 struct Row {
     start_ms: f64,
@@ -46,13 +49,13 @@ fn run(stage: &Stage) -> Measured {
             Err(reason) => stage.step(&format!("{} is skipped: {reason}", kind.name())),
         }
     }
-    let parts: [(&str, &str, fn(&Row) -> f64); 4] = [
+    let parts: [Part; 4] = [
         ("until all run", "ms", |row| row.start_ms),
         ("until all have stopped", "ms", |row| row.stop_ms),
         ("from a crash to the successor", "ms", |row| row.crash_ms),
         ("memory a process", "KiB", |row| row.kib_each),
     ];
-    let figure = |(name, unit, part): (&str, &str, fn(&Row) -> f64)| {
+    let figure = |(name, unit, part): Part| {
         let others = rows.iter().map(|(peer, row)| format!("{peer} {}", short(part(row))));
         let note = others.collect::<Vec<_>>().join(", ");
         let note = if note.is_empty() { "no peer can be installed here".to_owned() } else { note };
