@@ -233,7 +233,9 @@ impl Oracle {
         let (Some(old), Some(new)) = (before.definition(), after.definition()) else { return };
         let has_new_url = !Arc::ptr_eq(old, new) && old.url() != new.url();
         let statuses = (before.status(), after.status());
-        let is_left = !old.restarts() || self.limited.contains(&id);
+        // A schedule starts it again, which clears the failure.
+        let is_scheduled = new.checks.schedule.is_some();
+        let is_left = (!old.restarts() || self.limited.contains(&id)) && !is_scheduled;
         let settles = statuses == (Some(Status::Error), Some(Status::Stopped)) && is_left;
         if has_new_url {
             self.wish(id).put_applied();

@@ -25,6 +25,7 @@ const ROWS: &[Row] = &[
         "A Start: a socket for each instance from creation to deletion",
         &[
             "control_sockets::an_instance_has_its_socket_from_creation_to_deletion",
+            "control_sockets::in_memory_it_has_it_too_and_one_that_could_not_be_made_is_tried_again",
             "control_sockets::only_tagged_instances_have_a_socket_if_that_is_chosen",
             "control_sockets::an_instance_whose_path_is_too_long_runs_without_a_socket",
             "control_sockets::too_many_sockets_are_told_at_the_start",

@@ -193,8 +193,12 @@ impl Supervisor<'_> {
     }
 
     /// The start under way was lost before there was a process: it is ordered once more, unless
-    /// the instance has to stop. That is no failure and no restart, and nothing waits.
+    /// the instance has to stop, or waits by now for what it starts after. That is no failure and
+    /// no restart.
     pub(super) fn start_lost(&mut self) {
+        if self.instance.readiness().waits_for.is_some() {
+            self.instance.desired_mut().restart = true;
+        }
         let has_to_end = why_to_end(self.instance.desired(), self.situation()).is_some();
         if has_to_end && self.instance.state().process == Process::Spawning {
             self.fire(InstanceEvent::EndOrdered);

@@ -12,8 +12,9 @@ use crate::time::{Wall, civil_date};
 /// The longest text of a schedule, in bytes.
 const TEXT_MAX_BYTES: usize = 256;
 
-/// How far ahead a time is looked for: 29 February comes at least every eight years.
-const AHEAD_DAYS: i64 = 9 * 366;
+/// How far ahead a time is looked for: 29 February falls on each weekday within 40 years, also across
+/// a year such as 2100.
+const AHEAD_DAYS: i64 = 41 * 366;
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];

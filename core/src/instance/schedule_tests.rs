@@ -84,6 +84,12 @@ fn what_the_clock_repeats_takes_place_once_unless_every_hour_has_it() {
 }
 
 #[test]
+fn a_date_on_a_weekday_comes_after_years() {
+    let found = times("0 0 */21 9 2", &Zone::UTC, "2026-09-23T00:00", 1);
+    assert_eq!(found, ["2037-09-01 00:00"]);
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let wrong = |text: &str| Schedule::parse(text, None).expect_err(text);
     insta::assert_snapshot!(wrong("0 0 30 2 *"), @r#"schedule "0 0 30 2 *" never comes: no such month has that day"#);

@@ -145,8 +145,9 @@ impl Engine {
             webhooks: Webhooks::thaw(frozen.webhooks)?,
             links: Links::default(),
         };
-        engine.link_all(Now::default());
+        // What is about to stop is not ready: the links need to know it.
         engine.operations(Now::default()).restore_order(frozen.ahead);
+        engine.link_all(Now::default());
         Ok(engine)
     }
 }

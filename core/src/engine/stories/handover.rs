@@ -59,6 +59,22 @@ fn everything_goes_on() {
     "#);
 }
 
+/// Those that start after an instance that is about to stop wait for it, in the next program as well.
+#[test]
+fn what_is_about_to_stop_is_waited_for() {
+    let mut t = Teller::new();
+    t.create_named("db", "exec:db").persisted().started();
+    t.create_named("web", "exec:web?after=db").persisted().started();
+    t.act_on(&["A", "B"], "stop");
+    let waits_for = |t: &Teller| {
+        let slot = t.engine.table().find(t.instances["B"]).expect("it is there");
+        t.engine.table().get(slot).expect("it is there").readiness().waits_for.clone()
+    };
+    assert_eq!(waits_for(&t).as_deref(), Some("db"));
+    t.replaced(&["A", "B"]);
+    assert_eq!(waits_for(&t).as_deref(), Some("db"));
+}
+
 /// A process whose start was not reported has started if the keeper has it; what the keeper does
 /// not have is no more.
 #[test]

@@ -103,6 +103,33 @@ fn a_replaced_command_is_started_although_the_old_one_ended_well() {
     "#);
 }
 
+/// A start that was lost with its keeper is not repeated while what it starts after is not ready.
+#[test]
+fn a_lost_start_waits_for_what_it_starts_after() {
+    let mut t = Teller::new();
+    t.create_named("db", "exec:db").persisted().started();
+    t.create_named("web", "exec:web?after=db").persisted();
+    let web = t.newest();
+    let mut t = t.untold();
+    t.act("A", "stop").about(web).start_lost(false);
+    let db = t.process_of("A");
+    t.about(db).exited(0).act("A", "start").started();
+    insta::assert_snapshot!(t, @r#"
+    0.000    > request 3: patch A {"action":"stop"}
+               TERM to p1
+               answer 3: 200 A exec:db running alias=db
+             > p2 is lost with its keeper and did not run
+             > p1 exits with 0
+               event 4 update A exec:db stopped alias=db
+             > request 4: patch A {"action":"start"}
+               spawn p3 for A: exec:db
+               answer 4: 200 A exec:db stopped alias=db
+             > p3 started
+               event 5 update A exec:db running alias=db
+               spawn p4 for B: exec:web?after=db
+    "#);
+}
+
 /// A start that was lost with its keeper is repeated at once, also between two restarts, and
 /// neither counts nor lengthens the next delay. A stop that came meanwhile has its way, and what
 /// runs once and may have run is not repeated.
