@@ -15,7 +15,7 @@ use super::supervisor::Supervisor;
 use super::timers::TimerReason;
 use super::webhooks::{show, take};
 use crate::ids::SlotId;
-use crate::instance::{Definition, Instance, InstanceEvent, State, Status};
+use crate::instance::{Definition, InstanceEvent, State, Status};
 use crate::limits::{HOOKS_MAX, RECOVERED_AFTER_MS};
 use crate::occasion::{Occasion, Occasions};
 use crate::time::Now;
@@ -43,7 +43,7 @@ impl Engine {
             for slot in self.table.slots().collect::<Vec<SlotId>>() {
                 self.timers.cancel(TimerReason::Recovered(slot));
                 if let Some(instance) = self.table.get_mut(slot) {
-                    let (runs, is_well) = (instance.state().has_process(), is_well(instance));
+                    let (runs, is_well) = (instance.state().has_process(), instance.is_well());
                     instance.alarm_mut().begin(runs, is_well);
                 }
             }
@@ -75,7 +75,7 @@ impl Engine {
         }
     }
 
-    /// How a webhook does, for tests and simulations.
+    /// A webhook and what waits for it, for tests and simulations.
     pub fn webhook(&self, id: HookId) -> Option<&Hook> {
         self.webhooks.get(id)
     }
@@ -99,7 +99,7 @@ impl Supervisor<'_> {
 
     /// It may have become well, or no longer be.
     pub(super) fn note_well(&mut self) {
-        let is_well = is_well(self.instance);
+        let is_well = self.instance.is_well();
         if !self.webhooks.is_on() || is_well == self.instance.alarm().is_well() {
             return;
         }
@@ -149,10 +149,4 @@ impl Supervisor<'_> {
         };
         self.webhooks.queue(&Arc::new(delivery), self.out);
     }
-}
-
-/// Whether an instance runs and is ready by its rule.
-fn is_well(instance: &Instance) -> bool {
-    let has_rule = instance.definition().checks.ready.is_some();
-    instance.state() == State::RUNNING && (instance.readiness().met || !has_rule)
 }

@@ -196,12 +196,12 @@ impl Supervisor<'_> {
     /// the instance has to stop, or waits by now for what it starts after. That is no failure and
     /// no restart.
     pub(super) fn start_lost(&mut self) {
-        if self.instance.readiness().waits_for.is_some() {
-            self.instance.desired_mut().restart = true;
-        }
-        let has_to_end = why_to_end(self.instance.desired(), self.situation()).is_some();
-        if has_to_end && self.instance.state().process == Process::Spawning {
-            self.fire(InstanceEvent::EndOrdered);
+        if self.instance.state().process == Process::Spawning {
+            // A start that has to wait is pending, like that of a restart.
+            self.instance.desired_mut().restart |= self.instance.readiness().waits_for.is_some();
+            if why_to_end(self.instance.desired(), self.situation()).is_some() {
+                self.fire(InstanceEvent::EndOrdered);
+            }
         }
         match self.instance.state().process {
             Process::Spawning => {

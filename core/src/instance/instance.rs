@@ -191,14 +191,19 @@ impl Instance {
         }
     }
 
+    /// Whether it runs and has met its rule of readiness, if it has one.
+    pub fn is_well(&self) -> bool {
+        let has_rule = self.definition().checks.ready.is_some();
+        self.state() == State::RUNNING && (self.readiness.met || !has_rule)
+    }
+
     /// Whether those that start after it may start: it runs and has met its rule, or it has done
     /// its work.
     pub fn is_ready(&self) -> bool {
         let has_to_end = self.desired.restart || self.desired.goal == Goal::Down;
         match self.state() {
             // It stops as soon as those that start after it have.
-            State::RUNNING if self.readiness.is_needed && has_to_end => false,
-            State::RUNNING => self.readiness.met || self.definition().checks.ready.is_none(),
+            State::RUNNING => self.is_well() && !(self.readiness.is_needed && has_to_end),
             // Its work is done, and no start is pending.
             State::STOPPED => self.readiness.done && !self.desired.restart,
             _ => false,
