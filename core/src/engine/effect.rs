@@ -170,11 +170,11 @@ pub enum Effect {
         /// The report.
         delivery: Arc<Delivery>,
     },
-    /// Let operators see how a webhook does.
+    /// Show operators the state of a webhook.
     ShowHook {
         /// Which.
         hook: HookId,
-        /// How.
+        /// Its counts, and why its last try failed.
         shown: Box<HookShown>,
     },
 }

@@ -57,7 +57,7 @@ pub(super) fn take(id: HookId, step: HookStep, now: Time, timers: &mut Timers, o
     }
 }
 
-/// Lets operators see how a webhook does.
+/// Shows operators the state of a webhook.
 pub(super) fn show(hook: HookId, shown: &HookShown, out: &mut Outbox) {
     out.push(Effect::ShowHook { hook, shown: Box::new(shown.clone()) });
 }

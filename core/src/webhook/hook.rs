@@ -125,7 +125,7 @@ impl Hook {
         if self.is_under_way { HookStep::Rest } else { self.try_first() }
     }
 
-    /// What was under way is so no longer, and no one knows how it ended: it is tried again.
+    /// A try that was under way may have ended unnoticed: the report is tried again.
     pub fn resume(&mut self) -> HookStep {
         if !self.is_under_way {
             return HookStep::Rest;

@@ -261,7 +261,6 @@ async fn master(options: &Options) -> Vec<Finding> {
         let text = format!("the master is {version}, this program {VERSION}; restart the master");
         found(Grade::Warning, "version", text)
     });
-    // 503 is an answer, too, and has the same fields.
     if let Ok(health) = &health
         && health.at("webhooks").text() == "failing"
     {

@@ -39,9 +39,9 @@ pub(crate) struct Webhooks {
 pub(crate) enum WebhookError {
     /// The secret at this place cannot be read, for this reason.
     Secret(String, String),
-    /// A receiver has no certificate that could be verified.
+    /// The machine has no certificate authorities, so no certificate of a receiver can be verified.
     NoAuthorities,
-    /// The URL with this number is none that can be asked, for this reason.
+    /// No request can be sent to the URL with this number, for this reason.
     Url(usize, String),
 }
 
@@ -69,17 +69,17 @@ impl Webhooks {
         Ok(Self { targets, key, events: options.events, board })
     }
 
-    /// What the engine is told of them.
+    /// The webhooks as an input of the engine.
     pub(crate) fn configured(&self) -> Input {
         Input::WebhooksConfigured { hooks: vec![self.events; self.targets.len()] }
     }
 
-    /// How they do.
+    /// Their states, as operators see them.
     pub(crate) fn board(&self) -> Arc<Board> {
         Arc::clone(&self.board)
     }
 
-    /// Lets operators see how one does.
+    /// Shows operators the state of one.
     pub(crate) fn show(&self, hook: HookId, shown: HookShown) {
         self.board.show(usize::from(hook.0), shown);
     }

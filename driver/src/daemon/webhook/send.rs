@@ -22,7 +22,7 @@ use crate::version::VERSION;
 
 /// A receiver of reports.
 pub(super) struct Target {
-    /// What of it is shown.
+    /// The part of the URL that is shown.
     shown: String,
     uri: Uri,
     /// Host and port to connect to.
