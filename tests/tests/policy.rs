@@ -203,6 +203,9 @@ mod boot {
         let (stopped, started) = (master.mark("stopped"), master.mark("started"));
         let first = master.run(&mut events, &Script::new().mark(&stopped).wait());
         let second = master.run(&mut events, &Script::new().mark(&started).wait());
+        // A process that runs has not begun its script yet, and may be stopped before that.
+        stopped.wait(1);
+        started.wait(1);
         for id in [&first, &second] {
             patch(&api, id, &json!({"boot": "saved", "restart": "never"}));
             api.act(id, "stop");
@@ -230,6 +233,7 @@ mod boot {
         let mut master = Master::start();
         let (api, mut events, mark) = (master.api(), master.events(), master.mark("starts"));
         let id = master.run(&mut events, &Script::new().mark(&mark).wait());
+        mark.wait(1);
         patch(&api, &id, &json!({"boot": "always", "restart": "never"}));
         api.act(&id, "stop");
         events.wait_status(&id, "stopped");

@@ -196,6 +196,7 @@ fn a_full_disk_refuses_changes_and_nothing_else() {
         let mut events = master.events();
         let up = master.mark("up");
         let id = master.run(&mut events, &Script::new().mark(&up).wait());
+        up.wait(1);
         let line = Script::new().print("still here").step(Step::SleepMs(20));
         let chatter = master.run(&mut events, &Script::new().step(Step::Repeat(0, line)));
         let crashed = crasher(&master);
@@ -360,6 +361,7 @@ fn children_are_written_down_again_once_there_is_room() {
         let up = master.mark("up");
         let id = master.run(&mut events, &Script::new().mark(&up).wait());
         let unseen = master.run(&mut events, &Script::new().mark(&up).wait());
+        up.wait(2);
         let words = "cannot write ";
         let restart = |id: &str| {
             let starts = up.count();

@@ -202,10 +202,10 @@ fn instances_with_a_restart_policy_are_started_at_the_start() {
     }
     let unwanted = master.run(&mut events, &Script::new().mark(&started).wait());
     api.patch(&unwanted, &json!({"restart": false})).expect(200);
+    started.wait(count + 1);
     // Being stopped is not remembered: the policy decides.
     api.act(&wanted[0], "stop");
     events.wait_status(&wanted[0], "stopped");
-    started.wait(count + 1);
     for crash in [false, true] {
         if crash {
             master.kill9();
