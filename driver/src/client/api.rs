@@ -59,11 +59,13 @@ impl Api {
 
     /// Every instance but that of the key, by alias and id.
     pub(crate) async fn instances(&self) -> Result<Vec<Instance>, Failure> {
-        let list = self.get("/instances").await?.into_list();
-        let mut instances: Vec<Instance> =
-            list.into_iter().map(Instance::new).filter(|one| one.id() != KEY_ID).collect();
-        instances.sort_by(|a, b| a.order().cmp(&b.order()));
-        Ok(instances)
+        Ok(in_order(self.get("/instances").await?.into_list()))
+    }
+
+    /// The same with some of their fields, `id` and `alias` among them.
+    pub(crate) async fn instances_with(&self, fields: &[&str]) -> Result<Vec<Instance>, Failure> {
+        let rows = self.rows_if_known("/instances", fields).await?;
+        Ok(in_order(rows.ok_or_else(|| self.stranger())?))
     }
 
     /// Reads something that every master has.
@@ -189,6 +191,17 @@ impl Api {
             self.shown()
         ))
     }
+}
+
+/// Instances by alias and id, without that of the key.
+fn in_order(list: Vec<Document>) -> Vec<Instance> {
+    let mut instances: Vec<Instance> =
+        list.into_iter().map(Instance::new).filter(|one| one.id() != KEY_ID).collect();
+    instances.sort_by_cached_key(|one| {
+        let (has_no_alias, alias, id) = one.order();
+        (has_no_alias, alias.to_owned(), id.to_owned())
+    });
+    instances
 }
 
 /// A text, escaped for a query.

@@ -1,6 +1,5 @@
 //! A JSON document as the master sent it, its fields in their order, and how it is written out.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use serde::de::{
@@ -356,14 +355,39 @@ impl<'de> Visitor<'de> for Row<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Document, A::Error> {
         let mut object = Vec::with_capacity(self.0.len());
-        while let Some(name) = fields.next_key::<Cow<'de, str>>()? {
-            if self.0.contains(&&*name) {
-                object.push((name.into_owned(), fields.next_value()?));
-            } else {
-                fields.next_value::<IgnoredAny>()?;
+        while let Some(name) = fields.next_key_seed(Name(self.0))? {
+            match name {
+                Some(name) => object.push((name.to_owned(), fields.next_value()?)),
+                None => {
+                    fields.next_value::<IgnoredAny>()?;
+                }
             }
         }
         Ok(Document::Object(object))
+    }
+}
+
+/// Reads the name of a field, if it is one of these. Names are compared where they are, because most
+/// are not wanted.
+struct Name<'a>(&'a [&'a str]);
+
+impl<'de, 'a> DeserializeSeed<'de> for Name<'a> {
+    type Value = Option<&'a str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'a> Visitor<'_> for Name<'a> {
+    type Value = Option<&'a str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().find(|wanted| **wanted == name).copied())
     }
 }
 

@@ -121,7 +121,9 @@ impl Http {
         loop {
             match timeout(BODY, body.frame()).await {
                 Ok(None) => return Ok(whole.into()),
-                Ok(Some(Ok(frame))) => whole.extend(frame.into_data().unwrap_or_default()),
+                Ok(Some(Ok(frame))) => {
+                    whole.extend_from_slice(&frame.into_data().unwrap_or_default());
+                }
                 Ok(Some(Err(error))) => return Err(self.broken(&*error)),
                 Err(_) => return Err(self.slow(BODY)),
             }

@@ -26,6 +26,12 @@ const OF_PROCESS: [&str; 9] = [
     "memoryBytes",
 ];
 
+/// The fields of an instance that every table shows or is sorted by.
+const OF_INSTANCE: [&str; 12] = [
+    "id", "alias", "status", "mode", "ping", "pool", "tcps", "udps", "tcprx", "tcptx", "udprx",
+    "udptx",
+];
+
 /// Lists instances.
 pub(crate) async fn list(api: &Arc<Api>, out: &Outlet, question: &List) -> Result<(), Failure> {
     let is_wanted =
@@ -38,7 +44,8 @@ pub(crate) async fn list(api: &Arc<Api>, out: &Outlet, question: &List) -> Resul
         let documents = lines.iter().map(|line| line.instance.document().clone()).collect();
         return out.documents(documents);
     }
-    let (instances, processes) = both(api).await?;
+    let is_narrow = question.tag.is_empty() && out.format != Format::Wide;
+    let (instances, processes) = both(api, is_narrow.then_some(&OF_INSTANCE[..])).await?;
     let mut lines: Vec<Line<'_>> =
         lines(&instances, &processes).into_iter().filter(|line| is_wanted(line.instance)).collect();
     lines.sort_by(|a, b| compare(question.sort, a, b));
@@ -52,16 +59,21 @@ pub(crate) fn print(out: &Outlet, lines: &[Line<'_>]) -> Result<(), Failure> {
     out.table(&shape.columns(), &rows)
 }
 
-/// Instances, and the facts about their processes by id. Older masters do not have the latter.
+/// Instances with these fields, or with all of them, and the facts about their processes by id. Older
+/// masters do not have the latter.
 pub(crate) async fn both(
     api: &Arc<Api>,
+    fields: Option<&[&str]>,
 ) -> Result<(Vec<Instance>, HashMap<String, Document>), Failure> {
     // A task of its own: while one answer is parsed, the other has to be read, or the master takes its
     // reader for stalled.
     let second = Arc::clone(api);
     let processes =
         tokio::spawn(async move { second.rows_if_known("/processes", &OF_PROCESS).await });
-    let instances = api.instances().await;
+    let instances = match fields {
+        Some(fields) => api.instances_with(fields).await,
+        None => api.instances().await,
+    };
     let processes = processes.await.expect("no request panics")?.unwrap_or_default();
     let by_id = processes.into_iter().map(|one| (one.at("id").text().to_owned(), one)).collect();
     Ok((instances?, by_id))

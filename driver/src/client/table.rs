@@ -1,5 +1,7 @@
 //! Tables of text that fit the terminal.
 
+use std::borrow::Cow;
+
 use super::text::{fit, plain, width};
 
 /// One column.
@@ -92,8 +94,13 @@ pub(crate) fn paint(text: &str, tone: Tone, canvas: Canvas) -> String {
 }
 
 fn line(columns: &[Column], row: &[Cell], widths: &[usize], canvas: Canvas) -> String {
-    let pieces = pieces(columns, row, widths);
-    let line: String = pieces.iter().map(|(text, tone)| paint(text, *tone, canvas)).collect();
+    let mut line = String::with_capacity(widths.iter().sum::<usize>() + 2 * widths.len());
+    for (text, tone) in pieces(columns, row, widths) {
+        match tone {
+            Tone::Plain => line.push_str(&text),
+            Tone::Good | Tone::Bad | Tone::Dim => line.push_str(&paint(&text, tone, canvas)),
+        }
+    }
     // If even the narrowest table is too wide, lines are cut at the end.
     match canvas.width {
         Some(limit) if widths.iter().sum::<usize>() + 2 * (widths.len() - 1) > limit => {
@@ -104,26 +111,37 @@ fn line(columns: &[Column], row: &[Cell], widths: &[usize], canvas: Canvas) -> S
 }
 
 /// The lines of a table as pieces of text with their looks, its heading first.
-pub(crate) fn looks(columns: &[Column], rows: &[Vec<Cell>], width: usize) -> Vec<Vec<Piece>> {
+pub(crate) fn looks(
+    columns: &[Column],
+    rows: &[Vec<Cell>],
+    width: usize,
+) -> Vec<Vec<(String, Tone)>> {
     let widths = widths(columns, rows, Some(width));
     let heading: Vec<Cell> =
         columns.iter().map(|column| Cell::toned(column.title, Tone::Dim)).collect();
-    std::iter::once(&heading).chain(rows).map(|row| pieces(columns, row, &widths)).collect()
+    let owned = |(text, tone): Piece<'_>| (text.into_owned(), tone);
+    std::iter::once(&heading)
+        .chain(rows)
+        .map(|row| pieces(columns, row, &widths).into_iter().map(owned).collect())
+        .collect()
 }
 
 /// A text and how it looks.
-pub(crate) type Piece = (String, Tone);
+pub(crate) type Piece<'a> = (Cow<'a, str>, Tone);
 
-fn pieces(columns: &[Column], row: &[Cell], widths: &[usize]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let space = |count: usize, pieces: &mut Vec<Piece>| {
+fn pieces<'a>(columns: &[Column], row: &'a [Cell], widths: &[usize]) -> Vec<Piece<'a>> {
+    // Wider gaps are rare.
+    const SPACES: &str = "                                                                ";
+    let mut pieces = Vec::with_capacity(3 * columns.len());
+    let space = |count: usize, pieces: &mut Vec<Piece<'a>>| {
         if count > 0 {
-            pieces.push((" ".repeat(count), Tone::Plain));
+            let spaces = SPACES.get(..count);
+            pieces.push((spaces.map_or_else(|| " ".repeat(count).into(), Cow::from), Tone::Plain));
         }
     };
     for (index, ((cell, column), &wide)) in row.iter().zip(columns).zip(widths).enumerate() {
         space(if index > 0 { 2 } else { 0 }, &mut pieces);
-        let text = fit(&cell.text, wide).into_owned();
+        let text = fit(&cell.text, wide);
         let padding = wide - width(&text);
         if column.is_number {
             space(padding, &mut pieces);

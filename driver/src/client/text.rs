@@ -27,6 +27,10 @@ pub(crate) const fn is_hostile(c: char) -> bool {
 
 /// How many columns it takes.
 pub(crate) fn width(text: &str) -> usize {
+    // Nearly every text of a table.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.len();
+    }
     UnicodeWidthStr::width(text)
 }
 

@@ -10,7 +10,7 @@ use ratatui::widgets::Paragraph;
 
 use super::board::{Board, Order};
 use crate::client::list::{Shape, status_counts};
-use crate::client::table::{Cell, Piece, Tone, looks};
+use crate::client::table::{Cell, Tone, looks};
 use crate::client::text::{fit, plain, plain_line};
 use crate::client::units::{bytes, rate, span};
 use crate::grammar::Sort;
@@ -139,7 +139,7 @@ impl Board {
     }
 }
 
-fn spans(pieces: Vec<Piece>, has_colours: bool) -> Line<'static> {
+fn spans(pieces: Vec<(String, Tone)>, has_colours: bool) -> Line<'static> {
     let span = |(text, tone)| Span::styled(text, style(tone, has_colours));
     Line::from(pieces.into_iter().map(span).collect::<Vec<_>>())
 }

@@ -89,7 +89,7 @@ pub(crate) async fn print(
             sleep(FIGURES).await;
             out.print("\n")?;
         }
-        let (instances, processes) = list::both(api).await?;
+        let (instances, processes) = list::both(api, None).await?;
         let mut lines = list::lines(&instances, &processes);
         lines.retain(|line| line.instance.has_tags(&question.tag));
         lines.sort_by(|a, b| list::compare(question.sort, a, b));
