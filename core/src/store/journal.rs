@@ -7,9 +7,11 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use super::dto;
 use super::record::Entry;
+use super::salvage::next_record;
 use super::snapshot::{FORMAT_VERSION, split};
 use crate::canary::{self, Canary};
 use crate::formats::{FormatError, Version};
@@ -124,7 +126,7 @@ pub fn read_journal(file: &[u8]) -> Result<ReadJournal, JournalError> {
     let mut at = JOURNAL_HEADER_BYTES;
     while at < file.len() {
         let number = entries.len() as u64 + 1;
-        match read_record(version, &file[at..], at, number)? {
+        match read_record(version, file, at, number)? {
             Some((entry, length)) => {
                 entries.push(entry);
                 at += length;
@@ -216,32 +218,52 @@ impl Head {
     }
 }
 
-/// The record at the start of `bytes` and its length; `None` if it was cut off.
+/// The record at this position and its length; `None` if it was cut off.
 fn read_record(
     version: Version,
-    bytes: &[u8],
+    file: &[u8],
     at: usize,
     expected_number: u64,
 ) -> Result<Option<(Entry, usize)>, JournalError> {
+    let bytes = &file[at..];
     let Some((head, rest)) = split::<RECORD_HEADER_BYTES>(bytes) else { return Ok(None) };
     let head = Head::read(&head).filter(|head| head.number == expected_number);
-    let Some(mut head) = head else { return torn_or_damaged(bytes, at) };
+    let Some(mut head) = head else {
+        return torn_or_damaged(file, at, expected_number);
+    };
     if canary::is(Canary::TornTailTaken) {
         head.length = head.length.min(rest.len());
     }
     let Some(body) = head.body(bytes) else { return Ok(None) };
     if !head.is_of(body) {
-        return torn_or_damaged(bytes, at);
+        return torn_or_damaged(file, at, expected_number);
     }
     let entry =
         dto::decode_entry(version, body).map_err(|error| JournalError::Body { at, error })?;
     Ok(Some((entry, head.record_bytes())))
 }
 
-/// A file system can extend the file before it writes the appended data: the last record then ends
-/// in zeros up to the end of the file. Anything else is damage.
-fn torn_or_damaged<T>(bytes: &[u8], at: usize) -> Result<Option<T>, JournalError> {
-    if ends_unwritten(bytes) { Ok(None) } else { Err(JournalError::Damaged { at }) }
+/// A file system can extend the file before it writes the appended data, and write its sectors in any
+/// order: the file then ends in zeros, and what cannot be read has zeros where a sector is missing.
+/// Anything else is damage, however the file ends.
+fn torn_or_damaged<T>(file: &[u8], at: usize, number: u64) -> Result<Option<T>, JournalError> {
+    let damaged = Err(JournalError::Damaged { at });
+    if !ends_unwritten(&file[at..]) {
+        return damaged;
+    }
+    match next_record(file, at + 1, number) {
+        Some(next) if !lacks_sector(file, at..next) => damaged,
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Whether a sector was never written in this part of a file. Shorter runs of zeros occur in records.
+fn lacks_sector(file: &[u8], part: Range<usize>) -> bool {
+    let first = part.start / SECTOR_BYTES * SECTOR_BYTES;
+    (first..part.end).step_by(SECTOR_BYTES).any(|sector| {
+        let bytes = &file[sector.max(part.start)..(sector + SECTOR_BYTES).min(part.end)];
+        bytes.len() >= RECORD_HEADER_BYTES && bytes.iter().all(|byte| *byte == 0)
+    })
 }
 
 /// Whether the end of these bytes was never written.
@@ -351,6 +373,39 @@ mod tests {
         assert_eq!((read.entries.len(), read.end), (3, JournalEnd::Torn { at }));
         file.truncate(at + 7);
         assert_eq!(read_journal(&file).expect("as are few").end, JournalEnd::Torn { at });
+    }
+
+    /// Records that were acknowledged are never cut off, though the journal ends as after a crash.
+    #[test]
+    fn damage_before_whole_records_is_no_end() {
+        let (file, ends) = journal();
+        for bit in ends[0] * 8..ends[2] * 8 {
+            let mut damaged = file.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            damaged.extend_from_slice(&[0; 4096]);
+            let at = if bit / 8 < ends[1] { ends[0] } else { ends[1] };
+            match read_journal(&damaged) {
+                Err(JournalError::Damaged { at: found }) => assert_eq!(found, at, "bit {bit}"),
+                read => panic!("bit {bit}: {read:?}"),
+            }
+        }
+    }
+
+    /// Two records of one write, of which the second reached the disk and the first did not.
+    #[test]
+    fn a_record_after_a_missing_sector_was_never_acknowledged() {
+        let mut file = journal_header(5, 0);
+        let mut ends = vec![file.len()];
+        for number in 1..100 {
+            encode_entry(&mut file, number, &entries()[0]);
+            ends.push(file.len());
+        }
+        assert!(file.len() > 3 * SECTOR_BYTES, "{}", file.len());
+        file[SECTOR_BYTES..2 * SECTOR_BYTES].fill(0);
+        file.extend_from_slice(&[0; 4096]);
+        let whole = ends.iter().filter(|end| **end <= SECTOR_BYTES).count() - 1;
+        let read = read_journal(&file).expect("a torn journal");
+        assert_eq!((read.entries.len(), read.end), (whole, JournalEnd::Torn { at: ends[whole] }));
     }
 
     #[test]

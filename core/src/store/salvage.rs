@@ -121,8 +121,8 @@ fn look(version: Version, file: &[u8], at: usize, expected: u64) -> Result<Found
     }
 }
 
-/// Where the next whole record begins.
-fn next_record(file: &[u8], from: usize, expected: u64) -> Option<usize> {
+/// Where the next whole record begins that can follow the records before `expected`.
+pub(super) fn next_record(file: &[u8], from: usize, expected: u64) -> Option<usize> {
     (from..file.len()).find(|at| {
         let bytes = &file[*at..];
         let head = head_at(bytes, expected, file.len());
