@@ -162,8 +162,11 @@ export class Detail {
     setText(this.code, data.id);
     setStatus(this.status, data.status);
     this.status.hidden = false;
-    this.actions[0].disabled = data.status !== "stopped";
-    this.actions[1].disabled = data.status === "stopped";
+    // What waits for its time or for another instance can be stopped too.
+    const facts = this.process;
+    const isWaiting = Boolean(facts && (facts.nextRestart || facts.nextRun || facts.waitsFor));
+    this.actions[0].disabled = data.status === "running";
+    this.actions[1].disabled = data.status === "stopped" && !isWaiting;
     for (const action of this.actions.slice(2)) action.disabled = false;
     this.showFigures(entry);
     this.showFacts(data);
@@ -281,10 +284,12 @@ export class Detail {
     }
   }
 
+  /** A start of what is in error means: try again now. */
   async act(action, label) {
     const { id } = this;
+    const isAgain = action === "start" && this.model.entries.get(id)?.data.status === "error";
     try {
-      await this.api.act(id, action);
+      await this.api.act(id, isAgain ? "restart" : action);
     } catch (error) {
       notify(`${label}: ${error.message}`, "bad");
     }

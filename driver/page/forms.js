@@ -78,7 +78,7 @@ export class CreateDialog {
         on: { click: () => this.example(url) } }));
     const form = el("form", { id: "create-form", novalidate: true },
       el("h2", { id: "create-title", text: "New instance" }),
-      field("create-url", "URL", this.url, "The runtime is given this URL. It is started at once."),
+      field("create-url", "URL", this.url, "The instance starts as soon as it is created."),
       el("div", { class: "chips" }, el("span", { text: "Try" }), ...examples),
       field("create-alias", "Alias", this.alias), this.more, this.forceBox,
       el("div", { class: "buttons" }, cancel, this.ok));

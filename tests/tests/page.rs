@@ -180,10 +180,36 @@ fn an_instance_is_created_watched_edited_stopped_and_deleted() {
     until("the URL to be replaced", || {
         master.api().instance(&id)["url"] == "demo://second?every=100ms"
     });
+    let overflow = "const page = document.documentElement; \
+                    return page.scrollHeight - page.clientHeight";
+    assert_eq!(browser.script(overflow, &[]), 0, "the page has no scrollbar of its own");
     browser.click("#set-delete");
     browser.confirm();
     browser.wait_text("#list .empty", "No instances yet");
     browser.wait("the panel to close", "document.querySelector('#detail').hidden");
+}
+
+#[test]
+fn an_error_is_started_again_and_a_schedule_can_be_stopped() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.log_in(&page_of(&master), master.key());
+    let failing = browser.create("exec:false", "failing");
+    master.api().patch(&failing, &json!({"restart": false})).expect(200);
+    browser.wait_row("failing", "error");
+    let starts = || master.api().process(&failing)["starts"].as_u64();
+    let before = starts();
+    browser.wait("start", "!document.querySelector('#detail [data-action=start]').disabled");
+    browser.click("#detail [data-action=start]");
+    until("another start", || starts() > before);
+
+    let waiting = browser.create("exec:true?schedule=@yearly", "waiting");
+    browser.wait_row("waiting", "stopped");
+    assert!(!master.api().process(&waiting)["nextRun"].is_null());
+    browser.wait("stop", "!document.querySelector('#detail [data-action=stop]').disabled");
+    browser.click("#detail [data-action=stop]");
+    until("the schedule to be suspended", || master.api().process(&waiting)["nextRun"].is_null());
+    browser.wait("no stop", "document.querySelector('#detail [data-action=stop]').disabled");
 }
 
 #[test]
