@@ -222,7 +222,7 @@ fn events_are_printed_and_followed() {
     let id = create(&shell, "a");
     shell.ok(&["stop", "a", "--wait"]);
     let last = shell.ok(&["events", "-n", "1"]);
-    assert!(last.contains(&format!(" update   a ({id})  stopped ")), "{last}");
+    assert!(last.ends_with(&format!(" update   a ({id})  stopped\n")), "{last}");
     let lines = shell.ok(&["events", "a", "--json"]);
     let kinds: Vec<Value> = lines.lines().map(|line| json(line)["type"].clone()).collect();
     assert_eq!(kinds[0], "create");
@@ -231,6 +231,100 @@ fn events_are_printed_and_followed() {
     shell.ok(&["start", "a"]);
     following.wait_for(&format!(" a ({id})  running"));
     assert_eq!(following.close_after(|| drop(shell.ok(&["stop", "a"]))), Some(0));
+}
+
+/// The last events of one instance, however much the others have to say.
+#[test]
+fn events_of_one_instance_are_counted_alone() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let id = create(&shell, "quiet");
+    shell.ok(&["stop", "quiet", "--wait"]);
+    let mut events = master.events();
+    let chatty = (0..200).fold(Script::new(), |script, n| script.print(&format!("line {n}")));
+    let other = master.run(&mut events, &chatty.wait());
+    events.wait_log(&other, "line 199");
+    let last = shell.ok(&["events", "quiet", "-n", "2"]);
+    let expected = [format!("  quiet ({id})  running"), format!(" update   quiet ({id})  stopped")];
+    let lines: Vec<&str> = last.lines().collect();
+    assert_eq!(lines.len(), 2, "{last}");
+    assert!(lines[1].ends_with(&expected[1]), "{last}");
+    let mut following = shell.start(&["events", "quiet", "--follow", "-n", "1"]);
+    following.wait_for(&expected[1]);
+    shell.ok(&["start", "quiet"]);
+    following.wait_for(&expected[0].replacen("  ", " ", 1));
+    assert_eq!(following.close_after(|| drop(shell.ok(&["stop", "quiet"]))), Some(0));
+}
+
+#[test]
+fn a_list_of_some_instances() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    for alias in ["a", "b", "c"] {
+        create(&shell, alias);
+    }
+    let names = |listed: &str| -> Vec<String> {
+        listed.lines().skip(1).map(|line| line[..1].to_owned()).collect()
+    };
+    assert_eq!(names(&shell.ok(&["list", "c", "a"])), ["a", "c"]);
+    assert_eq!(names(&shell.ok(&["status", "b"])), ["b"]);
+    let documents = json(&shell.ok(&["list", "b", "-o", "json"]));
+    assert_eq!(
+        (documents.as_array().map(Vec::len), &documents[0]["alias"]),
+        (Some(1), &json!("b"))
+    );
+    assert!(shell.fails(5, &["list", "nope"]).contains("no instance has the id or alias"));
+}
+
+#[test]
+fn the_restart_policy_is_set_by_its_name() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    let id = create(&shell, "a");
+    let policy = || master.api().get(&format!("/instances/{id}/policy")).expect(200).json();
+    for (word, expected) in
+        [("always", "always"), ("on", "on-failure"), ("off", "never"), ("on-failure", "on-failure")]
+    {
+        shell.ok(&["set", "a", "--restart", word]);
+        assert_eq!(policy()["restart"], expected, "{word}");
+    }
+}
+
+#[test]
+fn what_names_nothing_or_two_is_noted() {
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    create(&shell, "web");
+    let ran = shell.run(&["create", "stub://x", "--alias", "web"]);
+    let note = "openctrl: another instance has the alias \"web\"; commands take its id\n";
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), note));
+    let other = ran.stdout.trim();
+    let ran = shell.run(&["set", other, "--alias", "web"]);
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), note));
+    let ran = shell.run(&["set", other, "--alias", "own"]);
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+
+    let ran = shell.run(&["run", "--name", "late", "--after", "dbb", "--", "sleep", "1000"]);
+    let note = "openctrl: no instance is called \"dbb\"; late waits until one is, and is ready\n";
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), note));
+    let late = shell.fails(6, &["start", "late", "--wait", "--timeout", "100ms"]);
+    assert!(late.contains("timed out after 0.1 s: ") && late.contains("dbb"), "{late}");
+}
+
+/// Of a master that the configuration names by its state directory.
+#[test]
+fn a_configured_state_directory_is_checked() {
+    let master = Master::start();
+    let config = master.folder().join("config.toml");
+    let state = master.folder().join("gob");
+    let text = format!("default = \"own\"\n[master.own]\nstate = {state:?}\n");
+    fs::write(&config, text).expect("written");
+    let shell = Shell::new(&master.folder().join("openctrl"), std::path::Path::new("/nonexistent"))
+        .with("OPENCTRL_CONFIG", config.to_str().expect("UTF-8"));
+    for words in [&["doctor"][..], &["doctor", "--master", "own"]] {
+        let checked = shell.ok(words);
+        assert!(checked.lines().any(|line| line.starts_with("state       ok")), "{checked}");
+    }
 }
 
 #[test]

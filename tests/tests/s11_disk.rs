@@ -17,7 +17,7 @@ use openctrl_tests::control::{Sockets, event_rule};
 use openctrl_tests::master::{Builder, run_to_end};
 use openctrl_tests::process::is_alive;
 use openctrl_tests::script::Step;
-use openctrl_tests::{KEY_ID, Mark, Master, Response, Script, together, until};
+use openctrl_tests::{KEY_ID, Mark, Master, Response, Script, Shell, together, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -207,6 +207,11 @@ fn a_full_disk_refuses_changes_and_nothing_else() {
         assert_changes_refused(&master, &id, FULL);
         assert_eq!(definitions(&master), known);
         assert_eq!(master.api().status(&id), "running", "a refused PATCH stops nothing");
+        let state = disk.state();
+        let words = ["doctor", "--state", state.to_str().unwrap()];
+        let doctor = Shell::beside(&master).run(&words);
+        assert_eq!(doctor.code, Some(1), "{}", doctor.stdout);
+        assert!(doctor.stdout.contains("the master cannot store changes"), "{}", doctor.stdout);
 
         // Supervision continues.
         crashed.wait(crashes + 1);

@@ -127,7 +127,11 @@ pub(crate) async fn wait_for_runs(
                 decided
             }
             Ok(None) => return Err(stream_ended()),
-            Err(_) if Instant::now() >= deadline => return Err(not_in_time(waiting.timeout)),
+            Err(_) if Instant::now() >= deadline => {
+                let late = waits.waiters.keys().min().cloned().unwrap_or_default();
+                let reasons = reasons(api).await?;
+                return Err(not_in_time(waiting.timeout, reasons.get(&late)));
+            }
             Err(_) => waits.steady_by(Instant::now()),
         };
         for (id, outcome) in decided {
@@ -154,10 +158,20 @@ fn stream_ended() -> Failure {
     )
 }
 
-fn not_in_time(patience: Duration) -> Failure {
+/// Why each instance is in its status, by id; empty on older masters.
+async fn reasons(api: &Api) -> Result<HashMap<String, String>, Failure> {
+    let processes = api.rows_if_known("/processes", &["id", "reason"]).await?.unwrap_or_default();
+    let reason =
+        |one: &Document| (one.at("id").text().to_owned(), one.at("reason").text().to_owned());
+    Ok(processes.iter().map(reason).collect())
+}
+
+fn not_in_time(patience: Duration, reason: Option<&String>) -> Failure {
     let seconds = patience.as_secs_f32();
+    let reason = reason.filter(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
     Failure::TimedOut(format!(
-        "timed out after {seconds} s; the request is still being carried out (see --timeout)"
+        "timed out after {seconds} s{reason}; the request is still being carried out (see --timeout)"
     ))
 }
 
@@ -349,8 +363,10 @@ async fn carry_out(
                 }
             }
             () = tokio::time::sleep_until(deadline), if goal.is_some() => {
+                let reasons = reasons(api).await?;
                 for instance in instances {
-                    let late = || Outcome::Failed(not_in_time(waiting.timeout));
+                    let reason = reasons.get(instance.id());
+                    let late = || Outcome::Failed(not_in_time(waiting.timeout, reason));
                     outcomes.entry(instance.id().to_owned()).or_insert_with(late);
                 }
             }

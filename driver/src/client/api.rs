@@ -17,7 +17,7 @@ use super::text::plain;
 pub(crate) const REPLACE: Duration = Duration::from_secs(60);
 
 /// Timeout of an answer that only waits for the disk.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The key instance.
 pub(crate) const KEY_ID: &str = "********";
@@ -71,6 +71,15 @@ impl Api {
     /// Reads something that every master has.
     pub(crate) async fn get(&self, path: &str) -> Result<Document, Failure> {
         self.answer(self.send(Method::GET, path, None, PATIENCE).await?)
+    }
+
+    /// Whether the master is well; one that is not answers 503 with the same object.
+    pub(crate) async fn health(&self) -> Result<Document, Failure> {
+        let reply = self.send(Method::GET, "/health", None, PATIENCE).await?;
+        match reply.status {
+            503 => Document::parse(&reply.body).ok_or_else(|| self.stranger()),
+            _ => self.answer(reply),
+        }
     }
 
     /// Reads something that older masters do not have; none where it is not there.

@@ -7,7 +7,7 @@ use super::api::Api;
 use super::failure::Failure;
 use super::launch::{New, create as create_whole, settings};
 use super::outlet::Outlet;
-use super::tags::{check_alias, check_tags};
+use super::tags::{check_alias, check_tags, note_twin};
 use super::text::plain;
 use crate::grammar::Create;
 
@@ -17,6 +17,7 @@ pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> R
     check_url(&question.url)?;
     if let Some(alias) = &question.alias {
         check_alias(alias)?;
+        note_twin(api, alias, &[]).await?;
     }
     // Opened before it is created, so that its start is not missed.
     let stream = match question.waiting.wait {

@@ -4,14 +4,13 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Resource, getrlimit, getuid};
 
 use super::api::Api;
-use super::discovery;
 use super::document::Document;
 use super::failure::Failure;
 use super::outlet::Outlet;
@@ -56,7 +55,8 @@ struct Finding {
 pub(crate) async fn doctor(out: &Outlet, options: &Options) -> Result<(), Failure> {
     let mut findings = vec![clock(SystemTime::now()), open_files(), processes()];
     findings.extend(unit());
-    if let Some(directory) = directory(options) {
+    // What is wrong with the options is found again below.
+    if let Ok(Some(directory)) = Place::state_directory(options) {
         findings.extend(state(&directory));
     }
     findings.extend(master(options).await);
@@ -182,17 +182,6 @@ fn unit_of(shown: &str) -> Option<Finding> {
     })
 }
 
-/// The state directory to check, if it is on this machine.
-fn directory(options: &Options) -> Option<PathBuf> {
-    if options.state.is_some() {
-        return options.state.clone();
-    }
-    if options.api.is_some() || options.master.is_some() {
-        return None;
-    }
-    discovery::usual_directory()
-}
-
 fn state(directory: &Path) -> Vec<Finding> {
     let shown = directory.display();
     let about = match fs::metadata(directory) {
@@ -246,8 +235,7 @@ async fn master(options: &Options) -> Vec<Finding> {
         Ok(api) => api,
         Err(failure) => return vec![found(Grade::Error, "master", failure.to_string())],
     };
-    let (info, health, instances) =
-        tokio::join!(api.get("/info"), api.get("/health"), api.instances());
+    let (info, health, instances) = tokio::join!(api.get("/info"), api.health(), api.instances());
     let info = match info {
         Ok(info) => info,
         Err(failure) => return vec![found(Grade::Error, "master", failure.to_string())],
@@ -261,11 +249,8 @@ async fn master(options: &Options) -> Vec<Finding> {
         let text = format!("the master is {version}, this program {VERSION}; restart the master");
         found(Grade::Warning, "version", text)
     });
-    if let Ok(health) = &health
-        && health.at("webhooks").text() == "failing"
-    {
-        let text = "a webhook does not take reports; see the log of the master";
-        findings.push(found(Grade::Warning, "webhooks", text));
+    if let Ok(health) = &health {
+        findings.extend(of_health(health));
     }
     if let Ok(instances) = instances {
         let failed = instances.iter().filter(|one| one.status() == "error").count();
@@ -280,9 +265,39 @@ async fn master(options: &Options) -> Vec<Finding> {
     findings
 }
 
+/// What the master says of itself that is not well.
+fn of_health(health: &Document) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if health.at("disk").text() == "failing" {
+        let text = "the master cannot store changes and refuses them; see its log, and make room";
+        findings.push(found(Grade::Error, "storage", text));
+    }
+    if health.at("draining") == &Document::Bool(true) {
+        findings.push(found(Grade::Warning, "master", "it is shutting down"));
+    }
+    if health.at("webhooks").text() == "failing" {
+        let text = "a webhook does not take reports; see the log of the master";
+        findings.push(found(Grade::Warning, "webhooks", text));
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_master_that_cannot_store_changes_is_an_error() {
+        let grades = |json: &str| {
+            let health = Document::parse(json.as_bytes()).expect("JSON");
+            of_health(&health).iter().map(|one| (one.what, one.grade)).collect::<Vec<_>>()
+        };
+        assert_eq!(grades(r#"{"status":"ready","disk":"ok","draining":false}"#), []);
+        assert_eq!(
+            grades(r#"{"disk":"failing","draining":true,"webhooks":"failing"}"#),
+            [("storage", Grade::Error), ("master", Grade::Warning), ("webhooks", Grade::Warning)]
+        );
+    }
 
     #[test]
     fn a_unit_is_judged_by_what_systemd_says() {

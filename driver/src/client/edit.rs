@@ -2,27 +2,33 @@
 
 use hyper::Method;
 
-use super::api::{Api, REPLACE, object};
+use super::api::{Api, PATIENCE, REPLACE, object};
 use super::document::quote;
 use super::failure::Failure;
 use super::instance::Instance;
 use super::launch::forced;
 use super::outlet::{Outlet, note};
 use super::select::{resolve, resolve_one};
-use super::tags::{at_word, check_alias, check_tags, tags_json};
+use super::tags::{at_word, check_alias, check_tags, note_twin, tags_json};
 use super::text::plain;
-use crate::grammar::{NewUrl, Set, Switch, Which};
+use crate::grammar::{NewUrl, Set, SetRestart, Which};
 
 /// Changes the definition of instances.
 pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), Failure> {
     check(question)?;
     let which = Which { names: question.names.clone(), tag: Vec::new(), all: false };
     let instances = resolve(api, &which).await?;
+    if let Some(alias) = &question.alias {
+        note_twin(api, alias, &instances).await?;
+    }
     let (mut changed, mut failed) = (Vec::new(), 0);
     for instance in &instances {
         let path = format!("/instances/{}", instance.id());
         let name = instance.name();
         let name = plain(&name);
+        if let Some(restart) = question.restart {
+            set_restart(api, &path, restart).await.map_err(|failure| failure.of(&name))?;
+        }
         match api.change(Method::PATCH, &path, &body(question, instance)).await {
             Ok(after) => changed.push((name.into_owned(), after)),
             Err(failure) if instances.len() == 1 => return Err(at_word(failure)),
@@ -40,6 +46,22 @@ pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), F
         out.print(&changed.iter().map(line).collect::<String>())?;
     }
     if failed > 0 { Err(Failure::Partial) } else { Ok(()) }
+}
+
+/// Sets the restart policy of the instance at this path. Older masters know it as on or off only,
+/// which the PATCH of the instance sets.
+async fn set_restart(api: &Api, path: &str, restart: SetRestart) -> Result<(), Failure> {
+    let word = match restart {
+        SetRestart::OnFailure => "on-failure",
+        SetRestart::Never => "never",
+        SetRestart::Always => "always",
+    };
+    let (path, body) = (format!("{path}/policy"), object(&[("restart", Some(word))]));
+    let known = api.change_if_known(Method::PATCH, &path, &body, PATIENCE).await?;
+    if known.is_none() && restart == SetRestart::Always {
+        return Err(Failure::Refused("this master does not know --restart always".to_owned()));
+    }
+    Ok(())
 }
 
 /// Gives an instance another URL.
@@ -92,7 +114,7 @@ fn body(question: &Set, instance: &Instance) -> String {
         fields.push(json);
     }
     if let Some(restart) = question.restart {
-        fields.push(format!("\"restart\":{}", restart == Switch::On));
+        fields.push(format!("\"restart\":{}", restart != SetRestart::Never));
     }
     let mut meta = Vec::new();
     if changes_peer(question) {

@@ -1,5 +1,6 @@
 //! `openctrl events`: what happened last, and what happens.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,14 +32,33 @@ pub(crate) async fn events(api: &Arc<Api>, out: &Outlet, question: &Events) -> R
         }
         return Err(too_old());
     };
-    let from = before(&newest, question.lines);
-    if question.follow {
-        return follow(api, Some(from), out, question, only.as_deref()).await;
+    let Some(only) = only else {
+        let from = before(&newest, question.lines);
+        if question.follow {
+            return follow(api, Some(from), out, question, None).await;
+        }
+        for event in replay(api, &from, &newest).await? {
+            show(out, question, None, &event)?;
+        }
+        return Ok(());
+    };
+    for event in last_of(api, &only, &newest, question.lines).await? {
+        show(out, question, Some(&only), &event)?;
     }
-    for event in replay(api, &from, &newest).await? {
-        show(out, question, only.as_deref(), &event)?;
+    if question.follow {
+        return follow(api, Some(newest), out, question, Some(&only)).await;
     }
     Ok(())
+}
+
+/// The last events of one instance, as far as the master remembers them.
+async fn last_of(api: &Api, id: &str, newest: &str, count: u64) -> Result<Vec<Event>, Failure> {
+    let all = replay(api, &before(newest, u64::MAX), newest).await?;
+    let is_its = |event: &Event| event.word().is_some_and(|word| word.instance.id() == id);
+    let mut its: Vec<Event> = all.into_iter().filter(is_its).collect();
+    let more = its.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+    its.drain(..more);
+    Ok(its)
 }
 
 /// For a master that numbers nothing.
@@ -159,14 +179,17 @@ fn state(instance: &Instance) -> String {
     if instance.id() == KEY_ID {
         return String::new();
     }
-    let sessions = instance.sessions();
-    format!(
-        "{} ping={} sessions={sessions} rx={} tx={}",
-        instance.status(),
-        instance.number("ping"),
-        instance.rx(),
-        instance.tx()
-    )
+    let mut text = instance.status().to_owned();
+    let figures = [
+        ("ping", instance.number("ping")),
+        ("sessions", instance.sessions()),
+        ("rx", instance.rx()),
+        ("tx", instance.tx()),
+    ];
+    for (name, value) in figures.into_iter().filter(|(_, value)| *value > 0) {
+        let _ = write!(text, " {name}={value}");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -189,7 +212,13 @@ mod tests {
             shown(
                 r#"{"type":"update","time":"T","instance":{"id":"1","status":"running"},"logs":""}"#
             ),
-            "T update   1  running ping=0 sessions=0 rx=0 tx=0"
+            "T update   1  running"
+        );
+        assert_eq!(
+            shown(
+                r#"{"type":"update","time":"T","instance":{"id":"1","status":"error","tcps":2,"udprx":7},"logs":""}"#
+            ),
+            "T update   1  error sessions=2 rx=7"
         );
         assert_eq!(
             shown(r#"{"type":"shutdown","time":"T","instance":null,"logs":""}"#),

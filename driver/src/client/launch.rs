@@ -11,6 +11,7 @@ use super::api::{Api, REPLACE, object};
 use super::failure::Failure;
 use super::instance::Instance;
 use super::outlet::{Outlet, note};
+use super::select::pick;
 use super::tags::{at_word, check_tags, tags_json};
 use super::text::plain;
 use crate::grammar::{Run, RunRestart};
@@ -27,7 +28,12 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
         check_name(name).map_err(|reason| Failure::Usage(format!("--name: {reason}")))?;
     }
     let url = url(question, api.is_local())?;
-    let name = name(&api.instances().await?, question)?;
+    let instances = api.instances().await?;
+    let name = name(&instances, question)?;
+    for after in question.after.iter().filter(|after| pick(&instances, after).is_err()) {
+        let (name, after) = (plain(&name), plain(after));
+        note(&format!("no instance is called {after:?}; {name} waits until one is, and is ready"));
+    }
     if question.waiting.wait && question.schedule.is_some() {
         let reason = "--wait: with --schedule it starts at its times; leave one of them out";
         return Err(Failure::Usage(reason.to_owned()));
@@ -184,6 +190,10 @@ fn policy(question: &Run) -> BTreeMap<String, String> {
         ("stop_signal", &question.stop_signal),
         ("stop_timeout", &question.stop_timeout),
         ("user", &question.user),
+        ("group", &question.group),
+        ("umask", &question.umask),
+        ("memory", &question.memory),
+        ("boot", &question.boot),
         ("error", &question.error),
         ("ready", &question.ready),
         ("ready_timeout", &question.ready_timeout),

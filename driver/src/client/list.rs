@@ -9,9 +9,10 @@ use super::document::Document;
 use super::failure::Failure;
 use super::instance::Instance;
 use super::outlet::Outlet;
+use super::select::choose;
 use super::table::{Cell, Column, Tone};
 use super::units::{bytes, rate, span};
-use crate::grammar::{Format, List, Sort, Status};
+use crate::grammar::{Format, List, Sort, Status, Which};
 
 /// The fields of a process that a table shows or is sorted by.
 const OF_PROCESS: [&str; 9] = [
@@ -36,8 +37,13 @@ const OF_INSTANCE: [&str; 12] = [
 pub(crate) async fn list(api: &Arc<Api>, out: &Outlet, question: &List) -> Result<(), Failure> {
     let is_wanted =
         |one: &Instance| one.has_tags(&question.tag) && has_status(one, question.status);
+    let which = Which { names: question.names.clone(), tag: Vec::new(), all: false };
+    let named = |all: Vec<Instance>| match which.names[..] {
+        [] => Ok(all),
+        [..] => choose(&all, &which),
+    };
     if out.is_for_programs() {
-        let mut instances = api.instances().await?;
+        let mut instances = named(api.instances().await?)?;
         instances.retain(is_wanted);
         let mut lines: Vec<Line<'_>> = instances.iter().map(Line::alone).collect();
         lines.sort_by(|a, b| compare(question.sort, a, b));
@@ -46,6 +52,7 @@ pub(crate) async fn list(api: &Arc<Api>, out: &Outlet, question: &List) -> Resul
     }
     let is_narrow = question.tag.is_empty() && out.format != Format::Wide;
     let (instances, processes) = both(api, is_narrow.then_some(&OF_INSTANCE[..])).await?;
+    let instances = named(instances)?;
     let mut lines: Vec<Line<'_>> =
         lines(&instances, &processes).into_iter().filter(|line| is_wanted(line.instance)).collect();
     lines.sort_by(|a, b| compare(question.sort, a, b));

@@ -1,7 +1,7 @@
 //! Finds the master and the key, and what to trust. The order of precedence is in
 //! docs/operators/CLI.md.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::{Host, ParseError, Url};
 
@@ -22,7 +22,7 @@ pub(crate) struct Place {
     /// What of TLS is trusted; none for plain HTTP.
     pub(crate) trust: Option<Trust>,
     /// A certificate of our own and its key, in PEM.
-    pub(crate) client_cert: Option<std::path::PathBuf>,
+    pub(crate) client_cert: Option<PathBuf>,
     /// The path of the API, without a trailing slash.
     pub(crate) base: String,
     /// The key, and where it is from.
@@ -68,6 +68,25 @@ impl Place {
                  --api URL with OPENCTRL_KEY, --state DIR, or a configuration file"
                     .to_owned(),
             )),
+        }
+    }
+
+    /// The state directory of the master on this machine that these options name; `None` if they name
+    /// one by its API, or there is none.
+    pub(crate) fn state_directory(options: &Options) -> Result<Option<PathBuf>, Failure> {
+        if options.api.is_some() {
+            return Ok(None);
+        }
+        if let (None, Some(directory)) = (&options.master, &options.state) {
+            return Ok(Some(directory.clone()));
+        }
+        if options.master.is_none() && variable("OPENCTRL_API").is_some() {
+            return Ok(None);
+        }
+        let config = Config::load()?;
+        match options.master.as_ref().or(config.default.as_ref()) {
+            Some(name) => Ok(config.named(name)?.state.clone()),
+            None => Ok(discovery::usual_directory()),
         }
     }
 

@@ -19,7 +19,8 @@ pub(crate) async fn resolve_one(api: &Api, name: &str) -> Result<Instance, Failu
     pick(&api.instances().await?, name).cloned()
 }
 
-fn choose(instances: &[Instance], which: &Which) -> Result<Vec<Instance>, Failure> {
+/// The selected ones of these, in their order.
+pub(crate) fn choose(instances: &[Instance], which: &Which) -> Result<Vec<Instance>, Failure> {
     if which.all {
         return Ok(instances.to_vec());
     }
@@ -42,8 +43,8 @@ fn choose(instances: &[Instance], which: &Which) -> Result<Vec<Instance>, Failur
     Ok(instances.iter().filter(|one| ids.contains(&one.id())).cloned().collect())
 }
 
-/// An id counts before an alias, an alias before the beginning of an id.
-fn pick<'a>(instances: &'a [Instance], name: &str) -> Result<&'a Instance, Failure> {
+/// The instance of this name. An id counts before an alias, an alias before the beginning of an id.
+pub(crate) fn pick<'a>(instances: &'a [Instance], name: &str) -> Result<&'a Instance, Failure> {
     if let Some(exact) = instances.iter().find(|one| one.id() == name) {
         return Ok(exact);
     }

@@ -1,4 +1,4 @@
-//! `openctrl upgrade`: asks a master on this machine to become the program that is at its path now,
+//! `openctrl upgrade`: asks a master on this machine to become the program now at its path,
 //! and waits until that answers.
 
 use std::fs;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use openctrl_core::handover::{Answer, Question};
 
-use super::discovery::usual_directory;
 use super::failure::Failure;
 use super::outlet::Outlet;
+use super::place::Place;
 use crate::channel::ask;
 use crate::grammar::Options;
 use crate::state::{LOCK, PID_FILE, is_held};
@@ -55,12 +55,14 @@ pub(crate) fn upgrade(out: &Outlet, options: &Options) -> Result<(), Failure> {
 }
 
 fn state_directory(options: &Options) -> Result<PathBuf, Failure> {
-    if options.api.is_some() || options.master.is_some() {
-        let reason = "upgrade works on this machine only: use --state DIR".to_owned();
-        return Err(Failure::Usage(reason));
-    }
-    let state = options.state.clone().or_else(usual_directory).ok_or_else(|| {
-        Failure::Unreachable("no master is known on this machine: use --state DIR".to_owned())
+    let state = Place::state_directory(options)?.ok_or_else(|| {
+        let is_named = options.api.is_some() || options.master.is_some();
+        let reason = if is_named {
+            "upgrade works on this machine only"
+        } else {
+            "no master is known on this machine"
+        };
+        Failure::Usage(format!("{reason}: use --state DIR"))
     })?;
     let shown = state.display();
     match fs::metadata(state.join(LOCK)) {

@@ -38,6 +38,18 @@ pub(crate) struct Run {
     /// User that it runs as; the master has to run as root
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
+    /// Group that it runs as [default: that of the user]
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
+    /// Mask of the permissions of new files, in octal digits
+    #[arg(long, value_name = "MASK")]
+    pub(crate) umask: Option<String>,
+    /// Limit of its address space, in bytes, or with K, M or G
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory: Option<String>,
+    /// What the start of the master does with it: restart, saved or always [default: restart]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) boot: Option<String>,
     /// When it is ready: line:PATTERN, after:TIME, tcp:HOST:PORT, http(s)://…, or notify
     #[arg(long, value_name = "RULE")]
     pub(crate) ready: Option<String>,

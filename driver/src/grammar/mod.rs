@@ -159,7 +159,7 @@ pub(crate) enum Command {
     Import(Import),
     /// Check the master and its machine for common problems
     Doctor,
-    /// Let the master on this machine become the program that is at its path now, without stopping anything
+    /// Replace the running master on this machine by the program now at its path; no instance stops
     Upgrade,
     /// Install the master as a service of systemd, or remove it
     #[command(subcommand)]
@@ -213,6 +213,9 @@ pub(crate) struct Delete {
 /// `list`.
 #[derive(Debug, Args)]
 pub(crate) struct List {
+    /// Id, unique prefix of an id, or alias [default: every instance]
+    #[arg(value_name = "INSTANCE", conflicts_with = "watch")]
+    pub(crate) names: Vec<String>,
     /// Only instances with this tag; if repeated, with all of them
     #[arg(short, long, value_name = "K[=V]")]
     pub(crate) tag: Vec<String>,
@@ -298,9 +301,9 @@ pub(crate) struct Set {
     /// The new name
     #[arg(short, long)]
     pub(crate) alias: Option<String>,
-    /// Restart automatically; start with the master
+    /// When to restart it; on is on-failure, off is never
     #[arg(long, value_enum, value_name = "POLICY")]
-    pub(crate) restart: Option<Switch>,
+    pub(crate) restart: Option<SetRestart>,
     /// Add or change a tag; can be repeated
     #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) tag: Vec<(String, String)>,
@@ -321,11 +324,14 @@ pub(crate) struct Set {
     pub(crate) peer_alias: Option<String>,
 }
 
-/// On or off.
+/// The restart policy of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Switch {
-    On,
-    Off,
+pub(crate) enum SetRestart {
+    #[value(alias = "on")]
+    OnFailure,
+    #[value(alias = "off")]
+    Never,
+    Always,
 }
 
 /// `url`.
