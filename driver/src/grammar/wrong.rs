@@ -21,22 +21,32 @@ const OFFLINE: [&str; 9] =
     ["import", "replay", "state", "patrol", "master", "runtime", "completions", "man", "version"];
 
 /// Commands of other process managers, each with the one that does the same here.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 17] = [
     ("add", "run"),
     ("describe", "show"),
     ("down", "stop --all"),
     ("edit", "set"),
     ("inspect", "show"),
+    ("jlist", "list -o json"),
     ("kill", "stop"),
     ("monit", "top"),
+    ("reload", "restart"),
     ("remove", "delete"),
     ("rename", "set --alias"),
     ("reread", "plan"),
+    ("save", "export"),
     ("startup", "service install"),
     ("tail", "logs"),
     ("up", "apply"),
     ("update", "apply"),
 ];
+
+/// Commands of other process managers that have no counterpart. What is spelled like them does
+/// something else.
+const NOWHERE: [&str; 4] = ["clear", "flush", "scale", "signal"];
+
+/// How alike two words are that may be the same misspelled, of at most 1.
+const ALIKE: f64 = 0.8;
 
 /// The shown grammar: offline commands do not have the options of a master.
 pub(crate) fn whole() -> clap::Command {
@@ -100,7 +110,11 @@ fn explain(error: &clap::Error, path: &str) -> Answer {
         },
         _ => first_sentence(&text),
     };
-    Answer::Wrong(match elsewhere(error).or_else(|| suggestion(error)) {
+    let meant = match has_no_counterpart(error) {
+        true => None,
+        false => elsewhere(error).or_else(|| suggestion(error)).or_else(|| nearest(error)),
+    };
+    Answer::Wrong(match meant {
         Some(meant) => format!("{reason}; did you mean '{meant}'? See '{path} --help'"),
         None => format!("{reason}; see '{path} --help'"),
     })
@@ -113,6 +127,13 @@ fn first_sentence(text: &str) -> String {
     first.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn has_no_counterpart(error: &clap::Error) -> bool {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return false;
+    };
+    NOWHERE.contains(&word.as_str())
+}
+
 /// The command here that does what an unknown one does in another process manager.
 fn elsewhere(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
@@ -120,6 +141,27 @@ fn elsewhere(error: &clap::Error) -> Option<String> {
     };
     let known = ELSEWHERE.iter().find(|(other, _)| other == word);
     known.map(|(_, command)| (*command).to_owned())
+}
+
+/// The command or the option of the program that is spelled most like an unknown one. The library
+/// suggests none after `help`, and does not know that `--version` is a command too.
+#[expect(clippy::wildcard_enum_match_arm, reason = "there may be more kinds of errors")]
+fn nearest(error: &clap::Error) -> Option<String> {
+    let (kind, names): (_, Vec<String>) = match error.kind() {
+        ErrorKind::InvalidSubcommand => (
+            ContextKind::InvalidSubcommand,
+            Line::command().get_subcommands().map(|known| known.get_name().to_owned()).collect(),
+        ),
+        ErrorKind::UnknownArgument => {
+            (ContextKind::InvalidArg, ["--help", "--version"].map(str::to_owned).to_vec())
+        }
+        _ => return None,
+    };
+    let Some(ContextValue::String(word)) = error.get(kind) else { return None };
+    let word = word.split('=').next().unwrap_or(word);
+    let all = names.into_iter().map(|name| (strsim::jaro_winkler(word, &name), name));
+    let best = all.filter(|(alike, _)| *alike >= ALIKE).max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, name)| name)
 }
 
 /// The word that was probably meant.
@@ -157,6 +199,10 @@ mod tests {
     fn a_wrong_word_is_named_with_the_one_that_was_meant() {
         let lines = [
             &["lst"][..],
+            &["help", "lsit"],
+            &["--verison"],
+            &["scale", "a", "3"],
+            &["reload", "a"],
             &["rename", "a", "b"],
             &["monit"],
             &["list", "--stauts", "error"],
@@ -179,6 +225,12 @@ mod tests {
 
     #[test]
     fn commands_of_others_lead_to_commands_that_exist() {
+        for other in NOWHERE {
+            assert_eq!(
+                wrong(&[other]),
+                format!("unknown command {other:?}; see 'openctrl --help'")
+            );
+        }
         for (other, command) in ELSEWHERE {
             let line = wrong(&[other]);
             assert!(line.contains(&format!("did you mean '{command}'?")), "{line}");

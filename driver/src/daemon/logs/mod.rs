@@ -206,7 +206,7 @@ fn compile(pattern: &str) -> Result<Regex, Rejection> {
         // A syntax error has several lines; the last one is the description.
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-        Rejection::Bad(format!("grep is not a regular expression that can be used: {reason}"))
+        Rejection::Bad(format!("grep is not a valid regular expression: {reason}"))
     })
 }
 
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_bad_expression_is_named() {
         let refused = |pattern: &str| compile(pattern).expect_err(pattern).to_string();
-        let prefix = "grep is not a regular expression that can be used: ";
+        let prefix = "grep is not a valid regular expression: ";
         assert_eq!(refused("a("), format!("{prefix}unclosed group"));
         assert!(refused("(a{1000}){1000}").starts_with(&format!("{prefix}Compiled regex exceeds")));
         assert!(compile("^a.*z$").expect("a good one").is_match("a to z"));
