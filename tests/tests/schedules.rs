@@ -26,7 +26,7 @@ fn a_command_runs_when_its_time_comes() {
     assert!(next.ends_with(":00.000000Z"), "{next}");
     let shown = next[..16].replace('T', " ");
     // The minute may end meanwhile.
-    let is_shown = process["reason"] == format!("waits for {shown}") || process["starts"] != 0;
+    let is_shown = process["reason"] == format!("waits for {shown} UTC") || process["starts"] != 0;
     assert!(is_shown, "{process}");
     let listed = shell.ok(&["list"]);
     assert!(listed.contains("waits for"), "{listed}");

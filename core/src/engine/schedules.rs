@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use super::effect::Effect;
 use super::operations::Operations;
@@ -48,7 +49,11 @@ impl Operations<'_> {
             }
             Some(Some(KnownZone::Offsets(zone))) => {
                 let at = schedule.next(zone, self.now.wall);
-                let text = at.map_or_else(String::new, |at| zone.show(at));
+                let mut text = at.map_or_else(String::new, |at| zone.show(at));
+                // In the zone of the system unless it is named.
+                if at.is_some() && !schedule.zone.is_empty() {
+                    let _ = write!(text, " {}", schedule.zone);
+                }
                 NextRun { at, text: text.into() }
             }
         };

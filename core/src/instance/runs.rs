@@ -57,7 +57,8 @@ pub struct ProcessFacts {
 pub struct NextRun {
     /// When; `None` if that cannot be known.
     pub at: Option<Wall>,
-    /// The same in local time, or why it cannot be known.
+    /// The same in the time of the schedule's zone, which is named unless it is that of the system; or why
+    /// it cannot be known.
     pub text: Box<str>,
 }
 
