@@ -45,6 +45,8 @@ pub struct Oracle {
     pub wishes: BTreeMap<InstanceId, Wish>,
     /// Instances whose limit of restarts was reached.
     limited: BTreeSet<InstanceId>,
+    /// Instances that are no longer at that limit since the current input.
+    unlimited: BTreeSet<InstanceId>,
     /// What each instance's byte counters ought to show.
     pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
     /// Instances whose totals were reset with the input under way.
@@ -90,6 +92,7 @@ impl Oracle {
             key: None,
             wishes: wishes.map(|(id, stored)| (*id, Wish::new(starts_at_boot(stored)))).collect(),
             limited: BTreeSet::new(),
+            unlimited: BTreeSet::new(),
             counters: counters.collect(),
             resets: BTreeSet::new(),
             recounts: BTreeSet::new(),
@@ -129,6 +132,7 @@ impl Oracle {
     pub fn on_input(&mut self, world: &World, input: &Input, is_late: bool) {
         self.resets.clear();
         self.recounts.clear();
+        self.unlimited.clear();
         self.ending = None;
         self.ledger.on_input(input, self.is_admitted(input), world.disk.lingers());
         #[expect(clippy::wildcard_enum_match_arm, reason = "others change nothing here")]
@@ -184,8 +188,8 @@ impl Oracle {
             Effect::ShowProcess { instance, facts } => {
                 if facts.limit_reached.is_some() {
                     self.limited.insert(*instance);
-                } else {
-                    self.limited.remove(instance);
+                } else if self.limited.remove(instance) {
+                    self.unlimited.insert(*instance);
                 }
             }
             Effect::Spawn { definition, .. } => {
@@ -274,7 +278,9 @@ impl Oracle {
             }
             (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
                 let (id, action) = (*id, amend.action);
-                let has_run = self.status(id) != Some(Status::Stopped);
+                // A start at the limit of restarts is accepted whatever the status is.
+                let is_stopped = self.status(id) == Some(Status::Stopped);
+                let has_run = !is_stopped && !self.unlimited.contains(&id);
                 self.on_action(request, id, action, Found { has_run, was_pending: true });
             }
             (Command::Act { action, .. }, Outcome::Acted(acted)) => {
