@@ -141,6 +141,7 @@ impl Run {
         let mut report = self.report;
         report.coverage.faults(&self.world.faults);
         if let Some(beside) = &self.beside {
+            report.control_inputs = Some(beside.inputs);
             report.coverage.stored(&beside.stored);
             report.digest.everything(&beside.digest());
         }

@@ -33,6 +33,8 @@ pub(super) struct Beside {
     law: Law,
     rng: ChaCha8Rng,
     tickets: u64,
+    /// Inputs that the machine took.
+    pub(super) inputs: u64,
     /// What happened so far.
     pub(super) stored: Stored,
 }
@@ -44,6 +46,7 @@ impl Beside {
             law: Law::default(),
             rng: ChaCha8Rng::from_seed(seed),
             tickets: 0,
+            inputs: 0,
             stored: Stored::default(),
         }
     }
@@ -87,13 +90,13 @@ impl Beside {
                     ControlInput::KeepFailed { epoch, refused, reason: "full".to_owned() }
                 }
             };
-            self.machine.handle(now, input);
+            self.handle(now, input);
             self.settle(world)?;
         }
         if self.machine.poll_timeout().is_some_and(|due| due <= now.mono) {
             self.stored.timers += u64::from(self.machine.rules().next_due().is_some());
             self.law.time_advances();
-            self.machine.handle(now, ControlInput::TimeAdvanced);
+            self.handle(now, ControlInput::TimeAdvanced);
             self.settle(world)?;
         }
         self.stored.most_keys |= u64::from(self.machine.rules().key_count() >= 4_096);
@@ -108,10 +111,16 @@ impl Beside {
                 let request = script::rules(&mut self.rng);
                 self.stored.requests += 1;
                 let input = ControlInput::RulesRequested { ticket: self.ticket(), request };
-                self.machine.handle(world.clock.now(), input);
+                self.handle(world.clock.now(), input);
             }
             1 | 2 => self.note(world, engine),
-            3 if draw % FLOOD_IN < 16 => (0..FLOOD).for_each(|_| self.note(world, engine)),
+            3 if draw % FLOOD_IN < 16 => {
+                for _ in 1..FLOOD {
+                    self.note(world, engine);
+                    self.settle(world)?;
+                }
+                self.note(world, engine);
+            }
             _ => return Ok(()),
         }
         self.settle(world)?;
@@ -136,6 +145,11 @@ impl Beside {
         self.law.summary.digest
     }
 
+    fn handle(&mut self, now: Now, input: ControlInput) {
+        self.inputs += 1;
+        self.machine.handle(now, input);
+    }
+
     fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
         Ticket(self.tickets)
@@ -149,7 +163,7 @@ impl Beside {
         let (ticket, fact) = (self.ticket(), script::note(&mut self.rng));
         self.stored.notes += 1;
         let input = ControlInput::Noted { ticket, instance: *id, fact };
-        self.machine.handle(world.clock.now(), input);
+        self.handle(world.clock.now(), input);
     }
 
     /// After something outside of a step of the engine.
