@@ -33,6 +33,8 @@ pub struct Disk {
     /// Rises with every change of `image`.
     changes: u64,
     queue: VecDeque<Job>,
+    /// The bytes of the last group, only for their space.
+    space: Vec<u8>,
     /// None after a failure.
     journal: Option<Journal>,
     failed: Option<StoreEpoch>,
@@ -97,6 +99,7 @@ impl Disk {
             image,
             changes: 1,
             queue: VecDeque::new(),
+            space: Vec::new(),
             journal: None,
             failed: None,
             failed_keep: None,
@@ -380,7 +383,8 @@ impl Disk {
     }
 
     fn append(&mut self, journal: &mut Journal, entries: &[Entry]) -> Result<(), Stop> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.space);
+        bytes.clear();
         for (number, entry) in (journal.records + 1..).zip(entries) {
             encode_entry(&mut bytes, number, entry);
         }
@@ -395,6 +399,7 @@ impl Disk {
         written?;
         journal.records += entries.len() as u64;
         journal.length += bytes.len();
+        self.space = bytes;
         Ok(())
     }
 
