@@ -6,7 +6,6 @@
 
 use openctrl_core::control::{Attached, Cause, Control, ControlEffect, ControlInput, Ticket};
 use openctrl_core::engine::{Effect, Engine};
-use openctrl_core::ids::InstanceId;
 use openctrl_core::store::{Image, Kept};
 use openctrl_core::time::Now;
 use rand_chacha::ChaCha8Rng;
@@ -157,12 +156,12 @@ impl Beside {
 
     fn note(&mut self, world: &World, engine: &Engine) {
         let table = engine.table();
-        let rows = table.slots().filter_map(|slot| table.get(slot));
-        let ids: Vec<InstanceId> = rows.map(|row| row.definition().id).collect();
-        let Some(id) = ids.get(self.rng.next_u32() as usize % ids.len().max(1)) else { return };
+        let mut rows = table.slots().filter_map(|slot| table.get(slot));
+        let place = self.rng.next_u32() as usize % table.len().max(1);
+        let Some(id) = rows.nth(place).map(|row| row.definition().id) else { return };
         let (ticket, fact) = (self.ticket(), script::note(&mut self.rng));
         self.stored.notes += 1;
-        let input = ControlInput::Noted { ticket, instance: *id, fact };
+        let input = ControlInput::Noted { ticket, instance: id, fact };
         self.handle(world.clock.now(), input);
     }
 
