@@ -1,6 +1,7 @@
 //! The store of the driver on simulated files: the same steps in the same order
 //! (`driver/src/daemon/store/`), each of which may be the last, or be refused.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use openctrl_core::counters::SavedTotals;
@@ -19,6 +20,11 @@ use super::files::{Crash, Files, Name, Stop, unless_died};
 /// a few changes, so that it happens in every run.
 const JOURNAL_MIN_BYTES: usize = 600;
 
+thread_local! {
+    /// The bytes of the last group, only for their space: some megabytes for a flood of events.
+    static SPACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// The store was stopped within a step: the master has crashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Died;
@@ -33,8 +39,6 @@ pub struct Disk {
     /// Rises with every change of `image`.
     changes: u64,
     queue: VecDeque<Job>,
-    /// The bytes of the last group, only for their space.
-    space: Vec<u8>,
     /// None after a failure.
     journal: Option<Journal>,
     failed: Option<StoreEpoch>,
@@ -99,7 +103,6 @@ impl Disk {
             image,
             changes: 1,
             queue: VecDeque::new(),
-            space: Vec::new(),
             journal: None,
             failed: None,
             failed_keep: None,
@@ -383,7 +386,7 @@ impl Disk {
     }
 
     fn append(&mut self, journal: &mut Journal, entries: &[Entry]) -> Result<(), Stop> {
-        let mut bytes = std::mem::take(&mut self.space);
+        let mut bytes = SPACE.take();
         bytes.clear();
         for (number, entry) in (journal.records + 1..).zip(entries) {
             encode_entry(&mut bytes, number, entry);
@@ -399,7 +402,7 @@ impl Disk {
         written?;
         journal.records += entries.len() as u64;
         journal.length += bytes.len();
-        self.space = bytes;
+        SPACE.set(bytes);
         Ok(())
     }
 
