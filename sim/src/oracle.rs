@@ -47,6 +47,8 @@ pub struct Oracle {
     limited: BTreeSet<InstanceId>,
     /// Instances that are no longer at that limit since the current input.
     unlimited: BTreeSet<InstanceId>,
+    /// Instances of which a process was started with the current input.
+    spawned: BTreeSet<InstanceId>,
     /// What each instance's byte counters ought to show.
     pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
     /// Instances whose totals were reset with the input under way.
@@ -93,6 +95,7 @@ impl Oracle {
             wishes: wishes.map(|(id, stored)| (*id, Wish::new(starts_at_boot(stored)))).collect(),
             limited: BTreeSet::new(),
             unlimited: BTreeSet::new(),
+            spawned: BTreeSet::new(),
             counters: counters.collect(),
             resets: BTreeSet::new(),
             recounts: BTreeSet::new(),
@@ -133,6 +136,7 @@ impl Oracle {
         self.resets.clear();
         self.recounts.clear();
         self.unlimited.clear();
+        self.spawned.clear();
         self.ending = None;
         self.ledger.on_input(input, self.is_admitted(input), world.disk.lingers());
         #[expect(clippy::wildcard_enum_match_arm, reason = "others change nothing here")]
@@ -151,9 +155,7 @@ impl Oracle {
                     let id = process.definition.id;
                     let is_restarted = self.restarts_always(id);
                     let is_scheduled = process.definition.checks.schedule.is_some();
-                    let wish = self.wish(id);
-                    wish.ended_clean = is_restarted;
-                    wish.running &= is_restarted || is_scheduled;
+                    self.wish(id).ended(is_restarted, is_scheduled);
                 }
             }
             Input::OutputRead { process, batch } if !is_late => {
@@ -194,7 +196,8 @@ impl Oracle {
             }
             Effect::Spawn { definition, .. } => {
                 self.changes += 1;
-                self.wish(definition.id).ended_clean = false;
+                self.wish(definition.id).spawned();
+                self.spawned.insert(definition.id);
                 for counter in self.counters.entry(definition.id).or_default() {
                     counter.rebase();
                 }
@@ -315,11 +318,12 @@ impl Oracle {
         action: Option<InstanceAction>,
         found: Found,
     ) {
+        let waits = !self.spawned.contains(&id);
         match action {
             None => {}
-            Some(InstanceAction::Start) => self.wish(id).start(request, !found.has_run),
+            Some(InstanceAction::Start) => self.wish(id).start(request, !found.has_run, waits),
             Some(InstanceAction::Stop) => self.wish(id).stop(request, found.was_pending),
-            Some(InstanceAction::Restart) => self.wish(id).start(request, true),
+            Some(InstanceAction::Restart) => self.wish(id).start(request, true, waits),
             Some(InstanceAction::Reset) => {
                 self.changes += 1;
                 self.resets.insert(id);
