@@ -34,7 +34,7 @@ const HEALING_MS: u64 = 120_000;
 const AFTER_END: usize = 10;
 
 /// The last steps, for debugging a failure.
-const TIMELINE_MAX: usize = 400;
+const TIMELINE_MAX: usize = 2_000;
 
 /// A window for runs that have no readers.
 const WINDOW: openctrl_core::event::WindowLimits =
