@@ -21,7 +21,7 @@ use crate::world::{KeptNews, World};
 pub(super) const EVENTS_MAX: usize = 200;
 
 /// One step in so many floods the rules with keys.
-const FLOOD_IN: u32 = 400;
+const FLOOD_IN: u32 = 1_600;
 
 /// Events of a flood: more than a rule has keys.
 const FLOOD: u32 = 5_000;
