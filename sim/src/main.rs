@@ -4,6 +4,7 @@ mod arguments;
 mod console;
 mod file;
 mod found;
+mod rate;
 mod recorded;
 mod sweep;
 

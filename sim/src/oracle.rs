@@ -45,6 +45,10 @@ pub struct Oracle {
     pub wishes: BTreeMap<InstanceId, Wish>,
     /// Instances whose limit of restarts was reached.
     limited: BTreeSet<InstanceId>,
+    /// Instances that are no longer at that limit since the current input.
+    unlimited: BTreeSet<InstanceId>,
+    /// Instances of which a process was started with the current input.
+    spawned: BTreeSet<InstanceId>,
     /// What each instance's byte counters ought to show.
     pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
     /// Instances whose totals were reset with the input under way.
@@ -90,6 +94,8 @@ impl Oracle {
             key: None,
             wishes: wishes.map(|(id, stored)| (*id, Wish::new(starts_at_boot(stored)))).collect(),
             limited: BTreeSet::new(),
+            unlimited: BTreeSet::new(),
+            spawned: BTreeSet::new(),
             counters: counters.collect(),
             resets: BTreeSet::new(),
             recounts: BTreeSet::new(),
@@ -129,6 +135,8 @@ impl Oracle {
     pub fn on_input(&mut self, world: &World, input: &Input, is_late: bool) {
         self.resets.clear();
         self.recounts.clear();
+        self.unlimited.clear();
+        self.spawned.clear();
         self.ending = None;
         self.ledger.on_input(input, self.is_admitted(input), world.disk.lingers());
         #[expect(clippy::wildcard_enum_match_arm, reason = "others change nothing here")]
@@ -147,9 +155,7 @@ impl Oracle {
                     let id = process.definition.id;
                     let is_restarted = self.restarts_always(id);
                     let is_scheduled = process.definition.checks.schedule.is_some();
-                    let wish = self.wish(id);
-                    wish.ended_clean = is_restarted;
-                    wish.running &= is_restarted || is_scheduled;
+                    self.wish(id).ended(is_restarted, is_scheduled);
                 }
             }
             Input::OutputRead { process, batch } if !is_late => {
@@ -184,13 +190,14 @@ impl Oracle {
             Effect::ShowProcess { instance, facts } => {
                 if facts.limit_reached.is_some() {
                     self.limited.insert(*instance);
-                } else {
-                    self.limited.remove(instance);
+                } else if self.limited.remove(instance) {
+                    self.unlimited.insert(*instance);
                 }
             }
             Effect::Spawn { definition, .. } => {
                 self.changes += 1;
-                self.wish(definition.id).ended_clean = false;
+                self.wish(definition.id).spawned();
+                self.spawned.insert(definition.id);
                 for counter in self.counters.entry(definition.id).or_default() {
                     counter.rebase();
                 }
@@ -274,7 +281,9 @@ impl Oracle {
             }
             (Command::Amend { id, amend, .. }, Outcome::Done { .. }) => {
                 let (id, action) = (*id, amend.action);
-                let has_run = self.status(id) != Some(Status::Stopped);
+                // A start at the limit of restarts is accepted whatever the status is.
+                let is_stopped = self.status(id) == Some(Status::Stopped);
+                let has_run = !is_stopped && !self.unlimited.contains(&id);
                 self.on_action(request, id, action, Found { has_run, was_pending: true });
             }
             (Command::Act { action, .. }, Outcome::Acted(acted)) => {
@@ -309,11 +318,12 @@ impl Oracle {
         action: Option<InstanceAction>,
         found: Found,
     ) {
+        let waits = !self.spawned.contains(&id);
         match action {
             None => {}
-            Some(InstanceAction::Start) => self.wish(id).start(request, !found.has_run),
+            Some(InstanceAction::Start) => self.wish(id).start(request, !found.has_run, waits),
             Some(InstanceAction::Stop) => self.wish(id).stop(request, found.was_pending),
-            Some(InstanceAction::Restart) => self.wish(id).start(request, true),
+            Some(InstanceAction::Restart) => self.wish(id).start(request, true, waits),
             Some(InstanceAction::Reset) => {
                 self.changes += 1;
                 self.resets.insert(id);

@@ -62,19 +62,32 @@ pub fn run_seed(seed: u64) -> Result<Summary, Box<Failure>> {
     run(&mut Choices::from_seed(seed))
 }
 
-/// Does a whole run. A panic counts as a violation.
+/// Does a whole run. One that fails is done again, to keep its timeline.
 ///
 /// # Errors
 /// The first invariant that does not hold.
 pub fn run(choices: &mut Choices) -> Result<Summary, Box<Failure>> {
+    attempt(choices, false).or_else(|_| {
+        let bytes = choices.taken().to_vec();
+        attempt(&mut Choices::from_bytes(&bytes[..]), true).and_then(|_| {
+            let what = "a run that failed does not fail again".to_string();
+            let violation = Violation { invariant: "INV-10", what };
+            Err(Box::new(Failure { violation, choices: bytes, timeline: Vec::new() }))
+        })
+    })
+}
+
+/// Does a run; a panic counts as a violation. The timeline of a failure is empty unless it is kept.
+fn attempt(choices: &mut Choices, keeps_timeline: bool) -> Result<Summary, Box<Failure>> {
     let mut world = World::new(choices);
+    world.timeline = keeps_timeline.then(VecDeque::new);
     let done = catch_unwind(AssertUnwindSafe(|| world.whole(choices)));
     let violation = match done {
         Ok(Ok(())) => return Ok(world.summary),
         Ok(Err(violation)) => violation,
         Err(payload) => panicked(payload.as_ref()),
     };
-    let timeline = world.timeline.into();
+    let timeline = world.timeline.into_iter().flatten().collect();
     Err(Box::new(Failure { violation, choices: choices.taken().to_vec(), timeline }))
 }
 
@@ -99,7 +112,7 @@ struct World {
     is_ending: bool,
     is_over: bool,
     summary: Summary,
-    timeline: VecDeque<String>,
+    timeline: Option<VecDeque<String>>,
 }
 
 impl World {
@@ -132,7 +145,7 @@ impl World {
             is_ending: false,
             is_over: false,
             summary: Summary::default(),
-            timeline: VecDeque::new(),
+            timeline: None,
         }
     }
 
@@ -148,12 +161,13 @@ impl World {
         self.summary.visits.happened(trouble);
     }
 
-    fn say(&mut self, text: String) {
-        if self.timeline.len() == TIMELINE_MAX {
-            self.timeline.pop_front();
+    fn say(&mut self, what: impl FnOnce() -> String) {
+        let Some(timeline) = &mut self.timeline else { return };
+        if timeline.len() == TIMELINE_MAX {
+            timeline.pop_front();
         }
         let ms = self.now.mono.as_micros() / 1_000;
-        self.timeline.push_back(format!("{:>7}.{:03} s  {text}", ms / 1_000, ms % 1_000));
+        timeline.push_back(format!("{:>7}.{:03} s  {}", ms / 1_000, ms % 1_000, what()));
     }
 
     fn step(&mut self, choices: &mut Choices) -> Result<(), Violation> {
@@ -209,7 +223,7 @@ impl World {
         if self.is_over {
             return Ok(());
         }
-        self.say(show_input(&input));
+        self.say(|| show_input(&input));
         self.summary.visits.input(&input);
         self.summary.inputs += 1;
         self.law.before_input(&self.engine);
@@ -231,7 +245,7 @@ impl World {
 
     fn drain(&mut self) -> Result<(), Violation> {
         while let Some(effect) = self.engine.poll_effect() {
-            self.say(format!("            {}", show_effect(&effect)));
+            self.say(|| format!("            {}", show_effect(&effect)));
             self.summary.digest.everything(&effect);
             self.summary.visits.effect(&effect);
             self.law.on_effect(&self.engine, &effect)?;
@@ -484,7 +498,7 @@ impl World {
     /// there.
     fn kill(&mut self, choices: &mut Choices) -> Result<(), Violation> {
         self.happened(Trouble::MasterKilled);
-        self.say("the master is killed and starts again".to_string());
+        self.say(|| "the master is killed and starts again".to_string());
         let kept = choices.below(self.under_way.len() + 1);
         for (_, _, record) in self.under_way.drain(..).take(kept) {
             self.disk.apply(&record);
@@ -537,7 +551,7 @@ impl World {
 
     /// Nothing goes wrong any more, and time passes. Then everything has to be as it is wanted.
     fn heal(&mut self) -> Result<(), Violation> {
-        self.say("from here on nothing goes wrong".to_string());
+        self.say(|| "from here on nothing goes wrong".to_string());
         let end = self.now.mono.after_ms(HEALING_MS);
         while self.now.mono < end && !self.is_over {
             self.heal_once()?;

@@ -22,6 +22,8 @@ use crate::scenario::Scenario;
 pub struct Report {
     /// Inputs that the engine took.
     pub inputs: u64,
+    /// Inputs that the machine of the control API took, in a run that has it.
+    pub control_inputs: Option<u64>,
     /// Effects that it gave.
     pub effects: u64,
     /// How often the master died and was started again.
@@ -38,6 +40,8 @@ impl Report {
     /// Adds the result of another run.
     pub fn add(&mut self, other: &Self) {
         self.inputs += other.inputs;
+        let control_inputs = self.control_inputs.into_iter().chain(other.control_inputs);
+        self.control_inputs = control_inputs.reduce(|sum, inputs| sum + inputs);
         self.effects += other.effects;
         self.restarts += other.restarts;
         self.simulated_ms += other.simulated_ms;

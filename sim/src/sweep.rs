@@ -12,6 +12,7 @@ use openctrl_sim::scenario::Scenario;
 
 use crate::console::Console;
 use crate::found::{self, Origin};
+use crate::rate::{Rate, thread_time};
 
 /// A sweep of this many seeds must have visited everything.
 const COVERING_SEEDS: u64 = 300;
@@ -39,7 +40,8 @@ pub(crate) fn sweep(plan: &Plan, console: &mut Console) -> io::Result<bool> {
         announce(plan, console)?;
     }
     let (report, visits) = (Report::default(), Visits::default());
-    let mut sum = Sum { report, visits, seeds: 0, runs: 0, begun: Instant::now() };
+    let rates = Rates::default();
+    let mut sum = Sum { report, visits, seeds: 0, rates, begun: Instant::now() };
     let (begun, time) = (sum.begun, plan.time);
     let seeds = plan.extra.into_iter().chain(plan.seeds.clone());
     let seeds = seeds.take_while(move |_| time.is_none_or(|time| begun.elapsed() < time));
@@ -66,14 +68,52 @@ pub(crate) fn sweep(plan: &Plan, console: &mut Console) -> io::Result<bool> {
 struct Outcome {
     instances: Result<Report, Box<Failure>>,
     apps: Result<patrol::Summary, Box<Failure>>,
+    rates: Rates,
+}
+
+/// How fast the runs of each world are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rates {
+    /// Runs without the control API.
+    plain: Rate,
+    /// Runs with the control API: the inputs of both machines.
+    control: Rate,
+    /// Runs with apps and services.
+    apps: Rate,
+}
+
+impl Rates {
+    fn add(&mut self, other: Self) {
+        self.plain.add(other.plain);
+        self.control.add(other.control);
+        self.apps.add(other.apps);
+    }
+
+    fn all(&self) -> Rate {
+        let mut all = self.plain;
+        all.add(self.control);
+        all.add(self.apps);
+        all
+    }
 }
 
 impl Outcome {
     fn of(seed: u64, twice: bool) -> Self {
-        Self {
-            instances: if twice { run_twice(seed) } else { run_seed(seed) },
-            apps: patrol::run_seed(seed),
+        let begun = thread_time();
+        let instances = if twice { run_twice(seed) } else { run_seed(seed) };
+        let between = thread_time();
+        let apps = patrol::run_seed(seed);
+        let mut rates = Rates::default();
+        if let Ok(report) = &instances {
+            let inputs = (report.inputs + report.control_inputs.unwrap_or_default())
+                * if twice { 2 } else { 1 };
+            let has_control = report.control_inputs.is_some();
+            let world = if has_control { &mut rates.control } else { &mut rates.plain };
+            *world = Rate { inputs, time: between - begun };
         }
+        let inputs = apps.as_ref().map_or(0, |apps| apps.inputs);
+        rates.apps = Rate { inputs, time: thread_time() - between };
+        Self { instances, apps, rates }
     }
 }
 
@@ -96,7 +136,7 @@ struct Sum {
     report: Report,
     visits: Visits,
     seeds: u64,
-    runs: u64,
+    rates: Rates,
     begun: Instant,
 }
 
@@ -110,13 +150,15 @@ impl Sum {
         console: &mut Console,
     ) -> io::Result<bool> {
         match outcome.instances {
-            Ok(report) => self.add(&report, plan.twice),
+            Ok(report) => self.report.add(&report),
             Err(failure) => {
                 console.say(&format!("seed {seed} fails:"))?;
                 found::tell(&failure, &Origin::Seed(seed), console)?;
                 return Ok(false);
             }
         }
+        self.seeds += 1;
+        self.rates.add(outcome.rates);
         match outcome.apps {
             Ok(summary) => self.add_patrol(&summary),
             Err(failure) => {
@@ -134,15 +176,8 @@ impl Sum {
         Ok(true)
     }
 
-    fn add(&mut self, report: &Report, twice: bool) {
-        self.report.add(report);
-        self.seeds += 1;
-        self.runs += if twice { 2 } else { 1 };
-    }
-
     /// The run of the same seed in the world of apps and services.
     fn add_patrol(&mut self, summary: &patrol::Summary) {
-        self.report.inputs += summary.inputs;
         self.report.digest.word(summary.digest.0);
         self.visits.add(&summary.visits);
     }
@@ -153,15 +188,14 @@ impl Sum {
     }
 
     fn rate(&self) -> f64 {
-        let inputs = self.report.inputs * self.runs / self.seeds.max(1);
-        inputs as f64 / self.begun.elapsed().as_secs_f64()
+        self.rates.all().inputs as f64 / self.begun.elapsed().as_secs_f64()
     }
 
     fn line(&self) -> String {
         format!(
             "{} seeds, {} inputs, {:.0} inputs/s, {} simulated, {} things never visited",
             self.seeds,
-            self.report.inputs,
+            self.rates.all().inputs,
             self.rate(),
             hours(self.report.simulated_ms),
             self.missed().len()
@@ -169,18 +203,21 @@ impl Sum {
     }
 
     fn tell(&self, plan: &Plan, console: &mut Console) -> io::Result<bool> {
-        let Report { inputs, effects, restarts, simulated_ms, digest, coverage } = &self.report;
-        let seconds = self.begun.elapsed().as_secs_f64();
+        let Report { effects, restarts, simulated_ms, digest, coverage, .. } = &self.report;
+        let Rates { plain, control, apps } = &self.rates;
+        let all = self.rates.all();
         console.say(&format!("{} seeds: all invariants hold", self.seeds))?;
         console.say(&format!(
-            "{inputs} inputs, {effects} effects, {restarts} deaths of the master, {} simulated",
+            "{} inputs, {effects} effects, {restarts} deaths of the master, {} simulated",
+            all.inputs,
             hours(*simulated_ms)
         ))?;
-        let rate = self.rate();
-        console.say(&format!(
-            "{rate:.0} inputs/s over {seconds:.1} s, {:.0} a second of CPU time",
-            rate * seconds / cpu_seconds()
-        ))?;
+        let seconds = self.begun.elapsed().as_secs_f64();
+        console.say(&format!("{:.0} inputs/s over {seconds:.1} s", self.rate()))?;
+        console.say(&format!("instances          {plain}"))?;
+        console.say(&format!("with control API   {control}"))?;
+        console.say(&format!("apps and services  {apps}"))?;
+        console.say(&format!("all                {all}"))?;
         console.say(&format!("digest {:016x}", digest.0))?;
         console.say(&coverage.to_string())?;
         console.say(&self.visits.to_string())?;
@@ -192,12 +229,6 @@ impl Sum {
         console.say(&format!("never visited:\n  {}", missed.join("\n  ")))?;
         Ok(!plan.cover && self.seeds < COVERING_SEEDS)
     }
-}
-
-/// The CPU time of all threads so far, in seconds.
-fn cpu_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn hours(ms: u64) -> String {

@@ -47,7 +47,7 @@ pub enum ControlEffect {
         /// Which.
         rule: RuleRef,
         /// Its spec as it was applied.
-        source: Value,
+        source: Arc<Value>,
         /// Its status.
         status: RuleStatus,
     },

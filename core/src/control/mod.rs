@@ -355,7 +355,7 @@ impl Control {
 
     fn show_rule(&mut self, rule: &RuleRef) {
         if let (Some(spec), Some(status)) = (self.rules.spec(rule), self.rules.status(rule)) {
-            let (rule, source) = (rule.clone(), spec.source.clone());
+            let (rule, source) = (rule.clone(), Arc::clone(&spec.source));
             self.effects.push_back(ControlEffect::ShowRule { rule, source, status });
         }
     }

@@ -3,7 +3,7 @@
 //! Simulations ask after every input, the driver at every 1024th, so each part visits a row
 //! or a timer once and allocates only what it compares. Each part has a bug of its own in `canary`.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -13,7 +13,7 @@ use core::fmt;
 use super::commits::{Change, Commit};
 use super::{Engine, Life, TimerReason};
 use crate::command::InstanceAction;
-use crate::ids::{Generation, InstanceId, RecordSeq, SlotId};
+use crate::ids::{Generation, InstanceId, RecordSeq, RequestId, SlotId};
 use crate::instance::{Instance, Process};
 use crate::limits::DIALS_MAX;
 
@@ -24,6 +24,18 @@ pub struct Contradiction {
     pub part: &'static str,
     /// What contradicts what.
     pub what: String,
+}
+
+/// What is on its way of one instance.
+#[derive(Clone, Copy, Debug, Default)]
+struct OnItsWay {
+    /// Records of its definition, and how many of them reset its totals.
+    records: u32,
+    resets: u32,
+    /// Changes of what is wanted.
+    desires: u32,
+    /// The request of the last operation.
+    operation: Option<RequestId>,
 }
 
 impl fmt::Display for Contradiction {
@@ -128,33 +140,12 @@ impl Engine {
 
     /// What an instance has staged belongs to its records on their way.
     fn check_staged(&self) -> Result<(), String> {
-        let mut records: BTreeMap<SlotId, (u32, u32)> = BTreeMap::new();
-        let mut desires: BTreeMap<SlotId, u32> = BTreeMap::new();
-        let mut operations = BTreeMap::new();
-        for Commit { change, request, .. } in &self.commits.queue {
-            match change {
-                Change::Patch { slot, action, .. } => {
-                    let counts = records.entry(*slot).or_default();
-                    counts.0 += 1;
-                    counts.1 += u32::from(*action == Some(InstanceAction::Reset));
-                }
-                Change::Replace { slot, .. } => {
-                    records.entry(*slot).or_default().0 += 1;
-                    operations.insert(*slot, *request);
-                }
-                Change::Delete(slot) => drop(operations.insert(*slot, *request)),
-                Change::Desire { slot, .. } => *desires.entry(*slot).or_default() += 1,
-                Change::Create(_)
-                | Change::Configure(..)
-                | Change::Shown { .. }
-                | Change::SetAlias(_)
-                | Change::RotateKey(_) => {}
-            }
-        }
+        let under_way = self.under_way_by_slot();
         for (slot, instance) in self.rows() {
             let id = instance.definition().id;
             let versions = instance.versions();
-            let (count, resets) = records.get(&slot).copied().unwrap_or_default();
+            let on_its_way = under_way.get(slot.0 as usize).copied().unwrap_or_default();
+            let OnItsWay { records: count, resets, desires, operation } = on_its_way;
             let (unsaved, unsaved_resets) = (versions.unsaved_records(), versions.unsaved_resets());
             // After the end of the master, what was refused is not put right.
             let is_counted = unsaved == count && unsaved_resets == resets;
@@ -165,8 +156,8 @@ impl Engine {
             })?;
             let has_staged = versions.staged().is_some() || versions.staged_goal().is_some();
             ensure(!has_staged || unsaved > 0, || format!("{id} has staged what no record holds"))?;
-            let (presence, count) = (instance.presence(), desires.get(&slot).copied());
-            let (pending, count) = (presence.pending, count.unwrap_or_default());
+            let (presence, count) = (instance.presence(), desires);
+            let pending = presence.pending;
             let is_counted = pending == count && presence.staged.is_some() == (count > 0);
             ensure(is_counted || self.life == Life::Finished, || {
                 format!("{id} has {count} changes of what is wanted on their way, counts {pending}")
@@ -174,7 +165,7 @@ impl Engine {
             let mut queue = instance.queue().operations();
             let first = queue.next().filter(|first| first.committing);
             let first = first.map(|first| first.request);
-            ensure(first == operations.get(&slot).copied(), || {
+            ensure(first == operation, || {
                 format!(
                     "the operation of {id} on its way is {first:?}, and its record is another's"
                 )
@@ -184,6 +175,34 @@ impl Engine {
             })?;
         }
         Ok(())
+    }
+
+    /// Changes on their way, by slot. Empty if there are none.
+    fn under_way_by_slot(&self) -> Vec<OnItsWay> {
+        if self.commits.queue.is_empty() {
+            return Vec::new();
+        }
+        let mut by_slot = vec![OnItsWay::default(); self.table.parts().0.len()];
+        for Commit { change, request, .. } in &self.commits.queue {
+            let (slot, counted): (SlotId, fn(&mut OnItsWay, RequestId)) = match change {
+                Change::Patch { slot, action: Some(InstanceAction::Reset), .. } => {
+                    (*slot, |of, _| (of.records, of.resets) = (of.records + 1, of.resets + 1))
+                }
+                Change::Patch { slot, .. } => (*slot, |of, _| of.records += 1),
+                Change::Replace { slot, .. } => (*slot, |of, request| {
+                    (of.records, of.operation) = (of.records + 1, Some(request));
+                }),
+                Change::Delete(slot) => (*slot, |of, request| of.operation = Some(request)),
+                Change::Desire { slot, .. } => (*slot, |of, _| of.desires += 1),
+                Change::Create(_)
+                | Change::Configure(..)
+                | Change::Shown { .. }
+                | Change::SetAlias(_)
+                | Change::RotateKey(_) => continue,
+            };
+            by_slot.get_mut(slot.0 as usize).into_iter().for_each(|of| counted(of, *request));
+        }
+        by_slot
     }
 
     /// Timers belong to what waits for them. Returns how many are for waiting dials.

@@ -52,7 +52,7 @@ impl TopicPattern {
                     continue;
                 }
                 (Some((Segment::One, _)), Some(_)) => true,
-                (Some((Segment::Literal(literal), _)), Some(rest)) => **literal == *split(rest).0,
+                (Some((Segment::Literal(literal), _)), Some(rest)) => begins_with(rest, literal),
                 (None, Some(_)) | (Some(_), None) => false,
             };
             if is_step {
@@ -78,10 +78,16 @@ impl fmt::Display for TopicPattern {
 
 /// The first segment, and the others if there are any.
 fn split(topic: &str) -> (&str, Option<&str>) {
-    match topic.split_once('.') {
-        Some((first, rest)) => (first, Some(rest)),
+    match topic.bytes().position(|byte| byte == b'.') {
+        Some(end) => (&topic[..end], Some(&topic[end + 1..])),
         None => (topic, None),
     }
+}
+
+/// Whether this is the first segment.
+fn begins_with(topic: &str, segment: &str) -> bool {
+    let rest = topic.as_bytes().strip_prefix(segment.as_bytes());
+    rest.is_some_and(|rest| matches!(rest, [] | [b'.', ..]))
 }
 
 #[cfg(test)]

@@ -79,14 +79,15 @@ impl Definition {
     pub fn new(id: InstanceId, url: InstanceUrl, alias: String) -> Self {
         let edit = exec_policy(&url).unwrap_or_default();
         let launch = Launch::Runtime(url);
+        let checks = Checks::of(&launch);
         let mut new = Self {
             id,
             revision: Revision::FIRST,
             label: None,
             origin: Origin::Api,
             alias,
-            liveness: Liveness::of(&launch),
-            checks: Checks::of(&launch),
+            liveness: Liveness::of(&launch, &checks),
+            checks,
             launch,
             setup: Setup::default(),
             policy: Policy::default(),
@@ -127,8 +128,9 @@ impl Definition {
         changed.revision = self.revision.next();
         changed.launch = Launch::Runtime(url);
         changed.checks = Checks::of(&changed.launch);
-        if Liveness::of(&changed.launch) != Liveness::of(&self.launch) {
-            changed.liveness = Liveness::of(&changed.launch);
+        let liveness = Liveness::of(&changed.launch, &changed.checks);
+        if liveness != Liveness::of(&self.launch, &self.checks) {
+            changed.liveness = liveness;
         }
         changed
     }

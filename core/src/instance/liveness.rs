@@ -60,8 +60,8 @@ impl Liveness {
     /// The rules for what is launched if nothing else is asked for: those of the v2 API, which
     /// leave a line with `ERROR` in it to runtimes (Contract §6). Of a command a line is an error
     /// if it has a pattern for them.
-    pub fn of(launch: &Launch) -> Self {
-        let error_mark = !launch.is_command() || Checks::of(launch).error.is_some();
+    pub fn of(launch: &Launch, checks: &Checks) -> Self {
+        let error_mark = !launch.is_command() || checks.error.is_some();
         Self::Checkpoint { silence_ms: SILENCE_MS, error_mark }
     }
 

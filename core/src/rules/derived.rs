@@ -119,36 +119,39 @@ impl Derived {
         self.memory.pending.map(|(_, due)| due)
     }
 
-    /// Evaluates the inputs, and returns the event to publish, if any. `read` returns the text of a
-    /// field of a status, empty if it is missing.
+    /// Evaluates the inputs. Returns what it remembers from now on, and the event to publish, if
+    /// any. `read` returns the text of a field of a status, empty if it is missing.
     pub(super) fn evaluate(
-        &mut self,
+        &self,
         now: Time,
         time: Wall,
         read: &dyn Fn(&Field) -> String,
-    ) -> Option<Draft> {
+    ) -> (DerivedMemory, Option<Draft>) {
+        let mut memory = self.memory;
         let holds = |input: &Condition| input.holds(read);
-        let Some(asserted) = self.memory.asserted else {
+        let Some(asserted) = memory.asserted else {
             let asserted = self.emits(holds);
-            self.memory.asserted = Some(asserted);
-            return self.spec.emit_initial.then(|| self.publish(asserted, time));
+            memory.asserted = Some(asserted);
+            let draft = self.spec.emit_initial.then(|| self.publish(&mut memory, asserted, time));
+            return (memory, draft);
         };
         let wanted = if asserted { !self.retracts(holds) } else { self.emits(holds) };
         if wanted == asserted {
-            self.memory.pending = None;
-            return None;
+            memory.pending = None;
+            return (memory, None);
         }
-        let due = match self.memory.pending {
+        let due = match memory.pending {
             Some((_, due)) => due,
             None => now.after_ms(self.spec.hysteresis_ms),
         };
         if due > now {
-            self.memory.pending = Some((wanted, due));
-            return None;
+            memory.pending = Some((wanted, due));
+            return (memory, None);
         }
-        self.memory.pending = None;
-        self.memory.asserted = Some(wanted);
-        Some(self.publish(wanted, time))
+        memory.pending = None;
+        memory.asserted = Some(wanted);
+        let draft = self.publish(&mut memory, wanted, time);
+        (memory, Some(draft))
     }
 
     fn emits(&self, holds: impl Fn(&Condition) -> bool) -> bool {
@@ -166,12 +169,12 @@ impl Derived {
         }
     }
 
-    fn publish(&mut self, asserted: bool, time: Wall) -> Draft {
+    fn publish(&self, memory: &mut DerivedMemory, asserted: bool, time: Wall) -> Draft {
         let (word, reason) = if asserted {
-            self.memory.last_asserted = Some(time);
+            memory.last_asserted = Some(time);
             ("asserted", "DerivedEventAsserted")
         } else {
-            self.memory.last_retracted = Some(time);
+            memory.last_retracted = Some(time);
             ("retracted", "DerivedEventRetracted")
         };
         let mut draft = draft_of(&self.rule);

@@ -57,14 +57,39 @@ impl<T> Keys<T> {
         new: impl FnOnce() -> T,
         step: impl FnOnce(&mut T) -> Outcome<R>,
     ) -> R {
-        let (key, mut entry) = self
-            .remove(key)
-            .unwrap_or_else(|| (key.into(), Entry { state: new(), seen: 0, due: None }));
+        let Some(entry) = self.entries.get_mut(key) else {
+            let mut state = new();
+            let Outcome { result, due, is_idle } = step(&mut state);
+            if !is_idle {
+                self.put(key.into(), due, state);
+            }
+            return result;
+        };
         let Outcome { result, due, is_idle } = step(&mut entry.state);
-        if !is_idle {
-            self.put(key, due, entry.state);
+        if is_idle {
+            self.remove(key);
+        } else {
+            self.see_again(key, due);
         }
         result
+    }
+
+    /// A key that is there was seen again: it is the last one, and its timer is due at `due`.
+    fn see_again(&mut self, key: &str, due: Option<Time>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        self.last_seen += 1;
+        let Some(key) = self.seen.remove(&entry.seen) else { return };
+        entry.seen = self.last_seen;
+        let old = core::mem::replace(&mut entry.due, due);
+        if old != due {
+            if let Some(old) = old {
+                self.due.remove(&(old, Arc::clone(&key)));
+            }
+            if let Some(due) = due {
+                self.due.insert((due, Arc::clone(&key)));
+            }
+        }
+        self.seen.insert(self.last_seen, key);
     }
 
     /// Puts a key as the one that was seen last, instead of one that is there.

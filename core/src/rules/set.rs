@@ -325,22 +325,24 @@ impl RuleSet {
     }
 
     fn evaluate(&mut self, now: Now, name: &Arc<str>, statuses: Statuses<'_>) -> Option<Draft> {
-        // Taken out for the time being, so that it can read the others; of itself it reads this.
-        let mut rule = self.derived.remove(name)?;
+        let rule = self.derived.get(name)?;
         let own = rule.status();
+        // Of itself it reads what it was before.
         let read = |field: &Field| match field.kind.as_str() {
-            "DerivedEvent" if *field.name == **name => own.field(&field.key),
             "DerivedEvent" => {
                 self.derived_status(&field.name).map_or_else(String::new, |s| s.field(&field.key))
             }
             "EventRule" => self.event_rule_field(&field.name, &field.key),
             kind => statuses(kind, &field.name, &field.key),
         };
-        let draft = rule.evaluate(now.mono, now.wall, &read);
-        if rule.status() != own {
-            self.touched.insert(rule.reference().clone());
+        let (memory, draft) = rule.evaluate(now.mono, now.wall, &read);
+        if memory != rule.memory {
+            let rule = self.derived.get_mut(name)?;
+            rule.memory = memory;
+            if rule.status() != own {
+                self.touched.insert(rule.reference().clone());
+            }
         }
-        self.derived.insert(Arc::clone(name), rule);
         draft
     }
 

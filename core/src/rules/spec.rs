@@ -82,7 +82,7 @@ pub struct RuleSpec {
     /// Which.
     pub rule: RuleRef,
     /// Its spec as it was applied, without defaults.
-    pub source: Value,
+    pub source: Arc<Value>,
     pub(super) body: Body,
 }
 
@@ -129,7 +129,8 @@ impl RuleSpec {
             }
         };
         let body = body.map_err(|error| error.below("spec"))?;
-        Ok(Self { rule: RuleRef { kind, name: name.into() }, source, body })
+        let rule = RuleRef { kind, name: name.into() };
+        Ok(Self { rule, source: Arc::new(source), body })
     }
 }
 

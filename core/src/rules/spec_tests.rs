@@ -93,7 +93,7 @@ fn a_spec_is_kept_as_it_was_given() {
     let spec = json!({"pattern": {"operator": "throttle", "topics": ["a.*"], "interval": "2m"},
         "emit": {"topic": "out", "attributes": {"n": 3}}});
     let decoded = RuleSpec::decode(&rule("EventRule", spec.clone())).expect("a good rule");
-    assert_eq!(decoded.source, spec);
+    assert_eq!(*decoded.source, spec);
     assert_eq!(decoded.rule.to_string(), "net.routerd.net/v1alpha1/EventRule/r");
     let Body::Event(body) = &decoded.body else { panic!("an EventRule") };
     assert_eq!((body.period_ms, body.rate, body.threshold), (120_000, 1, 1));

@@ -1,10 +1,14 @@
 //! INV-6: event ids are contiguous, times never decrease and converge to the wall clock, and a
 //! subscriber that keeps the last object of each instance has the rows of the table.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use openctrl_core::counters::Metrics;
 use openctrl_core::engine::{Effect, Input};
 use openctrl_core::event::{Event, EventKind, LogRun, Subject};
-use openctrl_core::instance::{Instance, Status};
+use openctrl_core::ids::InstanceId;
+use openctrl_core::instance::{Definition, Instance, Status};
 use openctrl_core::output::OutputItem;
 use openctrl_core::time::Wall;
 
@@ -21,6 +25,8 @@ pub(super) struct Events {
     key_shown: bool,
     /// How many objects were shown.
     shown: usize,
+    /// Definitions that were compared and are the same: as shown, and as in the table.
+    compared: BTreeMap<InstanceId, (Arc<Definition>, Arc<Definition>)>,
 }
 
 /// Every this many inputs, one instance in turn is rendered, and one of this many shown objects:
@@ -77,7 +83,7 @@ impl Invariant for Events {
         let turn = self.turn % (RENDER_EVERY * scene.engine.table().len().max(1));
         for (index, instance) in scene.instances().enumerate() {
             let shown = scene.oracle.shown.get(&Subject::Instance(instance.definition().id));
-            let is_told = shown.is_some_and(|shown| is_summed_up(shown, instance));
+            let is_told = shown.is_some_and(|shown| self.is_summed_up(shown, instance));
             ensure(is_told, || format!("{shown:?} was told of {instance:?}"))?;
             if RENDER_EVERY * index == turn {
                 is_rendered(shown, instance)?;
@@ -115,18 +121,36 @@ impl Events {
         (self.last_id, self.last_time) = (first + count - 1, time);
         Ok(())
     }
-}
 
-/// Whether an object equals the row of the table.
-fn is_summed_up(shown: &Shown, instance: &Instance) -> bool {
-    let Metrics { mode: _, ping, pool, tcps, udps } = instance.meters().metrics();
-    shown.view().is_some_and(|view| {
-        view.status == instance.state().status()
-            && view.metrics == instance.meters().metrics()
-            && [ping, pool, tcps, udps].iter().all(|gauge| *gauge >= 0)
-            && view.totals == instance.meters().counters().totals()
-            && is_same(&view.definition, instance.definition())
-    })
+    /// Whether an object equals the row of the table.
+    fn is_summed_up(&mut self, shown: &Shown, instance: &Instance) -> bool {
+        let Metrics { mode: _, ping, pool, tcps, udps } = instance.meters().metrics();
+        shown.view().is_some_and(|view| {
+            view.status == instance.state().status()
+                && view.metrics == instance.meters().metrics()
+                && [ping, pool, tcps, udps].iter().all(|gauge| *gauge >= 0)
+                && view.totals == instance.meters().counters().totals()
+                && self.is_same_definition(&view.definition, instance.definition())
+        })
+    }
+
+    /// Whether two definitions are the same. Two that are not one are compared once: neither
+    /// changes.
+    fn is_same_definition(&mut self, shown: &Arc<Definition>, live: &Arc<Definition>) -> bool {
+        if Arc::ptr_eq(shown, live) {
+            return true;
+        }
+        let compared = self.compared.get(&live.id);
+        if compared.is_some_and(|(one, other)| Arc::ptr_eq(one, shown) && Arc::ptr_eq(other, live))
+        {
+            return true;
+        }
+        let is_same = is_same(shown, live);
+        if is_same {
+            self.compared.insert(live.id, (Arc::clone(shown), Arc::clone(live)));
+        }
+        is_same
+    }
 }
 
 fn key_is_told(scene: Scene<'_>) -> Verdict {

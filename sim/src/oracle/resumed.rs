@@ -47,6 +47,8 @@ impl Oracle {
         oracle.shown.insert(Subject::Key, key);
         oracle.face = Some(under_way.face);
         oracle.wishes = rows(engine).map(|row| (row.definition().id, Wish::of(row))).collect();
+        let limited = rows(engine).filter(|row| row.lifecycle().gave_up());
+        oracle.limited = limited.map(|row| row.definition().id).collect();
         oracle.counters = rows(engine).map(counted).collect::<BTreeMap<_, _>>();
         oracle.shutdowns = under_way.is_ending.into();
         oracle.finished = under_way.is_finished;

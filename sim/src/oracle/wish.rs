@@ -10,6 +10,8 @@ pub struct Wish {
     pub running: bool,
     /// Whether its last process exited with code 0 unasked and is restarted by policy.
     pub ended_clean: bool,
+    /// Whether a start was requested and waits for the end of a process.
+    pub start_waits: bool,
     /// PUTs under way, oldest first, each with whether it starts the instance.
     puts: Vec<(RequestId, bool)>,
     /// The newest request that stopped it.
@@ -41,7 +43,8 @@ impl Wish {
             OperationKind::Replace(_) => Some((operation.request, operation.starts)),
             OperationKind::Delete | OperationKind::Redefine(_) => None,
         });
-        Self { running, ended_clean, puts: puts.collect(), ..Self::default() }
+        let start_waits = instance.desired().restart;
+        Self { running, ended_clean, start_waits, puts: puts.collect(), ..Self::default() }
     }
 
     /// A stop took effect: also for older PUTs that are under way, unless a newer request started
@@ -54,13 +57,14 @@ impl Wish {
         }
         self.last_stop = self.last_stop.max(Some(request));
         self.running = false;
+        self.start_waits = false;
         let older = self.puts.iter_mut().filter(|(put, _)| *put < request);
         older.for_each(|(_, starts)| *starts = false);
     }
 
     /// A start or restart took effect, unless a newer request stopped the instance before. `runs`:
-    /// whether it makes the instance run that did not.
-    pub fn start(&mut self, request: RequestId, runs: bool) {
+    /// whether it makes the instance run that did not. `waits`: whether no process was started yet.
+    pub fn start(&mut self, request: RequestId, runs: bool, waits: bool) {
         if self.last_stop > Some(request) {
             return;
         }
@@ -69,6 +73,20 @@ impl Wish {
             self.last_run = self.last_run.max(Some(request));
         }
         self.running |= runs;
+        self.start_waits |= runs && waits;
+    }
+
+    /// A process is started.
+    pub const fn spawned(&mut self) {
+        self.ended_clean = false;
+        self.start_waits = false;
+    }
+
+    /// Its process exited with code 0 unasked. `is_restarted`: whether its policy starts it again.
+    /// `is_scheduled`: whether it is started at the next time of its schedule.
+    pub const fn ended(&mut self, is_restarted: bool, is_scheduled: bool) {
+        self.ended_clean = is_restarted;
+        self.running &= is_restarted || is_scheduled || self.start_waits;
     }
 
     /// A PUT came in.
@@ -110,18 +128,31 @@ mod tests {
     fn the_newer_of_stop_and_start_counts() {
         let mut wish = Wish::new(true);
         wish.stop(RequestId(2), true);
-        wish.start(RequestId(1), true);
+        wish.start(RequestId(1), true, false);
         assert!(!wish.running);
-        wish.start(RequestId(3), true);
+        wish.start(RequestId(3), true, false);
         wish.stop(RequestId(2), true);
         assert!(wish.running);
+    }
+
+    #[test]
+    fn a_start_that_waits_for_the_end_of_a_process_outlasts_its_exit() {
+        for (waits, runs) in [(true, true), (false, false)] {
+            let mut wish = Wish::new(true);
+            wish.start(RequestId(1), true, waits);
+            wish.ended(false, false);
+            assert_eq!(wish.running, runs);
+            wish.spawned();
+            wish.ended(false, false);
+            assert!(!wish.running);
+        }
     }
 
     #[test]
     fn a_start_that_changed_nothing_undoes_no_stop_that_took_effect_before() {
         for (was_pending, runs) in [(true, true), (false, false)] {
             let mut wish = Wish::new(true);
-            wish.start(RequestId(3), false);
+            wish.start(RequestId(3), false, false);
             wish.stop(RequestId(2), was_pending);
             assert_eq!(wish.running, runs);
         }

@@ -39,7 +39,8 @@ struct Asked {
 /// The observations so far.
 #[derive(Default)]
 pub(super) struct Law {
-    before: BTreeMap<InstanceId, Before>,
+    /// Each instance as it was after the last input; `None` before the first.
+    before: Option<BTreeMap<InstanceId, Before>>,
     asked: BTreeMap<RequestId, Asked>,
     /// The request of the input at hand, and its instance.
     arriving: Option<(RequestId, InstanceId)>,
@@ -113,8 +114,13 @@ impl Law {
         self.is_refused = false;
         self.applied.clear();
         self.toggled.clear();
-        self.before.clear();
-        for row in rows(engine) {
+        if self.before.is_none() {
+            self.before = Some(self.instances(engine));
+        }
+    }
+
+    fn instances(&self, engine: &Engine) -> BTreeMap<InstanceId, Before> {
+        let instance = |row: &Instance| {
             let presence = row.presence();
             let open = presence.run.map(|run| run.id);
             let (past, kept) = (past_of(presence), row.definition().policy.history);
@@ -122,9 +128,10 @@ impl Law {
             let generation = row.lifecycle().generation();
             let starts = self.starts.get(&definition.id).copied().unwrap_or_default();
             let newest = newest(row);
-            let before = Before { newest, open, past, kept, definition, generation, starts };
-            self.before.insert(row.definition().id, before);
-        }
+            let id = definition.id;
+            (id, Before { newest, open, past, kept, definition, generation, starts })
+        };
+        rows(engine).map(instance).collect()
     }
 
     /// Records up to this one are durable.
@@ -242,7 +249,7 @@ impl Law {
     }
 
     pub(super) fn after_input(&mut self, engine: &Engine, now: Time) -> Result<(), Violation> {
-        let before = std::mem::take(&mut self.before);
+        let before = self.before.take().unwrap_or_default();
         for (at, reason) in engine.timers() {
             let TimerReason::Restart(slot) = reason else { continue };
             let Some(row) = engine.table().get(slot).filter(|_| at > now) else { continue };
@@ -253,21 +260,23 @@ impl Law {
             let starts = self.starts_of(row, before.get(&id));
             self.starts.insert(id, starts);
         }
+        let after = self.instances(engine);
         for row in rows(engine) {
             let id = row.definition().id;
-            let Some(before) = before.get(&id) else { continue };
-            self.wanted(row, before)?;
-            let recorded = self.recorded.get(&id).map_or(&[][..], Vec::as_slice);
-            runs(row, before, recorded)?;
+            let (Some(before), Some(after)) = (before.get(&id), after.get(&id)) else { continue };
+            self.wanted(row, before, &after.newest)?;
+            let (recorded, past) =
+                (self.recorded.get(&id).map_or(&[][..], Vec::as_slice), &after.past);
+            runs(row, before, recorded, past)?;
             if row.presence().unsaved {
                 continue;
             }
-            let past = past_of(row.presence());
-            if !recorded.ends_with(&past) {
+            if !recorded.ends_with(past) {
                 let what = format!("{id}: the runs {past:?} ended, on the disk are {recorded:?}");
                 return broken("INV-12", what);
             }
         }
+        self.before = Some(after);
         for request in std::mem::take(&mut self.done) {
             self.asked.remove(&request);
         }
@@ -285,7 +294,8 @@ impl Law {
             return starts + 1;
         }
         let (old, new) = (&before.definition, row.definition());
-        let is_replaced = (&old.launch, &old.liveness) != (&new.launch, &new.liveness);
+        let is_replaced =
+            !Arc::ptr_eq(old, new) && (&old.launch, &old.liveness) != (&new.launch, &new.liveness);
         if self.toggled.contains(&id) || is_replaced {
             return usize::from(row.state().has_process());
         }
@@ -305,8 +315,8 @@ impl Law {
     }
 
     /// What is wanted changes as a model of requests has it, and otherwise only by what happens.
-    fn wanted(&self, row: &Instance, before: &Before) -> Result<(), Violation> {
-        let (id, now) = (row.definition().id, newest(row));
+    fn wanted(&self, row: &Instance, before: &Before, now: &Desired) -> Result<(), Violation> {
+        let id = row.definition().id;
         let is_about_it =
             |(request, of): &(RequestId, InstanceId)| self.asked.get(request).filter(|_| *of == id);
         let asked = self.arriving.as_ref().and_then(is_about_it);
@@ -320,7 +330,7 @@ impl Law {
         if let Some(asked) = asked {
             let mut model = before.newest.clone();
             apply(&mut model, asked, before.open.is_some());
-            return if model == now { Ok(()) } else { what(&format!("expected {model:?}")) };
+            return if model == *now { Ok(()) } else { what(&format!("expected {model:?}")) };
         }
         if self.is_refused {
             return Ok(());
@@ -329,8 +339,10 @@ impl Law {
             // Being seen is a change as well, of what is looked at; and a restart that nothing can
             // be sent to is used up.
             let restart = before.newest.restart && now.restart;
-            let model = Desired { cas: now.cas, restart, ..before.newest.clone() };
-            return if model == now && steps <= 1 { Ok(()) } else { what("nothing happened") };
+            let Desired { goal, once, restart: _, values, cas: _ } = &before.newest;
+            let is_same =
+                (goal, once, restart, values) == (&now.goal, &now.once, now.restart, &now.values);
+            return if is_same && steps <= 1 { Ok(()) } else { what("nothing happened") };
         }
         if steps > 3 {
             return what("more than one step for each cause");
@@ -386,10 +398,14 @@ fn apply(desired: &mut Desired, asked: &Asked, is_started: bool) {
 
 /// A run that is no longer open is the next one of those that ended; no other one is added. So many
 /// can end with one input that it is recorded and no longer kept.
-fn runs(row: &Instance, before: &Before, recorded: &[RunId]) -> Result<(), Violation> {
+fn runs(
+    row: &Instance,
+    before: &Before,
+    recorded: &[RunId],
+    past: &[RunId],
+) -> Result<(), Violation> {
     let id = row.definition().id;
     let open = row.presence().run.map(|run| run.id);
-    let past = past_of(row.presence());
     let what = |why: &str| broken("INV-12", format!("{id}: {why}; open {open:?}, ended {past:?}"));
     let distinct: BTreeSet<&RunId> = past.iter().chain(&open).collect();
     if distinct.len() != past.len() + usize::from(open.is_some()) {

@@ -34,7 +34,7 @@ const HEALING_MS: u64 = 120_000;
 const AFTER_END: usize = 10;
 
 /// The last steps, for debugging a failure.
-const TIMELINE_MAX: usize = 400;
+const TIMELINE_MAX: usize = 2_000;
 
 /// A window for runs that have no readers.
 const WINDOW: openctrl_core::event::WindowLimits =
@@ -60,6 +60,8 @@ pub struct Run {
     timeline: Option<VecDeque<String>>,
     /// The state of each instance before the input at hand.
     before: Vec<(InstanceId, State)>,
+    /// Empty between inputs, only for its space.
+    effects: Vec<Effect>,
     recording: Option<Recording>,
     /// At which step a recording is to begin.
     records_at: Option<(usize, Header)>,
@@ -109,6 +111,7 @@ impl Run {
             tamper: None,
             timeline: None,
             before: Vec::new(),
+            effects: Vec::new(),
             recording: None,
             records_at: None,
             beside: None,
@@ -141,6 +144,7 @@ impl Run {
         let mut report = self.report;
         report.coverage.faults(&self.world.faults);
         if let Some(beside) = &self.beside {
+            report.control_inputs = Some(beside.inputs);
             report.coverage.stored(&beside.stored);
             report.digest.everything(&beside.digest());
         }
@@ -371,7 +375,7 @@ impl Run {
     }
 
     fn drain(&mut self, is_late: bool, cause: Cause) -> Result<(), Violation> {
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.effects);
         while let Some(effect) = self.engine.poll_effect() {
             match &mut self.tamper {
                 None => effects.push(effect),
@@ -394,6 +398,8 @@ impl Run {
         if !self.is_dead() {
             later.into_iter().for_each(|kept| self.world.disk.keep(kept));
         }
+        effects.clear();
+        self.effects = effects;
         Ok(())
     }
 

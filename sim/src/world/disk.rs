@@ -1,6 +1,7 @@
 //! The store of the driver on simulated files: the same steps in the same order
 //! (`driver/src/daemon/store/`), each of which may be the last, or be refused.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use openctrl_core::counters::SavedTotals;
@@ -18,6 +19,11 @@ use super::files::{Crash, Files, Name, Stop, unless_died};
 /// A journal that is longer than this and than twice the snapshot is followed by a snapshot:
 /// a few changes, so that it happens in every run.
 const JOURNAL_MIN_BYTES: usize = 600;
+
+thread_local! {
+    /// The bytes of the last group, only for their space: some megabytes for a flood of events.
+    static SPACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// The store was stopped within a step: the master has crashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -380,7 +386,8 @@ impl Disk {
     }
 
     fn append(&mut self, journal: &mut Journal, entries: &[Entry]) -> Result<(), Stop> {
-        let mut bytes = Vec::new();
+        let mut bytes = SPACE.take();
+        bytes.clear();
         for (number, entry) in (journal.records + 1..).zip(entries) {
             encode_entry(&mut bytes, number, entry);
         }
@@ -395,6 +402,7 @@ impl Disk {
         written?;
         journal.records += entries.len() as u64;
         journal.length += bytes.len();
+        SPACE.set(bytes);
         Ok(())
     }
 

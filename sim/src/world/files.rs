@@ -69,7 +69,10 @@ type Rename = Vec<(Name, Option<usize>)>;
 /// The directory.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    contents: Vec<File>,
+    /// The files that have a name, or can get it back.
+    contents: BTreeMap<usize, File>,
+    /// How many files there were.
+    created: usize,
     names: BTreeMap<Name, usize>,
     synced_names: BTreeMap<Name, usize>,
     renames: Vec<Rename>,
@@ -109,8 +112,9 @@ impl Files {
     /// Makes an empty file.
     pub(super) fn create(&mut self, name: Name) -> Result<(), Stop> {
         self.step()?;
-        self.contents.push(File::default());
-        let index = self.contents.len() - 1;
+        let index = self.created;
+        self.created += 1;
+        self.contents.insert(index, File::default());
         self.rename(vec![(name, Some(index))]);
         Ok(())
     }
@@ -180,18 +184,20 @@ impl Files {
         self.step()?;
         self.synced_names = self.names.clone();
         self.renames.clear();
+        let named = &self.names;
+        self.contents.retain(|index, _| named.values().any(|name| name == index));
         Ok(())
     }
 
     /// The bytes of a file, if it exists.
     pub fn read(&self, name: Name) -> Option<&[u8]> {
-        self.names.get(&name).map(|index| &self.contents[*index].bytes[..])
+        self.names.get(&name).map(|index| &self.contents[index].bytes[..])
     }
 
     /// Every journal.
     pub fn journals(&self) -> Vec<(u64, &[u8])> {
         let journal = |(name, index): (&Name, &usize)| match name {
-            Name::Journal(generation) => Some((*generation, &self.contents[*index].bytes[..])),
+            Name::Journal(generation) => Some((*generation, &self.contents[index].bytes[..])),
             Name::Snapshot | Name::Backup | Name::Temporary | Name::Link => None,
         };
         self.names.iter().filter_map(journal).collect()
@@ -199,7 +205,7 @@ impl Files {
 
     /// Whether a file has bytes that are not synced.
     pub fn has_unsynced_bytes(&self) -> bool {
-        let mut named = self.names.values().map(|index| &self.contents[*index]);
+        let mut named = self.names.values().map(|index| &self.contents[index]);
         named.any(|file| file.bytes.len() > file.synced)
     }
 
@@ -211,7 +217,7 @@ impl Files {
     /// Applies a crash to the files; planned faults are canceled.
     pub fn crash(&mut self, crash: Crash) {
         (self.dies_in, self.refused, self.full) = (None, 0..0, false);
-        for file in &mut self.contents {
+        for file in self.contents.values_mut() {
             file.crash(crash);
         }
         if crash.power_loss {
@@ -246,7 +252,8 @@ impl Files {
     }
 
     fn file(&mut self, name: Name) -> &mut File {
-        &mut self.contents[self.names[&name]]
+        let file = self.contents.get_mut(&self.names[&name]);
+        file.expect("a file with a name is there")
     }
 }
 

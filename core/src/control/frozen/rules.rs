@@ -78,7 +78,7 @@ pub(super) fn thaw(rules: RuleSetV2) -> Result<RuleSet, FormatError> {
 
 /// A rule without what may be secret. It decides as before.
 pub(crate) fn masked_rule(spec: &RuleSpec, masks: &mut Masks) -> RuleV2 {
-    let mut source = spec.source.clone();
+    let mut source = Value::clone(&spec.source);
     match spec.rule.kind {
         RuleKind::EventRule => {
             if let Some(attributes) = source.pointer_mut("/emit/attributes") {

@@ -89,7 +89,7 @@ pub struct Observed {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleEntry {
     /// Its spec as it was applied.
-    pub source: Value,
+    pub source: Arc<Value>,
     /// Its status.
     pub status: RuleStatus,
 }

@@ -169,7 +169,7 @@ impl ControlHub {
                 state.checkpoints.insert(*id, *time);
             }
             ControlEffect::ShowRule { rule, source, status } => {
-                let entry = RuleEntry { source: source.clone(), status: *status };
+                let entry = RuleEntry { source: Arc::clone(source), status: *status };
                 model.put_rule(rule.clone(), entry);
             }
             ControlEffect::RulesInForce { rules, generation, last_change } => {

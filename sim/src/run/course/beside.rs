@@ -6,7 +6,6 @@
 
 use openctrl_core::control::{Attached, Cause, Control, ControlEffect, ControlInput, Ticket};
 use openctrl_core::engine::{Effect, Engine};
-use openctrl_core::ids::InstanceId;
 use openctrl_core::store::{Image, Kept};
 use openctrl_core::time::Now;
 use rand_chacha::ChaCha8Rng;
@@ -22,7 +21,7 @@ use crate::world::{KeptNews, World};
 pub(super) const EVENTS_MAX: usize = 200;
 
 /// One step in so many floods the rules with keys.
-const FLOOD_IN: u32 = 400;
+const FLOOD_IN: u32 = 1_600;
 
 /// Events of a flood: more than a rule has keys.
 const FLOOD: u32 = 5_000;
@@ -33,6 +32,8 @@ pub(super) struct Beside {
     law: Law,
     rng: ChaCha8Rng,
     tickets: u64,
+    /// Inputs that the machine took.
+    pub(super) inputs: u64,
     /// What happened so far.
     pub(super) stored: Stored,
 }
@@ -44,6 +45,7 @@ impl Beside {
             law: Law::default(),
             rng: ChaCha8Rng::from_seed(seed),
             tickets: 0,
+            inputs: 0,
             stored: Stored::default(),
         }
     }
@@ -87,13 +89,13 @@ impl Beside {
                     ControlInput::KeepFailed { epoch, refused, reason: "full".to_owned() }
                 }
             };
-            self.machine.handle(now, input);
+            self.handle(now, input);
             self.settle(world)?;
         }
         if self.machine.poll_timeout().is_some_and(|due| due <= now.mono) {
             self.stored.timers += u64::from(self.machine.rules().next_due().is_some());
             self.law.time_advances();
-            self.machine.handle(now, ControlInput::TimeAdvanced);
+            self.handle(now, ControlInput::TimeAdvanced);
             self.settle(world)?;
         }
         self.stored.most_keys |= u64::from(self.machine.rules().key_count() >= 4_096);
@@ -108,10 +110,16 @@ impl Beside {
                 let request = script::rules(&mut self.rng);
                 self.stored.requests += 1;
                 let input = ControlInput::RulesRequested { ticket: self.ticket(), request };
-                self.machine.handle(world.clock.now(), input);
+                self.handle(world.clock.now(), input);
             }
             1 | 2 => self.note(world, engine),
-            3 if draw % FLOOD_IN < 16 => (0..FLOOD).for_each(|_| self.note(world, engine)),
+            3 if draw % FLOOD_IN < 16 => {
+                for _ in 1..FLOOD {
+                    self.note(world, engine);
+                    self.settle(world)?;
+                }
+                self.note(world, engine);
+            }
             _ => return Ok(()),
         }
         self.settle(world)?;
@@ -136,6 +144,11 @@ impl Beside {
         self.law.summary.digest
     }
 
+    fn handle(&mut self, now: Now, input: ControlInput) {
+        self.inputs += 1;
+        self.machine.handle(now, input);
+    }
+
     fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
         Ticket(self.tickets)
@@ -143,13 +156,13 @@ impl Beside {
 
     fn note(&mut self, world: &World, engine: &Engine) {
         let table = engine.table();
-        let rows = table.slots().filter_map(|slot| table.get(slot));
-        let ids: Vec<InstanceId> = rows.map(|row| row.definition().id).collect();
-        let Some(id) = ids.get(self.rng.next_u32() as usize % ids.len().max(1)) else { return };
+        let mut rows = table.slots().filter_map(|slot| table.get(slot));
+        let place = self.rng.next_u32() as usize % table.len().max(1);
+        let Some(id) = rows.nth(place).map(|row| row.definition().id) else { return };
         let (ticket, fact) = (self.ticket(), script::note(&mut self.rng));
         self.stored.notes += 1;
-        let input = ControlInput::Noted { ticket, instance: *id, fact };
-        self.machine.handle(world.clock.now(), input);
+        let input = ControlInput::Noted { ticket, instance: id, fact };
+        self.handle(world.clock.now(), input);
     }
 
     /// After something outside of a step of the engine.

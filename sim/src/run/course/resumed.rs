@@ -36,6 +36,7 @@ impl Run {
             tamper: None,
             timeline: None,
             before: Vec::new(),
+            effects: Vec::new(),
             recording: None,
             records_at: None,
             beside: None,
