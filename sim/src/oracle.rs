@@ -319,9 +319,13 @@ impl Oracle {
         found: Found,
     ) {
         let waits = !self.spawned.contains(&id);
+        // Otherwise a start is under way, or has to wait for the end of a stop.
+        let is_error = self.status(id) == Some(Status::Error);
         match action {
             None => {}
-            Some(InstanceAction::Start) => self.wish(id).start(request, !found.has_run, waits),
+            Some(InstanceAction::Start) => {
+                self.wish(id).start(request, !found.has_run, waits && is_error);
+            }
             Some(InstanceAction::Stop) => self.wish(id).stop(request, found.was_pending),
             Some(InstanceAction::Restart) => self.wish(id).start(request, true, waits),
             Some(InstanceAction::Reset) => {
