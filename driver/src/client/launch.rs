@@ -200,6 +200,7 @@ fn policy(question: &Run) -> BTreeMap<String, String> {
         ("live", &question.live),
         ("schedule", &question.schedule),
         ("schedule_tz", &question.schedule_tz),
+        ("stderr", &question.stderr),
     ];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
     given.map(|(name, value)| (name.to_owned(), value)).collect()
