@@ -44,6 +44,7 @@ pub mod resource;
 pub mod rules;
 pub mod steady;
 pub mod store;
+pub mod stream;
 pub mod terminal;
 pub mod time;
 pub mod trace;

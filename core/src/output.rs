@@ -11,6 +11,7 @@ use memchr::memmem::Finder;
 
 use crate::checkpoint::Checkpoint;
 use crate::line::{Line, LineSplitter, UnfinishedLine};
+use crate::stream::Stream;
 
 /// A log line with this in it makes the instance `error` (Contract §6).
 const ERROR_MARK: &[u8] = b"ERROR";
@@ -45,9 +46,11 @@ impl LogLine {
     }
 }
 
-/// The lines that one read of a process's output completed.
+/// The lines that one read of an output stream of a process completed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct OutputBatch {
+    /// The stream that all of them were read from.
+    pub stream: Stream,
     text: Bytes,
     /// The lines, in the order they were printed.
     pub items: Vec<OutputItem>,
@@ -56,14 +59,14 @@ pub struct OutputBatch {
 impl OutputBatch {
     /// One log line of the master's own, which is never an error of the process.
     pub fn note(text: &str) -> Self {
-        let mut building = Building::new(text.len());
+        let mut building = Building::new(Stream::Stdout, text.len());
         building.push_log(Line { bytes: text.as_bytes(), cut_bytes: 0 }, false);
         building.done()
     }
 
     /// A batch as it was recorded. Without its text, every line reads as empty.
-    pub(crate) const fn recorded(text: Bytes, items: Vec<OutputItem>) -> Self {
-        Self { text, items }
+    pub(crate) const fn recorded(stream: Stream, text: Bytes, items: Vec<OutputItem>) -> Self {
+        Self { stream, text, items }
     }
 
     /// The text of a log line of this batch, as the process printed it; empty in a batch that was
@@ -101,16 +104,27 @@ impl core::fmt::Debug for OutputBatch {
     }
 }
 
-/// Parses the output of one process, independent of where its chunks are split.
+/// Parses one output stream of a process, independent of where its chunks are split.
 #[derive(Debug, Default)]
 pub struct OutputParser {
+    stream: Stream,
     splitter: LineSplitter,
 }
 
 impl OutputParser {
-    /// A parser that goes on within a line.
-    pub fn resuming(line: UnfinishedLine) -> Self {
-        Self { splitter: LineSplitter::resuming(line) }
+    /// A parser of a stream, at its start.
+    pub fn of(stream: Stream) -> Self {
+        Self { stream, ..Self::default() }
+    }
+
+    /// A parser that goes on within a line of a stream.
+    pub fn resuming(stream: Stream, line: UnfinishedLine) -> Self {
+        Self { stream, splitter: LineSplitter::resuming(line) }
+    }
+
+    /// The stream that it parses.
+    pub const fn stream(&self) -> Stream {
+        self.stream
     }
 
     /// A copy of the line that has not ended yet, for a parser that goes on in its place.
@@ -121,7 +135,7 @@ impl OutputParser {
     /// The lines that `chunk` completes. `chunk` is at most a few hundred KiB: positions in a
     /// batch are 32 bits wide.
     pub fn push(&mut self, chunk: &[u8]) -> OutputBatch {
-        let mut building = Building::new(chunk.len());
+        let mut building = Building::new(self.stream, chunk.len());
         self.splitter.push(chunk, &mut |line| building.add(line));
         building.done()
     }
@@ -133,13 +147,14 @@ impl OutputParser {
 
     /// The unterminated last line at the end of the output, if there is one.
     pub fn finish(&mut self) -> OutputBatch {
-        let mut building = Building::new(0);
+        let mut building = Building::new(self.stream, 0);
         self.splitter.finish(&mut |line| building.add(line));
         building.done()
     }
 }
 
 struct Building {
+    stream: Stream,
     text: Vec<u8>,
     text_bytes: usize,
     items: Vec<OutputItem>,
@@ -149,9 +164,9 @@ struct Building {
 
 impl Building {
     /// For about `text_bytes` bytes of lines.
-    fn new(text_bytes: usize) -> Self {
+    fn new(stream: Stream, text_bytes: usize) -> Self {
         let error_mark = Finder::new(ERROR_MARK);
-        Self { text: Vec::new(), text_bytes, items: Vec::new(), error_mark }
+        Self { stream, text: Vec::new(), text_bytes, items: Vec::new(), error_mark }
     }
 
     fn add(&mut self, line: Line<'_>) {
@@ -184,7 +199,7 @@ impl Building {
         if self.text.len() < self.text.capacity() / 2 {
             self.text.shrink_to_fit();
         }
-        OutputBatch { text: Bytes::from(self.text), items: self.items }
+        OutputBatch { stream: self.stream, text: Bytes::from(self.text), items: self.items }
     }
 }
 
@@ -224,6 +239,10 @@ mod tests {
         assert_eq!((batch.text_of(hello), hello.is_error), (&b"hello"[..], false));
         assert_eq!((point.mode, point.udptx), (Some(1), Some(9)));
         assert_eq!((batch.text_of(error), error.is_error), (&b"an ERROR"[..], true));
+
+        assert_eq!(batch.stream, Stream::Stdout);
+        let of_stderr = OutputParser::of(Stream::Stderr).push(b"x\n");
+        assert_eq!(of_stderr.stream, Stream::Stderr);
 
         let last = parser.push(b"OR");
         assert!(last.is_empty());

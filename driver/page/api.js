@@ -116,10 +116,11 @@ export class Api extends EventTarget {
     return this.ask("GET", `tcping?target=${encodeURIComponent(target)}`);
   }
 
-  /** The last lines an instance printed, or the last ones before a line; null from a master that keeps nothing. */
-  logs(id, { before = null, limit = 500, signal } = {}) {
+  /** The last lines an instance printed, or those of a `stream`, `before` or after (`cursor`) a line;
+      null from a master that keeps nothing. */
+  logs(id, { limit = 500, signal, ...places } = {}) {
     const query = new URLSearchParams({ limit: String(limit) });
-    if (before !== null) query.set("before", before);
+    for (const [name, value] of Object.entries(places)) if (value !== null) query.set(name, value);
     return this.optional(`instances/${encodeURIComponent(id)}/logs?${query}`, signal);
   }
 

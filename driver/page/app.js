@@ -183,7 +183,10 @@ function listen() {
   stream.addEventListener("state", ({ detail: state }) => {
     const was = connection.state;
     connection = state;
-    if (state.state === "connecting" && stream.lastId === null) model.expectPicture();
+    if (state.state === "connecting") {
+      model.forgetUnfinished();
+      if (stream.lastId === null) model.expectPicture();
+    }
     if (was === "live" && state.state === "waiting") announce("The connection is lost");
     if (was !== "live" && state.state === "live") announce("Connected");
     showConnection();

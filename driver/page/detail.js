@@ -20,6 +20,9 @@ const PROCESS_MS = 2000;
 /** Lines of history that are fetched when an instance is opened. */
 const HISTORY_LINES = 1000;
 
+/** Lines of standard error that are asked for at a time. */
+const STREAM_LINES = 1000;
+
 const FIGURES = [["connections", "Connections"], ["ping", "Ping"], ["pool", "Pool"], ["mode", "Mode"]];
 
 /** The panel; `onClose` is called when it should go. */
@@ -33,7 +36,10 @@ export class Detail {
     this.patrol = new PatrolView();
     this.settings = new SettingsForm(api, model, { onDeleted: onClose });
     this.build();
-    model.addEventListener("change", () => this.refresh());
+    model.addEventListener("change", () => {
+      this.refresh();
+      if (this.isAttached && this.id !== null && !document.hidden) this.askStreams();
+    });
     // After a gap the master may still have what the stream had not.
     model.addEventListener("picture", () => this.id !== null && this.isAttached
       && this.fetchLines(this.id, null));
@@ -281,6 +287,26 @@ export class Detail {
       if (answer !== null) this.model.addHistory(id, answer.lines, answer.more === true);
     } catch {
       // What is seen live is still there.
+    }
+  }
+
+  /** Events do not name the stream of a line: asks which of the new lines are of standard error. */
+  async askStreams() {
+    const { id } = this;
+    const entry = this.model.entries.get(id);
+    if (entry?.data.type !== "exec" || this.isAskingStreams || entry.log.lastId === null) return;
+    const { markedTo: cursor, lastId } = entry.log;
+    if (cursor === lastId) return;
+    this.isAskingStreams = true;
+    try {
+      const answer = await this.api.logs(id, { stream: "stderr", cursor, limit: STREAM_LINES });
+      const lines = answer?.lines ?? [];
+      const isPart = cursor !== null && answer?.more === true;
+      this.model.markStderr(id, lines, isPart ? lines[lines.length - 1].id : lastId);
+    } catch {
+      // The connection says what is wrong with it; the next line asks again.
+    } finally {
+      this.isAskingStreams = false;
     }
   }
 

@@ -1,5 +1,5 @@
-// The tail of one instance's log. Owns which of the kept lines are drawn, following, holding and
-// searching. Lines come from strangers: they go in as text, their colours as class names.
+// The tail of one instance's log. Owns which of the kept lines are drawn, following, holding,
+// searching, and the choice of a stream. Lines come from strangers: they go in as text, their colours as class names.
 
 import { parseAnsi, stripAnsi } from "./ansi.js";
 import { button, el, icon, setAttr, setText } from "./dom.js";
@@ -28,6 +28,9 @@ export class LogView {
     this.isPaused = false;
     this.isWrapping = true;
     this.needle = "";
+    this.stream = "";
+    /** The node of each drawn line: its stream may become known later. */
+    this.nodes = new WeakMap();
     this.build();
     model.addEventListener("change", () => this.refresh());
   }
@@ -36,6 +39,10 @@ export class LogView {
     this.search = el("input", { type: "search", id: "log-search", placeholder: "Search the log",
       "aria-label": "Search the log", autocomplete: "off", spellcheck: "false",
       on: { input: () => this.searchFor(this.search.value) } });
+    this.choice = el("select", { id: "log-stream", "aria-label": "Stream",
+      on: { change: () => this.choose(this.choice.value) } },
+      ...[["", "Both"], ["stdout", "stdout"], ["stderr", "stderr"]].map(([value, label]) =>
+        el("option", { value, text: label })));
     this.found = el("span", { class: "found", role: "status" });
     this.pauseButton = button("Pause", { icon: "pause", kind: "ghost small", id: "log-pause",
       on: () => this.pause() });
@@ -59,7 +66,7 @@ export class LogView {
     this.node = el("section", { class: "log-pane", "aria-label": "Log" },
       el("div", { class: "log-tools" }, el("h3", { text: "Log" }),
         el("label", { class: "search small" }, icon("search"), this.search), this.found,
-        this.pauseButton, this.wrapButton, this.fullButton),
+        this.choice, this.pauseButton, this.wrapButton, this.fullButton),
       el("div", { class: "log-frame" }, this.scroller, this.newer));
   }
 
@@ -68,7 +75,7 @@ export class LogView {
     this.id = id;
     this.isPaused = false;
     this.isFollowing = true;
-    this.needle = this.search.value = "";
+    this.needle = this.search.value = this.stream = this.choice.value = "";
     this.showPaused();
     this.restart(DRAWN_MAX);
   }
@@ -107,15 +114,24 @@ export class LogView {
     this.restart(DRAWN_MAX);
   }
 
+  choose(stream) {
+    this.stream = stream;
+    this.restart(DRAWN_MAX);
+  }
+
   /** Draws the last `size` lines that match again; stays at the end unless `isPinned` is false. */
   restart(size, isPinned = true) {
     this.size = size;
     const { log } = this;
     const all = log?.lines ?? [];
-    const matching = this.needle === "" ? all : all.filter((line) => this.matches(line));
+    const isAll = this.needle === "" && this.stream === "";
+    const matching = isAll ? all : all.filter((line) => this.matches(line));
     const drawn = matching.slice(-size);
     this.lines.replaceChildren(...drawn.map((line) => this.line(line)));
     this.merges = log?.merges ?? 0;
+    this.marks = log?.marks ?? 0;
+    // Other instances have one stream.
+    this.choice.hidden = this.model.entries.get(this.id)?.data.type !== "exec";
     this.drawnTo = (log?.dropped ?? 0) + all.length;
     this.earlier.hidden = matching.length <= drawn.length && !(log?.hasOlder ?? false);
     this.lines.classList.toggle("is-empty", drawn.length === 0);
@@ -128,7 +144,9 @@ export class LogView {
   refresh() {
     const { log } = this;
     if (log === null || document.hidden) return;
-    if (log.merges !== this.merges) return this.restart(this.size, this.isFollowing);
+    const isOther = this.stream !== "" && log.marks !== this.marks;
+    if (isOther || log.merges !== this.merges) return this.restart(this.size, this.isFollowing);
+    if (log.marks !== this.marks) this.showStreams(log);
     if (!this.isPaused && this.isFollowing) {
       this.appendNew(log);
       this.showUnfinished(log);
@@ -151,14 +169,25 @@ export class LogView {
     this.toEnd();
   }
 
-  /** Draws the line that has not ended yet, if there is one. */
+  /** Marks drawn lines whose stream has become known. */
+  showStreams(log) {
+    this.marks = log.marks;
+    for (const line of log.lines) {
+      const node = this.nodes.get(line);
+      if (node !== undefined && line.stream === "stderr") showStderr(node);
+    }
+  }
+
+  /** Draws the lines that have not ended yet, if there are any. */
   showUnfinished(log) {
-    const line = log?.unfinished ?? null;
-    this.unfinished.hidden = line === null || !this.matches(line);
-    if (this.unfinished.hidden) return this.unfinished.replaceChildren();
-    const node = this.line(line);
-    node.append(el("span", { class: "cut", text: "not ended yet" }));
-    this.unfinished.replaceChildren(node);
+    const lines = Object.values(log?.unfinished ?? {}).filter((line) => line !== null && this.matches(line));
+    this.unfinished.hidden = lines.length === 0;
+    this.unfinished.replaceChildren(...lines.map((line) => {
+      const node = this.line(line);
+      node.append(el("span", { class: "cut", text: "not ended yet" }));
+      return node;
+    }));
+    if (this.unfinished.hidden) return;
     this.lines.classList.remove("is-empty");
     if (this.isFollowing) this.toEnd();
   }
@@ -207,6 +236,7 @@ export class LogView {
   }
 
   matches(line) {
+    if (this.stream !== "" && (line.stream ?? "stdout") !== this.stream) return false;
     if (this.needle === "") return true;
     return line.gap === undefined && stripAnsi(line.text).toLowerCase().includes(this.needle);
   }
@@ -221,6 +251,8 @@ export class LogView {
     const isLong = line.text.length > LINE_CHARS;
     const node = el("div", { class: line.text.includes("ERROR") ? "line bad" : "line" },
       el("time", { text: clock(line.time), title: moment(line.time) }), text);
+    if (line.stream === "stderr") showStderr(node);
+    this.nodes.set(line, node);
     if (isLong) node.append(this.moreButton(line, text));
     if (line.cut > 0) {
       node.append(el("span", { class: "cut", text: `${plural(line.cut, "byte")} cut by the master` }));
@@ -272,4 +304,11 @@ export class LogView {
     }
     return [...parts, text.slice(at)];
   }
+}
+
+/** Says of a drawn line that it is of standard error. */
+function showStderr(node) {
+  if (node.classList.contains("stderr")) return;
+  node.classList.add("stderr");
+  node.querySelector("time").after(el("abbr", { class: "stream", text: "err", title: "standard error" }));
 }

@@ -81,7 +81,8 @@ class Entry {
   }
 }
 
-/** The last lines of one instance, in order, each once. A line is `{id, time, text, cut}`. */
+/** The last lines of one instance, in order, each once. A line is `{id, time, text, cut, stream}`.
+    Events do not name the stream: it is undefined until the history has named it. */
 export class Log {
   constructor() {
     this.lines = [];
@@ -93,13 +94,14 @@ export class Log {
     this.merges = 0;
     this.hasOlder = false;
     this.lastId = null;
-    /** The line that has not ended yet, or null. */
-    this.unfinished = null;
+    /** The line of each stream that has not ended yet, or null. */
+    this.unfinished = { stdout: null, stderr: null };
+    /** The id of the last line whose stream was asked for, and how often streams became known. */
+    this.markedTo = null;
+    this.marks = 0;
   }
 
   append(line) {
-    // It is the one that had not ended, or comes after it.
-    this.unfinished = null;
     // The stream repeats lines that the history of the master contained.
     if (this.lastId !== null && isUpTo(line.id, this.lastId)) return;
     this.lastId = line.id;
@@ -121,6 +123,7 @@ export class Log {
   merge(older, hasOlder) {
     this.hasOlder = hasOlder;
     this.merges += 1;
+    this.mark(older.filter((line) => line.stream === "stderr").map((line) => line.id));
     const known = new Set(this.lines.map((line) => line.id));
     const fresh = older.filter((line) => !known.has(line.id));
     this.lines = [...fresh, ...this.lines].sort(inOrder);
@@ -128,6 +131,16 @@ export class Log {
     this.max = Math.min(HISTORY_LINES_MAX, Math.max(this.max, this.lines.length));
     this.lastId = this.lines.findLast((line) => line.id !== null)?.id ?? null;
     this.chars = this.lines.reduce((sum, line) => sum + line.text.length, 0);
+  }
+
+  /** These lines are of standard error. */
+  mark(ids) {
+    const stderr = new Set(ids);
+    for (const line of this.lines) {
+      if (line.stream === "stderr" || !stderr.has(line.id)) continue;
+      line.stream = "stderr";
+      this.marks += 1;
+    }
   }
 
   push(line) {
@@ -185,11 +198,16 @@ export class Model extends EventTarget {
   }
 
   /** How a line looks that has not ended; an empty text says that there is none any more. */
-  unfinished({ instance, time, text }) {
+  unfinished({ instance, time, text, stream = "stdout" }) {
     const log = this.entries.get(instance)?.log;
     if (log === undefined) return;
-    log.unfinished = text === "" ? null : { id: null, time, text, cut: 0 };
+    log.unfinished[stream] = text === "" ? null : { id: null, time, text, cut: 0, stream };
     this.tell();
+  }
+
+  /** Another connection names again the lines that have not ended. */
+  forgetUnfinished() {
+    for (const { log } of this.entries.values()) log.unfinished = { stdout: null, stderr: null };
   }
 
   instanceEvent({ type, time, instance, logs }, id) {
@@ -259,9 +277,18 @@ export class Model extends EventTarget {
     const entry = this.entries.get(id);
     if (entry === undefined) return;
     const before = entry.log.chars;
-    const taken = lines.map(({ id: line, time, text, cut }) => ({ id: line, time, text, cut }));
+    const taken = lines.map(({ id: line, time, text, cut, stream }) => ({ id: line, time, text, cut, stream }));
     entry.log.merge(taken, hasOlder && entry.log.lines.length + taken.length < HISTORY_LINES_MAX);
     this.logChars += entry.log.chars - before;
+    this.tell();
+  }
+
+  /** These lines of an instance are of standard error; those up to `to` were asked for. */
+  markStderr(id, lines, to) {
+    const log = this.entries.get(id)?.log;
+    if (log === undefined) return;
+    log.mark(lines.map((line) => line.id));
+    log.markedTo = to;
     this.tell();
   }
 

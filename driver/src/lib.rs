@@ -2,8 +2,8 @@
 //!
 //! `cli` reads the command line by `grammar`. `daemon` is the master, `client` the commands that ask
 //! one, `runtime` what runs a single instance, `tools` what works on files without a master.
-//! `address_file`, `certificate`, `counters`, `orders`, `published_file` and `state` are shared by the
-//! daemon and the others.
+//! `address_file`, `certificate`, `counters`, `orders`, `outputs`, `published_file` and `state` are
+//! shared by the daemon and the others.
 
 mod address_file;
 mod any_certificate;
@@ -21,6 +21,7 @@ mod grammar;
 mod keeper;
 mod manifest;
 mod orders;
+mod outputs;
 #[cfg(target_os = "linux")]
 mod packets;
 pub mod patrol;

@@ -18,7 +18,7 @@ use rustix::net::{
 };
 
 /// The most descriptors that travel with a packet.
-const DESCRIPTORS_MAX: usize = 4;
+const DESCRIPTORS_MAX: usize = 5;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 16;

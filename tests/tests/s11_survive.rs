@@ -474,10 +474,10 @@ fn a_stranger_cannot_take_the_keeper_over() {
     let socket = master.folder().join("gob/keeper.sock");
     assert_eq!(say(&socket, b"GET / HTTP/1.1").unwrap(), b"", "it is closed");
     // A master that is one, but not the one.
-    let hello = b"\x01OCKP\x01\x00\x12\x00\x00\x00";
-    assert_eq!(say(&socket, hello).unwrap(), b"\x20OCKP\x01\x00\x01", "busy");
+    let hello = b"\x01OCKP\x02\x00\x12\x00\x00\x00";
+    assert_eq!(say(&socket, hello).unwrap(), b"\x20OCKP\x02\x00\x01", "busy");
     let other = b"\x01OCKP\x09\x00\x12\x00\x00\x00";
-    assert_eq!(say(&socket, other).unwrap(), b"\x20OCKP\x01\x00\x00", "another version");
+    assert_eq!(say(&socket, other).unwrap(), b"\x20OCKP\x02\x00\x00", "another version");
     assert!(is_alive(child));
     master.api().act(&id, "restart");
     up.wait(2);

@@ -271,7 +271,7 @@ fn what_cannot_take_over_leaves_the_master_running() {
         fs::set_permissions(new, fs::Permissions::from_mode(0o644)).unwrap();
     };
     let other_format = "#!/bin/sh\n\
-                        printf 'openctrl-preflight\\nversion 9\\nhandover 99\\nkeeper 1\\n'\n";
+                        printf 'openctrl-preflight\\nversion 9\\nhandover 99\\nkeeper 2\\n'\n";
     let other_keeper = "#!/bin/sh\n\
                         printf 'openctrl-preflight\\nversion 9\\nhandover 2\\nkeeper 99\\n'\n";
     let cases: [(Put, &str); 6] = [
@@ -306,7 +306,7 @@ fn what_fails_after_it_was_tried_leaves_the_master_running() {
     let child = up.wait(1)[0].pid;
     let file = inode(&master);
     let shell = master.folder().join("shell");
-    let say = "printf 'openctrl-preflight\nversion 9\nhandover 2\nkeeper 1\n'\n";
+    let say = "printf 'openctrl-preflight\nversion 9\nhandover 2\nkeeper 2\n'\n";
     let put = |text: &str| {
         format!("printf '{text}' >\"$0.other\"; chmod 755 \"$0.other\"; mv \"$0.other\" \"$0\"\n")
     };
@@ -345,9 +345,11 @@ fn what_fails_after_it_was_tried_leaves_the_master_running() {
 fn seeds_of_handovers() {
     let master = Master::builder().without_bin().start();
     let mut events = master.events();
-    let text = "echo+hi%3B+printf+half%3B+exec+sleep+1000";
+    let text =
+        "echo+hi%3B+printf+half%3B+echo+oh+%3E%262%3B+printf+half+%3E%262%3B+exec+sleep+1000";
     let id = id_of(&master.api().create(&format!("exec:sh?arg=-c&arg={text}&cwd=/tmp")));
     events.wait_log(&id, "hi");
+    events.wait_log(&id, "oh");
     master.api().patch(&id, &json!({"alias": "seed"})).expect(200);
     let stopped = id_of(&master.api().create("demo://stopped"));
     master.api().act(&stopped, "stop");
@@ -357,7 +359,7 @@ fn seeds_of_handovers() {
         "#!/bin/sh\n\
          if [ \"$1\" = --preflight ]; then\n\
          cat <&3 >{0}/trial\n\
-         printf 'openctrl-preflight\\nversion 9\\nhandover 2\\nkeeper 1\\n'\n\
+         printf 'openctrl-preflight\\nversion 9\\nhandover 2\\nkeeper 2\\n'\n\
          exit 0\nfi\n\
          cat \"/proc/self/fd/$OPENCTRL_HANDOVER\" >{0}/part\nmv {0}/part {0}/whole\n",
         folder.display()

@@ -101,7 +101,7 @@ pub enum Input {
     OutputRead {
         /// Which.
         process: ProcessRef,
-        /// The lines.
+        /// The lines, and the stream that they were written to.
         batch: Arc<OutputBatch>,
     },
     /// A process exited, and all its output was reported before.

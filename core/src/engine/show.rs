@@ -211,7 +211,9 @@ pub fn show_effect_with(effect: &Effect, names: &mut impl Names) -> String {
         }
         Effect::PublishLogs(run) => {
             let (first, instance) = (run.first.0, names.instance(run.instance));
-            format!("event {first} log {instance}:{}", show_lines(run))
+            let stream = run.batch.stream.shown().map(|name| format!(" {name}"));
+            let stream = stream.unwrap_or_default();
+            format!("event {first} log {instance}{stream}:{}", show_lines(run))
         }
         Effect::CloseStreams { keep_from: Some(epoch), .. } => {
             format!("close the streams opened before key {}", epoch.0 + 1)
@@ -519,6 +521,9 @@ fn show_batch(batch: &OutputBatch) -> String {
         }
     }
     let mut shown = format!("{checkpoints} checkpoints, {lines} lines of {bytes} bytes");
+    if let Some(stream) = batch.stream.shown() {
+        shown.push_str(&format!(" on {stream}"));
+    }
     if errors > 0 {
         shown.push_str(&format!(", {errors} with ERROR"));
     }

@@ -75,10 +75,10 @@ pub struct LogRun {
 }
 
 impl Hash for LogRun {
-    /// All of it, with the text of the batch as one.
+    /// All of it, with the stream and the text of the batch as one.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { first, time, instance, view, batch, items } = self;
-        (first, time, instance, view, items.start, items.end).hash(state);
+        (first, time, instance, view, items.start, items.end, batch.stream).hash(state);
         state.write(batch.text());
     }
 }

@@ -13,6 +13,7 @@ use crate::formats::v2::handed::{HandedLineV2, HandedLogV2, HandoverV2, LogBlock
 use crate::history::{Block, BlockParts, KeptLog, LineId};
 use crate::ids::{BootId, EventId, InstanceId, RunId};
 use crate::line::UnfinishedLine;
+use crate::stream::Stream;
 use crate::time::Wall;
 
 /// The version of the document, with the engine in it.
@@ -51,8 +52,8 @@ pub struct Handover {
     pub window: Vec<HandedBlock>,
     /// The retained lines of instances.
     pub logs: Vec<KeptLog>,
-    /// The lines that runs have not ended yet.
-    pub unfinished: Vec<(RunId, UnfinishedLine)>,
+    /// The lines that runs have not ended yet, and their streams.
+    pub unfinished: Vec<(RunId, Stream, UnfinishedLine)>,
     /// What stays open.
     pub descriptors: Vec<Descriptor>,
     /// The certificate that was made in memory, and its key, both as DER.
@@ -153,8 +154,10 @@ impl Handover {
         if !window.is_empty() && !ends.eq(begins) {
             return Err(FormatError::Contradiction("the events of the window have a gap"));
         }
-        let unfinished =
-            dto.unfinished.into_iter().map(|(run, line)| Ok((RunId(run), line.read()?)));
+        let unfinished = dto
+            .unfinished
+            .into_iter()
+            .map(|(run, is_stderr, line)| Ok((RunId(run), stream(is_stderr), line.read()?)));
         Ok(Self {
             product: dto.product,
             generation: dto.generation,
@@ -178,7 +181,9 @@ impl Handover {
     }
 
     fn dto(&self) -> HandoverV2 {
-        let unfinished = |(run, line): &(RunId, UnfinishedLine)| (run.0, HandedLineV2::of(line));
+        let unfinished = |(run, stream, line): &(RunId, Stream, UnfinishedLine)| {
+            (run.0, *stream == Stream::Stderr, HandedLineV2::of(line))
+        };
         HandoverV2 {
             product: self.product.clone(),
             generation: self.generation,
@@ -200,8 +205,9 @@ impl Handover {
 impl HandedLogV2 {
     fn of(log: &KeptLog) -> Self {
         let block = |block: &Arc<Block>| {
-            let BlockParts { first, time, text, lines } = BlockParts::from(block.as_ref());
-            LogBlockV2 { first: words(first), time: time.as_micros(), text, lines }
+            let BlockParts { first, time, stream, text, lines } = BlockParts::from(block.as_ref());
+            let is_stderr = stream == Stream::Stderr;
+            LogBlockV2 { first: words(first), time: time.as_micros(), is_stderr, text, lines }
         };
         Self {
             instance: log.instance.0,
@@ -213,9 +219,10 @@ impl HandedLogV2 {
 
     fn read(self) -> Result<KeptLog, FormatError> {
         let block = |block: LogBlockV2| {
-            let LogBlockV2 { first, time, text, lines } = block;
-            let parts =
-                BlockParts { first: line_id(first), time: Wall::from_micros(time), text, lines };
+            let LogBlockV2 { first, time, is_stderr, text, lines } = block;
+            let (first, time, stream) =
+                (line_id(first), Wall::from_micros(time), stream(is_stderr));
+            let parts = BlockParts { first, time, stream, text, lines };
             let block = Block::from_parts(parts);
             block.map(Arc::new).ok_or(FormatError::Contradiction("lines do not fit their text"))
         };
@@ -226,6 +233,10 @@ impl HandedLogV2 {
             last_gone: self.last_gone.map(line_id),
         })
     }
+}
+
+const fn stream(is_stderr: bool) -> Stream {
+    if is_stderr { Stream::Stderr } else { Stream::Stdout }
 }
 
 const fn words(id: LineId) -> (u64, u32) {

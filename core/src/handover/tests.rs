@@ -10,6 +10,7 @@ use crate::formats::FormatError;
 use crate::history::{Block, BlockParts, KeptLog, LineId};
 use crate::ids::{BootId, EventId, InstanceId, RunId};
 use crate::line::{LineSplitter, UnfinishedLine};
+use crate::stream::Stream;
 use crate::time::Wall;
 
 fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -47,7 +48,8 @@ fn log() -> impl Strategy<Value = KeptLog> {
             ends.push((text.len() as u32, cut_bytes));
         }
         let first = LineId::of_event(EventId(event.into()));
-        let parts = BlockParts { first, time: Wall::from_micros(7), text, lines: ends };
+        let stream = if event % 2 == 0 { Stream::Stdout } else { Stream::Stderr };
+        let parts = BlockParts { first, time: Wall::from_micros(7), stream, text, lines: ends };
         Arc::new(Block::from_parts(parts).expect("lines of their text"))
     });
     (any::<u32>(), prop::collection::vec(block, 0..4), any::<u64>()).prop_map(
@@ -68,6 +70,10 @@ fn line() -> impl Strategy<Value = UnfinishedLine> {
     })
 }
 
+fn stream() -> impl Strategy<Value = Stream> {
+    prop::sample::select(&Stream::ALL[..])
+}
+
 fn role() -> impl Strategy<Value = Role> {
     prop_oneof![
         Just(Role::StateLock),
@@ -84,7 +90,7 @@ fn handover() -> impl Strategy<Value = Handover> {
     let descriptor = (3..i32::MAX, role()).prop_map(|(number, role)| Descriptor { number, role });
     let lists = (
         prop::collection::vec(log(), 0..3),
-        prop::collection::vec((any::<u128>().prop_map(RunId), line()), 0..3),
+        prop::collection::vec((any::<u128>().prop_map(RunId), stream(), line()), 0..3),
         prop::collection::vec(descriptor, 0..5),
     );
     let certificate = prop::option::of((bytes(9), bytes(9)));
@@ -221,7 +227,7 @@ fn words_come_back_and_others_are_not_understood() {
     let long = Answer::Refused("x\n".repeat(9_000)).to_string();
     let cut = Answer::read(long.as_bytes()).expect("a long reason is cut");
     assert_eq!(cut.to_string(), long, "and not again");
-    let preflight = Preflight { version, handover: 2, keeper: 1 };
+    let preflight = Preflight { version, handover: 2, keeper: 2 };
     assert_eq!(Preflight::read(preflight.to_string().as_bytes()), Some(preflight.clone()));
     let newer = preflight.to_string() + "more 9\n";
     assert_eq!(Preflight::read(newer.as_bytes()), Some(preflight));

@@ -13,6 +13,7 @@ use core::mem::size_of;
 
 use crate::event::LogRun;
 use crate::ids::EventId;
+use crate::stream::Stream;
 use crate::time::Wall;
 
 /// A block is closed when its text has this size: the overhead of a block is then small, and an
@@ -67,10 +68,11 @@ impl fmt::Display for LineId {
     }
 }
 
-/// Some lines with consecutive ids that were printed at one time.
+/// Some lines with consecutive ids that were written to one stream at one time.
 pub struct Block {
     first: LineId,
     time: Wall,
+    stream: Stream,
     text: Box<[u8]>,
     lines: Box<[Extent]>,
 }
@@ -88,6 +90,8 @@ pub struct KeptLine<'a> {
     pub id: LineId,
     /// When it was printed.
     pub time: Wall,
+    /// The stream that it was written to.
+    pub stream: Stream,
     /// Its bytes, as printed; at most 64 KiB.
     pub bytes: &'a [u8],
     /// How many bytes followed and were dropped.
@@ -127,6 +131,7 @@ impl Block {
         Some(KeptLine {
             id: self.first.plus(u32::try_from(index).expect("a block has few lines")),
             time: self.time,
+            stream: self.stream,
             bytes: &self.text[start as usize..extent.end as usize],
             cut_bytes: extent.cut_bytes,
         })
@@ -145,6 +150,8 @@ pub struct BlockParts {
     pub first: LineId,
     /// When its lines were printed.
     pub time: Wall,
+    /// The stream that they were written to.
+    pub stream: Stream,
     /// The text of all lines, one after the other.
     pub text: Vec<u8>,
     /// Of each line its end in the text, and how many bytes of it were dropped.
@@ -153,23 +160,23 @@ pub struct BlockParts {
 
 impl From<&Block> for BlockParts {
     fn from(block: &Block) -> Self {
-        let Block { first, time, text, lines } = block;
+        let Block { first, time, stream, text, lines } = block;
         let lines = lines.iter().map(|extent| (extent.end, extent.cut_bytes)).collect();
-        Self { first: *first, time: *time, text: text.to_vec(), lines }
+        Self { first: *first, time: *time, stream: *stream, text: text.to_vec(), lines }
     }
 }
 
 impl Block {
     /// The block of these parts; `None` if no block has them.
     pub fn from_parts(parts: BlockParts) -> Option<Self> {
-        let BlockParts { first, time, text, lines } = parts;
+        let BlockParts { first, time, stream, text, lines } = parts;
         let is_ordered = lines.is_sorted_by_key(|(end, _)| *end);
         let ends_with_text = lines.last().is_some_and(|(end, _)| *end as usize == text.len());
         if !is_ordered || !ends_with_text || lines.len() > BLOCK_LINES {
             return None;
         }
         let lines = lines.into_iter().map(|(end, cut_bytes)| Extent { end, cut_bytes }).collect();
-        Some(Self { first, time, text: text.into(), lines })
+        Some(Self { first, time, stream, text: text.into(), lines })
     }
 }
 
@@ -183,18 +190,19 @@ impl fmt::Debug for Block {
 /// The last `keep` lines of a run as blocks.
 pub fn blocks_of(run: &LogRun, keep: usize) -> Vec<Arc<Block>> {
     let skipped = run.items.len().saturating_sub(keep);
-    let mut building = Building::new(run.time);
+    let mut building = Building::new();
+    let origin = (run.time, run.batch.stream);
     for (id, line) in run.lines().skip(skipped) {
-        building.push(LineId::of_event(id), run.time, run.batch.text_of(line), line.cut_bytes);
+        building.push(LineId::of_event(id), origin, run.batch.text_of(line), line.cut_bytes);
     }
     building.finish()
 }
 
 /// Lines of an earlier run of the master, oldest first, as blocks.
-pub fn restored<'a>(lines: impl IntoIterator<Item = (Wall, &'a [u8])>) -> Vec<Arc<Block>> {
-    let mut building = Building::new(Wall::default());
-    for (earlier, (time, bytes)) in (1..).zip(lines) {
-        building.push(LineId { event: EventId(0), earlier }, time, bytes, 0);
+pub fn restored<'a>(lines: impl IntoIterator<Item = (Wall, Stream, &'a [u8])>) -> Vec<Arc<Block>> {
+    let mut building = Building::new();
+    for (earlier, (time, stream, bytes)) in (1..).zip(lines) {
+        building.push(LineId { event: EventId(0), earlier }, (time, stream), bytes, 0);
     }
     building.finish()
 }
@@ -202,26 +210,27 @@ pub fn restored<'a>(lines: impl IntoIterator<Item = (Wall, &'a [u8])>) -> Vec<Ar
 struct Building {
     done: Vec<Arc<Block>>,
     first: LineId,
-    time: Wall,
+    /// When the lines were printed, and to which stream.
+    origin: (Wall, Stream),
     text: Vec<u8>,
     lines: Vec<Extent>,
 }
 
 impl Building {
-    fn new(time: Wall) -> Self {
+    fn new() -> Self {
         let (done, text, lines) = (Vec::new(), Vec::new(), Vec::new());
-        Self { done, first: LineId::ZERO, time, text, lines }
+        Self { done, first: LineId::ZERO, origin: Default::default(), text, lines }
     }
 
-    fn push(&mut self, id: LineId, time: Wall, bytes: &[u8], cut_bytes: u64) {
+    fn push(&mut self, id: LineId, origin: (Wall, Stream), bytes: &[u8], cut_bytes: u64) {
         let is_full = self.text.len() + bytes.len() > BLOCK_TEXT_BYTES
             || self.lines.len() >= BLOCK_LINES
-            || time != self.time;
+            || origin != self.origin;
         if is_full {
             self.close();
         }
         if self.lines.is_empty() {
-            (self.first, self.time) = (id, time);
+            (self.first, self.origin) = (id, origin);
         }
         self.text.extend_from_slice(bytes);
         let end = u32::try_from(self.text.len()).expect("a line is at most 64 KiB");
@@ -234,7 +243,8 @@ impl Building {
         }
         // Copies of just the size; the buffers are filled again.
         let (text, lines) = (self.text.as_slice().into(), self.lines.as_slice().into());
-        self.done.push(Arc::new(Block { first: self.first, time: self.time, text, lines }));
+        let (first, (time, stream)) = (self.first, self.origin);
+        self.done.push(Arc::new(Block { first, time, stream, text, lines }));
         self.text.clear();
         self.lines.clear();
     }

@@ -10,6 +10,7 @@ use super::block::{KeptLine, LineId};
 use super::book::Shelf;
 use super::query::{Cursor, LogQuery, Place};
 use crate::ids::BootId;
+use crate::stream::Stream;
 use crate::terminal::displayed;
 use crate::time::Wall;
 
@@ -27,6 +28,9 @@ pub struct Page {
     /// Present only if there is one: clients of earlier versions know the other fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     unfinished: Option<ShownUnfinished>,
+    /// The same of standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished_stderr: Option<ShownUnfinished>,
 }
 
 /// A line that has not ended yet.
@@ -50,6 +54,9 @@ struct ShownLine {
     time: String,
     text: String,
     cut: u64,
+    /// Present only for standard error: clients of earlier versions know the other fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<&'static str>,
 }
 
 impl Page {
@@ -61,7 +68,7 @@ impl Page {
         boot: BootId,
         matches: impl Fn(&str) -> bool,
     ) -> Self {
-        let mut taking = Taking { boot, limit: query.limit, matches, taken: Vec::new(), bytes: 0 };
+        let mut taking = Taking { boot, query, matches, taken: Vec::new(), bytes: 0 };
         match query.place {
             Place::After(cursor) => Self::after(shelf, cursor, taking),
             Place::End => {
@@ -83,7 +90,11 @@ impl Page {
         }
     }
 
-    fn after<M: Fn(&str) -> bool>(shelf: &Shelf, cursor: Cursor, mut taking: Taking<M>) -> Self {
+    fn after<M: Fn(&str) -> bool>(
+        shelf: &Shelf,
+        cursor: Cursor,
+        mut taking: Taking<'_, M>,
+    ) -> Self {
         let (gone, last_gone) = shelf.gone();
         let is_of_this_run = cursor.boot == taking.boot;
         let from = if is_of_this_run { cursor.line } else { LineId::ZERO };
@@ -109,16 +120,26 @@ impl Page {
         }
     }
 
-    fn with<M>(taking: Taking<M>, next: (u64, LineId), missed: Option<u64>, more: bool) -> Self {
+    fn with<M>(
+        taking: Taking<'_, M>,
+        next: (u64, LineId),
+        missed: Option<u64>,
+        more: bool,
+    ) -> Self {
         let (number, line) = next;
         let next = Cursor { boot: taking.boot, line, number: Some(number) }.to_string();
         let lines = taking.taken.into_iter().map(|(_, line)| line).collect();
-        Self { lines, next, missed, more, unfinished: None }
+        Self { lines, next, missed, more, unfinished: None, unfinished_stderr: None }
     }
 
-    /// Adds the unfinished line, if the page reaches the end of the output.
+    /// Adds the unfinished lines of both streams that the query asks for, if the page reaches the
+    /// end of the output.
     #[must_use]
-    pub fn with_unfinished(mut self, query: &LogQuery, unfinished: Option<Unfinished>) -> Self {
+    pub fn with_unfinished(
+        mut self,
+        query: &LogQuery,
+        mut unfinished: impl FnMut(Stream) -> Option<Unfinished>,
+    ) -> Self {
         let is_at_end = match query.place {
             Place::End => true,
             Place::After(_) => !self.more,
@@ -128,7 +149,12 @@ impl Page {
             time: time.to_string(),
             text,
         };
-        self.unfinished = unfinished.filter(|_| is_at_end).map(shown);
+        let mut of = |stream| {
+            let is_wanted = is_at_end && query.takes(stream);
+            is_wanted.then(|| unfinished(stream)).flatten().map(shown)
+        };
+        self.unfinished = of(Stream::Stdout);
+        self.unfinished_stderr = of(Stream::Stderr);
         self
     }
 
@@ -145,24 +171,27 @@ fn beginning(shelf: &Shelf) -> (u64, LineId) {
 }
 
 /// Lines collected for an answer.
-struct Taking<M> {
+struct Taking<'q, M> {
     boot: BootId,
-    limit: usize,
+    query: &'q LogQuery,
     matches: M,
     taken: Vec<((u64, LineId), ShownLine)>,
     bytes: usize,
 }
 
-impl<M: Fn(&str) -> bool> Taking<M> {
+impl<M: Fn(&str) -> bool> Taking<'_, M> {
     /// Takes lines until the answer is full; whether one that matches is left.
     fn fill<'a>(&mut self, lines: impl Iterator<Item = (u64, KeptLine<'a>)>) -> bool {
         for (number, line) in lines {
+            if !self.query.takes(line.stream) {
+                continue;
+            }
             let line_text = line.text();
             let text = displayed(&line_text);
             if !(self.matches)(&text) {
                 continue;
             }
-            let is_full = self.taken.len() >= self.limit
+            let is_full = self.taken.len() >= self.query.limit
                 || self.bytes + text.len() > PAGE_TEXT_MAX_BYTES && !self.taken.is_empty();
             if is_full {
                 return true;
@@ -174,6 +203,7 @@ impl<M: Fn(&str) -> bool> Taking<M> {
                 time: line.time.to_string(),
                 text: text.into_owned(),
                 cut: line.cut_bytes,
+                stream: line.stream.shown(),
             };
             self.taken.push(((number, line.id), shown));
         }

@@ -6,6 +6,7 @@ use core::fmt;
 
 use super::block::LineId;
 use crate::ids::{BootId, EventId};
+use crate::stream::Stream;
 
 /// Default number of lines of an answer.
 pub const LIMIT_DEFAULT: usize = 200;
@@ -25,6 +26,8 @@ pub struct LogQuery {
     pub limit: usize,
     /// Only lines that this regular expression matches.
     pub grep: Option<String>,
+    /// Only lines of this stream.
+    pub stream: Option<Stream>,
 }
 
 /// Why a query cannot be read, in words.
@@ -58,8 +61,8 @@ impl LogQuery {
     /// Parses a query. Unknown parameters are ignored; if one is given twice, the first counts.
     ///
     /// # Errors
-    /// An invalid cursor or limit, `cursor` together with `before`, and a regular expression of
-    /// more than 1 KiB.
+    /// An invalid cursor, limit or stream, `cursor` together with `before`, and a regular
+    /// expression of more than 1 KiB.
     pub fn decode(query: &str) -> Result<Self, BadQuery> {
         let find = |wanted: &str| {
             form_urlencoded::parse(query.as_bytes())
@@ -85,7 +88,13 @@ impl LogQuery {
         if grep.as_ref().is_some_and(|grep| grep.len() > GREP_MAX_BYTES) {
             return Err(bad(&format!("grep is longer than {GREP_MAX_BYTES} bytes")));
         }
-        Ok(Self { place, limit, grep })
+        let stream = find_any("stream").map(|name| stream(&name)).transpose()?;
+        Ok(Self { place, limit, grep, stream })
+    }
+
+    /// Whether it asks for lines of this stream.
+    pub fn takes(&self, stream: Stream) -> bool {
+        self.stream.is_none_or(|wanted| wanted == stream)
     }
 }
 
@@ -126,6 +135,10 @@ impl fmt::Display for Cursor {
 fn limit(text: &str) -> Result<usize, BadQuery> {
     let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
     limit.ok_or_else(|| bad(&format!("limit is not a number from 1 to {LIMIT_MAX}")))
+}
+
+fn stream(name: &str) -> Result<Stream, BadQuery> {
+    Stream::parse(name).ok_or_else(|| bad("stream is not stdout or stderr"))
 }
 
 fn bad(reason: &str) -> BadQuery {

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
@@ -13,6 +14,7 @@ use crate::event::LogRun;
 use crate::ids::{BootId, EventId, InstanceId};
 use crate::instance::{Definition, InstanceView};
 use crate::output::OutputParser;
+use crate::stream::Stream;
 use crate::time::Wall;
 use crate::url::InstanceUrl;
 
@@ -31,8 +33,12 @@ impl Writer {
 
     /// One read of output that has these lines.
     fn print(&mut self, id: u32, lines: &[&str]) -> &mut Self {
+        self.print_on(Stream::Stdout, id, lines)
+    }
+
+    fn print_on(&mut self, stream: Stream, id: u32, lines: &[&str]) -> &mut Self {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        let batch = Arc::new(OutputParser::default().push(text.as_bytes()));
+        let batch = Arc::new(OutputParser::of(stream).push(text.as_bytes()));
         let items = 0..batch.items.len();
         let url = InstanceUrl::parse("a:b").expect("a good URL");
         let definition = Definition::new(InstanceId(id), url, String::new());
@@ -73,6 +79,53 @@ impl Writer {
 fn texts(page: &Value) -> Vec<&str> {
     let lines = page["lines"].as_array().expect("an array");
     lines.iter().map(|line| line["text"].as_str().expect("a string")).collect()
+}
+
+fn streams(page: &Value) -> Vec<&str> {
+    let lines = page["lines"].as_array().expect("an array");
+    lines.iter().map(|line| line["stream"].as_str().unwrap_or_default()).collect()
+}
+
+#[test]
+fn lines_have_their_streams_and_are_selected_by_them() {
+    let mut writer = Writer::new(10, 1 << 20);
+    let (out, err) = (Stream::Stdout, Stream::Stderr);
+    for (stream, line) in [(out, "a"), (err, "b"), (err, "c"), (out, "d")] {
+        writer.print_on(stream, 1, &[line]);
+    }
+    let page = writer.ask(1, "");
+    assert_eq!(
+        (texts(&page), streams(&page)),
+        (vec!["a", "b", "c", "d"], vec!["", "stderr", "stderr", ""])
+    );
+    assert_eq!(texts(&writer.ask(1, "stream=stderr")), ["b", "c"]);
+    assert_eq!(texts(&writer.ask(1, "stream=stdout")), ["a", "d"]);
+    let last = writer.ask(1, "stream=stderr&limit=1&grep=b");
+    assert_eq!(texts(&last), ["b"]);
+    let first = writer.ask(1, "stream=stderr&limit=1&cursor=0000b007-0");
+    assert_eq!((texts(&first), &first["more"]), (vec!["b"], &Value::Bool(true)));
+    let next = first["next"].as_str().expect("a cursor");
+    let rest = writer.ask(1, &format!("stream=stderr&cursor={next}"));
+    assert_eq!((texts(&rest), &rest["more"]), (vec!["c"], &Value::Bool(false)));
+}
+
+#[test]
+fn both_streams_may_have_a_line_that_has_not_ended() {
+    let writer = Writer::new(10, 1 << 20);
+    let page = |query: &str| {
+        let query = LogQuery::decode(query).expect("a good query");
+        let text = |stream: Stream| stream.as_str().to_string();
+        let unfinished = |stream| Some(Unfinished { time: Wall::default(), text: text(stream) });
+        let page = Page::new(&writer.book.shelf(InstanceId(1)), &query, BOOT, |_| true);
+        let page: Value =
+            serde_json::from_slice(&page.with_unfinished(&query, unfinished).json()).expect("JSON");
+        ["unfinished", "unfinished_stderr"]
+            .map(|field| page[field]["text"].as_str().unwrap_or_default().to_string())
+    };
+    assert_eq!(page(""), ["stdout", "stderr"]);
+    assert_eq!(page("stream=stdout"), ["stdout", ""]);
+    assert_eq!(page("stream=stderr"), ["", "stderr"]);
+    assert_eq!(page("before=0000b007-1"), ["", ""]);
 }
 
 #[test]
@@ -172,11 +225,15 @@ fn a_flood_takes_nothing_from_the_others() {
 #[test]
 fn lines_of_an_earlier_run_come_first() {
     let mut writer = Writer::new(10, 1 << 20);
-    let lines = [(Wall::from_micros(5), &b"old 1"[..]), (Wall::from_micros(6), &b"old \xff"[..])];
+    let lines = [
+        (Wall::from_micros(5), Stream::Stdout, &b"old 1"[..]),
+        (Wall::from_micros(5), Stream::Stderr, &b"old \xff"[..]),
+    ];
     writer.book.append(InstanceId(1), &restored(lines), 0);
     writer.print(1, &["new"]);
     let page = writer.ask(1, "");
     assert_eq!(texts(&page), ["old 1", "old \u{fffd}", "new"]);
+    assert_eq!(streams(&page), ["", "stderr", ""]);
     assert_eq!(page["lines"][1]["id"], "0000b007-0.2");
     assert_eq!(texts(&writer.ask(1, "cursor=0000b007-0.1")), ["old \u{fffd}", "new"]);
     assert_eq!(texts(&writer.ask(1, "before=0000b007-0.2")), ["old 1"]);
@@ -188,6 +245,7 @@ fn queries_that_make_no_sense_are_refused() {
         ("limit=0", "limit is not a number from 1 to 5000"),
         ("limit=5001", "limit is not a number from 1 to 5000"),
         ("limit=", "limit is not a number from 1 to 5000"),
+        ("stream=both", "stream is not stdout or stderr"),
         ("limit=x", "limit is not a number from 1 to 5000"),
         ("cursor=x", "cursor is not an id of a line or the next of an answer"),
         ("before=0000b007-", "before is not an id of a line or the next of an answer"),
@@ -202,8 +260,8 @@ fn queries_that_make_no_sense_are_refused() {
     }
     let long = format!("grep={}", "x".repeat(1_025));
     assert!(LogQuery::decode(&long).is_err());
-    let plain = LogQuery { place: Place::End, limit: 200, grep: None };
-    for query in ["", "x=1", "cursor=&grep=&before="] {
+    let plain = LogQuery { place: Place::End, limit: 200, grep: None, stream: None };
+    for query in ["", "x=1", "cursor=&grep=&before=&stream="] {
         assert_eq!(LogQuery::decode(query), Ok(plain.clone()), "{query}");
     }
 }

@@ -1,5 +1,5 @@
 //! The checks of a command: when it is ready, whether it still works, which of its lines are errors,
-//! what it starts after, when, and which files it is restarted for.
+//! what it starts after, when, which files it is restarted for, and how its standard error is read.
 //!
 //! Values only. They are given as parameters of an `exec:` URL and derive from it, so no stored
 //! format has them.
@@ -21,7 +21,7 @@ use crate::pattern::Pattern;
 use crate::url::InstanceUrl;
 
 /// The names of these parameters that may be given once, in the order of a URL.
-pub const CHECK_PARAMETERS: [&str; 9] = [
+pub const CHECK_PARAMETERS: [&str; 10] = [
     "error",
     "ready",
     "ready_timeout",
@@ -31,6 +31,7 @@ pub const CHECK_PARAMETERS: [&str; 9] = [
     "live_threshold",
     "schedule",
     "schedule_tz",
+    "stderr",
 ];
 
 /// The name of the parameter that may be repeated.
@@ -77,6 +78,19 @@ pub struct Checks {
     pub schedule: Option<Schedule>,
     /// The files whose changes restart it.
     pub watch: Watch,
+    /// How its standard error is read.
+    pub stderr: Stderr,
+}
+
+/// How the standard error of a process is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stderr {
+    /// From the pipe of standard output, as the contract asks of runtimes: the order of all lines is
+    /// that in which they were written.
+    #[default]
+    Joined,
+    /// From a pipe of its own: each line is shown with its stream.
+    Apart,
 }
 
 /// When a process is ready.
@@ -155,7 +169,9 @@ impl Checks {
                 return Err(format!("{name} is given twice: give it once"));
             }
         }
-        let [error, ready, limit, live, interval, timeout, threshold, schedule, zone] = given;
+        let [error, ready, limit, live, interval, timeout, threshold, schedule, zone, stderr] =
+            given;
+        checks.stderr = stderr.as_deref().map_or(Ok(Stderr::Apart), Stderr::parse)?;
         if let Some(pattern) = &error {
             Pattern::new(pattern).map_err(|why| format!("error must be a pattern: {why}"))?;
         }
@@ -233,6 +249,16 @@ impl Ready {
                 Err("ready must be line:PATTERN, after:TIME, tcp:HOST:PORT, http://…, https://… or notify"
                     .into())
             }
+        }
+    }
+}
+
+impl Stderr {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "apart" => Ok(Self::Apart),
+            "joined" => Ok(Self::Joined),
+            _ => Err("stderr must be apart or joined".into()),
         }
     }
 }
@@ -366,8 +392,10 @@ mod tests {
             after: vec!["db".into(), "a/b".into()],
             schedule: None,
             watch: Watch::default(),
+            stderr: Stderr::Apart,
         };
         assert_eq!(checks(all), Ok(expected));
+        assert_eq!(checks("stderr=joined").map(|checks| checks.stderr), Ok(Stderr::Joined));
         let ready = |text: &str| checks(&format!("ready={text}")).map(|checks| checks.ready);
         assert_eq!(ready("line:listening%20on"), Ok(Some(Ready::Line("listening on".into()))));
         assert_eq!(ready("after:5"), Ok(Some(Ready::After(5_000))));

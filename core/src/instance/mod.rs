@@ -37,7 +37,7 @@ mod watching;
 
 pub use action::{Action, Actions};
 pub use checks::{
-    AFTER, AFTER_MAX, CHECK_PARAMETERS, CheckKind, Checks, Live, Ready, Target, circle,
+    AFTER, AFTER_MAX, CHECK_PARAMETERS, CheckKind, Checks, Live, Ready, Stderr, Target, circle,
 };
 pub use decide::{Decision, Situation, Why, decide, why_to_end};
 pub use definition::{Definition, Label, Meta, OBJECT_MAX_BYTES, Origin, Peer, TEXT_MAX_BYTES};

@@ -7,7 +7,7 @@ use crate::process::{Exit, Scope, Signal};
 use crate::time::Wall;
 
 /// The version of these messages. `Hello` and `Turned` keep their form in every version.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest note about a run, in bytes.
 pub const NOTE_MAX_BYTES: usize = 1024;
@@ -30,8 +30,9 @@ pub enum Order {
         /// The variables.
         variables: Vec<Vec<u8>>,
     },
-    /// Start a child. Descriptors: the read end and the write end of its output, then the write
-    /// end of the report of its exec step if there is one.
+    /// Start a child. Descriptors: the read end and the write end of its output, the same of its
+    /// standard error if that has a pipe of its own, then the write end of the report of its exec
+    /// step if there is one.
     Start(Start),
     /// Signal a child, or what is left of its group.
     Signal {
@@ -51,8 +52,8 @@ pub enum Order {
         /// The note, at most [`NOTE_MAX_BYTES`].
         note: Vec<u8>,
     },
-    /// Watch a process that another keeper started: its exit status will not be known. Descriptor:
-    /// the read end of its output.
+    /// Watch a process that another keeper started: its exit status will not be known. Descriptors:
+    /// the read end of its output, then that of its standard error if that has a pipe of its own.
     Hold(Child),
     /// The master has handled the exit of a child and sends no more signals to its group. The note is
     /// kept until the instance has another child.
@@ -78,6 +79,8 @@ pub struct Start {
     pub path: Vec<u8>,
     /// Its arguments, starting with its own name.
     pub arguments: Vec<Vec<u8>>,
+    /// Whether its standard error has a pipe of its own.
+    pub has_stderr: bool,
     /// Whether its environment has only its own variables.
     pub clear_env: bool,
     /// Variables of its own, each `NAME=value`. They replace those of the same name.
@@ -128,7 +131,8 @@ pub enum Report {
         /// Whether its group has other members.
         has_group: bool,
     },
-    /// One child of the list. Descriptor: the read end of its output.
+    /// One child of the list. Descriptors: the read end of its output, then that of its standard
+    /// error if that has a pipe of its own.
     Item(Child),
     /// The list is complete.
     Listed {

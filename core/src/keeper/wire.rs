@@ -120,13 +120,14 @@ impl sealed::Write for Order {
                 put_list(out, variables);
             }
             Self::Start(start) => {
-                let Start { run, instance, path, arguments, clear_env, env, note } = start;
+                let Start { run, instance, path, arguments, has_stderr, clear_env, env, note } =
+                    start;
                 out.push(START);
                 put_run(out, *run);
                 out.extend_from_slice(&instance.0.to_le_bytes());
                 put_text(out, path);
                 put_list(out, arguments);
-                out.push(u8::from(*clear_env));
+                out.extend_from_slice(&[u8::from(*has_stderr), u8::from(*clear_env)]);
                 put_list(out, env);
                 put_text(out, note);
             }
@@ -276,6 +277,7 @@ impl<'a> Reader<'a> {
                 instance: InstanceId(self.u32()?),
                 path: self.text()?.to_vec(),
                 arguments: self.list()?,
+                has_stderr: self.bool()?,
                 clear_env: self.bool()?,
                 env: self.list()?,
                 note: self.note()?,

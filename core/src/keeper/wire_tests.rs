@@ -53,14 +53,15 @@ fn child() -> impl Strategy<Value = Child> {
 fn order() -> impl Strategy<Value = Order> {
     let signal = (1..=Signal::MAX).prop_map(|number| Signal::new(number).expect("in range"));
     let scope = prop_oneof![Just(Scope::Group), Just(Scope::Leader)];
-    let start = (run(), any::<u32>(), text(), list(), any::<bool>(), list(), text());
+    let flags = any::<(bool, bool)>();
+    let start = (run(), any::<u32>(), text(), list(), flags, list(), text());
     prop_oneof![
         (any::<u16>(), any::<u32>()).prop_map(|(version, umask)| Order::Hello { version, umask }),
         (any::<bool>(), list())
             .prop_map(|(is_first, variables)| Order::Environment { is_first, variables }),
-        start.prop_map(|(run, instance, path, arguments, clear_env, env, note)| {
-            let instance = InstanceId(instance);
-            Order::Start(Start { run, instance, path, arguments, clear_env, env, note })
+        start.prop_map(|(run, instance, path, arguments, flags, env, note)| {
+            let (instance, (has_stderr, clear_env)) = (InstanceId(instance), flags);
+            Order::Start(Start { run, instance, path, arguments, has_stderr, clear_env, env, note })
         }),
         (run(), scope, signal, any::<bool>()).prop_map(|(run, scope, signal, is_stop)| {
             Order::Signal { run, scope, signal, is_stop }

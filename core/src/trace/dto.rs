@@ -57,7 +57,7 @@ impl InputV2 {
                 Self::KillFailed((*process).into(), masks.prose(reason))
             }
             Input::OutputRead { process, batch } => {
-                let items = encode_items(&batch.items);
+                let items = encode_items(batch.stream, &batch.items);
                 Self::Output((*process).into(), items, has_text.then(|| batch.text().to_vec()))
             }
             Input::ProcessExited { process, exit, group_left } => {
@@ -136,8 +136,8 @@ impl InputV2 {
                 Input::KillFailed { process: process.into(), reason }
             }
             Self::Output(process, items, text) => {
-                let (items, text) = (decode_items(&items)?, Bytes::from(text.unwrap_or_default()));
-                let batch = Arc::new(OutputBatch::recorded(text, items));
+                let ((stream, items), text) = (decode_items(&items)?, text.unwrap_or_default());
+                let batch = Arc::new(OutputBatch::recorded(stream, Bytes::from(text), items));
                 Input::OutputRead { process: process.into(), batch }
             }
             Self::Exited(process, exit, group_left) => {

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use crate::checkpoint::Checkpoint;
 use crate::formats::FormatError;
 use crate::output::{LogLine, OutputItem};
+use crate::stream::Stream;
 
 /// A whole line without a mark: its length follows.
 const LOG: u8 = 0;
@@ -20,12 +21,18 @@ const CHECKPOINT: u8 = 2;
 /// The same without some fields: first which, one bit each.
 const PARTIAL_CHECKPOINT: u8 = 3;
 
+/// First of all: the items are of standard error.
+const STDERR: u8 = 4;
+
 /// How many fields a checkpoint has.
 const FIELDS: usize = 9;
 
-/// The items as bytes.
-pub(super) fn encode_items(items: &[OutputItem]) -> Vec<u8> {
+/// The items of a stream as bytes.
+pub(super) fn encode_items(stream: Stream, items: &[OutputItem]) -> Vec<u8> {
     let mut out = Vec::with_capacity(items.len() * 16);
+    if stream == Stream::Stderr {
+        out.push(STDERR);
+    }
     let mut last = [0; FIELDS];
     for item in items {
         match item {
@@ -45,12 +52,16 @@ pub(super) fn encode_items(items: &[OutputItem]) -> Vec<u8> {
     out
 }
 
-/// Decodes the items. Lines follow one another in their text.
+/// Decodes the items, and their stream. Lines follow one another in their text.
 ///
 /// # Errors
 /// A description of the invalid bytes.
-pub(super) fn decode_items(bytes: &[u8]) -> Result<Vec<OutputItem>, FormatError> {
+pub(super) fn decode_items(bytes: &[u8]) -> Result<(Stream, Vec<OutputItem>), FormatError> {
     let mut items = Vec::new();
+    let (stream, bytes) = match bytes.split_first() {
+        Some((&STDERR, rest)) => (Stream::Stderr, rest),
+        Some(_) | None => (Stream::Stdout, bytes),
+    };
     let (mut rest, mut last, mut start) = (bytes, [0; FIELDS], 0u32);
     let mut log = |bytes: u64, cut_bytes, marks: u64| {
         let end = u32::try_from(bytes).ok().and_then(|bytes| start.checked_add(bytes));
@@ -76,7 +87,7 @@ pub(super) fn decode_items(bytes: &[u8]) -> Result<Vec<OutputItem>, FormatError>
             _ => return Err(FormatError::Unknown("a kind of output")),
         });
     }
-    Ok(items)
+    Ok((stream, items))
 }
 
 fn put_checkpoint(out: &mut Vec<u8>, point: &Checkpoint, last: &mut [u64; FIELDS]) {
@@ -189,7 +200,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn items_come_back(mut items in proptest::collection::vec(item(), 0..20)) {
+        fn items_come_back(
+            stream in proptest::sample::select(&Stream::ALL[..]),
+            mut items in proptest::collection::vec(item(), 0..20),
+        ) {
             let mut end_of_last = 0;
             for item in &mut items {
                 if let OutputItem::Log(line) = item {
@@ -197,20 +211,23 @@ mod tests {
                     end_of_last = line.end;
                 }
             }
-            prop_assert_eq!(decode_items(&encode_items(&items)), Ok(items));
+            prop_assert_eq!(decode_items(&encode_items(stream, &items)), Ok((stream, items)));
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            if let Ok(items) = decode_items(&bytes) {
-                prop_assert_eq!(decode_items(&encode_items(&items)), Ok(items));
+            if let Ok((stream, items)) = decode_items(&bytes) {
+                let again = decode_items(&encode_items(stream, &items));
+                prop_assert_eq!(again, Ok((stream, items)));
             }
         }
     }
 
     #[test]
     fn what_breaks_off_or_is_too_large_is_refused() {
-        for bytes in [vec![LOG], vec![9], vec![LOG, 0xff], vec![CHECKPOINT, 0, 0]] {
+        for bytes in
+            [vec![LOG], vec![9], vec![LOG, 1, STDERR], vec![LOG, 0xff], vec![CHECKPOINT, 0, 0]]
+        {
             assert!(decode_items(&bytes).is_err(), "{bytes:?}");
         }
         let mut large = vec![LOG];

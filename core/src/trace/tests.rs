@@ -23,6 +23,7 @@ use crate::master::{ApiKey, MasterIdentity};
 use crate::output::{OutputBatch, OutputParser};
 use crate::process::Exit;
 use crate::store::{ControlImage, Image, Record as Change};
+use crate::stream::Stream;
 use crate::time::{Time, Wall};
 use crate::url::InstanceUrl;
 
@@ -246,11 +247,12 @@ fn batch(number: u8) -> Arc<OutputBatch> {
     if number.is_multiple_of(5) {
         text.push_str("an ERROR\n");
     }
+    let stream = if number % 4 == 1 { Stream::Stderr } else { Stream::Stdout };
     if number.is_multiple_of(64) {
         text.push_str(&"x".repeat(70_000));
         text.push('\n');
     }
-    Arc::new(OutputParser::default().push(text.as_bytes()))
+    Arc::new(OutputParser::of(stream).push(text.as_bytes()))
 }
 
 fn header() -> Header {

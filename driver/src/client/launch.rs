@@ -47,7 +47,7 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
         match wait_for_start(api, stream, created, &question.waiting).await {
             Ok(mut started) => instance = started.swap_remove(0),
             Err(failure) => {
-                show_last_lines(api, instance.id()).await;
+                show_last_lines(api, instance.id(), &failure).await;
                 return Err(failure);
             }
         }
@@ -200,6 +200,7 @@ fn policy(question: &Run) -> BTreeMap<String, String> {
         ("live", &question.live),
         ("schedule", &question.schedule),
         ("schedule_tz", &question.schedule_tz),
+        ("stderr", &question.stderr),
     ];
     let given = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
     given.map(|(name, value)| (name.to_owned(), value)).collect()
@@ -240,12 +241,16 @@ fn name(instances: &[Instance], question: &Run) -> Result<String, Failure> {
     Ok(free.expect("there are more numbers than instances"))
 }
 
-async fn show_last_lines(api: &Api, id: &str) {
+/// Shows the last lines of a process that failed at once. The failure itself ends with the last one.
+async fn show_last_lines(api: &Api, id: &str, failure: &Failure) {
     let page = api.get_if_known(&format!("/instances/{id}/logs?limit={LAST_LINES}")).await;
     let Ok(Some(page)) = page else { return };
-    for line in page.at("lines").clone().into_list() {
-        note(&plain(line.at("text").text()));
-    }
+    let lines = page.at("lines").clone().into_list();
+    let mut lines: Vec<&str> = lines.iter().map(|line| line.at("text").text()).collect();
+    let failure = failure.to_string();
+    let is_in_failure = |line: &&str| failure.ends_with(&format!(": {}", plain(line)));
+    lines.pop_if(|line| is_in_failure(&&**line));
+    lines.iter().for_each(|line| note(&plain(line)));
 }
 
 #[cfg(test)]

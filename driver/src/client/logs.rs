@@ -15,8 +15,9 @@ use super::instance::Instance;
 use super::outlet::{Outlet, note};
 use super::select::resolve;
 use super::stream::{Event, number};
+use super::table::{Tone, paint};
 use super::text::{plain, plain_line, width};
-use crate::grammar::{Format, Logs, Which};
+use crate::grammar::{Format, Logs, StreamName, Which};
 
 /// The most lines that one answer may have.
 const PAGE: usize = 5000;
@@ -40,7 +41,7 @@ pub(crate) async fn logs(api: &Arc<Api>, out: &Outlet, question: &Logs) -> Resul
 
 async fn one(api: &Arc<Api>, out: &Outlet, question: &Logs, id: &str) -> Result<(), Failure> {
     let printer = Printer { out, question, prefix: String::new(), id: None };
-    let mut pages = Pages { api, id, grep: question.grep.as_deref() };
+    let mut pages = Pages::new(api, id, question);
     let Some((lines, cursor)) = pages.wanted(question).await? else {
         return without_history(api, id, &printer).await;
     };
@@ -74,7 +75,7 @@ async fn many(
     let mut logs = Vec::new();
     let mut all: Vec<(String, usize, Document)> = Vec::new();
     for instance in instances {
-        let mut pages = Pages { api, id: instance.id(), grep: question.grep.as_deref() };
+        let mut pages = Pages::new(api, instance.id(), question);
         let Some((lines, cursor)) = pages.wanted(question).await? else {
             let reason = "this master keeps no logs: ask for one instance with --follow";
             return Err(Failure::Refused(reason.to_owned()));
@@ -84,7 +85,7 @@ async fn many(
         let name = name(instance);
         let name = plain(&name);
         let space = " ".repeat(wide - width(&name));
-        let prefix = format!("{name}{space} | ");
+        let prefix = format!("{name}{space} ");
         logs.push(Log {
             pages,
             cursor,
@@ -166,9 +167,14 @@ struct Pages<'a> {
     api: &'a Api,
     id: &'a str,
     grep: Option<&'a str>,
+    stream: Option<StreamName>,
 }
 
-impl Pages<'_> {
+impl<'a> Pages<'a> {
+    fn new(api: &'a Api, id: &'a str, question: &'a Logs) -> Self {
+        Self { api, id, grep: question.grep.as_deref(), stream: question.stream }
+    }
+
     /// The lines that are asked for; none where there is no history.
     async fn wanted(&mut self, question: &Logs) -> Result<Option<Page>, Failure> {
         let since = match question.since_start {
@@ -250,7 +256,9 @@ impl Pages<'_> {
 
     async fn get(&self, query: &str) -> Result<Option<Document>, Failure> {
         let grep = self.grep.map(|grep| format!("&grep={}", escape(grep))).unwrap_or_default();
-        let path = format!("/instances/{}/logs?{query}{grep}", self.id);
+        let stream = self.stream.map(|stream| format!("&stream={}", stream.word()));
+        let stream = stream.unwrap_or_default();
+        let path = format!("/instances/{}/logs?{query}{grep}{stream}", self.id);
         let page = self.api.get_if_known(&path).await;
         page.map_err(|failure| if self.grep.is_some() { failure.of("--grep") } else { failure })
     }
@@ -325,6 +333,10 @@ async fn without_history(api: &Arc<Api>, id: &str, printer: &Printer<'_>) -> Res
         let reason = "this master keeps no logs and cannot search them: use '| grep'";
         return Err(Failure::Refused(reason.to_owned()));
     }
+    if question.stream.is_some() {
+        let reason = "this master keeps no logs, and its events name no stream: leave out --stream";
+        return Err(Failure::Refused(reason.to_owned()));
+    }
     let newest = newest(api).await?;
     if let Some(newest) = &newest {
         note("this master keeps no logs; this is what its event window has");
@@ -362,7 +374,7 @@ fn line_of(event: &Event, id: &str) -> Option<Document> {
 struct Printer<'a> {
     out: &'a Outlet,
     question: &'a Logs,
-    /// The prefix of each line: the name of its instance.
+    /// The prefix of each line: the name of its instance, without the mark of its stream.
     prefix: String,
     /// The instance, where there are several.
     id: Option<&'a str>,
@@ -396,11 +408,26 @@ impl Printer<'_> {
             None | Some(0) => String::new(),
             Some(cut) => format!(" … ({cut} bytes cut)"),
         };
-        let prefix = &self.prefix;
-        match self.question.time {
-            true => format!("{prefix}{} {said}{cut}", plain(line.at("time").text())),
-            false => format!("{prefix}{said}{cut}"),
-        }
+        let time = match self.question.time {
+            true => format!("{} ", plain(line.at("time").text())),
+            false => String::new(),
+        };
+        let is_stderr = line.at("stream").text() == "stderr";
+        self.prefixed(is_stderr, &format!("{time}{said}{cut}"))
+    }
+
+    /// A line behind the name of its instance and a mark of its stream. Alone it is marked only on a
+    /// terminal, with a color if there are any: other readers get it as it was printed.
+    fn prefixed(&self, is_stderr: bool, text: &str) -> String {
+        let canvas = self.out.canvas;
+        let mark = match (self.id, is_stderr) {
+            (Some(_), false) => "| ",
+            (Some(_), true) => "! ",
+            (None, true) if canvas.width.is_some() && !canvas.has_colours => "! ",
+            (None, _) => "",
+        };
+        let text = format!("{}{mark}{text}", self.prefix);
+        if is_stderr { paint(&text, Tone::Bad, canvas) } else { text }
     }
 }
 

@@ -13,6 +13,7 @@ use openctrl_core::engine::Input;
 use openctrl_core::ids::ProcessRef;
 use openctrl_core::keeper::Ended;
 use openctrl_core::line::UnfinishedLine;
+use openctrl_core::stream::Stream;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::control::Ask;
@@ -42,8 +43,9 @@ pub(crate) enum Notice {
     Request(Caller, Command, oneshot::Sender<Outcome>),
     /// A process started.
     Spawned(ProcessRef, Newcomer),
-    /// A process has printed an unfinished line and then nothing for a while: the line so far.
-    Unfinished(ProcessRef, String),
+    /// A process has written an unfinished line to a stream and then nothing for a while: the line so
+    /// far.
+    Unfinished(ProcessRef, Stream, String),
     /// A process printed its last and is waiting to be reaped.
     Exited(ProcessRef),
     /// The keeper reported how a process ended and, unless it was lost then, whether others of its
@@ -66,8 +68,8 @@ pub(crate) enum Notice {
     Control(ControlInput),
     /// A check whether the loop answers.
     Ping(oneshot::Sender<()>),
-    /// The reader of a process has paused, within this line.
-    Paused(ProcessRef, Option<UnfinishedLine>),
+    /// The readers of a process have paused, within these lines.
+    Paused(ProcessRef, Vec<(Stream, UnfinishedLine)>),
     /// A copy of the engine is wanted, to try whether another program understands it.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux replaces it"))]
     Trial(oneshot::Sender<Vec<u8>>),

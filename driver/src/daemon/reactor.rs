@@ -19,6 +19,7 @@ use openctrl_core::limits::GRACE_MS;
 use openctrl_core::line::UnfinishedLine;
 use openctrl_core::output::OutputBatch;
 use openctrl_core::process::{self, Identity, Scope};
+use openctrl_core::stream::Stream;
 use openctrl_core::time::{Now, Time, Wall};
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
@@ -112,7 +113,7 @@ pub(crate) struct Reactor {
     marks: HashMap<ProcessRef, Marks>,
     listening: HashMap<ProcessRef, Listening>,
     /// Processes of which a line is shown that has not ended, and whose they are.
-    unfinished: HashMap<ProcessRef, InstanceId>,
+    unfinished: HashMap<(ProcessRef, Stream), InstanceId>,
     /// Tells when a child has ended, an adopted one too.
     child_ended: Signal,
     /// When what is left is killed, once the end was asked for.
@@ -126,7 +127,7 @@ pub(crate) struct Reactor {
     /// How many inputs the engine was told.
     inputs: u64,
     /// The lines within which readers of output pause.
-    paused: HashMap<ProcessRef, UnfinishedLine>,
+    paused: Vec<(ProcessRef, Stream, UnfinishedLine)>,
     /// The program is about to be replaced.
     leaving: Option<Leaving>,
     /// Whether the engine was found to contradict itself.
@@ -165,7 +166,7 @@ impl Reactor {
             followed: HashMap::new(),
             wake_at: None,
             inputs: 0,
-            paused: HashMap::new(),
+            paused: Vec::new(),
             leaving: None,
             is_contradicted: false,
             is_finished: false,
@@ -238,7 +239,9 @@ impl Reactor {
             engine: self.engine.hand_over(),
             last_request: self.next_request,
             unfinished: unfinished
-                .filter_map(|(process, line)| Some((run_of(process)?, line.clone())))
+                .filter_map(|(process, stream, line)| {
+                    Some((run_of(process)?, *stream, line.clone()))
+                })
                 .collect(),
             notify: notify
                 .filter_map(|(process, listening)| Some((run_of(process)?, listening.number())))
@@ -375,8 +378,8 @@ impl Reactor {
                     if let Some(marks) = self.marks.get_mut(process) {
                         marks.mark(Arc::make_mut(batch));
                     }
-                    let process = *process;
-                    self.clear_unfinished(process, now.wall);
+                    let (process, stream) = (*process, batch.stream);
+                    self.clear_unfinished(process, stream, now.wall);
                 }
                 if let Input::TrackedGone { process, identity } = &input
                     && self.tracked.get(process) == Some(identity)
@@ -402,11 +405,13 @@ impl Reactor {
                 }
                 self.tell(now, Input::ProcessStarted { process });
             }
-            Notice::Unfinished(process, text) => {
-                self.show_unfinished(process, Unfinished { time: now.wall, text });
+            Notice::Unfinished(process, stream, text) => {
+                self.show_unfinished(process, stream, Unfinished { time: now.wall, text });
             }
             Notice::Exited(process) => {
-                self.clear_unfinished(process, now.wall);
+                for stream in Stream::ALL {
+                    self.clear_unfinished(process, stream, now.wall);
+                }
                 self.forget_checks(process);
                 let (note, exited) = self.reap(process);
                 note.into_iter().for_each(|note| self.tell(now, note));
@@ -438,8 +443,9 @@ impl Reactor {
             }
             Notice::Control(input) => self.tell_control(now, input),
             Notice::Tokens(change, done) => self.hands.store.save_tokens(change, done),
-            Notice::Paused(process, line) => {
-                self.paused.extend(line.map(|line| (process, line)));
+            Notice::Paused(process, lines) => {
+                let lines = lines.into_iter().map(|(stream, line)| (process, stream, line));
+                self.paused.extend(lines);
             }
             Notice::Trial(answer) => drop(answer.send(self.engine.hand_over())),
             Notice::Freeze(freeze) => {
@@ -466,21 +472,21 @@ impl Reactor {
 
     /// Shows how a line of a process looks that has not ended. That is no event and no line yet, so
     /// the engine has no part in it, but that it says whose process it is.
-    fn show_unfinished(&mut self, process: ProcessRef, unfinished: Unfinished) {
+    fn show_unfinished(&mut self, process: ProcessRef, stream: Stream, unfinished: Unfinished) {
         let Hands { publisher, logs, processes, .. } = &mut self.hands;
         if let Some(instance) = processes.instance_of(process) {
-            self.unfinished.insert(process, instance);
-            publisher.show_unfinished(instance, unfinished.time, &unfinished.text);
-            logs.set_unfinished(instance, Some(unfinished));
+            self.unfinished.insert((process, stream), instance);
+            publisher.show_unfinished((instance, stream), unfinished.time, &unfinished.text);
+            logs.set_unfinished((instance, stream), Some(unfinished));
         }
     }
 
     /// The line has ended, or nothing more comes of it.
-    fn clear_unfinished(&mut self, process: ProcessRef, time: Wall) {
-        if let Some(instance) = self.unfinished.remove(&process) {
+    fn clear_unfinished(&mut self, process: ProcessRef, stream: Stream, time: Wall) {
+        if let Some(instance) = self.unfinished.remove(&(process, stream)) {
             let Hands { publisher, logs, .. } = &mut self.hands;
-            logs.set_unfinished(instance, None);
-            publisher.show_unfinished(instance, time, "");
+            logs.set_unfinished((instance, stream), None);
+            publisher.show_unfinished((instance, stream), time, "");
         }
     }
 

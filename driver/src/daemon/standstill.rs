@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 
 use openctrl_core::ids::RunId;
 use openctrl_core::line::UnfinishedLine;
+use openctrl_core::stream::Stream;
 use tokio::sync::oneshot;
 
 /// Asks the loop to pause.
@@ -23,8 +24,8 @@ pub(crate) struct Frozen {
     pub(crate) engine: Vec<u8>,
     /// The number of the last request.
     pub(crate) last_request: u64,
-    /// The lines that runs have not ended yet.
-    pub(crate) unfinished: Vec<(RunId, UnfinishedLine)>,
+    /// The lines that runs have not ended yet, and their streams.
+    pub(crate) unfinished: Vec<(RunId, Stream, UnfinishedLine)>,
     /// Where runs say that they are ready.
     pub(crate) notify: Vec<(RunId, RawFd)>,
 }

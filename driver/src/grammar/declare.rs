@@ -77,6 +77,10 @@ pub(crate) struct Run {
     /// Count a line that matches this regular expression as an error
     #[arg(long, value_name = "PATTERN")]
     pub(crate) error: Option<String>,
+    /// Read standard error apart from standard output, or joined with it in the order of writing
+    /// [default: apart]
+    #[arg(long, value_name = "apart|joined")]
+    pub(crate) stderr: Option<String>,
     /// Add a tag; can be repeated
     #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) tag: Vec<(String, String)>,

@@ -377,12 +377,34 @@ pub(crate) struct Logs {
     /// Only lines that match this regular expression
     #[arg(short, long, value_name = "RE")]
     pub(crate) grep: Option<String>,
+    /// Only lines that were written to this stream
+    #[arg(long, value_enum)]
+    pub(crate) stream: Option<StreamName>,
     /// Print the time before each line
     #[arg(short, long)]
     pub(crate) time: bool,
     /// Print control characters and escape sequences unchanged
     #[arg(long)]
     pub(crate) raw: bool,
+}
+
+/// The output streams of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamName {
+    /// Standard output, or both where they share one pipe
+    Stdout,
+    /// Standard error
+    Stderr,
+}
+
+impl StreamName {
+    /// As the API has it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
 }
 
 /// `events`.

@@ -24,6 +24,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::held::Held;
 use super::launch::Launcher;
 use super::report::report_to;
+use crate::outputs::Outputs;
 use crate::promises::ended_child;
 
 /// All children that were started and not discarded.
@@ -47,7 +48,7 @@ struct Row {
     born_ms: u64,
     note: Box<[u8]>,
     /// Held open so that the child can print while no master reads.
-    output: Option<OwnedFd>,
+    outputs: Option<Outputs<OwnedFd>>,
     state: ChildState,
     is_stopping: bool,
     /// Whether its group may have members. An empty group stays empty.
@@ -100,15 +101,19 @@ impl Children {
         descriptors: Vec<OwnedFd>,
     ) -> io::Result<(i32, u64)> {
         let mut descriptors = descriptors.into_iter();
-        let missing = || io::Error::from(Errno::BADF);
-        let output = descriptors.next().ok_or_else(missing)?;
-        let input = descriptors.next().ok_or_else(missing)?;
+        let mut next = || descriptors.next().ok_or(io::Error::from(Errno::BADF));
+        let (stdout, input) = (next()?, next()?);
+        let (stderr, error) =
+            if start.has_stderr { Some((next()?, next()?)) } else { None }.unzip();
+        let (outputs, inputs) =
+            (Outputs { stdout, stderr }, Outputs { stdout: input, stderr: error });
         let report = descriptors.next();
         let report = report.as_ref().map(AsFd::as_fd);
         if self.rows.contains_key(&start.run) {
             return Err(Errno::EXIST.into());
         }
-        let pid = self.launcher.launch(&start, input.as_fd(), report)?;
+        let inputs = inputs.as_ref().map(AsFd::as_fd);
+        let pid = self.launcher.launch(&start, inputs, report)?;
         self.forget_instance(start.instance);
         self.last_of.insert(start.instance, start.run);
         let start_ticks = start_ticks(pid);
@@ -120,7 +125,7 @@ impl Children {
             started: wall(),
             born_ms: monotonic_ms(),
             note: start.note.into(),
-            output: Some(output),
+            outputs: Some(outputs),
             state: ChildState::Alive,
             is_stopping: false,
             has_group: true,
@@ -174,7 +179,7 @@ impl Children {
             started,
             born_ms: monotonic_ms().saturating_sub(age_ms),
             note: note.into(),
-            output: descriptors.into_iter().next(),
+            outputs: Outputs::of_list(descriptors),
             state,
             is_stopping,
             has_group: true,
@@ -227,7 +232,7 @@ impl Children {
     /// child.
     pub(super) fn taken(&mut self, run: RunId) {
         let Some(row) = self.rows.get_mut(&run) else { return };
-        row.output = None;
+        row.outputs = None;
         row.state = ChildState::Taken;
         self.held.remove(run);
         if self.last_of.get(&row.instance) != Some(&run) {
@@ -257,8 +262,8 @@ impl Children {
         self.held.remove(run);
     }
 
-    /// Every child, and its output.
-    pub(super) fn list(&self) -> impl Iterator<Item = (Child, Option<BorrowedFd<'_>>)> {
+    /// Every child, and its outputs.
+    pub(super) fn list(&self) -> impl Iterator<Item = (Child, Vec<BorrowedFd<'_>>)> {
         let now = monotonic_ms();
         self.rows.iter().map(move |(run, row)| {
             let child = Child {
@@ -272,7 +277,8 @@ impl Children {
                 state: row.state,
                 is_stopping: row.is_stopping,
             };
-            (child, row.output.as_ref().map(AsFd::as_fd))
+            let outputs = row.outputs.iter().flat_map(Outputs::iter);
+            (child, outputs.map(AsFd::as_fd).collect())
         })
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use openctrl_core::keeper::Start;
 use rustix::process::{Pid, fchdir};
 
+use crate::outputs::Outputs;
 use crate::promises;
 
 /// The environment of all children.
@@ -42,14 +43,15 @@ impl Launcher {
         self.environment.extend(variables.into_iter().filter_map(|text| CString::new(text).ok()));
     }
 
-    /// Starts a child that prints to `output`.
+    /// Starts a child that prints to `outputs`.
     pub(super) fn launch(
         &self,
         start: &Start,
-        output: BorrowedFd<'_>,
+        outputs: Outputs<BorrowedFd<'_>>,
         report: Option<BorrowedFd<'_>>,
     ) -> io::Result<Pid> {
-        let mut descriptors = vec![self.input.as_fd(), output, output];
+        let Outputs { stdout, stderr } = outputs;
+        let mut descriptors = vec![self.input.as_fd(), stdout, stderr.unwrap_or(stdout)];
         descriptors.extend(report);
         let text = |text: &Vec<u8>| Ok(CString::new(text.as_slice())?);
         let texts = |texts: &[Vec<u8>]| texts.iter().map(text).collect::<io::Result<Vec<_>>>();

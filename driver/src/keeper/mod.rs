@@ -2,7 +2,7 @@
 //! and outlives the master, so that a master may end, crash or be replaced and no child notices.
 //!
 //! One thread, one loop: orders of the master in, reports out. It starts, signals and reaps
-//! children, holds the read end of each output open without ever reading it, and keeps exit
+//! children, holds the read ends of their outputs open without ever reading them, and keeps exit
 //! statuses until they are taken. It decides nothing and has no file of its own. The messages are
 //! `openctrl_core::keeper`'s; the master's side is `daemon::process::link`.
 
@@ -265,8 +265,8 @@ impl Keeper {
             Order::List => {
                 self.children.look_at_unwatched();
                 let mut count = 0;
-                for (child, output) in self.children.list() {
-                    report_to(master, &Report::Item(child), output.as_slice())?;
+                for (child, outputs) in self.children.list() {
+                    report_to(master, &Report::Item(child), &outputs)?;
                     count += 1;
                 }
                 report_to(master, &Report::Listed { count }, &[])?;

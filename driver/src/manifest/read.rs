@@ -66,6 +66,7 @@ struct RawEntry {
     live_threshold: Option<Scalar>,
     schedule: Option<Scalar>,
     schedule_tz: Option<Scalar>,
+    stderr: Option<Scalar>,
     #[serde(default)]
     after: Many,
     #[serde(default)]
@@ -307,6 +308,7 @@ impl RawEntry {
             ("live_threshold", self.live_threshold),
             ("schedule", self.schedule),
             ("schedule_tz", self.schedule_tz),
+            ("stderr", self.stderr),
         ];
         let mut policy = BTreeMap::new();
         for (name, value) in given {

@@ -8,9 +8,10 @@ use openctrl_core::event::Subject;
 use openctrl_core::expect::Expect;
 use openctrl_core::ids::Revision;
 use openctrl_core::ids::{Generation, InstanceId, ProcessRef, RequestId, SlotId};
-use openctrl_core::instance::{CheckKind, Ready, Zone};
+use openctrl_core::instance::{CheckKind, Ready, Stderr, Zone};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Exit;
+use openctrl_core::stream::Stream;
 use openctrl_core::time::Wall;
 use openctrl_core::webhook::DeliveryResult;
 
@@ -353,8 +354,13 @@ fn prints(choices: &mut Choices, world: &mut World) -> Outcome {
     let reference = pick(choices, world, Process::is_printing);
     let process = world.processes.get_mut(reference).expect("it was just picked");
     let output::Printed { text, kept_back, faults } = output::printed(choices, process);
-    let mut batch = process.print(&text, kept_back);
+    let has_two = process.definition.checks.stderr == Stderr::Apart;
+    let stream = if has_two && choices.one_in(3) { Stream::Stderr } else { Stream::Stdout };
+    let mut batch = process.print(stream, &text, kept_back);
     process.mark(&mut batch);
+    if stream == Stream::Stderr {
+        world.happened(Fault::WritesToStderr);
+    }
     faults.into_iter().for_each(|fault| world.happened(fault));
     if batch.is_empty() {
         return Outcome::Untold(Untold::PrintsAPart(reference));

@@ -31,7 +31,7 @@ const URLS: [&str; 13] = [
     "exec:b?after=n1&after=n2&ready=line:o",
     "exec:c?ready=after:3s&live=tcp:h:1&live_interval=2s&live_threshold=1",
     "exec:d?after=n2&error=o&live=http://h/&live_interval=1s&live_threshold=2",
-    "exec:e?ready=notify&watch=/srv",
+    "exec:e?ready=notify&watch=/srv&stderr=joined",
     "exec:f?watch=/srv&watch=/etc/f&watch_ignore=*.log",
 ];
 const ALIASES: [&str; 5] = ["", "edge", "\\\"quoted\\\\", "é", "another alias"];

@@ -15,6 +15,7 @@ pub enum Fault {
     Flood,
     PartialLine,
     NoText,
+    WritesToStderr,
     LastLineUnterminated,
     CountsAnew,
     CounterOverflows,
@@ -55,7 +56,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, with a description.
-    pub const ALL: [(Self, &'static str); 47] = [
+    pub const ALL: [(Self, &'static str); 48] = [
         (Self::StartFails, "a process does not start"),
         (Self::StartLost, "a start is lost before there is a process"),
         (Self::ExitsUnasked, "a process exits unasked"),
@@ -67,6 +68,7 @@ impl Fault {
         (Self::Flood, "a process prints many lines at once"),
         (Self::PartialLine, "a line is read in pieces"),
         (Self::NoText, "a line is not UTF-8"),
+        (Self::WritesToStderr, "a process writes to standard error"),
         (Self::LastLineUnterminated, "the last line has no end"),
         (Self::CountsAnew, "counters start over"),
         (Self::CounterOverflows, "a counter does not fit 64 bits"),

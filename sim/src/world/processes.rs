@@ -7,6 +7,7 @@ use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::instance::{Definition, Marks};
 use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::process::Signal;
+use openctrl_core::stream::Stream;
 use openctrl_core::time::{Now, Time};
 
 /// Number of exited processes that are kept to send late input.
@@ -95,15 +96,44 @@ pub struct Process {
     pub since: Now,
     /// Whether it was asked to exit before it did.
     was_asked: bool,
+    /// What is written and not read: standard output, then standard error.
+    pipes: [Pipe; 2],
+    marks: Option<Marks>,
+    /// Its finished lines.
+    ended_lines: usize,
+    /// The lines that were read.
+    read_lines: usize,
+}
+
+/// One stream of a process.
+#[derive(Debug)]
+struct Pipe {
     /// Its unread output.
     unread: Vec<u8>,
     parser: OutputParser,
-    marks: Option<Marks>,
-    /// Its finished lines, and whether it has started another.
-    ended_lines: usize,
+    /// Whether a line was begun and not ended.
     is_in_a_line: bool,
-    /// The lines that were read.
-    read_lines: usize,
+}
+
+impl Pipe {
+    fn of(stream: Stream) -> Self {
+        Self { unread: Vec::new(), parser: OutputParser::of(stream), is_in_a_line: false }
+    }
+
+    /// The master has died: what it had read is lost.
+    fn survive(&mut self) {
+        self.is_in_a_line = self.unread.last().is_some_and(|byte| *byte != b'\n');
+        self.parser = OutputParser::of(self.parser.stream());
+    }
+
+    fn close(&mut self) -> OutputBatch {
+        let batch = self.parser.push(&std::mem::take(&mut self.unread));
+        if batch.is_empty() { self.parser.finish() } else { batch }
+    }
+}
+
+fn ended_lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
 }
 
 impl Process {
@@ -125,17 +155,16 @@ impl Process {
             has_exited: false,
             since: Now::default(),
             was_asked: false,
-            unread: Vec::new(),
-            parser: OutputParser::default(),
+            pipes: Stream::ALL.map(Pipe::of),
             ended_lines: 0,
-            is_in_a_line: false,
             read_lines: 0,
         }
     }
 
-    /// How many lines it has printed, an unterminated last one included, and how many were read.
+    /// How many lines it has printed, unterminated last ones included, and how many were read.
     pub fn lines(&self) -> (usize, usize) {
-        (self.ended_lines + usize::from(self.is_in_a_line), self.read_lines)
+        let begun = self.pipes.iter().filter(|pipe| pipe.is_in_a_line).count();
+        (self.ended_lines + begun, self.read_lines)
     }
 
     /// Whether its output is read.
@@ -154,18 +183,19 @@ impl Process {
         self.phase == Phase::Alive && (is_asked || self.has_exited)
     }
 
-    /// Prints `text`, of which all but the last `kept_back` bytes are read now, with the bytes kept
-    /// back before. Returns the lines that this completes.
-    pub fn print(&mut self, text: &[u8], kept_back: usize) -> OutputBatch {
-        self.ended_lines += text.iter().filter(|byte| **byte == b'\n').count();
-        self.is_in_a_line = text.last().map_or(self.is_in_a_line, |byte| *byte != b'\n');
-        let batch = if self.unread.is_empty() && kept_back == 0 {
-            self.parser.push(text)
+    /// Prints `text` to a stream, of which all but the last `kept_back` bytes are read now, with the
+    /// bytes kept back before. Returns the lines that this completes.
+    pub fn print(&mut self, stream: Stream, text: &[u8], kept_back: usize) -> OutputBatch {
+        self.ended_lines += ended_lines(text);
+        let pipe = &mut self.pipes[stream as usize];
+        pipe.is_in_a_line = text.last().map_or(pipe.is_in_a_line, |byte| *byte != b'\n');
+        let batch = if pipe.unread.is_empty() && kept_back == 0 {
+            pipe.parser.push(text)
         } else {
-            self.unread.extend_from_slice(text);
-            let read = self.unread.len().saturating_sub(kept_back);
-            let rest = self.unread.split_off(read);
-            self.parser.push(&std::mem::replace(&mut self.unread, rest))
+            pipe.unread.extend_from_slice(text);
+            let read = pipe.unread.len().saturating_sub(kept_back);
+            let rest = pipe.unread.split_off(read);
+            pipe.parser.push(&std::mem::replace(&mut pipe.unread, rest))
         };
         self.read_lines += batch.items.len();
         batch
@@ -173,16 +203,15 @@ impl Process {
 
     /// Its master has died: what that had read is lost, and it has no id until the next one.
     fn survive(mut self) -> Self {
-        let last = self.unread.last();
-        self.ended_lines = self.unread.iter().filter(|byte| **byte == b'\n').count();
-        self.is_in_a_line = last.is_some_and(|byte| *byte != b'\n');
+        self.ended_lines = self.pipes.iter().map(|pipe| ended_lines(&pipe.unread)).sum();
+        self.pipes.iter_mut().for_each(Pipe::survive);
         if self.phase == Phase::Gone {
             self.has_exited = true;
             // What was sent to the rest of its group did not reach it.
             self.terminated_at = self.terminated_at.filter(|_| self.was_asked);
         }
         self.group_reported = false;
-        Self { phase: Phase::Alive, parser: OutputParser::default(), read_lines: 0, ..self }
+        Self { phase: Phase::Alive, read_lines: 0, ..self }
     }
 
     /// Marks lines as the driver does, by the patterns of the instance.
@@ -192,11 +221,11 @@ impl Process {
         }
     }
 
-    /// The next remaining lines at the end of its output, the unterminated one last; empty if none
-    /// remains.
+    /// The next remaining lines at the end of its output, of each stream the unterminated one last;
+    /// empty if none remains.
     pub fn close_output(&mut self) -> OutputBatch {
-        let batch = self.parser.push(&std::mem::take(&mut self.unread));
-        let batch = if batch.is_empty() { self.parser.finish() } else { batch };
+        let batches = self.pipes.iter_mut().map(Pipe::close);
+        let batch = batches.into_iter().find(|batch| !batch.is_empty()).unwrap_or_default();
         self.read_lines += batch.items.len();
         batch
     }
@@ -429,11 +458,16 @@ mod tests {
     #[test]
     fn what_is_kept_back_comes_later_and_at_the_end() {
         let mut process = process();
-        assert_eq!(lines(&process.print(b"one\ntwo", 2)), [b"one"]);
-        assert!(process.print(b"!", 1).is_empty());
-        process.print(b"\nthree", 6);
+        let (out, err) = (Stream::Stdout, Stream::Stderr);
+        assert_eq!(lines(&process.print(out, b"one\ntwo", 2)), [b"one"]);
+        assert!(process.print(out, b"!", 1).is_empty());
+        assert!(process.print(err, b"oh", 0).is_empty());
+        process.print(out, b"\nthree", 6);
+        assert_eq!(process.lines(), (4, 1));
         assert_eq!(lines(&process.close_output()), [b"two!"]);
         assert_eq!(lines(&process.close_output()), [b"three"]);
+        let last = process.close_output();
+        assert_eq!((last.stream, lines(&last)), (err, vec![&b"oh"[..]]));
         assert!(process.close_output().is_empty());
     }
 

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::event::{EventKind, EventName};
 use crate::ids::InstanceId;
 use crate::line::segment_starts;
+use crate::stream::Stream;
 use crate::time::Wall;
 
 /// Maximum size of a frame: two existing dashboards reconnect endlessly on a line of 64 KiB. The
@@ -98,10 +99,17 @@ pub fn gap_frame(lost: Option<u64>, time: Wall) -> Vec<u8> {
 pub const UNFINISHED_MAX_BYTES: usize = 4 * 1024;
 
 /// The frame that shows an unfinished line, or, with an empty text, that there is none any more. It
-/// has no id: it is not an event of the contract, and the line becomes one when it ends.
-pub fn unfinished_frame(instance: InstanceId, time: Wall, text: &str) -> Vec<u8> {
+/// has no id: it is not an event of the contract, and the line becomes one when it ends. Only
+/// standard error is named.
+pub fn unfinished_frame(
+    (instance, stream): (InstanceId, Stream),
+    time: Wall,
+    text: &str,
+) -> Vec<u8> {
+    let stream = stream.shown().map(|name| format!("\"stream\":\"{name}\","));
+    let stream = stream.unwrap_or_default();
     let mut frame = format!(
-        "event: unfinished\ndata: {{\"instance\":\"{instance}\",\"time\":\"{time}\",\"text\":\""
+        "event: unfinished\ndata: {{\"instance\":\"{instance}\",\"time\":\"{time}\",{stream}\"text\":\""
     )
     .into_bytes();
     push_escaped(&mut frame, text.as_bytes(), FRAME_MAX_BYTES / 2);
@@ -339,8 +347,14 @@ mod tests {
 
     #[test]
     fn a_line_that_has_not_ended_has_a_frame_of_its_own() {
-        let frame = unfinished_frame(InstanceId(7), Wall::from_micros(1), "say \"yes\": ");
-        let frame = String::from_utf8(frame).expect("UTF-8");
+        let frame = |stream| {
+            let frame =
+                unfinished_frame((InstanceId(7), stream), Wall::from_micros(1), "say \"yes\": ");
+            String::from_utf8(frame).expect("UTF-8")
+        };
+        let of_stderr = frame(Stream::Stderr);
+        assert!(of_stderr.contains(",\"stream\":\"stderr\",\"text\":"), "{of_stderr}");
+        let frame = frame(Stream::Stdout);
         insta::assert_snapshot!(frame, @r#"
         event: unfinished
         data: {"instance":"00000007","time":"1970-01-01T00:00:00.000001Z","text":"say \"yes\": "}

@@ -2,6 +2,7 @@
 
 use super::Teller;
 use crate::instance::CheckKind::{Live, Ready};
+use crate::stream::Stream;
 
 fn teller() -> Teller {
     let mut t = Teller::new().untold();
@@ -448,5 +449,36 @@ fn error_lines_of_a_command() {
     1.000    > due: Restart of A
                TERM to p1
                process of A: p1 error, 1 starts, 0 failures, 1 restarts, 0 exits, because: printed an error: fatal: no disk
+    "#);
+}
+
+/// Lines of standard error count like those of standard output, and are shown with their stream.
+#[test]
+fn lines_of_standard_error() {
+    let mut t = teller();
+    t.create("exec:x?ready=line:up&error=fatal").persisted().started();
+    t.log("begun").log_on(Stream::Stderr, "up").log_on(Stream::Stderr, "fatal: no port");
+    insta::assert_snapshot!(t, @r#"
+    0.000    > request 1: create exec:x?ready=line:up&error=fatal
+               persist 1: put A at 0 exec:x?ready=line:up&error=fatal
+             > durable up to 1
+               process of A: stopped, 0 starts, 0 failures, 0 restarts, 0 exits
+               event 1 create A exec:x?ready=line:up&error=fatal stopped
+               answer 1: 201 A exec:x?ready=line:up&error=fatal stopped
+               spawn p1 for A: exec:x?ready=line:up&error=fatal
+               process of A: stopped, 0 starts, 0 failures, 0 restarts, 0 exits
+             > p1 started
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, not ready
+               event 2 update A exec:x?ready=line:up&error=fatal running
+             > p1 prints "begun"
+               event 3 log A: "begun"
+             > p1 prints "up" on stderr
+               event 4 log A stderr: "up"
+               process of A: p1 running, 1 starts, 0 failures, 0 restarts, 0 exits, ready
+               event 5 update A exec:x?ready=line:up&error=fatal running
+             > p1 prints "fatal: no port" on stderr
+               process of A: p1 error, 1 starts, 0 failures, 0 restarts, 0 exits, next in 1000 ms, because: printed an error: fatal: no port, not ready
+               event 6 update A exec:x?ready=line:up&error=fatal error
+               event 7 log A stderr: "fatal: no port"
     "#);
 }

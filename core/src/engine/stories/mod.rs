@@ -44,6 +44,7 @@ use crate::occasion::Occasions;
 use crate::output::OutputParser;
 use crate::process::Exit;
 use crate::store::Image;
+use crate::stream::Stream;
 use crate::time::{Now, Time, Wall};
 use crate::url::InstanceUrl;
 use crate::webhook::{DeliveryId, DeliveryResult, HookId};
@@ -275,14 +276,19 @@ impl Teller {
     }
 
     fn log(&mut self, line: &str) -> &mut Self {
-        let mut batch = OutputParser::default().push(format!("{line}\n").as_bytes());
+        self.log_on(Stream::Stdout, line)
+    }
+
+    fn log_on(&mut self, stream: Stream, line: &str) -> &mut Self {
+        let mut batch = OutputParser::of(stream).push(format!("{line}\n").as_bytes());
         let row = self.engine.table().get(self.current().slot);
         if let Some(mut marks) = row.and_then(|row| Marks::of(&row.definition().checks)) {
             marks.mark(&mut batch);
         }
         let batch = Arc::new(batch);
         let input = Input::OutputRead { process: self.current(), batch };
-        self.process_feed(&format!("prints {line:?}"), input)
+        let stream = stream.shown().map(|name| format!(" on {name}")).unwrap_or_default();
+        self.process_feed(&format!("prints {line:?}{stream}"), input)
     }
 
     /// A check of the process ended: with a failure, or with success.

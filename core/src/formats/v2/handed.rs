@@ -59,7 +59,8 @@ pub(crate) struct HandoverV2 {
     pub(crate) time: u64,
     pub(crate) window: Vec<HandedBlockV2>,
     pub(crate) logs: Vec<HandedLogV2>,
-    pub(crate) unfinished: Vec<(u128, HandedLineV2)>,
+    /// Of standard error: those that say so.
+    pub(crate) unfinished: Vec<(u128, bool, HandedLineV2)>,
     pub(crate) descriptors: Vec<(i32, RoleV2)>,
     /// The certificate that was made in memory, and its key, both as DER.
     pub(crate) certificate: Option<(Vec<u8>, Vec<u8>)>,
@@ -88,6 +89,7 @@ pub(crate) struct HandedLogV2 {
 pub(crate) struct LogBlockV2 {
     pub(crate) first: (u64, u32),
     pub(crate) time: u64,
+    pub(crate) is_stderr: bool,
     pub(crate) text: Vec<u8>,
     pub(crate) lines: Vec<(u32, u64)>,
 }

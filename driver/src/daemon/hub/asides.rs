@@ -1,6 +1,6 @@
 //! Unfinished lines, which streams show in addition to events.
 //!
-//! Only the newest of each instance counts, and nothing is replayed. A subscriber receives it after
+//! Only the newest of each stream of an instance counts, and nothing is replayed. A subscriber receives it after
 //! everything before it.
 
 use std::collections::BTreeMap;
@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use openctrl_core::doors::v2::unfinished_frame;
 use openctrl_core::ids::InstanceId;
+use openctrl_core::stream::Stream;
 use openctrl_core::time::Wall;
 
-/// The newest aside of each instance that has had one.
+/// The newest aside of each stream that has had one.
 #[derive(Debug, Default)]
 pub(super) struct Asides {
     /// The number of the newest.
@@ -18,7 +19,7 @@ pub(super) struct Asides {
     /// Streams were woken for those up to this one.
     told: u64,
     by_number: BTreeMap<u64, Aside>,
-    numbers: BTreeMap<InstanceId, u64>,
+    numbers: BTreeMap<(InstanceId, Stream), u64>,
 }
 
 #[derive(Debug)]
@@ -37,17 +38,21 @@ pub(super) struct Seen {
 }
 
 impl Asides {
-    /// The unfinished line of an instance; an empty one means that there is none any more.
-    pub(super) fn set(&mut self, instance: InstanceId, time: Wall, text: &str) {
-        self.forget(instance);
+    /// The unfinished line of a stream; an empty one means that there is none any more.
+    pub(super) fn set(&mut self, of: (InstanceId, Stream), time: Wall, text: &str) {
+        self.remove(of);
         self.newest += 1;
-        let frame = Bytes::from(unfinished_frame(instance, time, text));
+        let frame = Bytes::from(unfinished_frame(of, time, text));
         self.by_number.insert(self.newest, Aside { frame, is_end: text.is_empty() });
-        self.numbers.insert(instance, self.newest);
+        self.numbers.insert(of, self.newest);
     }
 
     pub(super) fn forget(&mut self, instance: InstanceId) {
-        if let Some(number) = self.numbers.remove(&instance) {
+        Stream::ALL.into_iter().for_each(|stream| self.remove((instance, stream)));
+    }
+
+    fn remove(&mut self, of: (InstanceId, Stream)) {
+        if let Some(number) = self.numbers.remove(&of) {
             self.by_number.remove(&number);
         }
     }
@@ -93,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_each_instance_is_shown_once() {
-        let (one, two) = (InstanceId(1), InstanceId(2));
+    fn the_newest_of_each_stream_is_shown_once() {
+        let (one, two) = ((InstanceId(1), Stream::Stdout), (InstanceId(1), Stream::Stderr));
         let mut asides = Asides::default();
         let mut early = asides.seen_by_new();
         for (instance, text) in [(one, "a"), (two, "b"), (one, "c")] {
@@ -109,9 +114,8 @@ mod tests {
         let mut late = asides.seen_by_new();
         assert_eq!(texts(&asides, &mut late), ["b"], "it never saw what ended");
         asides.set(two, Wall::default(), "");
-        asides.forget(one);
         assert_eq!(texts(&asides, &mut late), [""]);
-        asides.forget(two);
+        asides.forget(InstanceId(1));
         assert!(asides.by_number.is_empty() && asides.numbers.is_empty());
     }
 }

@@ -7,6 +7,7 @@ use openctrl_core::event::{self, EventKind, LogRun};
 use openctrl_core::ids::{InstanceId, KeyEpoch};
 use openctrl_core::instance::InstanceView;
 use openctrl_core::master::MasterFace;
+use openctrl_core::stream::Stream;
 use openctrl_core::time::{Now, Time, Wall};
 
 use super::Hub;
@@ -79,10 +80,11 @@ impl Publisher {
         Item::Logs(Lines::new(run, object)).split(|piece| self.pending.push(piece));
     }
 
-    /// Shows the unfinished line of an instance; an empty text means that there is none any more.
-    pub(crate) fn show_unfinished(&mut self, instance: InstanceId, time: Wall, text: &str) {
+    /// Shows the unfinished line of a stream of an instance; an empty text means that there is none
+    /// any more.
+    pub(crate) fn show_unfinished(&mut self, of: (InstanceId, Stream), time: Wall, text: &str) {
         self.flush();
-        self.hub.lock().asides.set(instance, time, text);
+        self.hub.lock().asides.set(of, time, text);
     }
 
     /// Ends streams opened before `keep_from`, or all; each receives a `shutdown` event.

@@ -11,6 +11,9 @@ use openctrl_core::time::Wall;
 
 use crate::file_identity::{FileIdentity, Place};
 
+/// What stands after the time of a line of standard error.
+pub(super) const STDERR: u8 = b'!';
+
 /// How long a time is at the start of a line.
 pub(super) const TIME_BYTES: usize = "2026-06-09T10:00:00.000000Z".len();
 

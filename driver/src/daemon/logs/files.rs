@@ -14,9 +14,10 @@ use std::{fs, io, thread};
 
 use openctrl_core::history::Block;
 use openctrl_core::ids::InstanceId;
+use openctrl_core::stream::Stream;
 use openctrl_core::time::Wall;
 
-use super::file::{LogFile, instance_of, numbered};
+use super::file::{LogFile, STDERR, instance_of, numbered};
 use crate::counters::COUNTERS;
 
 /// What may wait to be written: some seconds of a flood.
@@ -299,7 +300,8 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-/// `<time> <text>`, one on a line. A cut line ends with a note.
+/// `<time> <text>`, one on a line, or `<time>! <text>` of standard error. A cut line ends with a
+/// note.
 fn push_lines(text: &mut Vec<u8>, block: &Block) {
     let mut time = String::new();
     for line in block.lines() {
@@ -308,6 +310,9 @@ fn push_lines(text: &mut Vec<u8>, block: &Block) {
             time = line.time.to_string();
         }
         text.extend_from_slice(time.as_bytes());
+        if line.stream == Stream::Stderr {
+            text.push(STDERR);
+        }
         text.push(b' ');
         text.extend_from_slice(line.bytes);
         if line.cut_bytes > 0 {

@@ -23,6 +23,7 @@ use openctrl_core::history::{
     HistoryLimits, KeptLog, LogBook, LogQuery, Page, Unfinished, blocks_of, restored,
 };
 use openctrl_core::ids::{BootId, InstanceId};
+use openctrl_core::stream::Stream;
 use openctrl_core::url::LogOptions;
 use regex::{Regex, RegexBuilder};
 use tokio::sync::Semaphore;
@@ -47,8 +48,8 @@ const RESTORE_BYTES: (usize, usize) = (4 * 1024, 4 * 1024 * 1024);
 pub(crate) struct Logs {
     boot: BootId,
     book: Mutex<LogBook>,
-    /// Unfinished lines, of instances that have one.
-    unfinished: Mutex<BTreeMap<InstanceId, Unfinished>>,
+    /// Unfinished lines, of streams that have one.
+    unfinished: Mutex<BTreeMap<(InstanceId, Stream), Unfinished>>,
     files: Option<Files>,
     turns: Arc<Semaphore>,
     threads: Threads,
@@ -113,16 +114,16 @@ impl Logs {
         self.lock().hand_over()
     }
 
-    /// Sets the unfinished line of an instance, or that there is none.
-    pub(crate) fn set_unfinished(&self, id: InstanceId, unfinished: Option<Unfinished>) {
+    /// Sets the unfinished line of a stream of an instance, or that there is none.
+    pub(crate) fn set_unfinished(&self, of: (InstanceId, Stream), unfinished: Option<Unfinished>) {
         let mut lines = self.unfinished();
         match unfinished {
-            Some(line) => drop(lines.insert(id, line)),
-            None => drop(lines.remove(&id)),
+            Some(line) => drop(lines.insert(of, line)),
+            None => drop(lines.remove(&of)),
         }
     }
 
-    fn unfinished(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Unfinished>> {
+    fn unfinished(&self) -> MutexGuard<'_, BTreeMap<(InstanceId, Stream), Unfinished>> {
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -130,7 +131,7 @@ impl Logs {
     pub(crate) fn follow(&self, event: &Event) {
         if let (EventKind::Delete, Subject::Instance(id)) = (event.kind, event.object.subject()) {
             self.lock().forget(id);
-            self.set_unfinished(id, None);
+            Stream::ALL.into_iter().for_each(|stream| self.set_unfinished((id, stream), None));
             if let Some(files) = &self.files {
                 files.forget(id);
             }
@@ -147,15 +148,16 @@ impl Logs {
         let turn = turns.acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?;
         let (shelf, boot) = (self.lock().shelf(id), self.boot);
         // After the lines: a line that ends in between is missing in both, but never in both twice.
-        let unfinished = self.unfinished().get(&id).cloned();
+        let unfinished = Stream::ALL.map(|stream| self.unfinished().get(&(id, stream)).cloned());
         // Off the async workers: it may take long.
         let render = move || {
             // Released when the search ends, not when the wait ends: a client can disconnect
             // before.
             let _turn = turn;
             let matches = |text: &str| wanted.as_ref().is_none_or(|wanted| wanted.is_match(text));
-            let unfinished = unfinished.filter(|line| matches(&line.text));
-            Page::new(&shelf, &query, boot, matches).with_unfinished(&query, unfinished).json()
+            let unfinished = unfinished.map(|line| line.filter(|line| matches(&line.text)));
+            let of = |stream: Stream| unfinished[stream as usize].clone();
+            Page::new(&shelf, &query, boot, matches).with_unfinished(&query, of).json()
         };
         self.threads.run(render).await.map_err(|error| Rejection::NoThread(error.to_string()))
     }
@@ -192,7 +194,7 @@ fn restore(book: &mut LogBook, directory: &Path, instances: &[InstanceId]) {
     let share = (bytes / instances.len().max(1)).clamp(least, most);
     for id in instances {
         let kept = tail::last_lines(directory, *id, lines, share);
-        let kept = kept.iter().map(|(time, text)| (*time, text.as_slice()));
+        let kept = kept.iter().map(|(time, stream, text)| (*time, *stream, text.as_slice()));
         book.append(*id, &restored(kept), 0);
     }
 }

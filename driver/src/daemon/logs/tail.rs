@@ -6,9 +6,10 @@ use std::path::Path;
 
 use openctrl_core::ids::InstanceId;
 use openctrl_core::line::LINE_MAX_BYTES;
+use openctrl_core::stream::Stream;
 use openctrl_core::time::Wall;
 
-use super::file::{TIME_BYTES, path_of};
+use super::file::{STDERR, TIME_BYTES, path_of};
 
 /// At most the last `count` lines and `bytes` of the newest file of `id`, and of the one before it
 /// where the newest has less. Oldest first; a file that cannot be read has none.
@@ -17,8 +18,8 @@ pub(super) fn last_lines(
     id: InstanceId,
     count: usize,
     bytes: usize,
-) -> Vec<(Wall, Vec<u8>)> {
-    let mut lines: Vec<(Wall, Vec<u8>)> = Vec::new();
+) -> Vec<(Wall, Stream, Vec<u8>)> {
+    let mut lines: Vec<(Wall, Stream, Vec<u8>)> = Vec::new();
     let mut room = bytes;
     for number in [0, 1] {
         let text = end_of(&path_of(directory, id, number), room).unwrap_or_default();
@@ -46,12 +47,16 @@ fn end_of(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// `<time> <text>`; anything else is passed over.
-fn line(bytes: &[u8]) -> Option<(Wall, Vec<u8>)> {
+/// `<time> <text>` or `<time>! <text>`; anything else is passed over.
+fn line(bytes: &[u8]) -> Option<(Wall, Stream, Vec<u8>)> {
     let (time, rest) = bytes.split_at_checked(TIME_BYTES)?;
     let time = Wall::parse(str::from_utf8(time).ok()?)?;
+    let (stream, rest) = match rest.strip_prefix(&[STDERR]) {
+        Some(rest) => (Stream::Stderr, rest),
+        None => (Stream::Stdout, rest),
+    };
     let text = rest.strip_prefix(b" ")?;
-    Some((time, text[..text.len().min(LINE_MAX_BYTES)].to_owned()))
+    Some((time, stream, text[..text.len().min(LINE_MAX_BYTES)].to_owned()))
 }
 
 #[cfg(test)]
@@ -62,7 +67,10 @@ mod tests {
     const ID: InstanceId = InstanceId(7);
 
     fn texts(directory: &Path, count: usize, bytes: usize) -> Vec<String> {
-        let text = |(_, text): (Wall, Vec<u8>)| String::from_utf8(text).expect("text");
+        let text = |(_, stream, text): (Wall, Stream, Vec<u8>)| {
+            let text = String::from_utf8(text).expect("text");
+            if stream == Stream::Stderr { format!("stderr: {text}") } else { text }
+        };
         last_lines(directory, ID, count, bytes).into_iter().map(text).collect()
     }
 
@@ -73,11 +81,11 @@ mod tests {
         let at = |second: u32| format!("2026-06-09T10:00:{second:02}.000000Z");
         let older = format!("{} a\n{} b\n", at(1), at(2));
         fs::write(path_of(home.path(), ID, 1), older).expect("written");
-        let newer = format!("{} c\nnot a line\n{} \n{} half", at(3), at(4), at(5));
+        let newer = format!("{}! c\nnot a line\n{} \n{} half", at(3), at(4), at(5));
         fs::write(path_of(home.path(), ID, 0), newer).expect("written");
 
-        assert_eq!(texts(home.path(), 10, 1_000), ["a", "b", "c", "", "half"]);
-        assert_eq!(texts(home.path(), 4, 1_000), ["b", "c", "", "half"]);
+        assert_eq!(texts(home.path(), 10, 1_000), ["a", "b", "stderr: c", "", "half"]);
+        assert_eq!(texts(home.path(), 4, 1_000), ["b", "stderr: c", "", "half"]);
         assert_eq!(texts(home.path(), 0, 1_000).len(), 0);
         assert_eq!(texts(home.path(), 10, 40), ["half"], "a line that is not whole is left out");
         assert_eq!(texts(home.path(), 10, 0).len(), 0);

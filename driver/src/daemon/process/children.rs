@@ -27,23 +27,24 @@ use super::newborn::Leader;
 use super::proof::is_of_an_app;
 use super::stat::Stat;
 use super::survivor::Survivor;
+use crate::outputs::Outputs;
 
 /// A process of an instance, as the loop is told of it.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
     holder: Holder,
-    pipe: u64,
+    pipes: Outputs<u64>,
 }
 
 impl Newcomer {
     /// One that this master started.
-    pub(super) const fn own(group: Group, pipe: u64) -> Self {
-        Self { holder: Holder::Own(group), pipe }
+    pub(super) const fn own(group: Group, pipes: Outputs<u64>) -> Self {
+        Self { holder: Holder::Own(group), pipes }
     }
 
     /// One that a keeper started.
-    pub(super) const fn kept(leader: Leader, pipe: u64) -> Self {
-        Self { holder: Holder::Kept(KeptGroup::new(leader)), pipe }
+    pub(super) const fn kept(leader: Leader, pipes: Outputs<u64>) -> Self {
+        Self { holder: Holder::Kept(KeptGroup::new(leader)), pipes }
     }
 }
 
@@ -102,8 +103,8 @@ struct Keeper {
 #[derive(Debug)]
 struct Child {
     group: Holder,
-    /// The pipe that it prints to.
-    pipe: u64,
+    /// The pipes that it prints to.
+    pipes: Outputs<u64>,
     is_reaped: bool,
     /// The keeper that started it does not run any more.
     keeper_is_lost: bool,
@@ -146,17 +147,17 @@ impl Children {
     /// Takes a process that was started.
     pub(crate) fn take(&mut self, process: ProcessRef, newcomer: Newcomer) {
         self.not_started();
-        let Newcomer { holder, pipe } = newcomer;
+        let Newcomer { holder, pipes } = newcomer;
         if matches!(holder, Holder::Kept(_)) {
             self.leaders.insert(holder.pid(), process);
         }
-        self.children.insert(process, Child::new(holder, pipe, Vec::new()));
+        self.children.insert(process, Child::new(holder, pipes, Vec::new()));
     }
 
     /// Takes what an earlier master left behind.
     pub(crate) fn adopt(&mut self, process: ProcessRef, leftover: &mut Leftover) {
         let (group, kin) = (leftover.group.clone(), std::mem::take(&mut leftover.kin));
-        self.children.insert(process, Child::new(Holder::Own(group), leftover.pipe, kin));
+        self.children.insert(process, Child::new(Holder::Own(group), leftover.pipes, kin));
     }
 
     /// Takes what outlived an earlier master.
@@ -170,7 +171,7 @@ impl Children {
             holder.ended(ended, Some(true));
         }
         self.leaders.insert(known.pid, process);
-        self.children.insert(process, Child::new(holder, survivor.pipe, Vec::new()));
+        self.children.insert(process, Child::new(holder, survivor.pipes, Vec::new()));
     }
 
     /// The keeper reported how a process ended.
@@ -392,9 +393,9 @@ impl Keeper {
 }
 
 impl Child {
-    const fn new(group: Holder, pipe: u64, kin: Vec<Kin>) -> Self {
+    const fn new(group: Holder, pipes: Outputs<u64>, kin: Vec<Kin>) -> Self {
         let (is_reaped, keeper_is_lost, is_killed, ordered) = (false, false, false, None);
-        Self { group, pipe, is_reaped, keeper_is_lost, is_killed, ordered, kin }
+        Self { group, pipes, is_reaped, keeper_is_lost, is_killed, ordered, kin }
     }
 
     /// Its keeper was lost: it is this master's now. The signal that the keeper may not have sent is
@@ -412,7 +413,7 @@ impl Child {
         let leader = self.group.pid();
         self.kin.retain(|kin| !kin.has_ended());
         let mut roots: Vec<Stat> =
-            adopted.iter().filter(|stat| is_of(stat, leader, self.pipe)).copied().collect();
+            adopted.iter().filter(|stat| is_of(stat, leader, self.pipes)).copied().collect();
         let parents = self.kin.iter().map(|kin| kin.pid);
         let parents = parents.chain(roots.iter().map(|root| root.pid));
         let parents: Vec<i32> = parents.chain((!self.is_reaped).then_some(leader)).collect();
@@ -435,6 +436,6 @@ impl Child {
     }
 
     fn has(&self, stat: &Stat) -> bool {
-        is_of(stat, self.group.pid(), self.pipe) || self.kin.iter().any(|kin| kin.is(stat))
+        is_of(stat, self.group.pid(), self.pipes) || self.kin.iter().any(|kin| kin.is(stat))
     }
 }

@@ -9,6 +9,7 @@ use rustix::process::Pid;
 use tokio::sync::mpsc;
 
 use super::newborn::Newborn;
+use crate::outputs::Outputs;
 
 /// The spawner's end.
 #[derive(Debug)]
@@ -25,17 +26,23 @@ pub(super) fn handover() -> io::Result<(Sender, Receiver)> {
 }
 
 impl Sender {
+    /// There is no figure here: the pipe of standard output tells.
+    pub(super) const fn has_room_for_two(&self) -> bool {
+        true
+    }
+
     /// Hands a process over.
     pub(super) fn send(
         &self,
         process: ProcessRef,
         leader: Pid,
-        output: BorrowedFd<'_>,
+        outputs: Outputs<BorrowedFd<'_>>,
         report: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
-        let output = Some(PipeReader::from(output.try_clone_to_owned()?));
-        let report = report.map(|report| report.try_clone_to_owned()).transpose()?;
-        let newborn = Newborn { process, leader, output, report: report.map(PipeReader::from) };
+        let copy = |output: BorrowedFd<'_>| output.try_clone_to_owned().map(PipeReader::from);
+        let outputs = Some(outputs.try_map(copy)?);
+        let report = report.map(copy).transpose()?;
+        let newborn = Newborn { process, leader, outputs, report };
         self.0.send(newborn).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

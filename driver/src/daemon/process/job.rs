@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::link::Link;
 use super::woken::Woken;
+use crate::outputs::Outputs;
 
 /// Holds no descriptor where the thread has a table of its own: the thread could not use it.
 #[derive(Debug)]
@@ -53,8 +54,8 @@ pub(super) struct Attached {
     pub(super) note: Note,
     /// Its number in the ledger, if that knows it.
     pub(super) number: Option<u64>,
-    /// The number of the pipe that it prints to.
-    pub(super) pipe: u64,
+    /// The numbers of the pipes that it prints to.
+    pub(super) pipes: Outputs<u64>,
     /// Its process id and start time.
     pub(super) born: (i32, u64),
 }
@@ -65,7 +66,7 @@ pub(super) struct Orphan {
     pub(super) pid: i32,
     pub(super) start_ticks: u64,
     pub(super) age_ms: u64,
-    pub(super) output: Arc<OwnedFd>,
+    pub(super) outputs: Outputs<Arc<OwnedFd>>,
     /// Wakes its watch if the next keeper is lost as well.
     pub(super) wake: oneshot::Sender<Woken>,
 }

@@ -2,8 +2,8 @@
 //! unless `survive=off`.
 
 use std::collections::HashMap;
-use std::io;
-use std::os::fd::AsFd;
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,13 +19,14 @@ use super::job::{Job, Orphan};
 use super::launch::Launcher;
 use super::ledger::Ledger;
 use super::link::{Link, is_closed, remove_socket};
+use super::pipes::Pipes;
 use super::renewal::Renewal;
 use super::reports::Reports;
 use super::runs::Pending;
 use super::stat::{Sink, inode};
 use super::survivors::discard;
 use crate::daemon::inbox::Notice;
-use crate::descriptors::{are_scarce, too_many};
+use crate::descriptors::{are_enough_for_two, are_scarce, joined, too_many};
 
 /// How long a keeper may take to end after the order to do so.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
@@ -44,6 +45,8 @@ pub(super) struct Kept {
     pub(super) last_of: HashMap<InstanceId, (ProcessRef, RunId)>,
     pub(super) renewal: Renewal,
     pub(super) starts: Starts,
+    /// Whether it was logged that standard error has no pipe of its own.
+    pub(super) joins_outputs: bool,
 }
 
 /// What became of the order of a process.
@@ -74,23 +77,24 @@ impl Kept {
         launcher: &Launcher,
         ledger: &mut Ledger,
     ) -> io::Result<Spawned> {
-        let (output, input) = io::pipe()?;
-        if are_scarce(&output) {
-            return Err(too_many());
-        }
-        ledger.intend(process, definition.id, Sink::Pipe(inode(output.as_fd())?));
+        let Pipes { read: outputs, write } = self.pipes(definition)?;
+        let sink = |output: &PipeReader| Ok::<_, io::Error>(Sink::Pipe(inode(output.as_fd())?));
+        ledger.intend(process, definition.id, outputs.as_ref().try_map(sink)?);
         let (mut start, has_report) = launcher.for_keeper(definition, run)?;
+        start.has_stderr = outputs.stderr.is_some();
         let note = &note.clone().ordering(&definition.launch);
         start.note = note.encode();
         let report = if has_report { Some(io::pipe()?) } else { None };
         let (report, end) = report.unzip();
         self.name(process, run, definition.id, note);
-        let copy = output.try_clone()?;
-        let mut descriptors = vec![copy.as_fd(), input.as_fd()];
+        let copies = outputs.as_ref().try_map(PipeReader::try_clone)?;
+        let pairs = copies.iter().zip(write.iter());
+        let mut descriptors: Vec<BorrowedFd<'_>> =
+            pairs.flat_map(|(copy, input)| [copy.as_fd(), input.as_fd()]).collect();
         descriptors.extend(end.as_ref().map(AsFd::as_fd));
         let link = self.keeper(launcher)?;
         let in_flight = self.starts.begin();
-        let pending = Pending { keeper: link.pid, process, output, report, in_flight };
+        let pending = Pending { keeper: link.pid, process, outputs, report, in_flight };
         self.reports.runs.lock().pending.insert(run, pending);
         let Err(error) = link.order(&Order::Start(start), &descriptors) else {
             return Ok(Spawned::Ordered);
@@ -104,6 +108,23 @@ impl Kept {
         }
         self.close(link.pid);
         Ok(Spawned::NoKeeper)
+    }
+
+    /// The pipes of a process that is about to be started. Once instances have taken half of the
+    /// descriptors, standard error has none of its own.
+    fn pipes(&mut self, definition: &Definition) -> io::Result<Pipes> {
+        let mut has_room = true;
+        let pipes = Pipes::new(&definition.checks, |newest| {
+            has_room = are_enough_for_two(newest);
+            has_room
+        })?;
+        if !has_room && !std::mem::replace(&mut self.joins_outputs, true) {
+            tracing::warn!("{}", joined());
+        }
+        if pipes.read.iter().any(are_scarce) {
+            return Err(too_many());
+        }
+        Ok(pipes)
     }
 
     /// Names a process that the keeper of an earlier master has.
@@ -168,7 +189,7 @@ impl Kept {
     /// Hands a process over whose keeper was lost, so that the next one keeps its output open.
     pub(super) fn hold(&self, process: ProcessRef, orphan: Orphan) {
         let (Some(named), Some(link)) = (self.names.get(&process), &self.link) else { return };
-        let Orphan { pid, start_ticks, age_ms, output, wake } = orphan;
+        let Orphan { pid, start_ticks, age_ms, outputs, wake } = orphan;
         let started = Note::decode(&named.note).started.unwrap_or_default();
         let child = Child {
             run: named.run,
@@ -183,7 +204,8 @@ impl Kept {
         };
         // Before the order: if this keeper is lost, the process is handed to the next one.
         self.reports.runs.kept(named.run, link.pid, wake);
-        let _ = link.order(&Order::Hold(child), &[output.as_fd()]);
+        let outputs: Vec<BorrowedFd<'_>> = outputs.iter().map(AsFd::as_fd).collect();
+        let _ = link.order(&Order::Hold(child), &outputs);
     }
 
     /// A keeper was lost; another one becomes due.

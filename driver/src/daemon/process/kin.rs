@@ -2,7 +2,7 @@
 //! and what they started in turn, whatever group or session they have moved to.
 //!
 //! Whose a process is follows from its parents as long as they live. When a parent ends, its
-//! children become those of the master, which is their subreaper; then the session and the pipe
+//! children become those of the master, which is their subreaper; then the session and the pipes
 //! that they print to tell. Nothing here decides when a process is ended.
 
 use std::collections::HashSet;
@@ -12,6 +12,7 @@ use rustix::process::{Pid, getpid};
 
 use super::ended::Handle;
 use super::stat::{Stat, prints_to};
+use crate::outputs::Outputs;
 #[cfg(target_os = "linux")]
 use crate::promises::ended_child;
 
@@ -114,8 +115,8 @@ pub(crate) fn reap_adopted(is_leader: impl Fn(i32) -> bool) {
 pub(crate) fn reap_adopted(_: impl Fn(i32) -> bool) {}
 
 /// Whether a process belongs to what a leader started, as far as it itself tells.
-pub(super) fn is_of(stat: &Stat, leader: i32, pipe: u64) -> bool {
-    stat.session == leader || stat.group == leader || prints_to(stat.pid, pipe)
+pub(super) fn is_of(stat: &Stat, leader: i32, pipes: Outputs<u64>) -> bool {
+    stat.session == leader || stat.group == leader || prints_to(stat.pid, pipes)
 }
 
 /// Makes this process the parent of those that its descendants leave behind.

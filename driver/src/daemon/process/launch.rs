@@ -28,6 +28,7 @@ use crate::daemon::notified::notify_socket;
 use crate::daemon::service::PRIVATE_VARIABLES;
 use crate::daemon::signals::hang_up_was_ignored;
 use crate::orders::{Orders, WORD, replaces_itself, variable};
+use crate::outputs::Outputs;
 #[cfg(target_os = "linux")]
 use crate::promises::{Program, start};
 
@@ -81,29 +82,30 @@ impl Launcher {
         })
     }
 
-    /// Starts a process of an instance that prints to `output`.
+    /// Starts a process of an instance that prints to `outputs`.
     pub(super) fn launch(
         &self,
         definition: &Definition,
         run: RunId,
-        output: &PipeWriter,
+        outputs: &Outputs<PipeWriter>,
     ) -> io::Result<Launched> {
         let (url, setup) = (CString::new(definition.url().as_str())?, &definition.setup);
         let input = File::open("/dev/null")?;
         let environment = self.environment(setup, notify_variable(definition, run));
         if !self.needs_step(&url, setup) {
             let arguments = [self.runtime.clone(), url];
-            let plan = self.plan((&self.runtime, &environment), &arguments, &input, output);
+            let plan = self.plan((&self.runtime, &environment), &arguments, &input, outputs);
             return Ok(Launched { leader: plan.start()?, report: None });
         }
         let (report, end) = io::pipe()?;
         let arguments = self.step(url, setup, number_in_step(&end))?;
-        let plan = self.plan((&self.own_file, &environment), &arguments, &input, output);
+        let plan = self.plan((&self.own_file, &environment), &arguments, &input, outputs);
         let leader = Plan { report: Some(&end), ..plan }.start()?;
         Ok(Launched { leader, report: Some(report) })
     }
 
-    /// The same as an order to a keeper, which lacks the note; and whether there is a report.
+    /// The same as an order to a keeper, which lacks the note and its outputs; and whether there is a
+    /// report.
     #[cfg(target_os = "linux")]
     pub(super) fn for_keeper(
         &self,
@@ -124,6 +126,7 @@ impl Launcher {
             instance: definition.id,
             path,
             arguments: arguments.into_iter().map(CString::into_bytes).collect(),
+            has_stderr: false,
             clear_env: setup.clear_env,
             env: env.filter_map(variable).map(CString::into_bytes).collect(),
             note: Vec::new(),
@@ -191,9 +194,9 @@ impl Launcher {
         (path, environment): (&'a CStr, &'a [CString]),
         arguments: &'a [CString],
         input: &'a File,
-        output: &'a PipeWriter,
+        outputs: &'a Outputs<PipeWriter>,
     ) -> Plan<'a> {
-        Plan { path, arguments, environment, input, output, report: None }
+        Plan { path, arguments, environment, input, outputs, report: None }
     }
 }
 
@@ -269,7 +272,7 @@ struct Plan<'a> {
     arguments: &'a [CString],
     environment: &'a [CString],
     input: &'a File,
-    output: &'a PipeWriter,
+    outputs: &'a Outputs<PipeWriter>,
     report: Option<&'a PipeWriter>,
 }
 
@@ -317,7 +320,9 @@ fn number_in_step(report: &PipeWriter) -> RawFd {
 #[cfg(target_os = "linux")]
 impl Plan<'_> {
     fn start(&self) -> io::Result<Pid> {
-        let mut descriptors = vec![self.input.as_fd(), self.output.as_fd(), self.output.as_fd()];
+        let Outputs { stdout, stderr } = self.outputs;
+        let stderr = stderr.as_ref().unwrap_or(stdout);
+        let mut descriptors = vec![self.input.as_fd(), stdout.as_fd(), stderr.as_fd()];
         descriptors.extend(self.report.map(AsFd::as_fd));
         start(&Program {
             path: self.path,
@@ -346,10 +351,11 @@ impl Plan<'_> {
             let (name, value) = variable.as_bytes().split_at(at);
             command.env(OsStr::from_bytes(name), OsStr::from_bytes(&value[1..]));
         }
+        let Outputs { stdout, stderr } = self.outputs;
         command
             .stdin(Stdio::from(self.input.try_clone()?))
-            .stdout(Stdio::from(self.output.try_clone()?))
-            .stderr(Stdio::from(self.output.try_clone()?));
+            .stdout(Stdio::from(stdout.try_clone()?))
+            .stderr(Stdio::from(stderr.as_ref().unwrap_or(stdout).try_clone()?));
         if let Some(report) = self.report {
             // One thread starts all processes: no other inherits it.
             fcntl_setfd(report, FdFlags::empty())?;

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use openctrl_core::ids::{InstanceId, ProcessRef};
 
 use super::stat::Sink;
-
 use crate::file_identity::{FileIdentity, Place};
+use crate::outputs::Outputs;
 
 const FILE: &str = "openctrl.children";
 const HEADER: &str = "openctrl-children 1";
@@ -30,7 +30,7 @@ pub(crate) struct Child {
     /// What it runs for.
     pub(crate) instance: InstanceId,
     /// What it prints to.
-    pub(crate) output: Sink,
+    pub(crate) outputs: Outputs<Sink>,
     /// Its process id and start time, in clock ticks since the machine started.
     pub(crate) born: Option<(i32, u64)>,
 }
@@ -98,12 +98,18 @@ impl Ledger {
     }
 
     /// A process is about to be started.
-    pub(crate) fn intend(&mut self, process: ProcessRef, instance: InstanceId, output: Sink) {
+    pub(crate) fn intend(
+        &mut self,
+        process: ProcessRef,
+        instance: InstanceId,
+        outputs: Outputs<Sink>,
+    ) {
         let number = self.next;
         self.next += 1;
-        self.children.insert(number, Child { instance, output, born: None });
+        let child = Child { instance, outputs, born: None };
+        self.children.insert(number, child);
         self.numbers.insert(process, number);
-        self.append(&format!("+ {number} {instance} {}\n", written(output)));
+        self.append(&intended(number, &child));
     }
 
     /// It was.
@@ -160,7 +166,7 @@ impl Ledger {
             return;
         }
         self.lines += 1;
-        if self.file.is_none() || self.lines > STALE_MAX + 3 * self.children.len() {
+        if self.file.is_none() || self.lines > STALE_MAX + 4 * self.children.len() {
             return self.rewrite();
         }
         if let Some((file, _)) = &mut self.file
@@ -197,12 +203,12 @@ impl Ledger {
     fn write_to(&mut self, path: &Path) -> io::Result<File> {
         let mut text = format!("{HEADER} {}\n", self.boot);
         for (number, child) in &self.children {
-            text.push_str(&format!("+ {number} {} {}\n", child.instance, written(child.output)));
+            text.push_str(&intended(*number, child));
             if let Some((pid, start_ticks)) = child.born {
                 text.push_str(&format!("= {number} {pid} {start_ticks}\n"));
             }
         }
-        self.lines = 2 * self.children.len();
+        self.lines = 3 * self.children.len();
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;
@@ -241,7 +247,13 @@ fn parse(text: &str, boot: &str) -> BTreeMap<u64, Child> {
                     None => Sink::Pipe(inode),
                 });
                 if let (Some(instance), Some(output)) = (instance, output) {
-                    children.insert(key, Child { instance, output, born: None });
+                    let outputs = Outputs::joined(output);
+                    children.insert(key, Child { instance, outputs, born: None });
+                }
+            }
+            (Some("2"), Some(key)) => {
+                if let (Some(child), Some(pipe)) = (children.get_mut(&key), number(2)) {
+                    child.outputs.stderr = Some(Sink::Pipe(pipe));
                 }
             }
             (Some("="), Some(key)) => {
@@ -261,12 +273,18 @@ fn parse(text: &str, boot: &str) -> BTreeMap<u64, Child> {
     children
 }
 
-/// What a process prints to, as it is written down.
-fn written(output: Sink) -> String {
-    match output {
-        Sink::Pipe(inode) => inode.to_string(),
-        Sink::File { inode, device } => format!("{inode} {device}"),
+/// A child that is about to be started, as it is written down. Standard error that has a pipe of its
+/// own is on a line of its own, which earlier versions leave out.
+fn intended(number: u64, child: &Child) -> String {
+    let Child { instance, outputs: Outputs { stdout, stderr }, .. } = child;
+    let mut text = match stdout {
+        Sink::Pipe(inode) => format!("+ {number} {instance} {inode}\n"),
+        Sink::File { inode, device } => format!("+ {number} {instance} {inode} {device}\n"),
+    };
+    if let Some(Sink::Pipe(inode)) = stderr {
+        text.push_str(&format!("2 {number} {inode}\n"));
     }
+    text
 }
 
 /// Tells one run of the machine from another; process ids mean nothing across them.
@@ -284,19 +302,24 @@ mod tests {
         ProcessRef { slot: SlotId(0), generation: Generation(generation) }
     }
 
+    fn pipe(number: u64) -> Outputs<Sink> {
+        Outputs::joined(Sink::Pipe(number))
+    }
+
     fn child(instance: u32, pipe: u64, born: Option<(i32, u64)>) -> Child {
-        Child { instance: InstanceId(instance), output: Sink::Pipe(pipe), born }
+        let outputs = Outputs::joined(Sink::Pipe(pipe));
+        Child { instance: InstanceId(instance), outputs, born }
     }
 
     #[test]
     fn what_is_not_gone_is_known_to_the_next_master() {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut ledger = Ledger::open(home.path());
-        ledger.intend(process(1), InstanceId(1), Sink::Pipe(11));
+        ledger.intend(process(1), InstanceId(1), pipe(11));
         ledger.born(process(1), 100, 1000);
-        ledger.intend(process(2), InstanceId(2), Sink::Pipe(12));
+        ledger.intend(process(2), InstanceId(2), pipe(12));
         ledger.born(process(2), 101, 1001);
-        ledger.intend(process(3), InstanceId(3), Sink::Pipe(13));
+        ledger.intend(process(3), InstanceId(3), pipe(13));
         ledger.gone(process(2));
         drop(ledger);
 
@@ -320,7 +343,7 @@ mod tests {
             "{HEADER} b\n+ 1 0000000a 11\n= 1 100 1000\n+ 3 0000000c 13 2049\n+ 2 0000000b 12\n= 2 10"
         );
         let children = parse(&text, "b");
-        assert_eq!(children[&3].output, Sink::File { inode: 13, device: 2049 });
+        assert_eq!(children[&3].outputs.stdout, Sink::File { inode: 13, device: 2049 });
         assert_eq!(children[&1], child(10, 11, Some((100, 1000))));
         assert_eq!(children[&2].born, None);
         assert!(parse(&text, "c").is_empty());
@@ -336,7 +359,7 @@ mod tests {
         let obstacle = home.path().join("openctrl.children.tmp");
         fs::create_dir(&obstacle).expect("made");
         ledger.fail(&io::Error::other("the disk is full"));
-        ledger.intend(process(1), InstanceId(1), Sink::Pipe(11));
+        ledger.intend(process(1), InstanceId(1), pipe(11));
         ledger.born(process(1), 100, 1000);
         assert!(ledger.is_behind());
         fs::remove_dir(&obstacle).expect("removed");
@@ -352,12 +375,12 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let path = home.path().join(FILE);
         let mut ledger = Ledger::open(home.path());
-        ledger.intend(process(1), InstanceId(1), Sink::Pipe(11));
+        ledger.intend(process(1), InstanceId(1), pipe(11));
         fs::remove_file(&path).expect("removed");
         ledger.look();
         assert_eq!(Ledger::open(home.path()).children().count(), 1);
         // That one has put its own file there.
-        ledger.intend(process(2), InstanceId(2), Sink::Pipe(12));
+        ledger.intend(process(2), InstanceId(2), pipe(12));
         assert_eq!(Ledger::open(home.path()).children().count(), 1);
     }
 
@@ -366,7 +389,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut ledger = Ledger::open(home.path());
         for generation in 0..20_000 {
-            ledger.intend(process(generation), InstanceId(1), Sink::Pipe(generation));
+            ledger.intend(process(generation), InstanceId(1), pipe(generation));
             ledger.born(process(generation), 1, 2);
             ledger.gone(process(generation));
         }

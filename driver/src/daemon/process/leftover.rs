@@ -14,6 +14,7 @@ use super::group::{Group, number};
 use super::kin::{Kin, below};
 use super::ledger::{Child, Ledger};
 use super::stat::{Sink, Stat, outputs, running};
+use crate::outputs::Outputs;
 
 /// A process group that an earlier master left behind, and what the group started.
 #[derive(Debug)]
@@ -23,11 +24,11 @@ pub(crate) struct Leftover {
     pub(super) group: Group,
     /// Its leader, if that is still alive; else only others are.
     pub(super) leader: Option<Ended>,
-    /// What has left the group: it is in the session of the leader, prints to its pipe, or descends
+    /// What has left the group: it is in the session of the leader, prints to its pipes, or descends
     /// from it.
     pub(super) kin: Vec<Kin>,
-    /// The pipe that it prints to; 0 if that is none.
-    pub(super) pipe: u64,
+    /// The pipes that it prints to; 0 if that is none.
+    pub(super) pipes: Outputs<u64>,
     /// Its leader, by number and start.
     pub(super) identity: Option<Identity>,
 }
@@ -100,7 +101,7 @@ impl Running {
             Some((pid, start_ticks)) => {
                 (pid, start_ticks, self.all.iter().find(|process| process.pid == pid))
             }
-            None => self.find_printing(child.output)?,
+            None => self.find_printing(child.outputs)?,
         };
         // Another start time: the id, and so the number of the group, means something else by now.
         if leader.is_some_and(|leader| leader.start_ticks != start_ticks) {
@@ -108,7 +109,7 @@ impl Running {
         }
         let leader = leader.and_then(open);
         let mut is_left = leader.is_some();
-        let mut kin: Vec<&Stat> = self.printing_to(child.output).collect();
+        let mut kin: Vec<&Stat> = self.printing_to(child.outputs).collect();
         for other in self.all.iter().filter(|other| other.start_ticks >= start_ticks) {
             is_left |= other.group == pid;
             if other.session == pid {
@@ -129,28 +130,31 @@ impl Running {
             true => Group::new(number_of_group, leader.as_ref().map(Ended::handle)),
             false => Group::empty(number_of_group),
         };
-        let pipe = match child.output {
+        let pipes = child.outputs.map(|output| match output {
             Sink::Pipe(pipe) => pipe,
             Sink::File { .. } => 0,
-        };
+        });
         let pid = leader.as_ref().and_then(|_| u32::try_from(pid).ok());
         let identity = pid.map(|pid| Identity { pid, start_ticks });
-        Some(Leftover { number, group, leader, kin, pipe, identity })
+        Some(Leftover { number, group, leader, kin, pipes, identity })
     }
 
     /// A child whose id was never written down, by what it prints to. It may have ended before the
     /// master did, and left members of its group behind.
-    fn find_printing(&self, output: Sink) -> Option<(i32, u64, Option<&Stat>)> {
-        let leader = self.printing_to(output).find(|process| process.pid == process.group);
+    fn find_printing(&self, outputs: Outputs<Sink>) -> Option<(i32, u64, Option<&Stat>)> {
+        let leader = self.printing_to(outputs).find(|process| process.pid == process.group);
         if let Some(leader) = leader {
             return Some((leader.pid, leader.start_ticks, Some(leader)));
         }
-        let member = self.printing_to(output).next()?;
+        let member = self.printing_to(outputs).next()?;
         Some((member.group, member.start_ticks, None))
     }
 
-    fn printing_to(&self, output: Sink) -> impl Iterator<Item = &Stat> {
-        self.by_output.get(&output).into_iter().flatten().map(|index| &self.all[*index])
+    fn printing_to(&self, outputs: Outputs<Sink>) -> impl Iterator<Item = &Stat> {
+        let Outputs { stdout, stderr } = outputs;
+        let known = [Some(stdout), stderr].into_iter().flatten();
+        let indices = known.filter_map(|output| self.by_output.get(&output)).flatten();
+        indices.map(|index| &self.all[*index])
     }
 }
 
@@ -204,12 +208,12 @@ mod tests {
         let id = |index: u32| InstanceId(index);
         let mut ledger = Ledger::open(home.path());
         // Known by id and start time; by its pipe alone; another start time; another pipe.
-        ledger.intend(process(0), id(0), Sink::Pipe(1));
+        ledger.intend(process(0), id(0), Outputs::joined(Sink::Pipe(1)));
         ledger.born(process(0), pid_of(&children[0].0), ticks_of(&children[0].0));
-        ledger.intend(process(1), id(1), Sink::Pipe(children[1].1));
-        ledger.intend(process(2), id(2), Sink::Pipe(children[2].1));
+        ledger.intend(process(1), id(1), Outputs::joined(Sink::Pipe(children[1].1)));
+        ledger.intend(process(2), id(2), Outputs::joined(Sink::Pipe(children[2].1)));
         ledger.born(process(2), pid_of(&children[2].0), ticks_of(&children[2].0) + 1);
-        ledger.intend(process(3), id(3), Sink::Pipe(children[3].1 + 1_000_000));
+        ledger.intend(process(3), id(3), Outputs::joined(Sink::Pipe(children[3].1 + 1_000_000)));
         drop(ledger);
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -239,11 +243,11 @@ mod tests {
         leader.wait().expect("it was not reaped");
         let mut line = [0];
         io::Read::read_exact(&mut output, &mut line).expect("the leader said something");
-        ledger.intend(process(0), InstanceId(0), Sink::Pipe(pipe));
+        ledger.intend(process(0), InstanceId(0), Outputs::joined(Sink::Pipe(pipe)));
         ledger.born(process(0), pid_of(&leader), ticks);
 
         // The same, killed before it came to write the id down.
-        ledger.intend(process(1), InstanceId(1), Sink::Pipe(pipe));
+        ledger.intend(process(1), InstanceId(1), Outputs::joined(Sink::Pipe(pipe)));
 
         let found = find(&mut ledger, |_| true, |_| false);
         assert!(found[&InstanceId(0)].leader.is_none());

@@ -26,6 +26,7 @@ use super::link_error::LinkError;
 use super::listed::Listed;
 use super::stat::Stat;
 use crate::keeper::{SOCKET, WORD};
+use crate::outputs::Outputs;
 use crate::packets;
 use crate::promises::{Program, peer_user, register, start};
 
@@ -177,11 +178,10 @@ impl Link {
         self.order(&Order::List, &[])?;
         let (mut listed, mut scratch) = (Vec::new(), packets::scratch());
         loop {
-            let (report, mut descriptors) = self.receive(&mut scratch)?;
+            let (report, descriptors) = self.receive(&mut scratch)?;
             match report {
                 Report::Item(child) => {
-                    let output = (!descriptors.is_empty()).then(|| descriptors.swap_remove(0));
-                    listed.push(Listed { child, output });
+                    listed.push(Listed { child, outputs: Outputs::of_list(descriptors) });
                 }
                 Report::Listed { .. } => return Ok(listed),
                 // A child that ended before the list was made is listed as ended.

@@ -4,9 +4,11 @@ use std::os::fd::OwnedFd;
 
 use openctrl_core::keeper::Child;
 
-/// A child as a keeper knows it, and its output.
+use crate::outputs::Outputs;
+
+/// A child as a keeper knows it, and its outputs.
 #[derive(Debug)]
 pub(super) struct Listed {
     pub(super) child: Child,
-    pub(super) output: Option<OwnedFd>,
+    pub(super) outputs: Option<Outputs<OwnedFd>>,
 }

@@ -8,14 +8,15 @@ use tokio::sync::oneshot;
 
 use super::in_flight::InFlight;
 use super::woken::Woken;
+use crate::outputs::Outputs;
 
 /// A process that was just started.
 #[derive(Debug)]
 pub(super) struct Newborn {
     pub(super) process: ProcessRef,
     pub(super) leader: Pid,
-    /// `None` when the master has no descriptor left for it.
-    pub(super) output: Option<PipeReader>,
+    /// `None` when the master has no descriptor left for them.
+    pub(super) outputs: Option<Outputs<PipeReader>>,
     /// The report of its exec step, if there was one.
     pub(super) report: Option<PipeReader>,
 }
@@ -35,7 +36,7 @@ pub(super) struct Leader {
 pub(super) struct Kept {
     pub(super) process: ProcessRef,
     pub(super) leader: Leader,
-    pub(super) output: PipeReader,
+    pub(super) outputs: Outputs<PipeReader>,
     /// The report of its exec step, if there was one.
     pub(super) report: Option<PipeReader>,
     /// Until its report was read.

@@ -26,6 +26,7 @@ use super::stat::inode;
 use super::watch::{Ending, Watch};
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::descriptors::{self, are_scarce};
+use crate::outputs::Outputs;
 
 /// How long an exec step may take. One that takes longer, on a file system that does not answer, is
 /// a process that is alive: it can be stopped.
@@ -52,8 +53,8 @@ impl Nursery {
     }
 
     async fn raise(self: Arc<Self>, newborn: Newborn) {
-        let Newborn { process, leader, output, report } = newborn;
-        let (watch, handle, pipe) = match watch(leader, output) {
+        let Newborn { process, leader, outputs, report } = newborn;
+        let (watch, handle, pipes) = match watch(leader, outputs) {
             Ok(watched) => watched,
             Err(error) => {
                 return self.give_up(process, leader, format!("it cannot be watched: {error}"));
@@ -64,18 +65,18 @@ impl Nursery {
             return self.give_up(process, leader, format!("{runtime}: {reason}"));
         }
         let group = Group::new(leader, Some(handle));
-        self.mailbox.fact(Notice::Spawned(process, Newcomer::own(group, pipe)));
+        self.mailbox.fact(Notice::Spawned(process, Newcomer::own(group, pipes)));
         watch.run(process, self.mailbox.clone()).await;
     }
 
     /// The same with a process that a keeper started.
     pub(super) async fn raise_kept(self: Arc<Self>, newborn: Kept) {
-        let Kept { process, leader, output, report, in_flight, woken } = newborn;
-        let pipe = inode(output.as_fd());
+        let Kept { process, leader, outputs, report, in_flight, woken } = newborn;
+        let pipes = outputs.as_ref().try_map(|output| inode(output.as_fd()));
         let Leader { pid, start_ticks, .. } = leader;
         let kept = Ending::Kept { woken, leader: pid, start_ticks };
-        let watch = Watch::with(kept, OwnedFd::from(output));
-        let reason = match (&pipe, &watch) {
+        let watch = Watch::with(kept, outputs.map(OwnedFd::from));
+        let reason = match (&pipes, &watch) {
             (Err(error), _) | (_, Err(error)) => Some(format!("it cannot be watched: {error}")),
             (Ok(_), Ok(_)) => {
                 let runtime = self.runtime.display();
@@ -83,13 +84,13 @@ impl Nursery {
             }
         };
         drop(in_flight);
-        let (Ok(pipe), Ok(watch), None) = (pipe, watch, &reason) else {
+        let (Ok(pipes), Ok(watch), None) = (pipes, watch, &reason) else {
             let _ = self.jobs.send(Job::Signal(process, Scope::Group, Signal::KILL));
             let _ = self.jobs.send(Job::NotStarted(process));
             let reason = reason.unwrap_or_default();
             return self.mailbox.fact(Notice::Fact(Input::StartFailed { process, reason }));
         };
-        let newcomer = Newcomer::kept(leader, pipe);
+        let newcomer = Newcomer::kept(leader, pipes);
         self.mailbox.fact(Notice::Spawned(process, newcomer));
         watch.keep_with(self.jobs.clone()).run(process, self.mailbox.clone()).await;
     }
@@ -108,12 +109,16 @@ pub(super) fn abort(leader: Pid) {
     let _ = waitpid(Some(leader), WaitOptions::empty());
 }
 
-fn watch(leader: Pid, output: Option<PipeReader>) -> io::Result<(Watch, Handle, u64)> {
+fn watch(
+    leader: Pid,
+    outputs: Option<Outputs<PipeReader>>,
+) -> io::Result<(Watch, Handle, Outputs<u64>)> {
     let too_many = || io::Error::other(format!("too many open files: {}", descriptors::remedy()));
-    let output = output.filter(|output| !are_scarce(output)).ok_or_else(too_many)?;
-    let pipe = inode(output.as_fd())?;
-    let (watch, handle) = Watch::new(leader, output)?;
-    Ok((watch, handle, pipe))
+    let outputs = outputs.filter(|outputs| !outputs.iter().any(are_scarce));
+    let outputs = outputs.ok_or_else(too_many)?;
+    let pipes = outputs.as_ref().try_map(|output| inode(output.as_fd()))?;
+    let (watch, handle) = Watch::new(leader, outputs)?;
+    Ok((watch, handle, pipes))
 }
 
 /// Why the runtime did not take over from its exec step; `None` if it did, or there was none.

@@ -1,6 +1,6 @@
-//! Starts that a lost keeper did not answer: the output pipe shows whether there is a process.
+//! Starts that a lost keeper did not answer: the output pipes show whether there is a process.
 
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::time::{Instant, sleep};
 
 use super::stat::{Stat, inode, prints_to, running};
+use crate::outputs::Outputs;
 
 /// How long a process may take from its creation to its standard output.
 const APPEARS_WITHIN: Duration = Duration::from_secs(10);
@@ -16,14 +17,15 @@ const APPEARS_WITHIN: Duration = Duration::from_secs(10);
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// The process that prints to a pipe, if there is one. The pipe has no writer if and only if nothing
-/// was started, or all of it has ended; else the pipe leads to the writer. What a leader that has
-/// ended left behind is killed.
-pub(super) async fn leader_printing_to(output: impl AsFd) -> io::Result<Option<Stat>> {
+/// The process that prints to one of these pipes, if there is one. None has a writer if and only if
+/// nothing was started, or all of it has ended; else a pipe leads to the writer. What a leader that
+/// has ended left behind is killed.
+pub(super) async fn leader_printing_to(outputs: &Outputs<PipeReader>) -> io::Result<Option<Stat>> {
     let begun = Instant::now();
-    let pipe = inode(output.as_fd())?;
-    while !has_no_writer(output.as_fd()) && begun.elapsed() < APPEARS_WITHIN {
-        if let Some(printing) = running().into_iter().find(|stat| prints_to(stat.pid, pipe)) {
+    let pipes = outputs.as_ref().try_map(|output| inode(output.as_fd()))?;
+    let have_no_writer = || outputs.iter().all(|output| has_no_writer(output.as_fd()));
+    while !have_no_writer() && begun.elapsed() < APPEARS_WITHIN {
+        if let Some(printing) = running().into_iter().find(|stat| prints_to(stat.pid, pipes)) {
             let leader = Stat::read(printing.session).ok();
             if let Some(leader) = leader.filter(|leader| !leader.has_ended()) {
                 return Ok(Some(leader));

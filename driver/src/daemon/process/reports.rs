@@ -96,12 +96,12 @@ impl Reports {
         start_ticks: u64,
         pending: Pending,
     ) {
-        let Pending { process, output, report, in_flight, keeper: _ } = pending;
+        let Pending { process, outputs, report, in_flight, keeper: _ } = pending;
         let woken = self.runs.watch(run, keeper);
         // Fails when the thread has ended with the loop.
         let _ = self.jobs.send(Job::Born(process, leader.as_raw_pid(), start_ticks));
         let leader = Leader { pid: leader, start_ticks, keeper };
-        let newborn = super::newborn::Kept { process, leader, output, report, in_flight, woken };
+        let newborn = super::newborn::Kept { process, leader, outputs, report, in_flight, woken };
         tokio::spawn(Arc::clone(&self.nursery).raise_kept(newborn));
     }
 
@@ -137,7 +137,7 @@ impl Reports {
 
     /// Finds out the result of a start that the lost keeper did not answer.
     async fn settle(self, link: Link, run: RunId, pending: Pending) {
-        let leader = leader_printing_to(&pending.output).await.ok().flatten();
+        let leader = leader_printing_to(&pending.outputs).await.ok().flatten();
         let found = leader.and_then(|leader| Some((Pid::from_raw(leader.pid)?, leader)));
         let Some((pid, leader)) = found else {
             let Pending { process, .. } = pending;

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::in_flight::InFlight;
 use super::woken::Woken;
+use crate::outputs::Outputs;
 
 /// A process that was ordered and whose start was not reported yet.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(super) struct Pending {
     /// The keeper that received the order.
     pub(super) keeper: i32,
     pub(super) process: ProcessRef,
-    pub(super) output: PipeReader,
+    pub(super) outputs: Outputs<PipeReader>,
     pub(super) report: Option<PipeReader>,
     pub(super) in_flight: InFlight,
 }

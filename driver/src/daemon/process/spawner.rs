@@ -5,7 +5,7 @@
 //! so that each would take the longer the more children and connections there are.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ use super::ledger::Ledger;
 use super::leftover::Leftover;
 use super::link::Link;
 use super::nursery::{Nursery, abort};
+use super::pipes::Pipes;
 use super::refused::explain;
 use super::renewal::Renewal;
 use super::reports::Reports;
@@ -42,6 +43,7 @@ use super::survivors::KeeperLink;
 use super::watch::{Ending, Watch, wait_for_leftover};
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::daemon::patrol::{Descriptors, Door};
+use crate::outputs::Outputs;
 use crate::promises::leave_descriptor_table;
 
 /// How long a ledger that could not be written is left alone.
@@ -113,6 +115,7 @@ impl IdleSpawner {
             last_of: HashMap::new(),
             renewal: Renewal::default(),
             starts: Starts::new(jobs.clone()),
+            joins_outputs: false,
         });
         let waiting = VecDeque::new();
         let worker = Worker {
@@ -168,19 +171,19 @@ impl Spawner {
     /// the mailbox.
     pub(crate) fn attach(&self, process: ProcessRef, survivor: Survivor) {
         let ended = survivor.ended();
-        let Survivor { child, output, pipe, number, unfinished, notify: _ } = survivor;
+        let Survivor { child, outputs, pipes, number, unfinished, notify: _ } = survivor;
         let Child { run, instance, pid, start_ticks, note, .. } = child;
         let leader = Pid::from_raw(pid).expect("the id of a process is not 0");
         let note = Note::decode(&note);
         let born = (pid, start_ticks);
-        let attached = Attached { run, instance, note, number, pipe, born };
+        let attached = Attached { run, instance, note, number, pipes, born };
         self.send(Job::Attach(process, Box::new(attached)));
         let keeper = self.keeper.as_ref().map_or(0, |(link, _)| link.pid);
         let ending = match ended {
             Some(_) => Ending::Over,
             None => Ending::Kept { woken: self.runs.watch(run, keeper), leader, start_ticks },
         };
-        match Watch::with(ending, output) {
+        match Watch::with(ending, outputs) {
             Ok(watch) => {
                 let watch = watch.keep_with(self.jobs.clone()).resuming(unfinished);
                 tokio::spawn(watch.run(process, self.mailbox.clone()));
@@ -386,11 +389,11 @@ impl Worker {
     }
 
     fn attach(&mut self, process: ProcessRef, attached: &Attached) {
-        let Attached { run, instance, ref note, number, pipe, born: (pid, ticks) } = *attached;
+        let Attached { run, instance, ref note, number, pipes, born: (pid, ticks) } = *attached;
         match number {
             Some(number) => self.ledger.name(process, number),
             None => {
-                self.ledger.intend(process, instance, Sink::Pipe(pipe));
+                self.ledger.intend(process, instance, pipes.map(Sink::Pipe));
                 self.ledger.born(process, pid, ticks);
             }
         }
@@ -403,17 +406,17 @@ impl Worker {
         definition: &Definition,
         handover: &Sender,
     ) -> io::Result<()> {
-        let (output, input) = io::pipe()?;
+        let pipes = Pipes::new(&definition.checks, |_| handover.has_room_for_two())?;
         let Launched { leader, report } = match &definition.launch {
             Launch::Exec(exec) => {
-                drop(input);
                 let leader = self.start_command(process, definition, exec)?;
                 Launched { leader, report: None }
             }
             Launch::Runtime(_) => {
-                let pipe = Sink::Pipe(inode(output.as_fd())?);
-                self.ledger.intend(process, definition.id, pipe);
-                self.launcher.launch(definition, run, &input)?
+                let sink =
+                    |output: &PipeReader| Ok::<_, io::Error>(Sink::Pipe(inode(output.as_fd())?));
+                self.ledger.intend(process, definition.id, pipes.read.as_ref().try_map(sink)?);
+                self.launcher.launch(definition, run, &pipes.write)?
             }
             Launch::Verbs(_) => return Err(io::Error::other("a service has no process")),
         };
@@ -427,7 +430,8 @@ impl Worker {
             }
         }
         let report = report.as_ref().map(AsFd::as_fd);
-        handover.send(process, leader, output.as_fd(), report).inspect_err(|_| abort(leader))
+        let outputs = pipes.read.as_ref().map(AsFd::as_fd);
+        handover.send(process, leader, outputs, report).inspect_err(|_| abort(leader))
     }
 }
 
@@ -449,7 +453,8 @@ impl Worker {
             }
             _ => Descriptors::discarding()?,
         };
-        self.ledger.intend(process, definition.id, log_file(descriptors.log())?);
+        let log = Outputs::joined(log_file(descriptors.log())?);
+        self.ledger.intend(process, definition.id, log);
         start_command(&exec.argv, environment, cwd.as_deref(), &descriptors.list())
     }
 }

@@ -8,6 +8,8 @@ use std::{fs, io};
 
 use rustix::process::Pid;
 
+use crate::outputs::Outputs;
+
 /// How the names of the log files of apps end.
 const LOG: &str = ".log";
 
@@ -87,9 +89,9 @@ pub(super) fn running() -> Vec<Stat> {
         .collect()
 }
 
-/// Whether a process has a pipe as its standard output or error.
-pub(super) fn prints_to(pid: i32, pipe: u64) -> bool {
-    outputs(pid).contains(&Sink::Pipe(pipe))
+/// Whether a process has one of these pipes as its standard output or error.
+pub(super) fn prints_to(pid: i32, pipes: Outputs<u64>) -> bool {
+    outputs(pid).iter().any(|sink| pipes.iter().any(|pipe| *sink == Sink::Pipe(*pipe)))
 }
 
 /// The pipes and log files that are the standard output and error of a process.

@@ -5,19 +5,22 @@ use std::os::fd::OwnedFd;
 use openctrl_core::ids::RunId;
 use openctrl_core::keeper::{Child, ChildState, Ended};
 use openctrl_core::line::UnfinishedLine;
+use openctrl_core::stream::Stream;
+
+use crate::outputs::Outputs;
 
 /// A run that outlived the last master. Its process may have ended since.
 #[derive(Debug)]
 pub(crate) struct Survivor {
     pub(super) child: Child,
-    pub(super) output: OwnedFd,
-    /// The number of its pipe.
-    pub(super) pipe: u64,
+    pub(super) outputs: Outputs<OwnedFd>,
+    /// The numbers of its pipes.
+    pub(super) pipes: Outputs<u64>,
     /// Its number in the ledger.
     pub(super) number: Option<u64>,
-    /// The line that it has not ended, if the program before this one in the same process had read
-    /// the start of it.
-    pub(super) unfinished: Option<UnfinishedLine>,
+    /// The lines that it has not ended, if the program before this one in the same process had read
+    /// the start of them.
+    pub(super) unfinished: Vec<(Stream, UnfinishedLine)>,
     /// Where it says that it is ready, from the same.
     pub(super) notify: Option<OwnedFd>,
 }

@@ -12,6 +12,7 @@ use openctrl_core::ids::{InstanceId, RunId};
 use openctrl_core::keeper::{Child, ChildState, Note, Order};
 use openctrl_core::line::UnfinishedLine;
 use openctrl_core::process::{Scope, Signal};
+use openctrl_core::stream::Stream;
 use openctrl_core::time::{Now, Time};
 
 use super::launch::{Launcher, Runtime};
@@ -85,7 +86,7 @@ impl Keeping {
         for (number, child) in ledger.children() {
             let of_it = self.survivors.get_mut(&child.instance);
             if let Some(survivor) =
-                of_it.filter(|survivor| child.output == Sink::Pipe(survivor.pipe))
+                of_it.filter(|survivor| child.outputs.stdout == Sink::Pipe(survivor.pipes.stdout))
             {
                 survivor.number = Some(number);
             }
@@ -112,12 +113,15 @@ impl Keeping {
     /// ended, and where they say that they are ready.
     pub(crate) fn go_on(
         &mut self,
-        unfinished: Vec<(RunId, UnfinishedLine)>,
+        unfinished: Vec<(RunId, Stream, UnfinishedLine)>,
         mut notify: HashMap<RunId, OwnedFd>,
     ) {
-        let mut unfinished: HashMap<RunId, UnfinishedLine> = unfinished.into_iter().collect();
+        let mut lines: HashMap<RunId, Vec<_>> = HashMap::new();
+        for (run, stream, line) in unfinished {
+            lines.entry(run).or_default().push((stream, line));
+        }
         for survivor in self.survivors.values_mut() {
-            survivor.unfinished = unfinished.remove(&survivor.child.run);
+            survivor.unfinished = lines.remove(&survivor.child.run).unwrap_or_default();
             survivor.notify = notify.remove(&survivor.child.run);
         }
     }
@@ -173,14 +177,14 @@ pub(crate) fn dismiss_keeper(directory: &Path) {
 /// their stop, and what is left of them is killed.
 fn newest_of_each(link: &Link, listed: Vec<Listed>) -> BTreeMap<InstanceId, Survivor> {
     let mut survivors: BTreeMap<InstanceId, Survivor> = BTreeMap::new();
-    for Listed { child, output } in listed {
-        let Some(output) = output else {
+    for Listed { child, outputs } in listed {
+        let Some(outputs) = outputs else {
             discard(link, &child);
             continue;
         };
-        let pipe = inode(output.as_fd()).unwrap_or_default();
-        let (number, unfinished, notify) = (None, None, None);
-        let survivor = Survivor { child, output, pipe, number, unfinished, notify };
+        let pipes = outputs.as_ref().map(|output| inode(output.as_fd()).unwrap_or_default());
+        let (number, unfinished, notify) = (None, Vec::new(), None);
+        let survivor = Survivor { child, outputs, pipes, number, unfinished, notify };
         let id = survivor.child.instance;
         let is_newer = |other: &Survivor| survivor.child.age_ms < other.child.age_ms;
         if survivors.get(&id).is_none_or(is_newer) {

@@ -21,13 +21,12 @@ const POLICY: [(&str, &str); 3] =
 const STOP_TIMEOUT: &str = "10";
 
 /// Options without a counterpart, with the behavior of OpenCtrl.
-const WITHOUT: [(&str, &str); 16] = [
+const WITHOUT: [(&str, &str); 15] = [
     ("priority", "numbers set no order: name the instances to wait for in after"),
     ("startretries", "restarts back off and do not end"),
     ("exitcodes", "every exit code but 0 is a failure"),
     ("stopasgroup", "signals go to the process group always"),
     ("killasgroup", "signals go to the process group always"),
-    ("redirect_stderr", "both outputs are in one log"),
     ("stdout_logfile", "the master keeps the output; see logs= of the master URL"),
     ("stderr_logfile", "the master keeps the output; see logs= of the master URL"),
     ("stdout_logfile_maxbytes", "see log_size= of the master URL"),
@@ -39,6 +38,11 @@ const WITHOUT: [(&str, &str); 16] = [
     ("stdout_events_enabled", "lines are in the event stream always"),
     ("serverurl", "there is no variable SUPERVISOR_SERVER_URL"),
 ];
+
+/// What supervisord reads as true.
+fn is_true(value: &str) -> bool {
+    ["true", "yes", "on", "1"].iter().any(|word| value.eq_ignore_ascii_case(word))
+}
 
 /// The most processes of one program.
 const PROCESSES_MAX: u32 = 1000;
@@ -164,6 +168,9 @@ impl Section<'_> {
                 let value = escape(value);
                 imported.set_policy(&mut policy, &format!("{place}: {key}"), name, &value);
             }
+        }
+        if self.values.get("redirect_stderr").is_some_and(|value| is_true(value)) {
+            policy.insert("stderr".to_owned(), "joined".to_owned());
         }
         let wait = self.values.get("stopwaitsecs").map_or(STOP_TIMEOUT, String::as_str);
         imported.set_stop_timeout(&mut policy, &format!("{place}: stopwaitsecs"), wait);
