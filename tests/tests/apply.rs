@@ -14,7 +14,10 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let master = Master::builder_for(binary::openctrl()).start();
+        Self::of(Master::builder_for(binary::openctrl()).start())
+    }
+
+    fn of(master: Master) -> Self {
         let shell = Shell::beside(&master).with("PORT", "80 80");
         Self { master, shell }
     }
@@ -23,6 +26,15 @@ impl Place {
         let path: PathBuf = self.master.folder().join(name);
         fs::write(&path, text).expect("written");
         path.to_str().expect("UTF-8").to_owned()
+    }
+
+    /// An output without the path of the folder.
+    fn shown(&self, text: &str) -> String {
+        text.replace(self.folder(), "[folder]")
+    }
+
+    fn folder(&self) -> &str {
+        self.master.folder().to_str().expect("UTF-8")
     }
 
     fn instance(&self, alias: &str) -> Value {
@@ -51,12 +63,13 @@ fn a_file_is_applied_and_then_nothing_changes() {
     let file = place.write("openctrl.toml", FILE);
     let plan = place.shell.run(&["plan", "-f", &file]);
     assert_eq!(plan.code, Some(2), "{}", plan.stderr);
-    insta::assert_snapshot!(plan.stdout, @r"
+    insta::assert_snapshot!(place.shown(&plan.stdout), @r"
     + demo: create
         url: demo://one
         restart: on-failure
     + web: create
         command: sleep 1000
+        cwd: [folder]
         env: PORT
         restart: never
         tags: site=x
@@ -65,13 +78,15 @@ fn a_file_is_applied_and_then_nothing_changes() {
     assert_eq!(place.master.api().list().len(), 1, "a plan changes nothing");
     let asked = place.shell.run(&["apply", "-f", &file]);
     assert_eq!(asked.code, Some(2));
-    assert!(asked.stderr.contains("use --yes"), "{}", asked.stderr);
+    let question = "Apply these changes (2 to create)? There is no terminal to ask on: use --yes";
+    assert!(asked.stderr.contains(question), "{}", asked.stderr);
     let words = ["apply", "-f", &file, "--yes", "--wait", "--for", "100ms", "--detailed-exitcode"];
     let applied = place.shell.run(&words);
     assert_eq!(applied.code, Some(2), "{}", applied.stderr);
     assert!(applied.stdout.ends_with("demo: created\nweb: created\n"), "{}", applied.stdout);
     let web = place.instance("web");
-    assert_eq!(web["url"], "exec:sleep?arg=1000&env=PORT%3D80+80");
+    let url = format!("exec:sleep?arg=1000&env=PORT%3D80+80&cwd={}", place.folder());
+    assert_eq!(web["url"], url);
     assert_eq!(web["restart"], false);
     assert_eq!(web["meta"]["tags"], json!({"site": "x"}));
     assert!(!web["meta"].to_string().contains("shop"), "what is owned is kept elsewhere");
@@ -130,9 +145,10 @@ stop_timeout = "500ms"
 "#;
     let file = place.write("f.toml", text);
     let plan = place.shell.run(&["plan", "-f", &file]);
-    insta::assert_snapshot!(plan.stdout, @r"
+    insta::assert_snapshot!(place.shown(&plan.stdout), @r"
     + web: create
         command: sleep 1000
+        cwd: [folder]
         restart: always
         max_restarts: 3
         restart_window: 2m
@@ -148,7 +164,9 @@ stop_timeout = "500ms"
     assert_eq!((&policy["maxRestarts"], &policy["restartWindowMs"]), (&json!(3), &json!(120_000)));
     assert_eq!(policy["stop"]["steps"][0], json!({"signal": "SIGINT", "waitMs": 500}));
     assert_eq!(place.shell.ok(&["apply", "-f", &file, "--detailed-exitcode"]), "1 unchanged\n");
-    assert_eq!(place.shell.ok(&["export", "web"]).trim(), text.trim());
+    let exported = place.shell.ok(&["export", "web"]);
+    let whole = text.replace("restart = ", "cwd = \"[folder]\"\nrestart = ");
+    assert_eq!(place.shown(&exported).trim(), whole.trim());
 
     let file = place.write("f.toml", &text.replace("\"INT\"", "\"HUP\""));
     let plan = place.shell.run(&["plan", "-f", &file]);
@@ -191,18 +209,128 @@ fn only_what_the_file_owns_is_pruned() {
     place.shell.ok(&["apply", "-f", &shop, "--yes"]);
     place.shell.ok(&["apply", "-f", &other, "--yes"]);
     let less = place.write("shop.toml", "name = \"shop\"\n[instance.demo]\nurl = \"demo://one\"");
-    assert_eq!(place.shell.ok(&["apply", "-f", &less]), "1 unchanged\n", "nothing without --prune");
-    let dry = place.shell.ok(&["apply", "-f", &less, "--prune", "--dry-run"]);
-    assert_eq!(dry, "1 unchanged\n", "what was given up is not owned any more");
-    place.write("shop.toml", FILE);
-    place.shell.ok(&["apply", "-f", &shop, "--yes"]);
-    let less = place.write("shop.toml", "name = \"shop\"\n[instance.demo]\nurl = \"demo://one\"");
+    let kept = "web: no longer declared, kept (--prune deletes it)\n1 unchanged, 1 kept\n";
+    assert_eq!(place.shell.ok(&["plan", "-f", &less]), kept);
+    assert_eq!(place.shell.ok(&["apply", "-f", &less, "--yes"]), kept);
+    assert_eq!(place.shell.ok(&["apply", "-f", &less, "--yes"]), kept, "it is still owned");
     let pruned = place.shell.ok(&["apply", "-f", &less, "--prune", "--yes"]);
     assert_eq!(pruned, "- web: delete\n1 to delete, 1 unchanged\nweb: deleted\n");
     assert_eq!(place.master.api().list().len(), 4, "the key, demo, hand and other stay");
     let theirs = place.write("theirs.toml", "[instance.other]\nurl = \"demo://mine\"");
     let refused = place.shell.fails(1, &["apply", "-f", &theirs, "--yes"]);
     assert!(refused.starts_with("instance \"other\" is owned by /"), "{refused}");
+    assert!(refused.contains("set name = \"/") && refused.contains("other.toml\""), "{refused}");
+}
+
+#[test]
+fn an_instance_moves_from_a_file_that_leaves_it_to_another() {
+    let place = Place::new();
+    let both = "[instance.a]\nurl = \"demo://a\"\n[instance.b]\nurl = \"demo://b\"\n";
+    let from = place.write("from.toml", both);
+    place.shell.ok(&["apply", "-f", &from, "--yes"]);
+    place.write("from.toml", "[instance.a]\nurl = \"demo://a\"\n");
+    place.shell.ok(&["apply", "-f", &from, "--yes"]);
+    let to = place.write("to.toml", "[instance.b]\nurl = \"demo://c\"\n");
+    let applied = place.shell.ok(&["apply", "-f", &to, "--yes"]);
+    let note = format!("(no longer declared by {from}; apply takes it over)");
+    assert!(applied.starts_with(&format!("~ b: change, restarts {note}\n")), "{applied}");
+    assert_eq!(place.shell.ok(&["plan", "-f", &from, "--prune"]), "1 unchanged\n");
+    assert_eq!(place.shell.ok(&["plan", "-f", &to, "--prune"]), "1 unchanged\n");
+}
+
+#[test]
+fn an_exported_file_is_no_change_even_where_another_file_owns_the_instances() {
+    let place = Place::new();
+    let file = place.write("f.toml", FILE);
+    place.shell.ok(&["create", "exec:sleep?arg=1000", "--alias", "hand"]);
+    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    let exported = place.write("exported.toml", &place.shell.ok(&["export"]));
+    assert_eq!(place.shell.ok(&["plan", "-f", &exported]), "3 unchanged\n");
+    assert_eq!(place.shell.ok(&["apply", "-f", &exported]), "3 unchanged\n");
+    assert_eq!(place.shell.ok(&["plan", "-f", &file, "--prune"]), "2 unchanged\n", "it owns them");
+    let text = fs::read_to_string(&exported).expect("it is there");
+    let changed = place.write("exported.toml", &text.replace("demo://one", "demo://two"));
+    let refused = place.shell.fails(1, &["plan", "-f", &changed]);
+    let way_out = "is owned by shop, and this file would change it; change it there, or set name = \
+                   \"shop\" in this file";
+    assert!(refused.contains(way_out), "{refused}");
+    let named = format!("name = \"shop\"\n{}", text.replace("demo://one", "demo://two"));
+    let named = place.write("exported.toml", &named);
+    assert_eq!(place.shell.run(&["plan", "-f", &named]).code, Some(2));
+}
+
+#[test]
+fn a_plan_says_that_an_instance_made_by_hand_is_taken_over() {
+    let place = Place::new();
+    place.shell.ok(&["create", "demo://hand", "--alias", "web"]);
+    let file = place.write("f.toml", "[instance.web]\nurl = \"demo://file\"\n");
+    let plan = place.shell.run(&["plan", "-f", &file]);
+    assert_eq!(plan.code, Some(2), "{}", plan.stderr);
+    insta::assert_snapshot!(plan.stdout, @r"
+    ~ web: change, restarts (not owned by a file; apply takes it over)
+        url: demo://hand -> demo://file
+    1 to change
+    ");
+    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    assert_eq!(place.shell.ok(&["plan", "-f", &file]), "1 unchanged\n");
+}
+
+#[test]
+fn a_command_without_a_folder_runs_in_that_of_the_file() {
+    let place = Place::new();
+    let text = "[instance.web]\nshell = \"pwd; exec sleep 1000\"\nready = \"line:/\"\n";
+    let file = place.write("f.toml", text);
+    place.shell.ok(&["apply", "-f", &file, "--yes", "--wait", "--for", "100ms"]);
+    assert_eq!(place.shell.ok(&["logs", "web"]).trim(), place.folder());
+    // One that runs in the folder of the master stays there.
+    place.shell.ok(&["create", "exec:sleep?arg=1000", "--alias", "old"]);
+    let file = place.write("old.toml", "[instance.old]\ncommand = \"sleep 1000\"\n");
+    assert_eq!(place.shell.ok(&["plan", "-f", &file]), "1 unchanged\n");
+    let text = "[instance.old]\ncommand = \"sleep 1000\"\ncwd = \".\"\n";
+    let plan = place.shell.run(&["plan", "-f", &place.write("old.toml", text)]);
+    assert!(plan.stdout.contains("cwd: (none) -> /"), "{}", plan.stdout);
+}
+
+#[test]
+fn watched_files_are_in_the_plan() {
+    let place = Place::new();
+    fs::create_dir(place.master.folder().join("src")).expect("made");
+    let text = "[instance.e]\ncommand = \"sleep 1000\"\nwatch = [\"src\"]\n";
+    let file = place.write("f.toml", text);
+    let plan = place.shell.run(&["plan", "-f", &file]);
+    insta::assert_snapshot!(place.shown(&plan.stdout), @r"
+    + e: create
+        command: sleep 1000
+        cwd: [folder]
+        restart: on-failure
+        watch: [folder]/src
+    1 to create
+    ");
+    place.shell.ok(&["apply", "-f", &file, "--yes"]);
+    let file = place.write("f.toml", &format!("{text}watch_ignore = [\"*.log\", \"tmp\"]\n"));
+    let plan = place.shell.run(&["plan", "-f", &file]);
+    insta::assert_snapshot!(plan.stdout, @r"
+    ~ e: change, restarts
+        watch_ignore: (none) -> *.log, tmp
+    1 to change
+    ");
+}
+
+#[test]
+fn a_plan_warns_of_a_command_that_cannot_be_started() {
+    // With bin= it is up to the runtime which commands there are.
+    let place = Place::of(Master::builder().without_bin().start());
+    let text = "[instance.a]\ncommand = \"nonexistent-cmd x\"\n[instance.b]\nurl = \"demo://b\"\n";
+    let file = place.write("f.toml", text);
+    let warning = "    warning: command not found: nonexistent-cmd is not in PATH; apply fails";
+    let plan = place.shell.run(&["plan", "-f", &file]);
+    assert_eq!(plan.code, Some(2), "{}", plan.stderr);
+    assert_eq!(plan.stdout.matches(warning).count(), 1, "{}", plan.stdout);
+    let applied = place.shell.run(&["apply", "-f", &file, "--yes"]);
+    assert_eq!(applied.code, Some(1), "{}", applied.stdout);
+    assert!(applied.stdout.contains(warning), "{}", applied.stdout);
+    let forced = place.shell.ok(&["apply", "-f", &file, "--yes", "--force"]);
+    assert!(!forced.contains("warning"), "{forced}");
 }
 
 #[test]
@@ -250,13 +378,13 @@ fn a_token_applies_what_it_cannot_read_and_exports_no_mask() {
     let other = place.write("f.toml", &FILE.replace("${PORT}", "81"));
     let changed = bot.ok(&["apply", "-f", &other, "--yes", "--wait"]);
     assert!(changed.contains("web: changed\n"), "{changed}");
-    assert!(place.instance("web")["url"].as_str().expect("a text").ends_with("81"));
+    assert!(place.instance("web")["url"].as_str().expect("a text").contains("PORT%3D81&cwd"));
     place.shell.ok(&["apply", "-f", &other]);
 
     let refused = bot.fails(1, &["export"]);
     assert!(refused.contains("a token does not see the secrets of its URL"), "{refused}");
     let masked = place.write("m.toml", &FILE.replace("${PORT}", "***"));
-    let refused = place.shell.fails(2, &["apply", "-f", &masked, "--yes"]);
+    let refused = place.shell.fails(1, &["apply", "-f", &masked, "--yes"]);
     assert!(refused.contains("env=PORT is the mask ***"), "{refused}");
 }
 
@@ -270,7 +398,7 @@ fn variables_come_from_the_caller_and_from_files() {
     let file = place.write("f.toml", text);
     place.shell.ok(&["apply", "-f", &file, "--yes"]);
     let url = "exec:sleep?arg=1000&env=A%3D1&env=B%3Dexample.org:80+80&env=C%3Dd";
-    assert_eq!(place.instance("web")["url"], url);
+    assert_eq!(place.instance("web")["url"], format!("{url}&cwd={}", place.folder()));
 }
 
 #[test]
@@ -288,13 +416,14 @@ fn a_bad_file_changes_nothing() {
         ("f.json", "", "unknown format; its name must end in"),
     ] {
         let file = place.write(name, &format!("{good}{text}"));
-        let refused = place.shell.fails(2, &["apply", "-f", &file, "--yes"]);
+        let refused = place.shell.fails(1, &["apply", "-f", &file, "--yes"]);
+        place.shell.fails(1, &["plan", "-f", &file]);
         assert!(refused.starts_with(&file) && refused.contains(said), "{refused}");
     }
     let large = place.write("large.toml", &"#".repeat(10 * 1024 * 1024));
-    let refused = place.shell.fails(2, &["apply", "-f", &large, "--yes"]);
+    let refused = place.shell.fails(1, &["apply", "-f", &large, "--yes"]);
     assert!(refused.contains("larger than 4 MiB"), "{refused}");
-    let missing = place.shell.fails(2, &["plan", "-f", "/no/such.toml"]);
+    let missing = place.shell.fails(1, &["plan", "-f", "/no/such.toml"]);
     assert!(missing.starts_with("/no/such.toml: cannot read it"), "{missing}");
     assert_eq!(place.master.api().list().len(), 1, "nothing was made");
 }

@@ -8,6 +8,7 @@ use openctrl_core::instance::{
 };
 use openctrl_core::url::InstanceUrl;
 
+use super::env_file::EnvFile;
 use crate::runtime::{Exec, SecretSource};
 
 /// The parameters of `exec:` URLs that are keys of a file, in the order of a URL.
@@ -35,7 +36,7 @@ pub(crate) struct Entry {
     /// Variables that are added to the environment of a command.
     pub(crate) env: BTreeMap<String, String>,
     /// Files with more variables, which `env` overrides.
-    pub(crate) env_file: Vec<PathBuf>,
+    pub(crate) env_file: Vec<EnvFile>,
     /// Variables whose values are read when the command starts.
     pub(crate) secrets: BTreeMap<String, SecretSource>,
     /// When a process that exited is started again.

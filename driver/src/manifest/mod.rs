@@ -14,6 +14,7 @@
 //! ```
 
 mod entry;
+mod env_file;
 mod file;
 mod name;
 mod read;
@@ -21,6 +22,7 @@ mod variables;
 mod write;
 
 pub(crate) use entry::{Entry, PARAMETERS, Program, Restart};
+pub(crate) use env_file::EnvFile;
 pub(crate) use file::{Manifest, ManifestError};
 pub(crate) use name::check_name;
 pub(crate) use read::{read, read_text, yaml_reason};

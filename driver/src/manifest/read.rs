@@ -10,6 +10,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use super::entry::{Entry, Program, Restart};
+use super::env_file::{EnvFile, EnvFiles};
 use super::file::{Manifest, ManifestError};
 use super::name::check_name;
 use super::variables::{expand, is_name, parse_env_file};
@@ -27,7 +28,7 @@ const INSTANCES_MAX: usize = 10_000;
 struct Raw {
     name: Option<String>,
     #[serde(default)]
-    env_file: Many,
+    env_file: EnvFiles,
     #[serde(default)]
     instance: BTreeMap<String, RawEntry>,
 }
@@ -42,7 +43,7 @@ struct RawEntry {
     #[serde(default)]
     env: BTreeMap<String, Scalar>,
     #[serde(default)]
-    env_file: Many,
+    env_file: EnvFiles,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
     #[serde(default)]
@@ -188,20 +189,24 @@ pub(crate) fn yaml_reason(error: &serde_saphyr::Error) -> String {
 /// The variables of files, the later ones first.
 fn variables(
     base: &Path,
-    files: &[String],
+    files: &[EnvFile],
     outside: &dyn Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, String>, ManifestError> {
     let mut all = BTreeMap::new();
     for file in files {
-        let file =
-            expand(file, outside).map_err(|reason| ManifestError::new("env_file", reason))?;
-        all.extend(read_variables(base, Path::new(&file)).map_err(|error| error.of("env_file"))?);
+        let path =
+            expand(&file.path, outside).map_err(|reason| ManifestError::new("env_file", reason))?;
+        let file = EnvFile { path, ..*file };
+        all.extend(read_variables(base, &file).map_err(|error| error.of("env_file"))?);
     }
     Ok(all)
 }
 
-fn read_variables(base: &Path, file: &Path) -> Result<BTreeMap<String, String>, ManifestError> {
-    let path = base.join(file);
+fn read_variables(base: &Path, file: &EnvFile) -> Result<BTreeMap<String, String>, ManifestError> {
+    let path = base.join(&file.path);
+    if !file.is_required && path.try_exists().is_ok_and(|exists| !exists) {
+        return Ok(BTreeMap::new());
+    }
     let shown = path.display().to_string();
     let text = read_text(&path).map_err(|reason| ManifestError::new(&shown, reason))?;
     parse_env_file(&text).map_err(|error| error.of(&shown))
@@ -263,8 +268,8 @@ impl RawEntry {
         let cwd = self.cwd.map(|cwd| within.expand("cwd", &cwd)).transpose()?.map(PathBuf::from);
         let mut env = BTreeMap::new();
         for file in &self.env_file.0 {
-            let file = within.expand("env_file", file)?;
-            let read = read_variables(within.base, Path::new(&file));
+            let file = EnvFile { path: within.expand("env_file", &file.path)?, ..*file };
+            let read = read_variables(within.base, &file);
             env.extend(read.map_err(|error| error.of(within.place))?);
         }
         let given = within.map("env", self.env)?;
@@ -383,13 +388,13 @@ impl From<OneOrList> for Words {
     }
 }
 
-/// One file, or a list of files.
+/// One text, or a list of texts.
 #[derive(Default)]
 struct Many(Vec<String>);
 
 impl<'de> Deserialize<'de> for Many {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let want = "a path, or a list of paths";
+        let want = "a text, or a list of texts";
         deserializer.deserialize_any(TextOrList { want, from: PhantomData })
     }
 }
@@ -514,6 +519,28 @@ instance:
     }
 
     #[test]
+    fn a_file_of_variables_may_be_missing_if_the_manifest_says_so() {
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::write(home.path().join("there.env"), "A=1\n").expect("written");
+        let env = |file: &str, text: &str| {
+            let manifest = read(&home.path().join(file), text, &|_| None);
+            manifest.map(|manifest| manifest.instances["a"].env.clone())
+        };
+        let toml = "[instance.a]\ncommand = \"x\"\nenv_file = [\"there.env\", \
+                    { path = \"missing.env\", required = false }]\n";
+        let yaml = "instance: {a: {command: x, env_file: [{path: there.env, required: false}]}}";
+        for (file, text) in [("f.toml", toml), ("f.yaml", yaml)] {
+            let read = env(file, text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(read, BTreeMap::from([("A".to_owned(), "1".to_owned())]), "{file}");
+        }
+        let top = "env_file = { path = \"missing.env\", required = false }\n[instance.a]\ncommand = \"x\"\n";
+        assert_eq!(env("f.toml", top), Ok(BTreeMap::new()));
+        let required = toml.replace("false", "true");
+        let error = env("f.toml", &required).expect_err("it has to exist").to_string();
+        assert!(error.contains("missing.env: cannot read it"), "{error}");
+    }
+
+    #[test]
     fn what_is_wrong_is_one_line_with_its_place() {
         let texts = [
             ("f.txt", ""),
@@ -533,6 +560,10 @@ instance:
             ("f.toml", "[instance.a]\ncommand = \"x\"\nsecrets = { T = \"hunter2\" }"),
             ("f.toml", "[instance.a]\ncommand = \"x ${NO}\""),
             ("f.toml", "[instance.a]\ncommand = \"x\"\nenv_file = \"no/such\""),
+            ("f.toml", "[instance.a]\ncommand = \"x\"\nenv_file = { path = \"no/such\" }"),
+            ("f.toml", "[instance.a]\ncommand = \"x\"\nenv_file = { required = false }"),
+            ("f.toml", "[instance.a]\ncommand = \"x\"\nenv_file = 1"),
+            ("f.yaml", "instance: {a: {command: x, env_file: [{path: a, requried: no}]}}"),
             ("f.toml", "[instance.deadbeef]\ncommand = \"x\""),
             ("f.toml", "[instance.a"),
             ("f.yaml", "instance: {a: {command: x, bogus: 1}}"),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::entry::{Entry, Program, Restart};
+use super::env_file::EnvFile;
 use super::file::Manifest;
 
 /// The manifest as a file that [`super::read()`] reads back. Texts are written unchanged: the
@@ -35,8 +36,8 @@ fn write_entry(text: &mut String, entry: &Entry) {
         line("cwd", quoted(&shown(cwd)));
     }
     if !entry.env_file.is_empty() {
-        let files: Vec<String> = entry.env_file.iter().map(|file| shown(file)).collect();
-        line("env_file", list(files.iter().map(String::as_str)));
+        let files: Vec<String> = entry.env_file.iter().map(env_file).collect();
+        line("env_file", format!("[{}]", files.join(", ")));
     }
     if entry.restart != Restart::OnFailure {
         line("restart", quoted(entry.restart.word()));
@@ -71,6 +72,11 @@ fn write_entry(text: &mut String, entry: &Entry) {
             line(name, table(&pairs));
         }
     }
+}
+
+fn env_file(file: &EnvFile) -> String {
+    let path = quoted(&file.path);
+    if file.is_required { path } else { format!("{{ path = {path}, required = false }}") }
 }
 
 fn shown(path: &Path) -> String {

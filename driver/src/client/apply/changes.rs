@@ -1,29 +1,13 @@
 //! The changes that make the instances as a file declares them. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use openctrl_core::instance::AFTER;
-use openctrl_core::url::{MASK, mask_url, masked_part};
-
-use super::ledger::Owned;
-use crate::client::api::object;
+use super::fields::{Field, fields};
+use super::ledger::{Hold, Owned};
+use super::wanted::Wanted;
 use crate::client::instance::Instance;
-use crate::client::launch::settings;
 use crate::client::table::{Canvas, Tone, paint};
-use crate::client::tags::tags_json;
 use crate::client::text::plain;
-use crate::manifest::{Entry, PARAMETERS, Program, Restart};
-
-/// One declared instance, as the API has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    name: String,
-    /// The URL.
-    pub(super) url: String,
-    restart: bool,
-    tags: Vec<(String, String)>,
-    peer: [String; 3],
-}
 
 /// The change of one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +16,21 @@ pub(super) enum Action {
     Change,
     Delete,
     Keep,
+    /// The file declared it earlier, and does not any more.
+    Leave,
+}
+
+/// Who owns an instance before the apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// This file.
+    Own,
+    /// No file, as far as this user knows.
+    None,
+    /// Another file that no longer declares it.
+    Left(String),
+    /// Another file. It stays so.
+    Other(String),
 }
 
 /// One instance of the plan.
@@ -43,10 +42,14 @@ pub(super) struct Change {
     pub(super) id: Option<String>,
     /// The kind of change.
     pub(super) action: Action,
+    /// The owner so far.
+    pub(super) holder: Holder,
     /// The declared instance, unless it is deleted.
     pub(super) wanted: Option<Wanted>,
     /// The fields that differ.
     pub(super) fields: Vec<Field>,
+    /// Why its command cannot be started as seen from here; the master decides.
+    pub(super) warning: Option<String>,
     /// Whether the URL differs, so that its process is started anew.
     is_new_url: bool,
     /// Whether only the master can tell that: a token does not see the secrets of the URL.
@@ -56,15 +59,6 @@ pub(super) struct Change {
     pub(super) settings_before: Option<String>,
 }
 
-/// A field that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Field {
-    /// As the file calls it.
-    pub(super) name: &'static str,
-    before: String,
-    after: String,
-}
-
 /// All that an apply does.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -72,61 +66,10 @@ pub(super) struct Plan {
     pub(super) all: Vec<Change>,
 }
 
-impl Wanted {
-    /// The content of an entry.
-    pub(super) fn new(name: &str, url: String, entry: &Entry) -> Self {
-        Self {
-            name: name.to_owned(),
-            url,
-            restart: entry.restart != Restart::Never,
-            tags: entry.tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            peer: entry.peer.clone(),
-        }
-    }
-
-    /// Fields that the API does not accept at creation, as a PATCH; may be empty.
-    pub(super) fn rest(&self) -> String {
-        settings(self.restart, &self.tags, &self.peer)
-    }
-
-    /// The current instance.
-    fn of(instance: &Instance) -> Self {
-        let mut tags: Vec<(String, String)> = instance
-            .tags()
-            .iter()
-            .map(|(name, value)| (name.clone(), value.text().to_owned()))
-            .collect();
-        tags.sort();
-        Self {
-            name: instance.alias().to_owned(),
-            url: instance.url().to_owned(),
-            restart: instance.restart(),
-            tags,
-            peer: ["sid", "type", "alias"].map(|name| instance.peer(name).to_owned()),
-        }
-    }
-
-    /// The same with masks as a file would have them in the URL.
-    fn escaped(&self) -> Self {
-        Self { url: self.url.replace(MASK, "%2A%2A%2A"), ..self.clone() }
-    }
-
-    /// Tags, peer and policy as a PATCH that sets all of them.
-    fn patch(&self) -> String {
-        let [sid, kind, alias] = self.peer.each_ref().map(|text| Some(&**text));
-        format!(
-            "{{\"restart\":{},\"meta\":{{\"peer\":{},\"tags\":{}}}}}",
-            self.restart,
-            object(&[("sid", sid), ("type", kind), ("alias", alias)]),
-            tags_json(&self.tags)
-        )
-    }
-}
-
 /// Compares the declared with the current instances. An instance is found by its alias.
 ///
 /// # Errors
-/// A name that several instances have, or that another owner has.
+/// A name that several instances have, or a change of an instance that another file owns.
 pub(super) fn plan(
     wanted: &[Wanted],
     instances: &[Instance],
@@ -140,158 +83,153 @@ pub(super) fn plan(
     }
     let mut all = Vec::new();
     for one in wanted {
-        let shown = plain(&one.name);
         match by_alias.get(&*one.name).map(Vec::as_slice) {
-            None => all.push(creation(one)),
+            None => all.push(Change::creation(one)),
             Some([instance]) => {
-                let other = owners.iter().find(|(other, owned)| {
-                    *other != owner && owned.get(&one.name).is_some_and(|id| id == instance.id())
-                });
-                if let Some((other, _)) = other {
-                    let other = plain(other);
-                    return Err(format!(
-                        "instance {shown:?} is owned by {other}; remove it there, or rename it here"
-                    ));
-                }
-                all.push(comparison(one, instance));
+                let holder = holder(owners, owner, instance);
+                let change = Change::comparison(one, instance, holder);
+                change.check_owner()?;
+                all.push(change);
             }
             Some(several) => {
                 return Err(format!(
-                    "{} instances have the name {shown:?}; delete all but one, or rename them",
-                    several.len()
+                    "{} instances have the name {:?}; delete all but one, or rename them",
+                    several.len(),
+                    plain(&one.name)
                 ));
             }
         }
     }
-    if prune {
-        let owned = owners.get(owner).into_iter().flatten();
-        for (name, id) in owned.filter(|(name, _)| wanted.iter().all(|one| one.name != **name)) {
-            let there = by_alias.get(&**name).into_iter().flatten();
-            let mut there = there.filter(|one| id.is_empty() || one.id() == id);
-            if let (Some(instance), None) = (there.next(), there.next()) {
-                all.push(deletion(name, instance));
-            }
+    let declared: BTreeSet<&str> = wanted.iter().map(|one| &*one.name).collect();
+    let owned = owners.get(owner).into_iter().flatten();
+    for (name, hold) in owned.filter(|(name, _)| !declared.contains(&***name)) {
+        let there = by_alias.get(&**name).into_iter().flatten();
+        let mut there = there.filter(|one| hold.id().is_empty() || one.id() == hold.id());
+        if let (Some(instance), None) = (there.next(), there.next()) {
+            let action = if prune { Action::Delete } else { Action::Leave };
+            all.push(Change::of_undeclared(name, instance, action));
         }
     }
     Ok(Plan { all })
 }
 
-fn creation(wanted: &Wanted) -> Change {
-    Change {
-        name: wanted.name.clone(),
-        id: None,
-        action: Action::Create,
-        wanted: Some(wanted.clone()),
-        fields: fields(None, Some(wanted)),
-        is_new_url: true,
-        is_masked: false,
-        settings: None,
-        settings_before: None,
-    }
-}
-
-fn deletion(name: &str, instance: &Instance) -> Change {
-    Change {
-        name: name.to_owned(),
-        id: Some(instance.id().to_owned()),
-        action: Action::Delete,
-        wanted: None,
-        fields: Vec::new(),
-        is_new_url: false,
-        is_masked: false,
-        settings: None,
-        settings_before: None,
-    }
-}
-
-fn comparison(wanted: &Wanted, instance: &Instance) -> Change {
-    let is = Wanted::of(instance);
-    let mut seen = wanted.clone();
-    let has_masks = masked_part(&is.url).is_some();
-    if has_masks {
-        seen.url = mask_url(&wanted.url);
-    }
-    let is_masked = has_masks && seen.url == is.url;
-    let mut fields =
-        if seen == is { Vec::new() } else { fields(Some(&is.escaped()), Some(&seen.escaped())) };
-    if is_masked {
-        fields.push(Field::masked());
-    }
-    let differs = (is.restart, &is.tags, &is.peer) != (wanted.restart, &wanted.tags, &wanted.peer);
-    Change {
-        name: wanted.name.clone(),
-        id: Some(instance.id().to_owned()),
-        action: if *wanted == is { Action::Keep } else { Action::Change },
-        wanted: Some(wanted.clone()),
-        is_new_url: is.url != wanted.url,
-        is_masked,
-        settings: differs.then(|| wanted.patch()),
-        settings_before: differs.then(|| is.patch()),
-        fields,
-    }
-}
-
-/// The fields that differ, as the file calls them. Values of variables are not shown: they may be
-/// secret.
-fn fields(before: Option<&Wanted>, after: Option<&Wanted>) -> Vec<Field> {
-    let shown = |one: Option<&Wanted>| one.map(shown_fields).unwrap_or_default();
-    let (before, after) = (shown(before), shown(after));
-    let of_entry = ["url", "command", "shell", "cwd", "env", "secrets"];
-    let mut fields = Vec::new();
-    for name in of_entry.into_iter().chain(PARAMETERS).chain([AFTER, "tags", "peer"]) {
-        let of =
-            |all: &BTreeMap<&str, (String, String)>| all.get(name).cloned().unwrap_or_default();
-        let ((before, before_whole), (after, after_whole)) = (of(&before), of(&after));
-        if before_whole != after_whole {
-            fields.push(Field { name, before, after });
-        }
-    }
-    fields
-}
-
-/// Each field, as shown and as compared.
-fn shown_fields(one: &Wanted) -> BTreeMap<&'static str, (String, String)> {
-    let mut all = BTreeMap::new();
-    let mut add = |name, text: String, whole: String| {
-        if !whole.is_empty() {
-            all.insert(name, (text, whole));
-        }
+fn holder(owners: &BTreeMap<String, Owned>, owner: &str, instance: &Instance) -> Holder {
+    let hold_of = |owned: &Owned| {
+        owned.get(instance.alias()).filter(|hold| hold.id() == instance.id()).cloned()
     };
-    let entry = Entry::of_url(&one.url);
-    match &entry.program {
-        Program::Url(url) => {
-            let shown = openctrl_core::url::InstanceUrl::parse(url).map(|url| url.redacted());
-            add("url", shown.unwrap_or_default(), url.clone());
-        }
-        Program::Shell(line) => add("shell", line.clone(), line.clone()),
-        Program::Command(words) => add("command", shell_words::join(words), words.join("\0")),
+    if owners.get(owner).is_some_and(|owned| hold_of(owned).is_some()) {
+        return Holder::Own;
     }
-    let cwd = entry.cwd.map(|cwd| cwd.to_string_lossy().into_owned()).unwrap_or_default();
-    add("cwd", cwd.clone(), cwd);
-    let names: Vec<&str> = entry.env.keys().map(String::as_str).collect();
-    add("env", names.join(", "), pairs(entry.env.iter()));
-    let secrets: Vec<(String, String)> =
-        entry.secrets.iter().map(|(name, at)| (name.clone(), at.to_string())).collect();
-    let whole = pairs(secrets.iter().map(|(name, at)| (name, at)));
-    add("secrets", whole.clone(), whole);
-    let restart = if one.restart { entry.restart } else { Restart::Never };
-    for (name, value) in &entry.policy {
-        if let Some(name) = PARAMETERS.into_iter().find(|known| known == name) {
-            add(name, value.clone(), value.clone());
-        }
+    match owners.iter().find_map(|(other, owned)| Some((other, hold_of(owned)?))) {
+        Some((other, Hold::Left { .. })) => Holder::Left(other.clone()),
+        Some((other, Hold::Declared(_))) => Holder::Other(other.clone()),
+        None => Holder::None,
     }
-    let after = entry.after.join(", ");
-    add(AFTER, after.clone(), after);
-    add("restart", restart.word().to_owned(), restart.word().to_owned());
-    let tags = pairs(one.tags.iter().map(|(name, value)| (name, value)));
-    add("tags", tags.clone(), tags);
-    let peer = one.peer.join(" ").trim().to_owned();
-    add("peer", peer.clone(), peer);
-    all
 }
 
-fn pairs<'a>(all: impl Iterator<Item = (&'a String, &'a String)>) -> String {
-    all.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
+impl Change {
+    fn creation(wanted: &Wanted) -> Self {
+        Self {
+            name: wanted.name.clone(),
+            id: None,
+            action: Action::Create,
+            holder: Holder::Own,
+            wanted: Some(wanted.clone()),
+            fields: fields(None, wanted),
+            warning: None,
+            is_new_url: true,
+            is_masked: false,
+            settings: None,
+            settings_before: None,
+        }
+    }
+
+    fn of_undeclared(name: &str, instance: &Instance, action: Action) -> Self {
+        Self {
+            name: name.to_owned(),
+            id: Some(instance.id().to_owned()),
+            action,
+            holder: Holder::Own,
+            wanted: None,
+            fields: Vec::new(),
+            warning: None,
+            is_new_url: false,
+            is_masked: false,
+            settings: None,
+            settings_before: None,
+        }
+    }
+
+    fn comparison(wanted: &Wanted, instance: &Instance, holder: Holder) -> Self {
+        let is = Wanted::of(instance);
+        let wanted = wanted.for_current(&is);
+        let seen = wanted.seen_beside(&is);
+        let is_masked = is.has_masks() && seen.url == is.url;
+        let mut fields =
+            if seen == is { Vec::new() } else { fields(Some(&is.escaped()), &seen.escaped()) };
+        if is_masked {
+            fields.push(Field::masked());
+        }
+        let differs =
+            (is.restart, &is.tags, &is.peer) != (wanted.restart, &wanted.tags, &wanted.peer);
+        Self {
+            name: wanted.name.clone(),
+            id: Some(instance.id().to_owned()),
+            action: if wanted == is { Action::Keep } else { Action::Change },
+            holder,
+            is_new_url: is.url != wanted.url,
+            is_masked,
+            settings: differs.then(|| wanted.patch()),
+            settings_before: differs.then(|| is.patch()),
+            wanted: Some(wanted),
+            fields,
+            warning: None,
+        }
+    }
+
+    /// Another file's instance can be declared here only as it is.
+    fn check_owner(&self) -> Result<(), String> {
+        match &self.holder {
+            Holder::Other(other) if self.action != Action::Keep => Err(format!(
+                "instance {:?} is owned by {other}, and this file would change it; change it there, or \
+                 set name = {other:?} in this file",
+                plain(&self.name),
+                other = plain(other),
+            )),
+            Holder::Own | Holder::None | Holder::Left(_) | Holder::Other(_) => Ok(()),
+        }
+    }
+
+    /// Whether a process is started by it.
+    pub(super) fn starts(&self) -> bool {
+        match self.action {
+            Action::Create => true,
+            Action::Change => self.is_new_url,
+            Action::Delete | Action::Keep | Action::Leave => false,
+        }
+    }
+
+    /// How the file owns the instance after the apply. One is owned until it has been deleted.
+    fn hold(&self) -> Option<Hold> {
+        let id = self.id.clone().unwrap_or_default();
+        match (self.action, &self.holder) {
+            (_, Holder::Other(_)) => None,
+            (Action::Delete | Action::Leave, _) => Some(Hold::Left { left: id }),
+            (Action::Create | Action::Change | Action::Keep, _) => Some(Hold::Declared(id)),
+        }
+    }
+
+    /// What to know about the ownership; may be empty.
+    pub(super) fn note(&self) -> String {
+        match &self.holder {
+            Holder::Own => String::new(),
+            Holder::None => "not owned by a file; apply takes it over".to_owned(),
+            Holder::Left(other) => {
+                format!("no longer declared by {}; apply takes it over", plain(other))
+            }
+            Holder::Other(other) => format!("owned by {}", plain(other)),
+        }
+    }
 }
 
 impl Action {
@@ -302,6 +240,7 @@ impl Action {
             Self::Change => "change",
             Self::Delete => "delete",
             Self::Keep => "unchanged",
+            Self::Leave => "kept",
         }
     }
 
@@ -312,33 +251,15 @@ impl Action {
             Self::Change => "changed",
             Self::Delete => "deleted",
             Self::Keep => "unchanged",
-        }
-    }
-}
-
-impl Field {
-    /// Secrets that a token does not see.
-    fn masked() -> Self {
-        let after = "compared by the master".to_owned();
-        Self { name: "url", before: "secrets that this token does not see".to_owned(), after }
-    }
-}
-
-impl Change {
-    /// Whether a process is started by it.
-    pub(super) fn starts(&self) -> bool {
-        match self.action {
-            Action::Create => true,
-            Action::Change => self.is_new_url,
-            Action::Delete | Action::Keep => false,
+            Self::Leave => "kept",
         }
     }
 }
 
 impl Plan {
-    /// The changes, without unchanged instances.
+    /// The changes, without instances that stay as they are.
     pub(super) fn changes(&self) -> impl Iterator<Item = &Change> {
-        self.all.iter().filter(|change| change.action != Action::Keep)
+        self.all.iter().filter(|change| !matches!(change.action, Action::Keep | Action::Leave))
     }
 
     /// Whether anything is done.
@@ -346,11 +267,18 @@ impl Plan {
         self.changes().next().is_some()
     }
 
-    /// The instances of the owner after the apply, as far as known in advance. An instance is owned
-    /// until it has been deleted.
+    /// Adds warnings about the URLs that would be started: `check` says why one cannot be.
+    pub(super) fn warn(&mut self, check: impl Fn(&str) -> Result<(), String>) {
+        for change in self.all.iter_mut().filter(|change| change.starts()) {
+            let url = change.wanted.as_ref().map(|wanted| check(&wanted.url));
+            change.warning = url.and_then(Result::err);
+        }
+    }
+
+    /// The instances of the owner after the apply, as far as known in advance.
     pub(super) fn owned(&self) -> Owned {
-        let owned = |change: &Change| (change.name.clone(), change.id.clone().unwrap_or_default());
-        self.all.iter().map(owned).collect()
+        let owned = |change: &Change| Some((change.name.clone(), change.hold()?));
+        self.all.iter().filter_map(owned).collect()
     }
 
     /// `2 to create, 1 to change`.
@@ -361,6 +289,7 @@ impl Plan {
             (count(Action::Change), "to change"),
             (count(Action::Delete), "to delete"),
             (count(Action::Keep), "unchanged"),
+            (count(Action::Leave), "kept"),
         ];
         let parts = parts.into_iter().filter(|(count, _)| *count > 0);
         let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
@@ -370,43 +299,73 @@ impl Plan {
     /// The plan for reading.
     pub(super) fn text(&self, canvas: Canvas) -> String {
         let mut text = String::new();
-        for change in self.changes() {
+        for change in &self.all {
             let (sign, tone) = match change.action {
                 Action::Create => ("+", Tone::Good),
                 Action::Delete => ("-", Tone::Bad),
-                Action::Change | Action::Keep => ("~", Tone::Plain),
+                Action::Change => ("~", Tone::Plain),
+                Action::Keep => continue,
+                Action::Leave => {
+                    let name = plain(&change.name);
+                    text.push_str(&format!(
+                        "{name}: no longer declared, kept (--prune deletes it)\n"
+                    ));
+                    continue;
+                }
             };
-            let restarts = change.action == Action::Change && change.starts();
-            let note = match (restarts, change.is_masked) {
-                (true, true) => ", restarts if its secrets differ",
-                (true, false) => ", restarts",
-                (false, _) => "",
-            };
-            let name = plain(&change.name);
-            let heading = format!("{sign} {name}: {}{note}", change.action.word());
-            text.push_str(&paint(&heading, tone, canvas));
+            text.push_str(&paint(&heading(change, sign), tone, canvas));
             text.push('\n');
-            for Field { name, before, after } in &change.fields {
-                let (before, after) = (plain(before), plain(after));
-                let value = match (&*before, &*after, change.action) {
-                    (_, after, Action::Create) => after.to_owned(),
-                    (before, after, _) if before == after => format!("{after} (values changed)"),
-                    ("", after, _) => format!("(none) -> {after}"),
-                    (before, "", _) => format!("{before} -> (none)"),
-                    (before, after, _) => format!("{before} -> {after}"),
-                };
-                text.push_str(&format!("    {name}: {value}\n"));
+            for field in &change.fields {
+                text.push_str(&line(field, change.action));
+            }
+            if let Some(warning) = &change.warning {
+                text.push_str(&format!(
+                    "    warning: {}; apply fails if the master finds the same (--force skips the \
+                     check)\n",
+                    plain(warning)
+                ));
             }
         }
         format!("{text}{}\n", self.summary())
     }
 }
 
+fn heading(change: &Change, sign: &str) -> String {
+    let restarts = change.action == Action::Change && change.starts();
+    let restarts = match (restarts, change.is_masked) {
+        (true, true) => ", restarts if its secrets differ",
+        (true, false) => ", restarts",
+        (false, _) => "",
+    };
+    let note = match &*change.note() {
+        "" => String::new(),
+        note => format!(" ({note})"),
+    };
+    format!("{sign} {}: {}{restarts}{note}", plain(&change.name), change.action.word())
+}
+
+fn line(field: &Field, action: Action) -> String {
+    let (before, after) = (plain(&field.before), plain(&field.after));
+    let value = match (&*before, &*after, action) {
+        (_, after, Action::Create) => after.to_owned(),
+        (before, after, _) if before == after => format!("{after} (values changed)"),
+        ("", after, _) => format!("(none) -> {after}"),
+        (before, "", _) => format!("{before} -> (none)"),
+        (before, after, _) => format!("{before} -> {after}"),
+    };
+    format!("    {}: {value}\n", field.name)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use openctrl_core::url::mask_url;
+
     use super::*;
     use crate::client::document::{Document, quote};
-    use std::path::Path;
+    use crate::client::tags::tags_json;
+    use crate::manifest::{Entry, Program};
 
     fn wanted(name: &str, program: Program, change: impl FnOnce(&mut Entry)) -> Wanted {
         let mut entry = Entry { program, ..Entry::default() };
@@ -430,7 +389,8 @@ mod tests {
     }
 
     fn owned(names: &[(&str, &str)]) -> Owned {
-        names.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect()
+        let hold = |id: &str| Hold::Declared(id.to_owned());
+        names.iter().map(|(name, id)| ((*name).to_owned(), hold(id))).collect()
     }
 
     const PLAIN: Canvas = Canvas { width: None, has_colours: false };
@@ -446,8 +406,9 @@ mod tests {
         let one = declared("hush", "api");
         let shown = Wanted { url: mask_url(&one.url), ..one.clone() };
         let there = [instance("1", &shown)];
+        let owners = BTreeMap::from([("f".to_owned(), owned(&[("api", "1")]))]);
         let planned = |one: &Wanted| {
-            plan(std::slice::from_ref(one), &there, &BTreeMap::new(), "f", false).expect("a plan")
+            plan(std::slice::from_ref(one), &there, &owners, "f", false).expect("a plan")
         };
         let same = planned(&one);
         assert!(same.all[0].is_masked && same.all[0].starts());
@@ -487,11 +448,16 @@ mod tests {
             instance("00000004", &command("old", "x")),
             instance("00000005", &command("foreign", "x")),
         ];
+        let mine = [
+            ("web", "00000001"),
+            ("same", "00000002"),
+            ("api", "00000003"),
+            ("old", "00000004"),
+            ("gone", "00000009"),
+            ("foreign", "1"),
+        ];
         let owners = BTreeMap::from([
-            (
-                "me".to_owned(),
-                owned(&[("old", "00000004"), ("gone", "00000009"), ("foreign", "1")]),
-            ),
+            ("me".to_owned(), owned(&mine)),
             ("other".to_owned(), owned(&[("foreign", "00000005")])),
         ]);
         let plan = plan(&all, &there, &owners, "me", true).expect("a plan");
@@ -509,8 +475,57 @@ mod tests {
         let reason = plan(&all, &twins, &none, "me", false).expect_err("two have the name");
         assert!(reason.starts_with("2 instances have the name \"web\""), "{reason}");
         let owners = BTreeMap::from([("other".to_owned(), owned(&[("web", "00000001")]))]);
-        let reason = plan(&all, &twins[..1], &owners, "me", false).expect_err("it is another's");
-        assert!(reason.contains("owned by other"), "{reason}");
+        let changed = [command("web", "y")];
+        let reason = plan(&changed, &twins[..1], &owners, "me", false).expect_err("another's");
+        assert_eq!(
+            reason,
+            "instance \"web\" is owned by other, and this file would change it; change it there, or \
+             set name = \"other\" in this file"
+        );
+        let same = plan(&all, &twins[..1], &owners, "me", false).expect("it stays as it is");
+        assert!(!same.has_changes() && same.owned().is_empty());
+    }
+
+    #[test]
+    fn an_instance_of_no_file_or_of_one_that_left_it_is_taken_over() {
+        let all = [command("web", "y"), command("api", "y")];
+        let there = [
+            instance("00000001", &command("web", "x")),
+            instance("00000002", &command("api", "x")),
+        ];
+        let left = Hold::Left { left: "00000002".to_owned() };
+        let owners =
+            BTreeMap::from([("other".to_owned(), Owned::from([("api".to_owned(), left)]))]);
+        let plan = plan(&all, &there, &owners, "me", false).expect("a plan");
+        insta::assert_snapshot!(plan.text(PLAIN), @r"
+        ~ web: change, restarts (not owned by a file; apply takes it over)
+            command: x -> y
+        ~ api: change, restarts (no longer declared by other; apply takes it over)
+            command: x -> y
+        2 to change
+        ");
+        assert_eq!(plan.owned(), owned(&[("web", "00000001"), ("api", "00000002")]));
+    }
+
+    #[test]
+    fn the_folder_of_the_file_is_a_default_and_changes_no_instance() {
+        let with_cwd = |name: &str, line: &str| {
+            let words = line.split(' ').map(str::to_owned).collect();
+            wanted(name, Program::Command(words), |entry| entry.cwd = Some("/srv".into()))
+        };
+        let declared =
+            |line: &str| command("web", line).with_default_cwd(with_cwd("web", line).url);
+        let owners = BTreeMap::from([("me".to_owned(), owned(&[("web", "1")]))]);
+        let planned = |there: &Wanted, line: &str| {
+            let plan = plan(&[declared(line)], &[instance("1", there)], &owners, "me", false);
+            plan.expect("a plan").text(PLAIN)
+        };
+        assert_eq!(planned(&with_cwd("web", "x"), "x"), "1 unchanged\n");
+        assert_eq!(planned(&command("web", "x"), "x"), "1 unchanged\n");
+        let changed = planned(&command("web", "x"), "y");
+        assert!(!changed.contains("cwd"), "{changed}");
+        let demo = wanted("web", Program::Url("demo://a".to_owned()), |_| {});
+        assert!(planned(&demo, "x").contains("cwd: (none) -> /srv"));
     }
 
     #[test]

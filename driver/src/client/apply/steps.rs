@@ -75,7 +75,7 @@ async fn one(api: &Api, change: &Change, patience: Duration, force: bool) -> Out
             .change_slowly(Method::DELETE, &path, None, patience)
             .await
             .map(|_| Done::changed(None)),
-        Action::Change | Action::Keep => amend(api, change, &path, force).await,
+        Action::Change | Action::Keep | Action::Leave => amend(api, change, &path, force).await,
     }
 }
 

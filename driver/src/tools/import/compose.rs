@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::entries::{Imported, Policy, split};
-use crate::manifest::{Entry, Program, Restart, escape, yaml_reason};
+use crate::manifest::{Entry, EnvFile, Program, Restart, escape, yaml_reason};
 
 /// Keys without a counterpart that change which program runs or who can reach it.
 const WITHOUT: [(&str, &str); 10] = [
@@ -150,7 +150,7 @@ impl Service<'_> {
             _ => Vec::new(),
         };
         entry.env = self.environment()?;
-        entry.env_file = self.env_files(imported, place)?;
+        entry.env_file = self.env_files()?;
         entry.tags = self.labels()?;
         let count = self.replicas()?;
         for number in 1..=count {
@@ -266,11 +266,7 @@ impl Service<'_> {
         Ok(all)
     }
 
-    fn env_files(
-        &self,
-        imported: &mut Imported,
-        place: &str,
-    ) -> Result<Vec<std::path::PathBuf>, String> {
+    fn env_files(&self) -> Result<Vec<EnvFile>, String> {
         let given = match self.0.get("env_file") {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::List(list)) => list.clone(),
@@ -279,11 +275,11 @@ impl Service<'_> {
         let mut files = Vec::new();
         for one in given {
             let map = if let Value::Map(map) = &one { Some(map) } else { None };
-            if map.is_some_and(|map| map.get("required") == Some(&Value::Bool(false))) {
-                imported.note(place, "env_file: required: false has no counterpart");
-            }
+            let required = map.and_then(|map| map.get("required"));
+            let is_required = required != Some(&Value::Bool(false));
             let path = map.map_or(Some(&one), |map| map.get("path")).and_then(Value::scalar);
-            files.push(template(&path.ok_or("env_file is not a path")?)?.into());
+            let path = template(&path.ok_or("env_file is not a path")?)?;
+            files.push(EnvFile { path, is_required });
         }
         Ok(files)
     }

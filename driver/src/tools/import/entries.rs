@@ -66,7 +66,9 @@ pub(super) type Policy = BTreeMap<String, String>;
 
 fn check(name: &str, value: &str) -> Result<(), String> {
     let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
-    let url = InstanceUrl::parse(&format!("exec:x?{name}={value}"));
+    // A window is refused by itself.
+    let needed = if name == "restart_window" { "max_restarts=1&" } else { "" };
+    let url = InstanceUrl::parse(&format!("exec:x?{needed}{name}={value}"));
     let url = url.map_err(|error| error.to_string())?;
     exec_policy(&url).map(drop)
 }

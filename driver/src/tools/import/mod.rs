@@ -45,7 +45,8 @@ pub(crate) fn import(question: &Import) -> Result<Printed, String> {
     let count = manifest.instances.len();
     let mut report: Vec<String> =
         imported.notes.into_iter().map(|note| format!("{shown}: {note}")).collect();
-    report.push(format!("{shown}: {count} instances"));
+    let noun = if count == 1 { "instance" } else { "instances" };
+    report.push(format!("{shown}: {count} {noun}"));
     Ok(Printed { file: write(&manifest), report })
 }
 

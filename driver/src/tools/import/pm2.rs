@@ -1,9 +1,10 @@
 //! Ecosystem files of pm2: JSON, or JavaScript that contains only data.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use openctrl_core::instance::Schedule;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::entries::{Imported, split};
 use crate::manifest::{Entry, Program, Restart, escape};
@@ -84,18 +85,22 @@ pub(super) fn read(text: &str, folder: &str) -> Result<Imported, String> {
             return Err("there are no apps in it".to_owned());
         }
     };
-    let mut imported = Imported::default();
+    let mut all = Vec::new();
     for (index, app) in apps.into_iter().enumerate() {
         let Value::Object(app) = app else {
             return Err(format!("app {}: it is not an object", index + 1));
         };
-        let app = flat(app);
-        let place = match app.get("name").and_then(Value::as_str) {
-            Some(name) => format!("app {name:?}"),
-            None => format!("app {}", index + 1),
-        };
-        add(&mut imported, &app, folder, &place).map_err(|reason| format!("{place}: {reason}"))?;
+        all.push(App::new(index, app));
     }
+    number(&mut all);
+    let mut imported = Imported::default();
+    for app in &all {
+        let place = &app.place;
+        add(&mut imported, app, folder, place).map_err(|reason| format!("{place}: {reason}"))?;
+    }
+    // The processes of an app are the same.
+    let mut seen = BTreeSet::new();
+    imported.notes.retain(|note| seen.insert(note.clone()));
     if imported.instances.is_empty() {
         return Err("there are no apps in it".to_owned());
     }
@@ -119,46 +124,112 @@ fn data(text: &str) -> &str {
     assigned.or_else(|| text.strip_prefix("export default")).unwrap_or(text)
 }
 
-/// `pm2 jlist` has the settings of an app in `pm2_env`.
-fn flat(mut app: Map<String, Value>) -> Map<String, Value> {
-    let Some(Value::Object(mut inner)) = app.remove("pm2_env") else { return app };
-    let mut flat = Map::new();
-    let mut take = |to: &str, from: &str, inner: &mut Map<String, Value>| {
-        if let Some(value) = inner.remove(from).filter(|value| !value.is_null()) {
-            flat.insert(to.to_owned(), value);
-        }
-    };
-    take("name", "name", &mut inner);
-    take("script", "pm_exec_path", &mut inner);
-    take("cwd", "pm_cwd", &mut inner);
-    take("interpreter", "exec_interpreter", &mut inner);
-    for same in [
-        "args",
-        "node_args",
-        "autorestart",
-        "cron_restart",
-        "exec_mode",
-        "instances",
-        "namespace",
-        "watch",
-        "ignore_watch",
-    ] {
-        take(same, same, &mut inner);
-    }
-    flat
+/// The settings of an app.
+struct App {
+    settings: Map<String, Value>,
+    /// Where it is in the file, for the report.
+    place: String,
+    /// Whether it is one process of the list of pm2, and not an app with as many as it asks for.
+    is_process: bool,
 }
 
-fn add(
-    imported: &mut Imported,
-    app: &Map<String, Value>,
-    folder: &str,
-    place: &str,
-) -> Result<(), String> {
+impl App {
+    fn new(index: usize, app: Map<String, Value>) -> Self {
+        let (settings, is_process) = match process(&app) {
+            Some(settings) => (settings, true),
+            None => (app, false),
+        };
+        let place = match settings.get("name").and_then(Value::as_str) {
+            Some(name) => format!("app {name:?}"),
+            None => format!("app {}", index + 1),
+        };
+        Self { settings, place, is_process }
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.settings.get(key).and_then(Value::as_str)
+    }
+
+    /// Its name, else that of the script.
+    fn name(&self) -> Option<&str> {
+        let script = self.text("script").map(|script| {
+            let stem = script.rsplit('/').next().unwrap_or(script);
+            stem.split('.').next().unwrap_or(stem)
+        });
+        self.text("name").or(script)
+    }
+}
+
+/// Settings of a process in the list of pm2 that have another name there.
+const RENAMED: [(&str, &str); 4] = [
+    ("name", "name"),
+    ("script", "pm_exec_path"),
+    ("cwd", "pm_cwd"),
+    ("interpreter", "exec_interpreter"),
+];
+
+/// The settings of a process in the list of `pm2 jlist`, which are in `pm2_env` among the state of
+/// pm2. `env` is not taken, as it has the whole environment.
+fn process(app: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let Some(Value::Object(inner)) = app.get("pm2_env") else { return None };
+    let of_list = ["env", "instances", "exec_interpreter"];
+    let same = TAKEN.into_iter().chain(WITHOUT.map(|(name, _)| name));
+    let same = same.filter(|name| !of_list.contains(name)).map(|name| (name, name));
+    let all = RENAMED.into_iter().chain(same);
+    // pm2 lists settings that are not in use with an empty value.
+    let is_set = |value: &&Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Bool(true) | Value::Object(_) => true,
+    };
+    let mut settings = Map::new();
+    for (to, from) in all {
+        // An app that is not restarted says so with false.
+        let value = inner.get(from).filter(|value| from == "autorestart" || is_set(value));
+        if let Some(value) = value.filter(|_| !settings.contains_key(to)) {
+            settings.insert(to.to_owned(), value.clone());
+        }
+    }
+    if let Some(number) = inner.get("NODE_APP_INSTANCE").filter(|number| scalar(number).is_some()) {
+        settings.insert("env".to_owned(), json!({ "NODE_APP_INSTANCE": number }));
+    }
+    Some(settings)
+}
+
+/// Numbers the processes of an app with several: the list has one entry for each, all of one name.
+/// Only these know their number.
+fn number(all: &mut [App]) {
+    let name = |app: &App| app.name().map(str::to_owned);
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for app in all.iter().filter(|app| app.is_process) {
+        *counts.entry(name(app).unwrap_or_default()).or_default() += 1;
+    }
+    let mut taken: BTreeSet<String> = all.iter().filter_map(name).collect();
+    for app in all.iter_mut().filter(|app| app.is_process) {
+        let Some(base) = name(app).filter(|base| counts[base] > 1) else {
+            app.settings.remove("env");
+            continue;
+        };
+        let mut numbered = (0..).map(|number| format!("{base}-{number}"));
+        let free = numbered.find(|name| !taken.contains(name));
+        let free = free.expect("there are more numbers than processes");
+        taken.insert(free.clone());
+        app.settings.insert("name".to_owned(), Value::String(free));
+    }
+}
+
+fn add(imported: &mut Imported, app: &App, folder: &str, place: &str) -> Result<(), String> {
+    let name = app.name().ok_or("there is no script")?;
+    let App { settings: app, is_process, .. } = app;
     notes(imported, app, place);
+    if *is_process {
+        let why = "the list has the whole environment of pm2; set what the app needs in env";
+        imported.note(place, format!("its variables are not taken: {why}"));
+    }
     let text = |key: &str| app.get(key).and_then(Value::as_str);
     let script = text("script").ok_or("there is no script")?;
-    let stem = script.rsplit('/').next().unwrap_or(script);
-    let name = text("name").unwrap_or_else(|| stem.split('.').next().unwrap_or(stem));
     let mut words = interpreter(script, text("interpreter").or_else(|| text("exec_interpreter")));
     if !words.is_empty() {
         for key in ["interpreter_args", "node_args"] {
@@ -447,6 +518,24 @@ mod tests {
         let read = shown(read(list, "/srv"));
         assert!(read.contains("command = [\"node\", \"/srv/a.js\", \"x\"]"), "{read}");
         assert!(!read.contains("hush"), "the whole environment is in there: {read}");
+    }
+
+    #[test]
+    fn each_entry_of_the_list_is_one_process() {
+        let one = |name: &str, number: u32, more: &str| {
+            format!(
+                r#"{{"name":"{name}","pm2_env":{{"name":"{name}","pm_exec_path":"/srv/{name}.js",
+                "pm_cwd":"/srv","exec_interpreter":"node","instances":2,"NODE_APP_INSTANCE":{number},
+                "restart_delay":0,"stop_exit_codes":[],"merge_logs":true,"watch":false{more}}}}}"#
+            )
+        };
+        let list = [
+            one("napp", 0, r#","max_memory_restart":209715200,"kill_timeout":3000"#),
+            one("napp", 1, r#","max_memory_restart":209715200,"kill_timeout":3000"#),
+            one("napp-1", 0, r#","autorestart":false,"uid":"www-data""#),
+        ];
+        let list = format!("[{}]", list.join(","));
+        insta::assert_snapshot!(shown(read(&list, "/")));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Procfiles: `name: command`, one a line, run by a shell.
 
 use super::entries::Imported;
-use crate::manifest::{Entry, Program, escape};
+use crate::manifest::{Entry, EnvFile, Program, escape};
 
 /// Reads a Procfile. Runners disagree on duplicate names: honcho refuses them, foreman of npm runs
 /// the last one. They are refused here. The processes run in `folder`, that of the file.
@@ -33,7 +33,7 @@ pub(super) fn read(text: &str, folder: &str, has_env_file: bool) -> Result<Impor
         }
         let folder = escape(folder);
         let file = format!("{folder}/.env");
-        let env_file = if has_env_file { vec![file.into()] } else { Vec::new() };
+        let env_file = if has_env_file { vec![EnvFile::required(file)] } else { Vec::new() };
         let program = Program::Shell(escape(command));
         let entry = Entry { program, cwd: Some(folder.into()), env_file, ..Entry::default() };
         imported.add(name, entry).map_err(|reason| format!("{place}: {reason}"))?;

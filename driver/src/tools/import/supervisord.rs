@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use configparser::ini::Ini;
+use openctrl_core::limits::{BACKOFF_FIRST_MS, BACKOFF_LONGEST_MS};
 
-use super::entries::{Imported, Policy, split};
+use super::entries::{Imported, Policy, split, time};
 use crate::manifest::{Entry, Program, Restart, escape};
 
 /// Options of a program that mean nothing here, because what they ask for is so, or is not needed.
@@ -20,10 +21,12 @@ const POLICY: [(&str, &str); 3] =
 /// How long supervisord waits before KILL by default, in seconds.
 const STOP_TIMEOUT: &str = "10";
 
+/// How long a process has to run to be started, in seconds, by default.
+const START_SECS: u64 = 1;
+
 /// Options without a counterpart, with the behavior of OpenCtrl.
 const WITHOUT: [(&str, &str); 15] = [
     ("priority", "numbers set no order: name the instances to wait for in after"),
-    ("startretries", "restarts back off and do not end"),
     ("exitcodes", "every exit code but 0 is a failure"),
     ("stopasgroup", "signals go to the process group always"),
     ("killasgroup", "signals go to the process group always"),
@@ -174,7 +177,25 @@ impl Section<'_> {
         }
         let wait = self.values.get("stopwaitsecs").map_or(STOP_TIMEOUT, String::as_str);
         imported.set_stop_timeout(&mut policy, &format!("{place}: stopwaitsecs"), wait);
+        if let Some(retries) = self.values.get("startretries") {
+            self.limit(imported, &mut policy, place, retries);
+        }
         policy
+    }
+
+    /// `startretries` counts starts in a row that do not last for `startsecs`. The window is so long
+    /// that as many of them, with their delays, are within it.
+    fn limit(&self, imported: &mut Imported, policy: &mut Policy, place: &str, retries: &str) {
+        let place = format!("{place}: startretries={retries}");
+        imported.set_policy(policy, &place, "max_restarts", retries);
+        let Some(count) = policy.get("max_restarts").and_then(|count| count.parse().ok()) else {
+            return;
+        };
+        let start_secs = self.values.get("startsecs").and_then(|text| text.parse().ok());
+        let window_ms = window_ms(count, start_secs.unwrap_or(START_SECS));
+        imported.set_policy(policy, &place, "restart_window", &time(window_ms));
+        let what = "it became max_restarts, which counts every restart in restart_window";
+        imported.note(&place, what);
     }
 
     fn notes(&self, imported: &mut Imported, place: &str) {
@@ -185,8 +206,15 @@ impl Section<'_> {
             imported.note(place, "startsecs has no counterpart: use --for of 'apply --wait'");
         }
         for (key, value) in self.values {
-            let known =
-                ["command", "directory", "environment", "autorestart", "numprocs", "stopwaitsecs"];
+            let known = [
+                "command",
+                "directory",
+                "environment",
+                "autorestart",
+                "numprocs",
+                "stopwaitsecs",
+                "startretries",
+            ];
             let is_policy = POLICY.iter().any(|(name, _)| name == key);
             if is_policy || known.contains(&&**key) || MEANINGLESS.contains(&&**key) {
                 continue;
@@ -237,6 +265,18 @@ impl Section<'_> {
         whole.push_str(&escape(rest));
         Ok(whole)
     }
+}
+
+/// The time that `count` restarts in a row take at most, in whole seconds as ms, if each process
+/// runs for `start_secs`: delays that double, with their jitter of a fifth.
+fn window_ms(count: u32, start_secs: u64) -> u64 {
+    let delay_ms = |attempt| {
+        let doubled_ms = 1_u64.checked_shl(attempt).and_then(|n| n.checked_mul(BACKOFF_FIRST_MS));
+        doubled_ms.map_or(BACKOFF_LONGEST_MS, |ms| ms.min(BACKOFF_LONGEST_MS))
+    };
+    let delays_ms: u64 = (1..=count).map(delay_ms).sum();
+    let runs_ms = start_secs.saturating_mul(1_000).saturating_mul(u64::from(count));
+    (delays_ms * 6 / 5).saturating_add(runs_ms).div_ceil(1_000).saturating_mul(1_000)
 }
 
 /// `A="1",B='2',C=3`.
@@ -311,6 +351,31 @@ files = conf.d/*.conf
         let read = read(tight, "/").expect("it is a command");
         let words = ["/bin/sh", "-c", "echo one; echo two"].map(str::to_owned).to_vec();
         assert_eq!(read.instances["a"].program, Program::Command(words));
+    }
+
+    #[test]
+    fn retries_of_a_start_become_a_limit_of_restarts() {
+        let of = |lines: &str| {
+            let read = read(&format!("[program:a]\ncommand=x\n{lines}"), "/").expect("a program");
+            let policy = read.instances["a"].policy.clone();
+            let value = |name: &str| policy.get(name).cloned().unwrap_or_default();
+            (value("max_restarts"), value("restart_window"), read.notes)
+        };
+        let (count, window, notes) = of("startretries=4\n");
+        // 2, 4, 8 and 16 s with their jitter, and 1 s for each start.
+        assert_eq!((&*count, &*window), ("4", "40s"));
+        assert_eq!(
+            notes,
+            ["[program:a]: startretries=4: it became max_restarts, which counts every restart in \
+              restart_window"]
+        );
+        assert_eq!(of("startretries=2\nstartsecs=10\n").1, "28s");
+        assert_eq!(of("startretries=1000\n").1, "72715s");
+        let (count, window, notes) = of("startretries=0\n");
+        assert_eq!((&*count, &*window), ("", ""));
+        assert!(notes[0].contains("max_restarts must be a whole number from 1"), "{notes:?}");
+        let (_, window, notes) = of("startretries=4\nstartsecs=9999999\n");
+        assert!(window.is_empty() && notes[1].contains("restart_window must be"), "{notes:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::entries::{Imported, time, time_ms};
-use crate::manifest::{Entry, Program, Restart, escape};
+use crate::manifest::{Entry, EnvFile, Program, Restart, escape};
 
 /// Directives of `[Service]` without a counterpart, with the behavior of OpenCtrl.
 const WITHOUT: [(&str, &str); 11] = [
@@ -88,10 +88,9 @@ pub(super) fn read(text: &str, unit_name: &str) -> Result<Imported, String> {
         }
     }
     for file in of("Service", "EnvironmentFile").into_iter().flatten() {
-        if file.starts_with('-') {
-            imported.note("EnvironmentFile", "a file that may be missing has no counterpart");
-        }
-        entry.env_file.push(escape(file.trim_start_matches('-')).into());
+        let optional = file.strip_prefix('-');
+        let path = escape(optional.unwrap_or(file));
+        entry.env_file.push(EnvFile { path, is_required: optional.is_none() });
     }
     for (key, name) in POLICY {
         if let Some(value) = last(key) {
