@@ -25,7 +25,7 @@ const STOP_TIMEOUT: &str = "10";
 const START_SECS: u64 = 1;
 
 /// Options without a counterpart, with the behavior of OpenCtrl.
-const WITHOUT: [(&str, &str); 15] = [
+const WITHOUT: [(&str, &str); 14] = [
     ("priority", "numbers set no order: name the instances to wait for in after"),
     ("exitcodes", "every exit code but 0 is a failure"),
     ("stopasgroup", "signals go to the process group always"),
