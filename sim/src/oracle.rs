@@ -47,8 +47,8 @@ pub struct Oracle {
     limited: BTreeSet<InstanceId>,
     /// Instances that are no longer at that limit since the current input.
     unlimited: BTreeSet<InstanceId>,
-    /// Instances of which a process was started with the current input.
-    spawned: BTreeSet<InstanceId>,
+    /// The newest request when the last process of each instance was started.
+    spawned: BTreeMap<InstanceId, RequestId>,
     /// What each instance's byte counters ought to show.
     pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
     /// Instances whose totals were reset with the input under way.
@@ -95,7 +95,7 @@ impl Oracle {
             wishes: wishes.map(|(id, stored)| (*id, Wish::new(starts_at_boot(stored)))).collect(),
             limited: BTreeSet::new(),
             unlimited: BTreeSet::new(),
-            spawned: BTreeSet::new(),
+            spawned: BTreeMap::new(),
             counters: counters.collect(),
             resets: BTreeSet::new(),
             recounts: BTreeSet::new(),
@@ -136,7 +136,6 @@ impl Oracle {
         self.resets.clear();
         self.recounts.clear();
         self.unlimited.clear();
-        self.spawned.clear();
         self.ending = None;
         self.ledger.on_input(input, self.is_admitted(input), world.disk.lingers());
         #[expect(clippy::wildcard_enum_match_arm, reason = "others change nothing here")]
@@ -197,7 +196,8 @@ impl Oracle {
             Effect::Spawn { definition, .. } => {
                 self.changes += 1;
                 self.wish(definition.id).spawned();
-                self.spawned.insert(definition.id);
+                let newest = self.ledger.asked.keys().next_back().copied();
+                self.spawned.extend(newest.map(|newest| (definition.id, newest)));
                 for counter in self.counters.entry(definition.id).or_default() {
                     counter.rebase();
                 }
@@ -318,7 +318,8 @@ impl Oracle {
         action: Option<InstanceAction>,
         found: Found,
     ) {
-        let waits = !self.spawned.contains(&id);
+        // A part of a bulk request can start a process before all of it is answered.
+        let waits = self.spawned.get(&id).is_none_or(|newest| *newest < request);
         // Otherwise a start is under way, or has to wait for the end of a stop.
         let is_error = self.status(id) == Some(Status::Error);
         match action {
