@@ -61,7 +61,7 @@ pub(super) fn handover() -> io::Result<(Sender, Receiver)> {
 impl Sender {
     /// Whether there was room for a second pipe when the other side received a process last: a few
     /// hundred may be on their way.
-    pub(super) fn has_room_for_two(&self) -> bool {
+    pub(super) fn has_room_for_two(&self, _newest: &PipeReader) -> bool {
         self.has_room.load(Ordering::Relaxed)
     }
 

@@ -9,6 +9,7 @@ use rustix::process::Pid;
 use tokio::sync::mpsc;
 
 use super::newborn::Newborn;
+use crate::descriptors::are_enough_for_two;
 use crate::outputs::Outputs;
 
 /// The spawner's end.
@@ -26,9 +27,9 @@ pub(super) fn handover() -> io::Result<(Sender, Receiver)> {
 }
 
 impl Sender {
-    /// There is no figure here: the pipe of standard output tells.
-    pub(super) const fn has_room_for_two(&self) -> bool {
-        true
+    /// Whether there is room for a second pipe, given the one that was opened last.
+    pub(super) fn has_room_for_two(&self, newest: &PipeReader) -> bool {
+        are_enough_for_two(newest)
     }
 
     /// Hands a process over.

@@ -26,7 +26,7 @@ use super::runs::Pending;
 use super::stat::{Sink, inode};
 use super::survivors::discard;
 use crate::daemon::inbox::Notice;
-use crate::descriptors::{are_enough_for_two, are_scarce, joined, too_many};
+use crate::descriptors::{are_enough_for_two, are_scarce, too_many};
 
 /// How long a keeper may take to end after the order to do so.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
@@ -45,8 +45,6 @@ pub(super) struct Kept {
     pub(super) last_of: HashMap<InstanceId, (ProcessRef, RunId)>,
     pub(super) renewal: Renewal,
     pub(super) starts: Starts,
-    /// Whether it was logged that standard error has no pipe of its own.
-    pub(super) joins_outputs: bool,
 }
 
 /// What became of the order of a process.
@@ -77,7 +75,11 @@ impl Kept {
         launcher: &Launcher,
         ledger: &mut Ledger,
     ) -> io::Result<Spawned> {
-        let Pipes { read: outputs, write } = self.pipes(definition)?;
+        let pipes = Pipes::new(&definition.checks, |newest| are_enough_for_two(newest))?;
+        let Pipes { read: outputs, write } = pipes;
+        if outputs.iter().any(are_scarce) {
+            return Err(too_many());
+        }
         let sink = |output: &PipeReader| Ok::<_, io::Error>(Sink::Pipe(inode(output.as_fd())?));
         ledger.intend(process, definition.id, outputs.as_ref().try_map(sink)?);
         let (mut start, has_report) = launcher.for_keeper(definition, run)?;
@@ -108,23 +110,6 @@ impl Kept {
         }
         self.close(link.pid);
         Ok(Spawned::NoKeeper)
-    }
-
-    /// The pipes of a process that is about to be started. Once instances have taken half of the
-    /// descriptors, standard error has none of its own.
-    fn pipes(&mut self, definition: &Definition) -> io::Result<Pipes> {
-        let mut has_room = true;
-        let pipes = Pipes::new(&definition.checks, |newest| {
-            has_room = are_enough_for_two(newest);
-            has_room
-        })?;
-        if !has_room && !std::mem::replace(&mut self.joins_outputs, true) {
-            tracing::warn!("{}", joined());
-        }
-        if pipes.read.iter().any(are_scarce) {
-            return Err(too_many());
-        }
-        Ok(pipes)
     }
 
     /// Names a process that the keeper of an earlier master has.

@@ -115,7 +115,6 @@ impl IdleSpawner {
             last_of: HashMap::new(),
             renewal: Renewal::default(),
             starts: Starts::new(jobs.clone()),
-            joins_outputs: false,
         });
         let waiting = VecDeque::new();
         let worker = Worker {
@@ -406,7 +405,7 @@ impl Worker {
         definition: &Definition,
         handover: &Sender,
     ) -> io::Result<()> {
-        let pipes = Pipes::new(&definition.checks, |_| handover.has_room_for_two())?;
+        let pipes = Pipes::new(&definition.checks, |newest| handover.has_room_for_two(newest))?;
         let Launched { leader, report } = match &definition.launch {
             Launch::Exec(exec) => {
                 let leader = self.start_command(process, definition, exec)?;
