@@ -443,6 +443,7 @@ impl Reactor {
                 }
             }
             Notice::Control(input) => self.tell_control(now, input),
+            Notice::Several(notices) => notices.into_iter().for_each(|it| self.take(now, it)),
             Notice::Tokens(change, done) => self.hands.store.save_tokens(change, done),
             Notice::Paused(process, lines) => {
                 let lines = lines.into_iter().map(|(stream, line)| (process, stream, line));
