@@ -1,11 +1,14 @@
 //! Journal files.
 
 use openctrl_core::store::{
-    FORMAT_VERSION, JournalEnd, encode_entry, journal_header, read_journal,
+    FORMAT_VERSION, JournalEnd, encode_entry, encode_write, journal_header, read_journal,
 };
 
 use crate::choices::Choices;
 use crate::recover::entry;
+
+/// The unit in which a disk writes.
+const SECTOR_BYTES: usize = 512;
 
 /// The first byte chooses what the rest is: a file, the body of a record whose checksums are right
 /// in a file of each version, or the choices for a journal that is written and then cut off. None
@@ -49,19 +52,41 @@ fn with_body(version: u16, body: &[u8]) -> Vec<u8> {
 
 fn cut_off(choices: &mut Choices<'_>) {
     let mut file = journal_header(choices.word(), choices.word());
-    let header = file.len();
     for number in 1..=choices.below(8) as u64 {
         encode_entry(&mut file, number, &entry(choices));
     }
-    file.truncate(header + choices.below(file.len() - header + 1));
-    let zeros = if choices.one_in(4) { 512 } else { 0 };
-    file.resize(file.len() + zeros, 0);
+    let (begins, first) = (file.len(), read_journal(&file).expect("it is whole").entries.len() + 1);
+    let last: Vec<_> = (0..choices.below(4)).map(|_| entry(choices)).collect();
+    encode_write(&mut file, first as u64, &last);
+    if choices.one_in(2) {
+        file.truncate(begins + choices.below(file.len() - begins + 1));
+    } else {
+        // There was room, and any sector of the last write may be missing.
+        file.resize((file.len() + choices.below(2048)).next_multiple_of(SECTOR_BYTES), 0);
+        for sector in begins / SECTOR_BYTES..file.len() / SECTOR_BYTES {
+            if choices.one_in(3) {
+                file[begins.max(sector * SECTOR_BYTES)..(sector + 1) * SECTOR_BYTES].fill(0);
+            }
+        }
+    }
     let read = read_journal(&file).expect("a torn end is normal");
     let at = match read.end {
-        JournalEnd::Clean => file.len(),
+        JournalEnd::Clean => file.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
         JournalEnd::Torn { at } => at,
     };
-    assert_eq!(written_again(&file), file[..at], "it reads as it was written");
+    let mut written = journal_header(read.generation, read.previous_records);
+    let (before, of_last) = read.entries.split_at((first - 1).min(read.entries.len()));
+    for (number, entry) in (1..).zip(before) {
+        encode_entry(&mut written, number, entry);
+    }
+    encode_write(&mut written, first as u64, of_last);
+    // The last byte of a record may be zero.
+    assert!(written.len() >= at && written.starts_with(&file[..at]), "it reads as it was written");
+    assert!(is_unwritten(&written[at..]), "no more than there is");
+}
+
+fn is_unwritten(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 fn written_again(file: &[u8]) -> Vec<u8> {

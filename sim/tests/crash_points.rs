@@ -200,7 +200,13 @@ fn dies_again(run: &Run, crash: Crash) -> Result<u32, String> {
 }
 
 fn crashes(unsynced_names: usize) -> Vec<Crash> {
-    let tails = [Tail::Nothing, Tail::Part(128), Tail::All, Tail::Zeros];
+    let tails = [
+        Tail::Nothing,
+        Tail::Part(128),
+        Tail::All,
+        Tail::Unwritten(u8::MAX),
+        Tail::Unwritten(0x55),
+    ];
     let killed = tails[..3].iter().map(|tail| Crash { power_loss: false, tail: *tail, names: 0 });
     let lost = tails.iter().flat_map(|tail| {
         (0..=unsynced_names).map(|names| Crash { power_loss: true, tail: *tail, names })

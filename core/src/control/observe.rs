@@ -214,7 +214,7 @@ impl Control {
         if is_new {
             self.publish(now, id, fact);
         }
-        self.show(id);
+        self.show_new(id);
     }
 
     /// Whether the instance was created while the machine looked on.
@@ -233,8 +233,13 @@ impl Control {
 
     /// Shows an instance that is new, or has another name or definition, at once.
     fn show(&mut self, id: InstanceId) {
+        self.held.retain(|(_, held)| held.id != id);
+        self.show_new(id);
+    }
+
+    /// The same for one of which no state is held.
+    fn show_new(&mut self, id: InstanceId) {
         if let (Some(known), Some(name)) = (self.known.get(&id), self.names.name(id)) {
-            self.held.retain(|(_, held)| held.id != id);
             self.effects.push_back(ControlEffect::ShowProcess(known.entry(&name)));
         }
     }

@@ -23,8 +23,11 @@ use crate::time::Now;
 impl Engine {
     /// Applies the configuration that was read last, if it is due and can be applied.
     pub(super) fn reconfigure(&mut self, now: Now) {
-        let is_busy = self.is_reconfiguring();
-        if let Some(reload) = self.reload.as_mut().filter(|reload| reload.is_due && !is_busy) {
+        // Almost always none is, and to look for changes takes time linear in instances.
+        if !self.reload.as_ref().is_some_and(|reload| reload.is_due) || self.is_reconfiguring() {
+            return;
+        }
+        if let Some(reload) = &mut self.reload {
             reload.is_due = false;
             let set = Arc::clone(&reload.set);
             self.operations(now).configure_all(&set);

@@ -1,7 +1,6 @@
 //! Tests of the log against a linear search.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::ToString;
 
@@ -9,6 +8,7 @@ use proptest::prelude::*;
 
 use super::super::stored::{DaemonRef, Draft, PROCESS_DAEMON_KIND, ResourceRef, Severity};
 use super::*;
+use crate::event::Attributes;
 use crate::time::Wall;
 
 const TOPICS: [&str; 4] = ["a.b", "a.c", "a.b.c", "z"];
@@ -31,7 +31,7 @@ fn event(id: u64, instance: u32, topic: &'static str, is_managed: bool) -> Arc<S
         severity: Severity::Info,
         reason: "".into(),
         message: "".into(),
-        attributes: BTreeMap::new(),
+        attributes: Attributes::new(),
     };
     Arc::new(draft.stored(StoredId(id), Wall::from_micros(id)))
 }

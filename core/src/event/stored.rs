@@ -4,17 +4,14 @@
 //! Owns: the content of an event, and its size in memory. Does not own: JSON, ids, order.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Deref;
 
+use super::attributes::{Attributes, Text};
 use crate::ids::InstanceId;
 use crate::time::Wall;
-
-/// A text that is often one of a few constants.
-pub type Text = Cow<'static, str>;
 
 /// The place of a stored event in the one order of all; from 1, never used twice. The cursor of
 /// every reader.
@@ -112,7 +109,7 @@ pub struct Draft {
     /// One sentence for people; may be empty.
     pub message: Text,
     /// Details, as text.
-    pub attributes: BTreeMap<Text, String>,
+    pub attributes: Attributes,
 }
 
 impl Draft {
@@ -153,8 +150,6 @@ impl StoredEvent {
 
     /// How much memory it takes, roughly; no less than its texts.
     pub fn bytes(&self) -> usize {
-        /// A map entry: two texts and their share of a node.
-        const ATTRIBUTE_BYTES: usize = 72;
         let owned = |text: &Text| match text {
             Cow::Borrowed(_) => 0,
             Cow::Owned(text) => text.len(),
@@ -162,7 +157,7 @@ impl StoredEvent {
         let attributes: usize = self
             .attributes
             .iter()
-            .map(|(name, value)| owned(name) + value.len() + ATTRIBUTE_BYTES)
+            .map(|(name, value)| owned(name) + value.len() + size_of::<(Text, String)>())
             .sum();
         let resource = self.resource.as_ref().map_or(0, |resource| owned(&resource.name));
         let daemon = owned(&self.daemon.name) + owned(&self.daemon.instance);

@@ -2,13 +2,12 @@
 //! "Topics").
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use super::phase::{Health, Phase};
-use crate::event::{DaemonRef, Draft, EventSubject, ResourceRef, Severity, Text};
+use crate::event::{Attributes, DaemonRef, Draft, EventSubject, ResourceRef, Severity, Text};
 use crate::go::{format_duration, rfc3339_nano};
 use crate::ids::InstanceId;
 use crate::time::Wall;
@@ -83,7 +82,7 @@ impl Fact {
     /// The event of this fact about `identity`.
     pub fn draft(self, identity: &Identity) -> Draft {
         let is_status = matches!(self, Self::StatusChanged { .. });
-        let mut attributes: BTreeMap<Text, String> = BTreeMap::new();
+        let mut attributes = Attributes::new();
         let mut put = |name: &'static str, value: String| {
             attributes.insert(Cow::Borrowed(name), value);
         };

@@ -1,8 +1,7 @@
 //! An EventRule at work: its keys, its timers, its status, and the events that it publishes.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::event_rule_spec::{EventRuleSpec, Operator};
@@ -10,7 +9,7 @@ use super::keys::Keys;
 use super::operator::{KeyState, concerns};
 use super::spec::{API_VERSION, RuleKind, RuleRef};
 use super::template::{Context, cut, expand};
-use crate::event::{DaemonRef, Draft, ResourceRef, Severity, StoredEvent, Text};
+use crate::event::{Attributes, DaemonRef, Draft, ResourceRef, Severity, StoredEvent};
 use crate::time::{Time, Wall};
 
 /// The status of an EventRule.
@@ -85,7 +84,7 @@ impl EventRule {
         let has_count = matches!(self.spec.operator, Operator::Window | Operator::Count);
         let count = if has_count { count } else { 0 };
         let context = Context { event, correlation: key, count };
-        let mut attributes: BTreeMap<Text, String> = BTreeMap::new();
+        let mut attributes = Attributes::new();
         for (name, template) in &self.spec.emit_attributes {
             attributes.insert(Cow::Owned(name.clone()), expand(template, &context));
         }
@@ -121,6 +120,6 @@ pub(super) fn draft_of(rule: &RuleRef) -> Draft {
         severity: Severity::Info,
         reason: "".into(),
         message: "".into(),
-        attributes: BTreeMap::new(),
+        attributes: Attributes::new(),
     }
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::event::{DaemonRef, ResourceRef, Severity, StoredId};
+use crate::event::{Attributes, DaemonRef, ResourceRef, Severity, StoredId};
 use crate::rules::{DerivedPhase, KEYS_MAX};
 
 /// A master with only its rules.
@@ -38,7 +38,7 @@ fn draft(topic: &str) -> Draft {
         severity: Severity::Info,
         reason: "".into(),
         message: "".into(),
-        attributes: BTreeMap::new(),
+        attributes: Attributes::new(),
     }
 }
 
@@ -321,7 +321,7 @@ fn rules_see_derived_events() {
     assert_eq!(bench.topics()[2..], ["up.retracted", "seen"]);
     let event = &bench.published[2];
     assert_eq!((&*event.daemon.kind, &*event.daemon.instance), ("openctrl-derived", "d"));
-    assert_eq!(event.attributes["asserted"], "false");
+    assert_eq!(event.attributes.get("asserted").expect("it has one"), "false");
     assert_eq!(&*event.reason, "DerivedEventRetracted");
 }
 

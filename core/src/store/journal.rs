@@ -1,24 +1,32 @@
 //! Encodes the journal file: the changes since a snapshot, in order.
 //!
 //! A header (`magic | version | generation | records of the journal before | CRC-32`), then
-//! records, each `length | number | body CRC-32 | CRC-32 of these | body`. Head and body have
-//! separate checksums, to distinguish an end that was cut off from damage. A crash causes the first, and the part that it cut off was never
-//! acknowledged; only damage causes the second.
+//! records, each `length | number | place in its write | body CRC-32 | CRC-32 of these | body`, then
+//! zeros up to the end of the file: room for later records, so that a write changes no more of the
+//! file than its bytes.
+//!
+//! A crash leaves sectors of the last write unwritten, in any order. They were never acknowledged.
+//! Everything else that is wrong is damage: a write begins only when the one before it is durable,
+//! so a bad record before a record of a later write was acknowledged.
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
 use super::dto;
 use super::record::Entry;
-use super::salvage::next_record;
 use super::snapshot::{FORMAT_VERSION, split};
 use crate::canary::{self, Canary};
 use crate::formats::{FormatError, Version};
 
 const MAGIC: [u8; 8] = *b"OPENCTRJ";
 pub(super) const JOURNAL_HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 4;
-pub(super) const RECORD_HEADER_BYTES: usize = 4 + 8 + 4 + 4;
+pub(super) const RECORD_HEADER_BYTES: usize = 4 + 6 + 2 + 4 + 4;
+
+/// How many records one write may have.
+pub const WRITE_RECORDS_MAX: usize = 1 << 16;
+
+/// The unit in which a disk writes: unwritten data is missing in multiples of it.
+const SECTOR_BYTES: usize = 512;
 
 /// The content of a journal.
 #[derive(Debug)]
@@ -101,8 +109,22 @@ pub fn journal_header(generation: u64, previous_records: u64) -> Vec<u8> {
     header
 }
 
-/// Appends the record of `entry`, the `number`th of its journal, counted from 1.
+/// Appends the record of `entry`, the `number`th of its journal, counted from 1; it is alone in its
+/// write.
 pub fn encode_entry(journal: &mut Vec<u8>, number: u64, entry: &Entry) {
+    encode_record(journal, number, 0, entry);
+}
+
+/// Appends the records of entries that are written together, at most [`WRITE_RECORDS_MAX`]; `first`
+/// is the number of the first.
+pub fn encode_write(journal: &mut Vec<u8>, first: u64, entries: &[Entry]) {
+    for (place, entry) in entries.iter().enumerate() {
+        let in_write = u16::try_from(place).expect("a write has at most 65,536 records");
+        encode_record(journal, first + u64::from(in_write), in_write, entry);
+    }
+}
+
+fn encode_record(journal: &mut Vec<u8>, number: u64, in_write: u16, entry: &Entry) {
     let start = journal.len();
     journal.extend_from_slice(&[0; RECORD_HEADER_BYTES]);
     dto::encode_entry(journal, entry);
@@ -111,6 +133,8 @@ pub fn encode_entry(journal: &mut Vec<u8>, number: u64, entry: &Entry) {
     let length = u32::try_from(body.len()).expect("a record is far below 4 GiB");
     header[..4].copy_from_slice(&length.to_le_bytes());
     header[4..12].copy_from_slice(&number.to_le_bytes());
+    // A journal has fewer than 2⁴⁸ records.
+    header[10..12].copy_from_slice(&in_write.to_le_bytes());
     header[12..16].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
     let checksum = crc32fast::hash(&header[..16]);
     header[16..].copy_from_slice(&checksum.to_le_bytes());
@@ -124,7 +148,7 @@ pub fn read_journal(file: &[u8]) -> Result<ReadJournal, JournalError> {
     let (version, generation, previous_records) = read_header(file)?;
     let mut entries = Vec::new();
     let mut at = JOURNAL_HEADER_BYTES;
-    while at < file.len() {
+    while !is_unwritten(&file[at..]) {
         let number = entries.len() as u64 + 1;
         match read_record(version, file, at, number)? {
             Some((entry, length)) => {
@@ -177,6 +201,10 @@ pub(super) fn read_header(file: &[u8]) -> Result<(Version, u64, u64), JournalErr
     Ok((version, u64::from_le_bytes(generation), u64::from_le_bytes(previous)))
 }
 
+/// The bits of a head that are the number of its record; those above are its place in its write.
+const NUMBER_BITS: u32 = 48;
+const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
+
 /// The head of a record, whose own checksum is right.
 #[derive(Clone, Copy)]
 pub(super) struct Head {
@@ -184,6 +212,8 @@ pub(super) struct Head {
     length: usize,
     /// The number of the record in its journal.
     pub(super) number: u64,
+    /// How many records of the same write are before it.
+    in_write: u16,
     body_checksum: u32,
 }
 
@@ -194,10 +224,12 @@ impl Head {
         let u32_at = |from| {
             u32::from_le_bytes(field(from, from + 4).try_into().expect("four bytes were asked for"))
         };
-        let number = field(4, 12).try_into().expect("eight bytes were asked for");
+        let number: [u8; 8] = field(4, 12).try_into().expect("eight bytes were asked for");
+        let number = u64::from_le_bytes(number);
         (crc32fast::hash(field(0, 16)) == u32_at(16)).then(|| Self {
             length: u32_at(0) as usize,
-            number: u64::from_le_bytes(number),
+            number: number & NUMBER_MASK,
+            in_write: (number >> NUMBER_BITS) as u16,
             body_checksum: u32_at(12),
         })
     }
@@ -218,62 +250,85 @@ impl Head {
     }
 }
 
-/// The record at this position and its length; `None` if it was cut off.
+/// The record at `at` and its length; `None` if it was cut off.
 fn read_record(
     version: Version,
     file: &[u8],
     at: usize,
-    expected_number: u64,
+    expected: u64,
 ) -> Result<Option<(Entry, usize)>, JournalError> {
     let bytes = &file[at..];
-    let Some((head, rest)) = split::<RECORD_HEADER_BYTES>(bytes) else { return Ok(None) };
-    let head = Head::read(&head).filter(|head| head.number == expected_number);
-    let Some(mut head) = head else {
-        return torn_or_damaged(file, at, expected_number);
+    let head = bytes.first_chunk().and_then(Head::read).filter(|head| head.number == expected);
+    let body = head.and_then(|mut head| {
+        if canary::is(Canary::TornTailTaken) {
+            head.length = head.length.min(bytes.len() - RECORD_HEADER_BYTES);
+        }
+        head.body(bytes).filter(|body| head.is_of(body))
+    });
+    match body {
+        Some(body) => match dto::decode_entry(version, body) {
+            Ok(entry) => Ok(Some((entry, RECORD_HEADER_BYTES + body.len()))),
+            Err(error) => Err(JournalError::Body { at, error }),
+        },
+        None if is_torn(file, at, expected) => Ok(None),
+        None => Err(JournalError::Damaged { at }),
+    }
+}
+
+/// Whether a crash left the record at `at` as it is, which is not whole and of the number
+/// `expected`: its end is cut off or one of its sectors unwritten, and no later write was begun.
+pub(super) fn is_torn(file: &[u8], at: usize, expected: u64) -> bool {
+    let bytes = &file[at..];
+    let head = bytes.first_chunk().and_then(Head::read).filter(|head| head.number == expected);
+    let length = head.map_or(RECORD_HEADER_BYTES, |head| head.record_bytes());
+    let is_missing = length > bytes.len() || is_unwritten(bytes) || {
+        let mut sectors = at / SECTOR_BYTES..(at + length).div_ceil(SECTOR_BYTES);
+        sectors.any(|sector| {
+            // What is before the record in its sector was there before.
+            let begins = at.max(sector * SECTOR_BYTES);
+            file.get(begins..(sector + 1) * SECTOR_BYTES).is_some_and(is_unwritten)
+        })
     };
-    if canary::is(Canary::TornTailTaken) {
-        head.length = head.length.min(rest.len());
-    }
-    let Some(body) = head.body(bytes) else { return Ok(None) };
-    if !head.is_of(body) {
-        return torn_or_damaged(file, at, expected_number);
-    }
-    let entry =
-        dto::decode_entry(version, body).map_err(|error| JournalError::Body { at, error })?;
-    Ok(Some((entry, head.record_bytes())))
+    is_missing && !has_later_write(file, at, expected)
 }
 
-/// A file system can extend the file before it writes the appended data, and write its sectors in any
-/// order: the file then ends in zeros, and what cannot be read has zeros where a sector is missing.
-/// Anything else is damage, however the file ends.
-fn torn_or_damaged<T>(file: &[u8], at: usize, number: u64) -> Result<Option<T>, JournalError> {
-    let damaged = Err(JournalError::Damaged { at });
-    if !ends_unwritten(&file[at..]) {
-        return damaged;
+/// Whether a write after that of the record `expected` follows `at`.
+fn has_later_write(file: &[u8], at: usize, expected: u64) -> bool {
+    let mut at = at + 1;
+    while let Some((found, head)) = next_record(file, at, expected) {
+        if head.number - u64::from(head.in_write).min(head.number) > expected {
+            return true;
+        }
+        at = found + head.record_bytes();
     }
-    match next_record(file, at + 1, number) {
-        Some(next) if !lacks_sector(file, at..next) => damaged,
-        Some(_) | None => Ok(None),
-    }
+    false
 }
 
-/// Whether a sector was never written in this part of a file. Shorter runs of zeros occur in records.
-fn lacks_sector(file: &[u8], part: Range<usize>) -> bool {
-    let first = part.start / SECTOR_BYTES * SECTOR_BYTES;
-    (first..part.end).step_by(SECTOR_BYTES).any(|sector| {
-        let bytes = &file[sector.max(part.start)..(sector + SECTOR_BYTES).min(part.end)];
-        bytes.len() >= RECORD_HEADER_BYTES && bytes.iter().all(|byte| *byte == 0)
+/// Where the next whole record begins that may follow.
+pub(super) fn next_record(file: &[u8], from: usize, expected: u64) -> Option<(usize, Head)> {
+    // Zeros are no head.
+    let last = file.iter().rposition(|byte| *byte != 0)?;
+    (from..=last).find_map(|at| {
+        let bytes = &file[at..];
+        let head = head_at(bytes, expected, file.len())?;
+        let body = head.body(bytes)?;
+        head.is_of(body).then_some((at, head))
     })
 }
 
-/// Whether the end of these bytes was never written.
-pub(super) fn ends_unwritten(bytes: &[u8]) -> bool {
-    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
-    zeros >= SECTOR_BYTES.min(bytes.len())
+/// The head of a record at the start of `bytes` that can come next: a journal of this length has no
+/// room for more records than it would skip.
+pub(super) fn head_at(bytes: &[u8], expected: u64, file_bytes: usize) -> Option<Head> {
+    let head = Head::read(bytes.first_chunk()?)?;
+    let most = (file_bytes / RECORD_HEADER_BYTES) as u64;
+    let skipped = head.number.checked_sub(expected)?;
+    (skipped <= most).then_some(head)
 }
 
-/// The unit in which a disk writes: unwritten data is missing in multiples of it.
-const SECTOR_BYTES: usize = 512;
+/// Whether nothing was written here.
+pub(super) fn is_unwritten(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
 
 #[cfg(test)]
 mod tests {
@@ -365,14 +420,11 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_was_never_written_is_cut_off_too() {
-        let (mut file, ends) = journal();
-        let at = ends[3];
-        file.extend_from_slice(&[0; 4096]);
-        let read = read_journal(&file).expect("zeros are a torn end");
-        assert_eq!((read.entries.len(), read.end), (3, JournalEnd::Torn { at }));
-        file.truncate(at + 7);
-        assert_eq!(read_journal(&file).expect("as are few").end, JournalEnd::Torn { at });
+    fn room_at_the_end_is_no_part_of_it() {
+        let (mut file, _) = journal();
+        file.resize(4096, 0);
+        let read = read_journal(&file).expect("zeros are room");
+        assert_eq!((read.entries.len(), read.end), (3, JournalEnd::Clean));
     }
 
     /// Records that were acknowledged are never cut off, though the journal ends as after a crash.
@@ -391,21 +443,54 @@ mod tests {
         }
     }
 
-    /// Two records of one write, of which the second reached the disk and the first did not.
-    #[test]
-    fn a_record_after_a_missing_sector_was_never_acknowledged() {
-        let mut file = journal_header(5, 0);
-        let mut ends = vec![file.len()];
-        for number in 1..100 {
-            encode_entry(&mut file, number, &entries()[0]);
-            ends.push(file.len());
+    /// A journal of several sectors with room at its end: where its last write begins and ends.
+    fn long_journal(last: usize) -> (Vec<u8>, usize, usize) {
+        let mut file = journal_header(5, 9);
+        for number in 1..=40 {
+            encode_entry(&mut file, number, &entries()[number as usize % 3]);
         }
-        assert!(file.len() > 3 * SECTOR_BYTES, "{}", file.len());
-        file[SECTOR_BYTES..2 * SECTOR_BYTES].fill(0);
-        file.extend_from_slice(&[0; 4096]);
-        let whole = ends.iter().filter(|end| **end <= SECTOR_BYTES).count() - 1;
-        let read = read_journal(&file).expect("a torn journal");
-        assert_eq!((read.entries.len(), read.end), (whole, JournalEnd::Torn { at: ends[whole] }));
+        let begins = file.len();
+        let entries: Vec<Entry> = entries().into_iter().cycle().take(last).collect();
+        encode_write(&mut file, 41, &entries);
+        let ends = file.len();
+        file.resize(8192, 0);
+        (file, begins, ends)
+    }
+
+    #[test]
+    fn any_sector_of_the_last_write_may_be_missing() {
+        let (file, begins, ends) = long_journal(60);
+        let sectors: Vec<usize> = (begins / SECTOR_BYTES..ends.div_ceil(SECTOR_BYTES)).collect();
+        for missing in 1_u32..1 << sectors.len() {
+            let mut file = file.clone();
+            let is_missing = |(bit, _): &(usize, &usize)| missing >> bit & 1 == 1;
+            for (_, sector) in sectors.iter().enumerate().filter(is_missing) {
+                let from = begins.max(sector * SECTOR_BYTES);
+                file[from..(sector + 1) * SECTOR_BYTES].fill(0);
+            }
+            let read = read_journal(&file).expect("a torn write is normal");
+            assert!((40..100).contains(&read.entries.len()), "{missing:b}");
+        }
+    }
+
+    #[test]
+    fn a_missing_sector_before_the_last_write_is_damage() {
+        let (file, begins, _) = long_journal(2);
+        for sector in 1..begins / SECTOR_BYTES {
+            let mut file = file.clone();
+            file[sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES].fill(0);
+            assert!(matches!(read_journal(&file), Err(JournalError::Damaged { .. })), "{sector}");
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed_also_where_there_is_room_at_the_end() {
+        let (file, _, ends) = long_journal(2);
+        for bit in 0..ends * 8 {
+            let mut damaged = file.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(read_journal(&damaged).is_err(), "bit {bit}");
+        }
     }
 
     #[test]

@@ -372,7 +372,7 @@ mod tests {
                     severity,
                     reason,
                     message: "m".into(),
-                    attributes,
+                    attributes: attributes.into_iter().collect(),
                 };
                 Arc::new(draft.stored(StoredId(id), Wall::from_micros(id * 7)))
             },

@@ -22,7 +22,8 @@ pub use configure::begin;
 pub use gob::{GobError, decode_gob};
 pub use image::{Image, StoredInstance};
 pub use journal::{
-    JournalEnd, JournalError, ReadJournal, encode_entry, journal_header, read_journal,
+    JournalEnd, JournalError, ReadJournal, WRITE_RECORDS_MAX, encode_entry, encode_write,
+    journal_header, read_journal,
 };
 pub use kept::{ControlImage, ControlUndo, Kept, KeptRule, RulesRecord};
 pub use record::{Entry, Record};

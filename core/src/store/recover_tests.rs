@@ -13,7 +13,7 @@ use crate::counters::{SavedTotals, Totals};
 use crate::ids::InstanceId;
 use crate::instance::Definition;
 use crate::master::MasterIdentity;
-use crate::store::{Entry, Record, arbitrary, encode, encode_entry, journal_header};
+use crate::store::{Entry, Record, arbitrary, encode, encode_entry, encode_write, journal_header};
 use crate::url::InstanceUrl;
 
 /// The files as the driver leaves them, step by step.
@@ -52,9 +52,14 @@ impl Disk {
     }
 
     pub(in crate::store) fn append(&mut self, entry: &Entry) {
-        self.records += 1;
+        self.write(core::slice::from_ref(entry));
+    }
+
+    /// Appends entries in one write.
+    fn write(&mut self, entries: &[Entry]) {
         let journal = self.journals.get_mut(&self.generation).expect("it was begun");
-        encode_entry(journal, self.records, entry);
+        encode_write(journal, self.records + 1, entries);
+        self.records += entries.len() as u64;
     }
 
     pub(in crate::store) fn recover(&self) -> Result<Option<Recovered>, RecoveryError> {
@@ -232,23 +237,30 @@ proptest! {
         generations in generations(),
         last in prop::collection::vec(entry(), 1..4),
         cut in any::<prop::sample::Index>(),
-        zeros in 0usize..2000,
+        unwritten in prop::option::of(any::<u64>()),
+        room in 0usize..2000,
     ) {
         let (mut disk, mut image) = history(&generations);
         let mut states = alloc::vec![shown(&image)];
         let synced = disk.journals[&disk.generation].len();
+        disk.write(&last);
         for entry in &last {
             image.apply_entry(entry);
-            disk.append(entry);
             states.push(shown(&image));
         }
         let generation = disk.generation;
         let journal = disk.journals.get_mut(&generation).expect("it was begun");
-        let kept = synced + cut.index(journal.len() - synced);
-        journal.truncate(kept);
-        // A file system may have made the file longer first.
-        if zeros >= 512 {
-            journal.extend(core::iter::repeat_n(0, zeros));
+        match unwritten {
+            None => journal.truncate(synced + cut.index(journal.len() - synced)),
+            // There was room for it, and any of its sectors may be missing.
+            Some(unwritten) => {
+                journal.resize((journal.len() + room).next_multiple_of(512), 0);
+                for sector in synced / 512..journal.len() / 512 {
+                    if unwritten & 1 << (sector % 64) != 0 {
+                        journal[synced.max(sector * 512)..(sector + 1) * 512].fill(0);
+                    }
+                }
+            }
         }
         let recovered = disk.recover().expect("a torn end is normal").expect("a state");
         prop_assert!(states.contains(&shown(&recovered.image)));

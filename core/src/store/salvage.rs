@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use super::dto;
 use super::journal::{
-    Head, JOURNAL_HEADER_BYTES, JournalError, RECORD_HEADER_BYTES, ends_unwritten,
+    JOURNAL_HEADER_BYTES, JournalError, head_at, is_torn, is_unwritten, next_record,
 };
 use super::record::Entry;
 use crate::formats::Version;
@@ -73,12 +73,12 @@ enum Found {
 pub(super) fn salvage(version: Version, file: &[u8]) -> Result<Salvaged, JournalError> {
     let mut salvaged = Salvaged::default();
     let (mut at, mut expected) = (JOURNAL_HEADER_BYTES.min(file.len()), 1);
-    // Where the current gap begins, and whether it is a record that was cut off.
-    let mut gap: Option<(usize, bool)> = None;
-    while at < file.len() {
-        let (next, is_cut_off) = match look(version, file, at, expected)? {
+    // Where the current gap begins.
+    let mut gap: Option<usize> = None;
+    while at < file.len() && !is_unwritten(&file[at..]) {
+        let next = match look(version, file, at, expected)? {
             Found::Record(number, entry, length) => {
-                let begins = gap.take().map_or(at, |(begins, _)| begins);
+                let begins = gap.take().unwrap_or(at);
                 if number > expected {
                     let gap = Gap { bytes: begins..at, first: expected, last: number - 1 };
                     salvaged.parts.push(Part::Gap(gap));
@@ -88,21 +88,19 @@ pub(super) fn salvage(version: Version, file: &[u8]) -> Result<Salvaged, Journal
                 at += length;
                 continue;
             }
-            Found::Damaged(length) => (at + length, false),
-            Found::CutOff => (file.len(), true),
-            Found::Nothing => {
-                let next = next_record(file, at + 1, expected).unwrap_or(file.len());
-                (next, file.len() - at < RECORD_HEADER_BYTES)
-            }
+            Found::Damaged(length) => at + length,
+            Found::CutOff => file.len(),
+            Found::Nothing => next_record(file, at + 1, expected).map_or(file.len(), |(at, _)| at),
         };
-        gap.get_or_insert((at, is_cut_off));
+        if gap.is_none() && is_torn(file, at, expected) {
+            salvaged.tail = Some(Tail { bytes: at..file.len(), first: expected, is_torn: true });
+            return Ok(salvaged);
+        }
+        gap.get_or_insert(at);
         at = next;
     }
-    salvaged.tail = gap.map(|(begins, is_cut_off)| Tail {
-        bytes: begins..file.len(),
-        first: expected,
-        is_torn: is_cut_off || ends_unwritten(&file[begins..]),
-    });
+    let tail = |begins| Tail { bytes: begins..file.len(), first: expected, is_torn: false };
+    salvaged.tail = gap.map(tail);
     Ok(salvaged)
 }
 
@@ -119,22 +117,4 @@ fn look(version: Version, file: &[u8], at: usize, expected: u64) -> Result<Found
         Err(error) if error.is_newer() => Err(JournalError::Body { at, error }),
         Err(_) => Ok(Found::Damaged(length)),
     }
-}
-
-/// Where the next whole record begins that can follow the records before `expected`.
-pub(super) fn next_record(file: &[u8], from: usize, expected: u64) -> Option<usize> {
-    (from..file.len()).find(|at| {
-        let bytes = &file[*at..];
-        let head = head_at(bytes, expected, file.len());
-        head.is_some_and(|head| head.body(bytes).is_some_and(|body| head.is_of(body)))
-    })
-}
-
-/// The head of a record at the start of `bytes` that can come next: a journal of this length has no
-/// room for more records than it would skip.
-fn head_at(bytes: &[u8], expected: u64, file_bytes: usize) -> Option<Head> {
-    let head = Head::read(bytes.first_chunk()?)?;
-    let most = (file_bytes / RECORD_HEADER_BYTES) as u64;
-    let skipped = head.number.checked_sub(expected)?;
-    (skipped <= most).then_some(head)
 }

@@ -66,6 +66,8 @@ pub(crate) enum Notice {
     Tokens(TokenChange, Option<oneshot::Sender<Result<(), String>>>),
     /// A fact for the machine of the control API, passed on unchanged.
     Control(ControlInput),
+    /// What became known at the same time, in order.
+    Several(Vec<Notice>),
     /// A check whether the loop answers.
     Ping(oneshot::Sender<()>),
     /// The readers of a process have paused, within these lines.
@@ -96,6 +98,7 @@ impl Notice {
             | Self::Ask(_)
             | Self::Tokens(..)
             | Self::Control(_)
+            | Self::Several(_)
             | Self::Paused(..)
             | Self::Trial(_)
             | Self::Freeze(_)

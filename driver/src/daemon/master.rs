@@ -28,6 +28,7 @@ use crate::daemon::console::Console;
 use crate::daemon::control::{ControlHands, MAIN_MODE, OpenSockets, Parts, start_control};
 use crate::daemon::endpoint::{address, listen, listen_udp, secured, usable_listener};
 use crate::daemon::file_watch::FileWatch;
+use crate::daemon::first_thread;
 use crate::daemon::gate::Gate;
 use crate::daemon::http::{About, Observed, Page, Server, ServerConfig, Service, description};
 use crate::daemon::hub::{Hub, Publisher};
@@ -144,7 +145,7 @@ fn run_master(url: MasterUrl, patrol: Option<Patrol>) -> Result<(), StartError> 
         })
         .map_err(system("start the async runtime"))
         .and_then(|runtime| {
-            let result = runtime.block_on(serve(url, patrol, begun));
+            let result = first_thread::block_on(&runtime, serve(url, patrol, begun));
             // A name look-up may hang for as long as the resolver likes; nobody needs it now.
             runtime.shutdown_background();
             result

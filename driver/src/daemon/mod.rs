@@ -10,6 +10,7 @@ mod dial;
 mod endpoint;
 mod file_watch;
 mod first_request;
+mod first_thread;
 mod gate;
 mod http;
 mod hub;

@@ -23,13 +23,14 @@ use openctrl_core::stream::Stream;
 use openctrl_core::time::{Now, Time, Wall};
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
 use crate::daemon::control::ControlHands;
 use crate::daemon::dial::dial;
 use crate::daemon::file_watch::FileWatch;
+use crate::daemon::first_thread::until;
 use crate::daemon::gate::Gate;
 use crate::daemon::hub::Publisher;
 use crate::daemon::inbox::{Inbox, Mailbox, Notice};
@@ -188,7 +189,7 @@ impl Reactor {
     }
 
     /// Runs until the engine is done. To be run on the first thread of the program, see
-    /// [`Children`].
+    /// [`Children`], within [`crate::daemon::first_thread::block_on`].
     pub(crate) async fn run(mut self, mut inbox: Inbox) -> Finished {
         let mut batch = Vec::new();
         while !self.is_finished {
@@ -207,7 +208,7 @@ impl Reactor {
                         self.stay();
                     }
                 }
-                _ = timeout_at(limit.into(), inbox.fill(&mut batch)) => {}
+                _ = until(limit, inbox.fill(&mut batch)) => {}
             }
             self.step(&mut batch);
             self.leave_if_still(&inbox).await;
@@ -442,6 +443,7 @@ impl Reactor {
                 }
             }
             Notice::Control(input) => self.tell_control(now, input),
+            Notice::Several(notices) => notices.into_iter().for_each(|it| self.take(now, it)),
             Notice::Tokens(change, done) => self.hands.store.save_tokens(change, done),
             Notice::Paused(process, lines) => {
                 let lines = lines.into_iter().map(|(stream, line)| (process, stream, line));

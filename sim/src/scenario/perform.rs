@@ -405,9 +405,10 @@ fn late(choices: &mut Choices, world: &World) -> Input {
 fn dies(choices: &mut Choices, world: &mut World) -> Outcome {
     let seed = choices.seed();
     let part = Tail::Part(choices.byte());
+    let (all_missing, missing) = (Tail::Unwritten(u8::MAX), Tail::Unwritten(choices.byte()));
     let crash = Crash {
         power_loss: choices.one_in(3),
-        tail: *choices.pick(&[Tail::All, Tail::Nothing, part, Tail::Zeros, Tail::Zeros]),
+        tail: *choices.pick(&[Tail::All, Tail::Nothing, part, all_missing, missing]),
         names: 0,
     };
     if world.disk.queued() > 0 && choices.one_in(2) {
@@ -444,7 +445,7 @@ fn count_losses(world: &mut World, crash: Crash) {
     match tail {
         Tail::Nothing => world.happened(Fault::TailLost),
         Tail::Part(_) => world.happened(Fault::TailTorn),
-        Tail::Zeros if power_loss => world.happened(Fault::TailOfZeros),
-        Tail::Zeros | Tail::All => {}
+        Tail::Unwritten(_) if power_loss => world.happened(Fault::TailOfZeros),
+        Tail::Unwritten(_) | Tail::All => {}
     }
 }

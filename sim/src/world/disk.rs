@@ -10,7 +10,7 @@ use openctrl_core::event::StoredId;
 use openctrl_core::ids::{InstanceId, RecordSeq, StoreEpoch};
 use openctrl_core::store::{
     self, ControlUndo, Entry, FIRST_GENERATION, Finding, Image, Kept, Record, Recovered, encode,
-    encode_entry, journal_header, recover,
+    encode_write, journal_header, recover,
 };
 use openctrl_core::time::Time;
 
@@ -388,9 +388,7 @@ impl Disk {
     fn append(&mut self, journal: &mut Journal, entries: &[Entry]) -> Result<(), Stop> {
         let mut bytes = SPACE.take();
         bytes.clear();
-        for (number, entry) in (journal.records + 1..).zip(entries) {
-            encode_entry(&mut bytes, number, entry);
-        }
+        encode_write(&mut bytes, journal.records + 1, entries);
         let written =
             self.files.append(journal.name, &bytes).and_then(|()| self.files.sync(journal.name));
         if written == Err(Stop::Refused) {

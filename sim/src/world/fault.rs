@@ -83,7 +83,7 @@ impl Fault {
         (Self::PowerLost, "the power fails"),
         (Self::TailLost, "a crash loses the end of a file"),
         (Self::TailTorn, "a crash leaves a part of the end of a file"),
-        (Self::TailOfZeros, "a crash leaves zeros at the end of a file"),
+        (Self::TailOfZeros, "a crash leaves sectors of a file unwritten"),
         (Self::NamesLost, "a crash loses names of files"),
         (Self::DiesInAWrite, "the master dies in the middle of a write"),
         (Self::DiesAtStart, "the master dies while it starts"),

@@ -50,8 +50,9 @@ pub enum Tail {
     Part(u8),
     /// All.
     All,
-    /// None, but the file was made longer already, by whole sectors.
-    Zeros,
+    /// All but some sectors, which are zeros: of eight in a row those whose bit is set. The file
+    /// was made longer already, by whole sectors.
+    Unwritten(u8),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -268,14 +269,25 @@ impl File {
             Tail::Nothing => unsynced.clear(),
             Tail::Part(part) => unsynced.truncate(unsynced.len() * usize::from(part) / 256),
             Tail::All => {}
-            Tail::Zeros if unsynced.is_empty() || !power_loss => unsynced.clear(),
-            Tail::Zeros => unsynced = vec![0; unsynced.len().next_multiple_of(SECTOR_BYTES)],
+            Tail::Unwritten(_) if unsynced.is_empty() || !power_loss => unsynced.clear(),
+            Tail::Unwritten(missing) => leave_unwritten(&mut unsynced, self.synced, missing),
         }
         self.bytes.append(&mut unsynced);
         if power_loss {
             self.synced = self.bytes.len();
             self.cut.clear();
         }
+    }
+}
+
+/// `bytes` begin at `from` in their file.
+fn leave_unwritten(bytes: &mut Vec<u8>, from: usize, missing: u8) {
+    let end = (from + bytes.len()).next_multiple_of(SECTOR_BYTES);
+    bytes.resize(end - from, 0);
+    let sectors = from / SECTOR_BYTES..end / SECTOR_BYTES;
+    for sector in sectors.filter(|sector| missing >> (sector % 8) & 1 == 1) {
+        let begins = (sector * SECTOR_BYTES).saturating_sub(from);
+        bytes[begins..(sector + 1) * SECTOR_BYTES - from].fill(0);
     }
 }
 
@@ -326,8 +338,9 @@ mod tests {
         let half = after(crash(true, Tail::Part(128), 1));
         assert_eq!(half.read(Name::Link), Some(&b"abcdef"[..]));
         assert_eq!(half.read(Name::Snapshot), None);
-        let zeros = after(crash(true, Tail::Zeros, 2));
-        assert_eq!(zeros.read(Name::Snapshot).map(<[u8]>::len), Some(4 + 512));
+        let zeros = after(crash(true, Tail::Unwritten(1), 2));
+        let expected = [&b"abcd"[..], &[0; 508]].concat();
+        assert_eq!(zeros.read(Name::Snapshot), Some(&expected[..]));
         let killed = after(crash(false, Tail::All, 0));
         assert_eq!(killed.read(Name::Snapshot), Some(&b"abcdefgh"[..]));
         assert_eq!(killed.read(JOURNAL), None);

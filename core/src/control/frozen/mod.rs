@@ -17,7 +17,7 @@ use super::outlet::{Outlet, Pending};
 use super::{Control, Ticket, Waiting};
 use crate::doors::control::{ProcessEntry, Reply};
 use crate::engine::Engine;
-use crate::event::{DaemonRef, Draft, EventSubject, Severity, StoredEvent, StoredId};
+use crate::event::{Attributes, DaemonRef, Draft, EventSubject, Severity, StoredEvent, StoredId};
 use crate::formats::v2::control::SubjectV2;
 use crate::formats::v2::definition::DefinitionV2;
 use crate::formats::v2::machine::{
@@ -275,7 +275,7 @@ impl From<PublishedV2> for StoredEvent {
             severity: Severity::Info,
             reason: "".into(),
             message: "".into(),
-            attributes: BTreeMap::new(),
+            attributes: Attributes::new(),
         };
         draft.stored(StoredId(id), Wall::from_micros(time))
     }

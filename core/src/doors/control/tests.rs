@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::event::StoredId;
+use crate::event::{Attributes, StoredId};
 use crate::ids::InstanceId;
 use crate::instance::End;
 use crate::process::Exit;
@@ -488,7 +488,7 @@ fn stored_events_of_one_answer_take_four_mebibytes() {
         // Escaped, it is six times as long.
         let value = "<".repeat(1_000);
         draft.attributes =
-            BTreeMap::from([(Cow::Borrowed("a"), value.clone()), ("b".into(), value)]);
+            Attributes::from_iter([("a".into(), value.clone()), ("b".into(), value)]);
         model.log.push(Arc::new(draft.stored(StoredId(id), at(id))));
     }
     let page = |query: &str| {

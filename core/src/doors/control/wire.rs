@@ -1,14 +1,13 @@
 //! The small shapes that several envelopes share, with their order and their omissions (control
 //! contract B 1.4, 2.2, 3.1, 3.2).
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde::Serialize;
 
 use super::DAEMON_API_VERSION;
-use crate::event::{DaemonRef, ResourceRef, StoredEvent, Text};
+use crate::event::{Attributes, DaemonRef, ResourceRef, StoredEvent};
 use crate::go::rfc3339_nano;
 use crate::resource::{ResourceState, TimedCondition};
 use crate::time::Wall;
@@ -80,8 +79,8 @@ pub(super) struct DaemonEventWire<'a> {
     reason: &'a str,
     #[serde(skip_serializing_if = "is_empty")]
     message: &'a str,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    attributes: &'a BTreeMap<Text, String>,
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    attributes: &'a Attributes,
 }
 
 /// An event on a main socket.
@@ -114,8 +113,8 @@ pub(super) struct StoredEventWire<'a> {
     #[serde(skip_serializing_if = "is_empty")]
     resource_name: &'a str,
     severity: &'static str,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    attributes: &'a BTreeMap<Text, String>,
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    attributes: &'a Attributes,
 }
 
 /// An event within a resource. All fields are always there.

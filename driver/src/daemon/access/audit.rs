@@ -19,6 +19,9 @@ const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// The largest number of entries that wait to be written. Beyond that, requests wait.
 const WAITING_MAX: usize = 1_024;
 
+/// How much is written at a time, roughly.
+const WRITE_BYTES: usize = 64 * 1024;
+
 enum Job {
     Write(String),
     Read(usize, oneshot::Sender<io::Result<Bytes>>),
@@ -87,20 +90,38 @@ struct Book {
 
 impl Book {
     fn run(&mut self, queue: &Receiver<Job>) {
-        while let Ok(job) = queue.recv() {
-            match job {
-                Job::Write(line) => self.write(&line),
-                // The client has disconnected.
-                Job::Read(limit, answer) => drop(answer.send(self.read(limit))),
-                Job::Settle(done) => {
-                    let _ = done.send(());
+        while let Ok(first) = queue.recv() {
+            // Lines that wait together are written together.
+            let mut lines = String::new();
+            for job in std::iter::once(first).chain(queue.try_iter()) {
+                match job {
+                    Job::Write(line) => {
+                        lines.push_str(&line);
+                        if lines.len() < WRITE_BYTES {
+                            continue;
+                        }
+                        self.write(&std::mem::take(&mut lines));
+                    }
+                    Job::Read(limit, answer) => {
+                        self.write(&std::mem::take(&mut lines));
+                        // The client may have disconnected.
+                        drop(answer.send(self.read(limit)));
+                    }
+                    Job::Settle(done) => {
+                        self.write(&std::mem::take(&mut lines));
+                        let _ = done.send(());
+                    }
                 }
             }
+            self.write(&lines);
         }
     }
 
-    fn write(&mut self, line: &str) {
-        match self.append(line) {
+    fn write(&mut self, lines: &str) {
+        if lines.is_empty() {
+            return;
+        }
+        match self.append(lines) {
             Ok(()) => self.is_failing = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
@@ -113,17 +134,17 @@ impl Book {
         }
     }
 
-    /// Opens the file for each entry, so that a file that was moved away is created again.
-    fn append(&self, line: &str) -> io::Result<()> {
+    /// Opens the file each time, so that a file that was moved away is created again.
+    fn append(&self, lines: &str) -> io::Result<()> {
         let file = open(&self.newest)?;
         let length = file.metadata()?.len();
-        let mut file = if length > 0 && length + line.len() as u64 > FILE_MAX_BYTES {
+        let mut file = if length > 0 && length + lines.len() as u64 > FILE_MAX_BYTES {
             fs::rename(&self.newest, &self.older)?;
             open(&self.newest)?
         } else {
             file
         };
-        file.write_all(line.as_bytes())
+        file.write_all(lines.as_bytes())
     }
 
     fn read(&self, limit: usize) -> io::Result<Bytes> {

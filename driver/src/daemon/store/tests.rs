@@ -172,7 +172,10 @@ fn facts(inbox: &mut Inbox) -> Vec<String> {
         }
         format!("{notice:?}")
     };
-    batch.into_iter().map(fact).collect()
+    let several = |notice| {
+        if let Notice::Several(notices) = notice { notices } else { vec![notice] }
+    };
+    batch.into_iter().flat_map(several).map(fact).collect()
 }
 
 /// Asks for a record and waits for the word on it.

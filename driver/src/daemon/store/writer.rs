@@ -262,12 +262,12 @@ impl Worker {
 
     /// Makes changes durable, with those behind them.
     fn save(&mut self, first: Vec<Job>, queue: &Receiver<Vec<Job>>) {
-        let begun = self.begin_again();
+        let begun = self.begin_journal();
         let mut group = Group::default();
         let others = queue.try_iter().take(GROUP_MAX).flatten();
         first.into_iter().chain(others).for_each(|job| self.take(job, &mut group));
         let written = begun.and_then(|()| self.write(&group.entries));
-        // A write to a file that was removed meanwhile succeeds, and is worth nothing.
+        // A write to a file that was removed succeeds, and is worth nothing.
         let settled = std::mem::take(&mut group.settled);
         match written.and_then(|()| self.stay_in_place()) {
             Ok(()) => self.written(group),
@@ -281,7 +281,7 @@ impl Worker {
 
     /// While nothing changes: sees to it that the state is there for the next start.
     fn look(&mut self) {
-        match self.begin_again() {
+        match self.stay_in_place().and_then(|()| self.begin_journal()) {
             Ok(()) => self.succeed(),
             Err(error) => self.fail(&error),
         }
@@ -342,27 +342,12 @@ impl Worker {
         group.kept = Some((kept.epoch, kept.upto));
     }
 
-    /// Rewrites files that were removed or replaced. After a failure, starts with a snapshot of the
-    /// current state. The changes of the current group are not in it but follow in the journal, so
-    /// that the backup and its journals have them too.
-    fn begin_again(&mut self) -> io::Result<()> {
-        if let Some((path, place)) = self.directory.displaced()? {
-            let what = match place {
-                Place::Replaced => "replaced",
-                Place::Missing | Place::Same => "removed or renamed",
-            };
-            let what = format!("{} was {what} while the master runs", path.display());
-            self.journal = None;
-            let aside = self.directory.reclaim()?;
-            // Twice, as at the first start: the backup is there from the beginning.
-            begin(&mut self.directory, &self.image)?;
-            self.journal = Some(begin(&mut self.directory, &self.image)?);
-            let aside: Vec<String> = aside.iter().map(|path| path.display().to_string()).collect();
-            let kept = match aside.is_empty() {
-                true => String::new(),
-                false => format!("; the files found there are kept as {}", aside.join(", ")),
-            };
-            tracing::warn!("Master.saveState: {what}; the state was rewritten from memory{kept}");
+    /// After a failure, starts with a snapshot of the current state. The changes of the current
+    /// group are not in it but follow in the journal, so that the backup and its journals have them
+    /// too.
+    fn begin_journal(&mut self) -> io::Result<()> {
+        if self.journal.is_none() {
+            self.stay_in_place()?;
         }
         if self.journal.is_none() {
             self.journal = Some(begin(&mut self.directory, &self.image)?);
@@ -370,14 +355,26 @@ impl Worker {
         Ok(())
     }
 
-    fn stay_in_place(&self) -> io::Result<()> {
-        match self.directory.displaced()? {
-            None => Ok(()),
-            Some((path, _)) => {
-                let path = path.display();
-                Err(io::Error::other(format!("{path} was removed or replaced meanwhile")))
-            }
-        }
+    /// Rewrites files that were removed or replaced, with the changes of the current group.
+    fn stay_in_place(&mut self) -> io::Result<()> {
+        let Some((path, place)) = self.directory.displaced()? else { return Ok(()) };
+        let what = match place {
+            Place::Replaced => "replaced",
+            Place::Missing | Place::Same => "removed or renamed",
+        };
+        let what = format!("{} was {what} while the master runs", path.display());
+        self.journal = None;
+        let aside = self.directory.reclaim()?;
+        // Twice, as at the first start: the backup is there from the beginning.
+        begin(&mut self.directory, &self.image)?;
+        self.journal = Some(begin(&mut self.directory, &self.image)?);
+        let aside: Vec<String> = aside.iter().map(|path| path.display().to_string()).collect();
+        let kept = match aside.is_empty() {
+            true => String::new(),
+            false => format!("; the files found there are kept as {}", aside.join(", ")),
+        };
+        tracing::warn!("Master.saveState: {what}; the state was rewritten from memory{kept}");
+        Ok(())
     }
 
     /// Makes entries that are in the image durable.
@@ -438,16 +435,23 @@ impl Worker {
         // A client that did not wait is told nothing.
         group.token_done.into_iter().for_each(|done| drop(done.send(Ok(()))));
         // Events first: they are shown before what they are about is answered.
+        let mut notices = Vec::new();
         if let Some((_, upto)) = group.kept {
-            self.mailbox.fact(Notice::Control(ControlInput::EventsKept { upto }));
+            notices.push(Notice::Control(ControlInput::EventsKept { upto }));
         }
         if let Some(epoch) = group.dropped {
             let reason = "an earlier change could not be saved".to_owned();
             let input = ControlInput::KeepFailed { epoch, refused: self.failed, reason };
-            self.mailbox.fact(Notice::Control(input));
+            notices.push(Notice::Control(input));
         }
         if let Some((_, upto)) = group.last {
-            self.mailbox.fact(Notice::Fact(Input::RecordsPersisted { upto }));
+            notices.push(Notice::Fact(Input::RecordsPersisted { upto }));
+        }
+        // The loop is woken once.
+        match notices.len() {
+            0 => {}
+            1 => notices.into_iter().for_each(|notice| self.mailbox.fact(notice)),
+            _ => self.mailbox.fact(Notice::Several(notices)),
         }
     }
 
