@@ -170,6 +170,7 @@ mod tests {
             "open_files" => ("command = 'x'", "open_files = 64"),
             "memory" => ("command = 'x'", "memory = '64M'"),
             "error" => ("command = 'x'", "error = 'bad'"),
+            "stderr" => ("command = 'x'", "stderr = 'joined'"),
             "ready" => ("command = 'x'", "ready = 'after:1s'"),
             "ready_timeout" => ("command = 'x'\nready = 'line:up'", "ready_timeout = '9s'"),
             "live" => ("command = 'x'", "live = 'tcp:127.0.0.1:1'"),
