@@ -241,7 +241,7 @@ fn events_of_one_instance_are_counted_alone() {
     let id = create(&shell, "quiet");
     shell.ok(&["stop", "quiet", "--wait"]);
     let mut events = master.events();
-    let chatty = (0..200).fold(Script::new(), |script, n| script.print(&format!("line {n}")));
+    let chatty = (0..200).fold(Script::new(), |script, n| script.print(format!("line {n}")));
     let other = master.run(&mut events, &chatty.wait());
     events.wait_log(&other, "line 199");
     let last = shell.ok(&["events", "quiet", "-n", "2"]);

@@ -8,6 +8,9 @@ use std::process::{Command, Stdio};
 use openctrl_tests::binary::openctrl;
 use openctrl_tests::process::has_program;
 
+/// The folder of the tour, as the pages call it.
+const HERE: &str = "/home/me/first";
+
 /// Separates the outputs of blocks.
 const MARK: &str = "== end of block ==";
 
@@ -73,6 +76,7 @@ fn runs_as_printed(page: &str, heading: &str) {
         .output()
         .expect("timeout can be started");
     let printed = String::from_utf8_lossy(&output.stdout);
+    let printed = printed.replace(folder.path().to_str().expect("UTF-8"), HERE);
     let reasons = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{page}: {}\n{printed}\n{reasons}", output.status);
 

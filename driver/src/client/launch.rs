@@ -30,10 +30,6 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     let url = url(question, api.is_local())?;
     let instances = api.instances().await?;
     let name = name(&instances, question)?;
-    for after in question.after.iter().filter(|after| pick(&instances, after).is_err()) {
-        let (name, after) = (plain(&name), plain(after));
-        note(&format!("no instance is called {after:?}; {name} waits until one is, and is ready"));
-    }
     if question.waiting.wait && question.schedule.is_some() {
         let reason = "--wait: with --schedule it starts at its times; leave one of them out";
         return Err(Failure::Usage(reason.to_owned()));
@@ -42,6 +38,10 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     let stream = if question.waiting.wait { Some(api.events(None).await?) } else { None };
     let new = New { name: &name, url: &url, force: question.force };
     let mut instance = create(api, new, &rest(question)).await?;
+    for after in question.after.iter().filter(|after| pick(&instances, after).is_err()) {
+        let (name, after) = (plain(&name), plain(after));
+        note(&format!("no instance is called {after:?}; {name} waits until one is, and is ready"));
+    }
     if let Some(stream) = stream {
         let created = std::slice::from_ref(&instance);
         match wait_for_start(api, stream, created, &question.waiting).await {
