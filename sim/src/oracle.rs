@@ -318,17 +318,20 @@ impl Oracle {
         action: Option<InstanceAction>,
         found: Found,
     ) {
-        // A part of a bulk request can start a process before all of it is answered.
+        // A part of a bulk request can start a process before all of it is answered, and the process
+        // can end before that, too.
         let waits = self.spawned.get(&id).is_none_or(|newest| *newest < request);
+        let is_over = !waits && self.wish(id).has_ended;
         // Otherwise a start is under way, or has to wait for the end of a stop.
         let is_error = self.status(id) == Some(Status::Error);
         match action {
             None => {}
             Some(InstanceAction::Start) => {
-                self.wish(id).start(request, !found.has_run, waits && is_error);
+                let runs = !found.has_run && !is_over;
+                self.wish(id).start(request, runs, waits && is_error);
             }
             Some(InstanceAction::Stop) => self.wish(id).stop(request, found.was_pending),
-            Some(InstanceAction::Restart) => self.wish(id).start(request, true, waits),
+            Some(InstanceAction::Restart) => self.wish(id).start(request, !is_over, waits),
             Some(InstanceAction::Reset) => {
                 self.changes += 1;
                 self.resets.insert(id);

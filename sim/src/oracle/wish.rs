@@ -12,6 +12,8 @@ pub struct Wish {
     pub ended_clean: bool,
     /// Whether a start was requested and waits for the end of a process.
     pub start_waits: bool,
+    /// Whether the process that was started last exited with code 0 unasked.
+    pub has_ended: bool,
     /// PUTs under way, oldest first, each with whether it starts the instance.
     puts: Vec<(RequestId, bool)>,
     /// The newest request that stopped it.
@@ -80,12 +82,14 @@ impl Wish {
     pub const fn spawned(&mut self) {
         self.ended_clean = false;
         self.start_waits = false;
+        self.has_ended = false;
     }
 
     /// Its process exited with code 0 unasked. `is_restarted`: whether its policy starts it again.
     /// `is_scheduled`: whether it is started at the next time of its schedule.
     pub const fn ended(&mut self, is_restarted: bool, is_scheduled: bool) {
         self.ended_clean = is_restarted;
+        self.has_ended = true;
         self.running &= is_restarted || is_scheduled || self.start_waits;
     }
 
