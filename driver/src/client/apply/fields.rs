@@ -179,7 +179,6 @@ mod tests {
             "live_threshold" => ("command = 'x'\nlive = 'tcp:127.0.0.1:1'", "live_threshold = 5"),
             "schedule" => ("command = 'x'", "schedule = '@daily'"),
             "schedule_tz" => ("command = 'x'\nschedule = '@daily'", "schedule_tz = 'UTC'"),
-            "stderr" => ("command = 'x'", "stderr = 'joined'"),
             "after" => ("command = 'x'", "after = 'b'"),
             "watch" => ("command = 'x'", "watch = 'src'"),
             "watch_ignore" => ("command = 'x'\nwatch = 'src'", "watch_ignore = '*.log'"),
