@@ -3,9 +3,9 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::Engine;
 use super::supervisor::Supervisor;
 use super::timers::TimerReason;
+use super::{Engine, Life};
 use crate::ids::SlotId;
 use crate::instance::{InstanceEvent, Reason, State};
 use crate::limits::{LATE_TICK_MS, TICK_MS};
@@ -13,7 +13,10 @@ use crate::time::{Now, Time};
 
 impl Engine {
     pub(super) fn on_time(&mut self, now: Now) {
-        while let Some((due, reason)) = self.timers.pop_due(now.mono) {
+        // What is due at the moment of the end is not done any more.
+        while self.life != Life::Finished
+            && let Some((due, reason)) = self.timers.pop_due(now.mono)
+        {
             match reason {
                 TimerReason::Tick => self.tick(now, due),
                 TimerReason::StopStep(slot) => self.fire(now, slot, InstanceEvent::StepElapsed),

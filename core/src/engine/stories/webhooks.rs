@@ -215,6 +215,28 @@ fn a_late_answer_changes_nothing() {
     ");
 }
 
+/// A report that is to be tried again when the time for the end is over is not sent any more.
+#[test]
+fn nothing_is_sent_after_the_end() {
+    let mut t = running("ready", "exec:x");
+    t.shutdown().next_timer().wait(4_000).answered(0, 503);
+    t.next_timer();
+    insta::assert_snapshot!(t, @r#"
+    0.000    > shutdown is requested
+               close all streams
+               TERM to p1
+    5.000    > due: Grace of A
+               KILL to p1
+    9.000    > webhook 0: Answered(503)
+               webhook 0: 0 delivered, 0 failed, 0 discarded: it answered with status 503
+    10.000   > due: Grace of A, ShutdownLimit, Redeliver to 0
+               event 3 log A: "cannot be killed: still running after every signal; stopping because the master is shutting down, tried again every minute"
+               event 4 update A exec:x running
+               KILL to p1
+               finish
+    "#);
+}
+
 /// Webhooks that the engine knows keep what waits, and what was on its way is sent again.
 #[test]
 fn an_upgraded_master_sends_again_what_was_on_its_way() {
