@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -87,6 +88,18 @@ impl State {
     pub fn copy(&self) -> Self {
         Self::copy_of(self.0.path())
     }
+}
+
+/// Where each record of a journal is. Zeros up to the end of the file are room for more.
+pub fn records(journal: &[u8]) -> Vec<Range<usize>> {
+    let (mut records, mut at) = (Vec::new(), 30);
+    while journal[at..].iter().any(|byte| *byte != 0) {
+        let length = journal[at..at + 4].try_into().expect("four bytes were asked for");
+        let end = at + 20 + u32::from_le_bytes(length) as usize;
+        records.push(at..end);
+        at = end;
+    }
+    records
 }
 
 /// Runs `openctrl state <words>`.

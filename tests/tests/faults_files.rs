@@ -2,6 +2,7 @@
 //! changes are refused. No change is answered that no file holds.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use openctrl_tests::script::Step;
@@ -15,6 +16,18 @@ fn gob(master: &Master) -> PathBuf {
 
 fn wait_line(master: &Master, part: &str) -> String {
     master.output().wait_for_line(part, |line| line.text.contains(part)).text
+}
+
+/// Removes a folder in which the master may make files meanwhile.
+fn remove_folder(folder: &Path) {
+    until("the folder to be removed", || fs::remove_dir_all(folder).is_ok());
+}
+
+/// Removes a file that the master may have renamed meanwhile.
+fn remove_file(file: &Path) {
+    let removed = fs::remove_file(file);
+    let is_missing = removed.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    assert!(is_missing || removed.is_ok(), "{removed:?}");
 }
 
 /// Creates an instance and names another; returns the ids of both.
@@ -39,12 +52,12 @@ type Removal = (&'static str, fn(&Path));
 
 /// What removes the state under a master.
 const REMOVALS: [Removal; 4] = [
-    ("the directory", |gob| fs::remove_dir_all(gob).expect("removed")),
+    ("the directory", remove_folder),
     ("the files", |gob| {
         for entry in fs::read_dir(gob).expect("listed") {
             let path = entry.expect("an entry").path();
             if path.is_file() {
-                fs::remove_file(path).expect("removed");
+                remove_file(&path);
             }
         }
     }),
@@ -93,7 +106,7 @@ fn a_state_that_is_removed_and_not_changed_is_there_at_the_next_start() {
     let key = master.key().to_owned();
     let id = master.api().run_once(&Script::new());
     until("its end", || master.api().status(&id) == "stopped");
-    fs::remove_dir_all(gob(&master)).expect("removed");
+    remove_folder(&gob(&master));
     master.stop();
     wait_line(&master, "the state was rewritten from memory");
     master.restart();
@@ -103,7 +116,7 @@ fn a_state_that_is_removed_and_not_changed_is_there_at_the_next_start() {
 #[test]
 fn an_idle_master_writes_its_state_anew_without_being_asked() {
     let master = Master::start();
-    fs::remove_dir_all(gob(&master)).expect("removed");
+    remove_folder(&gob(&master));
     wait_line(&master, "the state was rewritten from memory");
     for name in ["openctrl.state", "openctrl.state.backup", "openctrl.lock", "openctrl.address"] {
         until(name, || gob(&master).join(name).exists());
@@ -162,7 +175,7 @@ fn changes_are_refused_while_another_master_holds_the_directory() {
 #[test]
 fn a_change_is_refused_where_the_directory_cannot_be_made_again() {
     let master = Master::start();
-    fs::remove_dir_all(gob(&master)).expect("removed");
+    remove_folder(&gob(&master));
     fs::write(gob(&master), "in the way").expect("written");
     let api = master.api();
     api.post("/instances", &json!({"url": Script::new().url()})).expect_error(503);

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use openctrl_tests::shell::{Ran, Shell};
-use openctrl_tests::state::State;
+use openctrl_tests::state::{State, records};
 use openctrl_tests::{Master, binary};
 use serde_json::{Value, json};
 
@@ -30,17 +30,6 @@ fn killed() -> (State, Vec<std::ops::Range<usize>>) {
     master.crash();
     let records = records(&fs::read(state.journal()).unwrap());
     (state, records)
-}
-
-/// Where each record of a journal is.
-fn records(journal: &[u8]) -> Vec<std::ops::Range<usize>> {
-    let (mut records, mut at) = (Vec::new(), 30);
-    while at < journal.len() {
-        let length = u32::from_le_bytes(journal[at..at + 4].try_into().unwrap()) as usize;
-        records.push(at..at + 20 + length);
-        at += 20 + length;
-    }
-    records
 }
 
 fn shell(state: &State) -> Shell {
