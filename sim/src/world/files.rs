@@ -124,12 +124,13 @@ impl Files {
     pub(super) fn append(&mut self, name: Name, bytes: &[u8]) -> Result<(), Stop> {
         let done = self.step();
         let done = if self.full { done.and(Err(Stop::Refused)) } else { done };
+        let file = self.file(name);
         let written = match done {
             Ok(()) => bytes,
-            Err(Stop::Refused) => &bytes[..bytes.len() / 2],
+            Err(Stop::Refused) => &bytes[..whole_sectors(file.bytes.len(), bytes.len() / 2)],
             Err(Stop::Died) => &[],
         };
-        self.file(name).bytes.extend_from_slice(written);
+        file.bytes.extend_from_slice(written);
         done
     }
 
@@ -278,6 +279,12 @@ impl File {
             self.cut.clear();
         }
     }
+}
+
+/// How many of `count` bytes from `from` on a refused write stores: a system writes whole pages, and
+/// so whole sectors.
+const fn whole_sectors(from: usize, count: usize) -> usize {
+    ((from + count) / SECTOR_BYTES * SECTOR_BYTES).saturating_sub(from)
 }
 
 /// `bytes` begin at `from` in their file.
