@@ -259,11 +259,12 @@ fn read_record(
 ) -> Result<Option<(Entry, usize)>, JournalError> {
     let bytes = &file[at..];
     let head = bytes.first_chunk().and_then(Head::read).filter(|head| head.number == expected);
+    let is_taken_torn = canary::is(Canary::TornTailTaken);
     let body = head.and_then(|mut head| {
-        if canary::is(Canary::TornTailTaken) {
+        if is_taken_torn {
             head.length = head.length.min(bytes.len() - RECORD_HEADER_BYTES);
         }
-        head.body(bytes).filter(|body| head.is_of(body))
+        head.body(bytes).filter(|body| is_taken_torn || head.is_of(body))
     });
     match body {
         Some(body) => match dto::decode_entry(version, body) {
