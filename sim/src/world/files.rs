@@ -373,8 +373,9 @@ mod tests {
         assert_eq!(files.append(Name::Link, b"x"), Err(Stop::Died));
         files.calm();
         files.set_full(true);
-        assert_eq!(files.append(Name::Link, b"xy"), Err(Stop::Refused));
-        assert_eq!(files.read(Name::Link), Some(&b"abcdefghx"[..]));
+        assert_eq!(files.append(Name::Link, &[b'x'; 1_100]), Err(Stop::Refused));
+        let half = [&b"abcdefgh"[..], &[b'x'; 504]].concat();
+        assert_eq!(files.read(Name::Link), Some(&half[..]), "whole sectors");
         assert_eq!(files.cut(Name::Link, 8), Ok(()));
         assert_eq!(files.remove(Name::Temporary), Ok(()), "it is not there");
     }
