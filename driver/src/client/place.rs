@@ -33,6 +33,40 @@ pub(crate) struct Place {
     pub(crate) shown: String,
 }
 
+/// What names the master.
+enum Source {
+    /// An API, and what names it.
+    Api(&'static str, String),
+    /// A state directory.
+    State(PathBuf),
+    /// A name in the configuration file, and what that says.
+    Named(String, Named),
+    /// Nothing does.
+    None,
+}
+
+impl Source {
+    /// The first of options, environment, configuration and usual directories that names one.
+    fn find(options: &Options) -> Result<Self, Failure> {
+        if let Some(api) = &options.api {
+            return Ok(Self::Api("--api", api.clone()));
+        }
+        if options.master.is_none() {
+            if let Some(directory) = &options.state {
+                return Ok(Self::State(directory.clone()));
+            }
+            if let Some(api) = variable("OPENCTRL_API") {
+                return Ok(Self::Api("OPENCTRL_API", api));
+            }
+        }
+        let config = Config::load()?;
+        if let Some(name) = options.master.as_ref().or(config.default.as_ref()) {
+            return Ok(Self::Named(name.clone(), config.named(name)?.clone()));
+        }
+        Ok(discovery::usual_directory().map_or(Self::None, Self::State))
+    }
+}
+
 /// A key and where it is from.
 type SourcedKey = (String, String);
 
@@ -46,24 +80,13 @@ impl Place {
     fn find_master(options: &Options) -> Result<Self, Failure> {
         let asked = key_of_options(options)?;
         let trust = trust_of_options(options)?;
-        if let Some(api) = &options.api {
-            return Self::new("--api", api, asked.or_else(key_of_environment), trust);
-        }
-        if options.master.is_none() {
-            if let Some(directory) = &options.state {
-                return Self::found(discovery::find(directory)?, asked, trust);
+        match Source::find(options)? {
+            Source::Api(named, api) => {
+                Self::new(named, &api, asked.or_else(key_of_environment), trust)
             }
-            if let Some(api) = variable("OPENCTRL_API") {
-                return Self::new("OPENCTRL_API", &api, asked.or_else(key_of_environment), trust);
-            }
-        }
-        let config = Config::load()?;
-        if let Some(name) = options.master.as_ref().or(config.default.as_ref()) {
-            return Self::named(name, config.named(name)?, asked, trust);
-        }
-        match discovery::usual_directory() {
-            Some(directory) => Self::found(discovery::find(&directory)?, asked, trust),
-            None => Err(Failure::Unreachable(
+            Source::State(directory) => Self::found(discovery::find(&directory)?, asked, trust),
+            Source::Named(name, named) => Self::named(&name, &named, asked, trust),
+            Source::None => Err(Failure::Unreachable(
                 "no master is known: start one with 'openctrl master://127.0.0.1:8080', or use \
                  --api URL with OPENCTRL_KEY, --state DIR, or a configuration file"
                     .to_owned(),
@@ -74,20 +97,11 @@ impl Place {
     /// The state directory of the master on this machine that these options name; `None` if they name
     /// one by its API, or there is none.
     pub(crate) fn state_directory(options: &Options) -> Result<Option<PathBuf>, Failure> {
-        if options.api.is_some() {
-            return Ok(None);
-        }
-        if let (None, Some(directory)) = (&options.master, &options.state) {
-            return Ok(Some(directory.clone()));
-        }
-        if options.master.is_none() && variable("OPENCTRL_API").is_some() {
-            return Ok(None);
-        }
-        let config = Config::load()?;
-        match options.master.as_ref().or(config.default.as_ref()) {
-            Some(name) => Ok(config.named(name)?.state.clone()),
-            None => Ok(discovery::usual_directory()),
-        }
+        Ok(match Source::find(options)? {
+            Source::State(directory) => Some(directory),
+            Source::Named(_, named) => named.state,
+            Source::Api(..) | Source::None => None,
+        })
     }
 
     /// Whether its address is on this machine.

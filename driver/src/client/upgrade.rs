@@ -56,13 +56,12 @@ pub(crate) fn upgrade(out: &Outlet, options: &Options) -> Result<(), Failure> {
 
 fn state_directory(options: &Options) -> Result<PathBuf, Failure> {
     let state = Place::state_directory(options)?.ok_or_else(|| {
-        let is_named = options.api.is_some() || options.master.is_some();
-        let reason = if is_named {
-            "upgrade works on this machine only"
+        if options.api.is_some() || options.master.is_some() {
+            Failure::Usage("upgrade works on this machine only: use --state DIR".to_owned())
         } else {
-            "no master is known on this machine"
-        };
-        Failure::Usage(format!("{reason}: use --state DIR"))
+            let reason = "no master is known on this machine: use --state DIR";
+            Failure::Unreachable(reason.to_owned())
+        }
     })?;
     let shown = state.display();
     match fs::metadata(state.join(LOCK)) {
