@@ -311,6 +311,28 @@ fn what_names_nothing_or_two_is_noted() {
     assert!(late.contains("timed out after 0.1 s: ") && late.contains("dbb"), "{late}");
 }
 
+/// The API speaks of its query there.
+#[test]
+fn the_remedy_for_a_missing_command_is_an_option() {
+    let master = Master::builder().without_bin().start();
+    let shell = Shell::beside(&master);
+    shell.ok(&["create", "demo://a", "--alias", "a"]);
+    let file = master.folder().join("f.toml");
+    fs::write(&file, "[instance.a]\ncommand = \"no-such-command\"\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    for words in [
+        &["create", "exec:no-such-command"][..],
+        &["url", "a", "exec:no-such-command"],
+        &["apply", "--yes", "-f", file],
+    ] {
+        let ran = shell.run(words);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("use --force to accept it anyway"), "{words:?}: {said}");
+        assert!(!said.contains("force=true"), "{words:?}: {said}");
+    }
+}
+
 /// Of a master that the configuration names by its state directory.
 #[test]
 fn a_configured_state_directory_is_checked() {

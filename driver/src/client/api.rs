@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
+use openctrl_core::doors::v2::FORCE_REMEDY;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::document::{Document, quote};
@@ -177,7 +178,8 @@ impl Api {
 
     fn refusal(&self, reply: &Reply) -> Failure {
         let error = Document::parse(&reply.body).unwrap_or(Document::Null);
-        let said = plain(error.at("error").text()).into_owned();
+        let said = plain(error.at("error").text());
+        let said = said.replace(FORCE_REMEDY, "use --force to accept it anyway");
         let shown = self.shown();
         match reply.status {
             401 => Failure::Key(format!(

@@ -17,7 +17,7 @@ pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> R
     check_url(&question.url)?;
     if let Some(alias) = &question.alias {
         check_alias(alias)?;
-        note_twin(api, alias, &[]).await?;
+        note_twin(&api.instances().await?, alias, &[]);
     }
     // Opened before it is created, so that its start is not missed.
     let stream = match question.waiting.wait {

@@ -1,14 +1,15 @@
 //! `openctrl set` and `openctrl url`.
 
+use clap::ValueEnum;
 use hyper::Method;
 
 use super::api::{Api, PATIENCE, REPLACE, object};
-use super::document::quote;
+use super::document::{Document, quote};
 use super::failure::Failure;
 use super::instance::Instance;
 use super::launch::forced;
 use super::outlet::{Outlet, note};
-use super::select::{resolve, resolve_one};
+use super::select::{choose, resolve_one};
 use super::tags::{at_word, check_alias, check_tags, note_twin, tags_json};
 use super::text::plain;
 use crate::grammar::{NewUrl, Set, SetRestart, Which};
@@ -17,19 +18,16 @@ use crate::grammar::{NewUrl, Set, SetRestart, Which};
 pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), Failure> {
     check(question)?;
     let which = Which { names: question.names.clone(), tag: Vec::new(), all: false };
-    let instances = resolve(api, &which).await?;
+    let all = api.instances().await?;
+    let instances = choose(&all, &which)?;
     if let Some(alias) = &question.alias {
-        note_twin(api, alias, &instances).await?;
+        note_twin(&all, alias, &instances);
     }
     let (mut changed, mut failed) = (Vec::new(), 0);
     for instance in &instances {
-        let path = format!("/instances/{}", instance.id());
         let name = instance.name();
         let name = plain(&name);
-        if let Some(restart) = question.restart {
-            set_restart(api, &path, restart).await.map_err(|failure| failure.of(&name))?;
-        }
-        match api.change(Method::PATCH, &path, &body(question, instance)).await {
+        match change(api, question, instance).await {
             Ok(after) => changed.push((name.into_owned(), after)),
             Err(failure) if instances.len() == 1 => return Err(at_word(failure)),
             Err(failure @ (Failure::Unreachable(_) | Failure::Key(_))) => return Err(failure),
@@ -48,15 +46,21 @@ pub(crate) async fn set(api: &Api, out: &Outlet, question: &Set) -> Result<(), F
     if failed > 0 { Err(Failure::Partial) } else { Ok(()) }
 }
 
+/// Changes one instance; the object after it.
+async fn change(api: &Api, question: &Set, instance: &Instance) -> Result<Document, Failure> {
+    let path = format!("/instances/{}", instance.id());
+    if let Some(restart) = question.restart {
+        set_restart(api, &path, restart).await?;
+    }
+    api.change(Method::PATCH, &path, &body(question, instance)).await
+}
+
 /// Sets the restart policy of the instance at this path. Older masters know it as on or off only,
 /// which the PATCH of the instance sets.
 async fn set_restart(api: &Api, path: &str, restart: SetRestart) -> Result<(), Failure> {
-    let word = match restart {
-        SetRestart::OnFailure => "on-failure",
-        SetRestart::Never => "never",
-        SetRestart::Always => "always",
-    };
-    let (path, body) = (format!("{path}/policy"), object(&[("restart", Some(word))]));
+    // The words of the command line are those of the API.
+    let word = restart.to_possible_value().expect("no value is hidden");
+    let (path, body) = (format!("{path}/policy"), object(&[("restart", Some(word.get_name()))]));
     let known = api.change_if_known(Method::PATCH, &path, &body, PATIENCE).await?;
     if known.is_none() && restart == SetRestart::Always {
         return Err(Failure::Refused("this master does not know --restart always".to_owned()));
@@ -153,7 +157,6 @@ fn tags_after(question: &Set, instance: &Instance) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::document::Document;
     use crate::grammar::{Command, Line};
     use clap::Parser;
 

@@ -3,15 +3,11 @@
 
 use openctrl_core::ids::InstanceId;
 
-use super::api::Api;
 use super::document::quote;
 use super::failure::Failure;
 use super::instance::Instance;
 use super::outlet::note;
 use super::text::plain;
-
-/// The remedy that the API names for a URL whose command cannot be started.
-const FORCE_OF_API: &str = "send force=true in the query to accept it anyway";
 
 /// A tag that is given twice is a mistake; the last one does not win.
 pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<(), Failure> {
@@ -26,8 +22,7 @@ pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<(), Failure> {
 
 /// The master's reason, at the word of the command line that it is about.
 pub(crate) fn at_word(failure: Failure) -> Failure {
-    let Failure::Refused(reason) = failure else { return failure };
-    let reason = reason.replace(FORCE_OF_API, "use --force to accept it anyway");
+    let Failure::Refused(reason) = &failure else { return failure };
     let about = [
         ("alias", "--alias"),
         ("url", "URL"),
@@ -37,9 +32,7 @@ pub(crate) fn at_word(failure: Failure) -> Failure {
         ("meta.peer.type", "--peer-type"),
         ("meta.peer.alias", "--peer-alias"),
     ];
-    let word = about.iter().find(|(beginning, _)| reason.starts_with(beginning));
-    let failure = Failure::Refused(reason);
-    match word {
+    match about.iter().find(|(beginning, _)| reason.starts_with(beginning)) {
         Some((_, word)) => failure.of(word),
         None => failure,
     }
@@ -47,8 +40,7 @@ pub(crate) fn at_word(failure: Failure) -> Failure {
 
 /// Says that other instances have this alias too: commands that name it do not know which one to
 /// take.
-pub(crate) async fn note_twin(api: &Api, alias: &str, changed: &[Instance]) -> Result<(), Failure> {
-    let instances = api.instances().await?;
+pub(crate) fn note_twin(instances: &[Instance], alias: &str, changed: &[Instance]) {
     let is_twin = |one: &Instance| {
         one.alias() == alias && !changed.iter().any(|changed| changed.id() == one.id())
     };
@@ -56,7 +48,6 @@ pub(crate) async fn note_twin(api: &Api, alias: &str, changed: &[Instance]) -> R
         let alias = plain(alias);
         note(&format!("another instance has the alias {alias:?}; commands take its id"));
     }
-    Ok(())
 }
 
 /// Tags as a JSON object.

@@ -47,6 +47,6 @@ pub use precondition::decode_if_match;
 pub use process::{ProcessReport, Usage, render_processes};
 pub use route::{Endpoint, Method, Observation, Route, Target, admit, route, token_name};
 pub use secrets::Secrets;
-pub use status::{Rejection, SAME_URL};
+pub use status::{FORCE_REMEDY, Rejection, SAME_URL};
 pub use ticket::{StreamQuery, TICKET_LIFETIME_MS, TICKETS_MAX, Tickets};
 pub use token::{NewToken, decode_token, render_new_token, render_tokens};

@@ -11,6 +11,9 @@ use crate::history::BadQuery;
 /// The error of a PUT of the URL that the instance has. A client without the key cannot compare them.
 pub const SAME_URL: &str = "the instance has this url already";
 
+/// The remedy for a URL whose command cannot be started.
+pub const FORCE_REMEDY: &str = "send force=true in the query to accept it anyway";
+
 /// A request that is refused: by this door, or by the engine. Shown as the `error` of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {

@@ -12,10 +12,11 @@ use hyper::{Request, Response};
 use openctrl_core::access::Guard;
 use openctrl_core::command::{Amend, Command, InstanceAction, Outcome, Refusal};
 use openctrl_core::doors::v2::{
-    Answer, AuditEntry, Credential, Endpoint, Info, Method, Rejection, Route, StreamQuery, Tickets,
-    admit, audit_limit, decode_actions, decode_alias, decode_create, decode_force,
-    decode_key_patch, decode_patch, decode_policy, decode_policy_patch, decode_replace,
-    decode_token, is_audited, ping_target, policy_answer, policy_outcome, route, token_name,
+    Answer, AuditEntry, Credential, Endpoint, FORCE_REMEDY, Info, Method, Rejection, Route,
+    StreamQuery, Tickets, admit, audit_limit, decode_actions, decode_alias, decode_create,
+    decode_force, decode_key_patch, decode_patch, decode_policy, decode_policy_patch,
+    decode_replace, decode_token, is_audited, ping_target, policy_answer, policy_outcome, route,
+    token_name,
 };
 use openctrl_core::event::EventName;
 use openctrl_core::instance::{Checks, Setup};
@@ -383,8 +384,7 @@ impl Service {
         });
         match timeout(COMMAND_CHECK, check).await {
             Ok(Ok(Err(reason))) => {
-                let remedy = "correct it, or send force=true in the query to accept it anyway";
-                Err(Rejection::Bad(format!("{reason}; {remedy}")))
+                Err(Rejection::Bad(format!("{reason}; correct it, or {FORCE_REMEDY}")))
             }
             Ok(Ok(Ok(())) | Err(_)) | Err(_) => Ok(()),
         }
