@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::Method;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::api::{Api, array, object};
 use super::confirm::confirm;
@@ -25,6 +25,9 @@ use crate::grammar::{Act, Delete, Waiting, Which};
 /// Requests under way at a time, where each instance has its own: enough that many share one sync of
 /// the master's disk.
 const AT_A_TIME: usize = 32;
+
+/// How long the reasons of what has timed out may take.
+const REASONS: Duration = Duration::from_secs(2);
 
 /// Maximum length of a list of names in a question.
 const NAMES_MAX: usize = 3;
@@ -129,7 +132,7 @@ pub(crate) async fn wait_for_runs(
             Ok(None) => return Err(stream_ended()),
             Err(_) if Instant::now() >= deadline => {
                 let late = waits.waiters.keys().min().cloned().unwrap_or_default();
-                let reasons = reasons(api).await?;
+                let reasons = reasons(api).await;
                 return Err(not_in_time(waiting.timeout, reasons.get(&late)));
             }
             Err(_) => waits.steady_by(Instant::now()),
@@ -158,12 +161,14 @@ fn stream_ended() -> Failure {
     )
 }
 
-/// Why each instance is in its status, by id; empty on older masters.
-async fn reasons(api: &Api) -> Result<HashMap<String, String>, Failure> {
-    let processes = api.rows_if_known("/processes", &["id", "reason"]).await?.unwrap_or_default();
+/// Why each instance is in its status, by id. Empty on older masters, and if the master does not
+/// answer soon: the time is over already.
+async fn reasons(api: &Api) -> HashMap<String, String> {
+    let asked = timeout(REASONS, api.rows_if_known("/processes", &["id", "reason"])).await;
+    let processes = asked.ok().and_then(Result::ok).flatten().unwrap_or_default();
     let reason =
         |one: &Document| (one.at("id").text().to_owned(), one.at("reason").text().to_owned());
-    Ok(processes.iter().map(reason).collect())
+    processes.iter().map(reason).collect()
 }
 
 fn not_in_time(patience: Duration, reason: Option<&String>) -> Failure {
@@ -363,7 +368,7 @@ async fn carry_out(
                 }
             }
             () = tokio::time::sleep_until(deadline), if goal.is_some() => {
-                let reasons = reasons(api).await?;
+                let reasons = reasons(api).await;
                 for instance in instances {
                     let reason = reasons.get(instance.id());
                     let late = || Outcome::Failed(not_in_time(waiting.timeout, reason));
