@@ -127,7 +127,7 @@ pub(crate) fn looks(
 }
 
 /// A text and how it looks.
-pub(crate) type Piece<'a> = (Cow<'a, str>, Tone);
+type Piece<'a> = (Cow<'a, str>, Tone);
 
 fn pieces<'a>(columns: &[Column], row: &'a [Cell], widths: &[usize]) -> Vec<Piece<'a>> {
     // Wider gaps are rare.

@@ -104,17 +104,13 @@ fn explain(error: &clap::Error, path: &str) -> Answer {
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "a command is missing".to_owned()
         }
-        ErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
-            Some(ContextValue::String(word)) => format!("unknown command {word:?}"),
-            _ => "unknown command".to_owned(),
+        ErrorKind::InvalidSubcommand => match unknown_command(error) {
+            Some(word) => format!("unknown command {word:?}"),
+            None => "unknown command".to_owned(),
         },
         _ => first_sentence(&text),
     };
-    let meant = match has_no_counterpart(error) {
-        true => None,
-        false => elsewhere(error).or_else(|| suggestion(error)).or_else(|| nearest(error)),
-    };
-    Answer::Wrong(match meant {
+    Answer::Wrong(match meant(error) {
         Some(meant) => format!("{reason}; did you mean '{meant}'? See '{path} --help'"),
         None => format!("{reason}; see '{path} --help'"),
     })
@@ -127,19 +123,26 @@ fn first_sentence(text: &str) -> String {
     first.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn has_no_counterpart(error: &clap::Error) -> bool {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
-        return false;
-    };
-    NOWHERE.contains(&word.as_str())
+/// What was probably meant.
+fn meant(error: &clap::Error) -> Option<String> {
+    if unknown_command(error).is_some_and(|word| NOWHERE.contains(&word)) {
+        return None;
+    }
+    elsewhere(error).or_else(|| suggestion(error)).or_else(|| nearest(error))
+}
+
+/// The word that is no command.
+fn unknown_command(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => Some(word),
+        Some(_) | None => None,
+    }
 }
 
 /// The command here that does what an unknown one does in another process manager.
 fn elsewhere(error: &clap::Error) -> Option<String> {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
-        return None;
-    };
-    let known = ELSEWHERE.iter().find(|(other, _)| other == word);
+    let word = unknown_command(error)?;
+    let known = ELSEWHERE.iter().find(|(other, _)| *other == word);
     known.map(|(_, command)| (*command).to_owned())
 }
 
