@@ -23,6 +23,7 @@ together!(
     a_lost_keeper_costs_no_child,
     a_child_outlives_its_keepers_and_then_its_master,
     a_start_that_is_lost_with_its_keeper_is_repeated,
+    nothing_is_left_of_starts_that_the_keeper_has_not_begun,
     many_children_fit_under_few_descriptors,
     a_stop_under_way_goes_on,
     a_child_that_is_not_restarted_outlives_its_master_too,
@@ -246,6 +247,24 @@ fn a_start_that_is_lost_with_its_keeper_is_repeated() {
     assert_eq!(up.count(), 2, "nothing runs twice");
     master.stop();
     assert_eq!(master.descendants(), [0; 0]);
+}
+
+/// The keeper does not read the orders until the master has ended.
+fn nothing_is_left_of_starts_that_the_keeper_has_not_begun() {
+    let mut master = Master::start();
+    let mut events = master.events();
+    let (up, keeper) = (master.mark("up"), find(&master).unwrap());
+    send(keeper, Signal::STOP);
+    let script = Script::new().mark(&up).wait();
+    for _ in 0..4 {
+        master.api().run(&script);
+    }
+    master.signal(Signal::TERM);
+    events.wait_end();
+    master.signal(Signal::TERM);
+    assert_eq!(master.wait_exit().code(), Some(0));
+    wait_gone(keeper);
+    assert_eq!(up.count(), 0, "the keeper starts nothing after the end of its master");
 }
 
 /// How many descriptors the master may have for [`CHILDREN`], which take one each.

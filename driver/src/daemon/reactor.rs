@@ -23,7 +23,6 @@ use openctrl_core::stream::Stream;
 use openctrl_core::time::{Now, Time, Wall};
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use crate::daemon::clock::Clock;
 use crate::daemon::console::Console;
@@ -39,8 +38,7 @@ use crate::daemon::notified::{Listening, listen};
 use crate::daemon::patrol::{Door, read_pid_file, run_verb, track, variable};
 use crate::daemon::probe;
 use crate::daemon::process::{
-    Children, Ended, Leftover, Signaled, Spawner, Survivor, Sweep, Swept, has_descendants,
-    signal_tracked,
+    Children, Ended, Leftover, Signaled, Spawner, Survivor, Sweep, has_descendants, signal_tracked,
 };
 use crate::daemon::standstill::{Freeze, Frozen};
 use crate::daemon::store::StoreWriter;
@@ -54,9 +52,6 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// After how many inputs the engine checks itself again: that takes time linear in its instances.
 const CHECK_EVERY: u64 = 1024;
-
-/// How often it is looked whether the last processes have ended.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What effects are carried out with.
 #[derive(Debug)]
@@ -214,7 +209,6 @@ impl Reactor {
             self.leave_if_still(&inbox).await;
         }
         let left = self.sweep(&mut inbox).await;
-        self.hands.spawner.finish_keeper().await;
         self.recorder.finish(&self.engine);
         let Self { hands, control, kill_at, .. } = self;
         Finished { hands, control, left, kill_at: kill_at.unwrap_or_else(Instant::now) }
@@ -264,28 +258,24 @@ impl Reactor {
         self.hands.mailbox.readers().open();
     }
 
-    /// Ends what still descends from the master; returns the names of what cannot be killed.
+    /// Ends what still descends from the master, and the keeper; returns the names of what cannot be
+    /// killed.
     async fn sweep(&self, inbox: &mut Inbox) -> Option<String> {
-        if self.hands.door.is_some() {
+        let Hands { door, spawner, .. } = &self.hands;
+        spawner.cease().await;
+        if door.is_some() {
+            spawner.finish_keeper().await;
             return None;
         }
         let kill_at = self.kill_at.unwrap_or_else(Instant::now);
-        let mut sweep = Sweep::new(kill_at, self.children.keeper());
-        let mut batch = Vec::new();
-        loop {
-            match sweep.look() {
-                Swept::Clean => return None,
-                Swept::Left(names) => return Some(names),
-                Swept::Waiting => {}
-            }
-            let _ = timeout(LOOK_EVERY, inbox.fill(&mut batch)).await;
-            // Requests among them are answered by being dropped.
-            let is_asked =
-                |notice: Notice| matches!(notice, Notice::Fact(Input::ShutdownRequested));
-            if batch.drain(..).any(is_asked) {
-                sweep.hurry();
-            }
+        let left = Sweep::new(kill_at, self.children.keeper()).run(inbox).await;
+        spawner.finish_keeper().await;
+        if !spawner.has_keeper() {
+            return left;
         }
+        // A start that was under way may have come to life after the first look. With its keeper
+        // ended, its process is a child of the master.
+        Sweep::new(Instant::now(), None).run(inbox).await
     }
 
     /// Processes of no instance are not the engine's to end.

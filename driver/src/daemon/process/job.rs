@@ -42,6 +42,8 @@ pub(super) enum Job {
     Room,
     /// Everything before this was done.
     Settle(oneshot::Sender<()>),
+    /// Nothing more is to be started.
+    Cease(oneshot::Sender<()>),
     /// The keeper is to end.
     Quit(oneshot::Sender<()>),
 }

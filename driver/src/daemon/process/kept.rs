@@ -236,14 +236,14 @@ impl Kept {
         }
     }
 
-    /// Lets the keeper end. No child must be left.
+    /// Lets the keeper end, and kills it if it does not. No child must be left.
     pub(super) fn quit(&mut self) {
         *self.reports.is_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
         let Some(link) = self.link.take() else { return };
         let is_told = link.order(&Order::Quit, &[]).is_ok();
         if is_told && !link.wait_closed(ENDS_WITHIN) {
-            tracing::warn!("Master.run: the keeper {} does not end; kill it", link.pid);
-            return;
+            tracing::warn!("Master.run: the keeper {} does not end; it is killed", link.pid);
+            link.kill();
         }
         link.reap(WaitOptions::empty());
         remove_socket(&self.directory);

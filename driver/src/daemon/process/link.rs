@@ -19,7 +19,7 @@ use openctrl_core::keeper::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 use tokio::io::Interest;
 
 use super::link_error::LinkError;
@@ -226,6 +226,14 @@ impl Link {
         let mut polled = [PollFd::new(&self.socket, event)];
         // A child of this process may end meanwhile.
         Ok(rustix::io::retry_on_intr(|| poll(&mut polled, limit.as_ref()))? > 0)
+    }
+
+    /// Kills the keeper, which has not closed the connection.
+    pub(super) fn kill(&self) {
+        if let Some(pid) = Pid::from_raw(self.pid) {
+            let _ = kill_process(pid, Signal::KILL);
+            self.wait_closed(ANSWER_TAKES);
+        }
     }
 
     /// Reaps the keeper if it is a child that has ended.

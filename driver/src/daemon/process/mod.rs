@@ -57,6 +57,6 @@ pub(crate) use proof::{Claim, Proof, has_descendants, prove};
 pub(crate) use spawner::{IdleSpawner, Spawner};
 pub(crate) use survivor::Survivor;
 pub(crate) use survivors::{Keeping, dismiss_keeper};
-pub(crate) use sweep::{Sweep, Swept};
+pub(crate) use sweep::Sweep;
 pub(crate) use tracked::{signal_tracked, wait_for_end};
 pub(crate) use verb::{VerbEnd, end_commands, run as run_command};

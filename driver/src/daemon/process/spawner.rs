@@ -126,6 +126,7 @@ impl IdleSpawner {
             mailbox: mailbox.clone(),
             queue,
             door,
+            has_ceased: false,
         };
         self.worker.send(worker).expect("the thread waits for this");
         tokio::spawn(nursery.run(self.newborns));
@@ -212,6 +213,14 @@ impl Spawner {
         }
     }
 
+    /// Drops the starts that have not begun and those that are asked for from now on, and waits
+    /// until that is done.
+    pub(crate) async fn cease(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.send(Job::Cease(done));
+        let _ = is_done.await;
+    }
+
     /// Lets the keeper end, and waits until it has.
     pub(crate) async fn finish_keeper(&self) {
         if self.has_keeper() {
@@ -263,6 +272,8 @@ struct Worker {
     mailbox: Mailbox,
     queue: mpsc::Receiver<Job>,
     door: Option<Arc<Door>>,
+    /// Nothing is started any more.
+    has_ceased: bool,
 }
 
 impl Worker {
@@ -299,13 +310,14 @@ impl Worker {
 
     fn take(&mut self, job: Job, handover: &Sender) {
         match &self.kept {
-            Some(kept) if kept.has_to_wait(&job) => self.waiting.push_back(job),
+            Some(kept) if kept.has_to_wait(&job) && !self.has_ceased => self.waiting.push_back(job),
             Some(_) | None => self.carry_out(job, handover),
         }
     }
 
     fn carry_out(&mut self, job: Job, handover: &Sender) {
         match job {
+            Job::Spawn(process, ..) if self.has_ceased => self.ledger.gone(process),
             Job::Spawn(process, run, definition, note) => {
                 self.spawn((process, run), definition, note, handover);
             }
@@ -341,6 +353,13 @@ impl Worker {
             // What waits is looked at after every job.
             Job::Room => {}
             Job::Settle(done) => {
+                let _ = done.send(());
+            }
+            Job::Cease(done) => {
+                self.has_ceased = true;
+                for job in std::mem::take(&mut self.waiting) {
+                    self.take(job, handover);
+                }
                 let _ = done.send(());
             }
             Job::Quit(done) => {
