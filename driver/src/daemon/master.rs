@@ -65,6 +65,10 @@ const HAS_KEEPERS: bool = cfg!(target_os = "linux");
 /// How long answers may take to be written at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// How long after its start a master is taken to be past it.
+#[cfg(target_os = "linux")]
+const START_ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long hooks may run at least when the last app has ended.
 const LAST_HOOKS: Duration = Duration::from_secs(1);
 
@@ -267,7 +271,13 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     let state = directory.path().to_owned();
     let events_max = url.control.as_ref().map(|control| control.events as usize);
     let patrol = config.as_ref().map(|config| (config, is_alone));
-    let (image, store) = adopt(directory, loaded, patrol, mailbox.clone(), events_max)?;
+    // A keeper starts while the state is written.
+    let (adopted, keeping) = std::thread::scope(|scope| {
+        let keeping = scope.spawn(|| keeping(survival, &state, &runtime));
+        let adopted = adopt(directory, loaded, patrol, mailbox.clone(), events_max);
+        (adopted, keeping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (image, store) = adopted?;
     let door = config.as_ref().map(|config| -> Result<_, StartError> {
         let (config, id) = (config.shared(), random()?);
         Ok(Arc::new(Door::new(config, is_alone, id, mailbox.clone(), clock.clone(), extras)))
@@ -281,7 +291,7 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
         pid_file.remove_earlier();
     }
     let is_known = |id| image.instances.contains_key(&id);
-    let mut keeping = keeping(survival, &state, &runtime)?;
+    let mut keeping = keeping?;
     keeping.iter_mut().for_each(|keeping| keeping.match_with(&ledger, is_known));
     let is_kept = |number| keeping.as_ref().is_some_and(|keeping| keeping.has(number));
     let leftovers = find_leftovers(&mut ledger, is_known, is_kept);
@@ -528,7 +538,11 @@ async fn serve(mut url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Resu
     };
     tokio::spawn(signals.pass_on(told));
     #[cfg(target_os = "linux")]
-    crate::start_code::give_back();
+    tokio::spawn(async {
+        // The first requests do not wait for it.
+        tokio::time::sleep(START_ENDS_WITHIN).await;
+        let _ = tokio::task::spawn_blocking(crate::start_code::give_back).await;
+    });
 
     let Finished { hands, control, left, kill_at } = reactor.run(inbox).await;
     if let Some(door) = &hands.door {

@@ -91,8 +91,12 @@ pub(crate) fn run() -> ExitCode {
             is_quitting,
         })
     });
-    give_back();
-    let ended = begun.and_then(|mut keeper| keeper.serve());
+    let ended = begun.and_then(|mut keeper| {
+        // The master waits for the answer to its greeting, and for nothing else.
+        keeper.turn(&mut packets::scratch())?;
+        give_back();
+        keeper.serve()
+    });
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -125,30 +129,36 @@ impl Keeper {
     fn serve(&mut self) -> io::Result<()> {
         let mut scratch = packets::scratch();
         while !self.is_done() {
-            let ready = self.wait()?;
-            if self.is_alone() {
-                self.children.look_at_unwatched();
+            self.turn(&mut scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to do, and does it.
+    fn turn(&mut self, scratch: &mut [u8]) -> io::Result<()> {
+        let ready = self.wait()?;
+        if self.is_alone() {
+            self.children.look_at_unwatched();
+        }
+        if ready.child_ended {
+            let _ = rustix::io::read(&self.child_ended, &mut [0; 128]);
+        }
+        for _ in 0..if ready.master { ORDERS_PER_TURN } else { 0 } {
+            if !self.take_order(scratch) {
+                break;
             }
-            if ready.child_ended {
-                let _ = rustix::io::read(&self.child_ended, &mut [0; 128]);
-            }
-            for _ in 0..if ready.master { ORDERS_PER_TURN } else { 0 } {
-                if !self.take_order(&mut scratch) {
-                    break;
-                }
-            }
-            // The system looks through all children to say that none has ended.
-            if (ready.child_ended || ready.held)
-                && self.children.reap(self.master.as_ref().map(AsFd::as_fd)).is_err()
-            {
-                self.master = None;
-            }
-            if ready.candidate {
-                self.greet(&mut scratch);
-            }
-            if ready.listener {
-                self.accept();
-            }
+        }
+        // The system looks through all children to say that none has ended.
+        if (ready.child_ended || ready.held)
+            && self.children.reap(self.master.as_ref().map(AsFd::as_fd)).is_err()
+        {
+            self.master = None;
+        }
+        if ready.candidate {
+            self.greet(scratch);
+        }
+        if ready.listener {
+            self.accept();
         }
         Ok(())
     }
