@@ -51,8 +51,8 @@ pub struct Oracle {
     spawned: BTreeMap<InstanceId, RequestId>,
     /// The request that is the current input.
     arriving: Option<RequestId>,
-    /// Starts whose record says that the instance has to run.
-    stored_starts: BTreeSet<(RequestId, InstanceId)>,
+    /// The goals in the records of requests: of a start, whether the engine accepted it.
+    stored_goals: BTreeMap<(RequestId, InstanceId), Goal>,
     /// What each instance's byte counters ought to show.
     pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
     /// Instances whose totals were reset with the input under way.
@@ -101,7 +101,7 @@ impl Oracle {
             unlimited: BTreeSet::new(),
             spawned: BTreeMap::new(),
             arriving: None,
-            stored_starts: BTreeSet::new(),
+            stored_goals: BTreeMap::new(),
             counters: counters.collect(),
             resets: BTreeSet::new(),
             recounts: BTreeSet::new(),
@@ -247,10 +247,9 @@ impl Oracle {
             | Record::ReserveEvents(_) => return,
         };
         if let Some((request, id)) = self.arriving.zip(record.instance())
-            && desired.goal == Goal::Up
             && self.stores_goal(id)
         {
-            self.stored_starts.insert((request, id));
+            self.stored_goals.insert((request, id), desired.goal);
         }
     }
 
@@ -341,7 +340,13 @@ impl Oracle {
                 for (id, status) in parts {
                     // The others of the request may have waited for the disk alone.
                     let was_pending = self.stores_goal(id);
-                    let has_run = *status == Status::Running;
+                    // One in error is started again, unless it failed after the request.
+                    let is_declined = self.stored_goals.get(&(request, id)) == Some(&Goal::Down);
+                    let has_run = match status {
+                        Status::Running => true,
+                        Status::Stopped => false,
+                        Status::Error => is_declined,
+                    };
                     self.on_action(request, id, Some(action), Found { has_run, was_pending });
                 }
             }
@@ -372,12 +377,12 @@ impl Oracle {
         let is_over = !waits && self.wish(id).has_ended;
         // Otherwise a start is under way, or has to wait for the end of a stop.
         let is_error = self.status(id) == Some(Status::Error);
+        let stored = self.stored_goals.remove(&(request, id));
         match action {
             None => {}
             Some(InstanceAction::Start) => {
                 // One that was accepted is carried out, also after an older stop.
-                let is_accepted = self.stored_starts.remove(&(request, id));
-                let follows = is_accepted && !self.wish(id).running;
+                let follows = stored == Some(Goal::Up) && !self.wish(id).running;
                 let runs = (!found.has_run || follows) && !is_over;
                 self.wish(id).start(request, runs, waits && is_error);
             }
