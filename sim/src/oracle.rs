@@ -21,7 +21,7 @@ use openctrl_core::ids::{InstanceId, ProcessRef, RequestId};
 use openctrl_core::instance::{Boot, Goal, Restart, Status};
 use openctrl_core::master::MasterFace;
 use openctrl_core::output::OutputItem;
-use openctrl_core::store::{Image, StoredInstance};
+use openctrl_core::store::{Image, Record, StoredInstance};
 
 pub use self::counter::CounterModel;
 pub use self::ledger::{Asked, Ledger};
@@ -49,6 +49,10 @@ pub struct Oracle {
     unlimited: BTreeSet<InstanceId>,
     /// The newest request when the last process of each instance was started.
     spawned: BTreeMap<InstanceId, RequestId>,
+    /// The request that is the current input.
+    arriving: Option<RequestId>,
+    /// The goals in the records of requests: of a start, whether the engine accepted it.
+    stored_goals: BTreeMap<(RequestId, InstanceId), Goal>,
     /// What each instance's byte counters ought to show.
     pub counters: BTreeMap<InstanceId, [CounterModel; 4]>,
     /// Instances whose totals were reset with the input under way.
@@ -96,6 +100,8 @@ impl Oracle {
             limited: BTreeSet::new(),
             unlimited: BTreeSet::new(),
             spawned: BTreeMap::new(),
+            arriving: None,
+            stored_goals: BTreeMap::new(),
             counters: counters.collect(),
             resets: BTreeSet::new(),
             recounts: BTreeSet::new(),
@@ -137,14 +143,11 @@ impl Oracle {
         self.recounts.clear();
         self.unlimited.clear();
         self.ending = None;
+        self.arriving = None;
         self.ledger.on_input(input, self.is_admitted(input), world.disk.lingers());
         #[expect(clippy::wildcard_enum_match_arm, reason = "others change nothing here")]
         match input {
-            Input::RequestArrived { request, command: Command::Replace { id, .. }, .. } => {
-                if let Some(wish) = self.wishes.get_mut(id) {
-                    wish.put_arrived(*request);
-                }
-            }
+            Input::RequestArrived { request, command, .. } => self.on_request(*request, command),
             Input::ProcessExited { process, exit, .. } if !is_late => {
                 self.ending = Some(*process);
                 let process = world.processes.get(*process);
@@ -193,6 +196,7 @@ impl Oracle {
                     self.unlimited.insert(*instance);
                 }
             }
+            Effect::Persist { record, .. } => self.on_record(record),
             Effect::Spawn { definition, .. } => {
                 self.changes += 1;
                 self.wish(definition.id).spawned();
@@ -207,6 +211,45 @@ impl Oracle {
                 self.gave_up = world.disk.waiting() > 0;
             }
             _ => {}
+        }
+    }
+
+    fn on_request(&mut self, request: RequestId, command: &Command) {
+        self.arriving = Some(request);
+        #[expect(clippy::wildcard_enum_match_arm, reason = "others change nothing here")]
+        match command {
+            Command::Replace { id, .. } => {
+                if let Some(wish) = self.wishes.get_mut(id) {
+                    wish.put_arrived(request);
+                }
+            }
+            Command::Act { ids, action: InstanceAction::Start | InstanceAction::Restart } => {
+                for id in ids {
+                    if !self.stores_goal(*id)
+                        && let Some(wish) = self.wishes.get_mut(id)
+                    {
+                        wish.start_taken(request);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A record was sent off. That of a start says whether the engine accepted it.
+    fn on_record(&mut self, record: &Record) {
+        let desired = match record {
+            Record::SetDesired { desired, .. } | Record::PutInstance { desired, .. } => desired,
+            Record::RemoveInstance(_)
+            | Record::PutMaster(_)
+            | Record::AddRun { .. }
+            | Record::PutRuns { .. }
+            | Record::ReserveEvents(_) => return,
+        };
+        if let Some((request, id)) = self.arriving.zip(record.instance())
+            && self.stores_goal(id)
+        {
+            self.stored_goals.insert((request, id), desired.goal);
         }
     }
 
@@ -272,6 +315,10 @@ impl Oracle {
 
     fn on_outcome(&mut self, request: RequestId, outcome: &Outcome) {
         let Some(asked) = self.ledger.asked.get(&request) else { return };
+        if let Command::Act { ids, .. } = &asked.command {
+            let wishes = self.wishes.iter_mut().filter(|(id, _)| ids.contains(id));
+            wishes.for_each(|(_, wish)| wish.start_answered(request));
+        }
         match (&asked.command, outcome) {
             (Command::Replace { id, .. }, Outcome::Refused(_) | Outcome::Stale(_)) => {
                 let id = *id;
@@ -293,7 +340,13 @@ impl Oracle {
                 for (id, status) in parts {
                     // The others of the request may have waited for the disk alone.
                     let was_pending = self.stores_goal(id);
-                    let has_run = *status == Status::Running;
+                    // One in error is started again, unless it failed after the request.
+                    let is_declined = self.stored_goals.get(&(request, id)) == Some(&Goal::Down);
+                    let has_run = match status {
+                        Status::Running => true,
+                        Status::Stopped => false,
+                        Status::Error => is_declined,
+                    };
                     self.on_action(request, id, Some(action), Found { has_run, was_pending });
                 }
             }
@@ -324,10 +377,13 @@ impl Oracle {
         let is_over = !waits && self.wish(id).has_ended;
         // Otherwise a start is under way, or has to wait for the end of a stop.
         let is_error = self.status(id) == Some(Status::Error);
+        let stored = self.stored_goals.remove(&(request, id));
         match action {
             None => {}
             Some(InstanceAction::Start) => {
-                let runs = !found.has_run && !is_over;
+                // One that was accepted is carried out, also after an older stop.
+                let follows = stored == Some(Goal::Up) && !self.wish(id).running;
+                let runs = (!found.has_run || follows) && !is_over;
                 self.wish(id).start(request, runs, waits && is_error);
             }
             Some(InstanceAction::Stop) => self.wish(id).stop(request, found.was_pending),

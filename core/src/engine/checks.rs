@@ -52,8 +52,9 @@ impl Supervisor<'_> {
             self.fire(InstanceEvent::Beat);
         } else {
             self.publish();
-            self.note_well();
         }
+        // A checkpoint may have taken the error back before: then the state is as it was.
+        self.note_well();
     }
 
     /// It is time to ask whether the process is ready, or it is by now.

@@ -174,6 +174,8 @@ impl Storage<'_> {
                 return self.store_goal(request, slot, (action, Goal::Up));
             }
         } else {
+            let is_accepted = self.starts_after_stop(slot, action, goal);
+            let action = if is_accepted { Some(InstanceAction::Restart) } else { action };
             self.operations.act(request, slot, action);
         }
         match self.operations.unstored_goal(slot, goal) {
@@ -190,6 +192,15 @@ impl Storage<'_> {
         let Some(instance) = self.operations.table.get(slot) else { return false };
         let is_accepted = action == Some(InstanceAction::Start) && instance.accepts_start();
         is_accepted && goal == Goal::Down && instance.stores_goal()
+    }
+
+    /// Whether a start was accepted when its record was written and would not be now: an older stop
+    /// took effect since then, and its process still runs. The newer of the two counts, so the
+    /// instance starts when the process has exited.
+    fn starts_after_stop(&self, slot: SlotId, action: Option<InstanceAction>, goal: Goal) -> bool {
+        let Some(instance) = self.operations.table.get(slot) else { return false };
+        let is_stopped = instance.stores_goal() && instance.desired().goal == Goal::Down;
+        action == Some(InstanceAction::Start) && goal == Goal::Up && is_stopped
     }
 
     /// Stores the goal that a durable record does not have. The request is answered after that,

@@ -22,6 +22,8 @@ pub struct Wish {
     last_start: Option<RequestId>,
     /// The newest of them that made it run.
     last_run: Option<RequestId>,
+    /// Bulk starts and restarts that took effect on it and wait for other instances.
+    taken_starts: Vec<RequestId>,
 }
 
 impl Wish {
@@ -53,7 +55,11 @@ impl Wish {
     /// the instance before this one was durable or answered. `was_pending`: whether the disk had it
     /// until now. If not, a newer start that found the instance running changed nothing.
     pub fn stop(&mut self, request: RequestId, was_pending: bool) {
-        let newest = if was_pending { self.last_start } else { self.last_run };
+        let newest = if was_pending {
+            self.last_start.max(self.taken_starts.iter().max().copied())
+        } else {
+            self.last_run
+        };
         if newest > Some(request) {
             return;
         }
@@ -76,6 +82,16 @@ impl Wish {
         }
         self.running |= runs;
         self.start_waits |= runs && waits;
+    }
+
+    /// A bulk start or restart took effect on it, before all of the request is answered.
+    pub fn start_taken(&mut self, request: RequestId) {
+        self.taken_starts.push(request);
+    }
+
+    /// All of a bulk start or restart is answered or refused.
+    pub fn start_answered(&mut self, request: RequestId) {
+        self.taken_starts.retain(|taken| *taken != request);
     }
 
     /// A process is started.
@@ -137,6 +153,17 @@ mod tests {
         wish.start(RequestId(3), true, false);
         wish.stop(RequestId(2), true);
         assert!(wish.running);
+    }
+
+    #[test]
+    fn a_bulk_start_counts_before_all_of_it_is_answered() {
+        let mut wish = Wish::new(true);
+        wish.start_taken(RequestId(3));
+        wish.stop(RequestId(2), true);
+        assert!(wish.running);
+        wish.start_answered(RequestId(3));
+        wish.stop(RequestId(2), true);
+        assert!(!wish.running);
     }
 
     #[test]

@@ -16,6 +16,10 @@ use openctrl_core::time::Time;
 
 use crate::invariants::Violation;
 
+/// How many steps of the CAS one cause takes at most: a run may end, one may begin, and what is
+/// wanted may change with them.
+const STEPS_MAX: u64 = 3;
+
 /// An instance before an input.
 struct Before {
     /// What is wanted, with all changes on their way to the disk.
@@ -48,9 +52,9 @@ pub(super) struct Law {
     done: Vec<RequestId>,
     /// Which request each record on its way belongs to.
     records: BTreeMap<RecordSeq, (RequestId, InstanceId)>,
-    /// Instances with a request that became durable with this input: what follows from a ping in
-    /// it is counted with it.
-    applied: BTreeSet<InstanceId>,
+    /// How many requests of each instance became durable with this input: what follows from a ping
+    /// in one is counted with it.
+    applied: BTreeMap<InstanceId, u64>,
     /// Instances for which more happened than a change of what is wanted.
     touched: BTreeSet<InstanceId>,
     /// Whether changes on their way were refused with this input.
@@ -142,7 +146,9 @@ impl Law {
             self.asked.get(request).is_some_and(|asked| asked.desire.toggle.is_some())
         };
         self.toggled = durable.values().filter(is_toggle).map(|(_, id)| *id).collect();
-        self.applied = durable.into_values().map(|(_, id)| id).collect();
+        for (_, id) in durable.into_values() {
+            *self.applied.entry(id).or_default() += 1;
+        }
     }
 
     /// The disk refused everything on its way: runs among it are recorded again.
@@ -344,12 +350,13 @@ impl Law {
                 (goal, once, restart, values) == (&now.goal, &now.once, now.restart, &now.values);
             return if is_same && steps <= 1 { Ok(()) } else { what("nothing happened") };
         }
-        if steps > 3 {
+        let causes = self.applied.get(&id).copied().unwrap_or(0);
+        if steps > STEPS_MAX * causes.max(1) {
             return what("more than one step for each cause");
         }
         let is_changed = (now.goal, now.once, &now.values)
             != (before.newest.goal, before.newest.once, &before.newest.values);
-        let is_joined = self.applied.contains(&id);
+        let is_joined = causes > 0;
         if is_changed && steps == 0 && !is_joined {
             what("a change without a step")
         } else {

@@ -323,6 +323,47 @@ fn a_saved_start_does_nothing_where_a_newer_stop_waits() {
     "#);
 }
 
+/// A start that was accepted is carried out, also where an older stop that waited for the disk with it
+/// is still under way.
+#[test]
+fn a_saved_start_that_was_accepted_follows_an_older_stop() {
+    let mut story = running(Policy { boot: Boot::Saved, ..Policy::default() });
+    story.names.facts = false;
+    story.act("A", "restart").exited(0).act("A", "restart").started();
+    story.act("A", "stop").act("A", "start").exited(0).started().persisted().exited(0).started();
+    assert_eq!(instance(&story).desired().goal, Goal::Up);
+    insta::assert_snapshot!(story, @r#"
+    0.000    > request 1: patch A {"action":"restart"}
+               TERM to p1
+               answer 1: 200 A demo:a running
+             > p1 exits with 0
+               event 2 update A demo:a stopped
+               spawn p2 for A: demo:a
+             > request 2: patch A {"action":"restart"}
+               answer 2: 200 A demo:a stopped
+             > p2 started
+               TERM to p2
+             > request 3: patch A {"action":"stop"}
+               persist 1: set desired of A to Down
+             > request 4: patch A {"action":"start"}
+               persist 2: set desired of A to Up
+             > p2 exits with 0
+               event 3 update A demo:a stopped
+               spawn p3 for A: demo:a
+             > p3 started
+               event 4 update A demo:a running
+             > durable up to 2
+               TERM to p3
+               answer 3: 200 A demo:a running
+               answer 4: 200 A demo:a running
+             > p3 exits with 0
+               event 5 update A demo:a stopped
+               spawn p4 for A: demo:a
+             > p4 started
+               event 6 update A demo:a running
+    "#);
+}
+
 /// A PUT waits for an older stop that is on its way to the disk, and starts the instance after it.
 #[test]
 fn a_put_waits_for_a_saved_stop() {

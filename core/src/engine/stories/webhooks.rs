@@ -4,6 +4,7 @@ use alloc::string::ToString;
 
 use super::Teller;
 use crate::engine::Engine;
+use crate::instance::CheckKind;
 use crate::webhook::{DeliveryResult, HookId};
 
 const ALL: &str = "error,recovered,flapping,ready";
@@ -64,6 +65,17 @@ fn an_error_and_its_end() {
              > webhook 0: Answered(204)
                webhook 0: 3 delivered, 0 failed, 0 discarded
     "#);
+}
+
+/// The end of an error is reported as well where a process that was late prints a checkpoint first
+/// and passes its check after that.
+#[test]
+fn an_error_that_a_checkpoint_took_back_ends_with_the_check() {
+    let mut t = running(ALL, "exec:x?ready=tcp:h:1&ready_timeout=1s");
+    t.next_timer().next_timer().answered(0, 204).checkpoint(1);
+    assert!(t.told.contains("A error, error, 0 restarts: not ready within 1 s"), "{t}");
+    t.checked(CheckKind::Ready, None).past_ticks();
+    assert!(t.told.contains("A recovered, running, 0 restarts"), "{t}");
 }
 
 /// Neither a stop by request nor a restart by request is reported as an error, and the end of an
