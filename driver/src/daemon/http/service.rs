@@ -305,7 +305,7 @@ impl Service {
                 let expect = if_match(parts)?;
                 let url = decode_replace(&read(body).await?, secrets)?;
                 let definition = self.hub.definition(id).ok_or(Refusal::NoInstance)?;
-                self.check_command(parts, &url, definition.setup.clone()).await?;
+                self.check_command(parts, &url, Setup::clone(&definition.setup)).await?;
                 self.call(identity, Command::Replace { id, expect, url }).await?
             }
             Endpoint::Delete(id) => {
