@@ -137,7 +137,7 @@ fn definitions() -> Vec<Definition> {
         definition(1, exec(), Liveness::Exit),
         definition(2, exec(), file),
         definition(3, exec(), beat),
-        definition(4, Launch::Verbs(verbs), probe),
+        definition(4, Launch::Verbs(Box::new(verbs)), probe),
     ]
 }
 
@@ -326,7 +326,8 @@ impl World {
                     .collect();
                 if changed {
                     set[0].0.alias = "another".to_string();
-                    set[1].0.setup.umask = Some(u16::try_from(self.next_pid % 8).expect("small"));
+                    let umask = u16::try_from(self.next_pid % 8).expect("small");
+                    set[1].0.setup.edit(|setup| setup.umask = Some(umask));
                 }
                 self.tell(Input::Configured { set: Arc::new(set) });
             }

@@ -1,5 +1,6 @@
 //! Arbitrary definitions, desires and totals, for property tests.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -52,7 +53,7 @@ fn launch() -> BoxedStrategy<Launch> {
         .prop_map(|(shown, argv, output)| Launch::Exec(Exec { shown, argv, output }));
     let verbs = (url(), [verb(), verb(), verb(), verb()]).prop_map(
         |(shown, [start, status, stop, restart])| {
-            Launch::Verbs(Verbs { shown, start, status, stop, restart })
+            Launch::Verbs(Box::new(Verbs { shown, start, status, stop, restart }))
         },
     );
     prop_oneof![url().prop_map(Launch::Runtime), exec, verbs].boxed()
@@ -160,9 +161,9 @@ pub(crate) fn definition() -> BoxedStrategy<Definition> {
                     label: label.map(Label),
                     origin,
                     alias,
-                    checks: Checks::of(&launch),
+                    checks: Checks::of(&launch).into(),
                     launch,
-                    setup,
+                    setup: setup.into(),
                     policy,
                     liveness,
                     clears_values,

@@ -2,6 +2,7 @@
 //!
 //! Also which of their texts a trace masks.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -48,7 +49,7 @@ impl From<&Definition> for DefinitionV2 {
             },
             alias,
             launch: launch.into(),
-            setup: setup.into(),
+            setup: Setup::clone(&setup).into(),
             policy: policy.into(),
             liveness: liveness.into(),
             clears_values,
@@ -106,9 +107,9 @@ impl DefinitionV2 {
                 OriginV2::Fleet => Origin::Fleet,
             },
             alias: self.alias,
-            checks: Checks::of(&launch),
+            checks: Checks::of(&launch).into(),
             launch,
-            setup: self.setup.into(),
+            setup: Setup::from(self.setup).into(),
             policy: self.policy.read()?,
             liveness: self.liveness.into(),
             clears_values: self.clears_values,
@@ -133,9 +134,9 @@ impl From<Launch> for LaunchV2 {
                 };
                 Self::Exec { shown: shown.as_str().into(), argv, output }
             }
-            Launch::Verbs(Verbs { shown, start, status, stop, restart }) => Self::Verbs {
-                shown: shown.as_str().into(),
-                verbs: [start, status, stop, restart].map(verb),
+            Launch::Verbs(verbs) => Self::Verbs {
+                shown: verbs.shown.as_str().into(),
+                verbs: [verbs.start, verbs.status, verbs.stop, verbs.restart].map(verb),
             },
         }
     }
@@ -175,13 +176,15 @@ impl LaunchV2 {
                 };
                 Launch::Exec(Exec { shown: into_url(&shown)?, argv: command(argv)?, output })
             }
-            Self::Verbs { shown, verbs: [start, status, stop, restart] } => Launch::Verbs(Verbs {
-                shown: into_url(&shown)?,
-                start: verb(start)?,
-                status: verb(status)?,
-                stop: verb(stop)?,
-                restart: verb(restart)?,
-            }),
+            Self::Verbs { shown, verbs: [start, status, stop, restart] } => {
+                Launch::Verbs(Box::new(Verbs {
+                    shown: into_url(&shown)?,
+                    start: verb(start)?,
+                    status: verb(status)?,
+                    stop: verb(stop)?,
+                    restart: verb(restart)?,
+                }))
+            }
         })
     }
 }

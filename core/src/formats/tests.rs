@@ -67,7 +67,7 @@ fn a_masked_definition_holds_no_secret() {
     let argv = ["/bin/app", "hush"].map(ToString::to_string).to_vec();
     let output = Output::Pipe;
     definition.launch = Launch::Exec(Exec { shown: url, argv, output });
-    definition.setup.env.insert("NAME".to_string(), "hush".to_string());
+    definition.setup.edit(|setup| drop(setup.env.insert("NAME".to_string(), "hush".to_string())));
     definition.meta.tags.insert("tag".to_string(), "hush".to_string());
     definition.meta.peer.sid = "hush".to_string();
     let mut wanted = Desired::default();

@@ -13,6 +13,7 @@ use core::ops::RangeInclusive;
 
 use super::exec_url::duration_ms;
 use super::launch::Launch;
+use super::rare::Usual;
 use super::schedule::Schedule;
 use super::watch::{WATCH, WATCH_IGNORE, Watch};
 use crate::ids::InstanceId;
@@ -140,6 +141,22 @@ pub struct Live {
 impl Hash for Checks {
     /// Nothing: they are a part of the URL, which is hashed.
     fn hash<H: Hasher>(&self, _state: &mut H) {}
+}
+
+impl Usual for Checks {
+    fn usual() -> &'static Self {
+        static USUAL: Checks = Checks {
+            ready: None,
+            ready_limit_ms: None,
+            live: None,
+            error: None,
+            after: Vec::new(),
+            schedule: None,
+            watch: Watch { paths: Vec::new(), ignored: Vec::new() },
+            stderr: Stderr::Joined,
+        };
+        &USUAL
+    }
 }
 
 impl Checks {

@@ -14,6 +14,7 @@ use super::exec_url::exec_policy;
 use super::launch::{Launch, Setup};
 use super::liveness::Liveness;
 use super::policy::{BackoffPolicy, Policy, Restart};
+use super::rare::Rare;
 use crate::ids::{InstanceId, Revision};
 use crate::limits::PROMPT_MS;
 use crate::url::InstanceUrl;
@@ -42,13 +43,13 @@ pub struct Definition {
     /// The command.
     pub launch: Launch,
     /// In what surroundings.
-    pub setup: Setup,
+    pub setup: Rare<Setup>,
     /// How it is kept running.
     pub policy: Policy,
     /// How it is known to be alive and well.
     pub liveness: Liveness,
     /// When it is ready, and what it starts after; derives from the launch.
-    pub checks: Checks,
+    pub checks: Rare<Checks>,
     /// Whether the values that clients keep with it are dropped when a run ends.
     pub clears_values: bool,
     /// Free-form data of the operator.
@@ -87,9 +88,9 @@ impl Definition {
             origin: Origin::Api,
             alias,
             liveness: Liveness::of(&launch, &checks),
-            checks,
+            checks: checks.into(),
             launch,
-            setup: Setup::default(),
+            setup: Rare::default(),
             policy: Policy::default(),
             clears_values: false,
             meta: Meta::default(),
@@ -127,7 +128,7 @@ impl Definition {
         new.apply(&mut changed.policy, &mut changed.setup);
         changed.revision = self.revision.next();
         changed.launch = Launch::Runtime(url);
-        changed.checks = Checks::of(&changed.launch);
+        changed.checks = Checks::of(&changed.launch).into();
         let liveness = Liveness::of(&changed.launch, &changed.checks);
         if liveness != Liveness::of(&self.launch, &self.checks) {
             changed.liveness = liveness;

@@ -8,6 +8,7 @@ use core::ops::RangeInclusive;
 
 use super::launch::Setup;
 use super::policy::{Boot, Policy, Restart, RestartLimit, StopPolicy};
+use super::rare::Rare;
 
 /// The window of a restart limit that was given none.
 pub const RESTART_WINDOW_MS: u64 = 60_000;
@@ -119,10 +120,10 @@ impl PolicyEdit {
     }
 
     /// Puts the new values in.
-    pub fn apply(&self, policy: &mut Policy, setup: &mut Setup) {
-        for field in &self.fields {
-            self.apply_field(*field, policy, setup);
-        }
+    pub fn apply(&self, policy: &mut Policy, setup: &mut Rare<Setup>) {
+        setup.edit(|setup| {
+            self.fields.iter().for_each(|field| self.apply_field(*field, policy, setup));
+        });
         if self.has_stop_shorthand() {
             self.apply_stop(&mut policy.stop);
         }
@@ -245,7 +246,7 @@ mod tests {
     #[derive(Debug, Default, PartialEq)]
     struct Edited {
         policy: Policy,
-        setup: Setup,
+        setup: Rare<Setup>,
     }
 
     impl Edited {

@@ -2,11 +2,13 @@
 //!
 //! Values only: the driver decides which binary runs a URL, and how a process is created.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::rare::Usual;
 use crate::mixer::Digest;
 use crate::url::InstanceUrl;
 
@@ -18,7 +20,7 @@ pub enum Launch {
     /// Its own command.
     Exec(Exec),
     /// A service that other commands start and stop.
-    Verbs(Verbs),
+    Verbs(Box<Verbs>),
 }
 
 /// A command and where its output goes.
@@ -89,6 +91,22 @@ pub struct Setup {
     pub open_files: Option<u64>,
     /// The limit of the address space, in bytes.
     pub memory_bytes: Option<u64>,
+}
+
+impl Usual for Setup {
+    fn usual() -> &'static Self {
+        static USUAL: Setup = Setup {
+            user: None,
+            group: None,
+            umask: None,
+            cwd: None,
+            env: BTreeMap::new(),
+            clear_env: false,
+            open_files: None,
+            memory_bytes: None,
+        };
+        &USUAL
+    }
 }
 
 impl Launch {

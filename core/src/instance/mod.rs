@@ -19,6 +19,7 @@ mod policy;
 mod presence;
 mod process_table;
 mod queue;
+mod rare;
 mod readiness;
 mod reason;
 mod run;
@@ -63,6 +64,7 @@ pub use presence::{
 };
 pub use process_table::{Process, ProcessEvent};
 pub use queue::{Operation, OperationKind, Queue};
+pub use rare::{Rare, Usual};
 pub use readiness::Readiness;
 pub use reason::{QUOTE_MAX_BYTES, Quote, Reason};
 pub use run::{Run, RunOrigin, RunRecord};

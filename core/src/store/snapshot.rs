@@ -148,7 +148,9 @@ mod tests {
             definition.set_restarts(id == 1);
             definition.meta.tags.insert("k".to_string(), "v".to_string());
             definition.meta.peer.kind = "t".to_string();
-            definition.setup.env.insert("TOKEN".to_string(), "hush".to_string());
+            definition
+                .setup
+                .edit(|setup| drop(setup.env.insert("TOKEN".to_string(), "hush".to_string())));
             let tcprx = Counter { base: u64::MAX, reset_point: 3, last_raw: 7 };
             let counters = Counters { tcprx, ..Counters::default() };
             let totals = SavedTotals { mode: -1, counters, run: Some(RunId(id.into())) };

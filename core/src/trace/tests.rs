@@ -75,7 +75,9 @@ impl World {
             definition.set_restarts(id != 1);
             definition.meta.tags.insert("tag".to_string(), format!("{SECRET}\u{1}"));
             definition.meta.peer.sid = SECRET.to_string();
-            definition.setup.env.insert("TOKEN".to_string(), SECRET.to_string());
+            definition
+                .setup
+                .edit(|setup| drop(setup.env.insert("TOKEN".to_string(), SECRET.to_string())));
             let (definition, totals) = (definition.into(), SavedTotals::default());
             let values = BTreeMap::from([("note".to_string(), format!("\"{SECRET}\""))]);
             let desired = Desired { values, ..Desired::default() }.into();

@@ -80,7 +80,7 @@ impl Config {
                 ignored_codes: Vec::new(),
             };
             let [start, status, stop, restart] = ["start", "status", "stop", "restart"].map(verb);
-            Launch::Verbs(Verbs { shown: shown.clone(), start, status, stop, restart })
+            Launch::Verbs(Box::new(Verbs { shown: shown.clone(), start, status, stop, restart }))
         } else {
             let argv = vec!["/app".to_string(), version];
             Launch::Exec(Exec { shown: shown.clone(), argv, output: Output::Pipe })

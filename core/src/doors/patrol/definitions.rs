@@ -1,5 +1,6 @@
 //! Apps and services as definitions of instances, and their initial desired state.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -10,8 +11,8 @@ use super::label::Label as Id;
 use super::launch::{Launch as AppLaunch, log_root};
 use crate::ids::{InstanceId, Revision};
 use crate::instance::{
-    BackoffPolicy, BeatVia, Boot, Checks, Definition, Desired, Exec, Goal, Label, Launch, Liveness,
-    Meta, Origin, Output, Policy, Restart, Setup, StopPolicy, StopStep, Verb, Verbs,
+    BackoffPolicy, BeatVia, Boot, Definition, Desired, Exec, Goal, Label, Launch, Liveness, Meta,
+    Origin, Output, Policy, Rare, Restart, Setup, StopPolicy, StopStep, Verb, Verbs,
 };
 use crate::process::{Scope, Signal};
 use crate::url::InstanceUrl;
@@ -81,7 +82,7 @@ fn app(config: &Config, id: &Id, app: &App) -> Planned {
         ..Setup::default()
     };
     let definition = Definition {
-        setup,
+        setup: setup.into(),
         ..definition(Group::App, id, &app.name, Launch::Exec(exec), policy, liveness, &app.common)
     };
     Planned { definition, initial: initial(&app.common) }
@@ -93,13 +94,13 @@ fn service(config: &Config, id: &Id, service: &Service) -> Planned {
         argv: service.command(verb),
         ignored_codes: service.ignored[verb as usize].clone(),
     };
-    let launch = Launch::Verbs(Verbs {
+    let launch = Launch::Verbs(Box::new(Verbs {
         shown: url(Group::Service, id),
         start: verb(ConfigVerb::Start),
         status: verb(ConfigVerb::Status),
         stop: verb(ConfigVerb::Stop),
         restart: verb(ConfigVerb::Restart),
-    });
+    }));
     let liveness = Liveness::Probe { every_ms: tick_ms, timeout_ms: ConfigVerb::Status.limit_ms() };
     let policy = policy(config, tick_ms, tick_ms);
     let (name, common) = (&service.name, &service.common);
@@ -123,10 +124,10 @@ fn definition(
         origin: Origin::Config,
         alias: name.into(),
         launch,
-        setup: Setup::default(),
+        setup: Rare::default(),
         policy,
         liveness,
-        checks: Checks::default(),
+        checks: Rare::default(),
         clears_values: common.values_clear,
         meta: Meta::default(),
     }

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::object::{InstanceObject, render_key_instance};
+use super::object::{render_key_instance, render_view};
 use super::ping::render_dial;
 use super::precondition::etag;
 use super::secrets::Secrets;
@@ -56,9 +56,9 @@ impl Answer {
     pub fn from_outcome(outcome: Outcome, secrets: Secrets, info: impl FnOnce() -> Bytes) -> Self {
         match outcome {
             Outcome::Done { before: _, after: view } | Outcome::Replaced(view) => {
-                Self::view(200, view, secrets)
+                Self::view(200, &view, secrets)
             }
-            Outcome::Created(view) => Self::view(201, view, secrets),
+            Outcome::Created(view) => Self::view(201, &view, secrets),
             Outcome::Stale(view) => {
                 let etag = Some(etag(view.definition.revision));
                 Self { etag, ..Self::from(Rejection::Stale) }
@@ -80,9 +80,9 @@ impl Answer {
         Self { etag: Some(etag(revision)), ..Self::json(status, json) }
     }
 
-    fn view(status: u16, view: InstanceView, secrets: Secrets) -> Self {
+    fn view(status: u16, view: &InstanceView, secrets: Secrets) -> Self {
         let revision = view.definition.revision;
-        Self::instance(status, InstanceObject::new(view).json(secrets), revision)
+        Self::instance(status, render_view(view, secrets), revision)
     }
 }
 

@@ -34,12 +34,10 @@ pub struct InstanceObject {
 struct Template {
     id: InstanceId,
     revision: Revision,
-    /// Up to the status.
-    head: Box<[u8]>,
-    /// From behind the status up to the first number.
-    middle: Box<[u8]>,
-    /// The same with the secrets of the URL masked, if it has any.
-    masked: Option<Box<[u8]>>,
+    /// Head, middle and masked middle, one behind the other.
+    text: Box<[u8]>,
+    /// Where the middle begins, and where it ends.
+    middle: [u32; 2],
 }
 
 /// The part of an object that readers without the key see in another form.
@@ -53,7 +51,7 @@ pub struct MaskedPart {
 impl MaskedPart {
     /// Its replacement.
     pub fn replacement(&self) -> &[u8] {
-        self.template.masked.as_deref().unwrap_or_default()
+        self.template.masked()
     }
 }
 
@@ -63,13 +61,15 @@ pub struct Templates {
     by_id: BTreeMap<InstanceId, Arc<Template>>,
     /// The one used last: what one process prints follows itself.
     last: Option<Arc<Template>>,
+    /// Empty; saves an allocation.
+    scratch: Vec<u8>,
 }
 
 /// Maximum size of the numbers and the status: five of 11 digits, four of 19, and their names.
 const NUMBERS_MAX_BYTES: usize = 224;
 
-/// Room for the names of the first fields, an id and a type.
-const NAMES_BYTES: usize = 80;
+/// The meta data of most instances.
+const NO_META: &[u8] = br#","meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}}"#;
 
 impl Templates {
     /// The object of a view.
@@ -88,8 +88,8 @@ impl Templates {
     }
 
     fn find(&mut self, definition: &Definition) -> Arc<Template> {
-        let make = || Arc::new(Template::new(definition));
-        let template = self.by_id.entry(definition.id).or_insert_with(make);
+        let mut make = || Arc::new(Template::new(definition, &mut self.scratch));
+        let template = self.by_id.entry(definition.id).or_insert_with(&mut make);
         if !template.is_of(definition) {
             *template = make();
         }
@@ -101,7 +101,7 @@ impl Templates {
 impl InstanceObject {
     /// The object of a view that is rendered this once.
     pub fn new(view: InstanceView) -> Self {
-        let template = Arc::new(Template::new(&view.definition));
+        let template = Arc::new(Template::new(&view.definition, &mut Vec::new()));
         Self { view, template }
     }
 
@@ -114,22 +114,21 @@ impl InstanceObject {
 
     /// Whether it differs for readers without the key.
     pub fn has_secrets(&self) -> bool {
-        self.template.masked.is_some()
+        !self.template.masked().is_empty()
     }
 
     /// What readers without the key see in another form.
     pub fn masked_part(&self) -> Option<MaskedPart> {
         let template = Arc::clone(&self.template);
-        let start = template.head.len() + self.view.status.as_str().len();
-        let range = start..start + template.middle.len();
+        let start = template.head().len() + self.view.status.as_str().len();
+        let range = start..start + template.middle().len();
         self.has_secrets().then_some(MaskedPart { range, template })
     }
 
     /// An upper bound on the size of the object in either form, close to the actual size.
     pub fn max_bytes(&self) -> usize {
-        let Template { head, middle, masked, .. } = &*self.template;
-        let masked_bytes = masked.as_ref().map_or(0, |masked| masked.len());
-        head.len() + middle.len().max(masked_bytes) + NUMBERS_MAX_BYTES
+        let (middle, masked) = (self.template.middle().len(), self.template.masked().len());
+        self.template.head().len() + middle.max(masked) + NUMBERS_MAX_BYTES
     }
 
     /// Approximate memory of a definition with the text rendered from it. A tag is two strings and
@@ -141,71 +140,118 @@ impl InstanceObject {
         let tags: usize =
             meta.tags.iter().map(|(key, tag)| key.len() + tag.len() + TAG_BYTES).sum();
         let peer = meta.peer.sid.len() + meta.peer.kind.len() + meta.peer.alias.len();
-        let masked = self.template.masked.as_ref().map_or(0, |masked| masked.len());
+        let masked = self.template.masked().len();
         self.max_bytes() + masked + url.as_str().len() + alias.len() + peer + tags
     }
 
     /// Appends the instance object.
     pub fn write(&self, secrets: Secrets, out: &mut Vec<u8>) {
-        let Template { head, middle, masked, .. } = &*self.template;
-        out.extend_from_slice(head);
+        out.extend_from_slice(self.template.head());
         out.extend_from_slice(self.view.status.as_str().as_bytes());
-        out.extend_from_slice(match (secrets, masked) {
-            (Secrets::Masked, Some(masked)) => masked,
-            (Secrets::Masked, None) | (Secrets::Shown, _) => middle,
+        out.extend_from_slice(match secrets {
+            Secrets::Masked if self.has_secrets() => self.template.masked(),
+            Secrets::Masked | Secrets::Shown => self.template.middle(),
         });
-        let Metrics { mode, ping, pool, tcps, udps } = self.view.metrics;
-        let Totals { tcprx, tcptx, udprx, udptx } = self.view.totals;
-        let mut digits = itoa::Buffer::new();
-        out.extend_from_slice(digits.format(mode).as_bytes());
-        for (name, gauge) in
-            [(",\"ping\":", ping), (",\"pool\":", pool), (",\"tcps\":", tcps), (",\"udps\":", udps)]
-        {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(digits.format(gauge).as_bytes());
-        }
-        for (name, total) in [
-            (",\"tcprx\":", tcprx),
-            (",\"tcptx\":", tcptx),
-            (",\"udprx\":", udprx),
-            (",\"udptx\":", udptx),
-        ] {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(digits.format(on_wire(total)).as_bytes());
-        }
-        out.push(b'}');
+        write_numbers(&self.view, out);
     }
 }
 
 impl Template {
-    fn new(definition: &Definition) -> Self {
-        let (alias, url) = (&definition.alias, definition.url());
-        let mut head = Vec::with_capacity(NAMES_BYTES + alias.len());
-        put_text(&mut head, "{\"id\":", &definition.id.to_string());
-        put_text(&mut head, ",\"alias\":", alias);
-        put_text(&mut head, ",\"type\":", url.scheme());
-        head.extend_from_slice(b",\"status\":\"");
-        let (id, revision) = (definition.id, definition.revision);
-        let middle = Self::middle(definition, url.as_str());
-        let shown = mask_url(url.as_str());
-        let masked = (shown != url.as_str()).then(|| Self::middle(definition, &shown));
-        Self { id, revision, head: head.into(), middle, masked }
+    /// Renders a definition. `scratch` is empty before and after.
+    fn new(definition: &Definition, scratch: &mut Vec<u8>) -> Self {
+        let url = definition.url().as_str();
+        write_head(definition, scratch);
+        let start = scratch.len();
+        write_middle(definition, url, scratch);
+        let end = scratch.len();
+        let shown = mask_url(url);
+        if shown != url {
+            write_middle(definition, &shown, scratch);
+        }
+        let middle = [start, end].map(|at| u32::try_from(at).expect("an object is below 4 GiB"));
+        let text = Box::from(&scratch[..]);
+        scratch.clear();
+        Self { id: definition.id, revision: definition.revision, text, middle }
     }
 
-    fn middle(definition: &Definition, url: &str) -> Box<[u8]> {
-        let mut middle = Vec::with_capacity(2 * NAMES_BYTES + url.len());
-        middle.push(b'"');
-        put_text(&mut middle, ",\"url\":", url);
-        middle.extend_from_slice(b",\"config\":\"\",\"restart\":");
-        middle.extend_from_slice(if definition.restarts() { b"true" } else { b"false" });
-        put(&mut middle, ",\"meta\":", &definition.meta);
-        middle.extend_from_slice(b",\"mode\":");
-        middle.into()
+    /// Up to the status.
+    fn head(&self) -> &[u8] {
+        &self.text[..self.middle[0] as usize]
+    }
+
+    /// From behind the status up to the first number.
+    fn middle(&self) -> &[u8] {
+        let [start, end] = self.middle.map(|at| at as usize);
+        &self.text[start..end]
+    }
+
+    /// The same with the secrets of the URL masked; empty if it has none.
+    fn masked(&self) -> &[u8] {
+        &self.text[self.middle[1] as usize..]
     }
 
     fn is_of(&self, definition: &Definition) -> bool {
         (self.id, self.revision) == (definition.id, definition.revision)
     }
+}
+
+/// The JSON of an instance that is shown once; events and reads use [`Templates`].
+pub(super) fn render_view(view: &InstanceView, secrets: Secrets) -> Bytes {
+    let mut json = Vec::with_capacity(view.object_bytes());
+    write_head(&view.definition, &mut json);
+    json.extend_from_slice(view.status.as_str().as_bytes());
+    let url = view.definition.url().as_str();
+    match secrets {
+        Secrets::Masked => write_middle(&view.definition, &mask_url(url), &mut json),
+        Secrets::Shown => write_middle(&view.definition, url, &mut json),
+    }
+    write_numbers(view, &mut json);
+    Bytes::from(json)
+}
+
+/// Up to the status.
+fn write_head(definition: &Definition, out: &mut Vec<u8>) {
+    put_text(out, "{\"id\":", &definition.id.to_string());
+    put_text(out, ",\"alias\":", &definition.alias);
+    put_text(out, ",\"type\":", definition.url().scheme());
+    out.extend_from_slice(b",\"status\":\"");
+}
+
+/// From behind the status up to the first number.
+fn write_middle(definition: &Definition, url: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    put_text(out, ",\"url\":", url);
+    out.extend_from_slice(b",\"config\":\"\",\"restart\":");
+    out.extend_from_slice(if definition.restarts() { b"true" } else { b"false" });
+    if definition.meta == Meta::default() {
+        out.extend_from_slice(NO_META);
+    } else {
+        put(out, ",\"meta\":", &definition.meta);
+    }
+    out.extend_from_slice(b",\"mode\":");
+}
+
+fn write_numbers(view: &InstanceView, out: &mut Vec<u8>) {
+    let Metrics { mode, ping, pool, tcps, udps } = view.metrics;
+    let Totals { tcprx, tcptx, udprx, udptx } = view.totals;
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(digits.format(mode).as_bytes());
+    for (name, gauge) in
+        [(",\"ping\":", ping), (",\"pool\":", pool), (",\"tcps\":", tcps), (",\"udps\":", udps)]
+    {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(digits.format(gauge).as_bytes());
+    }
+    for (name, total) in [
+        (",\"tcprx\":", tcprx),
+        (",\"tcptx\":", tcptx),
+        (",\"udprx\":", udprx),
+        (",\"udptx\":", udptx),
+    ] {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(digits.format(on_wire(total)).as_bytes());
+    }
+    out.push(b'}');
 }
 
 /// Appends a name and a string. Most strings have nothing to escape, and are copied.
@@ -342,8 +388,10 @@ mod tests {
             let json = object.json(Secrets::Shown);
             prop_assert_eq!(object.view.object_bytes(), json.len(), "{}", text(&json));
             prop_assert!(json.len() <= object.max_bytes());
+            prop_assert_eq!(render_view(&object.view, Secrets::Shown), &json);
 
             let masked = object.json(Secrets::Masked);
+            prop_assert_eq!(render_view(&object.view, Secrets::Masked), &masked);
             prop_assert!(masked.len() <= object.max_bytes());
             let mut edited = json.to_vec();
             if let Some(part) = object.masked_part() {

@@ -117,7 +117,7 @@ impl<'a> View<'a> {
         let Policy { restart, limit, boot, backoff, stop, run_limit_ms: _, history } =
             &definition.policy;
         let Setup { user, group, umask, cwd, env, clear_env, open_files, memory_bytes } =
-            &definition.setup;
+            &*definition.setup;
         let BackoffPolicy { first_ms, longest_ms, healthy_ms, .. } = *backoff;
         let prompt_ms = definition.backoff().prompt_ms;
         let shown = |value: &'a String| match secrets {

@@ -65,7 +65,7 @@ fn a_patch_keeps_what_is_absent_and_a_put_does_not() {
         .apply(&changed);
     let put = put.expect("a change");
     assert_eq!(put.policy, Policy { restart: Restart::Never, ..Policy::default() });
-    assert!(put.setup == Setup::default() && !put.restarts());
+    assert!(*put.setup == Setup::default() && !put.restarts());
 }
 
 #[test]

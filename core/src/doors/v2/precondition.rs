@@ -3,7 +3,6 @@
 //! The ETag names the revision of the definition: url, alias, restart and meta. Status and numbers
 //! change without it, so it is no validator for caches and `If-None-Match` has no effect.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -13,7 +12,7 @@ use crate::ids::Revision;
 
 /// The ETag of a revision.
 pub(super) fn etag(Revision(number): Revision) -> String {
-    format!("\"{number}\"")
+    ["\"", itoa::Buffer::new().format(number), "\""].concat()
 }
 
 /// The expectation in the `If-Match` headers of a request. Weak tags and foreign ones match

@@ -1,5 +1,6 @@
 //! Which endpoint a request is for, and whether it may go there (Contract §3).
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 
 use percent_encoding::percent_decode_str;
@@ -207,7 +208,7 @@ const METRICS_PATH: &str = "/metrics";
 
 /// Finds the route of a request path below `api_base` (`/api/v2`); `None` is 404.
 pub fn route(api_base: &str, path: &str) -> Option<Route> {
-    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let decoded = decoded(path);
     if decoded == METRICS_PATH {
         return Some(Route::Metrics);
     }
@@ -230,6 +231,15 @@ pub fn route(api_base: &str, path: &str) -> Option<Route> {
     }
 }
 
+/// Nearly every path has nothing to decode.
+fn decoded(path: &str) -> Cow<'_, str> {
+    if path.contains('%') {
+        percent_decode_str(path).decode_utf8_lossy()
+    } else {
+        Cow::Borrowed(path)
+    }
+}
+
 const TOKENS_PATH: &str = "/tokens/";
 
 /// The token that a path of [`Route::Token`] names.
@@ -237,7 +247,7 @@ const TOKENS_PATH: &str = "/tokens/";
 /// # Errors
 /// 404 for what can be the name of none.
 pub fn token_name(api_base: &str, path: &str) -> Result<TokenName, Rejection> {
-    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let decoded = decoded(path);
     let below = decoded.strip_prefix(api_base);
     let name = below.and_then(|below| below.strip_prefix(TOKENS_PATH));
     name.and_then(TokenName::parse).ok_or(Rejection::NoToken)

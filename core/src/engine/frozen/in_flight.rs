@@ -16,7 +16,7 @@ use crate::engine::commits::{Change, Commit};
 use crate::engine::life::Life;
 use crate::expect::Expect;
 use crate::ids::{EventId, Generation, RecordSeq, RequestId, SlotId, StoreEpoch};
-use crate::instance::{Definition, Goal, Instance, OperationKind, PolicyEdit};
+use crate::instance::{Definition, Goal, Instance, OperationKind, PolicyEdit, Setup};
 use crate::master::{MasterFace, MasterIdentity};
 use crate::store::Record;
 use crate::time::Wall;
@@ -157,7 +157,7 @@ impl Engine {
                 let edit = PolicyEdit {
                     fields: PolicyEdit::all_defaults().fields,
                     policy: definition.policy.clone(),
-                    setup: definition.setup.clone(),
+                    setup: Setup::clone(&definition.setup),
                 };
                 let policy = Some(Box::new(edit));
                 let amend = Box::new(Amend { alias, action: *action, restart, meta, policy });

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -18,6 +19,10 @@ const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The largest number of entries that wait to be written. Beyond that, requests wait.
 const WAITING_MAX: usize = 1_024;
+
+/// How long entries wait for others after a write. While there are many, this saves each request a
+/// wake-up of the thread.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// How much is written at a time, roughly.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -57,7 +62,7 @@ impl Audit {
         // The queue is full because the disk hangs. The answer waits: it must be recorded.
         while let Err(TrySendError::Full(back)) = self.jobs.try_send(job) {
             job = back;
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -114,6 +119,7 @@ impl Book {
                 }
             }
             self.write(&lines);
+            thread::sleep(GATHER);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The authenticated sender of a request.
 
+use std::borrow::Cow;
+
 use openctrl_core::access::{Role, Token};
 use openctrl_core::command::{Caller, Door, Trust};
 use openctrl_core::doors::v2::{Endpoint, Rejection};
@@ -20,12 +22,12 @@ pub(crate) enum Identity {
 
 impl Identity {
     /// How the audit log names it.
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> Cow<'static, str> {
         match self {
-            Self::Key(_) => "key".to_owned(),
-            Self::Token(token) => format!("token:{}", token.name),
-            Self::Peer(Trust::Peer { uid, .. }) => format!("user:{uid}"),
-            Self::Peer(_) => "-".to_owned(),
+            Self::Key(_) => "key".into(),
+            Self::Token(token) => format!("token:{}", token.name).into(),
+            Self::Peer(Trust::Peer { uid, .. }) => format!("user:{uid}").into(),
+            Self::Peer(_) => "-".into(),
         }
     }
 

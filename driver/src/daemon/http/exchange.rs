@@ -1,5 +1,7 @@
 //! The parts of a request and an answer that do not depend on the endpoint: methods, headers, bodies.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -15,6 +17,13 @@ use super::body::AnswerBody;
 use crate::daemon::request_body::{BodyError, read_body};
 
 pub(super) type HttpResponse = Response<AnswerBody>;
+
+/// The headers of [`CORS_HEADERS`], parsed once: every answer has them.
+static SITE_HEADERS: LazyLock<[(HeaderName, HeaderValue); CORS_HEADERS.len()]> =
+    LazyLock::new(|| {
+        CORS_HEADERS
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+    });
 
 pub(super) fn method(method: &hyper::Method) -> Method {
     match *method {
@@ -46,10 +55,12 @@ pub(super) fn allow_sites(parts: &Parts, cors: &Cors, response: &mut HttpRespons
         headers.remove(header::ACCESS_CONTROL_MAX_AGE);
         return;
     };
-    for (name, value) in CORS_HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    for (name, value) in &*SITE_HEADERS {
+        headers.insert(name, value.clone());
     }
-    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+    if *cors != Cors::Any
+        && let Ok(allowed) = HeaderValue::from_str(allowed)
+    {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
     }
 }

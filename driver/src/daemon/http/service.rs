@@ -1,5 +1,6 @@
 //! One request: routed, admitted, read, decoded and answered (Contract §3).
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,7 +55,7 @@ const HSTS: &str = "max-age=15552000";
 #[derive(Debug, Default)]
 struct Trail {
     /// Who was let in; empty for nobody.
-    who: String,
+    who: Cow<'static, str>,
     /// What was let in.
     endpoint: Option<Endpoint>,
     detail: String,
@@ -107,10 +108,10 @@ impl Service {
         origin: Origin,
     ) -> Result<HttpResponse, Infallible> {
         let begun = Instant::now();
-        // Both have addresses below `/api/`; those of the v2 API are fewer.
-        let is_own = route(&self.api_base, request.uri().path()).is_some();
+        let route = route(&self.api_base, request.uri().path());
         let mut request = request;
-        if let Some(door) = self.door.as_ref().filter(|door| door.is_alone || !is_own) {
+        // Both have addresses below `/api/`; those of the v2 API are fewer.
+        if let Some(door) = self.door.as_ref().filter(|door| door.is_alone || route.is_none()) {
             match door.serve(request).await {
                 Ok(response) => return Ok(response),
                 Err(not_its_own) => request = *not_its_own,
@@ -121,15 +122,15 @@ impl Service {
         if parts.method == hyper::Method::OPTIONS && matches!(parts.uri.path(), "/" | "*") {
             return Ok(self.finished(&parts, preflight(&parts), None));
         }
-        if let Some(mut response) = self.page.as_ref().and_then(|page| page.answer(&parts)) {
+        let page = self.page.as_ref().filter(|_| route.is_none());
+        if let Some(mut response) = page.and_then(|page| page.answer(&parts)) {
             self.insist_on_tls(&mut response);
             return Ok(response);
         }
         let mut trail = Trail::default();
-        let answered = self.respond(&parts, body, origin, &mut trail).await;
+        let answered = self.respond(route, &parts, body, origin, &mut trail).await;
         let response = answered.unwrap_or_else(rejected);
-        self.account(&parts, origin, &trail, response.status().as_u16()).await;
-        let route = route(&self.api_base, parts.uri.path());
+        self.account(&parts, origin, trail, response.status().as_u16()).await;
         let response = self.finished(&parts, response, route);
         let template = route.map_or("other", Route::template);
         COUNTERS.answered(template, response.status().as_u16(), begun.elapsed());
@@ -162,12 +163,16 @@ impl Service {
     }
 
     /// Writes to the audit log what belongs there, and holds the answer to a wrong key back.
-    async fn account(&self, parts: &Parts, origin: Origin, trail: &Trail, status: u16) {
-        let now = self.clock.sample();
-        let mut detail = trail.detail.clone();
+    async fn account(&self, parts: &Parts, origin: Origin, trail: Trail, status: u16) {
         let mut is_audited = is_audited(trail.endpoint, status);
+        let is_wrong = trail.is_wrong && status == 401;
+        if !is_audited && !is_wrong {
+            return;
+        }
+        let now = self.clock.sample();
+        let Trail { who, mut detail, .. } = trail;
         let mut delay_ms = 0;
-        if let (true, 401, Origin::Tcp(address)) = (trail.is_wrong, status, origin) {
+        if let (true, Origin::Tcp(address)) = (is_wrong, origin) {
             let verdict = self.guard().wrong_key(address.ip(), now.mono);
             delay_ms = verdict.delay_ms;
             if let Some(count) = verdict.report {
@@ -180,7 +185,7 @@ impl Service {
             }
         }
         if is_audited {
-            let who = if trail.who.is_empty() { "-" } else { &trail.who };
+            let who = if who.is_empty() { "-" } else { &*who };
             let (from, method) = (origin.to_string(), parts.method.as_str());
             let (time, path, detail) = (now.wall, parts.uri.path(), &*detail);
             let entry = AuditEntry { time, who, from: &from, method, path, detail, status };
@@ -197,12 +202,13 @@ impl Service {
 
     async fn respond(
         &self,
+        route: Option<Route>,
         parts: &Parts,
         body: Incoming,
         origin: Origin,
         trail: &mut Trail,
     ) -> Result<HttpResponse, Rejection> {
-        let route = route(&self.api_base, parts.uri.path()).ok_or(Rejection::NoPath)?;
+        let route = route.ok_or(Rejection::NoPath)?;
         let method = method(&parts.method);
         if method == Method::Options {
             return Ok(preflight(parts));
@@ -299,7 +305,7 @@ impl Service {
                 let expect = if_match(parts)?;
                 let url = decode_replace(&read(body).await?, secrets)?;
                 let definition = self.hub.definition(id).ok_or(Refusal::NoInstance)?;
-                self.check_command(parts, &url, definition.setup.clone()).await?;
+                self.check_command(parts, &url, Setup::clone(&definition.setup)).await?;
                 self.call(identity, Command::Replace { id, expect, url }).await?
             }
             Endpoint::Delete(id) => {

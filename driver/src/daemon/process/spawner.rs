@@ -462,7 +462,7 @@ impl Worker {
         definition: &Definition,
         exec: &Exec,
     ) -> io::Result<Pid> {
-        let Setup { env, clear_env, cwd, .. } = &definition.setup;
+        let Setup { env, clear_env, cwd, .. } = &*definition.setup;
         let variables = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let environment = environment(variables, *clear_env);
         let descriptors = match (&exec.output, &self.door, &definition.label) {

@@ -2,6 +2,7 @@
 //! match on those names (Contract §1, §9).
 
 use std::env::consts::{ARCH, OS};
+use std::sync::LazyLock;
 
 /// The operating system as Go names it: `linux`, `darwin`, `windows` …
 pub(crate) fn go_os() -> &'static str {
@@ -13,9 +14,13 @@ pub(crate) fn go_arch() -> &'static str {
     go_arch_of(ARCH, cfg!(target_endian = "little"))
 }
 
-/// The CPUs this process may use, at least 1. A container's CPU quota counts; in Go it does not.
+/// The CPUs that this process may use, at least 1, as they were at the first call. A container's CPU
+/// quota counts; in Go it does not.
 pub(crate) fn cpu_count() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    // The system has to read several files of cgroups for it.
+    static COUNT: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+    *COUNT
 }
 
 /// Most names are the same.
