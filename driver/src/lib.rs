@@ -12,6 +12,7 @@ mod certificate;
 mod channel;
 mod cli;
 mod client;
+mod counted;
 mod counters;
 mod daemon;
 mod descriptors;

@@ -12,6 +12,7 @@ use super::outlet::Outlet;
 use super::select::choose;
 use super::table::{Cell, Column, Tone};
 use super::units::{bytes, rate, span};
+use crate::counted::counted;
 use crate::grammar::{Format, List, Sort, Status, Which};
 
 /// The fields of a process that a table shows or is sorted by.
@@ -294,7 +295,7 @@ pub(crate) fn compare(sort: Sort, a: &Line<'_>, b: &Line<'_>) -> Ordering {
 
 /// `3 instances: 1 running, 2 error, 0 stopped`.
 pub(crate) fn status_counts<'a>(instances: impl Iterator<Item = &'a Instance>) -> String {
-    let [mut total, mut running, mut failed, mut stopped] = [0_usize; 4];
+    let [mut total, mut running, mut failed, mut stopped] = [0_u64; 4];
     for instance in instances {
         total += 1;
         match instance.status() {
@@ -304,7 +305,8 @@ pub(crate) fn status_counts<'a>(instances: impl Iterator<Item = &'a Instance>) -
             _ => {}
         }
     }
-    format!("{total} instances: {running} running, {failed} error, {stopped} stopped")
+    let total = counted(total, "instance");
+    format!("{total}: {running} running, {failed} error, {stopped} stopped")
 }
 
 /// The status, in its color.
