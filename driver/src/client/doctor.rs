@@ -76,7 +76,7 @@ pub(crate) async fn doctor(out: &Outlet, options: &Options) -> Result<(), Failur
 
 fn print(out: &Outlet, findings: &[Finding]) -> Result<(), Failure> {
     if out.is_for_programs() {
-        let field = |name: &str, text: &str| (name.to_owned(), Document::Text(text.to_owned()));
+        let field = |name: &'static str, text: &str| (name.into(), Document::Text(text.to_owned()));
         let one = |finding: &Finding| {
             Document::Object(vec![
                 field("check", finding.what),
