@@ -22,6 +22,8 @@ pub(crate) struct Address {
     pub(crate) certificate: Option<String>,
     /// The file that holds the certificate (`tls=2`).
     pub(crate) crt: Option<PathBuf>,
+    /// The directory of the log files (`logs=`).
+    pub(crate) logs: Option<PathBuf>,
 }
 
 impl Address {
@@ -38,6 +40,9 @@ impl Address {
         }
         if let Some(crt) = &self.crt {
             text.push_str(&format!("crt {}\n", crt.display()));
+        }
+        if let Some(logs) = &self.logs {
+            text.push_str(&format!("logs {}\n", logs.display()));
         }
         text
     }
@@ -63,6 +68,7 @@ fn parse(text: &str) -> Option<Address> {
         url: field("url")?.to_owned(),
         certificate: field("certificate").map(str::to_owned),
         crt: field("crt").map(PathBuf::from),
+        logs: field("logs").map(PathBuf::from),
     })
 }
 
@@ -81,6 +87,7 @@ mod tests {
             url: "https://[::]:8443/api/v2".to_owned(),
             certificate: Some("ab12".to_owned()),
             crt: Some(PathBuf::from("/etc/with space.pem")),
+            logs: Some(PathBuf::from("/var/log/with space")),
         };
         file.publish(address.text()).expect("written");
         assert_eq!(read(home.path()).expect("readable"), Some(address));

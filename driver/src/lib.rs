@@ -2,7 +2,7 @@
 //!
 //! `cli` reads the command line by `grammar`. `daemon` is the master, `client` the commands that ask
 //! one, `runtime` what runs a single instance, `tools` what works on files without a master.
-//! `address_file`, `certificate`, `counters`, `orders`, `outputs`, `published_file` and `state` are
+//! `address_file`, `certificate`, `counted`, `counters`, `log_files`, `orders`, `outputs`, `published_file` and `state` are
 //! shared by the daemon and the others.
 
 mod address_file;
@@ -12,6 +12,7 @@ mod certificate;
 mod channel;
 mod cli;
 mod client;
+mod counted;
 mod counters;
 mod daemon;
 mod descriptors;
@@ -19,6 +20,7 @@ mod file_identity;
 mod grammar;
 #[cfg(target_os = "linux")]
 mod keeper;
+mod log_files;
 mod manifest;
 mod orders;
 mod outputs;

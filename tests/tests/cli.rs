@@ -40,7 +40,8 @@ fn an_instance_from_its_creation_to_its_end() {
         "100ms",
     ];
     let id = shell.ok(&words).trim().to_owned();
-    let shown = json(&shell.ok(&["show", "edge", "-o", "json"]));
+    let mut shown = json(&shell.ok(&["show", "edge", "-o", "json"]));
+    shown[0].as_object_mut().expect("an object").remove("process").expect("its process");
     assert_eq!(shown[0], master.api().instance(&id), "the master's object as it is");
     assert_eq!(shown[0]["status"], "running");
     assert_eq!(shown[0]["restart"], false);
@@ -86,10 +87,24 @@ fn lists_are_tables_json_and_yaml() {
     for name in ["ls", "status", "ps"] {
         assert_eq!(shell.ok(&[name]).lines().next(), listed.lines().next(), "{name}");
     }
-    let listed = json(&shell.ok(&["ls", "-o", "json"]));
+    let mut listed = json(&shell.ok(&["ls", "-o", "json"]));
+    let processes: Vec<Value> = ["/process"; 2]
+        .into_iter()
+        .zip([&a, &b])
+        .map(|(path, id)| master.api().get(&format!("/instances/{id}{path}")).expect(200).json())
+        .collect();
+    for (one, process) in listed.as_array_mut().expect("a list").iter_mut().zip(&processes) {
+        let taken = one.as_object_mut().expect("an object").remove("process").expect("its process");
+        for field in ["id", "pid", "starts", "restarts", "reason", "lastExit"] {
+            assert_eq!(taken[field], process[field], "{field}: {taken}");
+        }
+        assert!(taken.get("memoryBytes").is_some() && taken.get("cpuPercent").is_some());
+    }
     assert_eq!(listed, json!([master.api().instance(&a), master.api().instance(&b)]));
     let running = json(&shell.ok(&["list", "--status", "running", "-o", "json"]));
-    assert_eq!(running, json!([master.api().instance(&a)]));
+    assert_eq!((running.as_array().map(Vec::len), &running[0]["id"]), (Some(1), &json!(a)));
+    let shown = json(&shell.ok(&["show", "a", "-o", "json"]));
+    assert_eq!(shown[0]["process"]["pid"], processes[0]["pid"]);
     let yaml = shell.ok(&["list", "-o", "yaml"]);
     assert!(yaml.starts_with(&format!("- id: \"{a}\"\n  alias: \"a\"\n")), "{yaml}");
     assert!(shell.ok(&["list", "-o", "wide"]).contains(&a), "the ids are there");
@@ -309,6 +324,31 @@ fn what_names_nothing_or_two_is_noted() {
     assert_eq!((ran.code, &*ran.stderr), (Some(0), note));
     let late = shell.fails(6, &["start", "late", "--wait", "--timeout", "100ms"]);
     assert!(late.contains("timed out after 0.1 s: ") && late.contains("dbb"), "{late}");
+}
+
+#[test]
+fn a_url_that_no_runtime_knows_is_noted() {
+    let master = Master::builder().without_bin().start();
+    let shell = Shell::beside(&master);
+    let noted = |words: &[&str]| {
+        let ran = shell.run(words);
+        assert_eq!(ran.code, Some(0), "{words:?}: {}", ran.stderr);
+        ran.stderr
+    };
+    let note = "the built-in runtime knows no URL with the scheme \"managed\"";
+    assert_eq!(noted(&["create", "demo://a", "--alias", "a"]), "");
+    let said = noted(&["create", "MANAGED://b"]);
+    assert!(said.contains(note) && said.contains("bin=") && said.lines().count() == 1, "{said}");
+    assert_eq!(noted(&["url", "a", "demo://c"]), "");
+    let said = noted(&["url", "a", "managed://c"]);
+    assert!(said.contains(note) && said.lines().count() == 1, "{said}");
+
+    // Where an instance of it runs, there is a runtime for it.
+    let master = Master::start();
+    let shell = Shell::beside(&master);
+    shell.ok(&["create", "stub://a", "--wait", "--for", "100ms"]);
+    assert_eq!(shell.run(&["create", "stub://b", "--alias", "b"]).stderr, "");
+    assert_eq!(shell.run(&["url", "b", "stub://c"]).stderr, "");
 }
 
 /// The API speaks of its query there.

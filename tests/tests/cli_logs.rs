@@ -1,6 +1,8 @@
 //! `openctrl logs` of several instances and of spans of time.
 
-use openctrl_tests::{Master, Script, Shell};
+use std::fs;
+
+use openctrl_tests::{Master, Script, Shell, until};
 use serde_json::Value;
 
 /// Two instances that have printed `one of NAME` and `two of NAME`.
@@ -32,6 +34,39 @@ fn lines_of_several_have_their_names() {
     let first: Value = serde_json::from_str(json.lines().next().expect("a line")).expect("JSON");
     assert_eq!((&first["instance"], &first["text"]), (&Value::from(a), &Value::from("one of a")));
     assert_eq!(shell.ok(&["logs", "a"]), "one of a\ntwo of a\n", "one alone has no name before it");
+}
+
+#[test]
+fn lines_that_memory_has_no_more_come_from_the_files() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let logs = folder.path().to_str().expect("UTF-8");
+    let master = Master::builder().query("logs", logs).query("log_lines", "5").start();
+    let shell = Shell::beside(&master);
+    let script = (0..30).fold(Script::new(), |script, number| script.print(format!("no {number}")));
+    let mut events = master.events();
+    let id = master.run(&mut events, &script.wait());
+    let file = folder.path().join(format!("{id}.log"));
+    until("all lines in the file", || {
+        fs::read_to_string(&file).is_ok_and(|text| text.lines().count() == 30)
+    });
+    let kept = master.api().get(&format!("/instances/{id}/logs")).expect(200).json();
+    assert_eq!(kept["lines"].as_array().map(Vec::len), Some(5), "{kept}");
+    let numbers = |range: std::ops::Range<u32>| -> String {
+        range.map(|number| format!("no {number}\n")).collect()
+    };
+    assert_eq!(shell.ok(&["logs", &id]), numbers(0..30));
+    assert_eq!(shell.ok(&["logs", &id, "-n", "12"]), numbers(18..30));
+    assert_eq!(shell.ok(&["logs", &id, "-n", "3"]), numbers(27..30));
+    assert_eq!(shell.ok(&["logs", &id, "--grep", "o 1.$"]), numbers(10..20));
+    assert_eq!(shell.ok(&["logs", &id, "--since", "1h"]), numbers(0..30));
+    assert_eq!(shell.ok(&["logs", &id, "--stream", "stderr"]), "");
+    assert_eq!(shell.ok(&["logs", "--all"]).lines().count(), 30);
+
+    fs::create_dir(folder.path().join(format!("{id}.log.1"))).expect("made");
+    let ran = shell.run(&["logs", &id]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), &*numbers(25..30)));
+    let note = format!("openctrl: older lines are in {}, not shown: ", file.display());
+    assert!(ran.stderr.starts_with(&note) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
 }
 
 #[test]

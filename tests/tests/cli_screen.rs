@@ -9,7 +9,7 @@ fn a_list_is_kept_and_the_terminal_given_back() {
     shell.ok(&["create", "stub://one", "-a", "first", "--wait", "--for", "100ms"]);
     let mut screen = shell.terminal(80, 24, &["list", "--watch"]);
     let shown = screen.wait_for("the first", |shown| shown.contains("first"));
-    assert!(shown.contains("1 instances: 1 running, 0 error, 0 stopped"), "{shown}");
+    assert!(shown.contains("1 instance: 1 running, 0 error, 0 stopped"), "{shown}");
     assert_eq!(shown.lines().count(), 24, "{shown}");
     assert!(!screen.is_ordinary(), "keys come one by one");
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use openctrl_tests::{Master, Shell, binary};
+use openctrl_tests::{Master, Shell, binary, until};
 use serde_json::{Value, json};
 
 /// A master that is its own runtime, for `exec:`.
@@ -80,6 +80,41 @@ fn a_secret_is_read_at_the_start_and_is_nowhere_to_be_seen() {
     let failed = shell.run(&["run", "--name", "t", "--secret", &gone, "-w", "sh", "-c", line]);
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
     assert!(failed.stderr.contains("secret TOKEN: file:/"), "{}", failed.stderr);
+}
+
+#[test]
+fn a_secret_that_is_missing_is_named_in_the_reason() {
+    let master = Master::builder().without_bin().start();
+    let shell = Shell::beside(&master);
+    let id = shell.ok(&["run", "--name", "u", "--secret", "TOKEN=env:NO_SUCH", "sleep", "1000"]);
+    let process = || {
+        let path = format!("/instances/{}/process", id.trim());
+        master.api().get(&path).expect(200).json()
+    };
+    until("its start has failed", || process()["failures"] != 0);
+    let process = process();
+    assert_eq!(process["starts"], 0, "{process}");
+    let reason = "could not be started: secret TOKEN: env:NO_SUCH: it is not set";
+    assert_eq!(process["lastExit"]["reason"], reason);
+    assert!(shell.ok(&["list", "u"]).contains(reason), "the list names it");
+    let failed = shell.fails(1, &["start", "u", "--wait"]);
+    assert!(failed.contains("secret TOKEN: env:NO_SUCH: it is not set"), "{failed}");
+}
+
+#[test]
+fn a_wait_that_is_interrupted_says_what_was_created() {
+    let master = own();
+    let shell = Shell::beside(&master);
+    let words = ["run", "--name", "n", "--after", "no-such-name", "--wait", "sleep", "1000"];
+    let mut terminal = shell.terminal(120, 10, &words);
+    terminal.wait_output("no instance is called");
+    terminal.press("\x03");
+    assert_eq!(terminal.wait(), Some(130));
+    let list = master.api().list();
+    let id = list.iter().find(|one| one["alias"] == "n").expect("it is there")["id"].clone();
+    let id = id.as_str().expect("a string");
+    terminal
+        .wait_output(&format!("n ({id}) was created and is not stopped; see 'openctrl show {id}'"));
 }
 
 #[test]

@@ -53,7 +53,7 @@ mod go_master {
         let untouched = || fs::metadata(state.file("openctrl.gob")).unwrap().modified().unwrap();
         let modified = untouched();
         let mut master = state.start();
-        assert_lines(&master, &["API key loaded: ", "1 instances taken over from ", GO_KEY]);
+        assert_lines(&master, &["API key loaded: ", "1 instance taken over from ", GO_KEY]);
         let api = master.api();
         let found = api.instance("d34db33f");
         assert_eq!(found["url"], "managed://user:secret@edge-a?token=SECRET");
@@ -457,6 +457,6 @@ fn a_state_in_use_can_be_looked_at() {
     let report = inspect(&["check", state.path()]);
     assert!(report.status.success());
     assert!(text(&report.stdout).contains("a master is using it"));
-    assert!(text(&report.stdout).contains("1 instances"));
+    assert!(text(&report.stdout).contains("1 instance,"));
     master.api().post("/instances", &url).expect(201);
 }

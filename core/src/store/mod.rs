@@ -9,6 +9,7 @@ mod arbitrary;
 mod configure;
 mod dto;
 mod gob;
+mod identity;
 mod image;
 mod journal;
 mod kept;
@@ -20,6 +21,7 @@ mod snapshot;
 
 pub use configure::begin;
 pub use gob::{GobError, decode_gob};
+pub use identity::identity;
 pub use image::{Image, StoredInstance};
 pub use journal::{
     JournalEnd, JournalError, ReadJournal, WRITE_RECORDS_MAX, encode_entry, encode_write,

@@ -91,6 +91,19 @@ pub fn encode(image: &Image, generation: u64) -> Vec<u8> {
 /// # Errors
 /// Any deviation from the bytes of a snapshot is an error that describes it.
 pub fn decode(file: &[u8]) -> Result<(Image, u64), DecodeError> {
+    let Opened { version, generation, body } = open(file)?;
+    Ok((decode_image(version, body).map_err(DecodeError::Body)?, generation))
+}
+
+/// A snapshot whose checksum is right.
+pub(super) struct Opened<'a> {
+    pub(super) version: Version,
+    pub(super) generation: u64,
+    pub(super) body: &'a [u8],
+}
+
+/// Checks the frame of a snapshot.
+pub(super) fn open(file: &[u8]) -> Result<Opened<'_>, DecodeError> {
     let (magic, rest) = split::<8>(file).ok_or(DecodeError::NotAStateFile)?;
     if magic != MAGIC {
         return Err(DecodeError::NotAStateFile);
@@ -109,7 +122,7 @@ pub fn decode(file: &[u8]) -> Result<(Image, u64), DecodeError> {
     if length < body.len() as u64 || checksum(generation, body) != u32::from_le_bytes(expected) {
         return Err(DecodeError::Checksum);
     }
-    Ok((decode_image(version, body).map_err(DecodeError::Body)?, generation))
+    Ok(Opened { version, generation, body })
 }
 
 fn checksum(generation: u64, body: &[u8]) -> u32 {

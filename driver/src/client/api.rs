@@ -1,5 +1,6 @@
 //! The API of a master, as far as commands need it: one function for each question.
 
+use std::path::Path;
 use std::time::Duration;
 
 use hyper::Method;
@@ -48,6 +49,11 @@ impl Api {
         self.http.place().is_local()
     }
 
+    /// The directory of its log files, if it is on this machine and has one.
+    pub(crate) fn logs(&self) -> Option<&Path> {
+        self.http.place().logs.as_deref()
+    }
+
     /// For messages: where the key is from.
     pub(crate) fn key_source(&self) -> &str {
         &self.http.place().key_source
@@ -64,7 +70,10 @@ impl Api {
     }
 
     /// The same with some of their fields, `id` and `alias` among them.
-    pub(crate) async fn instances_with(&self, fields: &[&str]) -> Result<Vec<Instance>, Failure> {
+    pub(crate) async fn instances_with(
+        &self,
+        fields: &[&'static str],
+    ) -> Result<Vec<Instance>, Failure> {
         let rows = self.rows_if_known("/instances", fields).await?;
         Ok(in_order(rows.ok_or_else(|| self.stranger())?))
     }
@@ -96,7 +105,7 @@ impl Api {
     pub(crate) async fn rows_if_known(
         &self,
         path: &str,
-        fields: &[&str],
+        fields: &[&'static str],
     ) -> Result<Option<Vec<Document>>, Failure> {
         let reply = self.send(Method::GET, path, None, PATIENCE).await?;
         match reply.status {

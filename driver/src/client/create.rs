@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::act::wait_for_start;
 use super::api::Api;
 use super::failure::Failure;
-use super::launch::{New, create as create_whole, settings};
-use super::outlet::Outlet;
-use super::tags::{check_alias, check_tags, note_twin};
+use super::launch::{New, create as create_whole, created_note, settings};
+use super::outlet::{Outlet, if_interrupted};
+use super::tags::{check_alias, check_tags, note_runtime, note_twin};
 use super::text::plain;
 use crate::grammar::Create;
+use crate::runtime::serves;
 
 /// Creates an instance and prints its id.
 pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> Result<(), Failure> {
@@ -17,7 +18,14 @@ pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> R
     check_url(&question.url)?;
     if let Some(alias) = &question.alias {
         check_alias(alias)?;
-        note_twin(&api.instances().await?, alias, &[]);
+    }
+    let is_foreign = question.url.split_once(':').is_some_and(|(scheme, _)| !serves(scheme));
+    let instances = match question.alias.is_some() || is_foreign {
+        true => api.instances().await?,
+        false => Vec::new(),
+    };
+    if let Some(alias) = &question.alias {
+        note_twin(&instances, alias, &[]);
     }
     // Opened before it is created, so that its start is not missed.
     let stream = match question.waiting.wait {
@@ -28,6 +36,8 @@ pub(crate) async fn create(api: &Arc<Api>, out: &Outlet, question: &Create) -> R
     let rest = settings(!question.no_restart, &question.tag, &Default::default());
     let new = New { name: alias, url: &question.url, force: question.force };
     let mut instance = create_whole(api, new, &rest).await?;
+    if_interrupted(&created_note(&instance));
+    note_runtime(&instances, &question.url);
     if let Some(stream) = stream {
         let created = std::slice::from_ref(&instance);
         let mut started = wait_for_start(api, stream, created, &question.waiting).await?;

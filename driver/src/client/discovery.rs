@@ -7,7 +7,7 @@ use std::{fs, io, thread};
 use super::failure::Failure;
 use super::trust::pin_of_file;
 use crate::address_file;
-use crate::state::{LOCK, is_held, read_state};
+use crate::state::{self, LOCK, is_held, read_state};
 
 /// A master that writes may be met between two steps; it is through in no time.
 const READ_TRIES: u32 = 5;
@@ -22,6 +22,8 @@ pub(crate) struct Found {
     pub(crate) key: String,
     /// Fingerprints of its certificate; none without TLS.
     pub(crate) pins: Vec<String>,
+    /// The directory of its log files.
+    pub(crate) logs: Option<PathBuf>,
 }
 
 /// Where the master of the package keeps its state.
@@ -72,10 +74,14 @@ pub(crate) fn find(directory: &Path) -> Result<Found, Failure> {
     })?;
     let from_file = address.crt.as_deref().and_then(pin_of_file);
     let pins = address.certificate.into_iter().chain(from_file).collect();
-    Ok(Found { url: address.url, key: read_key(directory)?, pins })
+    let key = read_key(directory)?;
+    Ok(Found { url: address.url, key, pins, logs: address.logs })
 }
 
 fn read_key(directory: &Path) -> Result<String, Failure> {
+    if let Some(key) = state::read_key(directory) {
+        return Ok(key.reveal().to_owned());
+    }
     let mut reason = String::new();
     for attempt in 0..READ_TRIES {
         if attempt > 0 {

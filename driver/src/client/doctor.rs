@@ -18,6 +18,7 @@ use super::place::Place;
 use super::table::{Cell, Column, Tone};
 use super::text::plain;
 use super::units::bytes;
+use crate::counted::counted;
 use crate::grammar::Options;
 use crate::state::read_state;
 use crate::version::VERSION;
@@ -75,7 +76,7 @@ pub(crate) async fn doctor(out: &Outlet, options: &Options) -> Result<(), Failur
 
 fn print(out: &Outlet, findings: &[Finding]) -> Result<(), Failure> {
     if out.is_for_programs() {
-        let field = |name: &str, text: &str| (name.to_owned(), Document::Text(text.to_owned()));
+        let field = |name: &'static str, text: &str| (name.into(), Document::Text(text.to_owned()));
         let one = |finding: &Finding| {
             Document::Object(vec![
                 field("check", finding.what),
@@ -202,8 +203,8 @@ fn state(directory: &Path) -> Vec<Finding> {
     }
     findings.push(match read_state(directory) {
         Ok(Some(state)) => {
-            let count = state.image.instances.len();
-            found(Grade::Ok, "state", format!("{shown} is complete: {count} instances"))
+            let instances = counted(state.image.instances.len() as u64, "instance");
+            found(Grade::Ok, "state", format!("{shown} is complete: {instances}"))
         }
         Ok(None) => found(Grade::Warning, "state", format!("{shown} has no state of a master yet")),
         Err(error) => found(Grade::Error, "state", error.to_string()),

@@ -1,5 +1,6 @@
 //! A JSON document as the master sent it, its fields in their order, and how it is written out.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use serde::de::{
@@ -22,7 +23,7 @@ pub(crate) enum Document {
     /// A list
     List(Vec<Document>),
     /// An object
-    Object(Vec<(String, Document)>),
+    Object(Vec<(Cow<'static, str>, Document)>),
 }
 
 impl Document {
@@ -33,9 +34,11 @@ impl Document {
 
     /// Reads a list of objects, of each only these fields: a table of a thousand instances needs few
     /// of them.
-    pub(crate) fn parse_rows(json: &[u8], fields: &[&str]) -> Option<Vec<Self>> {
+    pub(crate) fn parse_rows(json: &[u8], fields: &[&'static str]) -> Option<Vec<Self>> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let rows = Rows(fields).deserialize(&mut deserializer).ok()?;
+        let rows = Rows(Fields { wanted: fields, seen: Vec::new() })
+            .deserialize(&mut deserializer)
+            .ok()?;
         deserializer.end().ok()?;
         Some(rows)
     }
@@ -62,7 +65,7 @@ impl Document {
     }
 
     /// The fields of an object.
-    pub(crate) fn fields(&self) -> &[(String, Self)] {
+    pub(crate) fn fields(&self) -> &[(Cow<'static, str>, Self)] {
         if let Self::Object(fields) = self { fields } else { &[] }
     }
 
@@ -300,16 +303,40 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Document, A::Error> {
         let mut object = Vec::new();
-        while let Some(field) = fields.next_entry()? {
-            object.push(field);
+        while let Some((name, value)) = fields.next_entry::<String, Document>()? {
+            object.push((name.into(), value));
         }
         Ok(Document::Object(object))
     }
 }
 
+/// Which fields of the objects of a list are read.
+struct Fields<'a> {
+    wanted: &'a [&'static str],
+    /// The names of the fields of the last object by their places, each with what it was found to
+    /// be: those of the next object are most likely the same.
+    seen: Vec<(String, Option<&'static str>)>,
+}
+
+impl Fields<'_> {
+    /// The name of the field at this place, if it is wanted.
+    fn find(&mut self, at: usize, name: &str) -> Option<&'static str> {
+        if let Some((seen, found)) = self.seen.get(at)
+            && seen == name
+        {
+            return *found;
+        }
+        let found = self.wanted.iter().find(|wanted| **wanted == name).copied();
+        self.seen.truncate(at);
+        if self.seen.len() == at {
+            self.seen.push((name.to_owned(), found));
+        }
+        found
+    }
+}
+
 /// Reads a list of objects with some of their fields.
-#[derive(Clone, Copy)]
-struct Rows<'a>(&'a [&'a str]);
+struct Rows<'a>(Fields<'a>);
 
 impl<'de> DeserializeSeed<'de> for Rows<'_> {
     type Value = Vec<Document>;
@@ -326,9 +353,9 @@ impl<'de> Visitor<'de> for Rows<'_> {
         f.write_str("a list of objects")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut rows = Vec::new();
-        while let Some(row) = members.next_element_seed(Row(self.0))? {
+        while let Some(row) = members.next_element_seed(Row(&mut self.0))? {
             rows.push(row);
         }
         Ok(rows)
@@ -336,9 +363,9 @@ impl<'de> Visitor<'de> for Rows<'_> {
 }
 
 /// Reads an object with some of its fields.
-struct Row<'a>(&'a [&'a str]);
+struct Row<'a, 'b>(&'a mut Fields<'b>);
 
-impl<'de> DeserializeSeed<'de> for Row<'_> {
+impl<'de> DeserializeSeed<'de> for Row<'_, '_> {
     type Value = Document;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Document, D::Error> {
@@ -346,50 +373,49 @@ impl<'de> DeserializeSeed<'de> for Row<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Row<'_> {
+impl<'de> Visitor<'de> for Row<'_, '_> {
     type Value = Document;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Document, A::Error> {
-        let mut object = Vec::with_capacity(self.0.len());
-        while let Some(name) = fields.next_key_seed(Name(self.0))? {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Document, A::Error> {
+        let mut object = Vec::with_capacity(self.0.wanted.len());
+        let mut at = 0;
+        while let Some(name) = members.next_key_seed(Name(self.0, at))? {
             match name {
-                Some(name) => object.push((name.to_owned(), fields.next_value()?)),
+                Some(name) => object.push((name.into(), members.next_value()?)),
                 None => {
-                    fields.next_value::<IgnoredAny>()?;
+                    members.next_value::<IgnoredAny>()?;
                 }
             }
+            at += 1;
         }
         Ok(Document::Object(object))
     }
 }
 
-/// Reads the name of a field, if it is one of these. Names are compared where they are, because most
-/// are not wanted.
-struct Name<'a>(&'a [&'a str]);
+/// Reads the name of the field at a place, if it is wanted.
+struct Name<'a, 'b>(&'a mut Fields<'b>, usize);
 
-impl<'de, 'a> DeserializeSeed<'de> for Name<'a> {
-    type Value = Option<&'a str>;
+impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
+    type Value = Option<&'static str>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<'a> Visitor<'_> for Name<'a> {
-    type Value = Option<&'a str>;
+impl Visitor<'_> for Name<'_, '_> {
+    type Value = Option<&'static str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a field")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        // The lengths first: most names differ in them.
-        let is_it = |wanted: &&&str| wanted.len() == name.len() && **wanted == name;
-        Ok(self.0.iter().find(is_it).copied())
+        Ok(self.0.find(self.1, name))
     }
 }
 
@@ -399,10 +425,11 @@ mod tests {
 
     #[test]
     fn rows_have_the_fields_that_are_asked_for() {
-        let json = br#"[{"a":1,"b":{"c":"d"},"e":[1]},{"e":2},{}]"#;
+        let json =
+            br#"[{"a":1,"b":{"c":"d"},"e":[1]},{"e":2},{},{"b":3,"a":4},{"e":5,"b":6,"a":7}]"#;
         let rows = Document::parse_rows(json, &["b", "e"]).expect("rows");
         let all = Document::parse(json).expect("JSON").into_list();
-        assert_eq!(rows.len(), 3);
+        assert_eq!(rows.len(), 5);
         for (row, whole) in rows.iter().zip(&all) {
             assert_eq!(row.at("a"), &Document::Null);
             assert_eq!((row.at("b"), row.at("e")), (whole.at("b"), whole.at("e")));

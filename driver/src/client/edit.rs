@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::instance::Instance;
 use super::launch::forced;
 use super::outlet::{Outlet, note};
-use super::select::{choose, resolve_one};
-use super::tags::{at_word, check_alias, check_tags, note_twin, tags_json};
+use super::select::{choose, pick};
+use super::tags::{at_word, check_alias, check_tags, note_runtime, note_twin, tags_json};
 use super::text::plain;
 use crate::grammar::{NewUrl, Set, SetRestart, Which};
 
@@ -70,11 +70,13 @@ async fn set_restart(api: &Api, path: &str, restart: SetRestart) -> Result<(), F
 
 /// Gives an instance another URL.
 pub(crate) async fn url(api: &Api, out: &Outlet, question: &NewUrl) -> Result<(), Failure> {
-    let instance = resolve_one(api, &question.name).await?;
+    let all = api.instances().await?;
+    let instance = pick(&all, &question.name)?;
     let path = forced(&format!("/instances/{}", instance.id()), question.force);
     let body = object(&[("url", Some(&question.url))]);
     let after = api.change_slowly(Method::PUT, &path, Some(&body), REPLACE).await;
     let after = Instance::new(after.map_err(at_word)?);
+    note_runtime(&all, &question.url);
     if out.is_for_programs() {
         return out.document(after.document());
     }
@@ -144,7 +146,7 @@ fn tags_after(question: &Set, instance: &Instance) -> Vec<(String, String)> {
     let mut tags: Vec<(String, String)> = Vec::new();
     if !question.clear_tags {
         let old = instance.tags().iter();
-        tags.extend(old.map(|(name, value)| (name.clone(), value.text().to_owned())));
+        tags.extend(old.map(|(name, value)| (name.to_string(), value.text().to_owned())));
     }
     tags.retain(|(name, _)| !question.untag.contains(name));
     for (name, value) in &question.tag {

@@ -69,7 +69,7 @@ fn entry(instance: &Instance) -> Entry {
         entry.restart = Restart::Never;
     }
     let tags = instance.tags().iter();
-    entry.tags = tags.map(|(name, value)| (name.clone(), escape(value.text()))).collect();
+    entry.tags = tags.map(|(name, value)| (name.to_string(), escape(value.text()))).collect();
     entry.peer = ["sid", "type", "alias"].map(|name| instance.peer(name).to_owned());
     entry
 }

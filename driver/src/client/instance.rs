@@ -1,5 +1,7 @@
 //! An instance as the master shows it.
 
+use std::borrow::Cow;
+
 use openctrl_core::instance::Checks;
 use openctrl_core::url::InstanceUrl;
 
@@ -20,6 +22,14 @@ impl Instance {
     /// The object itself.
     pub(crate) const fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// The object with that of its process in the field `process`; null if there is none.
+    pub(crate) fn with_process(&self, process: Option<&Document>) -> Document {
+        let mut fields = self.document.fields().to_vec();
+        let process = process.cloned().unwrap_or(Document::Null);
+        fields.push(("process".into(), process));
+        Document::Object(fields)
     }
 
     /// The object itself.
@@ -85,7 +95,7 @@ impl Instance {
     }
 
     /// Its tags.
-    pub(crate) fn tags(&self) -> &[(String, Document)] {
+    pub(crate) fn tags(&self) -> &[(Cow<'static, str>, Document)] {
         self.document.at("meta").at("tags").fields()
     }
 

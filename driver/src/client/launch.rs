@@ -10,7 +10,7 @@ use super::act::wait_for_start;
 use super::api::{Api, REPLACE, object};
 use super::failure::Failure;
 use super::instance::Instance;
-use super::outlet::{Outlet, note};
+use super::outlet::{Outlet, if_interrupted, note};
 use super::select::pick;
 use super::tags::{at_word, check_tags, tags_json};
 use super::text::plain;
@@ -38,6 +38,7 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
     let stream = if question.waiting.wait { Some(api.events(None).await?) } else { None };
     let new = New { name: &name, url: &url, force: question.force };
     let mut instance = create(api, new, &rest(question)).await?;
+    if_interrupted(&created_note(&instance));
     for after in question.after.iter().filter(|after| pick(&instances, after).is_err()) {
         let (name, after) = (plain(&name), plain(after));
         note(&format!("no instance is called {after:?}; {name} waits until one is, and is ready"));
@@ -48,7 +49,8 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
             Ok(mut started) => instance = started.swap_remove(0),
             Err(failure) => {
                 show_last_lines(api, instance.id(), &failure).await;
-                return Err(failure);
+                let is_late = matches!(failure, Failure::TimedOut(_));
+                return Err(if is_late { failure.of(&plain(&instance.name())) } else { failure });
             }
         }
     }
@@ -56,6 +58,13 @@ pub(crate) async fn run(api: &Arc<Api>, out: &Outlet, question: &Run) -> Result<
         return out.document(instance.document());
     }
     out.print(&format!("{}\n", plain(instance.id())))
+}
+
+/// What is to be said of an instance that was created if the wait for it is interrupted.
+pub(crate) fn created_note(created: &Instance) -> String {
+    let (name, id) = (created.name(), created.id());
+    let (name, id) = (plain(&name), plain(id));
+    format!("{name} was created and is not stopped; see 'openctrl show {id}'")
 }
 
 /// An instance to create.

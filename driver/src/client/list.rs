@@ -1,5 +1,6 @@
 //! `openctrl list`: instances as a table, with what their processes do.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use super::outlet::Outlet;
 use super::select::choose;
 use super::table::{Cell, Column, Tone};
 use super::units::{bytes, rate, span};
+use crate::counted::counted;
 use crate::grammar::{Format, List, Sort, Status, Which};
 
 /// The fields of a process that a table shows or is sorted by.
-const OF_PROCESS: [&str; 9] = [
+pub(crate) const OF_PROCESS: [&str; 9] = [
     "id",
     "pid",
     "uptime",
@@ -33,6 +35,9 @@ const OF_INSTANCE: [&str; 12] = [
     "udptx",
 ];
 
+/// Columns of the widest table.
+const COLUMNS_MAX: usize = 22;
+
 /// Lists instances.
 pub(crate) async fn list(api: &Arc<Api>, out: &Outlet, question: &List) -> Result<(), Failure> {
     let is_wanted =
@@ -43,20 +48,28 @@ pub(crate) async fn list(api: &Arc<Api>, out: &Outlet, question: &List) -> Resul
         [..] => choose(&all, &which),
     };
     if out.is_for_programs() {
-        let mut instances = named(api.instances().await?)?;
+        let (instances, processes) = both(api, None, None).await?;
+        let mut instances = named(instances)?;
         instances.retain(is_wanted);
-        let mut lines: Vec<Line<'_>> = instances.iter().map(Line::alone).collect();
+        let mut lines = lines(&instances, &processes);
         lines.sort_by(|a, b| compare(question.sort, a, b));
-        let documents = lines.iter().map(|line| line.instance.document().clone()).collect();
-        return out.documents(documents);
+        let whole = |line: &Line<'_>| line.instance.with_process(processes.get(line.instance.id()));
+        return out.documents(lines.iter().map(whole).collect());
     }
     let is_narrow = question.tag.is_empty() && out.format != Format::Wide;
-    let (instances, processes) = both(api, is_narrow.then_some(&OF_INSTANCE[..])).await?;
+    let (instances, processes) =
+        both(api, is_narrow.then_some(&OF_INSTANCE[..]), Some(&OF_PROCESS)).await?;
     let instances = named(instances)?;
-    let mut lines: Vec<Line<'_>> =
-        lines(&instances, &processes).into_iter().filter(|line| is_wanted(line.instance)).collect();
-    lines.sort_by(|a, b| compare(question.sort, a, b));
-    print(out, &lines)
+    let mut lines = lines(&instances, &processes);
+    lines.retain(|line| is_wanted(line.instance));
+    // They are in the order of their names already.
+    if question.sort != Sort::Name {
+        lines.sort_by(|a, b| compare(question.sort, a, b));
+    }
+    print(out, &lines)?;
+    // The program ends now; to take a thousand documents apart first would only take time.
+    std::mem::forget((instances, processes));
+    Ok(())
 }
 
 /// Writes a table.
@@ -66,17 +79,22 @@ pub(crate) fn print(out: &Outlet, lines: &[Line<'_>]) -> Result<(), Failure> {
     out.table(&shape.columns(), &rows)
 }
 
-/// Instances with these fields, or with all of them, and the facts about their processes by id. Older
-/// masters do not have the latter.
+/// Instances and the facts about their processes by id, each with these fields or with all of them.
+/// Older masters do not have the latter.
 pub(crate) async fn both(
     api: &Arc<Api>,
-    fields: Option<&[&str]>,
+    fields: Option<&[&'static str]>,
+    of_process: Option<&'static [&'static str]>,
 ) -> Result<(Vec<Instance>, HashMap<String, Document>), Failure> {
     // A task of its own: while one answer is parsed, the other has to be read, or the master takes its
     // reader for stalled.
     let second = Arc::clone(api);
-    let processes =
-        tokio::spawn(async move { second.rows_if_known("/processes", &OF_PROCESS).await });
+    let processes = tokio::spawn(async move {
+        match of_process {
+            Some(fields) => second.rows_if_known("/processes", fields).await,
+            None => Ok(second.get_if_known("/processes").await?.map(Document::into_list)),
+        }
+    });
     let instances = match fields {
         Some(fields) => api.instances_with(fields).await,
         None => api.instances().await,
@@ -122,28 +140,25 @@ impl<'a> Line<'a> {
         Self { instance, process: &Document::Null, rates: (0.0, 0.0), is_twin: false }
     }
 
-    fn name(&self) -> String {
+    fn name(&self) -> Cow<'a, str> {
         match self.instance.alias() {
-            "" => self.instance.id().to_owned(),
-            _ if self.is_twin => self.instance.name(),
-            alias => alias.to_owned(),
+            "" => self.instance.id().into(),
+            _ if self.is_twin => self.instance.name().into(),
+            alias => alias.into(),
         }
     }
 
     /// The reason of its status: that of the master, or how its last process exited.
-    fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> Cow<'a, str> {
         let given = self.process.at("reason").text();
-        if !given.is_empty() {
-            return given.to_owned();
-        }
-        if self.instance.status() == "running" {
-            return String::new();
+        if !given.is_empty() || self.instance.status() == "running" {
+            return given.into();
         }
         let ended = self.process.at("lastExit").at("reason").text();
         match self.process.at("nextRestart").text() {
-            "" => ended.to_owned(),
+            "" => ended.into(),
             // The time of day is enough: restarts are at most minutes away.
-            time => format!("{ended}, restart at {}", time.get(11..19).unwrap_or(time)),
+            time => format!("{ended}, restart at {}", time.get(11..19).unwrap_or(time)).into(),
         }
     }
 
@@ -176,7 +191,7 @@ impl Shape {
         }
         columns.extend([
             Column::text("STATUS"),
-            Column::flexible("REASON", 10),
+            Column::wrapping("REASON", 10),
             Column::number("PID"),
             Column::number("UPTIME"),
             Column::number("RESTARTS"),
@@ -210,11 +225,12 @@ impl Shape {
     /// A line in these columns.
     pub(crate) fn row(self, line: &Line<'_>) -> Vec<Cell> {
         let Line { instance, process, rates, .. } = *line;
-        let known = |text: Option<String>| Cell::new(&text.unwrap_or_else(|| "-".to_owned()));
+        let known = |text: Option<String>| text.map_or_else(|| Cell::own("-"), Cell::own);
         let whole = |name: &str| process.at(name).whole();
-        let number = |name| Cell::new(&instance.number(name).to_string());
-        let size = |name| Cell::new(&bytes(instance.number(name)));
-        let mut row = vec![Cell::new(&line.name())];
+        let number = |name| Cell::own(instance.number(name).to_string());
+        let size = |name| Cell::own(bytes(instance.number(name)));
+        let mut row = Vec::with_capacity(COLUMNS_MAX);
+        row.push(Cell::new(&line.name()));
         if self.is_wide {
             row.push(Cell::toned(instance.id(), Tone::Dim));
         }
@@ -235,13 +251,13 @@ impl Shape {
             }
             (true, false) => {
                 row.push(number("ping"));
-                row.push(Cell::new(&instance.sessions().to_string()));
+                row.push(Cell::own(instance.sessions().to_string()));
                 let (rx, tx) = if self.has_rates {
                     (rate(rates.0), rate(rates.1))
                 } else {
                     (bytes(instance.rx()), bytes(instance.tx()))
                 };
-                row.extend([Cell::new(&rx), Cell::new(&tx)]);
+                row.extend([Cell::own(rx), Cell::own(tx)]);
             }
         }
         if self.is_wide {
@@ -294,7 +310,7 @@ pub(crate) fn compare(sort: Sort, a: &Line<'_>, b: &Line<'_>) -> Ordering {
 
 /// `3 instances: 1 running, 2 error, 0 stopped`.
 pub(crate) fn status_counts<'a>(instances: impl Iterator<Item = &'a Instance>) -> String {
-    let [mut total, mut running, mut failed, mut stopped] = [0_usize; 4];
+    let [mut total, mut running, mut failed, mut stopped] = [0_u64; 4];
     for instance in instances {
         total += 1;
         match instance.status() {
@@ -304,7 +320,8 @@ pub(crate) fn status_counts<'a>(instances: impl Iterator<Item = &'a Instance>) -
             _ => {}
         }
     }
-    format!("{total} instances: {running} running, {failed} error, {stopped} stopped")
+    let total = counted(total, "instance");
+    format!("{total}: {running} running, {failed} error, {stopped} stopped")
 }
 
 /// The status, in its color.

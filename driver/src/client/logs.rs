@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
+use openctrl_core::ids::InstanceId;
+
 use super::api::{Api, escape};
+use super::archive::{Wanted, before as before_kept};
 use super::document::{Document, quote};
 use super::events::{before, newest, replay};
 use super::failure::Failure;
@@ -17,7 +20,9 @@ use super::select::resolve;
 use super::stream::{Event, number};
 use super::table::{Tone, paint};
 use super::text::{plain, plain_line, width};
+use crate::counted::counted;
 use crate::grammar::{Format, Logs, StreamName, Which};
+use crate::log_files::path_of;
 
 /// The most lines that one answer may have.
 const PAGE: usize = 5000;
@@ -201,6 +206,7 @@ impl<'a> Pages<'a> {
         let mut lines: Vec<Document> = Vec::new();
         let mut cursor = None;
         let mut place = String::new();
+        let mut is_exhausted;
         loop {
             let wanted = if since.is_some() { PAGE } else { count.saturating_sub(lines.len()) };
             let query = format!("{place}limit={}", wanted.clamp(1, PAGE));
@@ -213,6 +219,7 @@ impl<'a> Pages<'a> {
             if let Some(since) = since {
                 older.retain(|line| line.at("time").text() >= since);
             }
+            is_exhausted = older.len() == taken && !has_more;
             let is_over = older.len() < taken || !has_more;
             older.append(&mut lines);
             lines = older;
@@ -227,7 +234,28 @@ impl<'a> Pages<'a> {
         if since.is_none() {
             lines.drain(..lines.len().saturating_sub(count));
         }
+        if is_exhausted && (since.is_some() || lines.len() < count) {
+            lines = self.with_older(lines, count, since);
+        }
         Ok(Some((lines, cursor.unwrap_or_default())))
+    }
+
+    /// Lines with those before them that only the log files have, if these are on this machine.
+    fn with_older(&self, lines: Vec<Document>, count: usize, since: Option<&str>) -> Vec<Document> {
+        let id = InstanceId::parse(self.id);
+        let (Some(directory), Some(id)) = (self.api.logs(), id) else { return lines };
+        let wanted = Wanted { count, since, grep: self.grep, stream: self.stream };
+        match before_kept(&lines, directory, id, wanted) {
+            Ok(mut older) => {
+                older.extend(lines);
+                older
+            }
+            Err(error) => {
+                let file = path_of(directory, id, 0);
+                note(&format!("older lines are in {}, not shown: {error}", file.display()));
+                lines
+            }
+        }
     }
 
     /// The lines after a cursor, all of them.
@@ -241,8 +269,9 @@ impl<'a> Pages<'a> {
             let Some(page) = self.get(&query).await? else {
                 return Err(Failure::Missing("the instance was deleted".to_owned()));
             };
-            if page.at("missed") != &Document::Null && page.at("missed").whole() != Some(0) {
-                note(&format!("{} lines are not kept any more", page.at("missed").bare()));
+            let missed = page.at("missed").whole().unwrap_or(0);
+            if missed > 0 {
+                note(&format!("not kept any more: {}", counted(missed, "line")));
             }
             show(&page.at("lines").clone().into_list())?;
             let next = page.at("next").text();
@@ -363,7 +392,7 @@ async fn without_history(api: &Arc<Api>, id: &str, printer: &Printer<'_>) -> Res
 /// A `log` event as a line of a history.
 fn line_of(event: &Event, id: &str) -> Option<Document> {
     let word = event.word().filter(|word| word.kind == "log" && word.instance.id() == id)?;
-    let field = |name: &str, text: &str| (name.to_owned(), Document::Text(text.to_owned()));
+    let field = |name: &'static str, text: &str| (name.into(), Document::Text(text.to_owned()));
     Some(Document::Object(vec![
         field("id", event.id.as_deref().unwrap_or_default()),
         field("time", &word.time),
@@ -396,7 +425,7 @@ impl Printer<'_> {
     /// A line for programs; with several instances, it names the instance.
     fn object(&self, line: &Document) -> Document {
         let Some(id) = self.id else { return line.clone() };
-        let mut fields = vec![("instance".to_owned(), Document::Text(id.to_owned()))];
+        let mut fields = vec![("instance".into(), Document::Text(id.to_owned()))];
         fields.extend(line.fields().iter().cloned());
         Document::Object(fields)
     }

@@ -1,12 +1,13 @@
 //! The client commands: requests of an operator to a running master, over its public API.
 //!
 //! Owns how a master is found and how answers are shown. Uses nothing of the master in the same
-//! program except the two files that it leaves for its own user: its address and its state. Nothing
-//! here runs when a master or a runtime is started.
+//! program except the files that it leaves for its own user: its address, its state and its logs.
+//! Nothing here runs when a master or a runtime is started.
 
 mod act;
 mod api;
 mod apply;
+mod archive;
 mod audit;
 mod config;
 mod confirm;

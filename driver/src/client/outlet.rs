@@ -1,6 +1,7 @@
 //! Where answers go, and in which form.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use super::document::Document;
 use super::failure::{Failure, written};
@@ -73,6 +74,22 @@ impl Outlet {
 pub(crate) fn note(text: &str) {
     // If standard error fails, the error cannot be reported.
     let _ = writeln!(io::stderr(), "openctrl: {text}");
+}
+
+/// The note for a command that is interrupted.
+static INTERRUPTED: Mutex<String> = Mutex::new(String::new());
+
+/// Sets the note that is written if a signal ends the command from now on.
+pub(crate) fn if_interrupted(text: &str) {
+    text.clone_into(&mut INTERRUPTED.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Writes this note; a signal ends the command.
+pub(crate) fn interrupted() {
+    let text = INTERRUPTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !text.is_empty() {
+        note(&text);
+    }
 }
 
 /// Columns and rows of the terminal that standard output is.

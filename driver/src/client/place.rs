@@ -31,6 +31,8 @@ pub(crate) struct Place {
     pub(crate) key_source: String,
     /// For messages and `Host`: the API without user-info.
     pub(crate) shown: String,
+    /// The directory of its log files, if it is on this machine and has one.
+    pub(crate) logs: Option<PathBuf>,
 }
 
 /// What names the master.
@@ -150,6 +152,7 @@ impl Place {
         let key = asked.unwrap_or((found.key, "the state directory".to_owned()));
         let trust = trust.or(Some(Trust::Pins(found.pins)));
         let mut place = Self::new("the address file", &found.url, Some(key), trust)?;
+        place.logs = found.logs;
         // What listens on all addresses is reached on this machine by the loopback.
         match place.host.as_str() {
             "0.0.0.0" => place.move_to("127.0.0.1"),
@@ -181,7 +184,8 @@ impl Place {
             )));
         }
         let trust = is_tls.then(|| trust.unwrap_or(Trust::System));
-        Ok(Self { host, port, trust, client_cert: None, base, key, key_source, shown })
+        let (client_cert, logs) = (None, None);
+        Ok(Self { host, port, trust, client_cert, base, key, key_source, shown, logs })
     }
 }
 

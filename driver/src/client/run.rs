@@ -14,7 +14,7 @@ use super::place::Place;
 use super::upgrade;
 use super::{
     act, apply, audit, control, create, doctor, edit, events, export, launch, list, live, logs,
-    master, pages, screen, show, token,
+    master, outlet, pages, screen, show, token,
 };
 use crate::grammar::{Command, Format, Key, Line, Options};
 
@@ -141,6 +141,7 @@ fn end_on_signals() -> io::Result<()> {
         tokio::spawn(async move {
             stream.recv().await;
             screen::restore();
+            outlet::interrupted();
             std::process::exit(code);
         });
     }

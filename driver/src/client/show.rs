@@ -8,24 +8,34 @@ use super::list::{cpu_percent, tags};
 use super::outlet::Outlet;
 use super::select::resolve;
 use super::units::{bytes, span};
+use crate::counted::counted;
 use crate::grammar::Which;
 
 /// Shows instances.
 pub(crate) async fn show(api: &Api, out: &Outlet, which: &Which) -> Result<(), Failure> {
     let instances = resolve(api, which).await?;
     if out.is_for_programs() {
-        return out.documents(instances.into_iter().map(Instance::into_document).collect());
+        let mut whole = Vec::new();
+        for instance in &instances {
+            let process = api.get_if_known(&path_of_process(instance)).await?;
+            whole.push(instance.with_process(process.as_ref()));
+        }
+        return out.documents(whole);
     }
     for (index, instance) in instances.iter().enumerate() {
         if index > 0 {
             out.print("\n")?;
         }
-        let process = api.get_if_known(&format!("/instances/{}/process", instance.id())).await?;
+        let process = api.get_if_known(&path_of_process(instance)).await?;
         let mut pairs = pairs(instance);
         pairs.extend(process.iter().flat_map(facts));
         out.pairs(&pairs)?;
     }
     Ok(())
+}
+
+fn path_of_process(instance: &Instance) -> String {
+    format!("/instances/{}/process", instance.id())
 }
 
 /// The fields of an instance, for reading.
@@ -89,7 +99,7 @@ fn facts(process: &Document) -> Vec<(String, String)> {
     let memory = process
         .at("memoryBytes")
         .whole()
-        .map(|memory| format!("{} in {} processes", bytes(memory), count("processes")));
+        .map(|memory| format!("{} in {}", bytes(memory), counted(count("processes"), "process")));
     add("memory", memory);
     facts
 }

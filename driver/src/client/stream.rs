@@ -98,7 +98,7 @@ impl Event {
             line: String::new(),
         };
         for (name, value) in fields {
-            match name.as_str() {
+            match &*name {
                 "type" => word.kind = value.text().to_owned(),
                 "time" => word.time = value.text().to_owned(),
                 "logs" => word.line = value.text().to_owned(),

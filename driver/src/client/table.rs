@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::text::{fit, plain, width};
+use super::text::{fit, plain, width, wrap};
 
 /// One column.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Column {
     pub(crate) is_number: bool,
     /// Where the width does not suffice it may be narrowed down to this, unless 0.
     pub(crate) shrinks_to: usize,
+    /// Whether a text that is too wide for it goes on in the next line.
+    pub(crate) wraps: bool,
 }
 
 /// The style of a cell if there are colors.
@@ -31,7 +33,9 @@ pub(crate) enum Tone {
 /// One cell.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
-    text: String,
+    text: Cow<'static, str>,
+    /// How many columns the text takes.
+    wide: usize,
     tone: Tone,
 }
 
@@ -47,17 +51,22 @@ pub(crate) struct Canvas {
 impl Column {
     /// Text of its own width.
     pub(crate) const fn text(title: &'static str) -> Self {
-        Self { title, is_number: false, shrinks_to: 0 }
+        Self { title, is_number: false, shrinks_to: 0, wraps: false }
     }
 
     /// A number.
     pub(crate) const fn number(title: &'static str) -> Self {
-        Self { title, is_number: true, shrinks_to: 0 }
+        Self { title, is_number: true, shrinks_to: 0, wraps: false }
     }
 
     /// Text that gives way.
     pub(crate) const fn flexible(title: &'static str, shrinks_to: usize) -> Self {
-        Self { title, is_number: false, shrinks_to }
+        Self { title, is_number: false, shrinks_to, wraps: false }
+    }
+
+    /// Text that gives way, and of which nothing is lost.
+    pub(crate) const fn wrapping(title: &'static str, shrinks_to: usize) -> Self {
+        Self { title, is_number: false, shrinks_to, wraps: true }
     }
 }
 
@@ -69,16 +78,57 @@ impl Cell {
 
     /// A cell with a look.
     pub(crate) fn toned(text: &str, tone: Tone) -> Self {
-        Self { text: plain(text).into_owned(), tone }
+        Self::safe(plain(text).into_owned().into(), tone)
+    }
+
+    /// A cell of a text of our own.
+    pub(crate) fn own(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::safe(text.into(), Tone::Plain)
+    }
+
+    fn safe(text: Cow<'static, str>, tone: Tone) -> Self {
+        let wide = width(&text);
+        Self { text, wide, tone }
     }
 }
 
 /// The lines of a table, the heading first, without line ends.
 pub(crate) fn lines(columns: &[Column], rows: &[Vec<Cell>], canvas: Canvas) -> Vec<String> {
     let widths = widths(columns, rows, canvas.width);
-    let heading: Vec<Cell> =
-        columns.iter().map(|column| Cell::toned(column.title, Tone::Dim)).collect();
-    std::iter::once(&heading).chain(rows).map(|row| line(columns, row, &widths, canvas)).collect()
+    let heading = heading(columns);
+    let mut lines = Vec::with_capacity(rows.len() + 1);
+    for row in std::iter::once(&heading).chain(rows) {
+        let mut is_too_wide = row.iter().zip(columns).zip(&widths);
+        if is_too_wide.any(|((cell, column), wide)| column.wraps && cell.wide > *wide) {
+            let parts = wrapped(columns, row, &widths);
+            lines.extend(parts.iter().map(|part| line(columns, part, &widths, canvas)));
+        } else {
+            lines.push(line(columns, row, &widths, canvas));
+        }
+    }
+    lines
+}
+
+fn heading(columns: &[Column]) -> Vec<Cell> {
+    columns.iter().map(|column| Cell::safe(column.title.into(), Tone::Dim)).collect()
+}
+
+/// A row as several: what does not fit a column that wraps is in the next ones.
+fn wrapped(columns: &[Column], row: &[Cell], widths: &[usize]) -> Vec<Vec<Cell>> {
+    let blank = || vec![Cell::own(""); row.len()];
+    let mut rows = vec![row.to_vec()];
+    for (index, cell) in row.iter().enumerate() {
+        if !columns[index].wraps || cell.wide <= widths[index] {
+            continue;
+        }
+        for (number, part) in wrap(&cell.text, widths[index]).into_iter().enumerate() {
+            if number == rows.len() {
+                rows.push(blank());
+            }
+            rows[number][index] = Cell::safe(part.into(), cell.tone);
+        }
+    }
+    rows
 }
 
 /// `text` in the look of `tone`.
@@ -94,18 +144,16 @@ pub(crate) fn paint(text: &str, tone: Tone, canvas: Canvas) -> String {
 }
 
 fn line(columns: &[Column], row: &[Cell], widths: &[usize], canvas: Canvas) -> String {
-    let mut line = String::with_capacity(widths.iter().sum::<usize>() + 2 * widths.len());
-    for (text, tone) in pieces(columns, row, widths) {
-        match tone {
-            Tone::Plain => line.push_str(&text),
-            Tone::Good | Tone::Bad | Tone::Dim => line.push_str(&paint(&text, tone, canvas)),
-        }
-    }
+    let wide = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+    let mut line = String::with_capacity(wide);
+    pieces(columns, row, widths, |text, tone| match tone {
+        Tone::Plain => line.push_str(&text),
+        Tone::Good | Tone::Bad | Tone::Dim => line.push_str(&paint(&text, tone, canvas)),
+    });
+    line.truncate(line.trim_end_matches(' ').len());
     // If even the narrowest table is too wide, lines are cut at the end.
     match canvas.width {
-        Some(limit) if widths.iter().sum::<usize>() + 2 * (widths.len() - 1) > limit => {
-            fit(&strip(&line), limit).into_owned()
-        }
+        Some(limit) if wide > limit => fit(&strip(&line), limit).into_owned(),
         Some(_) | None => line,
     }
 }
@@ -117,41 +165,47 @@ pub(crate) fn looks(
     width: usize,
 ) -> Vec<Vec<(String, Tone)>> {
     let widths = widths(columns, rows, Some(width));
-    let heading: Vec<Cell> =
-        columns.iter().map(|column| Cell::toned(column.title, Tone::Dim)).collect();
-    let owned = |(text, tone): Piece<'_>| (text.into_owned(), tone);
-    std::iter::once(&heading)
-        .chain(rows)
-        .map(|row| pieces(columns, row, &widths).into_iter().map(owned).collect())
-        .collect()
+    let heading = heading(columns);
+    let looks_of = |row: &Vec<Cell>| {
+        let mut looks = Vec::with_capacity(3 * columns.len());
+        pieces(columns, row, &widths, |text, tone| looks.push((text.into_owned(), tone)));
+        looks
+    };
+    std::iter::once(&heading).chain(rows).map(looks_of).collect()
 }
 
-/// A text and how it looks.
-type Piece<'a> = (Cow<'a, str>, Tone);
-
-fn pieces<'a>(columns: &[Column], row: &'a [Cell], widths: &[usize]) -> Vec<Piece<'a>> {
+/// Passes on the pieces of a row: texts with their looks, and the space between them.
+fn pieces<'a>(
+    columns: &[Column],
+    row: &'a [Cell],
+    widths: &[usize],
+    mut put: impl FnMut(Cow<'a, str>, Tone),
+) {
     // Wider gaps are rare.
     const SPACES: &str = "                                                                ";
-    let mut pieces = Vec::with_capacity(3 * columns.len());
-    let space = |count: usize, pieces: &mut Vec<Piece<'a>>| {
+    let space = |count: usize, put: &mut dyn FnMut(Cow<'a, str>, Tone)| {
         if count > 0 {
             let spaces = SPACES.get(..count);
-            pieces.push((spaces.map_or_else(|| " ".repeat(count).into(), Cow::from), Tone::Plain));
+            put(spaces.map_or_else(|| " ".repeat(count).into(), Cow::from), Tone::Plain);
         }
     };
     for (index, ((cell, column), &wide)) in row.iter().zip(columns).zip(widths).enumerate() {
-        space(if index > 0 { 2 } else { 0 }, &mut pieces);
-        let text = fit(&cell.text, wide);
-        let padding = wide - width(&text);
-        if column.is_number {
-            space(padding, &mut pieces);
-        }
-        pieces.push((text, cell.tone));
+        let (text, taken) = match cell.wide <= wide {
+            true => (Cow::Borrowed(&*cell.text), cell.wide),
+            false => {
+                let text = fit(&cell.text, wide);
+                let taken = width(&text);
+                (text, taken)
+            }
+        };
+        let gap = if index > 0 { 2 } else { 0 };
+        let padding = wide - taken;
+        space(if column.is_number { gap + padding } else { gap }, &mut put);
+        put(text, cell.tone);
         if !column.is_number && index + 1 < columns.len() {
-            space(padding, &mut pieces);
+            space(padding, &mut put);
         }
     }
-    pieces
 }
 
 /// Without colors, so that it can be cut.
@@ -167,7 +221,7 @@ fn widths(columns: &[Column], rows: &[Vec<Cell>], limit: Option<usize>) -> Vec<u
     let mut widths: Vec<usize> = columns.iter().map(|column| width(column.title)).collect();
     for row in rows {
         for (wide, cell) in widths.iter_mut().zip(row) {
-            *wide = (*wide).max(width(&cell.text));
+            *wide = (*wide).max(cell.wide);
         }
     }
     let Some(limit) = limit else { return widths };
@@ -223,6 +277,24 @@ mod tests {
             let shown = shown(Some(limit), false);
             assert!(shown.lines().all(|line| width(line) <= limit), "{limit}: {shown}");
         }
+    }
+
+    #[test]
+    fn nothing_of_a_text_that_wraps_is_lost() {
+        let columns = [Column::text("NAME"), Column::wrapping("REASON", 6), Column::number("PID")];
+        let row = |name: &'static str, reason: &str| {
+            vec![Cell::own(name), Cell::new(reason), Cell::own("7")]
+        };
+        let rows = [row("a", "exited with code 9"), row("b", "waits for averylongname")];
+        let canvas = Canvas { width: Some(22), has_colours: false };
+        insta::assert_snapshot!(lines(&columns, &rows, canvas).join("\n"), @r"
+        NAME  REASON       PID
+        a     exited with    7
+              code 9
+        b     waits for      7
+              averylongna
+              me
+        ");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::instance::Instance;
 use super::outlet::note;
 use super::text::plain;
+use crate::runtime::serves;
 
 /// A tag that is given twice is a mistake; the last one does not win.
 pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<(), Failure> {
@@ -48,6 +49,22 @@ pub(crate) fn note_twin(instances: &[Instance], alias: &str, changed: &[Instance
         let alias = plain(alias);
         note(&format!("another instance has the alias {alias:?}; commands take its id"));
     }
+}
+
+/// Says that the runtime of this program knows nothing of the scheme of a URL. Another runtime may:
+/// if an instance with the same scheme runs, it does.
+pub(crate) fn note_runtime(instances: &[Instance], url: &str) {
+    let scheme_of = |url: &str| url.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let scheme = scheme_of(url);
+    let is_proven = |one: &Instance| one.status() == "running" && scheme_of(one.url()) == scheme;
+    if serves(&scheme) || instances.iter().any(is_proven) {
+        return;
+    }
+    let scheme = plain(&scheme);
+    note(&format!(
+        "the built-in runtime knows no URL with the scheme {scheme:?}; the master must have been \
+         started with bin=RUNTIME for it, or the instance fails"
+    ));
 }
 
 /// Tags as a JSON object.

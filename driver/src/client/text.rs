@@ -8,6 +8,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// The text with every control character, and every other that changes how its surroundings look,
 /// written out: `\x1b`, `\u{202e}`.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if is_simple(text) {
+        return Cow::Borrowed(text);
+    }
     escape(text, |_| false)
 }
 
@@ -27,11 +30,37 @@ pub(crate) const fn is_hostile(c: char) -> bool {
 
 /// How many columns it takes.
 pub(crate) fn width(text: &str) -> usize {
-    // Nearly every text of a table.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.len();
+    if is_simple(text) { text.len() } else { UnicodeWidthStr::width(text) }
+}
+
+/// Whether it is visible ASCII, as nearly every text of a table is.
+fn is_simple(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// The text in parts of at most this many columns, broken between words where that is possible.
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ') {
+        if used > 0 && used + 1 + width(word) <= columns {
+            parts.last_mut().expect("there is one").push(' ');
+            used += 1;
+        } else if used > 0 {
+            parts.push(String::new());
+            used = 0;
+        }
+        for c in word.chars() {
+            let wide = UnicodeWidthChar::width(c).unwrap_or(0);
+            if used > 0 && used + wide > columns {
+                parts.push(String::new());
+                used = 0;
+            }
+            parts.last_mut().expect("there is one").push(c);
+            used += wide;
+        }
     }
-    UnicodeWidthStr::width(text)
+    parts
 }
 
 /// The text in at most this many columns; a cut is marked with `…`.
@@ -99,5 +128,13 @@ mod tests {
         assert_eq!(fit("好好", 3), "好…");
         assert_eq!(fit("好好", 2), "…");
         assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words() {
+        assert_eq!(wrap("exited with code 9", 11), ["exited with", "code 9"]);
+        assert_eq!(wrap("a very-long-word", 6), ["a", "very-l", "ong-wo", "rd"]);
+        assert_eq!(wrap("好好 好", 4), ["好好", "好"]);
+        assert_eq!(wrap("", 4), [""]);
     }
 }

@@ -22,13 +22,15 @@ pub(super) fn usable_listener(listener: OwnedFd) -> io::Result<std::net::TcpList
 
 /// What clients on this machine have to know.
 pub(super) fn address(url: &MasterUrl, secured: Option<&Secured>) -> Address {
+    // Clients run elsewhere.
+    let absolute = |path: &String| std::path::absolute(path).unwrap_or_else(|_| path.into());
     let crt = match &url.tls {
         Tls::Off | Tls::SelfSigned => None,
-        // Clients run elsewhere.
-        Tls::Files { crt, .. } => Some(std::path::absolute(crt).unwrap_or_else(|_| crt.into())),
+        Tls::Files { crt, .. } => Some(absolute(crt)),
     };
+    let logs = url.logs.dir.as_ref().map(absolute);
     let certificate = secured.map(|secured| secured.fingerprint.clone());
-    Address { url: url.display_address(), certificate, crt }
+    Address { url: url.display_address(), certificate, crt, logs }
 }
 
 /// What of TLS the API has; `made` is the certificate that another program of this process made,

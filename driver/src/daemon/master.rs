@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::address_file::Address;
+use crate::counted::counted;
 use crate::counters::COUNTERS;
 use crate::daemon::access::{Audit, Registry};
 use crate::daemon::clock::Clock;
@@ -683,8 +684,8 @@ fn adopt(
             (image, "loaded")
         }
         Loaded::Imported(mut image, path) => {
-            let (path, count) = (path.display(), image.instances.len());
-            tracing::info!("Master.loadState: {count} instances taken over from {path}");
+            let instances = counted(image.instances.len() as u64, "instance");
+            tracing::info!("Master.loadState: {instances} taken over from {}", path.display());
             if image.master.mid.is_empty() {
                 image.master.mid = MasterIdentity::from_random(random()?, [0; 16]).mid;
             }

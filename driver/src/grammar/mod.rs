@@ -80,7 +80,7 @@ pub(crate) struct Options {
     /// Trust any certificate; anyone on the network path can read the key
     #[arg(long, global = true, help_heading = WHERE, conflicts_with_all = ["ca", "pin"])]
     pub(crate) insecure: bool,
-    /// Output format; json and yaml print the objects of the API unchanged
+    /// Output format; json and yaml print the objects of the API
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
     pub(crate) output: Format,
     /// Print help

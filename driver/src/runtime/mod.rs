@@ -35,16 +35,23 @@ pub fn serves(scheme: &str) -> bool {
 /// thread before any other thread or async runtime exists. A refused start prints a reason on
 /// stderr and returns 2 (bad URL), 126 (the command cannot be executed) or 127 (it was not found).
 pub fn run(url: &str) -> ExitCode {
-    run_in(url, false)
+    exit_code(dispatch(url, false))
 }
 
 /// As [`run`], in an environment that the master has already prepared.
-fn run_prepared(url: &str) -> ExitCode {
-    run_in(url, true)
+///
+/// # Errors
+/// Why the value of a secret cannot be read: without it the command is not started, and the master
+/// names the reason.
+fn run_prepared(url: &str) -> Result<ExitCode, String> {
+    match dispatch(url, true) {
+        Err(failure @ Failure::Secret { .. }) => Err(failure.to_string()),
+        done => Ok(exit_code(done)),
+    }
 }
 
-fn run_in(url: &str, is_prepared: bool) -> ExitCode {
-    match dispatch(url, is_prepared) {
+fn exit_code(done: Result<ExitCode, Failure>) -> ExitCode {
+    match done {
         Ok(code) => code,
         Err(failure) => {
             // If stderr fails too, only the exit status reports the error.

@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let Some(orders) = orders.to_str().and_then(Orders::parse) else { return not_for_users() };
     let Ok(report) = inherited(orders.report) else { return not_for_users() };
     let Err(reason) = prepare(&orders) else { return become_runtime(orders, bin, url, report) };
-    fail(report, &reason)
+    fail(report, &format!("{}: {reason}", bin.display()))
 }
 
 fn not_for_users() -> ExitCode {
@@ -73,10 +73,13 @@ fn become_runtime(orders: Orders, bin: &OsStr, url: &OsStr, report: OwnedFd) -> 
         && let Some(url) = url.to_str().filter(|url| replaces_itself(url))
     {
         // Its own failures are lines of the instance. It prints them as any program prints.
-        return super::run_prepared(url);
+        return match super::run_prepared(url) {
+            Ok(code) => code,
+            Err(reason) => fail(report, &reason),
+        };
     }
     let error = execute(bin, url);
-    fail(report, &error.to_string())
+    fail(report, &format!("{}: {error}", bin.display()))
 }
 
 fn fail(report: OwnedFd, reason: &str) -> ExitCode {

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{io, thread};
 
+use openctrl_core::master::ApiKey;
 use openctrl_core::store::{
-    FIRST_GENERATION, Files, Finding, Image, Recovered, decode_gob, encode, recover,
+    FIRST_GENERATION, Files, Finding, Image, Recovered, decode_gob, encode, identity, recover,
 };
 
 use super::error::StoreError;
@@ -269,6 +270,21 @@ impl StateDirectory {
 pub(crate) fn read_state(path: &Path) -> Result<Option<Recovered>, StoreError> {
     with_files(path, recover)?
         .map_err(|reason| StoreError::Unreadable(path.to_owned(), Box::new(reason)))
+}
+
+/// The key of the master of a state directory that nothing is wrong with; `None` where only
+/// [`read_state`] can tell.
+pub(crate) fn read_key(path: &Path) -> Option<ApiKey> {
+    let read_named = |name: &str| read(&path.join(name)).ok().flatten();
+    let snapshot = read_named(SNAPSHOT)?;
+    let mut contents = Vec::new();
+    for (generation, path) in journals(path).ok()? {
+        contents.push((generation, read(&path).ok()??));
+    }
+    let journals: Vec<(u64, &[u8])> =
+        contents.iter().map(|(generation, bytes)| (*generation, &bytes[..])).collect();
+    let files = Files { snapshot: Some(&snapshot), backup: None, journals: &journals };
+    Some(identity(files)?.key)
 }
 
 /// Passes the files of a state directory to a function.

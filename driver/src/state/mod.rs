@@ -9,7 +9,9 @@ mod files;
 mod journal;
 mod repair;
 
-pub(crate) use directory::{Loaded, Prepared, StateDirectory, is_held, read_state, with_files};
+pub(crate) use directory::{
+    Loaded, Prepared, StateDirectory, is_held, read_key, read_state, with_files,
+};
 pub(crate) use error::StoreError;
 pub(crate) use files::{LOCK, PID_FILE};
 pub(crate) use journal::Journal;

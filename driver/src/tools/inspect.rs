@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use openctrl_core::store::{Image, Recovered, StoredInstance};
 use serde_json::{Value, json};
 
+use crate::counted::counted;
 use crate::state::{StoreError, is_held, read_state};
 
 /// The replacement of a secret.
@@ -58,12 +59,12 @@ fn read(directory: &Path) -> Result<Recovered, InspectError> {
 
 fn report(directory: &Path, state: &Recovered) -> String {
     let mut text = format!(
-        "{}: complete\nmaster {}, {} instances, generation {}, {} changes in its journal\n",
+        "{}: complete\nmaster {}, {}, generation {}, {} in its journal\n",
         directory.display(),
         state.image.master.mid,
-        state.image.instances.len(),
+        counted(state.image.instances.len() as u64, "instance"),
         state.generation,
-        state.records,
+        counted(state.records, "change"),
     );
     for finding in &state.findings {
         text.push_str(&format!("note: {finding}\n"));
@@ -139,7 +140,7 @@ mod tests {
         assert!(check().expect("complete").contains("a master is using it"));
         writer.finish();
         let report = check().expect("complete");
-        assert!(report.contains("complete\n") && report.contains("1 instances"), "{report}");
+        assert!(report.contains("complete\n") && report.contains("1 instance,"), "{report}");
         assert!(!report.contains("note"), "{report}");
 
         let export = |with_secrets| export(home.path(), with_secrets).expect("complete");

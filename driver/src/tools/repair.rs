@@ -11,6 +11,7 @@ use openctrl_core::ids::InstanceId;
 use openctrl_core::store::{Image, Loss, Older, Repair, RepairError, Verdict, repair};
 
 use crate::client::{Failure, confirm, plain};
+use crate::counted::counted;
 use crate::state::{StateDirectory, StoreError, with_files};
 
 /// Repairs the state in a directory. Reports first, and asks unless the user is sure.
@@ -27,9 +28,9 @@ pub(crate) fn run(directory: &Path, is_sure: bool) -> Result<(), Failure> {
     let repair = match look(directory)? {
         Verdict::Nothing => return Err(nothing(directory)),
         Verdict::Whole(state) => {
-            let count = state.image.instances.len();
+            let instances = counted(state.image.instances.len() as u64, "instance");
             return print(&format!(
-                "{}: complete, {count} instances: there is nothing to repair\n",
+                "{}: complete, {instances}: there is nothing to repair\n",
                 directory.display()
             ));
         }
@@ -91,10 +92,11 @@ fn report(directory: &Path, repair: &Repair) -> String {
     let base = if *is_backup { "the backup" } else { "the snapshot" };
     let mut text = format!(
         "{}: damaged: {reason}\n\
-         kept: master {}, {} instances: {base} of generation {snapshot} and {records} later changes\n",
+         kept: master {}, {}: {base} of generation {snapshot} and {}\n",
         directory.display(),
         image.master.mid,
-        image.instances.len(),
+        counted(image.instances.len() as u64, "instance"),
+        counted(*records, "later change"),
     );
     match &given_up[..] {
         [] => text.push_str("given up: nothing\n"),
@@ -118,11 +120,11 @@ fn add_older(text: &mut String, image: &Image, older: &Older) {
     let mut lines = Vec::new();
     if !instances.is_empty() {
         let names: Vec<String> = instances.iter().map(|id| name(image, *id)).collect();
-        lines.push(format!("{} instances: {}", names.len(), names.join(", ")));
+        lines.push(format!("{}: {}", counted(names.len() as u64, "instance"), names.join(", ")));
     }
     if !tokens.is_empty() {
         let names: Vec<&str> = tokens.iter().map(|name| name.as_str()).collect();
-        lines.push(format!("{} tokens: {}", names.len(), names.join(", ")));
+        lines.push(format!("{}: {}", counted(names.len() as u64, "token"), names.join(", ")));
     }
     if *master {
         lines.push("the API key and the alias of the master".to_owned());

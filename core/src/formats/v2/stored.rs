@@ -185,6 +185,33 @@ pub(crate) fn encode_image<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = 
     }
 }
 
+/// The bytes of the first entry of the body of a snapshot, and the rest of the body; `None` if it is
+/// not whole.
+pub(crate) fn split_entry(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = body.split_first_chunk()?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+}
+
+/// Whether the bytes of an entry may be those of a master: all others need not be decoded to find it.
+pub(crate) fn may_have_master(entry: &[u8]) -> bool {
+    !matches!(
+        entry.first(),
+        Some(
+            &(PUT_INSTANCE
+                | REMOVE_INSTANCE
+                | SET_DESIRED
+                | ADD_RUN
+                | PUT_RUNS
+                | TOTALS
+                | RESERVE_EVENTS
+                | KEPT
+                | CONTROL
+                | PUT_TOKEN
+                | REMOVE_TOKEN)
+        )
+    )
+}
+
 /// The entries of the body of a snapshot.
 ///
 /// # Errors
@@ -192,10 +219,7 @@ pub(crate) fn encode_image<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = 
 pub(crate) fn decode_image(mut body: &[u8]) -> Result<Vec<EntryV2<'static>>, FormatError> {
     let mut entries = Vec::new();
     while !body.is_empty() {
-        let entry = body
-            .split_first_chunk()
-            .and_then(|(length, rest)| rest.split_at_checked(u32::from_le_bytes(*length) as usize));
-        let (entry, rest) = entry.ok_or(FormatError::Missing("the end of an entry"))?;
+        let (entry, rest) = split_entry(body).ok_or(FormatError::Missing("the end of an entry"))?;
         entries.push(EntryV2::decode(entry)?);
         body = rest;
     }

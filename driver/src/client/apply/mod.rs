@@ -188,18 +188,18 @@ impl Plan {
         let text = |text: &str| Document::Text(text.to_owned());
         let one = |change: &Change| {
             Document::Object(vec![
-                ("name".to_owned(), text(&change.name)),
-                ("id".to_owned(), text(change.id.as_deref().unwrap_or_default())),
-                ("action".to_owned(), text(change.action.word())),
+                ("name".into(), text(&change.name)),
+                ("id".into(), text(change.id.as_deref().unwrap_or_default())),
+                ("action".into(), text(change.action.word())),
                 (
-                    "fields".to_owned(),
+                    "fields".into(),
                     Document::List(change.fields.iter().map(|field| text(field.name)).collect()),
                 ),
-                ("note".to_owned(), text(&change.note())),
-                ("warning".to_owned(), text(change.warning.as_deref().unwrap_or_default())),
+                ("note".into(), text(&change.note())),
+                ("warning".into(), text(change.warning.as_deref().unwrap_or_default())),
             ])
         };
         let changes = self.all.iter().map(one).collect();
-        Document::Object(vec![("changes".to_owned(), Document::List(changes))])
+        Document::Object(vec![("changes".into(), Document::List(changes))])
     }
 }

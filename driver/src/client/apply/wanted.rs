@@ -49,7 +49,7 @@ impl Wanted {
         let mut tags: Vec<(String, String)> = instance
             .tags()
             .iter()
-            .map(|(name, value)| (name.clone(), value.text().to_owned()))
+            .map(|(name, value)| (name.to_string(), value.text().to_owned()))
             .collect();
         tags.sort();
         Self {

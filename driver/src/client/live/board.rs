@@ -53,7 +53,7 @@ pub(super) enum Answer {
     NoProcesses,
     Info(Document),
     /// The last lines of an instance.
-    Lines(String, Vec<String>),
+    Lines(String, Vec<LogLine>),
     /// What became of an action.
     Notice(String),
 }
@@ -103,7 +103,19 @@ pub(super) struct Entry {
 /// The last lines of one instance.
 pub(super) struct Pane {
     pub(super) id: String,
-    pub(super) lines: VecDeque<String>,
+    pub(super) lines: VecDeque<LogLine>,
+    /// Whether lines have arrived as events, which do not name their stream.
+    is_stale: bool,
+    /// Whether the lines were asked for and have not come yet.
+    is_asked: bool,
+}
+
+/// A line of a log.
+#[derive(Clone, Debug)]
+pub(super) struct LogLine {
+    pub(super) text: String,
+    /// Whether it was written to standard error, as far as that is known.
+    pub(super) is_stderr: bool,
 }
 
 impl Entry {
@@ -190,7 +202,8 @@ impl Board {
         else {
             return;
         };
-        pane.lines.push_back(word.line.clone());
+        pane.lines.push_back(LogLine { text: word.line.clone(), is_stderr: false });
+        pane.is_stale = true;
         if pane.lines.len() > PANE_MAX {
             pane.lines.pop_front();
         }
@@ -205,7 +218,11 @@ impl Board {
             Answer::Notice(text) => self.notice = text,
             Answer::Lines(id, lines) => {
                 if let Some(pane) = self.pane.as_mut().filter(|pane| pane.id == id) {
-                    pane.lines = lines.into();
+                    pane.is_asked = false;
+                    // A master without a history has none; those of events stay.
+                    if !lines.is_empty() {
+                        pane.lines = lines.into();
+                    }
                 }
             }
             Answer::Processes(list) => {
@@ -215,6 +232,15 @@ impl Board {
                     }
                 }
             }
+        }
+    }
+
+    /// Asks for the lines of the pane if there are new ones. Called once a picture, however many
+    /// lines there are.
+    pub(super) fn refresh_pane(&mut self) {
+        if let Some(pane) = self.pane.as_mut().filter(|pane| pane.is_stale && !pane.is_asked) {
+            (pane.is_stale, pane.is_asked) = (false, true);
+            self.orders.push_back(Order::Lines(pane.id.clone()));
         }
     }
 
@@ -279,7 +305,8 @@ impl Board {
         };
         self.selected = Some(id.clone());
         if self.pane.as_ref().is_none_or(|pane| pane.id != id) {
-            self.pane = Some(Pane { id: id.clone(), lines: VecDeque::new() });
+            let lines = VecDeque::new();
+            self.pane = Some(Pane { id: id.clone(), lines, is_stale: false, is_asked: true });
             self.orders.push_back(Order::Lines(id));
         }
     }

@@ -74,11 +74,23 @@ impl Board {
         let width = usize::from(area.width);
         let name =
             self.entries.get(&pane.id).map_or_else(|| pane.id.clone(), |e| e.instance.name());
-        let title = fit(&format!("log of {}", plain(&name)), width).into_owned();
+        // In the table the reason may be cut.
+        let now = Instant::now();
+        let reason = self.entries.get(&pane.id).map(|entry| entry.line(now).reason().into_owned());
+        let reason = reason.filter(|reason| !reason.is_empty());
+        let reason = reason.map(|reason| format!(": {}", plain(&reason))).unwrap_or_default();
+        let title = fit(&format!("log of {}{reason}", plain(&name)), width).into_owned();
         let mut lines = vec![Line::from(Span::styled(title, style(Tone::Dim, has_colours)))];
         let rows = usize::from(area.height) - 1;
         let last = pane.lines.iter().skip(pane.lines.len().saturating_sub(rows));
-        lines.extend(last.map(|line| Line::from(fit(&plain_line(line), width).into_owned())));
+        lines.extend(last.map(|line| {
+            // As `logs` marks them.
+            let mark = if line.is_stderr && !has_colours { "! " } else { "" };
+            let tone = if line.is_stderr { Tone::Bad } else { Tone::Plain };
+            let text = format!("{mark}{}", plain_line(&line.text));
+            let text = fit(&text, width).into_owned();
+            Line::from(Span::styled(text, style(tone, has_colours)))
+        }));
         frame.render_widget(Paragraph::new(lines), area);
     }
 

@@ -20,7 +20,7 @@ use super::outlet::Outlet;
 use super::screen::{Key, Screen, keys};
 use crate::grammar::{Format, Top};
 pub(crate) use board::Kind;
-use board::{Answer, Board, Order};
+use board::{Answer, Board, LogLine, Order};
 
 /// Pictures a second, at most, are enough for eyes.
 const FRAME: Duration = Duration::from_millis(250);
@@ -62,7 +62,7 @@ pub(crate) async fn watch(api: &Arc<Api>, kind: Kind) -> Result<(), Failure> {
                 drawn = None;
             }
             _ = resized.recv() => drawn = None,
-            _ = frame.tick() => {}
+            _ = frame.tick() => board.refresh_pane(),
         }
         if let Some(order) = board.take_order() {
             carry_out(api, order, sender.clone());
@@ -89,7 +89,7 @@ pub(crate) async fn print(
             sleep(FIGURES).await;
             out.print("\n")?;
         }
-        let (instances, processes) = list::both(api, None).await?;
+        let (instances, processes) = list::both(api, None, Some(&list::OF_PROCESS)).await?;
         let mut lines = list::lines(&instances, &processes);
         lines.retain(|line| line.instance.has_tags(&question.tag));
         lines.sort_by(|a, b| list::compare(question.sort, a, b));
@@ -107,8 +107,11 @@ fn carry_out(api: &Arc<Api>, order: Order, answers: mpsc::Sender<Answer>) {
                 let page = api.get_if_known(&path).await.ok().flatten();
                 let lines = page.map(|page| page.at("lines").clone().into_list());
                 let lines = lines.unwrap_or_default();
-                let text = |line: &Document| line.at("text").text().to_owned();
-                Answer::Lines(id, lines.iter().map(text).collect())
+                let line = |line: &Document| LogLine {
+                    text: line.at("text").text().to_owned(),
+                    is_stderr: line.at("stream").text() == "stderr",
+                };
+                Answer::Lines(id, lines.iter().map(line).collect())
             }
             Order::Act { id, name, action } => {
                 let body = object(&[("action", Some(action))]);

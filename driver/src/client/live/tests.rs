@@ -90,7 +90,10 @@ fn a_log_pane_follows_the_selection() {
     board.press(Key::Letter('l'));
     let first = board.order[0].clone();
     assert_eq!(board.take_order(), Some(Order::Lines(first.clone())));
-    board.learn(Answer::Lines(first.clone(), vec!["one\x1b[2J".to_owned()]));
+    let said = |text: &str, is_stderr| LogLine { text: text.to_owned(), is_stderr };
+    board.learn(Answer::Lines(first.clone(), vec![said("one\x1b[2J", false)]));
+    board.refresh_pane();
+    assert_eq!(board.take_order(), None, "there are no new lines");
     let mut line = event("log", &first, "", Some(8));
     if let Item::Event(event) = &mut line {
         event.data = event.data.replace(r#""logs":"""#, r#""logs":"two""#);
@@ -99,6 +102,12 @@ fn a_log_pane_follows_the_selection() {
     let shown = drawn(&mut board, 80, 12);
     assert!(shown.contains(&format!("log of a-{first}")), "{shown}");
     assert!(shown.contains("one\\x1b[2J\ntwo\n"), "{shown}");
+    board.refresh_pane();
+    board.refresh_pane();
+    assert_eq!(board.take_order(), Some(Order::Lines(first.clone())), "events name no stream");
+    assert_eq!(board.take_order(), None);
+    board.learn(Answer::Lines(first, vec![said("one", false), said("two", true)]));
+    assert!(drawn(&mut board, 80, 12).contains("one\n! two\n"));
     board.press(Key::Down);
     assert_eq!(board.take_order(), Some(Order::Lines(board.order[1].clone())));
     board.press(Key::Escape);

@@ -10,12 +10,7 @@ use openctrl_core::ids::InstanceId;
 use openctrl_core::time::Wall;
 
 use crate::file_identity::{FileIdentity, Place};
-
-/// What stands after the time of a line of standard error.
-pub(super) const STDERR: u8 = b'!';
-
-/// How long a time is at the start of a line.
-pub(super) const TIME_BYTES: usize = "2026-06-09T10:00:00.000000Z".len();
+use crate::log_files::{TIME_BYTES, path_of};
 
 /// The file that is being written.
 #[derive(Debug)]
@@ -95,7 +90,7 @@ pub(super) mod numbered {
 
     use openctrl_core::ids::InstanceId;
 
-    use super::path_of;
+    use crate::log_files::path_of;
 
     /// Gives the newest file the number 1, and every other the next one; `keep` of them stay.
     pub(in crate::daemon::logs) fn rotate(
@@ -113,14 +108,6 @@ pub(super) mod numbered {
             fs::remove_file(path_of(directory, id, 0))?;
         }
         Ok(())
-    }
-}
-
-/// The newest file is number 0.
-pub(super) fn path_of(directory: &Path, id: InstanceId, number: u32) -> PathBuf {
-    match number {
-        0 => directory.join(format!("{id}.log")),
-        older => directory.join(format!("{id}.log.{older}")),
     }
 }
 

@@ -17,8 +17,9 @@ use openctrl_core::ids::InstanceId;
 use openctrl_core::stream::Stream;
 use openctrl_core::time::Wall;
 
-use super::file::{LogFile, STDERR, instance_of, numbered};
+use super::file::{LogFile, instance_of, numbered};
 use crate::counters::COUNTERS;
+use crate::log_files::STDERR;
 
 /// What may wait to be written: some seconds of a flood.
 const PENDING_MAX_BYTES: usize = 16 * 1024 * 1024;

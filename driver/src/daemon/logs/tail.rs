@@ -5,11 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use openctrl_core::ids::InstanceId;
-use openctrl_core::line::LINE_MAX_BYTES;
 use openctrl_core::stream::Stream;
 use openctrl_core::time::Wall;
 
-use super::file::{STDERR, TIME_BYTES, path_of};
+use crate::log_files::{parse_line, path_of};
 
 /// At most the last `count` lines and `bytes` of the newest file of `id`, and of the one before it
 /// where the newest has less. Oldest first; a file that cannot be read has none.
@@ -47,16 +46,8 @@ fn end_of(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// `<time> <text>` or `<time>! <text>`; anything else is passed over.
 fn line(bytes: &[u8]) -> Option<(Wall, Stream, Vec<u8>)> {
-    let (time, rest) = bytes.split_at_checked(TIME_BYTES)?;
-    let time = Wall::parse(str::from_utf8(time).ok()?)?;
-    let (stream, rest) = match rest.strip_prefix(&[STDERR]) {
-        Some(rest) => (Stream::Stderr, rest),
-        None => (Stream::Stdout, rest),
-    };
-    let text = rest.strip_prefix(b" ")?;
-    Some((time, stream, text[..text.len().min(LINE_MAX_BYTES)].to_owned()))
+    parse_line(bytes).map(|(time, stream, text)| (time, stream, text.to_owned()))
 }
 
 #[cfg(test)]

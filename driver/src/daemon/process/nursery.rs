@@ -61,8 +61,7 @@ impl Nursery {
             }
         };
         if let Some(reason) = failure(report).await {
-            let runtime = self.runtime.display();
-            return self.give_up(process, leader, format!("{runtime}: {reason}"));
+            return self.give_up(process, leader, reason);
         }
         let group = Group::new(leader, Some(handle));
         self.mailbox.fact(Notice::Spawned(process, Newcomer::own(group, pipes)));
@@ -78,10 +77,7 @@ impl Nursery {
         let watch = Watch::with(kept, outputs.map(OwnedFd::from));
         let reason = match (&pipes, &watch) {
             (Err(error), _) | (_, Err(error)) => Some(format!("it cannot be watched: {error}")),
-            (Ok(_), Ok(_)) => {
-                let runtime = self.runtime.display();
-                failure(report).await.map(|reason| format!("{runtime}: {reason}"))
-            }
+            (Ok(_), Ok(_)) => failure(report).await,
         };
         drop(in_flight);
         let (Ok(pipes), Ok(watch), None) = (pipes, watch, &reason) else {
