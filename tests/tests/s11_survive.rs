@@ -252,7 +252,7 @@ fn a_start_that_is_lost_with_its_keeper_is_repeated() {
 /// The keeper does not read the orders until the master has ended.
 fn nothing_is_left_of_starts_that_the_keeper_has_not_begun() {
     let mut master = Master::start();
-    let mut events = master.events();
+    let events = master.events();
     let (up, keeper) = (master.mark("up"), find(&master).unwrap());
     send(keeper, Signal::STOP);
     let script = Script::new().mark(&up).wait();
