@@ -508,6 +508,9 @@ fn the_list_is_filtered_sorted_and_changed_in_bulk() {
     browser.wait_row("db", "stopped");
     browser.wait_row("web-2", "stopped");
     browser.wait_row("web-10", "running");
+    let requests = "performance.getEntriesByType('resource').filter((one) => \
+        one.name.endsWith('/v2/actions')).length === 1";
+    browser.wait("one request for both", requests);
 
     // One of those to be changed is deleted; its error stands by its name.
     browser.click("#rows .row.head input");
