@@ -6,7 +6,6 @@ import { button, confirm, copy, el, find, icon, notify, setAttr, setStatus, setT
   from "./dom.js";
 import { MASK, bytes, count, duration, maskedUrl, moment, rate, urlPieces } from "./format.js";
 import { rateChart, statusStrip } from "./chart.js";
-import { PatrolView } from "./patrol.js";
 import { ResourceView } from "./resource.js";
 import { SettingsForm } from "./forms.js";
 import { LogView } from "./logview.js";
@@ -20,6 +19,9 @@ const PROCESS_MS = 2000;
 /** Lines of history that are fetched when an instance is opened. */
 const HISTORY_LINES = 1000;
 
+/** Lines that a search finds at most. */
+const SEARCH_LINES = 5000;
+
 /** Lines of standard error that are asked for at a time. */
 const STREAM_LINES = 1000;
 
@@ -31,9 +33,11 @@ export class Detail {
     Object.assign(this, { api, model, onClose, onTag });
     this.id = null;
     this.node = find("#detail");
-    this.logView = new LogView(model, (id) => this.fetchEarlier(id));
+    this.logView = new LogView(model, (id) => this.fetchEarlier(id),
+      async (id, grep) => (await api.logs(id, { grep, limit: SEARCH_LINES }))?.lines ?? null);
     this.resource = new ResourceView(api);
-    this.patrol = new PatrolView();
+    this.patrol = null;
+    this.patrolPlace = el("div");
     this.settings = new SettingsForm(api, model, { onDeleted: onClose });
     this.build();
     model.addEventListener("change", () => {
@@ -48,7 +52,7 @@ export class Detail {
     setInterval(() => {
       if (this.tab !== "overview") return;
       this.resource.ask();
-      this.patrol.ask();
+      this.patrol?.ask();
     }, PROCESS_MS);
   }
 
@@ -96,7 +100,8 @@ export class Detail {
     this.facts = el("dl", { class: "facts" });
     this.processFacts = el("dl", { class: "facts process", hidden: true });
     this.tiles = el("div", { class: "tiles" }, this.rates.rx.node, this.rates.tx.node, ...tiles);
-    return [this.tiles, this.strip.node, this.processFacts, this.facts, this.patrol.node, this.resource.node];
+    return [this.tiles, this.strip.node, this.processFacts, this.facts, this.patrolPlace,
+      this.resource.node];
   }
 
   /** Opens an instance; one that is not there says so. */
@@ -112,7 +117,7 @@ export class Detail {
       this.processFacts.hidden = true;
       this.isAttached = false;
       this.resource.show(null);
-      this.patrol.show(null);
+      this.patrol?.show(null);
       this.logView.show(id);
     }
     this.showTab(tab);
@@ -126,13 +131,25 @@ export class Detail {
     this.fetchLines(this.id, null);
     this.askProcess();
     this.resource.show(this.id);
-    this.patrol.show(this.model.entries.get(this.id).data);
+    this.showPatrol(this.id);
+  }
+
+  /** Most masters have no apps and services: what shows them is loaded with the first one. */
+  async showPatrol(id) {
+    const { data } = this.model.entries.get(id);
+    if (data.type !== "app" && data.type !== "service") return;
+    if (this.patrol === null) {
+      const { PatrolView } = await import("./patrol.js");
+      this.patrol ??= new PatrolView();
+      this.patrolPlace.replaceChildren(this.patrol.node);
+    }
+    if (this.id === id) this.patrol.show(data);
   }
 
   shut() {
     this.id = null;
     this.resource.show(null);
-    this.patrol.show(null);
+    this.patrol?.show(null);
     this.node.hidden = true;
     this.model.watch(null);
   }

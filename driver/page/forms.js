@@ -52,13 +52,40 @@ const PARAMETERS = [
   ["error", "Error lines", "(?i)fatal"],
   ["schedule", "Schedule", "30 2 * * 1-5, @daily"],
   ["schedule_tz", "Time zone", "that of the machine"],
+  ["stderr", "Standard error", "apart, joined"],
 ];
+
+/** A row of a table of names and values, which can be removed. */
+function pairRow(labels, values, onRemoved) {
+  const [name, content] = labels.map((label, at) =>
+    text({ "aria-label": label, placeholder: label.toLowerCase(), value: values[at] }));
+  const row = el("div", { class: "tag-row" }, name, content,
+    button("Remove this row", { icon: "close", kind: "ghost small", bare: true, on: () => {
+      row.remove();
+      onRemoved();
+    } }));
+  return row;
+}
+
+/** The names and values in a table of such rows, without those that are empty. */
+const pairsIn = (rows) => [...rows.children].map((row) =>
+  [...row.querySelectorAll("input")].map((input) => input.value)).filter((pair) => pair.join("") !== "");
 
 /** The dialog that creates an instance; calls `onCreated(id)`. */
 export class CreateDialog {
   constructor(api, onCreated) {
     Object.assign(this, { api, onCreated });
     this.url = text({ class: "mono", placeholder: "demo://first" });
+    this.command = text({ class: "mono", placeholder: "/usr/bin/node", "data-first": true });
+    this.args = el("textarea", { class: "mono", rows: "2", spellcheck: "false" });
+    this.folder = text({ class: "mono", placeholder: "/srv/app" });
+    this.env = el("div", { class: "tag-rows", id: "create-env", role: "group", "aria-label": "Environment" });
+    const add = button("Add a variable", { icon: "plus", kind: "small ghost", id: "create-add-env",
+      on: () => {
+        const row = pairRow(["Variable", "Value"], ["", ""], () => add.focus());
+        this.env.append(row);
+        row.querySelector("input").focus();
+      } });
     this.alias = text({ placeholder: "optional" });
     this.ok = el("button", { class: "button primary", text: "Create and start" });
     this.parameters = PARAMETERS.map(([name, , example]) =>
@@ -78,7 +105,11 @@ export class CreateDialog {
         on: { click: () => this.example(url) } }));
     const form = el("form", { id: "create-form", novalidate: true },
       el("h2", { id: "create-title", text: "New instance" }),
-      field("create-url", "URL", this.url, "The instance starts as soon as it is created."),
+      field("create-command", "Command", this.command, "A program: its name or its path."),
+      field("create-args", "Arguments, one a line", this.args),
+      field("create-folder", "Folder", this.folder),
+      el("div", { class: "field" }, el("span", { class: "label", text: "Environment" }), this.env, add),
+      field("create-url", "Or a URL", this.url, "The instance starts as soon as it is created."),
       el("div", { class: "chips" }, el("span", { text: "Try" }), ...examples),
       field("create-alias", "Alias", this.alias), this.more, this.forceBox,
       el("div", { class: "buttons" }, cancel, this.ok));
@@ -93,11 +124,11 @@ export class CreateDialog {
 
   open() {
     for (const input of this.inputs()) input.value = "";
+    this.env.replaceChildren();
     this.more.open = false;
     this.clear();
     this.offerForce(false);
     openDialog(this.dialog);
-    this.url.focus();
   }
 
   example(url) {
@@ -107,7 +138,7 @@ export class CreateDialog {
   }
 
   inputs() {
-    return [this.url, this.alias, ...this.parameters.map(([, input]) => input)];
+    return [this.command, this.args, this.folder, this.url, this.alias, ...this.parameters.map(([, input]) => input)];
   }
 
   clear() {
@@ -119,23 +150,44 @@ export class CreateDialog {
     if (!isOffered) this.force.checked = false;
   }
 
+  get hasCommand() {
+    return this.command.value.trim() !== "";
+  }
+
+  /** What the command says of itself in its URL. */
+  ofCommand() {
+    const lines = this.args.value.split("\n");
+    if (lines[lines.length - 1] === "") lines.pop();
+    const folder = this.folder.value.trim();
+    return [...lines.map((line) => ["arg", line]), ...pairsIn(this.env).map((pair) => ["env", pair.join("=")]),
+      ...(folder === "" ? [] : [["cwd", folder]])];
+  }
+
   /** The URL with the parameters that are filled in; names of `after` stand between commas. */
   whole() {
-    const url = this.url.value.trim();
-    const pairs = this.parameters.flatMap(([name, input]) => {
+    const { hasCommand } = this;
+    const command = encodeURIComponent(this.command.value.trim()).replaceAll("%2F", "/");
+    const url = hasCommand ? `exec:${command}` : this.url.value.trim();
+    const given = this.parameters.flatMap(([name, input]) => {
       const values = name === "after" ? input.value.split(",") : [input.value];
       return values.map((value) => [name, value.trim()]);
     }).filter(([, value]) => value !== "");
+    const pairs = [...(hasCommand ? this.ofCommand() : []), ...given];
     if (pairs.length === 0) return url;
     return `${url}${url.includes("?") ? "&" : "?"}${new URLSearchParams(pairs)}`;
   }
 
   create() {
     this.clear();
-    const isCommand = /^exec:/i.test(this.url.value.trim());
+    const isCommand = this.hasCommand || /^exec:/i.test(this.url.value.trim());
+    if (this.hasCommand && this.url.value.trim() !== "") {
+      setError(this.url, "Give a command or a URL, not both.");
+      this.url.focus();
+      return undefined;
+    }
     const given = this.parameters.find(([, input]) => input.value.trim() !== "");
     if (given !== undefined && !isCommand) {
-      setError(given[1], "This goes with an exec: URL.");
+      setError(given[1], "This goes with a command or an exec: URL.");
       given[1].focus();
       return undefined;
     }
@@ -147,7 +199,8 @@ export class CreateDialog {
     }, (error) => {
       const word = /^[a-z_]*/.exec(error.message)[0];
       const about = this.parameters.find(([name]) => name === word);
-      const input = word === "alias" ? this.alias : about?.[1] ?? this.url;
+      const own = { alias: this.alias, cwd: this.folder }[word] ?? (this.hasCommand ? this.command : this.url);
+      const input = about?.[1] ?? own;
       if (about !== undefined) this.more.open = true;
       if (error.message.includes("force=true")) this.offerForce(true);
       setError(input, error.message.replace(/; correct it, or send force=true.*/, ""));
@@ -235,13 +288,7 @@ export class SettingsForm {
   }
 
   addTag(key, value) {
-    const [name, content] = [text({ "aria-label": "Tag", placeholder: "tag", value: key }),
-      text({ "aria-label": "Value of the tag", placeholder: "value", value })];
-    const row = el("div", { class: "tag-row" }, name, content,
-      button("Remove this tag", { icon: "close", kind: "ghost small", bare: true, on: () => {
-        row.remove();
-        find("#set-add-tag").focus();
-      } }));
+    const row = pairRow(["Tag", "Value"], [key, value], () => find("#set-add-tag").focus());
     this.tagRows.append(row);
     return row;
   }

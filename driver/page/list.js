@@ -22,7 +22,7 @@ const ROW_TAGS_MAX = 6;
 const SPARK_MS = 90_000;
 
 const COLUMNS = [
-  ["select", ""], ["status", "Status"], ["name", "Instance"], ["url", "URL"], ["since", "Since"],
+  ["select", ""], ["status", "Status"], ["name", "Instance"], ["url", "URL or reason"], ["since", "Since"],
   ["rx", "In"], ["tx", "Out"], ["trend", "Traffic"], ["cpu", "CPU"], ["memory", "Memory"],
   ["connections", "Conns"], ["ping", "Ping"],
   ["tags", "Tags"],
@@ -214,6 +214,7 @@ export class List {
       this.body.append(this.pool[this.pool.length - 1].node);
     }
     const nowMs = Date.now();
+    this.scroller.classList.toggle("has-traffic", this.model.hasTraffic);
     this.pool.forEach((row, slot) => {
       // The row of index i always lies in slot i modulo the size of the pool.
       const size = this.pool.length;
@@ -345,9 +346,7 @@ class Row {
     setStatus(this.status, data.status);
     setText(this.alias, data.alias);
     setText(this.code, data.id);
-    const url = maskedUrl(data.url);
-    setText(cells.url, url);
-    setAttr(cells.url, "title", url.slice(0, 500));
+    this.url = maskedUrl(data.url);
     setText(cells.connections, entry.connections === 0 ? "–" : entry.connections.toLocaleString());
     setText(cells.ping, data.ping === 0 ? "–" : `${data.ping} ms`);
     this.showTags(data.meta.tags);
@@ -368,6 +367,11 @@ class Row {
     // No user reads faster than this.
     if (!isOther && this.data === entry.data && nowMs - this.drawnAtMs < 500) return;
     this.drawnAtMs = nowMs;
+    // Why it does not run is of more interest than its URL.
+    const why = entry.data.status === "running" || entry.reason === "" ? "" : `${entry.reason} · `;
+    const what = why + this.url;
+    setText(this.cells.url, what);
+    setAttr(this.cells.url, "title", what.slice(0, 500));
     const { rx, tx } = entry.meter.at(nowMs);
     const { atMs, isExact } = entry.since;
     setText(this.cells.since, `${isExact ? "" : "≥ "}${duration((nowMs - atMs) / 1000)}`);

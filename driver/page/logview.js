@@ -17,18 +17,27 @@ const MARKS_MAX = 200;
 /** How near to the end counts as the end, in pixels. */
 const NEAR_PX = 24;
 
-/** The log pane; `show(id)` turns it to an instance, `onEarlier(id)` fetches what it had printed. */
+/** A search begins when nothing was typed for this long. */
+const SEARCH_MS = 250;
+
+/** What lines of a level have in them. */
+const LEVELS = { warnings: "\\b(warn(ing)?|error|fatal|panic(ked)?|critical)\\b",
+  errors: "\\b(error|fatal|panic(ked)?|critical)\\b" };
+
+/** The log pane; `show(id)` turns it to an instance, `onEarlier(id)` fetches what it had printed,
+    `onSearch(id, grep)` resolves to the lines that the master has, or to null if it keeps none. */
 export class LogView {
-  constructor(model, onEarlier) {
-    Object.assign(this, { model, onEarlier });
+  constructor(model, onEarlier, onSearch) {
+    Object.assign(this, { model, onEarlier, onSearch });
     this.lastTop = 0;
     this.id = null;
     /** The long lines that are shown whole; they stay so when the lines are drawn again. */
     this.opened = new WeakSet();
     this.isPaused = false;
     this.isWrapping = true;
-    this.needle = "";
     this.stream = "";
+    /** The lines that the master found; null while it was not asked. */
+    this.results = null;
     /** The node of each drawn line: its stream may become known later. */
     this.nodes = new WeakMap();
     this.build();
@@ -36,13 +45,17 @@ export class LogView {
   }
 
   build() {
-    this.search = el("input", { type: "search", id: "log-search", placeholder: "Search the log",
+    this.search = el("input", { type: "search", id: "log-search", placeholder: "Search (regular expression)",
       "aria-label": "Search the log", autocomplete: "off", spellcheck: "false",
-      on: { input: () => this.searchFor(this.search.value) } });
+      on: { input: () => this.narrow() } });
     this.choice = el("select", { id: "log-stream", "aria-label": "Stream",
       on: { change: () => this.choose(this.choice.value) } },
       ...[["", "Both"], ["stdout", "stdout"], ["stderr", "stderr"]].map(([value, label]) =>
         el("option", { value, text: label })));
+    this.level = el("select", { id: "log-level", "aria-label": "Level", on: { change: () => this.narrow() } },
+      ...["", ...Object.keys(LEVELS)].map((value) => el("option", { value, text: value || "All levels" })));
+    [this.from, this.to] = ["From", "To"].map((label) => el("input", { type: "datetime-local", step: "1",
+      id: `log-${label.toLowerCase()}`, "aria-label": label, on: { change: () => this.narrow() } }));
     this.found = el("span", { class: "found", role: "status" });
     this.pauseButton = button("Pause", { icon: "pause", kind: "ghost small", id: "log-pause",
       on: () => this.pause() });
@@ -67,6 +80,9 @@ export class LogView {
       el("div", { class: "log-tools" }, el("h3", { text: "Log" }),
         el("label", { class: "search small" }, icon("search"), this.search), this.found,
         this.choice, this.pauseButton, this.wrapButton, this.fullButton),
+      el("details", { class: "more" }, el("summary", { text: "Level, dates, download" }),
+        el("div", { class: "log-filter" }, this.level, this.from, this.to,
+          button("Download", { kind: "small", id: "log-download", on: () => this.download() }))),
       el("div", { class: "log-frame" }, this.scroller, this.newer));
   }
 
@@ -75,9 +91,10 @@ export class LogView {
     this.id = id;
     this.isPaused = false;
     this.isFollowing = true;
-    this.needle = this.search.value = this.stream = this.choice.value = "";
+    this.stream = "";
+    for (const input of [this.search, this.choice, this.level, this.from, this.to]) input.value = "";
     this.showPaused();
-    this.restart(DRAWN_MAX);
+    this.narrow();
   }
 
   get log() {
@@ -109,9 +126,56 @@ export class LogView {
     setAttr(this.fullButton, "aria-pressed", String(isFull));
   }
 
-  searchFor(text) {
-    this.needle = text.toLowerCase();
+  /** Shows what the search, the level and the dates let through; the master is asked soon. */
+  narrow() {
+    const text = this.search.value;
+    this.pattern = text === "" ? null : expression(text);
+    this.levels = this.level.value === "" ? null : expression(LEVELS[this.level.value]);
+    const date = ({ value }) => (value === "" ? "" : new Date(value).toISOString().slice(0, 19));
+    this.dates = [date(this.from), date(this.to) || "9"];
+    this.isNarrow = [this.search, this.level, this.from, this.to].some((input) => input.value !== "");
+    this.results = null;
+    this.resultIds = new Set();
+    this.problem = "";
+    clearTimeout(this.asking);
+    if (this.isNarrow) this.asking = setTimeout(() => this.askMaster(), SEARCH_MS);
     this.restart(DRAWN_MAX);
+  }
+
+  /** Lets the master search all that it has, not only what the page knows. */
+  async askMaster() {
+    const { id, pattern, levels } = this;
+    const wanted = this.search.value || LEVELS[this.level.value];
+    try {
+      const lines = await this.onSearch(id, wanted ? `(?i)${wanted}` : null);
+      if (this.id !== id || this.pattern !== pattern || this.levels !== levels) return;
+      this.results = lines;
+      this.resultIds = new Set(wanted ? lines?.map((line) => line.id) : []);
+    } catch (error) {
+      if (this.pattern === pattern) this.problem = error.message;
+    }
+    this.restart(DRAWN_MAX);
+  }
+
+  /** Every line that is let through: those that the master found, and those of the page. */
+  matching() {
+    const all = this.log?.lines ?? [];
+    // Lines that the page has are the same objects before and after the answer.
+    const known = new Set(all.map((line) => line.id));
+    const both = this.results === null ? all
+      : [...this.results.filter((line) => !known.has(line.id)), ...all].sort(byTime);
+    const isAll = !this.isNarrow && this.stream === "";
+    return isAll ? both : both.filter((line) => this.matches(line));
+  }
+
+  /** Saves these lines as a file, with all that the master has. */
+  async download() {
+    await this.askMaster();
+    const lines = this.matching().filter((line) => line.gap === undefined);
+    const text = lines.map((line) => `${line.time} ${stripAnsi(line.text)}\n`).join("");
+    const href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    el("a", { href, download: `${this.model.entries.get(this.id)?.name ?? this.id}.log` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
   }
 
   choose(stream) {
@@ -124,8 +188,7 @@ export class LogView {
     this.size = size;
     const { log } = this;
     const all = log?.lines ?? [];
-    const isAll = this.needle === "" && this.stream === "";
-    const matching = isAll ? all : all.filter((line) => this.matches(line));
+    const matching = this.matching();
     const drawn = matching.slice(-size);
     this.lines.replaceChildren(...drawn.map((line) => this.line(line)));
     this.merges = log?.merges ?? 0;
@@ -136,7 +199,8 @@ export class LogView {
     this.earlier.hidden = matching.length <= drawn.length && !(log?.hasOlder ?? false);
     this.lines.classList.toggle("is-empty", drawn.length === 0);
     this.showUnfinished(log);
-    setText(this.found, this.needle === "" ? "" : plural(matching.length, "match").replace("chs", "ches"));
+    const found = this.isNarrow ? plural(matching.length, "match").replace("chs", "ches") : "";
+    setText(this.found, this.problem || found);
     if (isPinned) this.toEnd();
     this.showNewer();
   }
@@ -165,7 +229,7 @@ export class LogView {
       this.lines.firstChild.remove();
       this.earlier.hidden = false;
     }
-    if (this.needle !== "") this.search.dispatchEvent(new Event("input"));
+    if (this.isNarrow) this.restart(this.size);
     this.toEnd();
   }
 
@@ -237,8 +301,11 @@ export class LogView {
 
   matches(line) {
     if (this.stream !== "" && (line.stream ?? "stdout") !== this.stream) return false;
-    if (this.needle === "") return true;
-    return line.gap === undefined && stripAnsi(line.text).toLowerCase().includes(this.needle);
+    if (!this.isNarrow) return true;
+    const [time, text] = [line.time.slice(0, 19), stripAnsi(line.text)];
+    if (line.gap !== undefined || time < this.dates[0] || time > this.dates[1]) return false;
+    const has = (wanted) => wanted === null || text.search(wanted) >= 0;
+    return has(this.levels) && (this.resultIds.has(line.id) || has(this.pattern));
   }
 
   line(line) {
@@ -290,21 +357,29 @@ export class LogView {
 
   /** The text with what is searched for marked. */
   marked(text) {
-    if (this.needle === "") return [text];
-    const lower = text.toLowerCase();
-    // A letter that changes its length with its case would shift the marks.
-    if (lower.length !== text.length) return [text];
+    if (this.pattern === null) return [text];
     const parts = [];
     let at = 0;
-    for (let found = 0; found < MARKS_MAX; found += 1) {
-      const next = lower.indexOf(this.needle, at);
-      if (next < 0) break;
-      parts.push(text.slice(at, next), el("mark", { text: text.slice(next, next + this.needle.length) }));
-      at = next + this.needle.length;
+    for (const { 0: found, index } of text.matchAll(this.pattern)) {
+      if (found === "") continue;
+      parts.push(text.slice(at, index), el("mark", { text: found }));
+      at = index + found.length;
+      if (parts.length >= 2 * MARKS_MAX) break;
     }
     return [...parts, text.slice(at)];
   }
 }
+
+/** The expression as the page matches it: what only the master understands matches nothing here. */
+function expression(text) {
+  try {
+    return new RegExp(text, "gi");
+  } catch {
+    return /(?!)/g;
+  }
+}
+
+const byTime = (a, b) => (a.time < b.time ? -1 : Number(a.time > b.time));
 
 /** Says of a drawn line that it is of standard error. */
 function showStderr(node) {

@@ -35,6 +35,8 @@ class Entry {
     this.search = "";
     /** What its process uses: `{cpu, memory}` in percent and bytes, each null if it is not known. */
     this.usage = NO_USAGE;
+    /** Why it is in its status, or how its last process exited. */
+    this.reason = "";
     this.take(data);
   }
 
@@ -174,6 +176,8 @@ export class Model extends EventTarget {
     this.logChars = 0;
     this.watched = null;
     this.isListChanged = true;
+    /** Whether any instance has counted traffic, sessions or a ping. */
+    this.hasTraffic = false;
     this.tell();
   }
 
@@ -243,6 +247,7 @@ export class Model extends EventTarget {
       const isChanged = entry.take(instance);
       this.isListChanged ||= isChanged;
     }
+    this.hasTraffic ||= entry.rxTotal + entry.txTotal + entry.connections + instance.ping > 0;
     entry.noteStatus(isPicture ? nowMs : timeMs + this.skewMs, !isPicture);
     if (isPicture) entry.meter.rebase();
     else entry.meter.update(timeMs, entry.rxTotal, entry.txTotal, nowMs);
@@ -294,9 +299,10 @@ export class Model extends EventTarget {
 
   /** Takes in the answer of `GET /processes`. */
   addProcesses(reports) {
-    for (const { id, started, cpuPercent, memoryBytes } of reports) {
+    for (const { id, started, cpuPercent, memoryBytes, reason, lastExit } of reports) {
       const entry = this.entries.get(id);
       if (entry === undefined) continue;
+      entry.reason = reason || (lastExit?.reason ?? "");
       entry.usage = { cpu: cpuPercent ?? null, memory: memoryBytes ?? null };
       const last = entry.statuses[entry.statuses.length - 1];
       // It ran before the page saw it.

@@ -66,13 +66,15 @@ pub fn master_url(data: &[u8]) {
             let again = made_of(&url);
             let read = MasterUrl::parse(&again).expect("it is made of a good one");
             // What is recorded, logged and measured is not said again: it is as without a word.
-            let MasterUrl { trace, logs, metrics, log_is_json, heartbeat_s, .. } = read.clone();
+            let MasterUrl { trace, logs, metrics, log_is_json, console, heartbeat_s, .. } =
+                read.clone();
             let expected = MasterUrl {
                 ignored: vec![],
                 trace,
                 logs,
                 metrics,
                 log_is_json,
+                console,
                 heartbeat_s,
                 ..url
             };

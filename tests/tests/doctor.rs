@@ -35,6 +35,20 @@ fn a_healthy_master_passes_and_an_error_of_an_instance_is_a_warning() {
 }
 
 #[test]
+fn a_master_elsewhere_is_named_by_the_environment() {
+    let master = Master::start();
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let shell = Shell::new(&master.folder().join("openctrl"), elsewhere.path())
+        .with("OPENCTRL_API", master.url())
+        .with("OPENCTRL_KEY", master.key());
+    let checked = shell.ok(&["doctor"]);
+    let answers = format!("master      ok      {} answers", master.url());
+    assert!(checked.contains(&answers), "{checked}");
+    let wrong = shell.with("OPENCTRL_KEY", &"0".repeat(32)).fails(1, &["doctor"]);
+    assert!(wrong.starts_with("master: ") && wrong.contains("OPENCTRL_KEY"), "{wrong}");
+}
+
+#[test]
 fn an_error_is_named() {
     let mut master = Master::start();
     let shell = Shell::beside(&master);

@@ -1,5 +1,7 @@
 //! The page in a real browser: logging in, and what is done to instances there.
 
+use std::path::Path;
+
 use openctrl_tests::browser::Browser;
 use openctrl_tests::master::Builder;
 use openctrl_tests::{Master, Script, until};
@@ -54,12 +56,19 @@ fn the_page_takes_at_most_60_kb_on_the_wire() {
     let api = master.api().without_key();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../driver/page");
     let names = std::fs::read_dir(folder).expect("the folder of the page");
-    let names = names.map(|entry| entry.expect("an entry").file_name());
+    let names: Vec<_> = names.map(|entry| entry.expect("an entry").file_name()).collect();
+    let texts = names.iter().map(|name| std::fs::read_to_string(Path::new(folder).join(name)));
+    let texts: String = texts.map(|text| text.expect("a file of the page")).collect();
     let (mut plain, mut packed) = (0, 0);
     for name in names {
         let name = name.to_str().expect("names are ASCII");
         // All style sheets are sent as one.
         if name.ends_with(".css") && name != "style.css" {
+            continue;
+        }
+        // Loaded with the first app or service of Patrol.
+        let is_for_later = texts.contains(&format!("import(\"./{name}\")"));
+        if is_for_later && !texts.contains(&format!("from \"./{name}\"")) {
             continue;
         }
         let path = if name == "index.html" { "/".to_owned() } else { format!("/page/{name}") };
@@ -300,6 +309,107 @@ fn a_log_is_held_and_searched() {
     browser.wait_text(".found", "0 matches");
 }
 
+fn id_of(created: &serde_json::Value) -> String {
+    created["id"].as_str().expect("an id").to_owned()
+}
+
+/// Sets an input that is not typed into, as a user who picks a value does.
+fn pick(browser: &Browser, css: &str, value: &str) {
+    let body = "const node = document.querySelector(arguments[0]); node.value = arguments[1]; \
+        node.dispatchEvent(new Event('change'));";
+    browser.script(body, &[json!(css), json!(value)]);
+}
+
+#[test]
+fn the_master_searches_what_the_page_does_not_know() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().query("log_lines", "5000").start();
+    let line = "seq -f 'line %g' 3000; echo 'WARN: low'; echo 'an Error'; exec sleep 1000";
+    let url = format!("exec:sh?arg=-c&arg={}", line.replace(' ', "+").replace('%', "%25"));
+    let id = id_of(&master.api().create(&url));
+    until("the last line", || {
+        let path = format!("/instances/{id}/logs?limit=1");
+        master.api().get(&path).expect(200).json()["lines"][0]["text"] == "an Error"
+    });
+    browser.log_in(&page_of(&master), master.key());
+    browser.open_row(&id);
+    browser.wait_text("#log", "an Error");
+    assert!(!browser.text("#log").contains("line 1500"), "the page has the last lines only");
+    browser.fill("#log-search", "^line 150\\d$");
+    browser.wait_text(".found", "10 matches");
+    browser.wait_text("#log", "line 1509");
+    browser.fill("#log-search", "(");
+    browser.wait_text(".found", "not a valid regular expression: unclosed group");
+    browser.fill("#log-search", "");
+
+    browser.click(".log-pane summary");
+    pick(&browser, "#log-level", "errors");
+    browser.wait_text(".found", "1 match");
+    pick(&browser, "#log-level", "warnings");
+    browser.wait_text(".found", "2 matches");
+    pick(&browser, "#log-level", "");
+    pick(&browser, "#log-from", "2999-01-01T00:00:00");
+    browser.wait_text(".found", "0 matches");
+    pick(&browser, "#log-from", "2001-01-01T00:00:00");
+    browser.wait_text(".found", "3,002 matches");
+    pick(&browser, "#log-from", "");
+    let body = "URL.createObjectURL = (blob) => { \
+        blob.text().then((text) => { window.saved = text.split('\\n').length; }); return 'blob:x'; };";
+    browser.script(body, &[]);
+    browser.click("#log-download");
+    browser.wait("every line in the file", "window.saved === 3003");
+}
+
+#[test]
+fn a_command_is_created_by_its_parts() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.log_in(&page_of(&master), master.key());
+    browser.click("#create");
+    browser.paste("#create-command", "sh");
+    browser.paste("#create-args", "-c\necho \"$A|$PWD\"; exec sleep 1000");
+    browser.paste("#create-folder", "/");
+    browser.click("#create-add-env");
+    browser.paste("#create-env input", "A");
+    browser.paste("#create-env input:nth-child(2)", "x & y=50%");
+    browser.paste("#create-alias", "web");
+    browser.click("#create-form summary");
+    browser.paste("#create-stderr", "joined");
+    browser.paste("#create-url", "demo://x");
+    browser.click("#create-form .primary");
+    browser.wait_text("#create-url-error", "not both");
+    browser.paste("#create-url", "");
+    browser.picture("create-command");
+    browser.click("#create-form .primary");
+    browser.wait_text("#detail-title", "web");
+    browser.wait_text("#log", "x & y=50%|/");
+    let url = master.api().list().remove(1)["url"].as_str().expect("a URL").to_owned();
+    assert!(url.starts_with("exec:sh?arg=-c&arg=echo"), "{url}");
+    assert!(url.ends_with("&env=A%3Dx+%26+y%3D50%25&cwd=%2F&stderr=joined"), "{url}");
+
+    browser.click("#create");
+    browser.paste("#create-command", "no-such-command");
+    browser.click("#create-form .primary");
+    browser.wait_text("#create-command-error", "no-such-command");
+    browser.paste("#create-command", "sh");
+    browser.paste("#create-folder", "/no/such");
+    browser.click("#create-form .primary");
+    browser.wait_text("#create-folder-error", "/no/such");
+}
+
+#[test]
+fn a_list_says_why_and_has_columns_of_traffic_where_there_is_any() {
+    let Some(browser) = Browser::start(TMP) else { return };
+    let master = own_runtime().start();
+    browser.log_in(&page_of(&master), master.key());
+    let id = id_of(&master.api().create("exec:sh?arg=-c&arg=exit+9"));
+    browser.wait_text(&format!("#row-{id} .c-url"), "exited with code 9");
+    let head = "getComputedStyle(document.querySelector('.head .c-rx')).display";
+    browser.wait("no columns of traffic", &format!("{head} === 'none'"));
+    master.api().create("demo://traffic");
+    browser.wait("columns of traffic", &format!("{head} !== 'none'"));
+}
+
 #[test]
 fn what_the_master_remembers_and_measures_is_shown() {
     let Some(browser) = Browser::start(TMP) else { return };
@@ -398,6 +508,9 @@ fn the_list_is_filtered_sorted_and_changed_in_bulk() {
     browser.wait_row("db", "stopped");
     browser.wait_row("web-2", "stopped");
     browser.wait_row("web-10", "running");
+    let requests = "performance.getEntriesByType('resource').filter((one) => \
+        one.name.endsWith('/v2/actions')).length === 1";
+    browser.wait("one request for both", requests);
 
     // One of those to be changed is deleted; its error stands by its name.
     browser.click("#rows .row.head input");

@@ -48,7 +48,7 @@ fn bad_input_is_refused_at_its_field() {
     browser.click("#create-form .primary");
     browser.wait_text("#create-url-error", "no-such-command");
     browser.picture("create-error");
-    browser.click("#create-form .button:not(.primary)");
+    browser.click("#create-form .buttons .button:not(.primary)");
     assert_eq!(master.api().list().len(), 1, "nothing was created");
     browser.click("#create");
     browser.wait(

@@ -153,6 +153,21 @@ fn every_other_line_goes_to_the_masters_stdout_with_its_id() {
     assert!(stdout.contains(&format!("a line [{id}]\n")), "forwarded to stdout, not stderr");
 }
 
+/// What an operator turns off is only the copy on standard output.
+#[test]
+fn lines_are_kept_from_stdout_on_request() {
+    let mut master = Master::builder().query("console", "off").start();
+    let mut events = master.events();
+    let id = master.api().run(&Script::new().print("a line").wait());
+    events.wait_log(&id, "a line");
+    let page = master.api().get(&format!("/instances/{id}/logs")).expect(200).json();
+    assert_eq!(page["lines"][0]["text"], "a line");
+    // Everything that waits is written before the end.
+    master.stop();
+    let stdout = master.output().text(Source::Stdout);
+    assert!(!stdout.contains("a line"), "{stdout}");
+}
+
 #[test]
 fn a_flood_loses_nothing_and_keeps_its_order() {
     let master = Master::start();

@@ -42,6 +42,8 @@ pub struct MasterUrl {
     pub metrics: MetricsOptions,
     /// `log_format=json`: the master's own log is one JSON object a line.
     pub log_is_json: bool,
+    /// `console=off`: lines of instances are not repeated on standard output.
+    pub console: bool,
     /// How often an idle event stream repeats the reconnect hint, in seconds.
     pub heartbeat_s: u32,
     /// Whether processes outlive a master that is killed.
@@ -108,6 +110,7 @@ impl MasterUrl {
             logs: options.logs()?,
             metrics: options.metrics()?,
             log_is_json: options.log_is_json()?,
+            console: options.console()?,
             heartbeat_s: options.heartbeat_s()?,
             survival: options.survival()?,
             cors: options.cors()?,

@@ -72,7 +72,8 @@ const SURVIVE: usize = 15;
 const SOCKET: usize = 16;
 const CORS: usize = 17;
 const CLIENT_CA: usize = 18;
-const NAMES: [&str; 19] = [
+const CONSOLE: usize = 19;
+const NAMES: [&str; 20] = [
     "logs",
     "log_lines",
     "log_memory",
@@ -92,6 +93,7 @@ const NAMES: [&str; 19] = [
     "socket",
     "cors",
     "client_ca",
+    "console",
 ];
 
 /// Default interval of the heartbeat of an idle event stream, in seconds: within the 4 s of
@@ -172,6 +174,14 @@ impl OptionTexts {
     /// For an invalid value of the parameter.
     pub(super) fn log_is_json(&self) -> Result<bool, MasterUrlError> {
         self.choice(LOG_FORMAT, ["plain", "json"])
+    }
+
+    /// Whether lines of instances are repeated on standard output.
+    ///
+    /// # Errors
+    /// For an invalid value of the parameter.
+    pub(super) fn console(&self) -> Result<bool, MasterUrlError> {
+        Ok(!self.choice(CONSOLE, ["on", "off"])?)
     }
 
     /// Whether processes outlive the master.

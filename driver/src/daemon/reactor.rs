@@ -59,7 +59,8 @@ pub(crate) struct Hands {
     pub(crate) publisher: Publisher,
     pub(crate) spawner: Spawner,
     pub(crate) store: StoreWriter,
-    pub(crate) stdout: Console,
+    /// Where lines of instances are repeated; `None` with `console=off`.
+    pub(crate) stdout: Option<Console>,
     pub(crate) logs: Arc<Logs>,
     pub(crate) processes: Arc<Processes>,
     pub(crate) mailbox: Mailbox,
@@ -566,7 +567,9 @@ impl Reactor {
             Effect::PublishLogs(run) => {
                 // First of all: who has seen the event finds the line here.
                 logs.append(&run);
-                forward(stdout, &run);
+                if let Some(stdout) = stdout {
+                    forward(stdout, &run);
+                }
                 publisher.publish_logs(run);
             }
             Effect::CloseStreams { keep_from, time } => publisher.close_streams(keep_from, time),

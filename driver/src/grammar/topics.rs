@@ -34,6 +34,7 @@ Query parameters of the master URL:
   client_ca=<path>    clients must show a certificate of these authorities; needs TLS
   socket=<path>  also serve the API on this Unix socket, without a key for the user of the master
   log_format=json     write the log of the master as JSON (default: plain)
+  console=on|off repeat the output of instances on standard output (default: on)
   webhook=<url>  report errors, recoveries, flapping and readiness of instances to this URL;
                  can be repeated (webhook_events, webhook_secret: see OPERATIONS.md)
   page=on|off    serve the web page at / (default: on)

@@ -27,7 +27,7 @@ pub(super) struct Tools<'a> {
     pub(super) url: &'a MasterUrl,
     pub(super) runtime: Runtime,
     pub(super) spawner: IdleSpawner,
-    pub(super) stdout: Console,
+    pub(super) stdout: Option<Console>,
     pub(super) webhooks: Option<Webhooks>,
     pub(super) recorder: Recorder,
     pub(super) child_ended: Signal,

@@ -246,7 +246,7 @@ async fn serve(url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Result<(
         url: &url,
         runtime: ground.runtime,
         spawner: ground.spawner,
-        stdout: consoles[0].clone(),
+        stdout: url.console.then(|| consoles[0].clone()),
         webhooks,
         recorder,
         child_ended: ground.child_ended,
