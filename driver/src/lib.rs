@@ -19,6 +19,7 @@ mod file_identity;
 mod grammar;
 #[cfg(target_os = "linux")]
 mod keeper;
+mod lease_clock;
 mod manifest;
 mod orders;
 mod outputs;
