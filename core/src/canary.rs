@@ -47,6 +47,10 @@ pub enum Canary {
     SurvivorEnded,
     /// An exit that the last master had shown counts once more.
     ExitCountedTwice,
+    /// The leases of processes are not renewed.
+    LeaseNotRenewed,
+    /// A process that lost its lease and exits with code 0 counts as one that ended well.
+    LeaseUnnoticed,
     /// The timer of a remaining group is not disarmed.
     TimerLeaked,
     /// A stop does not take back the start that follows a restart.
@@ -95,7 +99,7 @@ pub(crate) use chosen::is;
 #[cfg(canary)]
 impl Canary {
     /// Every one, in the order of the invariants that they break.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::AnswerBeforeDurable,
         Self::StreamsOutliveKey,
         Self::LeftoverSpared,
@@ -119,6 +123,8 @@ impl Canary {
         Self::GraceNeverKills,
         Self::SurvivorEnded,
         Self::ExitCountedTwice,
+        Self::LeaseNotRenewed,
+        Self::LeaseUnnoticed,
         Self::SlotLeaked,
         Self::AliveMiscounted,
         Self::ReservationKept,
@@ -157,6 +163,8 @@ impl Canary {
             Self::LastLineLost => "last-line-lost",
             Self::SurvivorEnded => "survivor-ended",
             Self::ExitCountedTwice => "exit-counted-twice",
+            Self::LeaseNotRenewed => "lease-not-renewed",
+            Self::LeaseUnnoticed => "lease-unnoticed",
             Self::TimerLeaked => "timer-leaked",
             Self::StopForgotten => "stop-forgotten",
             Self::GraceNeverKills => "grace-never-kills",

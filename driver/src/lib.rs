@@ -20,6 +20,7 @@ mod file_identity;
 mod grammar;
 #[cfg(target_os = "linux")]
 mod keeper;
+mod lease_clock;
 mod log_files;
 mod manifest;
 mod orders;

@@ -151,8 +151,8 @@ impl Oracle {
             Input::ProcessExited { process, exit, .. } if !is_late => {
                 self.ending = Some(*process);
                 let process = world.processes.get(*process);
-                if let Some(process) =
-                    process.filter(|p| exit.is_clean() && p.terminated_at.is_none())
+                if let Some(process) = process
+                    .filter(|p| exit.is_clean() && p.terminated_at.is_none() && !p.has_lost_lease)
                 {
                     let id = process.definition.id;
                     let is_restarted = self.restarts_always(id);

@@ -5,11 +5,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use openctrl_tests::crash::{Harness, Victim};
 use openctrl_tests::keeper::{Impostor, find, say, wait_other_than};
 use openctrl_tests::process::{is_alive, send, wait_gone};
 use openctrl_tests::script::Step;
+use openctrl_tests::wait::holds_for;
 use openctrl_tests::{Api, KEY_ID, Master, Script, eventually, together, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -35,6 +37,7 @@ together!(
     a_stranger_cannot_take_the_keeper_over,
     a_moved_state_directory_still_has_its_children,
     a_removed_socket_harms_no_running_child,
+    a_lease_that_no_master_renews_ends_its_child,
 );
 
 /// `OPENCTRL_CRASH_ROUNDS` and `OPENCTRL_CRASH_SEED` ask for other rounds than these.
@@ -531,4 +534,44 @@ fn a_removed_socket_harms_no_running_child() {
     until("it runs", || master.api().status(&id) == "running");
     let second = eventually("its process", || master.api().process(&id)["pid"].as_i64());
     assert_eq!(second, i64::from(entries[1].pid));
+}
+
+/// Its master is killed, and the next one is stopped for longer than the lease. Until then the child
+/// outlives its lease, as long as the master renews it.
+fn a_lease_that_no_master_renews_ends_its_child() {
+    const EXPIRED: &str = "its master did not renew its lease";
+    let mut master = Master::start();
+    let free = master.api().run(&Script::new().wait());
+    let id = master.api().run(&Script::new().wait());
+    let policy = json!({"leaseMs": 10_000, "restart": "never"});
+    let path = format!("/instances/{id}/policy");
+    master.api().request("PATCH", &path).json(&policy).send().expect(200);
+    // A lease takes effect with the next start.
+    let runs_anew = |master: &Master| {
+        let before = master.api().process(&id);
+        master.api().act(&id, "restart");
+        eventually("another process", || {
+            let now = master.api().process(&id);
+            (now["starts"] != before["starts"] && now["pid"].is_i64()).then(|| pid(&now))
+        })
+    };
+    let leased = runs_anew(&master);
+    holds_for("its master renews", Duration::from_secs(12), || is_alive(leased));
+    let other = pid(&master.api().process(&free));
+    master.crash();
+    wait_gone(leased);
+    assert!(is_alive(other));
+    master.restart();
+    until("it has failed", || master.api().status(&id) == "error");
+    assert_eq!(master.api().process(&id)["reason"], EXPIRED);
+    assert_eq!(master.api().status(&free), "running");
+
+    let leased = runs_anew(&master);
+    master.signal(Signal::STOP);
+    wait_gone(leased);
+    master.signal(Signal::CONT);
+    until("it has failed", || master.api().status(&id) == "error");
+    assert_eq!(master.api().process(&id)["reason"], EXPIRED);
+    assert_eq!(pid(&master.api().process(&free)), other);
+    master.stop();
 }

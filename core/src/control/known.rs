@@ -166,7 +166,7 @@ const fn trouble(reason: &Reason) -> Trouble {
         Reason::Silent { .. } | Reason::NotLive(_) | Reason::NotReady { .. } => Trouble::FellSilent,
         Reason::Complained(_) => Trouble::ErrorLogged,
         Reason::NotStarted(_) => Trouble::StartFailed,
-        Reason::Exited(Exit::Signal(_)) => Trouble::Killed,
+        Reason::Exited(Exit::Signal(_)) | Reason::LeaseExpired => Trouble::Killed,
         Reason::Exited(Exit::Code(_))
         | Reason::None
         | Reason::Stopping(_)

@@ -337,6 +337,7 @@ fn subject(effect: &Effect, engine: &Engine) -> Option<InstanceId> {
         | Effect::ReadZone { .. }
         | Effect::Deliver { .. }
         | Effect::ShowHook { .. }
+        | Effect::RenewLeases
         | Effect::Finish => None,
     }
 }

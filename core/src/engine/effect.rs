@@ -55,6 +55,8 @@ pub enum Effect {
         /// With what.
         outcome: Outcome,
     },
+    /// Renew the leases of all processes that have one.
+    RenewLeases,
     /// Make a record durable and report it; the driver can group records, in order.
     Persist {
         /// To be dropped if this epoch has failed.

@@ -30,11 +30,13 @@ macro_rules! kinds {
 kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRead, ProcessExited,
     RecordsPersisted, PersistFailed, Dialled, PidTold, PidFileRead, TrackedGone, VerbEnded,
     Configured, CheckEnded, ZoneRead, FilesChanged, WatchFailed,
-    WebhooksConfigured, DeliveryEnded, TimeAdvanced, ShutdownRequested, StartLost);
+    WebhooksConfigured, DeliveryEnded, TimeAdvanced, ShutdownRequested, StartLost,
+    LeaseExpired);
 
 kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Respond, Persist,
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
-    ShowRun, Check, ReadZone, Watch, Unwatch, Deliver, ShowHook, Finish);
+    ShowRun, Check, ReadZone, Watch, Unwatch, Deliver, ShowHook, Finish,
+    RenewLeases);
 
 kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire, Act);
 
@@ -50,6 +52,7 @@ impl Input {
             | Self::KillFailed { process, .. }
             | Self::OutputRead { process, .. }
             | Self::CheckEnded { process, .. }
+            | Self::LeaseExpired { process }
             | Self::ProcessExited { process, .. } => Some(*process),
             Self::RequestArrived { .. }
             | Self::RecordsPersisted { .. }
@@ -127,6 +130,7 @@ impl Effect {
                 process(*named);
             }
             Self::ShowMaster(_)
+            | Self::RenewLeases
             | Self::CloseStreams { .. }
             | Self::Respond { .. }
             | Self::Dial { .. }

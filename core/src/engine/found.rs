@@ -29,6 +29,8 @@ pub struct Survivor {
     pub since: Now,
     /// Whether a stop of it was in progress, which continues.
     pub is_stopping: bool,
+    /// Whether it has a lease.
+    pub is_leased: bool,
     /// The note of the last master.
     pub note: Note,
 }

@@ -104,6 +104,12 @@ pub enum Input {
         /// The lines, and the stream that they were written to.
         batch: Arc<OutputBatch>,
     },
+    /// The keeper ended a process because no master renewed its lease. Comes right before
+    /// `ProcessExited`.
+    LeaseExpired {
+        /// Which.
+        process: ProcessRef,
+    },
     /// A process exited, and all its output was reported before.
     ProcessExited {
         /// Which.

@@ -224,6 +224,7 @@ impl Engine {
             }
             Input::KillFailed { process, reason } => self.on_kill_failed(now, process, &reason),
             Input::OutputRead { process, batch } => self.on_output(now, process, &batch),
+            Input::LeaseExpired { process } => self.on_lease_expired(now, process),
             Input::ProcessExited { process, exit, group_left } => {
                 self.on_exited(now, process, exit, group_left);
             }

@@ -105,6 +105,14 @@ impl Engine {
         self.settle(now, slot);
     }
 
+    pub(super) fn on_lease_expired(&mut self, now: Now, process: ProcessRef) {
+        let Some(slot) = self.table.current(process) else { return };
+        if let Some(mut supervisor) = self.supervise(now, slot) {
+            supervisor.lease_expired();
+        }
+        self.settle(now, slot);
+    }
+
     pub(super) fn on_exited(
         &mut self,
         now: Now,

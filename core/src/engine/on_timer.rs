@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::supervisor::Supervisor;
 use super::timers::TimerReason;
-use super::{Engine, Life};
+use super::{Effect, Engine, Life};
+use crate::canary::{self, Canary};
 use crate::ids::SlotId;
 use crate::instance::{InstanceEvent, Reason, State};
 use crate::limits::{LATE_TICK_MS, TICK_MS};
@@ -83,15 +84,24 @@ impl Engine {
         self.settle(now, slot);
     }
 
-    /// Looks for instances that fell silent, and saves totals that changed.
+    /// Renews leases, looks for instances that fell silent, and saves totals that changed.
     fn tick(&mut self, now: Now, due: Time) {
         self.timers.arm(TimerReason::Tick, now.mono.after_ms(TICK_MS));
+        self.renew_leases();
         self.operations(now).save_totals();
         self.operations(now).correct_schedules();
         self.save_again(now);
         // The master itself was stopped: output of that time is still unread.
         if now.mono.ms_since(due) <= LATE_TICK_MS {
             self.look_for_silence(now);
+        }
+    }
+
+    /// One order for all of them, whatever their number.
+    fn renew_leases(&mut self) {
+        self.processes.has_leases &= self.processes.alive > 0;
+        if self.processes.has_leases && !canary::is(Canary::LeaseNotRenewed) {
+            self.out.push(Effect::RenewLeases);
         }
     }
 

@@ -249,6 +249,7 @@ impl World {
             | Effect::Unwatch { .. }
             | Effect::Deliver { .. }
             | Effect::ShowHook { .. }
+            | Effect::RenewLeases
             | Effect::AnnounceKey(_) => {}
         }
     }

@@ -104,6 +104,7 @@ pub fn show_input(input: &Input) -> String {
         Input::OutputRead { process, batch } => {
             format!("{} printed {}", name(*process), show_batch(batch))
         }
+        Input::LeaseExpired { process } => format!("the lease of {} expired", name(*process)),
         Input::ProcessExited { process, exit, group_left } => {
             let left = if *group_left { ", leaving a group" } else { "" };
             match exit {
@@ -255,6 +256,7 @@ pub fn show_effect_with(effect: &Effect, names: &mut impl Names) -> String {
         }
         Effect::Dial { request, target } => format!("dial {} for {}", Shown(target), request.0),
         Effect::AnnounceKey(key) => format!("announce {}", names.key(key)),
+        Effect::RenewLeases => "renew all leases".to_string(),
         Effect::Finish => "finish".to_string(),
         Effect::ReadZone { name } => format!("read {}", show_zone(name)),
         Effect::Watch { definition } => {

@@ -43,6 +43,8 @@ const START_LOST: &str = "the start was interrupted before there was a process; 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Processes {
     pub(super) last_generation: Generation,
+    /// Whether a process may have a lease: one that was started or found since there was none.
+    pub(super) has_leases: bool,
     /// How many processes are alive or being started.
     pub(super) alive: usize,
 }
@@ -112,7 +114,9 @@ impl Supervisor<'_> {
         let (is_supervised, history) = (policy.stop.scope == Scope::Group, policy.history);
         self.instance.lifecycle_mut().set_group_left(group_left && is_supervised);
         let is_over = self.instance.definition().policy.restart != Restart::Always;
-        let is_done = exit.is_clean() && !is_requested && is_over;
+        let has_lost_lease = !is_requested && self.facts().reason == Reason::LeaseExpired;
+        let has_ended_well = exit.is_clean() && !has_lost_lease;
+        let is_done = has_ended_well && !is_requested && is_over;
         self.end_checks(is_done);
         let runs = self.instance.runs_mut();
         runs.end(exit, why, self.now, history);
@@ -121,13 +125,24 @@ impl Supervisor<'_> {
         let reason = match (why, changed) {
             (Some(Why::Restart), Some(path)) => Reason::FileChanged(path.into()),
             (Some(why), _) => Reason::Stopped(why),
+            (None, _) if has_lost_lease => Reason::LeaseExpired,
             (None, _) => Reason::Exited(exit),
         };
         let event =
-            if exit.is_clean() { InstanceEvent::EndedWell } else { InstanceEvent::EndedBadly };
+            if has_ended_well { InstanceEvent::EndedWell } else { InstanceEvent::EndedBadly };
         self.fire_because(event, is_told.then_some(reason));
         if is_done {
             self.recovered();
+        }
+    }
+
+    /// The keeper ended the process because no master renewed its lease. That is a failure, unless
+    /// the process was being stopped.
+    pub(super) fn lease_expired(&mut self) {
+        if self.instance.state().process == Process::Live && !canary::is(Canary::LeaseUnnoticed) {
+            self.note(&Reason::LeaseExpired.to_string());
+            self.fire_because(InstanceEvent::Complaint, Some(Reason::LeaseExpired));
+            self.facts().set_reason(Reason::LeaseExpired);
         }
     }
 
@@ -331,7 +346,8 @@ impl Supervisor<'_> {
 
     /// Takes over a run that outlived the last master. `stored` are the numbers of its instance.
     pub(super) fn attach(&mut self, survivor: &Survivor, stored: Option<&SavedTotals>) {
-        let Survivor { run, since, is_stopping, ref note, .. } = *survivor;
+        let Survivor { run, since, is_stopping, is_leased, ref note, .. } = *survivor;
+        self.processes.has_leases |= is_leased;
         if let Some(stored) = stored {
             self.instance.meters_mut().resume(run, stored);
         }
@@ -423,6 +439,7 @@ impl Supervisor<'_> {
         self.instance.watching_mut().cause = None;
         self.instance.desired_mut().restart = false;
         let definition = Arc::clone(self.instance.definition());
+        self.processes.has_leases |= definition.policy.lease_ms.is_some();
         self.out.push(Effect::Spawn { process: self.process(), run, definition });
     }
 

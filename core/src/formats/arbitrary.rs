@@ -102,15 +102,10 @@ fn policy() -> BoxedStrategy<Policy> {
         let [first_ms, longest_ms, healthy_ms] = delays_ms;
         BackoffPolicy { first_ms, longest_ms, healthy_ms, prompt_ms }
     });
-    (restart, option::of(limit), boot, backoff, stop(), option::of(any::<u64>()), 0..=HISTORY_MAX)
-        .prop_map(|(restart, limit, boot, backoff, stop, run_limit_ms, history)| Policy {
-            restart,
-            limit,
-            boot,
-            backoff,
-            stop,
-            run_limit_ms,
-            history,
+    let times = any::<[Option<u64>; 2]>();
+    (restart, option::of(limit), boot, backoff, stop(), times, 0..=HISTORY_MAX)
+        .prop_map(|(restart, limit, boot, backoff, stop, [run_limit_ms, lease_ms], history)| {
+            Policy { restart, limit, boot, backoff, stop, run_limit_ms, history, lease_ms }
         })
         .boxed()
 }

@@ -255,7 +255,8 @@ impl From<SetupV2> for Setup {
 
 impl From<Policy> for PolicyV2 {
     fn from(policy: Policy) -> Self {
-        let Policy { restart, limit, boot, backoff, stop, run_limit_ms, history } = policy;
+        let Policy { restart, limit, boot, backoff, stop, run_limit_ms, history, lease_ms } =
+            policy;
         let BackoffPolicy { first_ms, longest_ms, healthy_ms, prompt_ms } = backoff;
         Self {
             restart: match restart {
@@ -274,6 +275,7 @@ impl From<Policy> for PolicyV2 {
             stop: (&stop).into(),
             run_limit_ms,
             history,
+            lease_ms,
         }
     }
 }
@@ -300,6 +302,7 @@ impl PolicyV2 {
             stop: self.stop.read()?,
             run_limit_ms: self.run_limit_ms,
             history: self.history,
+            lease_ms: self.lease_ms,
         })
     }
 }

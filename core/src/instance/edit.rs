@@ -19,6 +19,9 @@ pub const TIME_MS: RangeInclusive<u64> = 1..=7 * 24 * 3_600_000;
 /// The wait of a step of a stop, in ms: at most an hour.
 pub const WAIT_MS: RangeInclusive<u64> = 0..=3_600_000;
 
+/// A lease, in ms: at most a day. A master renews every 5 s, and one renewal may be late.
+pub const LEASE_MS: RangeInclusive<u64> = 10_000..=24 * 3_600_000;
+
 /// A limit of open files or of memory, in files or bytes. The system may allow fewer.
 pub const LIMIT: RangeInclusive<u64> = 1..=1 << 53;
 
@@ -68,6 +71,8 @@ pub enum PolicyField {
     OpenFiles,
     /// [`Setup::memory_bytes`]
     Memory,
+    /// [`Policy::lease_ms`]
+    Lease,
 }
 
 /// New values for some fields. The other fields of `policy` and `setup` mean nothing.
@@ -83,7 +88,7 @@ pub struct PolicyEdit {
 
 impl PolicyField {
     /// All of them, in the order of their numbers in stored formats.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Restart,
         Self::MaxRestarts,
         Self::RestartWindow,
@@ -101,6 +106,7 @@ impl PolicyField {
         Self::ClearEnv,
         Self::OpenFiles,
         Self::Memory,
+        Self::Lease,
     ];
 }
 
@@ -157,6 +163,7 @@ impl PolicyEdit {
             PolicyField::ClearEnv => setup.clear_env = around.clear_env,
             PolicyField::OpenFiles => setup.open_files = around.open_files,
             PolicyField::Memory => setup.memory_bytes = around.memory_bytes,
+            PolicyField::Lease => policy.lease_ms = new.lease_ms,
         }
     }
 

@@ -9,14 +9,15 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use super::edit::{
-    LIMIT, PolicyEdit, PolicyField, RESTART_WINDOW_MS, TIME_MS, WAIT_MS, is_account, parse_umask,
+    LEASE_MS, LIMIT, PolicyEdit, PolicyField, RESTART_WINDOW_MS, TIME_MS, WAIT_MS, is_account,
+    parse_umask,
 };
 use super::policy::{Boot, RESTARTS_MAX, Restart, RestartLimit, StopPolicy};
 use crate::process::Signal;
 use crate::url::InstanceUrl;
 
 /// The names of these parameters.
-pub const EXEC_PARAMETERS: [&str; 11] = [
+pub const EXEC_PARAMETERS: [&str; 12] = [
     "restart",
     "max_restarts",
     "restart_window",
@@ -28,6 +29,7 @@ pub const EXEC_PARAMETERS: [&str; 11] = [
     "umask",
     "open_files",
     "memory",
+    "lease",
 ];
 
 /// The edit that the parameters of a URL request; empty for a URL of another scheme.
@@ -115,6 +117,12 @@ fn take(edit: &mut PolicyEdit, name: &str, value: &str) -> Result<PolicyField, S
             setup.open_files = Some(limit.ok_or_else(|| must("a whole number from 1"))?);
             PolicyField::OpenFiles
         }
+        "lease" => {
+            let lease_ms = duration_ms(value, LEASE_MS);
+            policy.lease_ms =
+                Some(lease_ms.ok_or_else(|| must("a time such as 30s or 5m, from 10s to 24h"))?);
+            PolicyField::Lease
+        }
         _ => {
             let bytes = bytes(value).filter(|bytes| LIMIT.contains(bytes));
             setup.memory_bytes = Some(bytes.ok_or_else(|| must("a size such as 512M or 2G"))?);
@@ -166,7 +174,7 @@ mod tests {
     #[test]
     fn parameters_set_policy_and_setup() {
         let all = "restart=always&max_restarts=3&restart_window=2m&boot=saved&stop_signal=INT\
-            &stop_timeout=500ms&user=www-data&group=33&umask=027&open_files=64&memory=1G";
+            &stop_timeout=500ms&user=www-data&group=33&umask=027&open_files=64&memory=1G&lease=30s";
         let edit = edit(all).expect("good parameters");
         assert_eq!(edit.fields.len(), EXEC_PARAMETERS.len());
         let (policy, setup) = (edit.policy, edit.setup);
@@ -175,7 +183,7 @@ mod tests {
         assert_eq!(policy.stop, StopPolicy::signal_then_kill(Signal::INT, 500));
         assert_eq!((setup.user.as_deref(), setup.group.as_deref()), (Some("www-data"), Some("33")));
         assert_eq!((setup.umask, setup.open_files), (Some(0o27), Some(64)));
-        assert_eq!(setup.memory_bytes, Some(1 << 30));
+        assert_eq!((setup.memory_bytes, policy.lease_ms), (Some(1 << 30), Some(30_000)));
     }
 
     #[test]
@@ -184,6 +192,7 @@ mod tests {
         insta::assert_snapshot!(edit("stop_timeout=2h").expect_err("bad"), @"stop_timeout must be a time such as 10s or 500ms, at most 1h");
         insta::assert_snapshot!(edit("restart_window=9").expect_err("bad"), @"restart_window has no effect without max_restarts: give both");
         insta::assert_snapshot!(edit("boot=saved&boot=saved").expect_err("bad"), @"boot is given twice: give it once");
+        insta::assert_snapshot!(edit("lease=9s").expect_err("bad"), @"lease must be a time such as 30s or 5m, from 10s to 24h");
         for bad in [
             "max_restarts=0",
             "boot=",

@@ -44,8 +44,8 @@ pub use decide::{Decision, Situation, Why, decide, why_to_end};
 pub use definition::{Definition, Label, Meta, OBJECT_MAX_BYTES, Origin, Peer, TEXT_MAX_BYTES};
 pub use desired::{Cas, Desired, Goal, Once};
 pub use edit::{
-    CWD_MAX_BYTES, ENV_MAX_BYTES, LIMIT, PolicyEdit, PolicyField, RESTART_WINDOW_MS, TIME_MS,
-    WAIT_MS, is_account, is_directory, is_variable, parse_umask,
+    CWD_MAX_BYTES, ENV_MAX_BYTES, LEASE_MS, LIMIT, PolicyEdit, PolicyField, RESTART_WINDOW_MS,
+    TIME_MS, WAIT_MS, is_account, is_directory, is_variable, parse_umask,
 };
 pub use exec_url::{EXEC_PARAMETERS, exec_policy};
 pub use health::{Health, HealthEvent, Status};

@@ -24,6 +24,9 @@ pub struct Policy {
     pub run_limit_ms: Option<u64>,
     /// Number of past runs that are kept, at most [`HISTORY_MAX`].
     pub history: u16,
+    /// How long a process may run after its master renewed its lease last, in ms; it is stopped
+    /// then. `None`: it does not need a master. Takes effect with the next start.
+    pub lease_ms: Option<u64>,
 }
 
 /// Maximum number of past runs that an instance keeps.
@@ -150,6 +153,7 @@ impl Default for Policy {
             stop: StopPolicy::default(),
             run_limit_ms: None,
             history: 10,
+            lease_ms: None,
         }
     }
 }

@@ -44,6 +44,8 @@ pub enum Reason {
         /// In ms.
         ms: u64,
     },
+    /// The keeper ended its process because no master renewed its lease.
+    LeaseExpired,
 }
 
 /// The beginning of a line that a process printed.
@@ -93,7 +95,8 @@ impl Reason {
             | Self::Complained(_)
             | Self::Silent { .. }
             | Self::NotLive(_)
-            | Self::NotReady { .. } => None,
+            | Self::NotReady { .. }
+            | Self::LeaseExpired => None,
         }
     }
 }
@@ -116,6 +119,7 @@ impl fmt::Display for Reason {
             Self::Complained(line) => write!(f, "printed an error: {}", line.as_str()),
             Self::Silent { ms } => write!(f, "no checkpoint for more than {} s", ms / 1_000),
             Self::NotReady { ms } => write!(f, "not ready within {} s", ms.div_ceil(1_000)),
+            Self::LeaseExpired => f.write_str("its master did not renew its lease"),
             Self::NotLive(failure) => write!(f, "live check failed: {failure}"),
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::lease::Lease;
 use crate::ids::{InstanceId, RunId};
 use crate::process::{Exit, Scope, Signal};
 use crate::time::Wall;
@@ -62,6 +63,11 @@ pub enum Order {
     Forget(RunId),
     /// Discard the note about an instance that has no child.
     ForgetInstance(InstanceId),
+    /// The master lives: all leases count from this time.
+    Renew {
+        /// When that was, in ms of the clock that goes on while the machine is suspended.
+        at_ms: u64,
+    },
     /// List the children.
     List,
     /// End as soon as no child runs.
@@ -87,6 +93,8 @@ pub struct Start {
     pub env: Vec<Vec<u8>>,
     /// As in [`Order::Note`].
     pub note: Vec<u8>,
+    /// Its lease; `None` lets it run without a master as long as it likes.
+    pub lease: Option<Lease>,
 }
 
 /// From the keeper to the master.
@@ -159,6 +167,13 @@ pub struct Ended {
     pub exit: Option<Exit>,
     /// Whether it left a core dump.
     pub has_dumped_core: bool,
+    /// Whether the keeper ended it because its lease had expired.
+    pub has_lost_lease: bool,
+}
+
+impl Ended {
+    /// The end of a process of which nothing is known.
+    pub const UNKNOWN: Self = Self { exit: None, has_dumped_core: false, has_lost_lease: false };
 }
 
 /// What a keeper knows of a child.
@@ -182,6 +197,8 @@ pub struct Child {
     pub state: ChildState,
     /// Whether it received a signal of a stop while it ran.
     pub is_stopping: bool,
+    /// Its lease.
+    pub lease: Option<Lease>,
 }
 
 /// The state of a child.

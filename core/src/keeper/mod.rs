@@ -4,12 +4,14 @@
 //! sequenced-packet socket; descriptors travel beside it and are listed where a message is defined.
 //! When something is sent is the driver's business.
 
+mod lease;
 mod message;
 mod note;
 mod wire;
 #[cfg(test)]
 mod wire_tests;
 
+pub use lease::{DueSignal, Lease, Leases};
 pub use message::{
     Child, ChildState, Ended, NOTE_MAX_BYTES, Order, Report, Start, Turned, VERSION,
 };

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::lease::Lease;
 use super::message::{Child, ChildState, Ended, NOTE_MAX_BYTES, Order, Report, Start, Turned};
 use crate::ids::{InstanceId, RunId};
 use crate::process::{Exit, Scope, Signal};
@@ -27,6 +28,7 @@ const LIST: u8 = 8;
 const QUIT: u8 = 9;
 const TAKEN: u8 = 10;
 const FORGET_INSTANCE: u8 = 11;
+const RENEW: u8 = 12;
 
 const TURNED: u8 = 32;
 const STARTED: u8 = 33;
@@ -120,8 +122,17 @@ impl sealed::Write for Order {
                 put_list(out, variables);
             }
             Self::Start(start) => {
-                let Start { run, instance, path, arguments, has_stderr, clear_env, env, note } =
-                    start;
+                let Start {
+                    run,
+                    instance,
+                    path,
+                    arguments,
+                    has_stderr,
+                    clear_env,
+                    env,
+                    note,
+                    lease,
+                } = start;
                 out.push(START);
                 put_run(out, *run);
                 out.extend_from_slice(&instance.0.to_le_bytes());
@@ -130,6 +141,7 @@ impl sealed::Write for Order {
                 out.extend_from_slice(&[u8::from(*has_stderr), u8::from(*clear_env)]);
                 put_list(out, env);
                 put_text(out, note);
+                put_lease(out, *lease);
             }
             Self::Signal { run, scope, signal, is_stop } => {
                 out.push(SIGNAL);
@@ -157,6 +169,10 @@ impl sealed::Write for Order {
             Self::ForgetInstance(instance) => {
                 out.push(FORGET_INSTANCE);
                 out.extend_from_slice(&instance.0.to_le_bytes());
+            }
+            Self::Renew { at_ms } => {
+                out.push(RENEW);
+                out.extend_from_slice(&at_ms.to_le_bytes());
             }
             Self::List => out.push(LIST),
             Self::Quit => out.push(QUIT),
@@ -237,12 +253,21 @@ fn put_ended(out: &mut Vec<u8>, ended: Ended) {
     };
     out.push(kind);
     out.extend_from_slice(&value.to_le_bytes());
-    out.push(u8::from(ended.has_dumped_core));
+    out.extend_from_slice(&[u8::from(ended.has_dumped_core), u8::from(ended.has_lost_lease)]);
+}
+
+fn put_lease(out: &mut Vec<u8>, lease: Option<Lease>) {
+    out.push(u8::from(lease.is_some()));
+    if let Some(Lease { limit_ms, signal, scope, grace_ms }) = lease {
+        out.extend_from_slice(&limit_ms.to_le_bytes());
+        out.extend_from_slice(&[signal.number(), u8::from(scope == Scope::Leader)]);
+        out.extend_from_slice(&grace_ms.to_le_bytes());
+    }
 }
 
 fn put_child(out: &mut Vec<u8>, child: &Child) {
-    let Child { run, instance, pid, start_ticks, started, age_ms, note, state, is_stopping } =
-        child;
+    let Child { run, instance, pid, start_ticks, started, age_ms, .. } = child;
+    let Child { note, state, is_stopping, lease, .. } = child;
     put_run(out, *run);
     out.extend_from_slice(&instance.0.to_le_bytes());
     out.extend_from_slice(&pid.to_le_bytes());
@@ -259,6 +284,7 @@ fn put_child(out: &mut Vec<u8>, child: &Child) {
         ChildState::Taken => out.push(2),
     }
     out.push(u8::from(*is_stopping));
+    put_lease(out, *lease);
 }
 
 /// What is left of a message.
@@ -281,11 +307,12 @@ impl<'a> Reader<'a> {
                 clear_env: self.bool()?,
                 env: self.list()?,
                 note: self.note()?,
+                lease: self.lease()?,
             }),
             SIGNAL => Order::Signal {
                 run: self.run()?,
-                scope: if self.bool()? { Scope::Leader } else { Scope::Group },
-                signal: Signal::new(self.u8()?).ok_or(WireError::Unknown("signal"))?,
+                scope: self.scope()?,
+                signal: self.signal()?,
                 is_stop: self.bool()?,
             },
             NOTE => Order::Note { run: self.run()?, note: self.note()? },
@@ -293,6 +320,7 @@ impl<'a> Reader<'a> {
             FORGET => Order::Forget(self.run()?),
             TAKEN => Order::Taken(self.run()?),
             FORGET_INSTANCE => Order::ForgetInstance(InstanceId(self.u32()?)),
+            RENEW => Order::Renew { at_ms: self.u64()? },
             LIST => Order::List,
             QUIT => Order::Quit,
             _ => return Err(WireError::Unknown("tag")),
@@ -352,7 +380,24 @@ impl<'a> Reader<'a> {
                 _ => return Err(WireError::Unknown("state")),
             },
             is_stopping: self.bool()?,
+            lease: self.lease()?,
         })
+    }
+
+    fn lease(&mut self) -> Result<Option<Lease>, WireError> {
+        if !self.bool()? {
+            return Ok(None);
+        }
+        let (limit_ms, signal, scope) = (self.u64()?, self.signal()?, self.scope()?);
+        Ok(Some(Lease { limit_ms, signal, scope, grace_ms: self.u64()? }))
+    }
+
+    fn scope(&mut self) -> Result<Scope, WireError> {
+        Ok(if self.bool()? { Scope::Leader } else { Scope::Group })
+    }
+
+    fn signal(&mut self) -> Result<Signal, WireError> {
+        Signal::new(self.u8()?).ok_or(WireError::Unknown("signal"))
     }
 
     fn ended(&mut self) -> Result<Ended, WireError> {
@@ -363,7 +408,7 @@ impl<'a> Reader<'a> {
             2 => Some(Exit::Signal(value)),
             _ => return Err(WireError::Unknown("exit")),
         };
-        Ok(Ended { exit, has_dumped_core: self.bool()? })
+        Ok(Ended { exit, has_dumped_core: self.bool()?, has_lost_lease: self.bool()? })
     }
 
     fn note(&mut self) -> Result<Vec<u8>, WireError> {

@@ -30,8 +30,23 @@ fn exit() -> impl Strategy<Value = Exit> {
 }
 
 fn ended() -> impl Strategy<Value = Ended> {
-    (prop::option::of(exit()), any::<bool>())
-        .prop_map(|(exit, has_dumped_core)| Ended { exit, has_dumped_core })
+    (prop::option::of(exit()), any::<[bool; 2]>()).prop_map(
+        |(exit, [has_dumped_core, has_lost_lease])| Ended { exit, has_dumped_core, has_lost_lease },
+    )
+}
+
+fn signal() -> impl Strategy<Value = Signal> {
+    (1..=Signal::MAX).prop_map(|number| Signal::new(number).expect("in range"))
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![Just(Scope::Group), Just(Scope::Leader)]
+}
+
+fn lease() -> impl Strategy<Value = Option<Lease>> {
+    prop::option::of((any::<[u64; 2]>(), signal(), scope()).prop_map(
+        |([limit_ms, grace_ms], signal, scope)| Lease { limit_ms, signal, scope, grace_ms },
+    ))
 }
 
 fn child() -> impl Strategy<Value = Child> {
@@ -42,28 +57,49 @@ fn child() -> impl Strategy<Value = Child> {
     ];
     let started = any::<u64>().prop_map(Wall::from_micros);
     let numbers = (any::<u32>(), any::<i32>(), any::<u64>(), any::<u64>());
-    (run(), numbers, started, text(), state, any::<bool>()).prop_map(
-        |(run, (instance, pid, start_ticks, age_ms), started, note, state, is_stopping)| {
+    (run(), numbers, started, text(), state, any::<bool>(), lease()).prop_map(
+        |(run, numbers, started, note, state, is_stopping, lease)| {
+            let (instance, pid, start_ticks, age_ms) = numbers;
             let instance = InstanceId(instance);
-            Child { run, instance, pid, start_ticks, started, age_ms, note, state, is_stopping }
+            Child {
+                run,
+                instance,
+                pid,
+                start_ticks,
+                started,
+                age_ms,
+                note,
+                state,
+                is_stopping,
+                lease,
+            }
         },
     )
 }
 
 fn order() -> impl Strategy<Value = Order> {
-    let signal = (1..=Signal::MAX).prop_map(|number| Signal::new(number).expect("in range"));
-    let scope = prop_oneof![Just(Scope::Group), Just(Scope::Leader)];
     let flags = any::<(bool, bool)>();
-    let start = (run(), any::<u32>(), text(), list(), flags, list(), text());
+    let start = (run(), any::<u32>(), text(), list(), flags, list(), text(), lease());
     prop_oneof![
         (any::<u16>(), any::<u32>()).prop_map(|(version, umask)| Order::Hello { version, umask }),
         (any::<bool>(), list())
             .prop_map(|(is_first, variables)| Order::Environment { is_first, variables }),
-        start.prop_map(|(run, instance, path, arguments, flags, env, note)| {
+        start.prop_map(|(run, instance, path, arguments, flags, env, note, lease)| {
             let (instance, (has_stderr, clear_env)) = (InstanceId(instance), flags);
-            Order::Start(Start { run, instance, path, arguments, has_stderr, clear_env, env, note })
+            Order::Start(Start {
+                run,
+                instance,
+                path,
+                arguments,
+                has_stderr,
+                clear_env,
+                env,
+                note,
+                lease,
+            })
         }),
-        (run(), scope, signal, any::<bool>()).prop_map(|(run, scope, signal, is_stop)| {
+        any::<u64>().prop_map(|at_ms| Order::Renew { at_ms }),
+        (run(), scope(), signal(), any::<bool>()).prop_map(|(run, scope, signal, is_stop)| {
             Order::Signal { run, scope, signal, is_stop }
         }),
         (run(), text()).prop_map(|(run, note)| Order::Note { run, note }),

@@ -60,6 +60,7 @@ impl InputV2 {
                 let items = encode_items(batch.stream, &batch.items);
                 Self::Output((*process).into(), items, has_text.then(|| batch.text().to_vec()))
             }
+            Input::LeaseExpired { process } => Self::LeaseExpired((*process).into()),
             Input::ProcessExited { process, exit, group_left } => {
                 let exit = match *exit {
                     Exit::Code(code) => ExitV1::Code(code),
@@ -147,6 +148,7 @@ impl InputV2 {
                 };
                 Input::ProcessExited { process: process.into(), exit, group_left }
             }
+            Self::LeaseExpired(process) => Input::LeaseExpired { process: process.into() },
             Self::Persisted(upto) => Input::RecordsPersisted { upto: RecordSeq(upto) },
             Self::PersistFailed(epoch, reason) => {
                 Input::PersistFailed { epoch: StoreEpoch(epoch), reason }

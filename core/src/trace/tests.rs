@@ -144,6 +144,7 @@ impl World {
             (14, Some(process)) if number < 90 => {
                 Input::StartLost { process, may_have_run: number % 2 == 0 }
             }
+            (14, Some(process)) if number > 250 => Input::LeaseExpired { process },
             (15 | 16, Some(process)) => Input::OutputRead { process, batch: batch(number) },
             (17, Some(process)) => {
                 let exit =

@@ -203,6 +203,7 @@ fn policy(question: &Run) -> BTreeMap<String, String> {
         ("umask", &question.umask),
         ("memory", &question.memory),
         ("boot", &question.boot),
+        ("lease", &question.lease),
         ("error", &question.error),
         ("ready", &question.ready),
         ("ready_timeout", &question.ready_timeout),

@@ -405,8 +405,8 @@ impl Reactor {
                     self.clear_unfinished(process, stream, now.wall);
                 }
                 self.forget_checks(process);
-                let (note, exited) = self.reap(process);
-                note.into_iter().for_each(|note| self.tell(now, note));
+                let (before, exited) = self.reap(process);
+                before.into_iter().for_each(|input| self.tell(now, input));
                 let is_over = matches!(exited, Input::ProcessExited { group_left: false, .. });
                 self.tell(now, exited);
                 if is_over {
@@ -484,10 +484,10 @@ impl Reactor {
     }
 
     /// Reaps a child only here, between signals: its group's number cannot come to mean another.
-    /// Returns what the engine is told: a line about the end, where there is something to say, and
-    /// the end.
-    fn reap(&mut self, process: ProcessRef) -> (Option<Input>, Input) {
-        let Ended { exit, group_left, note } = self.children.reap(process);
+    /// Returns what the engine is told: a line about the end, where there is something to say,
+    /// whether its lease expired, and the end.
+    fn reap(&mut self, process: ProcessRef) -> (Vec<Input>, Input) {
+        let Ended { exit, group_left, note, has_lost_lease } = self.children.reap(process);
         let note = note.map(|note| {
             let batch = Arc::new(OutputBatch::note(&format!("{exit} ({note})")));
             self.hands.processes.explain_exit(process, note);
@@ -495,7 +495,9 @@ impl Reactor {
         });
         let variable = self.followed.remove(&process);
         let group_left = group_left || variable.is_some_and(|variable| has_descendants(&variable));
-        (note, Input::ProcessExited { process, exit, group_left })
+        let expired = has_lost_lease.then_some(Input::LeaseExpired { process });
+        let before = note.into_iter().chain(expired).collect();
+        (before, Input::ProcessExited { process, exit, group_left })
     }
 
     /// An input of the machine of the control API, if there is one.
@@ -583,6 +585,7 @@ impl Reactor {
                     }
                 }
             }
+            Effect::RenewLeases => spawner.renew_leases(),
             Effect::Persist { epoch, seq, record } => {
                 let place = attached.iter().position(|attached| attached.seq == seq);
                 let caused = place.map(|place| attached.swap_remove(place).kept);

@@ -50,6 +50,9 @@ pub(crate) struct Run {
     /// What the start of the master does with it: restart, saved or always [default: restart]
     #[arg(long, value_name = "POLICY")]
     pub(crate) boot: Option<String>,
+    /// Stop it when no master has renewed its lease for this time, from 10s to 24h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) lease: Option<String>,
     /// When it is ready: line:PATTERN, after:TIME, tcp:HOST:PORT, http(s)://…, or notify
     #[arg(long, value_name = "RULE")]
     pub(crate) ready: Option<String>,

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use openctrl_core::ids::{InstanceId, RunId};
-use openctrl_core::keeper::{Child, ChildState, Ended, Report, Start};
+use openctrl_core::keeper::{Child, ChildState, DueSignal, Ended, Lease, Leases, Report, Start};
 use openctrl_core::process::{Exit, Scope, Signal};
 use openctrl_core::time::Wall;
 use rustix::io::Errno;
@@ -24,6 +24,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::held::Held;
 use super::launch::Launcher;
 use super::report::report_to;
+use crate::lease_clock::lease_ms;
 use crate::outputs::Outputs;
 use crate::promises::ended_child;
 
@@ -37,6 +38,7 @@ pub(super) struct Children {
     last_of: HashMap<InstanceId, RunId>,
     /// The processes that another keeper started.
     held: Held,
+    leases: Leases,
 }
 
 struct Row {
@@ -55,9 +57,6 @@ struct Row {
     has_group: bool,
 }
 
-/// The end of a process that is not a child.
-const UNKNOWN: Ended = Ended { exit: None, has_dumped_core: false };
-
 impl Row {
     /// Whether its number still is that of its process.
     fn is_itself(&self) -> bool {
@@ -73,11 +72,13 @@ impl Children {
             runs: HashMap::new(),
             last_of: HashMap::new(),
             held: Held::new()?,
+            leases: Leases::default(),
         })
     }
 
     /// Takes over the environment of a new master for the children that it starts.
     pub(super) fn serve_master(&mut self, descriptors: Vec<OwnedFd>) {
+        self.renew(lease_ms());
         self.launcher.serve_master(descriptors);
     }
 
@@ -131,6 +132,7 @@ impl Children {
             has_group: true,
         };
         self.rows.insert(start.run, row);
+        self.grant(start.run, start.lease);
         Ok((pid.as_raw_pid(), start_ticks))
     }
 
@@ -161,6 +163,27 @@ impl Children {
         };
     }
 
+    /// A master lived at `at_ms`.
+    pub(super) fn renew(&mut self, at_ms: u64) {
+        self.leases.renew(at_ms, lease_ms());
+    }
+
+    /// Stops the children whose lease has expired.
+    pub(super) fn end_expired(&mut self) {
+        for DueSignal { run, scope, signal } in self.leases.take_due(lease_ms()) {
+            self.signal(run, scope, signal, false);
+        }
+    }
+
+    /// How long no lease expires, in ms; `None` if there is none.
+    pub(super) fn expires_in_ms(&self) -> Option<u64> {
+        self.leases.due_in_ms(lease_ms())
+    }
+
+    fn grant(&mut self, run: RunId, lease: Option<Lease>) {
+        lease.into_iter().for_each(|lease| self.leases.grant(run, lease, lease_ms()));
+    }
+
     pub(super) fn note(&mut self, run: RunId, note: Vec<u8>) {
         if let Some(row) = self.rows.get_mut(&run) {
             row.note = note.into();
@@ -170,7 +193,7 @@ impl Children {
     /// Watches a process that is not a child of the keeper.
     pub(super) fn hold(&mut self, child: Child, descriptors: Vec<OwnedFd>) {
         let Child { run, instance, pid, start_ticks: known, started, age_ms, note, .. } = child;
-        let (state, is_stopping) = (child.state, child.is_stopping);
+        let (state, is_stopping, lease) = (child.state, child.is_stopping, child.lease);
         let Some(pid) = Pid::from_raw(pid) else { return };
         let mut row = Row {
             instance,
@@ -188,8 +211,9 @@ impl Children {
         // Another process may have the number by now.
         if row.is_itself() {
             self.held.insert(run, handle);
+            self.grant(run, lease);
         } else {
-            row.state = ChildState::Ended(UNKNOWN);
+            row.state = ChildState::Ended(Ended::UNKNOWN);
         }
         self.last_of.insert(instance, run);
         self.rows.insert(run, row);
@@ -206,7 +230,8 @@ impl Children {
         for run in self.held.unwatched() {
             let Some(row) = self.rows.get_mut(&run) else { continue };
             if row.state == ChildState::Alive && !row.is_itself() {
-                row.state = ChildState::Ended(UNKNOWN);
+                let has_lost_lease = self.leases.ended(run);
+                row.state = ChildState::Ended(Ended { has_lost_lease, ..Ended::UNKNOWN });
             }
         }
     }
@@ -215,7 +240,8 @@ impl Children {
     fn look_at_held(&mut self, master: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let mut told = Ok(());
         for run in self.held.take_ended() {
-            let ended = UNKNOWN;
+            let has_lost_lease = self.leases.ended(run);
+            let ended = Ended { has_lost_lease, ..Ended::UNKNOWN };
             let Some(row) = self.rows.get_mut(&run) else { continue };
             row.state = ChildState::Ended(ended);
             row.has_group = test_kill_process_group(row.pid) != Err(Errno::SRCH);
@@ -232,6 +258,7 @@ impl Children {
     /// child.
     pub(super) fn taken(&mut self, run: RunId) {
         let Some(row) = self.rows.get_mut(&run) else { return };
+        self.leases.forget(run);
         row.outputs = None;
         row.state = ChildState::Taken;
         self.held.remove(run);
@@ -260,6 +287,7 @@ impl Children {
             }
         }
         self.held.remove(run);
+        self.leases.forget(run);
     }
 
     /// Every child, and its outputs.
@@ -276,6 +304,7 @@ impl Children {
                 note: row.note.to_vec(),
                 state: row.state,
                 is_stopping: row.is_stopping,
+                lease: self.leases.get(*run),
             };
             let outputs = row.outputs.iter().flat_map(Outputs::iter);
             (child, outputs.map(AsFd::as_fd).collect())
@@ -292,7 +321,8 @@ impl Children {
                 reaped(pid, WaitIdOptions::empty());
                 continue;
             };
-            let ended = reaped(pid, WaitIdOptions::NOWAIT);
+            let has_lost_lease = self.leases.ended(run);
+            let ended = Ended { has_lost_lease, ..reaped(pid, WaitIdOptions::NOWAIT) };
             let master = master.filter(|_| told.is_ok());
             if let Some(master) = master {
                 told = report_to(master, &Report::Ended(run, ended), &[]);
@@ -320,9 +350,9 @@ fn reaped(pid: Pid, options: WaitIdOptions) -> Ended {
             Ok(Some(status)) => {
                 let signal = status.terminating_signal().map(Exit::Signal);
                 let exit = signal.or(status.exit_status().map(Exit::Code));
-                return Ended { exit, has_dumped_core: status.dumped() };
+                return Ended { exit, has_dumped_core: status.dumped(), has_lost_lease: false };
             }
-            Ok(None) | Err(_) => return Ended { exit: None, has_dumped_core: false },
+            Ok(None) | Err(_) => return Ended::UNKNOWN,
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! One thread, one loop: orders of the master in, reports out. It starts, signals and reaps
 //! children, holds the read ends of their outputs open without ever reading them, and keeps exit
-//! statuses until they are taken. It decides nothing and has no file of its own. The messages are
+//! statuses until they are taken. It stops children whose lease no master renews. It decides nothing
+//! and has no file of its own. The messages are
 //! `openctrl_core::keeper`'s; the master's side is `daemon::process::link`.
 
 mod children;
@@ -15,6 +16,7 @@ use std::ffi::c_int;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use openctrl_core::keeper::{Order, Report, Start, Turned, VERSION, decode_order};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -44,7 +46,7 @@ const DIRECTORY: c_int = 5;
 
 /// How often a keeper without a master checks whether its socket still exists, and whether children
 /// have ended that it cannot watch.
-const LOOK_EVERY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Signals that are meant for the master and its children, not for their keeper: it ends when the
 /// master orders it to, or when it is killed.
@@ -143,10 +145,10 @@ impl Keeper {
         if ready.child_ended {
             let _ = rustix::io::read(&self.child_ended, &mut [0; 128]);
         }
-        for _ in 0..if ready.master { ORDERS_PER_TURN } else { 0 } {
-            if !self.take_order(scratch) {
-                break;
-            }
+        let mut orders = 0..ORDERS_PER_TURN;
+        // Otherwise a renewal may be among the orders that are left.
+        if !ready.master || orders.any(|_| !self.take_order(scratch)) {
+            self.children.end_expired();
         }
         // The system looks through all children to say that none has ended.
         if (ready.child_ended || ready.held)
@@ -182,7 +184,10 @@ impl Keeper {
         polled.extend(self.master.as_ref().map(watched));
         polled.extend(self.candidate.as_ref().map(watched));
         polled.push(watched(self.children.held()));
-        match poll(&mut polled, self.is_alone().then_some(&LOOK_EVERY)) {
+        let expires = self.children.expires_in_ms().map(Duration::from_millis);
+        let limit = self.is_alone().then_some(LOOK_EVERY).into_iter().chain(expires).min();
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        match poll(&mut polled, limit.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -268,6 +273,7 @@ impl Keeper {
                 self.children.signal(run, scope, signal, is_stop);
             }
             Order::Note { run, note } => self.children.note(run, note),
+            Order::Renew { at_ms } => self.children.renew(at_ms),
             Order::Hold(child) => self.children.hold(child, descriptors),
             Order::Taken(run) => self.children.taken(run),
             Order::Forget(run) => self.children.forget(run),

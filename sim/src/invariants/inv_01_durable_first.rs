@@ -83,6 +83,7 @@ impl Invariant for DurableFirst {
             | Effect::Unwatch { .. }
             | Effect::Deliver { .. }
             | Effect::ShowHook { .. }
+            | Effect::RenewLeases
             | Effect::Finish => Ok(()),
         }
     }

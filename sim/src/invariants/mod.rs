@@ -18,6 +18,7 @@ mod inv_13_survivors;
 mod inv_17_order;
 mod inv_19_webhooks;
 mod inv_20_watches;
+mod inv_21_leases;
 
 use core::fmt;
 
@@ -27,6 +28,7 @@ use openctrl_core::instance::Instance;
 pub use inv_05_recovery::judge;
 pub use inv_06_readers::{Met, Readers};
 pub use inv_10_determinism::compare;
+pub use inv_21_leases::judge_eviction;
 
 use crate::object::Shown;
 use crate::oracle::Oracle;
@@ -126,6 +128,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(inv_17_order::Order::default()),
         Box::new(inv_19_webhooks::Webhooks::default()),
         Box::new(inv_20_watches::Watches),
+        Box::new(inv_21_leases::Leases::default()),
     ]
 }
 

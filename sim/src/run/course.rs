@@ -221,6 +221,11 @@ impl Run {
     /// The first invariant that does not hold.
     pub fn feed(&mut self, input: Input, is_late: bool) -> Result<(), Violation> {
         self.hear()?;
+        for eviction in self.world.end_expired() {
+            self.remember(|| format!("the keeper stops what nobody renews: {eviction:?}"));
+            invariants::judge_eviction(eviction)
+                .map_err(|what| Violation { invariant: "INV-21", what })?;
+        }
         let cause = Cause::of(&self.engine, &input);
         // After the end, all input of processes is late.
         let is_late = is_late || (self.oracle.finished && is_about_a_process(&input));

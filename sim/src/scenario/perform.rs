@@ -20,7 +20,9 @@ use super::{Outcome, Scenario, Untold, output};
 use crate::choice::Choices;
 use crate::object::Shown;
 use crate::oracle::Oracle;
-use crate::world::{Character, Crash, Died, Fault, OnTerm, Phase, Prints, Process, Tail, World};
+use crate::world::{
+    Character, Crash, Died, Fault, Keeper, OnTerm, Phase, Prints, Process, Tail, World,
+};
 
 impl Scenario {
     pub(super) fn perform(
@@ -180,8 +182,8 @@ pub(super) fn starts(world: &mut World, process: ProcessRef, character: Characte
 pub(super) fn ends(choices: &mut Choices, world: &mut World, reference: ProcessRef) -> Vec<Input> {
     let mut told = Vec::new();
     let Some(process) = world.processes.get_mut(reference) else { return told };
-    let (killed, character) = (process.killed, process.character);
-    let is_read = !process.adopted;
+    let (killed, character) = (process.killed || process.is_evicted, process.character);
+    let (is_read, has_lost_lease) = (!process.adopted, process.has_lost_lease);
     let is_asked = process.terminated_at.is_some();
     let mut batch = if is_read { process.close_output() } else { OutputBatch::default() };
     while !batch.is_empty() {
@@ -201,6 +203,9 @@ pub(super) fn ends(choices: &mut Choices, world: &mut World, reference: ProcessR
         OnTerm::Late(_) if is_asked => world.happened(Fault::TermLate),
         OnTerm::Ignores if is_asked && killed => world.happened(Fault::TermIgnored),
         OnTerm::Obeys | OnTerm::Late(_) | OnTerm::Ignores => {}
+    }
+    if has_lost_lease {
+        told.push(Input::LeaseExpired { process: reference });
     }
     told.push(Input::ProcessExited { process: reference, exit, group_left });
     told
@@ -428,6 +433,10 @@ fn dies(choices: &mut Choices, world: &mut World) -> Outcome {
     let keeper_dies = world.keeper.is_some() && choices.one_in(4);
     if keeper_dies {
         world.happened(Fault::KeeperLost);
+    }
+    // How long no master runs matters to what has a lease.
+    if world.keeper.as_ref().is_some_and(Keeper::has_leases) && choices.one_in(2) {
+        world.clock.sleep(1 << choices.below(7));
     }
     let found = world.restart(crash, dies_in, keeper_dies, || choices.one_in(2));
     Outcome::Restarted(found.into(), seed)

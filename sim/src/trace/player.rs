@@ -133,6 +133,13 @@ impl<'a> Player<'a> {
                 let process = self.process(step, *process, Phase::Alive)?;
                 Input::OutputRead { process, batch: batch.clone() }
             }
+            Input::LeaseExpired { process } => {
+                let process = self.process(step, *process, Phase::Alive)?;
+                if let Some(process) = self.run.world.processes.get_mut(process) {
+                    process.has_lost_lease = true;
+                }
+                Input::LeaseExpired { process }
+            }
             Input::ProcessExited { process, exit, group_left } => {
                 let process = self.process(step, *process, Phase::Alive)?;
                 self.run.world.gone(process, *group_left);

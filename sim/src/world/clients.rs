@@ -27,11 +27,11 @@ const URLS: [&str; 13] = [
     "MANAGED://Edge",
     "managed://Edge",
     "x://u:p@h/p?k=v#f",
-    "exec:a?after=n0&ready=tcp:h:80",
+    "exec:a?after=n0&ready=tcp:h:80&lease=30s",
     "exec:b?after=n1&after=n2&ready=line:o",
     "exec:c?ready=after:3s&live=tcp:h:1&live_interval=2s&live_threshold=1",
     "exec:d?after=n2&error=o&live=http://h/&live_interval=1s&live_threshold=2",
-    "exec:e?ready=notify&watch=/srv&stderr=joined",
+    "exec:e?ready=notify&watch=/srv&stderr=joined&lease=10s",
     "exec:f?watch=/srv&watch=/etc/f&watch_ignore=*.log",
 ];
 const ALIASES: [&str; 5] = ["", "edge", "\\\"quoted\\\\", "é", "another alias"];

@@ -67,6 +67,11 @@ impl Clock {
         self.advance_to(self.now.mono.after_ms(seconds * 1_000));
     }
 
+    /// The monotonic clock, in ms: it goes on while the machine is suspended.
+    pub fn ms(&self) -> u64 {
+        self.now.mono.ms_since(Time::ZERO)
+    }
+
     /// For how long the machine was awake, in ms.
     pub fn awake_ms(&self) -> u64 {
         self.now.mono.ms_since(Time::ZERO) - self.slept_ms

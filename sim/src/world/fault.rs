@@ -38,6 +38,7 @@ pub enum Fault {
     Survives,
     ExitRepeated,
     KeeperLost,
+    LeaseExpires,
     LateInput,
     ClientAborts,
     RequestRepeated,
@@ -56,7 +57,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, with a description.
-    pub const ALL: [(Self, &'static str); 48] = [
+    pub const ALL: [(Self, &'static str); 49] = [
         (Self::StartFails, "a process does not start"),
         (Self::StartLost, "a start is lost before there is a process"),
         (Self::ExitsUnasked, "a process exits unasked"),
@@ -91,6 +92,7 @@ impl Fault {
         (Self::Survives, "a process outlives its master"),
         (Self::ExitRepeated, "a master is told an exit that the one before had shown"),
         (Self::KeeperLost, "the keeper dies with the master"),
+        (Self::LeaseExpires, "a lease expires without a master that renews it"),
         (Self::LateInput, "a process says something after its end"),
         (Self::ClientAborts, "a client goes away before the answer"),
         (Self::RequestRepeated, "a request is sent again"),

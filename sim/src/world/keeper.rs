@@ -1,14 +1,15 @@
 //! The keeper: what outlives a master with `survive=on`, and what the next master finds of it.
 //!
-//! Owns the notes about runs and the true counts of processes. Processes themselves are
-//! `processes`'.
+//! Owns the notes about runs, their leases and the true counts of processes. Processes themselves
+//! are `processes`'.
 
 use std::collections::BTreeMap;
 
 use openctrl_core::engine::Survivor;
 use openctrl_core::ids::{InstanceId, RunId};
 use openctrl_core::instance::{Definition, ProcessFacts};
-use openctrl_core::keeper::Note;
+use openctrl_core::keeper::{Lease, Leases, Note};
+use openctrl_core::process::Signal;
 
 /// What a new master finds of the processes of the last one.
 #[derive(Debug, Default)]
@@ -40,6 +41,22 @@ pub struct Keeper {
     counts: BTreeMap<InstanceId, Counts>,
     /// Whether its master has ended: an exit waits for the next one.
     is_alone: bool,
+    leases: Leases,
+    /// The leases of runs, each with how long a master was awake when it was granted, in ms.
+    granted: BTreeMap<RunId, (Lease, u64)>,
+    /// The same when they were renewed last.
+    renewed_awake_ms: u64,
+}
+
+/// A signal of the keeper to a run whose lease has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eviction {
+    /// Whose run.
+    pub instance: InstanceId,
+    /// The signal.
+    pub signal: Signal,
+    /// For how long a master was awake and did not renew, in ms; and how long it may be.
+    pub unrenewed_ms: (u64, u64),
 }
 
 impl Keeper {
@@ -53,8 +70,51 @@ impl Keeper {
         self.is_alone
     }
 
+    /// A master lives, and renews all leases. Times are in ms: that of the clock, and how long a
+    /// master was awake.
+    pub fn renew(&mut self, now_ms: u64, awake_ms: u64) {
+        self.leases.renew(now_ms, now_ms);
+        self.renewed_awake_ms = awake_ms;
+    }
+
+    /// The signals that are due because no master renewed.
+    pub fn evictions(&mut self, now_ms: u64, awake_ms: u64) -> Vec<Eviction> {
+        let due = self.leases.take_due(now_ms);
+        let eviction = |run: RunId, signal| {
+            let (lease, granted_awake_ms) = self.granted.get(&run)?;
+            let (instance, _) = self.notes.iter().find(|(_, (last, _))| *last == run)?;
+            let since_ms = self.renewed_awake_ms.max(*granted_awake_ms);
+            let unrenewed_ms = (awake_ms.saturating_sub(since_ms), lease.limit_ms);
+            Some(Eviction { instance: *instance, signal, unrenewed_ms })
+        };
+        due.into_iter().filter_map(|due| eviction(due.run, due.signal)).collect()
+    }
+
+    /// Whether a run has a lease.
+    pub fn is_leased(&self, run: RunId) -> bool {
+        self.granted.contains_key(&run)
+    }
+
+    /// Whether any run has one.
+    pub fn has_leases(&self) -> bool {
+        !self.granted.is_empty()
+    }
+
+    /// The process of an instance has ended, or failed to start.
+    pub fn ended(&mut self, instance: InstanceId) {
+        if let Some((run, _)) = self.notes.get(&instance) {
+            self.leases.forget(*run);
+            self.granted.remove(run);
+        }
+    }
+
     /// A process is ordered.
-    pub fn order(&mut self, run: RunId, definition: &Definition) {
+    pub fn order(&mut self, run: RunId, definition: &Definition, now_ms: u64, awake_ms: u64) {
+        self.ended(definition.id);
+        if let Some(lease) = Lease::of(&definition.policy) {
+            self.leases.grant(run, lease, now_ms);
+            self.granted.insert(run, (lease, awake_ms));
+        }
         let shown = self.shown.entry(definition.id).or_default();
         let note = shown.clone().ordering(&definition.launch);
         self.notes.insert(definition.id, (run, note));
@@ -71,6 +131,7 @@ impl Keeper {
 
     /// An instance is deleted.
     pub fn forget(&mut self, instance: InstanceId) {
+        self.ended(instance);
         self.notes.remove(&instance);
         self.shown.remove(&instance);
         self.counts.remove(&instance);

@@ -15,7 +15,7 @@ pub use disk::{Died, Disk, KeptNews};
 pub use fault::Fault;
 pub use files::{Crash, Files, Name, Stop, Tail};
 pub use hub::{Frame, Given, Hub, Missed, Seen};
-pub use keeper::{Counts, Keeper, Remains};
+pub use keeper::{Counts, Eviction, Keeper, Remains};
 pub use processes::{Character, HasToEnd, OnTerm, Phase, Prints, Process, Processes};
 
 use std::collections::BTreeSet;
@@ -86,7 +86,9 @@ impl World {
         match effect {
             Effect::Spawn { process, run, definition } => {
                 self.processes.spawn(*process, definition);
-                self.keeper.iter_mut().for_each(|keeper| keeper.order(*run, definition));
+                let (now_ms, awake_ms) = (self.clock.ms(), self.clock.awake_ms());
+                let keeper = self.keeper.iter_mut();
+                keeper.for_each(|keeper| keeper.order(*run, definition, now_ms, awake_ms));
             }
             Effect::ShowProcess { instance, facts } => {
                 self.keeper.iter_mut().for_each(|keeper| keeper.show(*instance, facts));
@@ -102,6 +104,7 @@ impl World {
             Effect::Signal { process, scope: _, signal } => {
                 self.processes.signal(self.clock.now().mono, *process, *signal);
             }
+            Effect::RenewLeases => self.renew_leases(),
             Effect::Persist { epoch, seq, record } => self.disk.accept(*epoch, *seq, record),
             Effect::SaveTotals(totals) => self.disk.save_totals(totals),
             Effect::Dial { request, .. } => self.clients.dial(*request),
@@ -140,7 +143,30 @@ impl World {
                 keeper.exited(gone.definition.id);
             }
         }
+        let id = self.processes.get(process).map(|gone| gone.definition.id);
+        if let (Some(keeper), Some(id)) = (&mut self.keeper, id) {
+            keeper.ended(id);
+        }
         self.processes.gone(process, group_left);
+    }
+
+    /// A master lives.
+    pub fn renew_leases(&mut self) {
+        let (now_ms, awake_ms) = (self.clock.ms(), self.clock.awake_ms());
+        self.keeper.iter_mut().for_each(|keeper| keeper.renew(now_ms, awake_ms));
+    }
+
+    /// The keeper stops the runs whose lease has expired.
+    pub fn end_expired(&mut self) -> Vec<Eviction> {
+        let (now, now_ms, awake_ms) =
+            (self.clock.now().mono, self.clock.ms(), self.clock.awake_ms());
+        let Some(keeper) = &mut self.keeper else { return Vec::new() };
+        let evictions = keeper.evictions(now_ms, awake_ms);
+        for Eviction { instance, signal, .. } in &evictions {
+            self.processes.evict(now, *instance, *signal);
+            self.happened(Fault::LeaseExpires);
+        }
+        evictions
     }
 
     /// The master dies, with the machine or alone, and the next one starts; `dies_in` steps from
@@ -162,7 +188,10 @@ impl World {
         self.deliveries.clear();
         self.watched.clear();
         self.hub = self.hub.reborn();
+        self.end_expired();
         self.leave_processes(keeper_dies || crash.power_loss, came_to_life);
+        // The greeting of the next one.
+        self.renew_leases();
         if crash.power_loss {
             self.processes.end_all();
         }
@@ -211,7 +240,8 @@ impl World {
             let instance = process.definition.id;
             let (run, note) = keeper.note(instance)?.clone();
             let is_stopping = process.terminated_at.is_some() || process.killed;
-            Some(Survivor { instance, run, since: process.since, is_stopping, note })
+            let is_leased = keeper.is_leased(run);
+            Some(Survivor { instance, run, since: process.since, is_stopping, is_leased, note })
         });
         let survivors: Vec<Survivor> = survivors.collect();
         let has_survived = |id| survivors.iter().any(|survivor| survivor.instance == id);

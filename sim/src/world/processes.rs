@@ -80,6 +80,12 @@ pub struct Process {
     pub terminated_at: Option<Time>,
     /// Whether it got KILL.
     pub killed: bool,
+    /// When its keeper sent it the first signal because its lease had expired.
+    pub expired_at: Option<Time>,
+    /// Whether its keeper sent it KILL for that.
+    pub is_evicted: bool,
+    /// Whether its keeper reports that it ended it.
+    pub has_lost_lease: bool,
     /// Whether others of its group survive it.
     pub group_left: bool,
     /// Whether the engine knows that, and has not killed them since.
@@ -147,6 +153,9 @@ impl Process {
             character: Character::default(),
             terminated_at: None,
             killed: false,
+            expired_at: None,
+            is_evicted: false,
+            has_lost_lease: false,
             group_left: false,
             group_reported: false,
             counters: [0; 4],
@@ -179,7 +188,9 @@ impl Process {
             OnTerm::Late(ms) => now >= at.after_ms(ms),
             OnTerm::Ignores => false,
         };
-        let is_asked = self.killed || self.terminated_at.is_some_and(obeys);
+        let is_killed = self.killed || self.is_evicted;
+        let mut asked_at = [self.terminated_at, self.expired_at].into_iter().flatten();
+        let is_asked = is_killed || asked_at.any(obeys);
         self.phase == Phase::Alive && (is_asked || self.has_exited)
     }
 
@@ -372,6 +383,17 @@ impl Processes {
         } else {
             process.terminated_at.get_or_insert(now);
         }
+    }
+
+    /// The keeper signals the run of an instance, because its lease has expired.
+    pub fn evict(&mut self, now: Time, id: InstanceId, signal: Signal) {
+        let of_it = |process: &&mut Process| process.definition.id == id;
+        let running = self.table.iter_mut().rev().filter(|process| process.phase != Phase::Gone);
+        let mut all = self.survivors.values_mut().chain(running);
+        let Some(process) = all.find(of_it) else { return };
+        process.has_lost_lease = true;
+        process.expired_at.get_or_insert(now);
+        process.is_evicted |= signal == Signal::KILL;
     }
 
     /// The process that the engine calls so, if it is remembered.

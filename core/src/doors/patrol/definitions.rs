@@ -150,6 +150,7 @@ fn policy(config: &Config, first_ms: u64, longest_ms: u64) -> Policy {
         stop,
         run_limit_ms: None,
         history: u16::try_from(config.history).unwrap_or(u16::MAX),
+        lease_ms: None,
     }
 }
 

@@ -20,9 +20,9 @@ use super::secrets::Secrets;
 use super::status::Rejection;
 use crate::command::{Amend, Outcome};
 use crate::instance::{
-    BackoffPolicy, Boot, Definition, ENV_MAX_BYTES, LIMIT, Policy, PolicyEdit, PolicyField,
-    RESTART_WINDOW_MS, RESTARTS_MAX, Restart, RestartLimit, Setup, StopPolicy, StopStep,
-    TEXT_MAX_BYTES, TIME_MS, WAIT_MS, is_account, is_directory, is_variable, parse_umask,
+    BackoffPolicy, Boot, Definition, ENV_MAX_BYTES, LEASE_MS, LIMIT, Policy, PolicyEdit,
+    PolicyField, RESTART_WINDOW_MS, RESTARTS_MAX, Restart, RestartLimit, Setup, StopPolicy,
+    StopStep, TEXT_MAX_BYTES, TIME_MS, WAIT_MS, is_account, is_directory, is_variable, parse_umask,
 };
 use crate::process::{Scope, Signal};
 use crate::url::MASK;
@@ -86,6 +86,7 @@ struct View<'a> {
     clear_env: bool,
     open_files: Option<u64>,
     memory_bytes: Option<u64>,
+    lease_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -114,7 +115,7 @@ struct StepView {
 
 impl<'a> View<'a> {
     fn of(definition: &'a Definition, secrets: Secrets) -> Self {
-        let Policy { restart, limit, boot, backoff, stop, run_limit_ms: _, history } =
+        let Policy { restart, limit, boot, backoff, stop, run_limit_ms: _, history, lease_ms } =
             &definition.policy;
         let Setup { user, group, umask, cwd, env, clear_env, open_files, memory_bytes } =
             &*definition.setup;
@@ -140,6 +141,7 @@ impl<'a> View<'a> {
             clear_env: *clear_env,
             open_files: *open_files,
             memory_bytes: *memory_bytes,
+            lease_ms: *lease_ms,
         }
     }
 }
@@ -179,7 +181,7 @@ fn decode(body: &[u8], mut edit: PolicyEdit, secrets: Secrets) -> Result<Amend, 
 type Wrong = String;
 
 const FIELDS: &str = "restart, maxRestarts, restartWindowMs, boot, backoff, stop, stopSignal, \
-    stopGraceMs, history, user, group, umask, cwd, env, clearEnv, openFiles and memoryBytes";
+    stopGraceMs, history, user, group, umask, cwd, env, clearEnv, openFiles, memoryBytes and leaseMs";
 
 /// Takes one field of the body; `null` leaves the default that an edit begins with.
 fn take(edit: &mut PolicyEdit, name: &str, value: &Value) -> Result<(), Wrong> {
@@ -237,6 +239,7 @@ fn take(edit: &mut PolicyEdit, name: &str, value: &Value) -> Result<(), Wrong> {
         }
         PolicyField::OpenFiles => setup.open_files = Some(number(name, value, LIMIT)?),
         PolicyField::Memory => setup.memory_bytes = Some(number(name, value, LIMIT)?),
+        PolicyField::Lease => policy.lease_ms = Some(number(name, value, LEASE_MS)?),
     }
     Ok(())
 }
@@ -262,6 +265,7 @@ fn field(name: &str) -> Option<PolicyField> {
         "clearEnv" => PolicyField::ClearEnv,
         "openFiles" => PolicyField::OpenFiles,
         "memoryBytes" => PolicyField::Memory,
+        "leaseMs" => PolicyField::Lease,
         _ => return None,
     })
 }

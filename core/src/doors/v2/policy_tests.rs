@@ -25,11 +25,11 @@ fn refused(body: &str) -> String {
     rejection.to_string()
 }
 
-const ALL: &str = r#"{"restart":"always","maxRestarts":3,"restartWindowMs":500,"boot":"saved","backoff":{"firstMs":10,"longestMs":20,"healthyMs":30,"promptMs":40},"stop":{"steps":[{"signal":"SIGINT","waitMs":7},{"signal":"SIGKILL","waitMs":0}],"scope":"leader","restartSignal":"SIGHUP"},"history":4,"user":"www-data","group":"33","umask":"027","cwd":"/srv","env":{"A":"b"},"clearEnv":true,"openFiles":64,"memoryBytes":1048576}"#;
+const ALL: &str = r#"{"restart":"always","maxRestarts":3,"restartWindowMs":500,"boot":"saved","backoff":{"firstMs":10,"longestMs":20,"healthyMs":30,"promptMs":40},"stop":{"steps":[{"signal":"SIGINT","waitMs":7},{"signal":"SIGKILL","waitMs":0}],"scope":"leader","restartSignal":"SIGHUP"},"history":4,"user":"www-data","group":"33","umask":"027","cwd":"/srv","env":{"A":"b"},"clearEnv":true,"openFiles":64,"memoryBytes":1048576,"leaseMs":30000}"#;
 
 #[test]
 fn every_field_is_shown_with_its_default() {
-    insta::assert_snapshot!(text(&definition()), @r#"{"restart":"on-failure","maxRestarts":null,"restartWindowMs":null,"boot":"restart","backoff":{"firstMs":1000,"longestMs":60000,"healthyMs":60000,"promptMs":null},"stop":{"steps":[{"signal":"SIGTERM","waitMs":5000},{"signal":"SIGKILL","waitMs":0}],"scope":"group","restartSignal":null},"history":10,"user":null,"group":null,"umask":null,"cwd":null,"env":{},"clearEnv":false,"openFiles":null,"memoryBytes":null}"#);
+    insta::assert_snapshot!(text(&definition()), @r#"{"restart":"on-failure","maxRestarts":null,"restartWindowMs":null,"boot":"restart","backoff":{"firstMs":1000,"longestMs":60000,"healthyMs":60000,"promptMs":null},"stop":{"steps":[{"signal":"SIGTERM","waitMs":5000},{"signal":"SIGKILL","waitMs":0}],"scope":"group","restartSignal":null},"history":10,"user":null,"group":null,"umask":null,"cwd":null,"env":{},"clearEnv":false,"openFiles":null,"memoryBytes":null,"leaseMs":null}"#);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn the_shorthand_of_a_stop_is_read() {
 fn a_bad_body_is_refused_with_the_name_of_the_field() {
     insta::assert_snapshot!(refused(""), @"the body is empty; send a JSON object");
     insta::assert_snapshot!(refused("[]"), @"the body must be a JSON object, not an array of 0");
-    insta::assert_snapshot!(refused(r#"{"Restart":"never"}"#), @r#"unknown field "Restart"; the fields are restart, maxRestarts, restartWindowMs, boot, backoff, stop, stopSignal, stopGraceMs, history, user, group, umask, cwd, env, clearEnv, openFiles and memoryBytes"#);
+    insta::assert_snapshot!(refused(r#"{"Restart":"never"}"#), @r#"unknown field "Restart"; the fields are restart, maxRestarts, restartWindowMs, boot, backoff, stop, stopSignal, stopGraceMs, history, user, group, umask, cwd, env, clearEnv, openFiles, memoryBytes and leaseMs"#);
     insta::assert_snapshot!(refused(r#"{"restart":true}"#), @"restart must be never, on-failure or always, not true");
     insta::assert_snapshot!(refused(r#"{"maxRestarts":0}"#), @"maxRestarts must be a whole number from 1 to 1000, not 0");
     insta::assert_snapshot!(refused(r#"{"restartWindowMs":5}"#), @"restartWindowMs has no effect without maxRestarts; send both");
@@ -113,6 +113,7 @@ fn a_bad_body_is_refused_with_the_name_of_the_field() {
         r#"{"clearEnv":"yes"}"#,
         r#"{"openFiles":-1}"#,
         r#"{"memoryBytes":0}"#,
+        r#"{"leaseMs":9999}"#,
         r#"{"boot":"never"}"#,
         r#"{"stop":{"scope":"tree"}}"#,
         r#"{"stop":{"steps":[{"signal":"KILL"},{"signal":"KILL"},{"signal":"KILL"},{"signal":"KILL"},{"signal":"KILL"}]}}"#,

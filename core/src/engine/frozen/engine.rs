@@ -67,6 +67,7 @@ impl Engine {
             free: free.iter().map(|slot| slot.0).collect(),
             last_generation: self.processes.last_generation.0,
             alive: self.processes.alive as u64,
+            has_leases: self.processes.has_leases,
             commits,
             dials: [under_way, waiting],
             timers: self.timers.armed().map(|(at, why)| (at.as_micros(), why.into())).collect(),
@@ -125,6 +126,7 @@ impl Engine {
             processes: Processes {
                 last_generation: Generation(count(frozen.last_generation)?),
                 alive,
+                has_leases: frozen.has_leases,
             },
             commits,
             dials: Dials {

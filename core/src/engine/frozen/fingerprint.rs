@@ -11,6 +11,7 @@ impl Engine {
         let mut print = Digest::default();
         print.words([self.key_epoch.0.into(), self.processes.last_generation.0]);
         print.words([self.processes.alive as u64, self.life as u64]);
+        print.words([self.processes.has_leases.into()]);
         print.words([self.out.next_event.0, self.out.last_event_time.as_micros()]);
         let position = self.rng.get_word_pos();
         print.words([self.rng.get_stream(), position as u64, (position >> 64) as u64]);

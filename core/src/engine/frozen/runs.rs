@@ -95,6 +95,7 @@ impl ReasonV2 {
             Reason::NotReady { ms } => Self::NotReady(*ms),
             Reason::FileChanged(path) => Self::FileChanged(masks.prose(path)),
             Reason::NotLive(failure) => Self::NotLive(masks.prose(failure)),
+            Reason::LeaseExpired => Self::LeaseExpired,
         }
     }
 
@@ -114,6 +115,7 @@ impl ReasonV2 {
             Self::NotReady(ms) => Reason::NotReady { ms },
             Self::FileChanged(path) => Reason::FileChanged(path.into()),
             Self::NotLive(failure) => Reason::NotLive(failure.into()),
+            Self::LeaseExpired => Reason::LeaseExpired,
         })
     }
 }

@@ -343,6 +343,11 @@ impl Teller {
         self.process_feed(&format!("prints a checkpoint at {count}"), input)
     }
 
+    fn lease_expired(&mut self) -> &mut Self {
+        let process = self.current();
+        self.process_feed("lost its lease", Input::LeaseExpired { process })
+    }
+
     fn exited(&mut self, code: i32) -> &mut Self {
         let input = Input::ProcessExited {
             process: self.current(),

@@ -24,6 +24,7 @@ fn processes_that_outlive_the_master() {
         run: RunId(u128::from(id) + 10),
         since: Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS - 60_000_000) },
         is_stopping,
+        is_leased: false,
         note: Note { started: None, starts: 4, restarts: 2, exits: 4, ..Note::default() },
     };
     let survivors = [survivor(1, false), survivor(2, false), survivor(3, true)];
@@ -75,6 +76,7 @@ fn a_replaced_command_is_started_although_the_old_one_ended_well() {
         run: RunId(u128::from(id) + 10),
         since: Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS - 60_000_000) },
         is_stopping: false,
+        is_leased: false,
         note: Note { ordered: Some(Ordered { launch: mark, exits: 0 }), ..Note::default() },
     };
     let survivors = [survivor(1, mark), survivor(3, mark)];
@@ -101,6 +103,58 @@ fn a_replaced_command_is_started_although_the_old_one_ended_well() {
                event 5 update C demo:c stopped mode=3 tcprx=100
                spawn p3 for C: demo:c
     "#);
+}
+
+/// The leases of processes are renewed with every tick, all with one order. A process that the keeper
+/// ended for want of that has failed, also with exit code 0; one that was being stopped has not.
+#[test]
+fn a_process_whose_lease_expired_has_failed() {
+    let mut t = Teller::new();
+    t.create("exec:x?lease=10s").persisted().started();
+    let mut t = t.untold();
+    t.next_timer().lease_expired().exited(0).next_timer().started();
+    t.act("A", "stop").lease_expired().exited(0).wait(20_000);
+    let facts = t.engine.table().get(SlotId(0)).expect("it is there").facts().clone();
+    assert_eq!((facts.starts, facts.restarts, facts.exits), (2, 1, 2));
+    insta::assert_snapshot!(t, @r#"
+    5.000    > due: Tick
+               renew all leases
+             > p1 lost its lease
+               event 3 log A: "its master did not renew its lease"
+               event 4 update A exec:x?lease=10s error
+             > p1 exits with 0
+               event 5 update A exec:x?lease=10s error
+    6.000    > due: Restart of A
+               spawn p2 for A: exec:x?lease=10s
+             > p2 started
+               event 6 update A exec:x?lease=10s running
+             > request 2: patch A {"action":"stop"}
+               TERM to p2
+               answer 2: 200 A exec:x?lease=10s running
+             > p2 lost its lease
+             > p2 exits with 0
+               event 7 update A exec:x?lease=10s stopped
+    "#);
+}
+
+/// A run with a lease that outlived its master is renewed by the next one.
+#[test]
+fn the_lease_of_a_survivor_is_renewed() {
+    let survivors = [Survivor {
+        instance: InstanceId(1),
+        run: RunId(11),
+        since: Now { mono: Time::ZERO, wall: Wall::from_micros(DAWN_MICROS) },
+        is_stopping: false,
+        is_leased: true,
+        note: Note::default(),
+    }];
+    let found = Found { survivors: &survivors, ..Found::default() };
+    let mut t = Teller::finding(stored(), found).untold();
+    t.next_timer();
+    insta::assert_snapshot!(t, @r"
+    5.000    > due: Tick
+               renew all leases
+    ");
 }
 
 /// A start that was lost with its keeper is not repeated while what it starts after is not ready.

@@ -83,6 +83,7 @@ pub(crate) struct PolicyV2 {
     pub(crate) stop: StopV2,
     pub(crate) run_limit_ms: Option<u64>,
     pub(crate) history: u16,
+    pub(crate) lease_ms: Option<u64>,
 }
 
 #[derive(Encode, Decode)]

@@ -17,6 +17,8 @@ pub(crate) struct EngineV2 {
     pub(crate) free: Vec<u32>,
     pub(crate) last_generation: u64,
     pub(crate) alive: u64,
+    /// Whether a process may have a lease.
+    pub(crate) has_leases: bool,
     pub(crate) commits: CommitsV2,
     pub(crate) dials: [Vec<(u64, String)>; 2],
     pub(crate) timers: Vec<(u64, TimerV2)>,
@@ -274,4 +276,5 @@ pub(crate) enum ReasonV2 {
     NotLive(String),
     NotReady(u64),
     FileChanged(String),
+    LeaseExpired,
 }

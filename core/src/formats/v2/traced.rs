@@ -76,6 +76,7 @@ pub(crate) enum InputV2 {
     FilesChanged(u32, String),
     /// Of an instance: why its files cannot be watched.
     WatchFailed(u32, String),
+    LeaseExpired(ProcessV1),
 }
 
 #[derive(Encode, Decode)]

@@ -169,6 +169,7 @@ mod tests {
             "umask" => ("command = 'x'", "umask = '022'"),
             "open_files" => ("command = 'x'", "open_files = 64"),
             "memory" => ("command = 'x'", "memory = '64M'"),
+            "lease" => ("command = 'x'", "lease = '30s'"),
             "error" => ("command = 'x'", "error = 'bad'"),
             "stderr" => ("command = 'x'", "stderr = 'joined'"),
             "ready" => ("command = 'x'", "ready = 'after:1s'"),

@@ -56,6 +56,8 @@ pub(crate) struct Ended {
     pub(crate) group_left: bool,
     /// What is known of the end beyond its status, for people.
     pub(crate) note: Option<String>,
+    /// Whether its keeper ended it because its lease had expired.
+    pub(crate) has_lost_lease: bool,
 }
 
 /// The result of a signal.
@@ -280,7 +282,7 @@ impl Children {
         let reaped = child.group.reap();
         let is_known = reaped.is_some();
         let reaped = reaped.unwrap_or(UNKNOWN);
-        let exit = reaped.exit;
+        let (exit, has_lost_lease) = (reaped.exit, child.group.has_lost_lease());
         let note = self.oom_kills.explain(reaped, child.is_killed);
         let is_kept = leaders.contains_key(&child.group.pid());
         let note = if is_known || !is_kept { note } else { Some(NOT_KNOWN.to_owned()) };
@@ -299,7 +301,7 @@ impl Children {
             self.forget(process);
         }
         self.tell_of_strays(&adopted);
-        Ended { exit, group_left: is_left, note }
+        Ended { exit, group_left: is_left, note, has_lost_lease }
     }
 
     /// Reaps what was adopted and has ended, but for leaders whose output is still to be read. While

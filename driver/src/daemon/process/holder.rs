@@ -115,9 +115,17 @@ impl Holder {
         match self {
             Self::Own(group) => group.reap(),
             Self::Kept(kept) => {
-                let Ended { exit, has_dumped_core } = kept.ended?;
+                let Ended { exit, has_dumped_core, .. } = kept.ended?;
                 Some(Reaped { exit: exit?, has_dumped_core })
             }
+        }
+    }
+
+    /// Whether the keeper ended the leader because its lease had expired.
+    pub(super) fn has_lost_lease(&self) -> bool {
+        match self {
+            Self::Own(_) => false,
+            Self::Kept(kept) => kept.ended.is_some_and(|ended| ended.has_lost_lease),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
 use openctrl_core::instance::Definition;
-use openctrl_core::keeper::{Child, Note};
+use openctrl_core::keeper::{Child, Lease, Note};
 use openctrl_core::process::{Scope, Signal};
 use tokio::sync::oneshot;
 
@@ -30,6 +30,8 @@ pub(super) enum Job {
     Signal(ProcessRef, Scope, Signal),
     /// The keeper is to note this about an instance.
     Note(InstanceId, Box<Note>),
+    /// All leases are renewed from this time on, in ms.
+    Renew(u64),
     /// An instance was deleted.
     Deleted(InstanceId),
     /// This keeper was lost; whether it had started a process.
@@ -54,6 +56,7 @@ pub(super) struct Attached {
     pub(super) run: RunId,
     pub(super) instance: InstanceId,
     pub(super) note: Note,
+    pub(super) lease: Option<Lease>,
     /// Its number in the ledger, if that knows it.
     pub(super) number: Option<u64>,
     /// The numbers of the pipes that it prints to.

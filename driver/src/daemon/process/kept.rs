@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use openctrl_core::ids::{InstanceId, ProcessRef, RunId};
 use openctrl_core::instance::Definition;
-use openctrl_core::keeper::{Child, ChildState, Note, Order, Ordered};
+use openctrl_core::keeper::{Child, ChildState, Lease, Note, Order, Ordered};
 use openctrl_core::process::{Scope, Signal};
 use rustix::process::WaitOptions;
 use tokio::runtime::Handle;
@@ -63,6 +63,7 @@ pub(super) struct Named {
     instance: InstanceId,
     ordered: Option<Ordered>,
     note: Vec<u8>,
+    lease: Option<Lease>,
 }
 
 impl Kept {
@@ -88,7 +89,7 @@ impl Kept {
         start.note = note.encode();
         let report = if has_report { Some(io::pipe()?) } else { None };
         let (report, end) = report.unzip();
-        self.name(process, run, definition.id, note);
+        self.name((process, run), definition.id, note, start.lease);
         let copies = outputs.as_ref().try_map(PipeReader::try_clone)?;
         let pairs = copies.iter().zip(write.iter());
         let mut descriptors: Vec<BorrowedFd<'_>> =
@@ -115,13 +116,13 @@ impl Kept {
     /// Names a process that the keeper of an earlier master has.
     pub(super) fn name(
         &mut self,
-        process: ProcessRef,
-        run: RunId,
+        (process, run): (ProcessRef, RunId),
         instance: InstanceId,
         note: &Note,
+        lease: Option<Lease>,
     ) {
-        self.names
-            .insert(process, Named { run, instance, ordered: note.ordered, note: note.encode() });
+        let (ordered, note) = (note.ordered, note.encode());
+        self.names.insert(process, Named { run, instance, ordered, note, lease });
         self.last_of.insert(instance, (process, run));
     }
 
@@ -142,6 +143,11 @@ impl Kept {
             named.note.clone_from(&note);
         }
         self.order(&Order::Note { run, note });
+    }
+
+    /// The master lived at `at_ms`.
+    pub(super) fn renew(&self, at_ms: u64) {
+        self.order(&Order::Renew { at_ms });
     }
 
     /// A process has ended, and its exit is known here.
@@ -186,6 +192,7 @@ impl Kept {
             note: named.note.clone(),
             state: ChildState::Alive,
             is_stopping: false,
+            lease: named.lease,
         };
         // Before the order: if this keeper is lost, the process is handed to the next one.
         self.reports.runs.kept(named.run, link.pid, wake);

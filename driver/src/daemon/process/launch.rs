@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use openctrl_core::ids::RunId;
 use openctrl_core::instance::{Definition, Ready, Setup};
 #[cfg(target_os = "linux")]
-use openctrl_core::keeper::Start;
+use openctrl_core::keeper::{Lease, Start};
 use rustix::process::Pid;
 
 use crate::daemon::limits::descriptor_limit_to_restore;
@@ -130,6 +130,7 @@ impl Launcher {
             clear_env: setup.clear_env,
             env: env.filter_map(variable).map(CString::into_bytes).collect(),
             note: Vec::new(),
+            lease: Lease::of(&definition.policy),
         };
         Ok((start, has_report))
     }

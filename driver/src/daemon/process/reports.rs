@@ -108,9 +108,8 @@ impl Reports {
     /// A process was reaped. Its watch passes that to the loop, after the start.
     fn reaped(&self, run: RunId, has_group: Option<bool>) {
         let living = self.runs.lock().living.remove(&run);
-        let unknown = Ended { exit: None, has_dumped_core: false };
         living.into_iter().for_each(|living| {
-            let ended = living.ended.unwrap_or(unknown);
+            let ended = living.ended.unwrap_or(Ended::UNKNOWN);
             living.wake(Woken::Ended(ended, has_group));
         });
     }

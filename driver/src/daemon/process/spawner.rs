@@ -43,6 +43,7 @@ use super::survivors::KeeperLink;
 use super::watch::{Ending, Watch, wait_for_leftover};
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::daemon::patrol::{Descriptors, Door};
+use crate::lease_clock::lease_ms;
 use crate::outputs::Outputs;
 use crate::promises::leave_descriptor_table;
 
@@ -172,11 +173,11 @@ impl Spawner {
     pub(crate) fn attach(&self, process: ProcessRef, survivor: Survivor) {
         let ended = survivor.ended();
         let Survivor { child, outputs, pipes, number, unfinished, notify: _ } = survivor;
-        let Child { run, instance, pid, start_ticks, note, .. } = child;
+        let Child { run, instance, pid, start_ticks, note, lease, .. } = child;
         let leader = Pid::from_raw(pid).expect("the id of a process is not 0");
         let note = Note::decode(&note);
         let born = (pid, start_ticks);
-        let attached = Attached { run, instance, note, number, pipes, born };
+        let attached = Attached { run, instance, note, lease, number, pipes, born };
         self.send(Job::Attach(process, Box::new(attached)));
         let keeper = self.keeper.as_ref().map_or(0, |(link, _)| link.pid);
         let ending = match ended {
@@ -203,6 +204,13 @@ impl Spawner {
     pub(crate) fn note(&self, instance: InstanceId, facts: &ProcessFacts) {
         if self.has_keeper() {
             self.send(Job::Note(instance, Box::new(Note::of(facts))));
+        }
+    }
+
+    /// Renews the leases of all processes that have one.
+    pub(crate) fn renew_leases(&self) {
+        if self.has_keeper() {
+            self.send(Job::Renew(lease_ms()));
         }
     }
 
@@ -341,6 +349,7 @@ impl Worker {
             Job::Note(instance, note) => {
                 self.kept.iter_mut().for_each(|kept| kept.note(instance, &note));
             }
+            Job::Renew(at_ms) => self.kept.iter().for_each(|kept| kept.renew(at_ms)),
             Job::KeeperLost(link, has_started) => {
                 self.kept.iter_mut().for_each(|kept| kept.lost(&link, has_started));
             }
@@ -407,7 +416,8 @@ impl Worker {
     }
 
     fn attach(&mut self, process: ProcessRef, attached: &Attached) {
-        let Attached { run, instance, ref note, number, pipes, born: (pid, ticks) } = *attached;
+        let Attached { run, instance, ref note, lease, number, pipes, born } = *attached;
+        let (pid, ticks) = born;
         match number {
             Some(number) => self.ledger.name(process, number),
             None => {
@@ -415,7 +425,7 @@ impl Worker {
                 self.ledger.born(process, pid, ticks);
             }
         }
-        self.kept.iter_mut().for_each(|kept| kept.name(process, run, instance, note));
+        self.kept.iter_mut().for_each(|kept| kept.name((process, run), instance, note, lease));
     }
 
     fn start_one(

@@ -129,7 +129,7 @@ impl Keeping {
     /// The facts about them for the engine.
     pub(crate) fn facts(&self, now: Now) -> Vec<engine::Survivor> {
         let fact = |(instance, survivor): (&InstanceId, &Survivor)| {
-            let Child { run, started, age_ms, ref note, is_stopping, .. } = survivor.child;
+            let Child { run, started, age_ms, ref note, is_stopping, lease, .. } = survivor.child;
             let note = Note::decode(note);
             let micros = now.mono.as_micros().saturating_sub(age_ms.saturating_mul(1_000));
             let mono = Time::from_micros(micros);
@@ -138,6 +138,7 @@ impl Keeping {
                 run,
                 since: Now { mono, wall: note.started.unwrap_or(started) },
                 is_stopping,
+                is_leased: lease.is_some(),
                 note,
             }
         };
