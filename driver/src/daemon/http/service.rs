@@ -112,7 +112,8 @@ impl Service {
         let mut request = request;
         // Both have addresses below `/api/`; those of the v2 API are fewer.
         if let Some(door) = self.door.as_ref().filter(|door| door.is_alone || route.is_none()) {
-            match door.serve(request).await {
+            // On the heap: the future of each request is moved, with room for this.
+            match Box::pin(door.serve(request)).await {
                 Ok(response) => return Ok(response),
                 Err(not_its_own) => request = *not_its_own,
             }
@@ -332,10 +333,11 @@ impl Service {
                 let new = decode_token(&read(body).await?)?;
                 *detail = format!("{} {}", new.name, new.role.as_str());
                 self.recheck(identity)?;
-                Answer::json(201, self.registry.create(new).await?)
+                Answer::json(201, Box::pin(self.registry.create(new)).await?)
             }
             Endpoint::RevokeToken => {
-                self.registry.revoke(&token_name(&self.api_base, parts.uri.path())?).await?;
+                let name = token_name(&self.api_base, parts.uri.path())?;
+                Box::pin(self.registry.revoke(&name)).await?;
                 Answer::empty(204)
             }
         };
