@@ -2,6 +2,7 @@
 //!
 //! Values only. Who acts on them is the engine; how they look on a wire is a door's affair.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::limits::{BACKOFF_FIRST_MS, BACKOFF_LONGEST_MS, GRACE_MS, HEALTHY_MS};
@@ -85,7 +86,7 @@ pub struct BackoffPolicy {
 /// How a process is stopped: a row of signals, each with the time it is given to work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StopPolicy {
-    steps: Vec<StopStep>,
+    steps: Arc<[StopStep]>,
     /// Who the signals go to.
     pub scope: Scope,
     /// The first signal of a stop for a restart, if it differs from that of other stops.
@@ -113,7 +114,7 @@ impl StopPolicy {
     /// No step, or more than [`Self::STEPS_MAX`].
     pub fn new(steps: Vec<StopStep>, scope: Scope) -> Result<Self, StopStepsError> {
         if (1..=Self::STEPS_MAX).contains(&steps.len()) {
-            Ok(Self { steps, scope, restart_signal: None })
+            Ok(Self { steps: steps.into(), scope, restart_signal: None })
         } else {
             Err(StopStepsError)
         }

@@ -1,6 +1,5 @@
 //! What others see of an instance at one moment. Plain values; doors render them.
 
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::hash::{Hash, Hasher};
 
@@ -30,6 +29,9 @@ const FIXED_BYTES: usize = concat!(
 )
 .len();
 
+/// Size of the id of an instance.
+const ID_BYTES: usize = 8;
+
 /// Size of a tag without its texts: `"":"",`; the last tag has no comma.
 const TAG_BYTES: usize = 6;
 
@@ -52,7 +54,7 @@ impl InstanceView {
     /// How many bytes the instance takes as a JSON object (Contract §4). This is what bounds a
     /// definition; the door of the REST API proves that it renders just as many.
     pub fn object_bytes(&self) -> usize {
-        let Definition { id, alias, meta: Meta { peer, tags }, .. } = &*self.definition;
+        let Definition { alias, meta: Meta { peer, tags }, .. } = &*self.definition;
         let (url, restarts) = (self.definition.url(), self.definition.restarts());
         let texts = [url.scheme(), url.as_str(), alias, &peer.sid, &peer.kind, &peer.alias];
         let tags_bytes: usize =
@@ -62,10 +64,10 @@ impl InstanceView {
         let gauges = [mode, ping, pool, tcps, udps].map(digits);
         let totals = [tcprx, tcptx, udprx, udptx].map(|total| digits(on_wire(total)));
         FIXED_BYTES
-            + id.to_string().len()
+            + ID_BYTES
             + texts.map(escaped_bytes).iter().sum::<usize>()
             + self.status.as_str().len()
-            + restarts.to_string().len()
+            + if restarts { "true".len() } else { "false".len() }
             + tags_bytes.saturating_sub(1)
             + gauges.iter().chain(&totals).sum::<usize>()
     }

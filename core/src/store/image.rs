@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
+use core::mem::replace;
 
 use super::kept::ControlImage;
 use super::record::{Entry, Record};
@@ -68,16 +69,28 @@ impl Image {
         match record {
             Record::PutInstance { definition, desired, totals } => {
                 let (definition, desired) = (Arc::clone(definition), Arc::clone(desired));
-                let id = definition.id;
+                let (id, totals) = (definition.id, *totals);
                 self.control.seen(id);
-                let before = self.instances.get(&id);
-                let runs = before.map(|before| Arc::clone(&before.runs)).unwrap_or_default();
-                let stored = StoredInstance { definition, desired, runs, totals: *totals };
-                undo(id, self.instances.insert(id, stored))
+                let Some(stored) = self.instances.get_mut(&id) else {
+                    let runs = Arc::default();
+                    let stored = StoredInstance { definition, desired, runs, totals };
+                    self.instances.insert(id, stored);
+                    return Record::RemoveInstance(id);
+                };
+                Record::PutInstance {
+                    definition: replace(&mut stored.definition, definition),
+                    desired: replace(&mut stored.desired, desired),
+                    totals: replace(&mut stored.totals, totals),
+                }
             }
             Record::RemoveInstance(id) => {
                 self.control.ages.remove(id);
-                undo(*id, self.instances.remove(id))
+                match self.instances.remove(id) {
+                    Some(StoredInstance { definition, desired, totals, .. }) => {
+                        Record::PutInstance { definition, desired, totals }
+                    }
+                    None => Record::RemoveInstance(*id),
+                }
             }
             Record::SetDesired { id, desired } => {
                 let mut before = Arc::clone(desired);
@@ -103,10 +116,10 @@ impl Image {
                 Record::PutRuns { id: *id, runs: before }
             }
             Record::PutMaster(master) => {
-                Record::PutMaster(core::mem::replace(&mut self.master, master.clone()))
+                Record::PutMaster(replace(&mut self.master, master.clone()))
             }
             Record::ReserveEvents(upto) => {
-                Record::ReserveEvents(core::mem::replace(&mut self.next_event, *upto))
+                Record::ReserveEvents(replace(&mut self.next_event, *upto))
             }
         }
     }
@@ -149,14 +162,5 @@ impl Image {
         if let Some(stored) = self.instances.get_mut(&id) {
             stored.totals = totals;
         }
-    }
-}
-
-fn undo(id: InstanceId, before: Option<StoredInstance>) -> Record {
-    match before {
-        Some(StoredInstance { definition, desired, totals, .. }) => {
-            Record::PutInstance { definition, desired, totals }
-        }
-        None => Record::RemoveInstance(id),
     }
 }

@@ -5,13 +5,14 @@
 
 use super::parts::{Parts, UrlFault, outline, redact};
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 
 /// The URL of an instance as it was given, except that its scheme is lower-cased (Contract §4).
 ///
 /// It may hold secrets: `Debug` shows it redacted, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct InstanceUrl(String);
+pub struct InstanceUrl(Arc<str>);
 
 /// Why a text is refused as the URL of an instance. The message repeats little of the text and
 /// none of its secrets.
@@ -38,7 +39,7 @@ impl InstanceUrl {
         }
         let mut url = String::from(text);
         url[..parts.scheme.len()].make_ascii_lowercase();
-        Ok(InstanceUrl(url))
+        Ok(InstanceUrl(url.into()))
     }
 
     /// The whole URL, secrets included.

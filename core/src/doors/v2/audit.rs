@@ -1,12 +1,12 @@
 //! The audit log: one line of JSON for each request that changes something, or that is refused for
 //! want of a right. Where the lines are kept is the driver's business.
 
-use alloc::string::{String, ToString};
-
-use serde::Serialize;
+use alloc::string::String;
+use core::fmt::Write;
 
 use super::route::Endpoint;
 use super::status::Rejection;
+use crate::escape::escaped_bytes;
 use crate::time::Wall;
 
 /// How many entries are read where the query does not say.
@@ -17,6 +17,9 @@ const LIMIT_MAX: usize = 10_000;
 
 /// The longest path that is kept, in bytes.
 const PATH_MAX_BYTES: usize = 200;
+
+/// Room for the names of the fields, a time and a status.
+const FIXED_BYTES: usize = 112;
 
 /// Who did what, from where, and with what result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,22 +43,33 @@ pub struct AuditEntry<'a> {
 impl AuditEntry<'_> {
     /// The entry as one line, its end included.
     pub fn line(&self) -> String {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            time: String,
-            who: &'a str,
-            from: &'a str,
-            method: &'a str,
-            path: &'a str,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            detail: &'a str,
-            status: u16,
-        }
         let Self { time, who, from, method, path, detail, status } = self;
         let path = &path[..path.floor_char_boundary(PATH_MAX_BYTES)];
-        let (time, status) = (time.to_string(), *status);
-        let line = Line { time, who, from, method, path, detail, status };
-        serde_json::to_string(&line).expect("strings and a number always encode") + "\n"
+        let texts = [who, from, method, path, detail].map(str::len).iter().sum::<usize>();
+        let mut line = String::with_capacity(FIXED_BYTES + texts);
+        let _ = write!(line, "{{\"time\":\"{time}\"");
+        let detail = (!detail.is_empty()).then_some((",\"detail\":", *detail));
+        let fields = [
+            (",\"who\":", *who),
+            (",\"from\":", from),
+            (",\"method\":", method),
+            (",\"path\":", path),
+        ];
+        fields.into_iter().chain(detail).for_each(|(name, text)| put_text(&mut line, name, text));
+        let _ = writeln!(line, ",\"status\":{status}}}");
+        line
+    }
+}
+
+/// Appends a name and a string. Most strings have nothing to escape, and are copied.
+fn put_text(line: &mut String, name: &str, text: &str) {
+    line.push_str(name);
+    if escaped_bytes(text) == text.len() {
+        line.push('"');
+        line.push_str(text);
+        line.push('"');
+    } else {
+        line.push_str(&serde_json::to_string(text).expect("a string always encodes"));
     }
 }
 
@@ -97,6 +111,8 @@ mod tests {
             status: 200,
         };
         insta::assert_snapshot!(entry.line(), @r#"{"time":"1970-01-01T00:00:00.000000Z","who":"token:ci","from":"127.0.0.1","method":"PATCH","path":"/api/v2/instances/0000000a","detail":"stop","status":200}"#);
+        let quoted = AuditEntry { path: "/\"\\\n", detail: "", ..entry.clone() };
+        insta::assert_snapshot!(quoted.line(), @r#"{"time":"1970-01-01T00:00:00.000000Z","who":"token:ci","from":"127.0.0.1","method":"PATCH","path":"/\"\\\n","status":200}"#);
         let long = "é".repeat(1_000);
         assert!(AuditEntry { path: &long, ..entry }.line().len() < 400);
     }

@@ -21,8 +21,8 @@ const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 const WAITING_MAX: usize = 1_024;
 
 /// How long entries wait for others after a write. While there are many, this saves each request a
-/// wake-up of the thread.
-const GATHER: Duration = Duration::from_millis(10);
+/// wake-up of the thread; a crash of the master costs those that wait.
+const GATHER: Duration = Duration::from_millis(4);
 
 /// How much is written at a time, roughly.
 const WRITE_BYTES: usize = 64 * 1024;

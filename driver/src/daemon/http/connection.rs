@@ -58,10 +58,14 @@ impl Arrival {
         match tls {
             None => serve_http(stream, from, service, passage).await,
             // A handshake that fails or takes too long is the client's affair.
+            // On the heap, so that plain connections take no memory for it.
             Some(acceptor) => {
-                if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-                    serve_http(stream, from, service, passage).await;
-                }
+                Box::pin(async {
+                    if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
+                        serve_http(stream, from, service, passage).await;
+                    }
+                })
+                .await
             }
         }
     }

@@ -35,7 +35,7 @@ use crate::counters::COUNTERS;
 use crate::daemon::access::{Audit, Identity, Origin, Registry};
 use crate::daemon::clock::Clock;
 use crate::daemon::file_watch::check_watch;
-use crate::daemon::hub::Hub;
+use crate::daemon::hub::{Hub, Reader};
 use crate::daemon::inbox::Mailbox;
 use crate::daemon::patrol::Door;
 use crate::daemon::sysinfo::{Sampler, cpu_count, go_arch, go_os};
@@ -112,7 +112,8 @@ impl Service {
         let mut request = request;
         // Both have addresses below `/api/`; those of the v2 API are fewer.
         if let Some(door) = self.door.as_ref().filter(|door| door.is_alone || route.is_none()) {
-            match door.serve(request).await {
+            // On the heap: the future of each request is moved, with room for this.
+            match Box::pin(door.serve(request)).await {
                 Ok(response) => return Ok(response),
                 Err(not_its_own) => request = *not_its_own,
             }
@@ -224,7 +225,26 @@ impl Service {
         let identity = identity.ok_or(Rejection::NoKey)?;
         identity.check(endpoint)?;
         trail.endpoint = Some(endpoint);
-        self.carry_out(endpoint, &identity, parts, body, &mut trail.detail).await
+        if let Some(answer) = self.look(endpoint, identity.reader()) {
+            return Ok(whole(answer?));
+        }
+        // On the heap, so that requests that only look are not moved with room for it.
+        Box::pin(self.carry_out(endpoint, &identity, parts, body, &mut trail.detail)).await
+    }
+
+    /// Answers the most frequent requests, which wait for nothing; `None` for others.
+    fn look(&self, endpoint: Endpoint, reader: Reader) -> Option<Result<Answer, Rejection>> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others wait for something")]
+        Some(match endpoint {
+            Endpoint::ReadInfo => Ok(Answer::json(200, self.info())),
+            Endpoint::List => self.hub.list(reader).map(|list| Answer::json(200, list)),
+            Endpoint::ReadKey => self.hub.key_instance(reader).map(|key| Answer::json(200, key)),
+            Endpoint::Read(id) => {
+                let found = self.hub.instance(reader, id).ok_or(Refusal::NoInstance.into());
+                found.map(|(json, revision)| Answer::instance(200, json, revision))
+            }
+            _ => return None,
+        })
     }
 
     /// Does what a request asks that was let in.
@@ -245,12 +265,8 @@ impl Service {
                 let now = self.clock.sample().mono;
                 Answer::json(201, self.tickets().issue(random(), identity.clone(), now))
             }
-            Endpoint::ReadInfo => Answer::json(200, self.info()),
-            Endpoint::List => Answer::json(200, self.hub.list(reader)?),
-            Endpoint::ReadKey => Answer::json(200, self.hub.key_instance(reader)?),
-            Endpoint::Read(id) => {
-                let (json, revision) = self.hub.instance(reader, id).ok_or(Refusal::NoInstance)?;
-                Answer::instance(200, json, revision)
+            Endpoint::ReadInfo | Endpoint::List | Endpoint::ReadKey | Endpoint::Read(_) => {
+                unreachable!("`look` answers it")
             }
             Endpoint::TcpPing => {
                 let target = ping_target(parts.uri.query().unwrap_or_default())?;
@@ -332,10 +348,11 @@ impl Service {
                 let new = decode_token(&read(body).await?)?;
                 *detail = format!("{} {}", new.name, new.role.as_str());
                 self.recheck(identity)?;
-                Answer::json(201, self.registry.create(new).await?)
+                Answer::json(201, Box::pin(self.registry.create(new)).await?)
             }
             Endpoint::RevokeToken => {
-                self.registry.revoke(&token_name(&self.api_base, parts.uri.path())?).await?;
+                let name = token_name(&self.api_base, parts.uri.path())?;
+                Box::pin(self.registry.revoke(&name)).await?;
                 Answer::empty(204)
             }
         };
