@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -64,11 +65,13 @@ fn check_clean(pid: i32, ignored: u64) {
     let mask = |name: &str| u64::from_str_radix(&status_field(pid, name).unwrap(), 16).unwrap();
     assert_eq!((mask("SigBlk"), mask("ShdPnd")), (0, 0), "blocked and pending signals");
     assert_eq!(mask("SigIgn"), ignored, "ignored signals");
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-    let mut descriptors: Vec<String> =
-        descriptors.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    descriptors.sort();
-    assert_eq!(descriptors, ["0", "1", "2"]);
+    // The loader of the program still holds the files that it reads for a moment.
+    let descriptors = || {
+        let found = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let found = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        found.collect::<BTreeSet<String>>()
+    };
+    until("no other descriptors", || descriptors() == ["0", "1", "2"].map(str::to_owned).into());
     let input = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap();
     assert_eq!(input.to_str(), Some("/dev/null"));
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
