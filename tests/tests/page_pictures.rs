@@ -89,7 +89,7 @@ fn pictures_for_people_to_look_at() {
             browser.click("#create");
             browser.picture(&format!("create-{size}-{theme}"));
             check(&browser, "create");
-            browser.click("#create-form .button:not(.primary)");
+            browser.click("#create-form .buttons .button:not(.primary)");
         }
     }
 }
