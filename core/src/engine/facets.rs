@@ -35,8 +35,7 @@ kinds!(Input: RequestArrived, ProcessStarted, StartFailed, KillFailed, OutputRea
 
 kinds!(Effect: ShowMaster, ShowInstance, Publish, PublishLogs, CloseStreams, Respond, Persist,
     SaveTotals, Spawn, Adopt, Signal, Dial, AnnounceKey, ShowProcess, Track, ReadPidFile, RunVerb,
-    ShowRun, Check, ReadZone, Watch, Unwatch, Deliver, ShowHook, Finish,
-    RenewLeases);
+    ShowRun, Check, ReadZone, Watch, Unwatch, Deliver, ShowHook, RenewLeases, Finish);
 
 kinds!(Command: SetAlias, Create, Amend, Replace, Remove, RotateKey, Dial, Desire, Act);
 
