@@ -93,6 +93,33 @@ fn every_section_of_the_contract_that_is_cited_exists() {
     );
 }
 
+/// Variants are numbered by their place: one that is added shifts nothing, and one that the page
+/// leaves out makes every later number wrong.
+#[test]
+fn the_page_on_traces_numbers_every_input() {
+    let page = fs::read_to_string(root().join("docs/operators/TRACE.md")).expect("the page");
+    let row = page.lines().find(|line| line.starts_with("| `Input` | variant 0,"));
+    let row = row.expect("a row of inputs").replace("variant 0,", "; 0,");
+    // Variants within a variant are in parentheses.
+    let mut depth = 0;
+    let outer = |character: &char| {
+        depth += i32::from(*character == '(') - i32::from(*character == ')');
+        depth == 0
+    };
+    let row: String = row.chars().filter(outer).collect();
+    let numbers = row.split("; ").filter_map(|part| part.split(',').next()?.parse().ok());
+    let numbers: Vec<usize> = numbers.collect();
+    let source = fs::read_to_string(root().join("core/src/formats/v2/traced.rs"));
+    let source = source.expect("the format");
+    let (_, inputs) = source.split_once("enum InputV2 {").expect("the inputs");
+    let (inputs, _) = inputs.split_once("\n}").expect("their end");
+    let is_variant = |line: &&str| {
+        line.strip_prefix("    ").is_some_and(|line| line.starts_with(char::is_uppercase))
+    };
+    let count = inputs.lines().filter(is_variant).count();
+    assert_eq!(numbers, (0..count).collect::<Vec<_>>(), "{row}");
+}
+
 #[test]
 fn citations_are_found_where_they_are() {
     // The sign is put in here, so that this file does not cite what does not exist.
