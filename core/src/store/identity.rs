@@ -13,7 +13,7 @@ use crate::formats::Version;
 use crate::formats::v2::stored::{may_have_master, split_entry};
 use crate::master::MasterIdentity;
 
-/// The master of a state; `None` where only [`super::recover`] can tell.
+/// The master of a state; `None` where only [`super::recover()`] can tell.
 pub fn identity(files: Files<'_>) -> Option<MasterIdentity> {
     let Opened { version, generation, body } = open(files.snapshot?).ok()?;
     if version != Version::V2 || files.journals.iter().any(|(other, _)| *other > generation) {
