@@ -93,6 +93,15 @@ fn every_section_of_the_contract_that_is_cited_exists() {
     );
 }
 
+#[test]
+fn the_readme_counts_the_canaries() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).expect("a file of the project");
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("It must find ").expect("the sentence");
+    let said: usize = rest.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+    assert_eq!(said, read("core/src/canary.rs").matches(" => \"").count());
+}
+
 /// Variants are numbered by their place: one that is added shifts nothing, and one that the page
 /// leaves out makes every later number wrong.
 #[test]
