@@ -11,7 +11,6 @@ use openctrl_core::terminal::displayed;
 use regex::Regex;
 
 use super::document::Document;
-use crate::grammar::StreamName;
 use crate::log_files::{parse_line, path_of};
 
 /// How much of the end of a file is read at first; then four times as much, until it suffices.
@@ -27,7 +26,7 @@ pub(super) struct Wanted<'a> {
     /// Lines that match.
     pub(super) grep: Option<&'a str>,
     /// Lines of this stream.
-    pub(super) stream: Option<StreamName>,
+    pub(super) stream: Option<Stream>,
 }
 
 /// Where the lines end that are there already.
@@ -139,7 +138,7 @@ fn select(
         let text = String::from_utf8_lossy(text);
         let text = displayed(&text);
         let is_recent = wanted.since.is_none_or(|since| *time >= *since);
-        let is_of_stream = wanted.stream.is_none_or(|wanted| wanted.word() == word(stream));
+        let is_of_stream = wanted.stream.is_none_or(|wanted| wanted == stream);
         if is_recent && is_of_stream && grep.is_none_or(|grep| grep.is_match(&text)) {
             lines.push_back(document(&time, stream, &text));
             if wanted.since.is_none() && lines.len() > room + bound.ties {
@@ -156,17 +155,8 @@ fn select(
 fn document(time: &str, stream: Stream, text: &str) -> Document {
     let field = |name: &'static str, text: &str| (name.into(), Document::Text(text.to_owned()));
     let mut fields = vec![field("time", time), field("text", text)];
-    if stream == Stream::Stderr {
-        fields.push(field("stream", word(stream)));
-    }
+    fields.extend(stream.shown().map(|name| field("stream", name)));
     Document::Object(fields)
-}
-
-const fn word(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Stdout => StreamName::Stdout.word(),
-        Stream::Stderr => StreamName::Stderr.word(),
-    }
 }
 
 #[cfg(test)]
@@ -223,7 +213,7 @@ mod tests {
         assert_eq!(found(&[(5, "g")], Wanted { since, ..ALL }), "cdef");
         assert_eq!(found(&[], Wanted { since: Some("2026-06-09T10:00:05"), ..ALL }), "fg");
         assert_eq!(found(&[(5, "g")], Wanted { grep: Some("^[bdg]$"), ..ALL }), "bd");
-        assert_eq!(found(&[], Wanted { stream: Some(StreamName::Stderr), ..ALL }), "b");
+        assert_eq!(found(&[], Wanted { stream: Some(Stream::Stderr), ..ALL }), "b");
     }
 
     #[test]

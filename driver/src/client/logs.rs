@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use openctrl_core::ids::InstanceId;
+use openctrl_core::stream::Stream;
 
 use super::api::{Api, escape};
 use super::archive::{Wanted, before as before_kept};
@@ -172,12 +173,17 @@ struct Pages<'a> {
     api: &'a Api,
     id: &'a str,
     grep: Option<&'a str>,
-    stream: Option<StreamName>,
+    stream: Option<Stream>,
 }
 
 impl<'a> Pages<'a> {
     fn new(api: &'a Api, id: &'a str, question: &'a Logs) -> Self {
-        Self { api, id, grep: question.grep.as_deref(), stream: question.stream }
+        Self {
+            api,
+            id,
+            grep: question.grep.as_deref(),
+            stream: question.stream.map(StreamName::stream),
+        }
     }
 
     /// The lines that are asked for; none where there is no history.
@@ -285,7 +291,7 @@ impl<'a> Pages<'a> {
 
     async fn get(&self, query: &str) -> Result<Option<Document>, Failure> {
         let grep = self.grep.map(|grep| format!("&grep={}", escape(grep))).unwrap_or_default();
-        let stream = self.stream.map(|stream| format!("&stream={}", stream.word()));
+        let stream = self.stream.map(|stream| format!("&stream={}", stream.as_str()));
         let stream = stream.unwrap_or_default();
         let path = format!("/instances/{}/logs?{query}{grep}{stream}", self.id);
         let page = self.api.get_if_known(&path).await;

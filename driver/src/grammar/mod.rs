@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use openctrl_core::stream::Stream;
 
 pub(crate) use common::{Waiting, Which};
 pub(crate) use control::{Control, ControlApply, ControlEvents, ControlWhat};
@@ -398,11 +399,11 @@ pub(crate) enum StreamName {
 }
 
 impl StreamName {
-    /// As the API has it.
-    pub(crate) const fn word(self) -> &'static str {
+    /// The stream of this name.
+    pub(crate) const fn stream(self) -> Stream {
         match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
+            Self::Stdout => Stream::Stdout,
+            Self::Stderr => Stream::Stderr,
         }
     }
 }
