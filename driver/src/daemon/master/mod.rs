@@ -280,13 +280,12 @@ async fn serve(url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Result<(
         certificate: made,
     };
     let Shared { gates, hub, logs, mailbox, clock, sockets, .. } = shared.clone();
-    let notifier_of = notifier.clone();
     let running = Running {
         gates,
         hub,
         logs,
         audit,
-        notifier: notifier_of,
+        notifier: notifier.clone(),
         consoles,
         mailbox,
         clock,
