@@ -3,9 +3,9 @@
 //!
 //! One thread, one loop: orders of the master in, reports out. It starts, signals and reaps
 //! children, holds the read ends of their outputs open without ever reading them, and keeps exit
-//! statuses until they are taken. It stops children whose lease no master renews. It decides nothing
-//! and has no file of its own. The messages are
-//! `openctrl_core::keeper`'s; the master's side is `daemon::process::link`.
+//! statuses until they are taken. It stops children whose lease no master renews; which these are is
+//! decided in `openctrl_core::keeper`, where the messages are, too. It has no file of its own. The
+//! master's side is `daemon::process::link`.
 
 mod children;
 mod held;
@@ -93,12 +93,7 @@ pub(crate) fn run() -> ExitCode {
             is_quitting,
         })
     });
-    let ended = begun.and_then(|mut keeper| {
-        // The master waits for the answer to its greeting, and for nothing else.
-        keeper.turn(&mut packets::scratch())?;
-        give_back();
-        keeper.serve()
-    });
+    let ended = begun.and_then(|mut keeper| keeper.serve());
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -130,6 +125,9 @@ struct Ready {
 impl Keeper {
     fn serve(&mut self) -> io::Result<()> {
         let mut scratch = packets::scratch();
+        // The master that starts the keeper waits for the answer to its greeting.
+        self.turn(&mut scratch)?;
+        give_back();
         while !self.is_done() {
             self.turn(&mut scratch)?;
         }
