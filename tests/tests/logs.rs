@@ -1,11 +1,16 @@
 //! The history of what instances printed: `GET /instances/{id}/logs`, and log files.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use openctrl_tests::script::Step;
+use openctrl_tests::signpost::Mark;
+use openctrl_tests::wait::holds_for;
 use openctrl_tests::{Api, Master, Script, until};
+use rustix::fs::Mode;
 use serde_json::{Value, json};
 
 /// A page of the history; checks its form.
@@ -220,6 +225,108 @@ fn a_disk_that_takes_nothing_is_told_of_once() {
     master.output().wait_for_line(mended, |line| line.text.contains(mended));
     until("the line", || read(&logs, &id).is_some_and(|text| text.ends_with(" kept\n")));
     assert_eq!(texts(&page(&api, &id, "")).len(), 3, "in memory is all of it");
+}
+
+/// A log file on a disk that is slow: a FIFO. The thread that writes is held up as it opens it, until
+/// the time of a first line is there, and then whenever it is full.
+struct SlowFile(fs::File);
+
+impl SlowFile {
+    fn create(logs: &Path, id: &str) -> Self {
+        let path = logs.join(format!("{id}.log"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::RUSR | Mode::WUSR).expect("made");
+        // For writing, too: nothing read from it is its end.
+        let mut options = fs::File::options();
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        Self(options.read(true).write(true).custom_flags(nonblocking).open(path).expect("there"))
+    }
+
+    /// Lets the writer continue, and reads until a line ends like this.
+    fn read_to(mut self, last: &str) -> String {
+        let time = b"2026-06-09T10:00:00.000000Z";
+        self.0.write_all(time).expect("a FIFO takes a little");
+        // It writes as soon as it has the time.
+        let unread = || rustix::io::ioctl_fionread(&self.0).expect("a FIFO says it");
+        until("the writer to take the time", || unread() != time.len() as u64);
+        let (end, mut text, mut part) = (format!(" {last}\n"), Vec::new(), vec![0; 64 * 1024]);
+        until("the last line", || {
+            while let Ok(count) = self.0.read(&mut part) {
+                text.extend_from_slice(&part[..count]);
+            }
+            text.ends_with(end.as_bytes())
+        });
+        String::from_utf8(text).expect("text")
+    }
+}
+
+/// Lines of 100 bytes, more of them than may wait for the files.
+const FLOOD_LINES: usize = 200_000;
+
+/// A master, an instance that floods as soon as its file is slow, and marks that it has printed all of
+/// it before it goes on with `rest`.
+struct Flood {
+    master: Master,
+    id: String,
+    file: SlowFile,
+    printed: Mark,
+    _folder: tempfile::TempDir,
+}
+
+impl Flood {
+    fn begin(full: &str, rest: Step) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let logs = folder.path().to_str().expect("UTF-8");
+        let builder = Master::builder().query("logs", logs).query("log_size", "1000");
+        let master = builder.query("log_age", "0").query("logs_full", full).start();
+        let (begin, printed) = (master.cue("begin"), master.mark("printed"));
+        let script = Script::new().cue(&begin).step(Step::Flood(FLOOD_LINES, 100)).mark(&printed);
+        let id = master.api().run(&script.step(rest).wait());
+        let file = SlowFile::create(folder.path(), &id);
+        begin.give();
+        Self { master, id, file, printed, _folder: folder }
+    }
+}
+
+#[test]
+fn only_a_process_that_floods_waits_for_a_slow_disk_and_no_line_is_lost() {
+    let Flood { master, file, printed, _folder, .. } =
+        Flood::begin("wait", Step::Print("end".into()));
+    let mut events = master.events();
+    let quiet = master.run(&mut events, &Script::new().print("heard").wait());
+    events.wait_log(&quiet, "heard");
+    holds_for("it waits", Duration::from_secs(1), || printed.count() == 0);
+    let text = file.read_to("end");
+    assert_eq!(text.matches("lines are missing").count(), 0);
+    assert_eq!(text.lines().count(), FLOOD_LINES + 1);
+    printed.wait(1);
+}
+
+#[test]
+fn a_process_that_waits_for_a_slow_disk_can_be_stopped() {
+    let Flood { master, id, file, printed, _folder } =
+        Flood::begin("wait", Step::Print("end".into()));
+    let mut events = master.events();
+    holds_for("it waits", Duration::from_secs(1), || printed.count() == 0);
+    master.api().act(&id, "stop");
+    events.wait_status(&id, "stopped");
+    drop(file);
+}
+
+#[test]
+fn lines_are_dropped_and_counted_if_no_process_may_wait() {
+    let last = Script::new().print("last").step(Step::SleepMs(50));
+    let Flood { master: _master, file, printed, _folder, .. } =
+        Flood::begin("drop", Step::Repeat(0, last));
+    printed.wait(1);
+    let text = file.read_to("last");
+    let missing = |line: &str| -> Option<usize> {
+        let note = line.strip_suffix(" lines are missing here: the disk is slow)")?;
+        note.rsplit_once('(')?.1.parse().ok()
+    };
+    let missing: usize = text.lines().filter_map(missing).sum();
+    let written = text.lines().filter(|line| line.contains(" flood-")).count();
+    // Some of the last lines may be missing, too.
+    assert!(missing + written >= FLOOD_LINES, "{missing} and {written}");
 }
 
 #[test]

@@ -163,10 +163,11 @@ fn tls_modes() {
 fn output_and_metrics_are_configured() {
     let url = parse(
         "master://h:1?logs=%2Fvar%2Flog&log_lines=0&log_memory=1&log_size=2&log_keep=3&log_age=0\
-         &metrics=open&metrics_instances=on",
+         &logs_full=drop&metrics=open&metrics_instances=on",
     );
     let dir = Some("/var/log".to_string());
-    let logs = LogOptions { dir, lines: 0, memory_mib: 1, size_mib: 2, keep: 3, age_days: 0 };
+    let (lines, memory_mib, size_mib, keep, age_days, drops) = (0, 1, 2, 3, 0, true);
+    let logs = LogOptions { dir, lines, memory_mib, size_mib, keep, age_days, drops };
     assert_eq!(url.logs, logs);
     assert_eq!(url.metrics, MetricsOptions { open: true, per_instance: true });
     let url = parse("master://h:1?logs=&log_lines=&metrics=key&metrics_instances=off&metrics=x");

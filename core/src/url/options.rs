@@ -24,6 +24,9 @@ pub struct LogOptions {
     pub keep: u32,
     /// `log_age=`: how many days they are kept; 0 keeps them indefinitely.
     pub age_days: u32,
+    /// `logs_full=drop`: a process does not wait for the files; what they cannot take is missing
+    /// there.
+    pub drops: bool,
 }
 
 /// What `/metrics` shows, and to whom.
@@ -37,7 +40,15 @@ pub struct MetricsOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { dir: None, lines: 1_000, memory_mib: 32, size_mib: 10, keep: 5, age_days: 30 }
+        Self {
+            dir: None,
+            lines: 1_000,
+            memory_mib: 32,
+            size_mib: 10,
+            keep: 5,
+            age_days: 30,
+            drops: false,
+        }
     }
 }
 
@@ -73,7 +84,8 @@ const SOCKET: usize = 16;
 const CORS: usize = 17;
 const CLIENT_CA: usize = 18;
 const CONSOLE: usize = 19;
-const NAMES: [&str; 20] = [
+const LOGS_FULL: usize = 20;
+const NAMES: [&str; 21] = [
     "logs",
     "log_lines",
     "log_memory",
@@ -94,6 +106,7 @@ const NAMES: [&str; 20] = [
     "cors",
     "client_ca",
     "console",
+    "logs_full",
 ];
 
 /// Default interval of the heartbeat of an idle event stream, in seconds: within the 4 s of
@@ -122,6 +135,7 @@ impl OptionTexts {
             size_mib: self.number(3, plain.size_mib, 1, 65_536)?,
             keep: self.number(4, plain.keep, 0, 1_000)?,
             age_days: self.number(5, plain.age_days, 0, 36_500)?,
+            drops: self.choice(LOGS_FULL, ["wait", "drop"])?,
         })
     }
 

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::control::Ask;
 use crate::daemon::gate::Gate;
+use crate::daemon::logs::LogRoom;
 use crate::daemon::process::Newcomer;
 use crate::daemon::standstill::Freeze;
 
@@ -115,12 +116,18 @@ pub(crate) struct Mailbox {
     requests: mpsc::Sender<Notice>,
     output: mpsc::Sender<Notice>,
     readers: Arc<Gate>,
+    log_room: Arc<LogRoom>,
 }
 
 impl Mailbox {
     /// What readers of output pass.
     pub(crate) fn readers(&self) -> &Arc<Gate> {
         &self.readers
+    }
+
+    /// What readers of output ask before they read.
+    pub(crate) fn log_room(&self) -> &Arc<LogRoom> {
+        &self.log_room
     }
 
     /// Leaves the result of an effect.
@@ -191,7 +198,8 @@ pub(crate) fn inbox() -> (Mailbox, Inbox) {
     let (facts, facts_in) = mpsc::unbounded_channel();
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
     let (output, output_in) = mpsc::channel(OUTPUT_MAX);
-    let mailbox = Mailbox { facts, requests, output, readers: Gate::new() };
+    let mailbox =
+        Mailbox { facts, requests, output, readers: Gate::new(), log_room: Arc::default() };
     (mailbox, Inbox { facts: facts_in, requests: requests_in, output: output_in })
 }
 

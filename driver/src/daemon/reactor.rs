@@ -111,6 +111,8 @@ pub(crate) struct Reactor {
     listening: HashMap<ProcessRef, Listening>,
     /// Processes of which a line is shown that has not ended, and whose they are.
     unfinished: HashMap<(ProcessRef, Stream), InstanceId>,
+    /// Whose output the engine handles.
+    printing: Option<ProcessRef>,
     /// Tells when a child has ended, an adopted one too.
     child_ended: Signal,
     /// When what is left is killed, once the end was asked for.
@@ -157,6 +159,7 @@ impl Reactor {
             marks: HashMap::new(),
             listening: HashMap::new(),
             unfinished: HashMap::new(),
+            printing: None,
             child_ended,
             kill_at: None,
             tracked: HashMap::new(),
@@ -326,6 +329,8 @@ impl Reactor {
         if let Some(door) = &self.hands.door {
             self.tell_failed_start(door, &input);
         }
+        self.printing =
+            if let Input::OutputRead { process, .. } = &input { Some(*process) } else { None };
         let cause = Cause::of(&self.engine, &input);
         let control = self.control.as_ref().map(ControlHands::machine);
         self.recorder.input(&self.engine, control, now, &input);
@@ -568,7 +573,7 @@ impl Reactor {
             }
             Effect::PublishLogs(run) => {
                 // First of all: who has seen the event finds the line here.
-                logs.append(&run);
+                logs.append(self.printing, &run);
                 if let Some(stdout) = stdout {
                     forward(stdout, &run);
                 }

@@ -28,7 +28,8 @@ Query parameters of the master URL:
   key=<path>     private key in PEM, for tls=2
   state=<dir>    directory of the state (default: gob/ beside this program)
   logs=<dir>     write the output of instances to files in this directory
-                 (log_lines, log_memory, log_size, log_keep, log_age: see OPERATIONS.md)
+                 (log_lines, log_memory, log_size, log_keep, log_age, logs_full: see
+                 OPERATIONS.md)
   metrics=open   serve /metrics without a key; metrics_instances=on: series for each instance
   cors=*|off|<origins>  which web sites may use the API (default: *)
   client_ca=<path>    clients must show a certificate of these authorities; needs TLS

@@ -1,27 +1,28 @@
 //! The thread that writes the output of instances to files.
 //!
-//! The loop passes blocks of lines and never waits: lines that the disk does not accept in time are
-//! dropped, and the file contains their number. A write failure is reported once.
+//! The loop passes blocks of lines and never waits. Either a process that prints faster than the
+//! disk writes waits (`room`), or its lines are dropped and the file contains their number. A write
+//! failure is reported once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use std::{fs, io, thread};
 
 use openctrl_core::history::Block;
-use openctrl_core::ids::InstanceId;
+use openctrl_core::ids::{InstanceId, ProcessRef};
 use openctrl_core::stream::Stream;
 use openctrl_core::time::Wall;
 
 use super::file::{LogFile, instance_of, numbered};
+use super::room::LogRoom;
 use crate::counters::COUNTERS;
 use crate::log_files::STDERR;
 
-/// What may wait to be written: some seconds of a flood.
+/// What may wait to be written if lines are dropped beyond that: some seconds of a flood.
 const PENDING_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Maximum size of one write for one instance.
@@ -45,19 +46,37 @@ pub(super) struct Limits {
 }
 
 enum Job {
-    Lines(InstanceId, Vec<Arc<Block>>),
+    Lines(Lines),
     Missing(InstanceId, Wall, u64),
     Forget(InstanceId),
     Reopen,
     Flush(Sender<()>),
 }
 
+/// Lines to be written.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) instance: InstanceId,
+    /// Who printed them; `None` for lines of the master, which are few.
+    pub(super) process: Option<ProcessRef>,
+    pub(super) time: Wall,
+    pub(super) blocks: Vec<Arc<Block>>,
+}
+
+impl Lines {
+    fn cost_bytes(&self) -> usize {
+        self.blocks.iter().map(|block| block.cost_bytes()).sum()
+    }
+}
+
 /// The files, as the loop sees them.
 #[derive(Debug)]
 pub(super) struct Files {
     jobs: Sender<Job>,
-    /// Bytes that wait.
-    pending: Arc<AtomicUsize>,
+    /// What waits.
+    room: Arc<LogRoom>,
+    /// Whether lines are dropped when too much waits.
+    drops: bool,
     /// Lines left out since the last that was taken, of each instance.
     missing: Mutex<BTreeMap<InstanceId, u64>>,
 }
@@ -68,40 +87,45 @@ impl Files {
         directory: &Path,
         limits: Limits,
         instances: &[InstanceId],
+        (room, drops): (Arc<LogRoom>, bool),
     ) -> io::Result<Self> {
         make_directory(directory)?;
         let (jobs, queue) = mpsc::channel();
-        let pending = Arc::new(AtomicUsize::new(0));
         let mut writer = Writer {
             directory: directory.to_owned(),
             limits,
-            pending: Arc::clone(&pending),
+            room: Arc::clone(&room),
             known: instances.iter().copied().collect(),
             open: BTreeMap::new(),
             turn: 0,
             is_failing: false,
         };
         thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&queue))?;
-        Ok(Self { jobs, pending, missing: Mutex::default() })
+        if drops {
+            room.lift();
+        }
+        Ok(Self { jobs, room, drops, missing: Mutex::default() })
     }
 
-    /// Asks for lines to be written, unless too much is waiting already.
-    pub(super) fn append(&self, id: InstanceId, time: Wall, blocks: Vec<Arc<Block>>) {
+    /// Asks for lines to be written, unless too much is waiting already and lines are dropped then.
+    pub(super) fn append(&self, lines: Lines) {
+        let (id, time) = (lines.instance, lines.time);
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.pending.load(Ordering::Relaxed) >= PENDING_MAX_BYTES {
-            let lines: usize = blocks.iter().map(|block| block.len()).sum();
+        if self.drops && self.room.total_bytes() >= PENDING_MAX_BYTES {
+            let lines: usize = lines.blocks.iter().map(|block| block.len()).sum();
             *missing.entry(id).or_default() += lines as u64;
             COUNTERS.log_file_lines_missing.add(lines as u64);
             return;
         }
         if !missing.is_empty()
-            && let Some(lines) = missing.remove(&id)
+            && let Some(count) = missing.remove(&id)
         {
-            self.send(Job::Missing(id, time, lines));
+            self.send(Job::Missing(id, time, count));
         }
-        let bytes: usize = blocks.iter().map(|block| block.cost_bytes()).sum();
-        self.pending.fetch_add(bytes, Ordering::Relaxed);
-        self.send(Job::Lines(id, blocks));
+        if let Some(process) = lines.process {
+            self.room.take(process, lines.cost_bytes());
+        }
+        self.send(Job::Lines(lines));
     }
 
     /// An instance was deleted: its files are removed when they reach the maximum age.
@@ -132,7 +156,7 @@ impl Files {
 struct Writer {
     directory: PathBuf,
     limits: Limits,
-    pending: Arc<AtomicUsize>,
+    room: Arc<LogRoom>,
     /// The instances that exist: their newest file is kept, however old.
     known: BTreeSet<InstanceId>,
     open: BTreeMap<InstanceId, Open>,
@@ -166,16 +190,19 @@ impl Writer {
     /// Carries a job out, with those behind it that can share its writes.
     fn take(&mut self, first: Job, queue: &Receiver<Job>) {
         let mut texts: BTreeMap<InstanceId, Vec<u8>> = BTreeMap::new();
+        let mut written: BTreeMap<ProcessRef, usize> = BTreeMap::new();
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
-                Job::Lines(id, blocks) => {
-                    let text = texts.entry(id).or_default();
-                    for block in &blocks {
-                        bytes += block.cost_bytes();
-                        push_lines(text, block);
+                Job::Lines(lines) => {
+                    let text = texts.entry(lines.instance).or_default();
+                    lines.blocks.iter().for_each(|block| push_lines(text, block));
+                    let cost_bytes = lines.cost_bytes();
+                    if let Some(process) = lines.process {
+                        *written.entry(process).or_default() += cost_bytes;
                     }
+                    bytes += cost_bytes;
                 }
                 Job::Missing(id, time, count) => {
                     let note =
@@ -199,7 +226,9 @@ impl Writer {
             next = if bytes < GROUP_BYTES { queue.try_recv().ok() } else { None };
         }
         self.write(texts);
-        self.pending.fetch_sub(bytes, Ordering::Relaxed);
+        for (process, bytes) in written {
+            self.room.give_back(process, bytes);
+        }
     }
 
     fn write(&mut self, texts: BTreeMap<InstanceId, Vec<u8>>) {
@@ -294,6 +323,13 @@ impl Writer {
                  there until it can be written"
             );
         }
+    }
+}
+
+impl Drop for Writer {
+    /// Also after a panic: no process waits for a thread that has ended.
+    fn drop(&mut self) {
+        self.room.lift();
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod file;
 mod files;
+mod room;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -22,13 +23,14 @@ use openctrl_core::event::{Event, EventKind, LogRun, Subject};
 use openctrl_core::history::{
     HistoryLimits, KeptLog, LogBook, LogQuery, Page, Unfinished, blocks_of, restored,
 };
-use openctrl_core::ids::{BootId, InstanceId};
+use openctrl_core::ids::{BootId, InstanceId, ProcessRef};
 use openctrl_core::stream::Stream;
 use openctrl_core::url::LogOptions;
 use regex::{Regex, RegexBuilder};
 use tokio::sync::Semaphore;
 
-use self::files::{Files, Limits};
+use self::files::{Files, Limits, Lines};
+pub(crate) use self::room::LogRoom;
 use crate::counters::COUNTERS;
 use crate::daemon::threads::Threads;
 
@@ -66,6 +68,7 @@ impl Logs {
         boot: BootId,
         instances: &[InstanceId],
         handed: Option<Vec<KeptLog>>,
+        room: &Arc<LogRoom>,
     ) -> io::Result<Arc<Self>> {
         let mebibytes = |count: u32| usize::try_from(count).unwrap_or(0).saturating_mul(1 << 20);
         let lines = usize::try_from(options.lines).unwrap_or(usize::MAX);
@@ -79,7 +82,12 @@ impl Logs {
                 keep: options.keep,
                 age: Duration::from_hours(24 * u64::from(options.age_days)),
             };
-            files = Some(Files::start(directory, limits, instances)?);
+            files = Some(Files::start(
+                directory,
+                limits,
+                instances,
+                (Arc::clone(room), options.drops),
+            )?);
             if handed.is_none() {
                 restore(&mut book, directory, instances);
             }
@@ -90,8 +98,9 @@ impl Logs {
         Ok(Arc::new(Self { boot, book, unfinished: Mutex::default(), files, turns, threads }))
     }
 
-    /// Takes lines in. Costs a copy of what will be kept, and for files, of all of it.
-    pub(crate) fn append(&self, run: &LogRun) {
+    /// Takes lines in: what `process` printed, or of the master about an instance. Costs a copy of
+    /// what will be kept, and for files, of all of it.
+    pub(crate) fn append(&self, process: Option<ProcessRef>, run: &LogRun) {
         let count = run.items.len();
         COUNTERS.log_lines.add(count as u64);
         COUNTERS
@@ -105,7 +114,7 @@ impl Logs {
         let blocks = blocks_of(run, keep);
         self.lock().append(run.instance, &blocks, (count - keep) as u64);
         if let Some(files) = &self.files {
-            files.append(run.instance, run.time, blocks);
+            files.append(Lines { instance: run.instance, process, time: run.time, blocks });
         }
     }
 

@@ -227,11 +227,13 @@ async fn serve(url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Result<(
     };
     let known: Vec<InstanceId> = past.image.instances.keys().copied().collect();
     let handed = arrival.map(|arrival| arrival.handover.logs);
+    let logs = Logs::open(&url.logs, boot, &known, handed, mailbox.log_room())
+        .map_err(system("keep log files"))?;
     let shared = Shared {
         state,
         mailbox,
         hub,
-        logs: Logs::open(&url.logs, boot, &known, handed).map_err(system("keep log files"))?,
+        logs,
         processes: Processes::start(clock.clone()).map_err(system("start a thread"))?,
         clock,
         gates: [Gate::new(), Gate::new()],

@@ -1,6 +1,7 @@
 //! One task a process: reads what it prints until it ends, then what it had printed before that.
 //!
-//! A process that floods waits on its pipe while the loop's lane is full. What holds the pipe open
+//! A process that floods waits on its pipe while the loop's lane is full, or while too much of its
+//! output waits for the log files. What holds the pipe open
 //! beyond the end of the process is not waited for.
 
 use std::future::{pending, poll_fn};
@@ -136,6 +137,8 @@ enum Step {
     News(News),
     /// There is something to read of a stream.
     Read(Stream),
+    /// Enough of its output was written to the log files.
+    Resume,
     /// The line of a stream that has not ended is shown.
     Show(Stream),
 }
@@ -214,13 +217,18 @@ impl Watch {
     pub(super) async fn run(mut self, process: ProcessRef, mailbox: Mailbox) {
         let mut passage = mailbox.readers().pass().await;
         let mut last = Stream::Stderr;
+        let mut full: Option<oneshot::Receiver<()>> = None;
         loop {
             let Self { ended, stdout, stderr, .. } = &mut self;
             let readers = [Some(&*stdout), stderr.as_deref()];
+            let is_full = full.is_some();
             let step = tokio::select! {
                 () = passage.closed() => Step::Pause,
                 news = ended.wait() => Step::News(news),
-                stream = poll_fn(|context| poll_ready(readers, last, context)) => Step::Read(stream),
+                () = has_room(&mut full), if is_full => Step::Resume,
+                stream = poll_fn(|context| poll_ready(readers, last, context)), if !is_full => {
+                    Step::Read(stream)
+                }
                 stream = next_shown(readers) => Step::Show(stream),
             };
             match step {
@@ -230,7 +238,12 @@ impl Watch {
                         break;
                     }
                 }
+                Step::Resume => full = None,
                 Step::Read(stream) => {
+                    full = mailbox.log_room().wait(process);
+                    if full.is_some() {
+                        continue;
+                    }
                     last = stream;
                     if let Some(reader) = self.reader(stream) {
                         reader.read_ready(process, &mailbox).await;
@@ -243,7 +256,8 @@ impl Watch {
                 }
             }
         }
-        // The last words of a process that fails are on standard error.
+        // Without waiting for room: a slow disk does not delay the end. The last words of a process
+        // that fails are on standard error.
         self.stdout.drain(process, &mailbox).await;
         if let Some(stderr) = &mut self.stderr {
             stderr.drain(process, &mailbox).await;
@@ -289,6 +303,15 @@ async fn next_shown(readers: [Option<&Reader>; 2]) -> Stream {
             sleep_until(at).await;
             stream
         }
+        None => pending().await,
+    }
+}
+
+/// Waits until the log files have room again; indefinitely if they are not full.
+async fn has_room(full: &mut Option<oneshot::Receiver<()>>) {
+    match full {
+        // It is dropped when there is room.
+        Some(room) => drop(room.await),
         None => pending().await,
     }
 }
