@@ -115,6 +115,24 @@ impl Peer {
         Ok(running)
     }
 
+    /// Starts supervisord with one process that runs `url` and whose output goes to `file`.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn supervise_logging(&self, url: &str, file: &Path) -> Result<Child, String> {
+        let config = format!(
+            "[supervisord]\nnodaemon=true\nlogfile=log\npidfile=pid\n[program:s]\n\
+             startsecs=0\ncommand={child} {url}\nstdout_logfile={file}\n\
+             stdout_logfile_maxbytes=0\nstderr_logfile=NONE\n",
+            child = self.child.display(),
+            file = file.display(),
+        );
+        let config = self.write("logging.conf", &config)?;
+        let mut line = self.line("python3", &["-m", "supervisor.supervisord", "-c", text(&config)]);
+        line.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        line.spawn().map_err(|error| format!("{line:?}: {error}"))
+    }
+
     /// What has to be started, and how all of it is stopped.
     fn prepare(&self, count: usize) -> Result<(Vec<Command>, Stop), String> {
         match self.kind {

@@ -64,8 +64,16 @@ impl Subject {
     /// What the system says.
     pub fn with_control_in(stage: &Stage, dir: &Path, more: &[(&str, &str)]) -> io::Result<Self> {
         let text = dir.to_str().expect("a temporary path is UTF-8");
-        let mut builder = builder(stage.child())?.query("control", text);
-        for (name, value) in more {
+        Self::with(stage, &[&[("control", text)], more].concat())
+    }
+
+    /// A running master without instances, with these parameters.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn with(stage: &Stage, parameters: &[(&str, &str)]) -> io::Result<Self> {
+        let mut builder = builder(stage.child())?;
+        for (name, value) in parameters {
             builder = builder.query(name, value);
         }
         Ok(Self { master: builder.start(), ids: Vec::new() })

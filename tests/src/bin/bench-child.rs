@@ -1,8 +1,8 @@
 //! The process that benchmarks run as an instance: as cheap as a process can be.
 //!
 //! What it does stands in its URL: `bench://wait`, `bench://checkpoints/<count>`,
-//! `bench://lines/<count>/<bytes>` or `bench://paced/<count>/<bytes>/<lines a write>`, one write a
-//! millisecond. Whatever it prints, it ends with the end mark, a checkpoint that it repeats
+//! `bench://lines/<count>/<bytes>`, `bench://lines/<count>/<bytes>/<lines a write>`, or
+//! `bench://paced/<count>/<bytes>/<lines a write>`, one write a millisecond. Whatever it prints, it ends with the end mark, a checkpoint that it repeats
 //! indefinitely: a reader that loses lines still sees the end. What is printed flat out begins
 //! with the begin mark, another checkpoint.
 //!
@@ -28,8 +28,11 @@ fn main() {
     let number = |index: usize| words.get(index).and_then(|word| word.parse::<usize>().ok());
     match (words[0], number(1), number(2), number(3)) {
         ("wait", ..) => wait(),
-        ("checkpoints", Some(count), ..) => blocks(count, checkpoint),
-        ("lines", Some(count), Some(bytes), _) => blocks(count, |n| line(n, bytes)),
+        ("checkpoints", Some(count), ..) => blocks(count, BLOCK_BYTES, checkpoint),
+        ("lines", Some(count), Some(bytes), burst) => {
+            let block_bytes = burst.map_or(BLOCK_BYTES, |lines| lines * (bytes + 1));
+            blocks(count, block_bytes, |n| line(n, bytes));
+        }
         ("paced", Some(count), Some(bytes), Some(burst)) => paced(count, bytes, burst),
         _ => exit(MISUSE),
     }
@@ -43,10 +46,10 @@ fn wait() -> ! {
 }
 
 /// Everything is made first: what is measured is how fast it is taken.
-fn blocks(count: usize, make: impl Fn(usize) -> String) {
+fn blocks(count: usize, block_bytes: usize, make: impl Fn(usize) -> String) {
     let text: String = (0..count).map(make).collect();
     put(mark(BEGIN_MARK).as_bytes());
-    text.as_bytes().chunks(BLOCK_BYTES).for_each(put);
+    text.as_bytes().chunks(block_bytes).for_each(put);
 }
 
 fn paced(count: usize, bytes: usize, burst: usize) {

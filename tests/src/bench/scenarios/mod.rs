@@ -16,6 +16,7 @@ mod growth;
 mod idle;
 mod info;
 mod list;
+mod log_files;
 mod micro;
 mod patch;
 mod patrol;
@@ -44,7 +45,7 @@ pub struct Scenario {
 }
 
 /// All of them, in the order in which they run.
-pub const SCENARIOS: [Scenario; 26] = [
+pub const SCENARIOS: [Scenario; 27] = [
     start::SCENARIO,
     create::SCENARIO,
     shutdown::SCENARIO,
@@ -64,6 +65,7 @@ pub const SCENARIOS: [Scenario; 26] = [
     deliveries::SCENARIO,
     durable::SCENARIO,
     pipe::SCENARIO,
+    log_files::SCENARIO,
     control::SCENARIO,
     waits::SCENARIO,
     events::SCENARIO,
