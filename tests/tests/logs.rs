@@ -263,7 +263,7 @@ impl SlowFile {
 const FLOOD_LINES: usize = 200_000;
 
 /// A master, an instance that floods as soon as its file is slow, and marks that it has printed all of
-/// it before it goes on with `rest`.
+/// it before it continues with `rest`.
 struct Flood {
     master: Master,
     id: String,
