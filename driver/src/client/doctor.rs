@@ -156,7 +156,8 @@ fn unit() -> Option<Finding> {
     if !Path::new("/run/systemd/system").exists() {
         return None;
     }
-    let words = ["show", "openctrl.service", "-p", "LoadState,ActiveState,Result,LoadError"];
+    let fields = "LoadState,ActiveState,Result,LoadError,KillMode,PrivateTmp";
+    let words = ["show", "openctrl.service", "-p", fields];
     let shown = Command::new("systemctl").args(words).stdin(Stdio::null()).output().ok()?;
     unit_of(&String::from_utf8_lossy(&shown.stdout))
 }
@@ -172,6 +173,19 @@ fn unit_of(shown: &str) -> Option<Finding> {
             let text =
                 format!("openctrl.service failed ({}); see journalctl -u openctrl", of("Result"));
             found(Grade::Error, "unit", text)
+        }
+        ("loaded", _) if matches!(of("KillMode"), "control-group" | "mixed") => {
+            let text = format!(
+                "openctrl.service has KillMode={}: if the master crashes, systemd ends all \
+                 instances; set KillMode=process",
+                of("KillMode")
+            );
+            found(Grade::Warning, "unit", text)
+        }
+        ("loaded", _) if of("PrivateTmp") == "yes" => {
+            let text = "openctrl.service has PrivateTmp=yes: if the master crashes, systemd \
+                        deletes the files of instances in /tmp; set PrivateTmp=no";
+            found(Grade::Warning, "unit", text.to_owned())
         }
         ("loaded", state) => found(Grade::Ok, "unit", format!("openctrl.service is {state}")),
         (load, _) => {
@@ -307,6 +321,12 @@ mod tests {
         assert_eq!(grade("LoadState=loaded\nActiveState=active\nResult=success"), Grade::Ok);
         assert_eq!(grade("LoadState=loaded\nActiveState=failed\nResult=exit-code"), Grade::Error);
         assert_eq!(grade("LoadState=bad-setting\nActiveState=inactive"), Grade::Error);
+        let active =
+            |fields: &str| grade(&format!("LoadState=loaded\nActiveState=active\n{fields}"));
+        assert_eq!(active("KillMode=process\nPrivateTmp=no"), Grade::Ok);
+        assert_eq!(active("KillMode=control-group\nPrivateTmp=no"), Grade::Warning);
+        assert_eq!(active("KillMode=mixed\nPrivateTmp=no"), Grade::Warning);
+        assert_eq!(active("KillMode=process\nPrivateTmp=yes"), Grade::Warning);
     }
 
     #[test]

@@ -228,6 +228,20 @@ fn warn(text: &str) {
 mod tests {
     use super::*;
 
+    /// systemd removes a private /tmp and a runtime directory between two runs of a service, while
+    /// instances that outlive their master still use them.
+    #[test]
+    fn units_leave_instances_alone_when_the_master_crashes() {
+        for unit in [SYSTEM_UNIT, USER_UNIT] {
+            let has = |setting: &str| unit.lines().any(|line| line == setting);
+            assert!(has("KillMode=process") && has("Restart=on-failure"), "{unit}");
+            for setting in ["PrivateTmp=yes", "DynamicUser=yes"] {
+                assert!(!has(setting), "{setting}");
+            }
+            assert!(!unit.contains("\nRuntimeDirectory="), "{unit}");
+        }
+    }
+
     #[test]
     fn a_unit_has_this_program_and_the_url() {
         let program = Path::new("/opt/open ctrl/50%/openctrl");
