@@ -28,6 +28,7 @@ mod newborn;
 mod nursery;
 mod orphan_end;
 mod orphans;
+mod pace;
 mod pid_file;
 mod pipes;
 mod proof;

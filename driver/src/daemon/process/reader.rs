@@ -17,17 +17,23 @@ use openctrl_core::output::{OutputBatch, OutputParser};
 use openctrl_core::stream::Stream;
 use openctrl_core::terminal::displayed;
 use rustix::io::ioctl_fionbio;
+use rustix::pipe::fcntl_setpipe_size;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::Permit;
 use tokio::time::Instant;
 
+use super::pace::Pace;
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::promises::register;
 
 /// What is read at a time: enough that a read costs little beside its lines, and not so much that
 /// the lines of one read hold up everything else.
 const READ_BYTES: usize = 32 * 1024;
+
+/// What a pipe is made to hold while its reader rests: the most that the system grants an
+/// unprivileged process.
+const WIDE_PIPE_BYTES: usize = 1024 * 1024;
 
 /// What is read of a stream at most once the process has ended: everything that it can have left in
 /// a pipe of the largest size an unprivileged process may set. Beyond that another process writes.
@@ -48,6 +54,9 @@ pub(super) struct Reader {
     output: AsyncFd<Arc<OwnedFd>>,
     parser: OutputParser,
     unfinished: Unfinished,
+    pace: Pace,
+    /// Until when it rests.
+    rests_until: Option<Instant>,
     /// Whether its end was not read yet.
     is_open: bool,
 }
@@ -73,6 +82,8 @@ impl Reader {
             output: register(output)?,
             parser: OutputParser::of(stream),
             unfinished: Unfinished::default(),
+            pace: Pace::new(),
+            rests_until: None,
             is_open: true,
         })
     }
@@ -101,7 +112,7 @@ impl Reader {
     /// Whether there is something to read, or the end; never again once that was read. Wakes the task
     /// that asks. A future of its own for each stream would take more memory for each process.
     pub(super) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
-        if !self.is_open {
+        if !self.is_open || self.rests_until.is_some() {
             return Poll::Pending;
         }
         match self.output.poll_read_ready(context) {
@@ -109,6 +120,16 @@ impl Reader {
             // After an error the async runtime ends, and this task with it.
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Until when it rests; `None` if it does not.
+    pub(super) const fn rests_until(&self) -> Option<Instant> {
+        self.rests_until
+    }
+
+    /// It has rested: there is more to read.
+    pub(super) const fn resume_reading(&mut self) {
+        self.rests_until = None;
     }
 
     /// When the line that has not ended is shown next; `None` if there is nothing to show.
@@ -132,7 +153,10 @@ impl Reader {
 
     /// Passes on what is in the pipe. Nothing is read before there is room for it in the lane.
     pub(super) async fn read_ready(&mut self, process: ProcessRef, mailbox: &Mailbox) {
-        let _ = self.forward(process, mailbox, State::Alive).await;
+        let Some(bytes) = self.forward(process, mailbox, State::Alive).await else { return };
+        let widen = || fcntl_setpipe_size(self.output.get_ref(), WIDE_PIPE_BYTES).is_ok();
+        let was_all = bytes < READ_BYTES;
+        self.rests_until = self.pace.took(bytes, was_all, Instant::now(), widen);
     }
 
     /// In the lane of output: what ends the line comes behind it.

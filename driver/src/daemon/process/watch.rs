@@ -137,6 +137,8 @@ enum Step {
     News(News),
     /// There is something to read of a stream.
     Read(Stream),
+    /// The reader of a stream has rested.
+    Rested(Stream),
     /// Enough of its output was written to the log files.
     Resume,
     /// The line of a stream that has not ended is shown.
@@ -229,6 +231,7 @@ impl Watch {
                 stream = poll_fn(|context| poll_ready(readers, last, context)), if !is_full => {
                     Step::Read(stream)
                 }
+                stream = next_rested(readers) => Step::Rested(stream),
                 stream = next_shown(readers) => Step::Show(stream),
             };
             match step {
@@ -236,6 +239,11 @@ impl Watch {
                 Step::News(news) => {
                     if self.take(process, &mailbox, news) {
                         break;
+                    }
+                }
+                Step::Rested(stream) => {
+                    if let Some(reader) = self.reader(stream) {
+                        reader.resume_reading();
                     }
                 }
                 Step::Resume => full = None,
@@ -295,9 +303,22 @@ fn poll_ready(
     }
 }
 
+/// Waits until the reader of a stream has rested; indefinitely if none rests.
+async fn next_rested(readers: [Option<&Reader>; 2]) -> Stream {
+    wait_for_first(readers, Reader::rests_until).await
+}
+
 /// Waits until the line of a stream is shown that has not ended; indefinitely if there is none.
 async fn next_shown(readers: [Option<&Reader>; 2]) -> Stream {
-    let due = |reader: &Reader| Some((reader.shows_at()?, reader.stream()));
+    wait_for_first(readers, Reader::shows_at).await
+}
+
+/// Waits for the first of these times of a stream.
+async fn wait_for_first(
+    readers: [Option<&Reader>; 2],
+    time: impl Fn(&Reader) -> Option<Instant>,
+) -> Stream {
+    let due = |reader: &Reader| Some((time(reader)?, reader.stream()));
     match readers.into_iter().flatten().filter_map(due).min() {
         Some((at, stream)) => {
             sleep_until(at).await;
