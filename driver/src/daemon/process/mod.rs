@@ -35,6 +35,7 @@ mod reader;
 mod refused;
 mod renewal;
 mod reports;
+mod run_groups;
 mod runs;
 mod spawner;
 mod stat;
