@@ -15,6 +15,7 @@ pub mod access;
 pub mod alarm;
 pub mod backoff;
 pub mod canary;
+pub mod cgroup;
 pub mod checkpoint;
 mod codec;
 pub mod command;

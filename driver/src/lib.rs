@@ -2,12 +2,13 @@
 //!
 //! `cli` reads the command line by `grammar`. `daemon` is the master, `client` the commands that ask
 //! one, `runtime` what runs a single instance, `tools` what works on files without a master.
-//! `address_file`, `certificate`, `counted`, `counters`, `log_files`, `orders`, `outputs`, `published_file` and `state` are
+//! `address_file`, `certificate`, `cgroups`, `counted`, `counters`, `log_files`, `orders`, `outputs`, `published_file` and `state` are
 //! shared by the daemon and the others.
 
 mod address_file;
 mod any_certificate;
 mod certificate;
+mod cgroups;
 #[cfg(target_os = "linux")]
 mod channel;
 mod cli;

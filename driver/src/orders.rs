@@ -23,6 +23,8 @@ pub(crate) struct Orders {
     pub(crate) ignores_hang_up: bool,
     /// The runtime is this program.
     pub(crate) is_own: bool,
+    /// The control group to enter; that of the master's children if `None`.
+    pub(crate) control_group: Option<String>,
     /// User, group, umask, working directory and memory. The rest is in the environment and in
     /// `open_files`.
     pub(crate) setup: Setup,
@@ -39,6 +41,9 @@ impl fmt::Display for Orders {
         }
         if self.is_own {
             write!(f, ",own")?;
+        }
+        if let Some(path) = &self.control_group {
+            write!(f, ",cgroup={}", utf8_percent_encode(path, NON_ALPHANUMERIC))?;
         }
         let Setup { user, group, umask, cwd, memory_bytes, .. } = &self.setup;
         for (name, text) in [("user", user), ("group", group), ("cwd", cwd)] {
@@ -76,6 +81,7 @@ impl Orders {
             open_files: None,
             ignores_hang_up: false,
             is_own: false,
+            control_group: None,
             setup: Setup::default(),
         };
         for order in text.split(',') {
@@ -87,6 +93,7 @@ impl Orders {
                 }
                 ("nohup", "") => orders.ignores_hang_up = true,
                 ("own", "") => orders.is_own = true,
+                ("cgroup", path) => orders.control_group = Some(decoded(path)?),
                 ("user", text) => orders.setup.user = Some(decoded(text)?),
                 ("group", text) => orders.setup.group = Some(decoded(text)?),
                 ("cwd", text) => orders.setup.cwd = Some(decoded(text)?),
@@ -136,6 +143,7 @@ mod tests {
             open_files: None,
             ignores_hang_up: false,
             is_own: false,
+            control_group: None,
             setup: Setup::default(),
         };
         let all = Orders {
@@ -143,10 +151,11 @@ mod tests {
             open_files: Some((Some(1024), None)),
             ignores_hang_up: true,
             is_own: true,
+            control_group: Some("/sys/fs/a".to_owned()),
             setup,
         };
-        let full = "report=17,nofile=1024:-,nohup,own,user=www%2Ddata,group=33,\
-            cwd=%2Fa%2Cb%3D%25c,umask=18,memory=1";
+        let full = "report=17,nofile=1024:-,nohup,own,cgroup=%2Fsys%2Ffs%2Fa,user=www%2Ddata,\
+            group=33,cwd=%2Fa%2Cb%3D%25c,umask=18,memory=1";
         for (orders, text) in [(plain, "report=3"), (all, full)] {
             assert_eq!(orders.to_string(), text);
             assert_eq!(Orders::parse(text), Some(orders));

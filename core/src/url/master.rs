@@ -15,6 +15,7 @@ use super::cors::Cors;
 use super::options::{LogOptions, MetricsOptions, OptionTexts, Survival};
 use super::parts::{Parts, outline};
 use super::webhooks::WebhookOptions;
+use crate::cgroup::Grouping;
 use crate::url::{MasterUrlError, TraceConfig};
 
 /// The configuration in `master://<host>:<port>[/prefix][?<query>]` (Contract §1).
@@ -48,6 +49,8 @@ pub struct MasterUrl {
     pub heartbeat_s: u32,
     /// Whether processes outlive a master that is killed.
     pub survival: Survival,
+    /// Whether processes have control groups of their own.
+    pub grouping: Grouping,
     /// Which web sites may use the API from a browser.
     pub cors: Cors,
     /// The authorities of which clients have to show a certificate.
@@ -113,6 +116,7 @@ impl MasterUrl {
             console: options.console()?,
             heartbeat_s: options.heartbeat_s()?,
             survival: options.survival()?,
+            grouping: options.grouping()?,
             cors: options.cors()?,
             client_ca: options.client_ca(),
             socket: options.socket(),

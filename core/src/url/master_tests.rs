@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::super::parts::UrlFault;
 use super::*;
+use crate::cgroup::Grouping;
 
 fn parse(text: &str) -> MasterUrl {
     MasterUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -31,6 +32,7 @@ fn a_plain_url_has_defaults() {
         console: true,
         heartbeat_s: 3,
         survival: Survival::IfPossible,
+        grouping: Grouping::IfDelegated,
         cors: Cors::Any,
         client_ca: None,
         socket: None,
@@ -55,6 +57,17 @@ fn processes_outlive_the_master_unless_the_url_says_otherwise() {
     assert_eq!(survival("survive=off"), Survival::Off);
     let refused = MasterUrl::parse("master://h:1?survive=yes").expect_err("no such value");
     assert!(refused.to_string().contains("survive"), "{refused}");
+}
+
+#[test]
+fn control_groups_are_used_where_they_are_delegated_unless_the_url_says_otherwise() {
+    let grouping = |query: &str| parse(&format!("master://h:1?{query}")).grouping;
+    assert_eq!(grouping(""), Grouping::IfDelegated);
+    assert_eq!(grouping("cgroups="), Grouping::IfDelegated);
+    assert_eq!(grouping("cgroups=off"), Grouping::Off);
+    assert_eq!(grouping("cgroups=on"), Grouping::On);
+    let refused = MasterUrl::parse("master://h:1?cgroups=yes").expect_err("no such value");
+    assert!(refused.to_string().contains("cgroups"), "{refused}");
 }
 
 #[test]
@@ -307,6 +320,7 @@ proptest! {
             console: true,
             heartbeat_s: 3,
             survival: Survival::IfPossible,
+        grouping: Grouping::IfDelegated,
             cors: Cors::Any,
         client_ca: None,
         socket: None,

@@ -8,6 +8,7 @@ use super::control::ControlOptions;
 use super::cors::Cors;
 use super::error::MasterUrlError;
 use super::parts::outline;
+use crate::cgroup::Grouping;
 
 /// How much output of instances is retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +86,8 @@ const CORS: usize = 17;
 const CLIENT_CA: usize = 18;
 const CONSOLE: usize = 19;
 const LOGS_FULL: usize = 20;
-const NAMES: [&str; 21] = [
+const CGROUPS: usize = 21;
+const NAMES: [&str; 22] = [
     "logs",
     "log_lines",
     "log_memory",
@@ -107,6 +109,7 @@ const NAMES: [&str; 21] = [
     "client_ca",
     "console",
     "logs_full",
+    "cgroups",
 ];
 
 /// Default interval of the heartbeat of an idle event stream, in seconds: within the 4 s of
@@ -208,6 +211,19 @@ impl OptionTexts {
             None => Survival::IfPossible,
             Some(_) if is_on => Survival::On,
             Some(_) => Survival::Off,
+        })
+    }
+
+    /// `cgroups=`: whether processes have control groups of their own.
+    ///
+    /// # Errors
+    /// For an invalid value of the parameter.
+    pub(super) fn grouping(&self) -> Result<Grouping, MasterUrlError> {
+        let is_on = self.choice(CGROUPS, ["off", "on"])?;
+        Ok(match self.text(CGROUPS) {
+            None => Grouping::IfDelegated,
+            Some(_) if is_on => Grouping::On,
+            Some(_) => Grouping::Off,
         })
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use openctrl_core::cgroup::Grouping;
 use rustix::process::{Resource, getrlimit, getuid};
 
 use super::api::Api;
@@ -18,6 +19,7 @@ use super::place::Place;
 use super::table::{Cell, Column, Tone};
 use super::text::plain;
 use super::units::bytes;
+use crate::cgroups::site;
 use crate::counted::counted;
 use crate::grammar::Options;
 use crate::state::read_state;
@@ -54,7 +56,7 @@ struct Finding {
 
 /// Runs all checks and prints what they found.
 pub(crate) async fn doctor(out: &Outlet, options: &Options) -> Result<(), Failure> {
-    let mut findings = vec![clock(SystemTime::now()), open_files(), processes()];
+    let mut findings = vec![clock(SystemTime::now()), open_files(), processes(), control_groups()];
     findings.extend(unit());
     // What is wrong with the options is found again below.
     if let Ok(Some(directory)) = Place::state_directory(options) {
@@ -151,12 +153,30 @@ fn processes() -> Finding {
     }
 }
 
+/// Whether a master of this session gives processes control groups.
+fn control_groups() -> Finding {
+    let text =
+        match site().and_then(|(path, site)| site.admit(Grouping::IfDelegated).map(|()| path)) {
+            Err(obstacle) => format!("a master of this session uses none: {obstacle}"),
+            Ok(path) => {
+                let controllers = fs::read_to_string(path.join("cgroup.controllers"));
+                let controllers = controllers.unwrap_or_default();
+                let controllers = match controllers.trim() {
+                    "" => "without controllers".to_owned(),
+                    names => format!("with the controllers {names}"),
+                };
+                format!("a master of this session makes them in {}, {controllers}", path.display())
+            }
+        };
+    found(Grade::Ok, "cgroups", text)
+}
+
 /// The unit of the package, where systemd runs and has one.
 fn unit() -> Option<Finding> {
     if !Path::new("/run/systemd/system").exists() {
         return None;
     }
-    let fields = "LoadState,ActiveState,Result,LoadError,KillMode,PrivateTmp";
+    let fields = "LoadState,ActiveState,Result,LoadError,KillMode,PrivateTmp,Delegate";
     let words = ["show", "openctrl.service", "-p", fields];
     let shown = Command::new("systemctl").args(words).stdin(Stdio::null()).output().ok()?;
     unit_of(&String::from_utf8_lossy(&shown.stdout))
@@ -186,6 +206,13 @@ fn unit_of(shown: &str) -> Option<Finding> {
             let text = "openctrl.service has PrivateTmp=yes: if the master crashes, systemd \
                         deletes the files of instances in /tmp; set PrivateTmp=no";
             found(Grade::Warning, "unit", text.to_owned())
+        }
+        ("loaded", state) if of("Delegate") == "no" => {
+            let text = format!(
+                "openctrl.service is {state}; processes have no control groups: set Delegate=yes and \
+                 ProtectControlGroups=no (systemctl edit openctrl)"
+            );
+            found(Grade::Warning, "unit", text)
         }
         ("loaded", state) => found(Grade::Ok, "unit", format!("openctrl.service is {state}")),
         (load, _) => {
@@ -327,6 +354,18 @@ mod tests {
         assert_eq!(active("KillMode=control-group\nPrivateTmp=no"), Grade::Warning);
         assert_eq!(active("KillMode=mixed\nPrivateTmp=no"), Grade::Warning);
         assert_eq!(active("KillMode=process\nPrivateTmp=yes"), Grade::Warning);
+    }
+
+    #[test]
+    fn a_unit_without_control_groups_is_a_warning_with_the_remedy() {
+        let shown = |delegate: &str| {
+            let shown = format!("LoadState=loaded\nActiveState=active\nDelegate={delegate}\n");
+            unit_of(&shown).expect("there is a unit")
+        };
+        assert_eq!(shown("yes").grade, Grade::Ok);
+        let finding = shown("no");
+        assert_eq!(finding.grade, Grade::Warning);
+        assert!(finding.text.contains("set Delegate=yes"), "{}", finding.text);
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Reactor {
         child_ended: Signal,
         now: Now,
     ) -> Self {
-        let children = Children::new(hands.spawner.keeper());
+        let children = Children::new(hands.spawner.keeper(), hands.spawner.groups());
         let mut reactor = Self {
             engine,
             recorder,
@@ -272,14 +272,15 @@ impl Reactor {
             return None;
         }
         let kill_at = self.kill_at.unwrap_or_else(Instant::now);
-        let left = Sweep::new(kill_at, self.children.keeper()).run(inbox).await;
+        let mut left = Sweep::new(kill_at, self.children.keeper()).run(inbox).await;
         spawner.finish_keeper().await;
-        if !spawner.has_keeper() {
-            return left;
+        if spawner.has_keeper() {
+            // A start that was under way may have come to life after the first look. With its keeper
+            // ended, its process is a child of the master.
+            left = Sweep::new(Instant::now(), None).run(inbox).await;
         }
-        // A start that was under way may have come to life after the first look. With its keeper
-        // ended, its process is a child of the master.
-        Sweep::new(Instant::now(), None).run(inbox).await
+        spawner.remove_groups().await;
+        left
     }
 
     /// Processes of no instance are not the engine's to end.
@@ -492,7 +493,8 @@ impl Reactor {
     /// Returns what the engine is told: a line about the end, where there is something to say,
     /// whether its lease expired, and the end.
     fn reap(&mut self, process: ProcessRef) -> (Vec<Input>, Input) {
-        let Ended { exit, group_left, note, has_lost_lease } = self.children.reap(process);
+        let Ended { exit, group_left, note, has_lost_lease } =
+            self.children.reap(process, self.engine.run_of(process));
         let note = note.map(|note| {
             let batch = Arc::new(OutputBatch::note(&format!("{exit} ({note})")));
             self.hands.processes.explain_exit(process, note);
@@ -732,7 +734,8 @@ impl Reactor {
                 return;
             }
         }
-        match self.children.signal(process, scope, signal) {
+        let run = self.engine.run_of(process);
+        match self.children.signal((process, run), scope, signal) {
             Signaled::Sent => {}
             Signaled::Held(reason) => {
                 self.hands.mailbox.fact(Notice::Fact(Input::KillFailed { process, reason }));

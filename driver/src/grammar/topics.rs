@@ -44,6 +44,7 @@ Query parameters of the master URL:
   trace_text=on|off   whether the text of log lines is recorded too (default: off)
   heartbeat=<s>  how often an idle event stream shows that it is alive, 1 to 30 (default: 3)
   survive=on|off whether instances outlive a master that is killed (default: on, on Linux)
+  cgroups=on|off whether each process has a control group of its own (default: if delegated)
   control=<dir>  also serve the control API on Unix sockets in this directory
                  (control_group, control_events, control_sockets: see CONTROL.md)
   patrol=<path>  also serve Patrol's API for the apps and services of this config.json

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getpid, getsid, setrlimit, setsid};
 
 use super::surroundings;
+use crate::cgroups;
 use crate::orders::{Orders, WORD, replaces_itself, variable};
 use crate::promises::{
     Disposition, execve, inherited, is_ignored, set_disposition, unblock_signals,
@@ -45,6 +46,12 @@ fn not_for_users() -> ExitCode {
 fn prepare(orders: &Orders) -> Result<(), String> {
     if getsid(None) != Ok(getpid()) {
         setsid().map_err(|error| format!("cannot begin a session: {error}"))?;
+    }
+    // First of all: what it starts later is in the group, too. The user of the instance may not move it.
+    if let Some(group) = &orders.control_group {
+        cgroups::enter(group).map_err(|error| {
+            format!("cannot enter the control group {group}: {error}; cgroups=off starts without")
+        })?;
     }
     unblock_signals().map_err(|error| format!("cannot unblock signals: {error}"))?;
     default_signals();

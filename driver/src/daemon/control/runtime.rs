@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use openctrl_core::cgroup::{group_above, unified_group};
 use openctrl_core::doors::control::RuntimeStats;
 use openctrl_core::time::Wall;
 use rustix::process::{Resource, getrlimit};
@@ -15,9 +16,9 @@ pub(super) fn collect(now: Wall) -> RuntimeStats {
         number.unwrap_or_default() * 1024
     };
     let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let group = group.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    let group = group_above(unified_group(&group).unwrap_or_default());
     let cgroup = |file: &str| {
-        let text = fs::read_to_string(format!("/sys/fs/cgroup{group}/{file}")).ok();
+        let text = fs::read_to_string(format!("/sys/fs/cgroup/{group}/{file}")).ok();
         text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
     };
     let open_fds = fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);

@@ -45,7 +45,7 @@ pub(super) fn assemble(
 ) -> Result<(Reactor, Option<Arc<ControlHub>>), StartError> {
     let system = |attempt| move |error| StartError::System(attempt, error);
     let Past { image, store, ledger, keeping, leftovers } = past;
-    let Shared { state, mailbox, clock, hub, logs, processes, door, .. } = shared;
+    let Shared { state, mailbox, clock, hub, logs, processes, door, groups, .. } = shared;
     let Tools { url, runtime, spawner, stdout, webhooks, recorder, child_ended } = tools;
     let left_behind: Vec<InstanceId> = leftovers.keys().copied().collect();
     if !left_behind.is_empty() {
@@ -56,7 +56,8 @@ pub(super) fn assemble(
     let notes = keeping.as_ref().map(|keeping| keeping.notes().to_vec()).unwrap_or_default();
     let (keeper, survivors) = keeping.map(Keeping::into_parts).unzip();
     let keeper = keeper.map(|keeper| (keeper, state.clone()));
-    let spawner = spawner.begin(runtime, ledger, mailbox.clone(), door.clone(), keeper);
+    let spawner =
+        spawner.begin(runtime, ledger, mailbox.clone(), door.clone(), keeper, groups.clone());
     let hands = Hands {
         publisher: Publisher::new(Arc::clone(hub)),
         spawner: spawner.map_err(system("start the runtime"))?,

@@ -6,10 +6,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use openctrl_core::cgroup::Grouping;
 use openctrl_core::url::{MasterUrl, Survival, Tls};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::cgroups;
 use crate::daemon::clock::Clock;
 use crate::daemon::control::OpenSockets;
 use crate::daemon::endpoint::{listen, listen_udp, secured, usable_listener};
@@ -57,6 +59,8 @@ pub(super) struct Ground {
     pub(super) listener: TcpListener,
     pub(super) sockets: OpenSockets,
     pub(super) udp: Option<UdpSocket>,
+    /// The control group that those of processes are made in.
+    pub(super) groups_in: Option<PathBuf>,
 }
 
 impl Ground {
@@ -86,6 +90,11 @@ impl Ground {
         }
         // What a configuration starts outlives the master anyway, and is found by its pid files.
         let survival = if config.is_none() { url.survival } else { Survival::Off };
+        // The same: a group of its own would end it with the master.
+        let grouping = if config.is_none() { url.grouping } else { Grouping::Off };
+        let groups_in = cgroups::find(grouping).map_err(|obstacle| {
+            StartError::System("use control groups", io::Error::other(obstacle))
+        })?;
         raise_descriptor_limit();
         let shares_table = survival != Survival::Off || !extras.sources.is_empty();
         let spawner = IdleSpawner::start(shares_table).map_err(system("start a thread"))?;
@@ -138,6 +147,7 @@ impl Ground {
             listener,
             sockets,
             udp,
+            groups_in,
         })
     }
 }

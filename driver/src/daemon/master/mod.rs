@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use openctrl_core::cgroup::Grouping;
 use openctrl_core::doors::patrol::config::HookName;
 use openctrl_core::handover::{Descriptor, Role};
 use openctrl_core::ids::{BootId, InstanceId, KeyEpoch};
@@ -29,6 +30,7 @@ use self::past::{Additions, Past};
 use self::random::random;
 use self::shared::Shared;
 use self::signposts::{Published, Signposts};
+use crate::cgroups::Groups;
 use crate::counters::COUNTERS;
 use crate::daemon::console::Console;
 use crate::daemon::endpoint::address;
@@ -229,16 +231,19 @@ async fn serve(url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Result<(
     let handed = arrival.map(|arrival| arrival.handover.logs);
     let logs = Logs::open(&url.logs, boot, &known, handed, mailbox.log_room())
         .map_err(system("keep log files"))?;
+    let groups = open_groups(ground.groups_in, &url, &past.image.master.mid)?;
     let shared = Shared {
         state,
         mailbox,
         hub,
         logs,
-        processes: Processes::start(clock.clone()).map_err(system("start a thread"))?,
+        processes: Processes::start(clock.clone(), groups.clone())
+            .map_err(system("start a thread"))?,
         clock,
         gates: [Gate::new(), Gate::new()],
         sockets,
         door,
+        groups,
     };
     let tokens: Vec<_> = past.image.tokens.values().cloned().collect();
     let disk_fails = past.store.is_failing();
@@ -326,6 +331,29 @@ async fn serve(url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Result<(
     tokio::spawn(give_back_later());
     let finished = reactor.run(inbox).await;
     finish(finished, &shared.state, published, server).await
+}
+
+/// The control groups of processes, if they have some, below `groups_in`.
+fn open_groups(
+    groups_in: Option<PathBuf>,
+    url: &MasterUrl,
+    mid: &str,
+) -> Result<Option<Groups>, StartError> {
+    let Some(groups_in) = groups_in else { return Ok(None) };
+    match Groups::open(&groups_in, mid) {
+        Ok(groups) => {
+            let folder = groups.folder().display();
+            tracing::info!("Master.run: each process has a control group in {folder}");
+            Ok(Some(groups))
+        }
+        Err(error) if url.grouping == Grouping::On => {
+            Err(StartError::System("use control groups", error))
+        }
+        Err(error) => {
+            tracing::warn!("Master.run: cannot use control groups: {error}");
+            Ok(None)
+        }
+    }
 }
 
 /// Opens the Patrol door; returns what reads its configuration again.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cgroups::Groups;
 use crate::daemon::clock::Clock;
 use crate::daemon::control::OpenSockets;
 use crate::daemon::gate::Gate;
@@ -27,4 +28,6 @@ pub(super) struct Shared {
     pub(super) sockets: OpenSockets,
     /// The Patrol door, if there is one.
     pub(super) door: Option<Arc<Door>>,
+    /// Where processes have control groups.
+    pub(super) groups: Option<Groups>,
 }

@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use openctrl_core::cgroup::group_above;
 use openctrl_core::process::Exit;
 
 use super::group::Reaped;
@@ -71,8 +72,9 @@ fn counting_file(mount: &Path, groups: &str) -> Option<PathBuf> {
         if controllers.split(',').any(|controller| controller == "memory") {
             return Some(mount.join("memory").join(path).join("memory.oom_control"));
         }
+        // What is below counts, too: the control groups of processes.
         let is_version_2 = controllers.is_empty();
-        is_version_2.then(|| mount.join(path).join("memory.events"))
+        is_version_2.then(|| mount.join(group_above(path)).join("memory.events"))
     };
     groups.lines().filter_map(of).find(|file| file.exists())
 }

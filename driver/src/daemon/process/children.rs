@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use openctrl_core::ids::ProcessRef;
+use openctrl_core::ids::{ProcessRef, RunId};
 use openctrl_core::keeper;
 use openctrl_core::process::{Exit, Scope, Signal};
 use rustix::process::Pid;
@@ -27,6 +27,7 @@ use super::newborn::Leader;
 use super::proof::is_of_an_app;
 use super::stat::Stat;
 use super::survivor::Survivor;
+use crate::cgroups::Groups;
 use crate::outputs::Outputs;
 
 /// A process of an instance, as the loop is told of it.
@@ -86,6 +87,8 @@ pub(crate) struct Children {
     adopted: Option<Rc<[Stat]>>,
     /// How many processes the keeper was asked to start and has not answered for.
     starting: usize,
+    /// Where processes have control groups.
+    groups: Option<Groups>,
 }
 
 /// Where the keeper is asked for something.
@@ -126,9 +129,9 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 
 impl Children {
     /// No process yet. With a keeper, it is asked through `jobs`.
-    pub(crate) fn new(keeper: Option<KeeperOf>) -> Self {
+    pub(crate) fn new(keeper: Option<KeeperOf>, groups: Option<Groups>) -> Self {
         let keeper = keeper.map(|KeeperOf { jobs, pid }| Keeper { jobs, pid });
-        Self { keeper, ..Self::default() }
+        Self { keeper, groups, ..Self::default() }
     }
 
     /// A step of the loop begins: what was seen before it may have changed.
@@ -237,12 +240,20 @@ impl Children {
     }
 
     /// Signals a process, its group, and what has left the group. A KILL of what is left of an ended
-    /// process is the last thing that can be done for it: it is forgotten.
-    pub(crate) fn signal(&mut self, process: ProcessRef, scope: Scope, signal: Signal) -> Signaled {
-        let adopted = if scope == Scope::Group { self.look() } else { Rc::default() };
+    /// process is the last thing that can be done for it: it is forgotten. `run` is that of the process.
+    pub(crate) fn signal(
+        &mut self,
+        (process, run): (ProcessRef, Option<RunId>),
+        scope: Scope,
+        signal: Signal,
+    ) -> Signaled {
+        let is_all = scope == Scope::Group;
+        let adopted = if is_all { self.look() } else { Rc::default() };
+        let control_group = self.groups.as_ref().zip(run).filter(|_| is_all);
+        let members = control_group.map(|(groups, run)| groups.members(run)).unwrap_or_default();
         let Some(child) = self.children.get_mut(&process) else { return Signaled::Sent };
-        if scope == Scope::Group {
-            child.look_for_kin(&adopted);
+        if is_all {
+            child.look_for_kin(&adopted, &members);
             for kin in &child.kin {
                 kin.signal(number(signal));
                 if needs_cont(signal) {
@@ -266,6 +277,10 @@ impl Children {
         if signal != Signal::KILL {
             return Signaled::Sent;
         }
+        // After the signals: also what was started since the members were listed.
+        if let Some((groups, run)) = control_group {
+            groups.kill(run);
+        }
         let was_killed = std::mem::replace(&mut child.is_killed, true);
         if child.is_reaped {
             self.forget(process);
@@ -275,8 +290,9 @@ impl Children {
         held.map_or(Signaled::Sent, Signaled::Held)
     }
 
-    /// Reaps a process that has ended. If no other process is left of it, it is forgotten.
-    pub(crate) fn reap(&mut self, process: ProcessRef) -> Ended {
+    /// Reaps a process that has ended. If no other process is left of it, it is forgotten. `run` is
+    /// that of the process.
+    pub(crate) fn reap(&mut self, process: ProcessRef, run: Option<RunId>) -> Ended {
         let leaders = &self.leaders;
         let child = self.children.get_mut(&process).expect("a child ends after it was started");
         let reaped = child.group.reap();
@@ -294,8 +310,10 @@ impl Children {
             reap_adopted(|pid| leaders.get(&pid).is_some_and(|leader| *leader != process));
         }
         let adopted = self.look();
+        let control_group = self.groups.as_ref().zip(run);
+        let members = control_group.map(|(groups, run)| groups.members(run)).unwrap_or_default();
         let child = self.children.get_mut(&process).expect("it was there just now");
-        child.look_for_kin(&adopted);
+        child.look_for_kin(&adopted, &members);
         let is_left = child.group.is_left() || !child.kin.is_empty();
         if !is_left {
             self.forget(process);
@@ -350,7 +368,11 @@ impl Children {
     }
 
     fn strays_among(&self, adopted: &[Stat]) -> HashMap<i32, u64> {
-        let is_known = |stat: &Stat| self.children.values().any(|child| child.has(stat));
+        // Those in a control group end with its instance.
+        let is_grouped = |pid| self.groups.as_ref().and_then(|groups| groups.run_of(pid)).is_some();
+        let is_known = |stat: &Stat| {
+            self.children.values().any(|child| child.has(stat)) || is_grouped(stat.pid)
+        };
         let strays = adopted.iter().filter(|stat| !is_known(stat));
         strays.map(|stat| (stat.pid, stat.start_ticks)).collect()
     }
@@ -410,8 +432,8 @@ impl Child {
         }
     }
 
-    /// Looks again for what belongs to it outside its group.
-    fn look_for_kin(&mut self, adopted: &[Stat]) {
+    /// Looks again for what belongs to it outside its group. `members` are those of its control group.
+    fn look_for_kin(&mut self, adopted: &[Stat], members: &[i32]) {
         let leader = self.group.pid();
         self.kin.retain(|kin| !kin.has_ended());
         let mut roots: Vec<Stat> =
@@ -422,6 +444,8 @@ impl Child {
         for parent in parents {
             roots.extend(below(parent));
         }
+        let members = members.iter().filter_map(|pid| Stat::read(*pid).ok());
+        roots.extend(members.filter(|stat| !stat.has_ended()));
         for stat in roots.iter().filter(|stat| stat.group != leader) {
             if !self.kin.iter().any(|kin| kin.is(stat)) {
                 self.kin.extend(Kin::hold(stat));

@@ -48,6 +48,8 @@ pub(super) enum Job {
     Cease(oneshot::Sender<()>),
     /// The keeper is to end.
     Quit(oneshot::Sender<()>),
+    /// What is left in control groups is to be killed, and they are to be removed.
+    RemoveGroups(oneshot::Sender<()>),
 }
 
 /// A process that outlived the last master.

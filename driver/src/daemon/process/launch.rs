@@ -23,6 +23,7 @@ use openctrl_core::instance::{Definition, Ready, Setup};
 use openctrl_core::keeper::{Lease, Start};
 use rustix::process::Pid;
 
+use crate::cgroups::Groups;
 use crate::daemon::limits::descriptor_limit_to_restore;
 use crate::daemon::notified::notify_socket;
 use crate::daemon::service::PRIVATE_VARIABLES;
@@ -52,6 +53,8 @@ pub(super) struct Launcher {
     /// This program's file, for the exec step.
     own_file: CString,
     environment: Vec<CString>,
+    /// Where processes have control groups.
+    groups: Option<Groups>,
 }
 
 /// A process that was started.
@@ -65,7 +68,7 @@ pub(super) struct Launched {
 
 impl Launcher {
     /// Fails if a path cannot be handed to the system.
-    pub(super) fn new(runtime: &Runtime) -> io::Result<Self> {
+    pub(super) fn new(runtime: &Runtime, groups: Option<Groups>) -> io::Result<Self> {
         let is_private = |name: &OsStr| PRIVATE_VARIABLES.iter().any(|private| name == *private);
         let own_file = match Path::new(OWN_FILE).exists() {
             true => PathBuf::from(OWN_FILE),
@@ -79,6 +82,7 @@ impl Launcher {
                 .filter(|(name, _)| !is_private(name))
                 .filter_map(variable)
                 .collect(),
+            groups,
         })
     }
 
@@ -92,13 +96,14 @@ impl Launcher {
         let (url, setup) = (CString::new(definition.url().as_str())?, &definition.setup);
         let input = File::open("/dev/null")?;
         let environment = self.environment(setup, notify_variable(definition, run));
+        let group = self.make_group(run)?;
         if !self.needs_step(&url, setup) {
             let arguments = [self.runtime.clone(), url];
             let plan = self.plan((&self.runtime, &environment), &arguments, &input, outputs);
             return Ok(Launched { leader: plan.start()?, report: None });
         }
         let (report, end) = io::pipe()?;
-        let arguments = self.step(url, setup, number_in_step(&end))?;
+        let arguments = self.step(url, setup, number_in_step(&end), group)?;
         let plan = self.plan((&self.own_file, &environment), &arguments, &input, outputs);
         let leader = Plan { report: Some(&end), ..plan }.start()?;
         Ok(Launched { leader, report: Some(report) })
@@ -114,9 +119,10 @@ impl Launcher {
     ) -> io::Result<(Start, bool)> {
         let (url, setup) = (CString::new(definition.url().as_str())?, &definition.setup);
         let has_report = self.needs_step(&url, setup);
+        let group = self.make_group(run)?;
         let (path, arguments) = match has_report {
             // The program of the master, which a keeper has a descriptor of.
-            true => (Vec::new(), self.step(url, setup, REPORT_IN_STEP)?.to_vec()),
+            true => (Vec::new(), self.step(url, setup, REPORT_IN_STEP, group)?.to_vec()),
             false => (in_path(&self.runtime).into_bytes(), vec![self.runtime.clone(), url]),
         };
         let env = setup.env.iter().map(|(name, value)| (name.into(), value.into()));
@@ -149,17 +155,34 @@ impl Launcher {
     fn needs_step(&self, url: &CStr, setup: &Setup) -> bool {
         let is_exec = self.is_own && url.to_str().is_ok_and(replaces_itself);
         let is_limited = setup.open_files.is_some() || descriptor_limit_to_restore().is_some();
-        NEEDS_STEP || is_limited || hang_up_was_ignored() || is_exec || *setup != Setup::default()
+        let is_special = is_limited || is_exec || *setup != Setup::default();
+        NEEDS_STEP || is_special || hang_up_was_ignored() || self.groups.is_some()
+    }
+
+    /// Makes the control group of a run, where runs have one.
+    fn make_group(&self, run: RunId) -> io::Result<Option<String>> {
+        let Some(groups) = &self.groups else { return Ok(None) };
+        let group = groups.make(run).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot make the control group {error}"))
+        })?;
+        Ok(group.into_os_string().into_string().ok())
     }
 
     /// The arguments of an exec step.
-    fn step(&self, url: CString, setup: &Setup, report: RawFd) -> io::Result<[CString; 5]> {
+    fn step(
+        &self,
+        url: CString,
+        setup: &Setup,
+        report: RawFd,
+        control_group: Option<String>,
+    ) -> io::Result<[CString; 5]> {
         let given = setup.open_files.map(|limit| (Some(limit), Some(limit)));
         let orders = Orders {
             report,
             open_files: given.or_else(descriptor_limit_to_restore),
             ignores_hang_up: hang_up_was_ignored(),
             is_own: self.is_own,
+            control_group,
             setup: setup.clone(),
         };
         Ok([

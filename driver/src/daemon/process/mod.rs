@@ -36,6 +36,7 @@ mod reader;
 mod refused;
 mod renewal;
 mod reports;
+mod run_groups;
 mod runs;
 mod spawner;
 mod stat;

@@ -36,11 +36,13 @@ use super::pipes::Pipes;
 use super::refused::explain;
 use super::renewal::Renewal;
 use super::reports::Reports;
+use super::run_groups::RunGroups;
 use super::runs::Runs;
 use super::stat::{Sink, inode, log_file, start_ticks};
 use super::survivor::Survivor;
 use super::survivors::KeeperLink;
 use super::watch::{Ending, Watch, wait_for_leftover};
+use crate::cgroups::Groups;
 use crate::daemon::inbox::{Mailbox, Notice};
 use crate::daemon::patrol::{Descriptors, Door};
 use crate::lease_clock::lease_ms;
@@ -93,10 +95,11 @@ impl IdleSpawner {
         mailbox: Mailbox,
         door: Option<Arc<Door>>,
         keeper: Option<(KeeperLink, PathBuf)>,
+        groups: Option<Groups>,
     ) -> io::Result<Spawner> {
         let (jobs, queue) = mpsc::channel();
         ledger.close();
-        let launcher = Launcher::new(&runtime)?;
+        let launcher = Launcher::new(&runtime, groups.clone())?;
         let nursery =
             Nursery { runtime: runtime.path.clone(), mailbox: mailbox.clone(), jobs: jobs.clone() };
         let runs = Runs::default();
@@ -128,10 +131,11 @@ impl IdleSpawner {
             queue,
             door,
             has_ceased: false,
+            run_groups: RunGroups::new(groups.clone()),
         };
         self.worker.send(worker).expect("the thread waits for this");
         tokio::spawn(nursery.run(self.newborns));
-        Ok(Spawner { jobs, mailbox, runs, keeper: first })
+        Ok(Spawner { jobs, mailbox, runs, keeper: first, groups })
     }
 }
 
@@ -143,6 +147,7 @@ pub(crate) struct Spawner {
     runs: Runs,
     /// The first keeper, and who reads its reports.
     keeper: Option<(Link, Reports)>,
+    groups: Option<Groups>,
 }
 
 impl Spawner {
@@ -159,6 +164,11 @@ impl Spawner {
     /// The keeper that starts processes, if there is one.
     pub(crate) fn keeper(&self) -> Option<KeeperOf> {
         self.keeper.as_ref().map(|(link, _)| KeeperOf { jobs: self.jobs.clone(), pid: link.pid })
+    }
+
+    /// The control groups of processes, if they have some.
+    pub(crate) fn groups(&self) -> Option<Groups> {
+        self.groups.clone()
     }
 
     /// Begins to read what the keeper reports. Every survivor was attached before.
@@ -238,6 +248,15 @@ impl Spawner {
         }
     }
 
+    /// Kills what is left in control groups, removes them, and waits until that is done.
+    pub(crate) async fn remove_groups(&self) {
+        if self.groups.is_some() {
+            let (done, is_done) = oneshot::channel();
+            self.send(Job::RemoveGroups(done));
+            let _ = is_done.await;
+        }
+    }
+
     /// Ends what outlived the last master and belongs to no instance.
     pub(crate) fn discard(&self, survivor: Survivor) {
         self.send(Job::Discard(Box::new(survivor.child)));
@@ -282,6 +301,7 @@ struct Worker {
     door: Option<Arc<Door>>,
     /// Nothing is started any more.
     has_ceased: bool,
+    run_groups: RunGroups,
 }
 
 impl Worker {
@@ -289,6 +309,7 @@ impl Worker {
         loop {
             let patience = if self.ledger.is_behind() { LEDGER_RETRY } else { LEDGER_LOOK };
             let due = self.kept.as_ref().and_then(Kept::is_due_in).unwrap_or(patience);
+            let due = self.run_groups.is_due_in().map_or(due, |tidy| tidy.min(due));
             match self.queue.recv_timeout(patience.min(due)) {
                 Ok(job) => self.take(job, handover),
                 Err(RecvTimeoutError::Timeout) => {
@@ -300,6 +321,7 @@ impl Worker {
             if let Some(kept) = &mut self.kept {
                 kept.renew_if_due(&self.launcher);
             }
+            self.run_groups.tidy();
             self.resume(handover);
         }
     }
@@ -333,10 +355,12 @@ impl Worker {
             Job::Gone(process) => {
                 self.ledger.gone(process);
                 self.kept.iter_mut().for_each(|kept| kept.taken(process));
+                self.run_groups.gone(process);
             }
             Job::NotStarted(process) => {
                 self.ledger.gone(process);
                 self.kept.iter_mut().for_each(|kept| kept.forget(process));
+                self.run_groups.gone(process);
             }
             Job::Deleted(instance) => {
                 self.kept.iter_mut().for_each(|kept| kept.deleted(instance));
@@ -375,6 +399,10 @@ impl Worker {
                 self.kept.iter_mut().for_each(Kept::quit);
                 let _ = done.send(());
             }
+            Job::RemoveGroups(done) => {
+                self.run_groups.finish();
+                let _ = done.send(());
+            }
         }
     }
 
@@ -385,6 +413,7 @@ impl Worker {
         note: Box<Note>,
         handover: &Sender,
     ) {
+        self.run_groups.has(process, run);
         let started = match &mut self.kept {
             Some(kept) => {
                 let (launcher, ledger) = (&self.launcher, &mut self.ledger);
@@ -404,6 +433,7 @@ impl Worker {
         };
         self.ledger.gone(process);
         self.kept.iter_mut().for_each(|kept| kept.forget(process));
+        self.run_groups.gone(process);
         let reason = match &definition.launch {
             Launch::Exec(exec) => format!("{}: {error}", exec.argv[0]),
             Launch::Runtime(_) | Launch::Verbs(_) => explain(&self.runtime.path, &error),
@@ -418,6 +448,7 @@ impl Worker {
     fn attach(&mut self, process: ProcessRef, attached: &Attached) {
         let Attached { run, instance, ref note, lease, number, pipes, born } = *attached;
         let (pid, ticks) = born;
+        self.run_groups.has(process, run);
         match number {
             Some(number) => self.ledger.name(process, number),
             None => {

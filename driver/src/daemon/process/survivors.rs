@@ -39,7 +39,7 @@ impl Keeping {
     /// If there is no usable keeper. No child is affected then.
     pub(crate) fn begin(directory: &Path, runtime: &Runtime) -> Result<Self, LinkError> {
         let failed = |error| LinkError::Io("ask the keeper of", directory.to_owned(), error);
-        let launcher = Launcher::new(runtime).map_err(failed)?;
+        let launcher = Launcher::new(runtime, None).map_err(failed)?;
         let environment: &[CString] = launcher.environment_of_all();
         let (link, listed) = loop {
             let Some(link) = Link::find(directory, environment)? else {

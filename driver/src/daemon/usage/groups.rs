@@ -19,8 +19,9 @@ pub(super) struct GroupUse {
     pub(super) processes: u64,
 }
 
-/// Reads every process, and sums up the requested groups.
-pub(super) fn look(is_wanted: impl Fn(i32) -> bool) -> HashMap<i32, GroupUse> {
+/// Reads every process, and sums up those that `of` names the same group for. It is given the id of
+/// the process and that of its process group.
+pub(super) fn look(of: impl Fn(i32, i32) -> Option<i32>) -> HashMap<i32, GroupUse> {
     let mut found: HashMap<i32, GroupUse> = HashMap::new();
     let Ok(entries) = fs::read_dir("/proc") else { return found };
     let (ticks, page) = (procfs::ticks_per_second().max(1), procfs::page_size());
@@ -36,8 +37,8 @@ pub(super) fn look(is_wanted: impl Fn(i32) -> bool) -> HashMap<i32, GroupUse> {
         let read = File::open(format!("/proc/{pid}/stat"))
             .and_then(|mut file| file.read_to_end(&mut text));
         let Some(stat) = read.ok().and_then(|_| Stat::parse(&text)) else { continue };
-        if is_wanted(stat.group) {
-            let sum = found.entry(stat.group).or_default();
+        if let Some(group) = pid.parse().ok().and_then(|pid| of(pid, stat.group)) {
+            let sum = found.entry(group).or_default();
             sum.cpu_centis += stat.cpu_ticks.saturating_mul(100) / ticks;
             let pages = match stat.resident_pages {
                 0 => resident_of_threads(pid),
@@ -118,10 +119,12 @@ mod tests {
         let mut line = [0];
         child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("a line");
         let group = i32::try_from(child.id()).expect("a pid");
-        let found = look(|wanted| wanted == group);
+        let found = look(|_, wanted| (wanted == group).then_some(group));
         let used = found[&group];
         assert!(used.processes >= 2 && used.memory_bytes > 4096, "{used:?}");
         assert_eq!(found.len(), 1);
+        let leader = look(|pid, _| (pid == group).then_some(7));
+        assert_eq!(leader[&7].processes, 1, "by their own ids, too");
         drop(child.stdin.take());
         child.wait().expect("it ends");
     }

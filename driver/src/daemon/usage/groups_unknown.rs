@@ -11,6 +11,6 @@ pub(super) struct GroupUse {
 }
 
 /// Nothing is known of any group.
-pub(super) fn look(_is_wanted: impl Fn(i32) -> bool) -> HashMap<i32, GroupUse> {
+pub(super) fn look(_of: impl Fn(i32, i32) -> Option<i32>) -> HashMap<i32, GroupUse> {
     HashMap::new()
 }

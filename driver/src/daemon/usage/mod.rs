@@ -23,6 +23,7 @@ use openctrl_core::instance::{ProcessFacts, Status};
 
 use self::rows::{Row, Rows};
 use self::sampler::Sampler;
+use crate::cgroups::Groups;
 use crate::counters::COUNTERS;
 use crate::daemon::clock::Clock;
 
@@ -36,9 +37,9 @@ pub(crate) struct Processes {
 
 impl Processes {
     /// Starts the thread that samples processes.
-    pub(crate) fn start(clock: Clock) -> io::Result<Arc<Self>> {
+    pub(crate) fn start(clock: Clock, groups: Option<Groups>) -> io::Result<Arc<Self>> {
         let rows = Arc::new(Rows::default());
-        let sampler = Sampler::start(Arc::clone(&rows), clock.clone())?;
+        let sampler = Sampler::start(Arc::clone(&rows), clock.clone(), groups)?;
         Ok(Arc::new(Self { rows, sampler, clock }))
     }
 

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::groups::{GroupUse, look};
 use super::rows::Rows;
+use crate::cgroups::Groups;
 use crate::daemon::clock::Clock;
 
 /// Time from one look to the next, at least.
@@ -55,11 +56,11 @@ struct Shared {
 }
 
 impl Sampler {
-    pub(super) fn start(rows: Arc<Rows>, clock: Clock) -> io::Result<Self> {
+    pub(super) fn start(rows: Arc<Rows>, clock: Clock, groups: Option<Groups>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (is_fresh, fresh) = watch::channel(false);
-        let looker =
-            Looker { rows, clock, shared: Arc::clone(&shared), is_fresh, last: HashMap::new() };
+        let last = HashMap::new();
+        let looker = Looker { rows, clock, groups, shared: Arc::clone(&shared), is_fresh, last };
         thread::Builder::new().name("usage".to_owned()).spawn(move || looker.run())?;
         Ok(Self { shared, fresh })
     }
@@ -79,6 +80,8 @@ impl Sampler {
 struct Looker {
     rows: Arc<Rows>,
     clock: Clock,
+    /// Where processes have control groups.
+    groups: Option<Groups>,
     shared: Arc<Shared>,
     is_fresh: watch::Sender<bool>,
     /// The last sample, for the CPU figure.
@@ -121,7 +124,15 @@ impl Looker {
 
     fn look(&mut self) {
         let alive = self.rows.alive();
-        let found = look(|group| alive.contains_key(&group));
+        let grouped = self.groups.as_ref().map(|groups| Grouped::read(groups, alive.keys()));
+        let grouped = grouped.unwrap_or_default();
+        let mut found = look(|pid, group| {
+            let leader = grouped.leaders.get(&pid).copied();
+            leader.or_else(|| alive.contains_key(&group).then_some(group))
+        });
+        for (leader, cpu_centis) in grouped.cpu_centis {
+            found.entry(leader).and_modify(|used| used.cpu_centis = cpu_centis);
+        }
         let now = self.clock.sample();
         let mut last = HashMap::with_capacity(found.len());
         let mut shown = Vec::with_capacity(found.len());
@@ -133,6 +144,28 @@ impl Looker {
         }
         self.last = last;
         self.rows.set_usage(shown.into_iter());
+    }
+}
+
+/// What control groups tell of processes.
+#[derive(Default)]
+struct Grouped {
+    /// The leader in whose group a process is.
+    leaders: HashMap<i32, i32>,
+    /// By leader, with the time of members that have ended.
+    cpu_centis: Vec<(i32, u64)>,
+}
+
+impl Grouped {
+    fn read<'a>(groups: &Groups, leaders: impl Iterator<Item = &'a i32>) -> Self {
+        let mut read = Self::default();
+        for &leader in leaders {
+            // Those that were started without one have none.
+            let Some(run) = groups.run_of(leader) else { continue };
+            read.leaders.extend(groups.members(run).into_iter().map(|member| (member, leader)));
+            read.cpu_centis.extend(groups.cpu_centis(run).map(|centis| (leader, centis)));
+        }
+        read
     }
 }
 
