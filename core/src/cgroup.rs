@@ -60,8 +60,8 @@ impl Site {
         match grouping {
             _ if !self.is_writable => Err(Obstacle::NotWritable),
             Grouping::On => Ok(()),
-            Grouping::Off | Grouping::IfDelegated if is_delegated => Ok(()),
-            Grouping::Off | Grouping::IfDelegated => Err(Obstacle::NotDelegated),
+            Grouping::IfDelegated if is_delegated => Ok(()),
+            Grouping::IfDelegated | Grouping::Off => Err(Obstacle::NotDelegated),
         }
     }
 }
