@@ -8,7 +8,7 @@ use std::fmt;
 
 use openctrl_core::command::{Command, Outcome, Refusal};
 use openctrl_core::engine::{Effect, Engine, Input};
-use openctrl_core::ids::InstanceId;
+use openctrl_core::ids::{InstanceId, SlotId};
 use openctrl_core::instance::State;
 
 use self::cells::Cells;
@@ -97,7 +97,12 @@ impl Coverage {
     }
 
     /// Records what an input has caused.
-    pub fn after_input(&mut self, before: &[(InstanceId, State)], engine: &Engine, input: &Input) {
+    pub fn after_input(
+        &mut self,
+        before: &[(SlotId, InstanceId, State)],
+        engine: &Engine,
+        input: &Input,
+    ) {
         self.cells.after_input(before, engine, input);
     }
 

@@ -19,7 +19,7 @@ impl Supervisor<'_> {
     /// Persists a requested change, or answers at once if it changes nothing.
     pub(super) fn desire(&mut self, request: RequestId, desire: Box<Desire>) {
         let is_started = self.instance.presence().run.is_some();
-        let mut predicted = self.instance.newest_desired(self.instance.newest_goal());
+        let mut predicted = self.instance.newest_desired(self.instance.newest_goal()).into_owned();
         let is_stale = !Section::new(&mut predicted).admits(desire.expect);
         let changes = |section: &mut Section<'_>| fulfil(section, &desire, is_stale, is_started);
         let is_changed = apply(changes, &mut predicted);
@@ -173,7 +173,8 @@ impl Supervisor<'_> {
     }
 
     fn save_desired(&mut self) {
-        let desired = Arc::new(self.instance.newest_desired(self.instance.newest_goal()));
+        let desired = self.instance.newest_desired(self.instance.newest_goal());
+        let desired = Arc::new(desired.into_owned());
         self.submit(Record::SetDesired { id: self.instance.definition().id, desired }, None);
     }
 

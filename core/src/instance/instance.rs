@@ -2,6 +2,7 @@
 //!
 //! Data and small questions about it; the supervisor moves it from state to state.
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 
 use super::decide::{Decision, Situation, decide};
@@ -279,18 +280,18 @@ impl Instance {
 
     /// The desired state in the next record. A requested start is not stored: a master that starts
     /// decides that again.
-    pub fn newest_desired(&self, goal: Goal) -> Desired {
+    pub fn newest_desired(&self, goal: Goal) -> Cow<'_, Desired> {
         if self.definition().is_configured() {
-            return self.presence.staged.as_ref().unwrap_or(&self.desired).clone();
+            return Cow::Borrowed(self.presence.staged.as_ref().unwrap_or(&self.desired));
         }
-        Desired { goal, restart: false, ..self.desired.clone() }
+        Cow::Owned(Desired { goal, restart: false, ..self.desired.clone() })
     }
 
     /// Bases later changes on `definition` and `goal`, whose record is pending. Returns the desired
     /// state in that record.
     /// with everything else that is desired of it.
     pub fn stage(&mut self, definition: Arc<Definition>, goal: Goal) -> Arc<Desired> {
-        let desired = self.newest_desired(goal);
+        let desired = self.newest_desired(goal).into_owned();
         let goal = (!self.definition().is_configured()).then_some(goal);
         self.versions.stage(definition, goal);
         Arc::new(desired)

@@ -122,14 +122,15 @@ impl Cells {
     /// Records what an input has caused. An order to stop shows in the state that follows.
     pub(super) fn after_input(
         &mut self,
-        before: &[(InstanceId, State)],
+        before: &[(SlotId, InstanceId, State)],
         engine: &Engine,
         input: &Input,
     ) {
         let is_time = matches!(input, Input::TimeAdvanced);
         let is_exit = matches!(input, Input::ProcessExited { .. });
-        for (id, state) in before {
-            let now = engine.table().find(*id).and_then(|slot| engine.table().get(slot));
+        for (slot, id, state) in before {
+            // An instance keeps its slot.
+            let now = engine.table().get(*slot).filter(|row| row.definition().id == *id);
             let Some(now) = now.map(|instance| instance.state()) else { continue };
             match (state.process, now.process) {
                 (Process::Live, Process::Ending)

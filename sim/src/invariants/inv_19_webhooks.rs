@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openctrl_core::engine::{Effect, Input, TimerReason};
-use openctrl_core::ids::InstanceId;
+use openctrl_core::ids::{InstanceId, SlotId};
 use openctrl_core::instance::{Instance, State, Status};
 use openctrl_core::limits::{FLAPPING_RESTARTS, HOOK_QUEUE_MAX};
 use openctrl_core::occasion::{Occasion, Occasions};
@@ -79,11 +79,16 @@ impl Invariant for Webhooks {
         for hook in (0..).map(HookId).map_while(|id| scene.engine.webhook(id)) {
             ensure(hook.waiting() <= HOOK_QUEUE_MAX, || format!("{} wait", hook.waiting()))?;
         }
-        scene.instances().try_for_each(|instance| {
+        // Most of the time there is none.
+        let of_end = |(_, reason)| {
+            if let TimerReason::Recovered(slot) = reason { Some(slot) } else { None }
+        };
+        let armed: Vec<SlotId> = scene.engine.timers().filter_map(of_end).collect();
+        let table = scene.engine.table();
+        let mut rows = table.slots().filter_map(|slot| Some((slot, table.get(slot)?)));
+        rows.try_for_each(|(slot, instance)| {
             let id = instance.definition().id;
-            let slot = scene.engine.table().find(id);
-            let is_it = |(_, reason)| Some(reason) == slot.map(TimerReason::Recovered);
-            let is_armed = scene.engine.timers().any(is_it);
+            let is_armed = armed.contains(&slot);
             let is_due = instance.alarm().in_error() && is_well(instance);
             ensure(is_armed == is_due, || {
                 format!("the end of an error of {id} is due: {is_due}; its timer: {is_armed}")

@@ -1,6 +1,7 @@
 //! INV-11, INV-12, INV-16 and INV-18: invariants of what is wanted of apps and services, of their
 //! runs, of signals, and of their first restarts.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -43,8 +44,9 @@ struct Asked {
 /// The observations so far.
 #[derive(Default)]
 pub(super) struct Law {
-    /// Each instance as it was after the last input; `None` before the first.
-    before: Option<BTreeMap<InstanceId, Before>>,
+    /// Each instance as it was after the last input, in the order of the table; `None` before the
+    /// first.
+    before: Option<Vec<Option<Before>>>,
     asked: BTreeMap<RequestId, Asked>,
     /// The request of the input at hand, and its instance.
     arriving: Option<(RequestId, InstanceId)>,
@@ -119,23 +121,10 @@ impl Law {
         self.applied.clear();
         self.toggled.clear();
         if self.before.is_none() {
-            self.before = Some(self.instances(engine));
+            let starts = |id| self.starts.get(&id).copied().unwrap_or_default();
+            let before = |row: &Instance| Before::of(row, starts(row.definition().id));
+            self.before = Some(rows(engine).map(|row| Some(before(row))).collect());
         }
-    }
-
-    fn instances(&self, engine: &Engine) -> BTreeMap<InstanceId, Before> {
-        let instance = |row: &Instance| {
-            let presence = row.presence();
-            let open = presence.run.map(|run| run.id);
-            let (past, kept) = (past_of(presence), row.definition().policy.history);
-            let definition = Arc::clone(row.definition());
-            let generation = row.lifecycle().generation();
-            let starts = self.starts.get(&definition.id).copied().unwrap_or_default();
-            let newest = newest(row);
-            let id = definition.id;
-            (id, Before { newest, open, past, kept, definition, generation, starts })
-        };
-        rows(engine).map(instance).collect()
     }
 
     /// Records up to this one are durable.
@@ -255,38 +244,64 @@ impl Law {
     }
 
     pub(super) fn after_input(&mut self, engine: &Engine, now: Time) -> Result<(), Violation> {
-        let before = self.before.take().unwrap_or_default();
+        let mut before = self.before.take().unwrap_or_default();
         for (at, reason) in engine.timers() {
             let TimerReason::Restart(slot) = reason else { continue };
             let Some(row) = engine.table().get(slot).filter(|_| at > now) else { continue };
-            self.waits(row, before.get(&row.definition().id))?;
+            let id = row.definition().id;
+            self.waits(row, before.iter().flatten().find(|before| before.definition.id == id))?;
         }
+        let mut after = Vec::with_capacity(engine.table().len());
         for row in rows(engine) {
             let id = row.definition().id;
-            let starts = self.starts_of(row, before.get(&id));
+            let before = take_of(&mut before, after.len(), id);
+            let starts = self.starts_of(row, before.as_ref());
             self.starts.insert(id, starts);
-        }
-        let after = self.instances(engine);
-        for row in rows(engine) {
-            let id = row.definition().id;
-            let (Some(before), Some(after)) = (before.get(&id), after.get(&id)) else { continue };
-            self.wanted(row, before, &after.newest)?;
-            let (recorded, past) =
-                (self.recorded.get(&id).map_or(&[][..], Vec::as_slice), &after.past);
-            runs(row, before, recorded, past)?;
-            if row.presence().unsaved {
-                continue;
-            }
-            if !recorded.ends_with(past) {
-                let what = format!("{id}: the runs {past:?} ended, on the disk are {recorded:?}");
-                return broken("INV-12", what);
-            }
+            after.push(Some(match before {
+                Some(before) => self.followed(row, before, starts)?,
+                None => Before::of(row, starts),
+            }));
         }
         self.before = Some(after);
         for request in std::mem::take(&mut self.done) {
             self.asked.remove(&request);
         }
         Ok(())
+    }
+
+    /// Checks one instance, and brings what is known of it up to date. Most inputs change nothing of
+    /// most instances.
+    fn followed(
+        &self,
+        row: &Instance,
+        mut before: Before,
+        starts: usize,
+    ) -> Result<Before, Violation> {
+        let (definition, presence) = (row.definition(), row.presence());
+        let newest = newest(row);
+        self.wanted(row, &before, &newest)?;
+        let has_same = presence.past.iter().map(|run| &run.id).eq(&before.past);
+        let changed = (!has_same).then(|| past_of(presence));
+        let past = changed.as_ref().unwrap_or(&before.past);
+        let recorded = self.recorded.get(&definition.id).map_or(&[][..], Vec::as_slice);
+        runs(row, &before, recorded, past)?;
+        if !presence.unsaved && !recorded.ends_with(past) {
+            let id = definition.id;
+            let what = format!("{id}: the runs {past:?} ended, on the disk are {recorded:?}");
+            return broken("INV-12", what);
+        }
+        if before.newest != *newest {
+            before.newest = newest.into_owned();
+        }
+        if !Arc::ptr_eq(&before.definition, definition) {
+            before.definition = Arc::clone(definition);
+        }
+        before.past = changed.unwrap_or(before.past);
+        before.open = presence.run.map(|run| run.id);
+        before.kept = definition.policy.history;
+        before.generation = row.lifecycle().generation();
+        before.starts = starts;
+        Ok(before)
     }
 
     /// How often an instance was started or found since a start was last requested: by the
@@ -365,7 +380,30 @@ impl Law {
     }
 }
 
-fn newest(row: &Instance) -> Desired {
+impl Before {
+    fn of(row: &Instance, starts: usize) -> Self {
+        let presence = row.presence();
+        Self {
+            newest: newest(row).into_owned(),
+            open: presence.run.map(|run| run.id),
+            past: past_of(presence),
+            kept: row.definition().policy.history,
+            definition: Arc::clone(row.definition()),
+            generation: row.lifecycle().generation(),
+            starts,
+        }
+    }
+}
+
+/// Takes out what is known of an instance: it is at `place` unless rows came or went.
+fn take_of(before: &mut [Option<Before>], place: usize, id: InstanceId) -> Option<Before> {
+    let is_it = |before: &Option<Before>| before.as_ref().is_some_and(|it| it.definition.id == id);
+    let is_there = before.get(place).is_some_and(is_it);
+    let place = if is_there { Some(place) } else { before.iter().position(is_it) };
+    before[place?].take()
+}
+
+fn newest(row: &Instance) -> Cow<'_, Desired> {
     row.newest_desired(row.newest_goal())
 }
 
@@ -414,8 +452,9 @@ fn runs(
     let id = row.definition().id;
     let open = row.presence().run.map(|run| run.id);
     let what = |why: &str| broken("INV-12", format!("{id}: {why}; open {open:?}, ended {past:?}"));
-    let distinct: BTreeSet<&RunId> = past.iter().chain(&open).collect();
-    if distinct.len() != past.len() + usize::from(open.is_some()) {
+    // A few runs are kept: to look for each is faster than to sort them.
+    let is_twice = |(place, run): (usize, &RunId)| past[..place].contains(run);
+    if past.iter().chain(&open).enumerate().any(is_twice) {
         return what("a run is there twice");
     }
     // A configuration that keeps fewer takes effect with the next run that is recorded. Records that

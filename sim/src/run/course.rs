@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use openctrl_core::control::Cause;
 use openctrl_core::engine::{Effect, Engine, Found, Input, show_effect, show_input};
-use openctrl_core::ids::InstanceId;
+use openctrl_core::ids::{InstanceId, SlotId};
 use openctrl_core::instance::State;
 use openctrl_core::occasion::Occasions;
 use openctrl_core::store::Image;
@@ -59,7 +59,7 @@ pub struct Run {
     tamper: Option<Tamper>,
     timeline: Option<VecDeque<String>>,
     /// The state of each instance before the input at hand.
-    before: Vec<(InstanceId, State)>,
+    before: Vec<(SlotId, InstanceId, State)>,
     /// Empty between inputs, only for its space.
     effects: Vec<Effect>,
     recording: Option<Recording>,
@@ -455,12 +455,12 @@ impl Run {
         if self.timeline.is_none() {
             return;
         }
-        let after: Vec<(InstanceId, State)> = states(&self.engine).collect();
-        for (id, state) in std::mem::take(&mut self.before) {
-            match after.iter().find(|(other, _)| *other == id) {
-                Some((_, now)) if *now == state => {}
+        let after: Vec<(SlotId, InstanceId, State)> = states(&self.engine).collect();
+        for (_, id, state) in std::mem::take(&mut self.before) {
+            match after.iter().find(|(_, other, _)| *other == id) {
+                Some((_, _, now)) if *now == state => {}
                 now => self.remember(|| {
-                    let now = now.map_or("gone".to_string(), |(_, now)| format!("{now:?}"));
+                    let now = now.map_or("gone".to_string(), |(_, _, now)| format!("{now:?}"));
                     format!("            {id}: {state:?} -> {now}")
                 }),
             }
@@ -469,9 +469,10 @@ impl Run {
 }
 
 /// The state of each instance, by its slot.
-fn states(engine: &Engine) -> impl Iterator<Item = (InstanceId, State)> {
-    let rows = engine.table().slots().filter_map(|slot| engine.table().get(slot));
-    rows.map(|instance| (instance.definition().id, instance.state()))
+fn states(engine: &Engine) -> impl Iterator<Item = (SlotId, InstanceId, State)> {
+    let table = engine.table();
+    let rows = table.slots().filter_map(|slot| Some((slot, table.get(slot)?)));
+    rows.map(|(slot, instance)| (slot, instance.definition().id, instance.state()))
 }
 
 fn of_readers(what: String) -> Violation {

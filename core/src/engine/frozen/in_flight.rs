@@ -106,7 +106,8 @@ impl Engine {
         let put = |slot: SlotId, definition: &Arc<Definition>, goal: Option<Goal>| {
             let instance = self.table.get(slot)?;
             let goal = goal.unwrap_or_else(|| instance.newest_goal());
-            let (definition, desired) = (Arc::clone(definition), instance.newest_desired(goal));
+            let (definition, desired) =
+                (Arc::clone(definition), instance.newest_desired(goal).into_owned());
             let (desired, totals) = (Arc::new(desired), instance.saved_totals());
             Some(Record::PutInstance { definition, desired, totals })
         };
