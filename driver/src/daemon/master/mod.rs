@@ -66,7 +66,7 @@ const START_ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// How long hooks may run at least when the last app has ended.
 const LAST_HOOKS: Duration = Duration::from_secs(1);
 
-/// How long the last lines of output may take to be written.
+/// How long the last lines of output may take to be written, and those of the audit log.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs a master until it is told to end.
@@ -291,7 +291,7 @@ async fn serve(url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Result<(
         gates,
         hub,
         logs,
-        audit,
+        audit: audit.clone(),
         notifier: notifier.clone(),
         consoles,
         mailbox,
@@ -330,7 +330,10 @@ async fn serve(url: MasterUrl, patrol: Option<Patrol>, begun: Begun) -> Result<(
     #[cfg(target_os = "linux")]
     tokio::spawn(give_back_later());
     let finished = reactor.run(inbox).await;
-    finish(finished, &shared.state, published, server).await
+    let ended = finish(finished, &shared.state, published, server).await;
+    // After the last answer. A disk that hangs does not hold up the end.
+    let _ = tokio::time::timeout(LAST_LINES, audit.settle()).await;
+    ended
 }
 
 /// The control groups of processes, if they have some, below `groups_in`.
