@@ -63,9 +63,10 @@ fn own_group() -> Option<PathBuf> {
 
 /// Says that a test is skipped where no group can be made.
 fn can_make_groups(test: &str) -> bool {
-    let probe = own_group().map(|own| own.join(format!("openctrl-test-{}", std::process::id())));
-    let is_made = probe.is_some_and(|probe| {
-        fs::create_dir(&probe).or_else(|_| fs::create_dir(probe.join("again"))).is_ok()
+    // Tests of one process run at the same time.
+    let name = format!("openctrl-test-{}-{test}", std::process::id());
+    let is_made = own_group().map(|own| own.join(name)).is_some_and(|probe| {
+        fs::create_dir(&probe).is_ok()
             && probe.join("cgroup.kill").exists()
             && fs::remove_dir(&probe).is_ok()
     });
