@@ -206,11 +206,10 @@ impl OptionTexts {
     /// # Errors
     /// For a value that is not one of those that the parameter has.
     pub(super) fn survival(&self) -> Result<Survival, MasterUrlError> {
-        let is_on = self.choice(SURVIVE, ["off", "on"])?;
-        Ok(match self.text(SURVIVE) {
+        Ok(match self.switch(SURVIVE)? {
             None => Survival::IfPossible,
-            Some(_) if is_on => Survival::On,
-            Some(_) => Survival::Off,
+            Some(true) => Survival::On,
+            Some(false) => Survival::Off,
         })
     }
 
@@ -219,11 +218,10 @@ impl OptionTexts {
     /// # Errors
     /// For an invalid value of the parameter.
     pub(super) fn grouping(&self) -> Result<Grouping, MasterUrlError> {
-        let is_on = self.choice(CGROUPS, ["off", "on"])?;
-        Ok(match self.text(CGROUPS) {
+        Ok(match self.switch(CGROUPS)? {
             None => Grouping::IfDelegated,
-            Some(_) if is_on => Grouping::On,
-            Some(_) => Grouping::Off,
+            Some(true) => Grouping::On,
+            Some(false) => Grouping::Off,
         })
     }
 
@@ -253,6 +251,12 @@ impl OptionTexts {
         number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
             MasterUrlError::BadNumber { name: NAMES[index], value: outline(text), least, most }
         })
+    }
+
+    /// Whether `on` or `off` was chosen; `None` without the parameter.
+    fn switch(&self, index: usize) -> Result<Option<bool>, MasterUrlError> {
+        let is_on = self.choice(index, ["off", "on"])?;
+        Ok(self.text(index).map(|_| is_on))
     }
 
     /// Whether the second of two values was chosen.
