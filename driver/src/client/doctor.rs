@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use openctrl_core::cgroup::Grouping;
+use openctrl_core::cgroup::{Grouping, unified_group};
 use rustix::process::{Resource, getrlimit, getuid};
 
 use super::api::Api;
@@ -139,10 +139,10 @@ fn open_files() -> Finding {
 /// The limit of the control group on processes, where there is one.
 fn processes() -> Finding {
     let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some(group) = group.lines().find_map(|line| line.strip_prefix("0::")) else {
+    let Some(group) = unified_group(&group) else {
         return found(Grade::Ok, "cgroup", "no unified hierarchy; no limit of it is checked");
     };
-    let file = format!("/sys/fs/cgroup{}/pids.max", group.trim_end_matches('/'));
+    let file = format!("/sys/fs/cgroup/{group}/pids.max");
     match fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()) {
         Some(limit) if limit < PROCESSES_FEW => {
             let text = format!("at most {limit} processes in this session; raise TasksMax=");
