@@ -22,7 +22,7 @@ const TOTAL_MAX_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct LogRoom {
     total_bytes: AtomicUsize,
-    /// The thread that writes has ended: there is nothing to wait for.
+    /// No process waits: lines are dropped, or the thread that writes has ended.
     is_lifted: AtomicBool,
     processes: Mutex<BTreeMap<ProcessRef, Pending>>,
 }
@@ -61,7 +61,11 @@ impl LogRoom {
     /// Output of a process waits now.
     pub(super) fn take(&self, process: ProcessRef, bytes: usize) {
         self.total_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.processes().entry(process).or_default().bytes += bytes;
+        let mut processes = self.processes();
+        // Whose it is matters only while a process may have to wait.
+        if !self.is_lifted.load(Ordering::Relaxed) {
+            processes.entry(process).or_default().bytes += bytes;
+        }
     }
 
     /// Output of a process was written, or could not be.
