@@ -289,7 +289,6 @@ impl Instance {
 
     /// Bases later changes on `definition` and `goal`, whose record is pending. Returns the desired
     /// state in that record.
-    /// with everything else that is desired of it.
     pub fn stage(&mut self, definition: Arc<Definition>, goal: Goal) -> Arc<Desired> {
         let desired = self.newest_desired(goal).into_owned();
         let goal = (!self.definition().is_configured()).then_some(goal);

@@ -1,8 +1,8 @@
 //! One task a process: reads what it prints until it ends, then what it had printed before that.
 //!
 //! A process that floods waits on its pipe while the loop's lane is full, or while too much of its
-//! output waits for the log files. What holds the pipe open
-//! beyond the end of the process is not waited for.
+//! output waits for the log files. What holds the pipe open beyond the end of the process is not
+//! waited for.
 
 use std::future::{pending, poll_fn};
 use std::io::{self, PipeReader};
